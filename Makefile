@@ -1,0 +1,64 @@
+# Two commands on a fresh machine: `make showcase` and `make test`. `make help` explains the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+EXTRAS ?= dev
+
+.PHONY: help install showcase lab test test-quick test-slow test-faults bench docs readme clean
+
+help: ## Explain the targets
+	@echo "ssvae_widgets: make TARGET"
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
+	@echo "Settings: DATA=digits|mnist (showcase), EXTRAS=dev|dev,gpu|dev,bench (install), PYTHON=/path/to/python3.11+"
+
+# The environment is made once and again only when pyproject.toml changes.
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "ssvae_widgets needs Python 3.11 or newer and found none: install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -w . || { echo "No write permission in $$(pwd): clone into a folder that you may write to." >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python could not make a virtual environment: install its venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@echo "Installing ssvae_widgets[$(EXTRAS)] into $(VENV) (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	@touch $@
+
+install: $(STAMP) ## Make .venv and install the package with its developer tools
+
+showcase: $(STAMP) ## Run the showcase on real data and print a summary
+	@$(BIN)/python .ci/showcase.py
+
+lab: $(STAMP) ## Open JupyterLab on the showcase
+	$(BIN)/jupyter lab nbs/tutorials/showcase.ipynb
+
+test: $(STAMP) ## Everything that CI checks
+	@command -v node >/dev/null || { echo "make test needs Node.js 18 or newer for the JavaScript tests (Debian: apt-get install nodejs)." >&2; exit 1; }
+	$(BIN)/python -m pytest -q tests/test_in_step.py
+	$(BIN)/nbdev-test --n-workers 2
+	node --test tests/js/
+	$(BIN)/python -m pytest tests --ignore tests/test_in_step.py
+
+test-quick: $(STAMP) ## Notebooks in step, lint, and the tests that need no browser and no wheel
+	$(BIN)/python -m pytest -q tests --ignore tests/browser --ignore tests/test_wheel.py
+
+test-slow: $(STAMP) ## The cells and tests that take minutes
+	$(BIN)/nbdev-test --n-workers 2 --flags slow
+	$(BIN)/python -m pytest tests -m slow
+
+test-faults: $(STAMP) ## Kills, full disks, corruption and races at full counts
+	SSVAE_WIDGETS_FAULTS=full $(BIN)/python -m pytest tests/faults
+
+bench: $(STAMP) ## Measure; JSON under artifacts/bench
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+readme: $(STAMP) ## Write README.md from nbs/index.ipynb
+	$(BIN)/python .ci/readme.py
+
+clean: ## Remove what the targets made (never labels or checkpoints outside artifacts/)
+	rm -rf $(VENV) build dist *.egg-info ssvae_widgets.egg-info .pytest_cache .ruff_cache .hypothesis artifacts/showcase artifacts/screenshots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
