@@ -1,0 +1,68 @@
+"""Notebooks are clean, the package is what they export, README.md is what the index says, and the linter is content."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+def run(*command, cwd):
+    return subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*"))
+            if p.is_file() and p.suffix in (".ipynb", ".py", ".txt") and ".ipynb_checkpoints" not in p.parts and "__pycache__" not in p.parts}
+
+
+@pytest.fixture(scope="module")
+def copy(root, tmp_path_factory):
+    "A copy of what nbdev reads and writes, so that checking changes nothing here."
+    to = tmp_path_factory.mktemp("copy")
+    for name in ("nbs", "ssvae_widgets"):
+        shutil.copytree(root / name, to / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    for name in ("pyproject.toml", "settings.ini"):
+        shutil.copy(root / name, to / name)
+    return to
+
+
+def test_notebooks_are_clean(root, copy):
+    done = run(BIN / "nbdev-clean", cwd=copy)
+    assert done.returncode == 0, done.stderr
+    dirty = [name for name, content in files(copy / "nbs").items() if content != (root / "nbs" / name).read_bytes()]
+    assert not dirty, f"run nbdev-clean: {dirty}"
+
+
+def test_no_live_widget_output_is_saved(root):
+    live = [p.name for p in (root / "nbs").rglob("*.ipynb") if "application/vnd.jupyter.widget-view+json" in p.read_text()]
+    assert not live, f"saved live-widget outputs hold random ids and no picture: {live}"
+
+
+def test_export_is_in_step(root, copy):
+    done = run(BIN / "nbdev-export", cwd=copy)
+    assert done.returncode == 0, done.stderr
+    exported, here = files(copy / "ssvae_widgets"), files(root / "ssvae_widgets")
+    assert exported.keys() == here.keys(), f"run nbdev-export: {exported.keys() ^ here.keys()}"
+    stale = [name for name in here if here[name] != exported[name]]
+    assert not stale, f"run nbdev-export: {stale}"
+
+
+def test_every_generated_module_has_its_notebook(root):
+    import re
+    for module in (root / "ssvae_widgets").rglob("*.py"):
+        if source := re.search(r"File to edit: (\S+\.ipynb)", module.read_text()):
+            assert (module.parent / source[1]).resolve().exists(), f"{module} has no notebook: delete it"
+
+
+def test_readme_is_current(root):
+    done = run(sys.executable, root / ".ci" / "readme.py", "--check", cwd=root)
+    assert done.returncode == 0, done.stderr
+
+
+def test_lint(root):
+    done = run(BIN / "ruff", "check", "--no-cache", ".", cwd=root)
+    assert done.returncode == 0, done.stdout
