@@ -24,7 +24,10 @@ def modules(root) -> dict[str, tuple[str, set[str]]]:
             if isinstance(n, ast.Import):
                 imports |= {a.name for a in n.names}
             elif isinstance(n, ast.ImportFrom):
-                imports |= {n.module, *(f"{n.module}.{a.name}" for a in n.names)}
+                # nbdev writes imports of siblings relative to the module
+                package = ["ssvae_widgets", *names[0].split(".")[:-1]]
+                base = ".".join([*package[: len(package) - n.level + 1], *filter(None, [n.module])]) if n.level else n.module
+                imports |= {base, *(f"{base}.{a.name}" for a in n.names)}
         found[names[0]] = (nb.name.split("_")[0], imports)
     return found
 
