@@ -23,7 +23,7 @@ from .neighbors import nearest_neighbors
 # %% ../nbs/05b_map_head.ipynb #e954b99e
 MapHead = dict  # {"center", "scale", "rotation", "shift", "encoder": {"w0", "b0", …}, "decoder": {"w0", "b0", …}}
 
-_UNIT = 5.0  # a map spans about ±10; the decoder reads it divided by this
+_UNIT = 15.0  # half the typical width of a map; the decoder reads it divided by this
 
 # %% ../nbs/05b_map_head.ipynb #855eda10
 def _layers(
@@ -38,7 +38,7 @@ def _layers(
 # %% ../nbs/05b_map_head.ipynb #b847a31d
 def init_map(
     z: Float[np.ndarray, "batch latent"],  # a sample of posterior means: sets the width, centre and scale
-    hidden: tuple[int, ...] = (128, 128),  # widths of the hidden layers, both ways
+    hidden: tuple[int, ...] = (128, 128, 128),  # widths of the hidden layers, both ways
     seed: int = 0,
 ) -> MapHead:  # parameters of an untrained head
     "A map head for latents like `z`."
@@ -152,7 +152,7 @@ def fit_map(
     learning_rate: float = 1e-2,  # at the first step; a fifth of it when continuing
     batch_size: int = 512,  # pairs a step
     sample: int = 20_000,  # rows used when there are more and `neighbors` is None
-    hidden: tuple[int, ...] = (128, 128),  # widths of a new head
+    hidden: tuple[int, ...] = (128, 128, 128),  # widths of a new head
     seed: int = 0,
 ) -> MapHead:  # numpy arrays; use with `map_encode` and `map_decode`
     "Learn the map of `z`, or follow a latent that has moved since `previous` was fitted."
