@@ -1,0 +1,133 @@
+import { clean, colour, count, digitKey, follow, h, icon } from "./view-core.mjs";
+
+const TOOLS = [["pointer", "Select", "v"], ["lasso", "Lasso", "l"], ["box", "Box", "x"], ["pan", "Pan and zoom", "h"]];
+
+/** Tools, undo and redo, what the colours mean, what next, help. */
+function toolbar(model, el) {
+  el.classList.add("ssvae-toolbar");
+  el.setAttribute("role", "toolbar");
+  el.setAttribute("aria-label", "Map tools");
+  const send = (type, more = {}) => () => model.send({ type, ...more });
+  const key = (k) => (k ? ` (${k})` : "");
+  const button = (name, label, k, onclick, extra = {}) =>
+    h("button", { type: "button", class: "ssvae-button ssvae-tool", title: label + key(k), "aria-label": label + key(k), onclick, ...extra }, icon(name));
+  const tools = TOOLS.map(([tool, label, k]) => button(tool, label, k, send("tool", { tool }), { "data-tool": tool }));
+  const undo = button("undo", "Undo", "Ctrl+Z", send("undo"), { "data-action": "undo" });
+  const redo = button("redo", "Redo", "Ctrl+Shift+Z", send("redo"), { "data-action": "redo" });
+  const reset = button("reset", "Show everything", "r", send("reset"), { "data-action": "reset" });
+  const menu = h("select", { class: "ssvae-select ssvae-color-by", "aria-label": "Colour by", onchange: () => model.send({ type: "color", color_by: menu.value }) });
+  const next = h("button", { type: "button", class: "ssvae-button ssvae-next", title: "Show the point worth labelling next (n)", onclick: send("next") }, icon("next"), h("span", { text: "What next?" }));
+  const strategy = h("select", { class: "ssvae-select ssvae-strategy", "aria-label": "How the next point is chosen", onchange: () => model.send({ type: "strategy", strategy: strategy.value }) });
+  const help = h("button", { type: "button", class: "ssvae-button ssvae-tool ssvae-help-button", title: "Keys (?)", "aria-label": "Show the keys (?)", onclick: send("help") }, h("span", { text: "?", "aria-hidden": "true" }));
+  const title = h("span", { class: "ssvae-title" });
+  el.replaceChildren(
+    h("div", { class: "ssvae-group", role: "group", "aria-label": "Tool" }, ...tools),
+    h("div", { class: "ssvae-group", role: "group", "aria-label": "View and history" }, reset, undo, redo),
+    h("label", { class: "ssvae-field" }, h("span", { text: "Colour" }), menu),
+    title,
+    h("div", { class: "ssvae-group ssvae-group-next" }, strategy, next),
+    help);
+  const fill = (select, options, value) => {
+    const now = options.join("\u0000");
+    if (select.dataset.options !== now) {
+      select.dataset.options = now;
+      select.replaceChildren(...options.map((o) => h("option", { value: o, text: o.replace(/_/g, " ") })));
+    }
+    select.value = value;
+  };
+  return follow(model, ["tool", "color_by", "color_options", "can_undo", "can_redo", "title", "strategy", "strategies"], () => {
+    for (const t of tools) {
+      const on = t.dataset.tool === model.get("tool");
+      t.setAttribute("aria-pressed", on);
+      t.classList.toggle("ssvae-on", on);
+    }
+    undo.disabled = !model.get("can_undo");
+    redo.disabled = !model.get("can_redo");
+    fill(menu, model.get("color_options"), model.get("color_by"));
+    fill(strategy, model.get("strategies"), model.get("strategy"));
+    strategy.hidden = !model.get("strategies").length;
+    title.textContent = clean(model.get("title"));
+  });
+}
+
+/** One button per class: colour, key, name, how many so far. */
+function classButtons(model, el) {
+  el.classList.add("ssvae-classes");
+  el.setAttribute("role", "group");
+  el.setAttribute("aria-label", "Classes");
+  const grid = h("div", { class: "ssvae-class-grid" });
+  const more = h("button", { type: "button", class: "ssvae-button ssvae-find", title: "Search the classes (/)", onclick: () => model.send({ type: "palette" }) }, h("span", { text: "Find a class" }), h("kbd", { text: "/" }));
+  const clear = h("button", { type: "button", class: "ssvae-button ssvae-clear", "data-action": "clear", title: "Remove the label (d)", onclick: () => model.send({ type: "clear" }) }, h("span", { text: "Remove label" }), h("kbd", { text: "d" }));
+  const accept = h("button", { type: "button", class: "ssvae-button ssvae-accept", "data-action": "accept", title: "Label the selection as predicted (Enter)", onclick: () => model.send({ type: "accept" }) }, h("span", { text: "Accept prediction" }), h("kbd", { text: "⏎" }));
+  const head = h("div", { class: "ssvae-caption ssvae-class-head" });
+  el.replaceChildren(head, grid, h("div", { class: "ssvae-class-foot" }, clear, accept, more));
+  let buttons = [];
+  const build = () => {
+    const classes = model.get("classes"), palette = model.get("palette");
+    const longest = classes.reduce((n, name) => Math.max(n, String(name).length), 0);
+    grid.style.setProperty("--columns", longest <= 2 ? 5 : longest <= 12 ? 2 : 1);
+    grid.classList.toggle("ssvae-short", longest <= 2);
+    more.hidden = classes.length <= 10;
+    buttons = classes.map((name, k) =>
+      h("button", {
+        type: "button", class: "ssvae-class", "data-class": k, style: { "--c": colour(palette, k) },
+        onclick: () => model.send({ type: "label", label: k }),
+      },
+      h("span", { class: "ssvae-swatch", "aria-hidden": "true" }),
+      digitKey(k) && digitKey(k) !== String(name) ? h("kbd", { text: digitKey(k) }) : null,
+      h("span", { class: "ssvae-class-name", text: name }),
+      h("span", { class: "ssvae-count" })));
+    grid.replaceChildren(...buttons);
+    paint();
+  };
+  const paint = () => {
+    const counts = model.get("counts"), active = model.get("active"), guess = model.get("guess"), classes = model.get("classes"), n = model.get("n_selected");
+    buttons.forEach((button, k) => {
+      const many = counts[k] || 0;
+      button.setAttribute("data-count", many);
+      button.lastChild.textContent = count(many);
+      button.classList.toggle("ssvae-on", k === active);
+      button.classList.toggle("ssvae-guess", k === guess && k !== active);
+      button.setAttribute("aria-pressed", k === active);
+      const name = clean(classes[k]);
+      button.setAttribute("aria-label", `${name}, ${many} labeled${k === guess ? ", the model's guess" : ""}`);
+      button.title = `${name}: ${count(many)} labeled${digitKey(k) ? ` · key ${digitKey(k)}` : ""}${k === guess ? " · the model's guess" : ""}`;
+    });
+    head.textContent = n > 1 ? `Label ${count(n)} selected as` : n === 1 ? "Label the selected point as" : "Classes · select points, then press a key";
+    clear.disabled = !n;
+    accept.disabled = !n || !model.get("can_accept");
+  };
+  const stop = [follow(model, ["classes", "palette"], build), follow(model, ["counts", "active", "guess", "n_selected", "can_accept"], paint)];
+  return () => stop.forEach((f) => f());
+}
+
+/** Saved or not, how much is done, what just happened. Always there. */
+function status(model, el) {
+  el.classList.add("ssvae-status");
+  el.setAttribute("role", "status");
+  el.setAttribute("aria-live", "polite");
+  const dot = h("span", { class: "ssvae-dot", "aria-hidden": "true" }), saved = h("span", { class: "ssvae-saved" });
+  const done = h("span", { class: "ssvae-done" }), meter = h("span", { class: "ssvae-meter", "aria-hidden": "true" }, h("span", {}));
+  const message = h("span", { class: "ssvae-message" }), keys = h("span", { class: "ssvae-keys" });
+  keys.append(h("span", { class: "ssvae-keys-on", text: "keys active" }), h("span", { class: "ssvae-keys-off", text: "click the map to use keys" }));
+  el.replaceChildren(h("span", { class: "ssvae-saved-box" }, dot, saved), h("span", { class: "ssvae-done-box" }, meter, done), message, keys);
+  return follow(model, ["saved", "seq", "when", "problem", "n_labeled", "n_items", "n_selected", "message", "level"], () => {
+    const state = model.get("saved"), total = model.get("n_items"), labeled = model.get("n_labeled"), selected = model.get("n_selected");
+    el.setAttribute("data-saved", state);
+    el.setAttribute("data-seq", model.get("seq"));
+    el.setAttribute("data-level", model.get("level"));
+    const when = model.get("when"), problem = clean(model.get("problem"));
+    saved.textContent = state === "yes" ? `saved ${count(model.get("seq"))}${when ? ` · ${when}` : ""}` : state === "saving" ? "saving …" : `NOT SAVED${problem ? `: ${problem}` : ""}`;
+    done.textContent = `${count(labeled)} of ${count(total)} labeled${selected ? ` · ${count(selected)} selected` : ""}`;
+    meter.firstChild.style.width = `${total ? Math.max(labeled ? 2 : 0, (100 * labeled) / total) : 0}%`;
+    message.textContent = clean(model.get("message"));
+    message.title = clean(model.get("message"), 1000);
+  });
+}
+
+function render({ model, el }) {
+  el.classList.add("ssvae-view");
+  return { toolbar, classes: classButtons, status }[model.get("part")](model, el);
+}
+
+export default { render };
