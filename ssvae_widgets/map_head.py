@@ -149,7 +149,7 @@ def fit_map(
     targets: Float[np.ndarray, "batch classes"] | None = None,  # soft labels for the class term; all-zero rows do not count
     class_weight: float = 0.0,  # weight of the class term; 0: the map knows no classes
     recon_weight: float = 1.0,  # weight of the way back to z
-    learning_rate: float = 1e-2,  # at the first step; a fifth of it when continuing
+    learning_rate: float = 2e-2,  # at the first step; a tenth of it when continuing
     batch_size: int = 512,  # pairs a step
     sample: int = 20_000,  # rows used when there are more and `neighbors` is None
     hidden: tuple[int, ...] = (128, 128, 128),  # widths of a new head
@@ -169,7 +169,7 @@ def fit_map(
     steps = steps if steps is not None else 1500 if new else 300
     layers, _ = _run(
         {k: start[k] for k in ("encoder", "decoder")}, head, start["center"], start["scale"], z, np.asarray(neighbors, np.int32), targets,
-        random.key(seed), np.int32(steps), np.float32(learning_rate if new else learning_rate / 5), np.float32([recon_weight, class_weight]),
+        random.key(seed), np.int32(steps), np.float32(learning_rate if new else learning_rate / 10), np.float32([recon_weight, class_weight]),
         min(batch_size, len(z)))
     fitted = start | jax.tree.map(np.asarray, layers)
     return fitted if xy is None else align(fitted, z, xy)
