@@ -1,52 +1,26 @@
 import { clean, colour, count, digitKey, follow, h, icon } from "./view-core.mjs";
 
-const TOOLS = [["pointer", "Select", "v"], ["lasso", "Lasso", "l"], ["box", "Box", "x"], ["pan", "Pan and zoom", "h"]];
-
-/** Tools, undo and redo, what the colours mean, what next, help. */
-function toolbar(model, el) {
-  el.classList.add("ssvae-toolbar");
+/** Undo, redo, and the one button for people who do not know where to start. */
+function actions(model, el) {
+  el.classList.add("ssvae-actions");
   el.setAttribute("role", "toolbar");
-  el.setAttribute("aria-label", "Map tools");
-  const send = (type, more = {}) => () => model.send({ type, ...more });
-  const key = (k) => (k ? ` (${k})` : "");
-  const button = (name, label, k, onclick, extra = {}) =>
-    h("button", { type: "button", class: "ssvae-button ssvae-tool", title: label + key(k), "aria-label": label + key(k), onclick, ...extra }, icon(name));
-  const tools = TOOLS.map(([tool, label, k]) => button(tool, label, k, send("tool", { tool }), { "data-tool": tool }));
-  const undo = button("undo", "Undo", "Ctrl+Z", send("undo"), { "data-action": "undo" });
-  const redo = button("redo", "Redo", "Ctrl+Shift+Z", send("redo"), { "data-action": "redo" });
-  const reset = button("reset", "Show everything", "r", send("reset"), { "data-action": "reset" });
-  const menu = h("select", { class: "ssvae-select ssvae-color-by", "aria-label": "Colour by", onchange: () => model.send({ type: "color", color_by: menu.value }) });
-  const next = h("button", { type: "button", class: "ssvae-button ssvae-next", title: "Show the point worth labelling next (n)", onclick: send("next") }, icon("next"), h("span", { text: "What next?" }));
-  const strategy = h("select", { class: "ssvae-select ssvae-strategy", "aria-label": "How the next point is chosen", onchange: () => model.send({ type: "strategy", strategy: strategy.value }) });
-  const help = h("button", { type: "button", class: "ssvae-button ssvae-tool ssvae-help-button", title: "Keys (?)", "aria-label": "Show the keys (?)", onclick: send("help") }, h("span", { text: "?", "aria-hidden": "true" }));
-  const title = h("span", { class: "ssvae-title" });
-  el.replaceChildren(
-    h("div", { class: "ssvae-group", role: "group", "aria-label": "Tool" }, ...tools),
-    h("div", { class: "ssvae-group", role: "group", "aria-label": "View and history" }, reset, undo, redo),
-    h("label", { class: "ssvae-field" }, h("span", { text: "Colour" }), menu),
-    title,
-    h("div", { class: "ssvae-group ssvae-group-next" }, strategy, next),
-    help);
-  const fill = (select, options, value) => {
-    const now = options.join("\u0000");
-    if (select.dataset.options !== now) {
-      select.dataset.options = now;
-      select.replaceChildren(...options.map((o) => h("option", { value: o, text: o.replace(/_/g, " ") })));
-    }
-    select.value = value;
-  };
-  return follow(model, ["tool", "color_by", "color_options", "can_undo", "can_redo", "title", "strategy", "strategies"], () => {
-    for (const t of tools) {
-      const on = t.dataset.tool === model.get("tool");
-      t.setAttribute("aria-pressed", on);
-      t.classList.toggle("ssvae-on", on);
-    }
+  el.setAttribute("aria-label", "Actions");
+  const button = (name, label, type) =>
+    h("button", { type: "button", class: "ssvae-button ssvae-tool", title: label, "aria-label": label, "data-action": type, onclick: () => model.send({ type }) }, icon(name));
+  const undo = button("undo", "Undo (Ctrl+Z)", "undo"), redo = button("redo", "Redo (Ctrl+Shift+Z)", "redo");
+  const strategy = h("select", { class: "ssvae-select ssvae-strategy", "aria-label": "How the next point is chosen", title: "How the next point is chosen", onchange: () => model.send({ type: "strategy", strategy: strategy.value }) });
+  const next = h("button", { type: "button", class: "ssvae-button ssvae-next", title: "Show the point worth labelling next (n)", onclick: () => model.send({ type: "next" }) }, h("span", { text: "What next?" }), h("kbd", { text: "n" }));
+  el.replaceChildren(h("div", { class: "ssvae-group", role: "group", "aria-label": "History" }, undo, redo), h("span", { class: "ssvae-gap" }), h("div", { class: "ssvae-group" }, strategy, next));
+  return follow(model, ["can_undo", "can_redo", "strategy", "strategies"], () => {
     undo.disabled = !model.get("can_undo");
     redo.disabled = !model.get("can_redo");
-    fill(menu, model.get("color_options"), model.get("color_by"));
-    fill(strategy, model.get("strategies"), model.get("strategy"));
-    strategy.hidden = !model.get("strategies").length;
-    title.textContent = clean(model.get("title"));
+    const options = model.get("strategies");
+    if (strategy.dataset.options !== options.join()) {
+      strategy.dataset.options = options.join();
+      strategy.replaceChildren(...options.map((o) => h("option", { value: o, text: o.replace(/_/g, " ") })));
+    }
+    strategy.value = model.get("strategy");
+    strategy.hidden = !options.length;
   });
 }
 
@@ -56,7 +30,9 @@ function classButtons(model, el) {
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", "Classes");
   const grid = h("div", { class: "ssvae-class-grid" });
-  const more = h("button", { type: "button", class: "ssvae-button ssvae-find", title: "Search the classes (/)", onclick: () => model.send({ type: "palette" }) }, h("span", { text: "Find a class" }), h("kbd", { text: "/" }));
+  // The search belongs to the map; its key opens it from here.
+  const find = () => el.closest("[tabindex]")?.dispatchEvent(new KeyboardEvent("keydown", { key: "/", code: "Slash", bubbles: true, cancelable: true }));
+  const more = h("button", { type: "button", class: "ssvae-button ssvae-find", title: "Search the classes (/)", onclick: find }, h("span", { text: "Find a class" }), h("kbd", { text: "/" }));
   const clear = h("button", { type: "button", class: "ssvae-button ssvae-clear", "data-action": "clear", title: "Remove the label (d)", onclick: () => model.send({ type: "clear" }) }, h("span", { text: "Remove label" }), h("kbd", { text: "d" }));
   const accept = h("button", { type: "button", class: "ssvae-button ssvae-accept", "data-action": "accept", title: "Label the selection as predicted (Enter)", onclick: () => model.send({ type: "accept" }) }, h("span", { text: "Accept prediction" }), h("kbd", { text: "⏎" }));
   const head = h("div", { class: "ssvae-caption ssvae-class-head" });
@@ -127,7 +103,7 @@ function status(model, el) {
 
 function render({ model, el }) {
   el.classList.add("ssvae-view");
-  return { toolbar, classes: classButtons, status }[model.get("part")](model, el);
+  return { actions, classes: classButtons, status }[model.get("part")](model, el);
 }
 
 export default { render };

@@ -19,15 +19,9 @@ export function h(tag, props = {}, ...children) {
 }
 
 const ICONS = {
-  pointer: ["M4 2 L4 13 L7 10.3 L9 14.5 L10.8 13.7 L8.9 9.6 L12.6 9.2 Z"],
-  lasso: ["M8 3 C4.4 3 2 4.7 2 7 S4.4 11 8 11 S14 9.3 14 7 S11.6 3 8 3 Z", "M4.5 10.2 C3.5 11.2 4.2 12.6 5.6 12.3 C6.3 14 5 14.5 4 14.5"],
-  box: ["M2.5 3.5 H13.5 V12.5 H2.5 Z"],
-  pan: ["M8 1.5 V14.5 M1.5 8 H14.5", "M6 3.5 L8 1.5 L10 3.5 M6 12.5 L8 14.5 L10 12.5 M3.5 6 L1.5 8 L3.5 10 M12.5 6 L14.5 8 L12.5 10"],
   undo: ["M6 3 L2.5 6.5 L6 10", "M2.5 6.5 H9.5 C12 6.5 13.5 8 13.5 10 S12 13.5 9.5 13.5 H7"],
   redo: ["M10 3 L13.5 6.5 L10 10", "M13.5 6.5 H6.5 C4 6.5 2.5 8 2.5 10 S4 13.5 6.5 13.5 H9"],
-  next: ["M3 3 L9 8 L3 13", "M12.5 3 V13"],
   close: ["M3.5 3.5 L12.5 12.5 M12.5 3.5 L3.5 12.5"],
-  reset: ["M2.5 6 V2.5 H6 M10 2.5 H13.5 V6 M13.5 10 V13.5 H10 M6 13.5 H2.5 V10"],
   expand: ["M9.5 2.5 H13.5 V6.5 M13.5 2.5 L9 7 M6.5 13.5 H2.5 V9.5 M2.5 13.5 L7 9"],
 };
 
@@ -137,23 +131,6 @@ export function digitKey(k) {
 export function colour(palette, k) {
   const value = k >= 0 && palette.length ? palette[k % palette.length] : "";
   return /^#[0-9a-fA-F]{6}$/.test(value) ? value : "#9a9a9a";
-}
-
-/** Classes whose names contain the words typed, best first: exact, then prefix, then anywhere; a digit also finds its class. */
-export function searchClasses(names, query) {
-  const words = query.trim().toLowerCase();
-  const ranked = [];
-  names.forEach((name, k) => {
-    const text = String(name).toLowerCase();
-    let rank = -1;
-    if (!words) rank = 3;
-    else if (text === words || String(k) === words) rank = 0;
-    else if (text.startsWith(words)) rank = 1;
-    else if (text.includes(words)) rank = 2;
-    else if (words.split(/\s+/).every((word) => text.includes(word))) rank = 3;
-    if (rank >= 0) ranked.push([rank, k]);
-  });
-  return ranked.sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, k]) => k);
 }
 
 /** Which rows of a grid of `total` tiles lie in the window of a scrolled box, with a margin of rows on both sides. */

@@ -113,11 +113,15 @@ class TrainingPanel(ipywidgets.VBox):
 
     def draw(self, epoch: int | None = None):
         "Bring the page up to date."
-        def last(values): return next((float(v) for v in reversed(values) if v is not None and math.isfinite(v)), None)
         with self.controls.hold_sync():
             if epoch is not None: self.controls.epoch = int(epoch)
             self.controls.total, self.controls.seconds = len(self.loss), seconds_per_epoch(self.times)
-            self.controls.loss, self.controls.accuracy = last(self.loss), last(self.accuracy)
+        self.draw_curves()
+
+    def draw_curves(self):
+        "Bring both lines and the numbers above them up to date."
+        def last(values): return next((float(v) for v in reversed(values) if v is not None and math.isfinite(v)), None)
+        with self.controls.hold_sync(): self.controls.loss, self.controls.accuracy = last(self.loss), last(self.accuracy)
         for line, values in ((self.loss_line, self.loss), (self.accuracy_line, self.accuracy)):
             with line.hold_sync(): line.x, line.y = thin(values)
 

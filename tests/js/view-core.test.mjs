@@ -1,0 +1,79 @@
+// The pure half of the views, against brute force or closed forms.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { array, bars, clean, colour, count, digitKey, duration, fit, rgba, visibleRows } from "../../ssvae_widgets/static/view-core.mjs";
+
+test("clean drops what reorders or ends text and keeps everything else", () => {
+  assert.equal(clean("a\u0000b\u202Ec\u2066d\u200Fe"), "abcde");
+  assert.equal(clean("<img src=x onerror=alert(1)>"), "<img src=x onerror=alert(1)>");
+  assert.equal(clean("日本 🐈 é\tx\ny"), "日本 🐈 é\tx\ny");
+  assert.equal(clean("x".repeat(500)).length, 300);
+  assert.equal(clean(null), "null");
+});
+
+test("array copies the bytes of a view, whatever its alignment", () => {
+  const buffer = new ArrayBuffer(11), all = new Uint8Array(buffer);
+  all.set([9, 9, 9, 1, 0, 0, 0, 2, 0, 0, 0]);
+  const got = array(new DataView(buffer, 3, 8), Uint32Array);
+  assert.deepEqual([...got], [1, 2]);
+  all[3] = 77;
+  assert.deepEqual([...got], [1, 2]);
+  assert.deepEqual([...array(new DataView(buffer, 3, 7), Uint32Array)], [77]);
+  assert.equal(array(null).length, 0);
+});
+
+test("rgba spreads gray and keeps colour and transparency", () => {
+  assert.deepEqual([...rgba([7, 200], 1, 2, 1)], [7, 7, 7, 255, 200, 200, 200, 255]);
+  assert.deepEqual([...rgba([1, 2, 3], 1, 1, 3)], [1, 2, 3, 255]);
+  assert.deepEqual([...rgba([1, 2, 3, 4], 1, 1, 4)], [1, 2, 3, 4]);
+  assert.deepEqual([...rgba([5, 9], 1, 1, 2)], [5, 5, 5, 9]);
+});
+
+test("bars stand on one zero line inside the box", () => {
+  const values = [2, -1, 0, 1], boxes = bars(values, 40, 30), zero = 20;
+  assert.equal(boxes.length, 4);
+  boxes.forEach(([x, y, w, h], k) => {
+    assert.ok(x >= 0 && x + w <= 40 && y >= 0 && y + h <= 30);
+    assert.ok(Math.abs((values[k] >= 0 ? zero - y : y + h - zero) - Math.abs(values[k]) * 10) < 1e-9);
+  });
+  const many = Array.from({ length: 1000 }, (_, i) => Math.sin(i)), few = bars(many, 50, 10);
+  assert.equal(few.length, 50);
+  assert.deepEqual(bars([0, 0], 10, 10).map((b) => b[3]), [0, 0]);
+  assert.ok(bars([NaN, 1, Infinity], 10, 10).flat().every(Number.isFinite));
+});
+
+test("fit enlarges by whole pixels and shrinks to the box", () => {
+  for (const [h, w] of [[8, 8], [28, 28], [31, 17], [144, 144], [600, 400], [1, 1000]]) {
+    const f = fit(h, w, 144);
+    assert.ok(f.width <= 144 && f.height <= 144 && f.width >= 1 && f.height >= 1);
+    if (f.pixelated) { assert.equal(f.width % w, 0); assert.equal(f.height % h, 0); assert.ok((f.width / w + 1) * Math.max(h, w) > 144); }
+    else assert.ok(Math.max(f.width, f.height) === 144);
+  }
+});
+
+test("visibleRows holds every row in sight and not many more", () => {
+  for (const [total, columns, tile, top, height] of [[1797, 6, 50, 0, 300], [1797, 6, 50, 4321, 300], [5, 6, 50, 0, 300], [0, 6, 50, 0, 300], [10000, 7, 33, 47000, 250]]) {
+    const { rows, first, last } = visibleRows(total, columns, tile, top, height);
+    assert.equal(rows, Math.ceil(total / columns));
+    for (let r = 0; r < rows; r++) {
+      const seen = (r + 1) * tile > top && r * tile < top + height;
+      if (seen) assert.ok(r >= first && r < last);
+      if (r >= first && r < last) assert.ok((r + 3) * tile > top - tile && (r - 3) * tile < top + height + tile);
+    }
+    assert.ok(first >= 0 && last <= rows && first <= last);
+  }
+});
+
+test("words for people", () => {
+  assert.deepEqual([0.34, 12.4, 125, 4320, NaN, -1].map(duration), ["0.3 s", "12 s", "2 min 05 s", "1 h 12 min", "", ""]);
+  assert.equal(count(1234567), "1,234,567");
+  assert.deepEqual([0, 9, 10, -1].map(digitKey), ["0", "9", "", ""]);
+});
+
+test("only #rrggbb reaches a style", () => {
+  assert.equal(colour(["#112233"], 0), "#112233");
+  assert.equal(colour(["#112233"], 4), "#112233");
+  assert.equal(colour(["url(x)"], 0), "#9a9a9a");
+  assert.equal(colour([], 3), "#9a9a9a");
+  assert.equal(colour(["#112233"], -1), "#9a9a9a");
+});
