@@ -1,0 +1,120 @@
+/**
+ * The painter: N points into a Uint32Array of pixels (ImageData, little-endian RGBA). Pure: no DOM, tested in node.
+ *
+ * Discs are antialiased stamps prepared for a few sub-pixel positions and blended in; below about one pixel they are single
+ * blended pixels. On machines without a GPU this repaints 60,000 points in a few milliseconds, where software WebGL takes tens.
+ */
+
+/** Colour index of a point that has none. */
+export const NONE = 65535;
+/** Bits of a point's state. LABELED has a label, PENDING a label that Python has not acknowledged, SELECTED, HIDDEN by a filter. */
+export const LABELED = 1, PENDING = 2, SELECTED = 4, HIDDEN = 8;
+
+/** "#rrggbb" to 0x00bbggrr, the order of bytes in ImageData. Anything else is mid gray. */
+export function packColor(hex) {
+  const m = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(String(hex));
+  return m ? (parseInt(m[3], 16) << 16) | (parseInt(m[2], 16) << 8) | parseInt(m[1], 16) : 0x888888;
+}
+
+/** A disc of radius `r` pixels as coverage 0..255, once for each of `phases`² positions of its centre inside a pixel. */
+export function discStamps(r, phases = 4) {
+  const half = Math.ceil(r + 0.5), size = 2 * half + 1, stamps = [];
+  for (let q = 0; q < phases * phases; q++) {
+    const cx = half + ((q % phases) + 0.5) / phases, cy = half + (Math.floor(q / phases) + 0.5) / phases;
+    const cover = new Uint8Array(size * size);
+    for (let y = 0; y < size; y++) for (let x = 0; x < size; x++) {
+      const d = Math.hypot(x + 0.5 - cx, y + 0.5 - cy);
+      cover[y * size + x] = Math.round(255 * Math.max(0, Math.min(1, r + 0.5 - d)));
+    }
+    stamps.push(cover);
+  }
+  return { half, size, phases, stamps };
+}
+
+/** Blend colour `rgb` with coverage `a` (0..255) over the pixel `d`, neither premultiplied. @returns {number} the new pixel */
+export function blend(d, rgb, a) {
+  const da = d >>> 24;
+  if (a >= 255 || da === 0) return ((a << 24) | rgb) >>> 0;
+  const oa = a + da - ((a * da + 127) / 255 | 0), w = (a * 256 / oa) | 0, u = 256 - w;
+  const r = ((d & 255) * u + (rgb & 255) * w) >> 8, g = (((d >> 8) & 255) * u + ((rgb >> 8) & 255) * w) >> 8;
+  const b = (((d >> 16) & 255) * u + ((rgb >> 16) & 255) * w) >> 8;
+  return ((oa << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+/** Stamp a disc centred at (X, Y) device pixels; clipped at the borders. */
+export function stampDisc(px, W, H, X, Y, set, rgb, alpha) {
+  const fx = Math.floor(X), fy = Math.floor(Y), p = set.phases, q = Math.floor((Y - fy) * p) * p + Math.floor((X - fx) * p);
+  const cover = set.stamps[q], size = set.size, left = fx - set.half, top = fy - set.half;
+  const xa = Math.max(0, -left), xb = Math.min(size, W - left), ya = Math.max(0, -top), yb = Math.min(size, H - top);
+  for (let y = ya; y < yb; y++) {
+    let o = (top + y) * W + left + xa;
+    for (let k = y * size + xa, e = y * size + xb; k < e; k++, o++) {
+      const c = cover[k];
+      if (c === 0) continue;
+      const a = alpha === 255 ? c : (c * alpha + 127) / 255 | 0;
+      px[o] = a === 255 ? (0xff000000 | rgb) >>> 0 : blend(px[o], rgb, a);
+    }
+  }
+}
+
+/** Radius in CSS pixels for `n` visible points on `area` square pixels: full but not a blot, continuous under zoom. */
+export function radiusFor(n, area) {
+  return Math.max(0.55, Math.min(4.2, 0.85 * (area / Math.max(1, n)) ** 0.28));
+}
+
+const cache = new Map();
+/** Stamps of (about) radius `r`, made once. */
+export function stampsFor(r) {
+  const key = Math.round(r * 8);
+  if (!cache.has(key)) cache.set(key, discStamps(key / 8, r < 3 ? 4 : 2));
+  return cache.get(key);
+}
+
+/**
+ * Paint everything, back to front: what is dimmed, what has no colour, what has one, what is labeled.
+ * @param {Uint32Array} px cleared here @param {number} W @param {number} H device pixels
+ * @param {{xy: Float32Array, view: import("./geometry.mjs").View, codes: Uint16Array, flags: Uint8Array, lut: Uint32Array,
+ *   none: number, ring: number, surface: number, radius: number, dpr: number, dimming: boolean, tally: number[]}} s
+ *   `tally` counts points in the four layers, so that empty ones cost nothing; radius is in CSS pixels
+ */
+export function paint(px, W, H, s) {
+  px.fill(0);
+  const { xy, codes, flags, lut } = s, v = s.view, n = codes.length;
+  const kx = W / (v.x1 - v.x0), ky = H / (v.y1 - v.y0), r = s.radius * s.dpr, edge = r + 4 * s.dpr;
+  const small = r < 0.8, sub = Math.max(0.35, Math.min(1, Math.PI * r * r));
+  const plain = small ? null : stampsFor(r), gray = r * 0.82 < 0.8 ? null : stampsFor(r * 0.82);
+  const big = Math.max(r * 1.35, 2.6 * s.dpr), ringW = Math.max(1, 1.1 * s.dpr);
+  const outer = stampsFor(big + ringW), inner = stampsFor(big), core = stampsFor(Math.max(0.8, big - ringW));
+  for (let layer = 0; layer < 4; layer++) {
+    if (s.tally && !s.tally[layer]) continue;
+    for (let i = 0; i < n; i++) {
+      const f = flags[i], c = codes[i];
+      if (layerOf(f, c, s.dimming) !== layer) continue;
+      const X = (xy[2 * i] - v.x0) * kx, Y = H - (xy[2 * i + 1] - v.y0) * ky;
+      if (!(X > -edge && X < W + edge && Y > -edge && Y < H + edge)) continue;
+      const rgb = c === NONE ? s.none : lut[c < lut.length ? c : c % lut.length];
+      if (layer === 3) {
+        if (f & PENDING) { stampDisc(px, W, H, X, Y, outer, rgb, 255); stampDisc(px, W, H, X, Y, core, s.surface, 255); }
+        else { stampDisc(px, W, H, X, Y, outer, s.ring, 255); stampDisc(px, W, H, X, Y, inner, rgb, 255); }
+        continue;
+      }
+      const alpha = layer === 0 ? (f & HIDDEN ? 16 : 46) : c === NONE ? 150 : 232;
+      const set = c === NONE ? gray : plain;
+      if (set) stampDisc(px, W, H, X, Y, set, rgb, alpha);
+      else if (X >= 0 && Y >= 0 && X < W && Y < H) { const o = (Y | 0) * W + (X | 0); px[o] = blend(px[o], rgb, (alpha * sub) | 0); }
+    }
+  }
+}
+
+/** Which layer a point belongs to: 0 dimmed, 1 without colour, 2 coloured, 3 labeled. */
+export function layerOf(f, c, dimming) {
+  if (f & HIDDEN || (dimming && !(f & SELECTED))) return 0;
+  return f & (LABELED | PENDING) ? 3 : c === NONE ? 1 : 2;
+}
+
+/** How many points each layer holds. @returns {number[]} */
+export function tallyLayers(flags, codes, dimming) {
+  const t = [0, 0, 0, 0];
+  for (let i = 0; i < codes.length; i++) t[layerOf(flags[i], codes[i], dimming)]++;
+  return t;
+}
