@@ -7,7 +7,7 @@ function render({ model, el }) {
   el.setAttribute("aria-label", "Contact sheet");
   const title = h("span", { class: "ssvae-sheet-title" });
   const sort = h("select", { class: "ssvae-select", "aria-label": "Sort by", onchange: () => model.send({ type: "sort", by: sort.value }) });
-  const wide = h("button", { type: "button", class: "ssvae-button ssvae-tool", title: "Larger", "aria-label": "Larger or smaller sheet", onclick: () => { el.classList.toggle("ssvae-wide"); layout(); } }, icon("expand"));
+  const wide = h("button", { type: "button", class: "ssvae-button ssvae-tool ssvae-larger", title: "Larger", "aria-label": "Larger or smaller sheet", onclick: () => { el.classList.toggle("ssvae-wide"); layout(); } }, icon("expand"));
   const close = h("button", { type: "button", class: "ssvae-button ssvae-tool", title: "Close the sheet", "aria-label": "Close the sheet", onclick: () => model.send({ type: "close" }) }, icon("close"));
   const hint = h("div", { class: "ssvae-caption" });
   const box = h("div", { class: "ssvae-sheet-box" });
@@ -138,7 +138,7 @@ function render({ model, el }) {
   function head() {
     const left = out.reduce((n, v) => n + v, 0), kept = serials.length - left;
     title.textContent = left ? `${count(kept)} of ${count(serials.length)} images` : `${count(serials.length)} images`;
-    hint.textContent = clean(model.get("note")) || (left ? `${count(left)} left out · a class key labels the rest` : "Click the ones that do not belong, then press a class key");
+    hint.textContent = clean(model.get("note")) || (left ? `${count(left)} left out · a class key labels the rest` : "Click what does not belong, then press a class key");
     el.setAttribute("data-count", serials.length);
     el.setAttribute("data-excluded", left);
   }

@@ -29,10 +29,11 @@ function render({ model, el }) {
     const left = each > 0 && running ? (target - epoch) * each : NaN;
     facts.textContent = running
       ? [`epoch ${count(epoch)} of ${count(target)}`, each > 0 ? `${duration(each)} each` : "compiling …", Number.isFinite(left) ? `${duration(left)} left` : ""].filter(Boolean).join(" · ")
-      : model.get("total") ? `${count(model.get("total"))} epoch${model.get("total") === 1 ? "" : "s"} trained${each > 0 ? ` · ${duration(each)} each` : ""}` : "not trained yet";
-    message.textContent = clean(model.get("message"));
-    message.hidden = !model.get("message");
+      : !model.get("total") ? clean(model.get("message")) || "not trained yet" : `${count(model.get("total"))} epoch${model.get("total") === 1 ? "" : "s"} trained${each > 0 ? ` · ${duration(each)} each` : ""}`;
     const loss = model.get("loss"), accuracy = model.get("accuracy");
+    message.textContent = clean(model.get("message"));
+    message.hidden = running || !model.get("total") || !model.get("message");
+    key.hidden = loss === null && accuracy === null;
     key.replaceChildren(
       h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),
       h("span", { class: "ssvae-key-accuracy", text: accuracy === null ? "accuracy on labels" : `accuracy on labels ${Number(accuracy).toFixed(2)}` }));

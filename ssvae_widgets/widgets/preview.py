@@ -34,7 +34,7 @@ def pack_images(
 # %% ../../nbs/32_preview.ipynb #007d03fc
 def top_classes(
     probs,  # (n_classes,) probabilities
-    k: int = 4,  # how many at most
+    k: int = 3,  # how many at most
 ) -> list[tuple[int, float]]:  # (class, probability), likeliest first; of equals the lower class
     "The `k` likeliest classes."
     p = np.asarray(probs, float)
@@ -49,7 +49,7 @@ class Preview(View):
     accepts = {"select": {"serial": whole(0, lambda view: view.n_items)}}
     info = traitlets.Dict(help="what is shown, as the page draws it").tag(sync=True)
     pixels = traitlets.Bytes(help="bytes of all images on show").tag(sync=True)
-    box = traitlets.Int(144, help="side of the two large pictures, in CSS pixels").tag(sync=True)
+    box = traitlets.Int(112, help="side of the two large pictures, in CSS pixels").tag(sync=True)
     small = traitlets.Int(36, help="side of a neighbour, in CSS pixels").tag(sync=True)
     n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")
 
@@ -75,7 +75,7 @@ class Preview(View):
     ):
         "Show one item."
         pair, (original, reconstructed) = pack_images([image, reconstruction], 2 * self.box)
-        near = list(neighbours)[:7]
+        near = list(neighbours)[:8]
         strip, tiles = pack_images([n[1] for n in near], 2 * self.small, len(pair))
         with self.hold_sync():
             self.pixels = pair + strip

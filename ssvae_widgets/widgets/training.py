@@ -57,7 +57,7 @@ def thin(
 
 # %% ../../nbs/33_training.ipynb #7d9bac77
 def curves_figure(
-    height: int = 118,  # of the figure, in pixels
+    height: int = 96,  # of the figure, in pixels
 ) -> tuple[bqplot.Figure, bqplot.Lines, bqplot.Lines]:
     "A small figure with a loss curve (left axis) and an accuracy curve (right axis, 0–1)."
     x, left, right = bqplot.LinearScale(min=1.0), bqplot.LinearScale(), bqplot.LinearScale(min=0.0, max=1.0)
@@ -66,20 +66,20 @@ def curves_figure(
     accuracy = bqplot.Lines(scales={"x": x, "y": right}, colors=["#d55e00"], **common)
     axes = [
         bqplot.Axis(scale=x, grid_lines="none", num_ticks=4, tick_format="d"),
-        bqplot.Axis(scale=left, orientation="vertical", num_ticks=3, tick_format="~g", grid_lines="solid"),
+        bqplot.Axis(scale=left, orientation="vertical", num_ticks=3, tick_format=".2r", grid_lines="solid"),
         bqplot.Axis(scale=right, orientation="vertical", side="right", num_ticks=3, tick_format=".1f", grid_lines="none")]
     figure = bqplot.Figure(
         marks=[loss, accuracy], axes=axes, animation_duration=0, min_aspect_ratio=0.1, max_aspect_ratio=100,
-        fig_margin={"top": 8, "bottom": 22, "left": 40, "right": 30}, background_style={"fill": "none"},
+        fig_margin={"top": 6, "bottom": 20, "left": 38, "right": 34}, background_style={"fill": "none"},
         layout={"width": "100%", "height": f"{height}px", "min_width": "0"})
-    figure.add_class("ssvae-curves")
+    figure.add_class("ssvae-curves").add_class("ssvae-blank")
     return figure, loss, accuracy
 
 # %% ../../nbs/33_training.ipynb #5deac892
 class TrainingPanel(ipywidgets.VBox):
     "Controls above live curves; `on_intent` passes on train and stop."
 
-    def __init__(self, epochs: int = 10, height: int = 118):
+    def __init__(self, epochs: int = 10, height: int = 96):
         self.controls = TrainingControls(epochs=epochs)
         self.figure, self.loss_line, self.accuracy_line = curves_figure(height)
         self.loss, self.accuracy, self.times = [], [], []
@@ -122,6 +122,7 @@ class TrainingPanel(ipywidgets.VBox):
         "Bring both lines and the numbers above them up to date."
         def last(values): return next((float(v) for v in reversed(values) if v is not None and math.isfinite(v)), None)
         with self.controls.hold_sync(): self.controls.loss, self.controls.accuracy = last(self.loss), last(self.accuracy)
+        if self.loss: self.figure.remove_class("ssvae-blank")
         for line, values in ((self.loss_line, self.loss), (self.accuracy_line, self.accuracy)):
             with line.hold_sync(): line.x, line.y = thin(values)
 
