@@ -30,7 +30,18 @@ from .networks import input_shape
 from .programs import PROGRAMS, enable_compilation_cache
 from .run import Feed, Labels, Program, Progress, run_epochs
 from ssvae_widgets.train_state import (
-    Spec, Streams, TrainState, class_slots, eval_params, init_state, look, make_spec, make_weights, network, pictures, softmax,
+    Spec,
+    Streams,
+    TrainState,
+    class_slots,
+    eval_params,
+    init_state,
+    look,
+    make_spec,
+    make_weights,
+    network,
+    pictures,
+    softmax,
 )
 
 # %% auto #0

@@ -7,7 +7,6 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/train_state.html.md"""
 # %% ../nbs/05_train_state.ipynb #53dbced0
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
 from .model import _BATCHES, SSVAE
 from .programs import PROGRAMS
-from .run import Feed, run_epochs, split_labels
+from .run import run_epochs, split_labels
 from .train_state import look, train_epoch
 
 # %% auto #0
