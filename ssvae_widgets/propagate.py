@@ -149,7 +149,7 @@ def _probabilities(graph, sums, codes, prior) -> Float[np.ndarray, "batch classe
     elif len(known) > 1:
         flow = _flow(sums, counts)[:, known]
         member[:, known] = _decide(graph, flow, rows, np.searchsorted(known, codes[rows]), _class_prior(prior, counts > 0))
-    member = np.clip(member, 0, None)
+    member = np.clip(member, 0, None) ** 2  # diffusion blurs: squared, certainty agrees with accuracy
     member[sums.sum(1) <= 0] = 0
     total = member.sum(1, keepdims=True)
     member = np.where(total > 0, member / np.maximum(total, 1e-30), 1 / k)
