@@ -4,7 +4,7 @@
  * .mjs files beside it, which Python inlines (see 30_point_layer), because a notebook loads one module for a widget.
  */
 import { boxSelect, combine, countInView, ease, lassoSelect, lerp, nearestInDirection, nearestK, panBy, pickNearest, simplifyPath, toPixel, zoomAround } from "./geometry.mjs";
-import { HIDDEN, LABELED, NONE, SELECTED, packColor, paint, radiusFor } from "./raster.mjs";
+import { HIDDEN, LABELED, NONE, SELECTED, labeledRadius, packColor, paint, radiusFor } from "./raster.mjs";
 import { actionOf, buildKeymap } from "./keymap.mjs";
 import { PointState } from "./state.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
@@ -200,6 +200,7 @@ class MapView {
     if (what === "thumbs" && this.hover >= 0) this.showTip();
     if (what === "refused") this.speak("NOT SAVED: the label was taken back");
     this.map?.classList.toggle("ssvae-m-moving", this.s.t < 1);
+    this.map?.classList.toggle("ssvae-m-dim", this.s.state.dimming || !!this.s.state.filter);
   }
 
   /** Ask for one repaint in the next frame, of the points or only of the ink above them. */
@@ -273,7 +274,7 @@ class MapView {
       if (!this.image || this.image.width !== this.W || this.image.height !== this.H) { this.image = g.createImageData(this.W, this.H); this.px = new Uint32Array(this.image.data.buffer); }
       const size = this.model.get("point_size"), xy = this.s.shownXY();
       this.radius = size > 0 ? size : radiusFor(countInView(xy, v), v.w * v.h);
-      paint(this.px, this.W, this.H, { xy, view: v, codes: st.codes, flags: st.flags, lut: this.lut, tally: st.tally, dimming: st.dimming, dpr: this.dpr, radius: this.radius,
+      paint(this.px, this.W, this.H, { xy, view: v, codes: st.codes, flags: st.flags, lut: this.lut, tally: st.tally, dimming: st.dimming, dpr: this.dpr, radius: this.radius, labeledRadius: labeledRadius(st.tally[3]),
         none: packColor(this.theme.none), ring: packColor(this.theme.ring), surface: packColor(this.theme.surface) });
       g.putImageData(this.image, 0, 0);
       this.canvas.dataset.domain = [v.x0, v.x1, v.y0, v.y1].join(",");
@@ -296,8 +297,8 @@ class MapView {
       g.lineWidth = width + 2; g.strokeStyle = surface; g.stroke();
       g.lineWidth = width; g.strokeStyle = color; g.stroke();
     };
-    const r = Math.max(this.radius * 1.35, 2.6) + 3.2;
-    if (st.selected.length <= 60) for (const i of st.selected) ring(i, r, 2, accent);
+    const r = 7.8;
+    if (st.selected.length <= 40) for (const i of st.selected) ring(i, r, 2, accent);
     if (this.hover >= 0 && this.hover < st.n) ring(this.hover, r - 0.5, 1.5, this.theme.ring);
     const d = this.drag;
     if (d && d.moved && (d.kind === "lasso" || d.kind === "box")) {

@@ -62,6 +62,11 @@ export function radiusFor(n, area) {
   return Math.max(0.55, Math.min(4.2, 0.85 * (area / Math.max(1, n)) ** 0.28));
 }
 
+/** Radius of a labeled point in CSS pixels: one size at any zoom, so that the figure's SVG marks fit over it; smaller when thousands are. */
+export function labeledRadius(labeled) {
+  return labeled <= 1000 ? 4.6 : 3;
+}
+
 const cache = new Map();
 /** Stamps of (about) radius `r`, made once. */
 export function stampsFor(r) {
@@ -74,8 +79,8 @@ export function stampsFor(r) {
  * Paint everything, back to front: what is dimmed, what has no colour, what has one, what is labeled.
  * @param {Uint32Array} px cleared here @param {number} W @param {number} H device pixels
  * @param {{xy: Float32Array, view: import("./geometry.mjs").View, codes: Uint16Array, flags: Uint8Array, lut: Uint32Array,
- *   none: number, ring: number, surface: number, radius: number, dpr: number, dimming: boolean, tally: number[]}} s
- *   `tally` counts points in the four layers, so that empty ones cost nothing; radius is in CSS pixels
+ *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, dimming: boolean, tally: number[]}} s
+ *   `tally` counts points in the four layers, so that empty ones cost nothing; radii are in CSS pixels
  */
 export function paint(px, W, H, s) {
   px.fill(0);
@@ -83,7 +88,7 @@ export function paint(px, W, H, s) {
   const kx = W / (v.x1 - v.x0), ky = H / (v.y1 - v.y0), r = s.radius * s.dpr, edge = r + 4 * s.dpr;
   const small = r < 0.8, sub = Math.max(0.35, Math.min(1, Math.PI * r * r));
   const plain = small ? null : stampsFor(r), gray = r * 0.82 < 0.8 ? null : stampsFor(r * 0.82);
-  const big = Math.max(r * 1.35, 2.6 * s.dpr), ringW = Math.max(1, 1.1 * s.dpr);
+  const big = s.labeledRadius * s.dpr, ringW = Math.max(1, 1.2 * s.dpr);
   const outer = stampsFor(big + ringW), inner = stampsFor(big), core = stampsFor(Math.max(0.8, big - ringW));
   for (let layer = 0; layer < 4; layer++) {
     if (s.tally && !s.tally[layer]) continue;

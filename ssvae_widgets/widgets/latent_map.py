@@ -128,7 +128,7 @@ class Points(traitlets.TraitType):
             obj._notify_trait(self.name, old, new)
 
 # %% ../../nbs/31_latent_map.ipynb #baa03e02
-_SHOWN = 200  # SVG marks carry this many points at most; the canvas carries all
+_SHOWN, _RINGED = 200, 40  # SVG marks carry this many labeled or suggested, and selected points; the canvas carries all
 
 
 class LatentMap(ipywidgets.VBox):
@@ -401,14 +401,14 @@ class LatentMap(ipywidgets.VBox):
         "The few points that the figure itself draws."
         column = self._columns.get(self.color_by)
         colors, codes = (colors_for(column, self.palette), column.codes()) if column is not None else ([], np.full(self.n, -1))
-        def put(mark, which, **more):
-            which = which if len(which) <= _SHOWN else which[:0]
+        def put(mark, which, most=_SHOWN, **more):
+            which = which if len(which) <= most else which[:0]
             x, y = self._xy[which].T
             if np.array_equal(mark.x, x, equal_nan=True) and np.array_equal(mark.y, y, equal_nan=True) and not more: return
             with mark.hold_sync(): mark.x, mark.y = x, y; [setattr(mark, k, v(which)) for k, v in more.items()]
         paint = lambda w: [colors[c] if c >= 0 else UNLABELED for c in codes[w]] or [UNLABELED]  # noqa: E731
         put(self.marks_labeled, np.flatnonzero(self._labeled), colors=paint)
-        put(self.marks_selected, self.selected)
+        put(self.marks_selected, self.selected, _RINGED)
         put(self.marks_suggested, self._suggested)
         many = column is not None and column.kind == "classes" and 10 < len(column.names) <= 100
         found = [k for k in (np.unique(codes[codes >= 0]) if many else ()) if (codes == k).any()]
@@ -434,7 +434,8 @@ class LatentMap(ipywidgets.VBox):
 
     def close(self):
         "End the map and everything it is made of."
-        for part in (*self.figure.marks, *self.figure.axes, self.scale_x, self.scale_y, self.figure, self.layer): part.close()
+        f = self.figure
+        for part in (*f.marks, *f.axes, self.scale_x, self.scale_y, f.scale_x, f.scale_y, f.layout, self.layer.layout, self.layout, f, self.layer): part.close()
         super().close()
 
 

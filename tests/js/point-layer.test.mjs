@@ -1,0 +1,216 @@
+// Painter, keys and shared state of the point layer.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { DEFAULT_KEYS, actionOf, buildKeymap, helpRows, keyName } from "../../ssvae_widgets/static/keymap.mjs";
+import { HIDDEN, LABELED, NONE, PENDING, SELECTED, blend, discStamps, layerOf, packColor, paint, radiusFor, stampDisc, tallyLayers } from "../../ssvae_widgets/static/raster.mjs";
+import { PointState } from "../../ssvae_widgets/static/state.mjs";
+
+const rgba = (p) => [p & 255, (p >> 8) & 255, (p >> 16) & 255, p >>> 24];
+const scene = (xy, codes, more = {}) => {
+  const n = codes.length, flags = more.flags || new Uint8Array(n);
+  return { xy: Float32Array.from(xy), codes: Uint16Array.from(codes), flags, lut: Uint32Array.from(["#ff0000", "#00ff00"], packColor), view: { x0: 0, x1: 10, y0: 0, y1: 10 },
+    none: packColor("#999999"), ring: packColor("#111111"), surface: packColor("#ffffff"), radius: 3, labeledRadius: 4, dpr: 1, dimming: false, tally: null, ...more };
+};
+
+test("colours are packed in the order of ImageData, and rubbish is gray", () => {
+  const bytes = new Uint8Array(Uint32Array.of((0xff000000 | packColor("#123456")) >>> 0).buffer);
+  assert.deepEqual([...bytes], [0x12, 0x34, 0x56, 255]);
+  for (const bad of ["red", "#12", "javascript:alert(1)", null, 7]) assert.equal(packColor(bad), 0x888888);
+});
+
+test("blend is the over operator, to two steps of 255", () => {
+  for (let k = 0; k < 2000; k++) {
+    const r = (m) => Math.floor(Math.random() * m), da = r(256), a = r(256), src = r(1 << 24), dst = ((da << 24) | r(1 << 24)) >>> 0, got = rgba(blend(dst, src, a));
+    if (da === 0 || a === 255) { assert.deepEqual(got, [...rgba(src).slice(0, 3), a]); continue; }
+    const A = a / 255, D = da / 255, O = A + D * (1 - A);
+    assert.ok(Math.abs(got[3] - 255 * O) <= 1.01);
+    if (O > 0.2) for (let c = 0; c < 3; c++) assert.ok(Math.abs(got[c] - (rgba(src)[c] * A + rgba(dst)[c] * D * (1 - A)) / O) <= 5, `${got} ${c}`);
+  }
+});
+
+test("a disc has the area of a disc, at every sub-pixel place", () => {
+  for (const r of [1, 1.7, 2.6, 4.2]) for (const s of discStamps(r).stamps) {
+    const area = s.reduce((a, b) => a + b, 0) / 255;
+    assert.ok(Math.abs(area / (Math.PI * r * r) - 1) < 0.12, `${r}: ${area}`);
+  }
+});
+
+test("stamps are clipped, never wrapped to another row", () => {
+  const W = 20, H = 10, set = discStamps(3);
+  for (const [X, Y] of [[-2, 5], [21, 5], [10, -2], [10, 12], [0, 0], [19.9, 9.9], [-50, -50]]) {
+    const px = new Uint32Array(W * H);
+    stampDisc(px, W, H, X, Y, set, 0xff, 255);
+    for (let y = 0; y < H; y++) for (let x = 0; x < W; x++) if (px[y * W + x]) assert.ok(Math.hypot(x + 0.5 - X, y + 0.5 - Y) < 4.2);
+  }
+});
+
+test("a painted point is where it should be, in its colour, and NaN is nowhere", () => {
+  const W = 100, H = 100, px = new Uint32Array(W * H);
+  paint(px, W, H, scene([2, 2, 8, 5, NaN, 5], [0, 1, 0]));
+  assert.deepEqual(rgba(px[80 * W + 20]).slice(0, 3), [255, 0, 0]);
+  assert.deepEqual(rgba(px[50 * W + 80]).slice(0, 3), [0, 255, 0]);
+  assert.equal(px[50 * W + 5], 0);
+  assert.equal(px.reduce((n, p) => n + (p ? 1 : 0), 0) < 120, true);
+});
+
+test("labeled over coloured over unlabeled, whatever the order of the points", () => {
+  const at = [5, 5, 5, 5, 5, 5], W = 100, px = new Uint32Array(W * W);
+  for (const [codes, flags, want] of [
+    [[NONE, 0, NONE], [0, 0, 0], [255, 0, 0]], [[1, NONE, 0], [LABELED, 0, 0], [0, 255, 0]], [[0, 1, NONE], [0, 0, LABELED | PENDING], [255, 255, 255]]]) {
+    paint(px, W, W, scene(at, codes, { flags: Uint8Array.from(flags) }));
+    const got = rgba(px[50 * W + 50]); // a coloured point lets a little of what is below through
+    for (let c = 0; c < 3; c++) assert.ok(Math.abs(got[c] - want[c]) <= 16, `${got}`);
+  }
+});
+
+test("what is not selected is dimmed, what is filtered is a trace, neither is gone", () => {
+  const W = 100, px = new Uint32Array(W * W), alpha = (flags, dimming) => { paint(px, W, W, scene([5, 5], [0], { flags: Uint8Array.of(flags), dimming })); return px[50 * W + 50] >>> 24; };
+  const full = alpha(0, false), dim = alpha(0, true), chosen = alpha(SELECTED, true), trace = alpha(HIDDEN, false);
+  assert.ok(full === chosen && full > 200 && dim > 20 && dim < 90 && trace > 5 && trace < dim);
+});
+
+test("the tally leaves out empty layers and changes nothing else", () => {
+  const n = 400, codes = Uint16Array.from({ length: n }, () => (Math.random() < 0.4 ? NONE : Math.random() < 0.5 ? 0 : 1)), flags = Uint8Array.from({ length: n }, () => [0, LABELED, SELECTED, HIDDEN][Math.floor(Math.random() * 4)]);
+  const xy = Array.from({ length: 2 * n }, () => Math.random() * 10), a = new Uint32Array(1e4), b = new Uint32Array(1e4), tally = tallyLayers(flags, codes, true);
+  paint(a, 100, 100, scene(xy, codes, { flags, dimming: true }));
+  paint(b, 100, 100, scene(xy, codes, { flags, dimming: true, tally }));
+  assert.deepEqual(a, b);
+  assert.equal(tally.reduce((x, y) => x + y, 0), n);
+  assert.equal(layerOf(HIDDEN | LABELED, 0, false), 0);
+});
+
+test("radii shrink with the crowd and stay in bounds", () => {
+  let last = 99;
+  for (const n of [1, 100, 2000, 12000, 60000, 1e6]) { const r = radiusFor(n, 640 * 520); assert.ok(r <= last && r >= 0.55 && r <= 4.2); last = r; }
+});
+
+// ---- keys ----
+const press = (key, more = {}) => ({ key, code: "", ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...more });
+
+test("the keys of the product do what it says", () => {
+  const t = buildKeymap();
+  for (const [e, want] of [
+    [press("3"), "label:3"], [press("0"), "label:0"], [press("d"), "clear"], [press("Delete"), "clear"], [press("z", { ctrlKey: true }), "undo"], [press("Z", { ctrlKey: true, shiftKey: true }), "redo"],
+    [press("y", { ctrlKey: true }), "redo"], [press("n"), "next"], [press("b"), "back"], [press("s"), "skip"], [press("Enter"), "accept"], [press("ArrowLeft"), "move:left"], [press("l"), "tool:lasso"],
+    [press("v"), "tool:pointer"], [press("h"), "tool:pan"], [press("c"), "color"], [press("t"), "train"], [press("."), "stop"], [press("["), "snapshot:back"], [press("]"), "snapshot:forward"],
+    [press("f"), "filter"], [press("r"), "reset"], [press("Escape"), "escape"], [press("/"), "classes"], [press("?", { shiftKey: true }), "help"]]) assert.equal(actionOf(e, t, false), want, e.key);
+});
+
+test("other people's shortcuts pass through", () => {
+  const t = buildKeymap();
+  for (const e of [press("s", { ctrlKey: true }), press("c", { ctrlKey: true }), press("v", { ctrlKey: true }), press("3", { ctrlKey: true }), press("F5"), press("x"), press("Tab"), press("3", { altKey: true }), press("L", { shiftKey: true })])
+    assert.equal(actionOf(e, t, false), null, keyName(e, false));
+});
+
+test("on a Mac the command key undoes and Ctrl does not", () => {
+  const t = buildKeymap();
+  assert.equal(actionOf(press("z", { metaKey: true }), t, true), "undo");
+  assert.equal(actionOf(press("z", { ctrlKey: true }), t, true), null);
+});
+
+test("a keyboard whose digits need Shift is read by position", () => {
+  const t = buildKeymap();
+  assert.equal(actionOf(press("&", { code: "Digit1" }), t, false), "label:1");
+  assert.equal(actionOf(press("é", { code: "Digit2" }), t, false), "label:2");
+  assert.equal(actionOf(press("-", { code: "Digit6" }), t, false), "zoom:out");
+  assert.equal(actionOf(press("!", { code: "Digit1", shiftKey: true }), t, false), null);
+});
+
+test("keys can be remapped, and rubbish in a remapping does nothing", () => {
+  const t = buildKeymap({ undo: ["u"], "label:3": "q", clear: [], boo: ["w"], next: [7, null], "label:x": ["e"] });
+  assert.equal(actionOf(press("u"), t, false), "undo");
+  assert.equal(actionOf(press("z", { ctrlKey: true }), t, false), null);
+  assert.equal(actionOf(press("q"), t, false), "label:3");
+  for (const k of ["d", "w", "n", "e"]) assert.equal(actionOf(press(k), t, false), null);
+  assert.equal(actionOf(press("n"), buildKeymap({ skip: ["n"] }), false), "skip");
+});
+
+test("the help lists every action, as bound now", () => {
+  const all = helpRows({}, false).map((r) => r.join(" ")).join("\n");
+  for (const word of ["undo", "lasso", "train", "←", "Ctrl+z", "0–9"]) assert.ok(all.includes(word), word);
+  assert.ok(helpRows({ undo: ["u"] }, false).some(([k, text]) => k === "u" && text === "undo"));
+  assert.ok(Object.keys(DEFAULT_KEYS).length > 20);
+});
+
+// ---- state ----
+const state = (n) => { const s = new PointState(); s.setPositions(new Float32Array(2 * n)); return s; };
+
+test("a label shows at once as unsaved, and Python's answer settles it or takes it back", () => {
+  const s = state(5);
+  s.begin(1, [1, 2], 3);
+  assert.deepEqual([...s.codes], [NONE, 3, 3, NONE, NONE]);
+  assert.ok(s.flags[1] & PENDING && !(s.baseLabeled[1]));
+  s.begin(2, [2], 4);
+  s.settle(2, false);
+  assert.deepEqual([...s.codes], [NONE, 3, 3, NONE, NONE]);
+  s.settle(1, true);
+  assert.ok(!(s.flags[1] & PENDING) && s.flags[1] & LABELED);
+  assert.equal(s.settle(1, true), false);
+  s.begin(3, [1], null);
+  assert.equal(s.codes[1], NONE);
+  s.settle(3, false);
+  assert.equal(s.codes[1], 3);
+});
+
+test("an update from Python that is older than a key press does not take the key press back", () => {
+  const s = state(3);
+  s.begin(1, [0], 7);
+  s.setBase(Uint16Array.of(NONE, 5, NONE), Uint8Array.of(0, 1, 0));
+  assert.deepEqual([...s.codes], [7, 5, NONE]);
+  s.patch(Uint32Array.of(2, 99), Uint16Array.of(6, 6), Uint8Array.of(1, 1));
+  assert.deepEqual([...s.codes], [7, 5, 6]);
+  s.settle(1, true);
+  assert.deepEqual([...s.codes], [7, 5, 6]);
+});
+
+test("random gestures and answers end where a plain replay ends", () => {
+  const n = 40, s = state(n), truth = new Array(n).fill(NONE), open = new Map();
+  for (let k = 1; k <= 500; k++) {
+    const some = [...Array(n).keys()].filter(() => Math.random() < 0.2), label = Math.random() < 0.2 ? null : Math.floor(Math.random() * 9);
+    s.begin(k, Uint32Array.from(some), label);
+    open.set(k, [some, label]);
+    if (open.size > 4) { // Python answers in order
+      const [g, [points, l]] = open.entries().next().value, ok = Math.random() < 0.8;
+      s.settle(g, ok); open.delete(g);
+      if (ok) for (const i of points) truth[i] = l ?? NONE;
+    }
+  }
+  for (const [g, [points, l]] of [...open]) { s.settle(g, true); for (const i of points) truth[i] = l ?? NONE; }
+  assert.deepEqual([...s.codes], truth);
+  assert.deepEqual([...s.flags].map((f) => !!(f & LABELED)), truth.map((c) => c !== NONE));
+});
+
+test("when colours are not labels, a label marks a point without changing its colour", () => {
+  const s = state(2);
+  s.byLabel = false;
+  s.setBase(Uint16Array.of(4, 5), null);
+  s.begin(1, [0], 9); s.settle(1, true);
+  assert.deepEqual([[...s.codes], s.flags[0] & LABELED], [[4, 5], LABELED]);
+});
+
+test("one selected point dims nothing, several dim the rest, a filter hides and cannot be picked", () => {
+  const s = state(4);
+  s.select(Uint32Array.of(1)); assert.equal(s.dimming, false);
+  s.select(Uint32Array.of(1, 2, 77)); assert.equal(s.dimming, true); assert.deepEqual([...s.selected], [1, 2]);
+  s.setFilter(s.selected);
+  assert.deepEqual([...s.skip].map(Boolean), [true, false, false, true]);
+  s.setFilter(new Uint32Array(0)); assert.equal(s.skip, null);
+  assert.deepEqual(s.counts(2), [0, 0, 4]);
+});
+
+test("arrays of a wrong length are refused, another number of points starts over", () => {
+  const s = state(4);
+  s.setBase(new Uint16Array(9), new Uint8Array(2)); assert.equal(s.codes.length, 4);
+  s.select(Uint32Array.of(3)); s.begin(1, [3], 1);
+  s.setPositions(new Float32Array(4));
+  assert.deepEqual([s.n, s.selected.length, s.pending.size], [2, 0, 0]);
+});
+
+test("no file of the layer writes HTML, evaluates text or leaves a global", () => {
+  for (const f of ["point-layer.js", "chrome.mjs", "figure-link.mjs", "state.mjs", "raster.mjs", "keymap.mjs", "geometry.mjs"]) {
+    const text = readFileSync(new URL(`../../ssvae_widgets/static/${f}`, import.meta.url), "utf8");
+    for (const bad of ["innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "new Function", "document.write"]) assert.ok(!text.includes(bad), `${f}: ${bad}`);
+    assert.ok(!/\bwindow\.\w+\s*=[^=]/.test(text), f);
+  }
+});
