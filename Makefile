@@ -39,7 +39,7 @@ test: $(STAMP) ## Everything that CI checks
 	@command -v node >/dev/null || { echo "make test needs Node.js 18 or newer for the JavaScript tests (Debian: apt-get install nodejs)." >&2; exit 1; }
 	$(BIN)/python -m pytest -q tests/test_in_step.py
 	$(BIN)/nbdev-test --n-workers 2
-	node --test tests/js/
+	node --test tests/js/*.test.mjs
 	$(BIN)/python -m pytest tests --ignore tests/test_in_step.py
 
 test-quick: $(STAMP) ## Notebooks in step, lint, and the tests that need no browser and no wheel
