@@ -68,7 +68,7 @@ function render({ model, el }) {
         onclick: () => model.send({ type: "select", serial: n.serial }),
       }, picture(n, model.get("small"), `item ${n.serial}`, { "aria-hidden": "true" })));
     const neighbours = near.length
-      ? h("div", { class: "ssvae-near" }, h("div", { class: "ssvae-caption", text: "nearest on the map" }), h("div", { class: "ssvae-strip" }, ...near)) : null;
+      ? h("div", { class: "ssvae-near" }, h("div", { class: "ssvae-caption", text: "nearest neighbours" }), h("div", { class: "ssvae-strip" }, ...near)) : null;
 
     const past = (info.history || []).map((e) =>
       h("li", {}, e.label >= 0 ? swatch(e.label) : null, h("span", { text: e.label >= 0 ? name(e.label) : "label removed" }), h("span", { class: "ssvae-when", text: e.when })));

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 
 import ipywidgets
 import numpy as np
@@ -151,10 +152,9 @@ def past(
     get = entry.get if isinstance(entry, dict) else lambda name, default=None: getattr(entry, name, default)
     label, at = get("label"), get("time")
     code = -1 if label is None or label != label else classes.index(label) if isinstance(label, str) and label in classes else int(label)
-    if isinstance(at, (int, float)):
-        moment = time.localtime(at)
-        at = time.strftime("%H:%M:%S" if time.time() - at < 43_200 else "%Y-%m-%d", moment)
-    return code, str(at or "")[:19].replace("T", " ")
+    if isinstance(at, str): at = datetime.fromisoformat(at).timestamp()
+    moment = datetime.fromtimestamp(at)
+    return code, f"{moment:%H:%M:%S}" if time.time() - at < 43_200 else f"{moment:%Y-%m-%d}"
 
 # %% ../../nbs/34_labeler.ipynb #08c6a580
 class LatentLabeler(ipywidgets.VBox):
@@ -188,7 +188,8 @@ class LatentLabeler(ipywidgets.VBox):
             if len(values) != self.n_items: raise ValueError(f"got {len(values)} {name}, expected {self.n_items}, one for each image")
         self.names, self.extra = names, dict(columns or {})
         self.reason = self.last_action = self.error = ""
-        self.pending, self.curve_length, self.shown = None, 0, ("none", None)
+        self.follow = "selected"
+        self.pending, self.curve_length, self.running, self.shown = None, 0, False, ("none", None)
         self.strategy, self.queue = "auto", Queue(self.propose)
         self.painter = Painter(self.paint, ["status", "selection", "preview", "labels", "map", "training"], {"map": 0.25, "training": 0.1}, self.paint_failed)
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
@@ -231,8 +232,7 @@ def make_views(self: LatentLabeler, epochs: int, height: int):
 def bind(self: LatentLabeler):
     "Connect intents to methods and events to the painter; paint everything once; let the model be prepared."
     for view in (self.map, self.preview, self.sheet, self.actions, self.buttons, self.training): view.on_intent(self.act)
-    self.map.observe(lambda change: self.painter.ask("selection", "preview"), "selected")
-    self.map.observe(lambda change: self.painter.ask("preview"), "hovered")
+    self.map.observe(self.look_at, ["selected", "hovered"])
     self.unsubscribe = self.session.subscribe(self.heard)
     for kind in self.painter.order: self.paint(kind)
     self.session.prepare()
@@ -320,8 +320,9 @@ def paint_map(self: LatentLabeler):
 def say_what_changed(self: LatentLabeler):
     "Say how many predictions changed, and where they come from when that is new."
     answer, pred = self.session.answer, self.session.pred
-    before, self.shown = self.shown, (answer, pred)
-    if answer == "none": return
+    before = self.shown
+    if answer == "none" or self.session.training.running: return  # while it trains, the panel talks; the sum comes at the end
+    self.shown = (answer, pred)
     changed = 0 if before[1] is None or (before[1] < 0).all() else int((before[1] != pred).sum())
     new = {"graph": "predictions come from your labels", "network": "predictions come from the trained model"}.get(answer, "") if answer != before[0] else ""
     words = [w for w in (self.last_action, new, f"{changed:,} prediction{'s' * (changed != 1)} changed" if changed else "") if w]
@@ -365,10 +366,17 @@ def close_sheet(self: LatentLabeler):
 
 # %% ../../nbs/34_labeler.ipynb #862568de
 @patch
+def look_at(self: LatentLabeler, change):
+    "The selection or the pointer moved."
+    self.follow = change["name"] if change["name"] == "selected" or self.map.hovered >= 0 else "selected"
+    self.painter.ask(*(("selection",) if change["name"] == "selected" else ()), "preview")
+
+
+@patch
 def paint_preview(self: LatentLabeler):
-    "The hovered point, else the selected one."
+    "The hovered point or the selected one."
     hovered, selected = int(self.map.hovered), self.selected
-    if 0 <= hovered < self.n_items: self.show_point(hovered, "hovered")
+    if self.follow == "hovered" and 0 <= hovered < self.n_items: self.show_point(hovered, "hovered")
     elif selected.size == 1: self.show_point(int(selected[0]), "selected")
     elif not selected.size: self.preview.clear(self.hint)
 
@@ -396,6 +404,9 @@ def paint_training(self: LatentLabeler):
     with c.hold_sync():
         c.running, c.stopping, c.epoch, c.target, c.message = t.running and t.target > 0, t.phase == "stopping", t.epoch, t.target, t.message
         c.total, c.seconds = t.total, float(t.seconds)
+    if self.running and not c.running: self.last_action = t.message
+    self.running = c.running
+    if not c.running and self.shown[1] is not None: self.say_what_changed()
     if len(panel.loss) != self.curve_length:
         self.curve_length = len(panel.loss)
         panel.draw_curves()

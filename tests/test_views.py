@@ -1,0 +1,163 @@
+"""Whatever a page sends, the views stay what Python made them; whoever asks, everything gets painted."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssvae_widgets.widgets.contact_sheet import ContactSheet, sheet_order
+from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons, StatusLine
+from ssvae_widgets.widgets.labeler import Painter, Queue, color_columns, entropy
+from ssvae_widgets.widgets.preview import Preview, top_classes
+from ssvae_widgets.widgets.training import TrainingControls, thin
+from ssvae_widgets.widgets.view import serials_from, wire_image
+
+IMAGES = np.arange(20 * 9, dtype=np.uint8).reshape(20, 3, 3)
+MAKERS = {
+    "preview": lambda: Preview(n_items=20, classes=["a", "b"]), "actions": lambda: ActionBar(strategies=["auto", "margin"]), "classes": lambda: ClassButtons(classes=["a", "b"]),
+    "status": StatusLine, "training": TrainingControls, "sheet": lambda: ContactSheet(lambda i: IMAGES[i], n_items=20)}
+TYPES = st.sampled_from(["label", "clear", "accept", "undo", "redo", "next", "strategy", "select", "train", "stop", "thumbnails", "sort", "exclude", "look", "close", "confirm", "cancel"])
+ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=6)
+FIELDS = st.fixed_dictionaries({}, optional={k: ANYTHING | st.integers(-2, 25) for k in ("label", "serial", "epochs", "strategy", "by", "out", "version", "serials", "gesture")})
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_messages_from_a_page_are_checked(name):
+    view = MAKERS[name]()
+    if name == "sheet":
+        view.fill(np.arange(5))
+        view.send = lambda content, buffers=None: None
+    heard = []
+    view.on_intent(heard.append)
+    before = {k: v for k, v in view.get_state().items()}
+
+    @settings(max_examples=150, deadline=None)
+    @given(content=ANYTHING | st.builds(lambda t, f: {"type": t, **f}, TYPES | ANYTHING, FIELDS), buffers=st.lists(st.binary(max_size=12), max_size=2))
+    def send(content, buffers):
+        heard.clear()
+        view.receive(view, content, buffers)
+        for intent in heard:
+            assert intent["type"] in view.accepts
+            assert 0 <= intent.get("label", 0) < 2 and 0 <= intent.get("serial", 0) < 20 and 1 <= intent.get("epochs", 1) <= 10_000
+            assert set(intent) <= {"type", "serials", *view.accepts[intent["type"]]}
+
+    send()
+    assert {k: v for k, v in view.get_state().items()} == before
+    view.close()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_page_sets_no_trait(name):
+    view = MAKERS[name]()
+    before = view.get_state()
+    for key in before:
+        for value in (None, -1, 1e12, "x", [], {}, True, b"123"):
+            view.set_state({key: value})
+    assert view.get_state() == before
+    view.close()
+
+
+def test_serials_of_a_hundred_megabytes_are_refused_without_a_copy():
+    big = memoryview(bytearray(100_000_000))
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match="100000000 bytes"):
+        serials_from([big], 1000)
+    assert time.perf_counter() - start < 0.05
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(1, 50))
+def test_a_smaller_image_has_the_means_of_its_blocks(height, width, channels, most):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, channels)).astype(np.uint8)
+    data, shape = wire_image(image, most)
+    got = np.frombuffer(data, np.uint8).reshape(shape)
+    step = -(-max(height, width) // most)
+    assert max(shape[:2]) <= most
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            block = image[i * step : (i + 1) * step, j * step : (j + 1) * step].reshape(-1, channels)
+            assert np.abs(block.mean(0) - got[i, j]).max() <= 0.501
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(1, 10))
+def test_top_classes_are_the_largest(probs, k):
+    got = top_classes(probs, k)
+    assert [p for _, p in got] == sorted(probs, reverse=True)[:k]
+    assert all(probs[c] == p for c, p in got)
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | st.floats(allow_nan=True, allow_infinity=True), max_size=50), st.integers(2, 20))
+def test_thin_keeps_ends_order_and_finite_values(values, most):
+    x, y = thin(values, most)
+    good = [(i + 1, v) for i, v in enumerate(values) if v is not None and np.isfinite(v)]
+    assert len(x) == min(len(good), most)
+    assert set(zip(x, y)) <= set(good) and list(x) == sorted(x)
+    if good:
+        assert (x[0], y[0]) == good[0] and (x[-1], y[-1]) == good[-1]
+
+
+def test_sheet_order_puts_the_far_ones_first():
+    rng = np.random.default_rng(0)
+    xy = rng.normal(size=(500, 2))
+    chosen = rng.permutation(500)[:100]
+    order = sheet_order(chosen, "distance", xy)
+    middle = np.median(xy[chosen], axis=0)
+    far = [float(np.hypot(*(xy[i] - middle))) for i in order]
+    assert sorted(order) == sorted(chosen) and far == sorted(far, reverse=True)
+
+
+def test_entropy_of_known_rows():
+    assert np.allclose(entropy([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]]), [1, 0, 0.5], atol=1e-9)
+    assert list(color_columns([0], [[1.0, 0.0]], [1], {"size": [3.0]})) == ["label", "prediction", "truth", "certainty", "entropy", "size"]
+
+
+def test_painter_paints_the_last_state_whoever_asks():
+    state, shown, calls = {"v": 0}, [], []
+    painter = Painter(lambda kind: (shown.append(state["v"]), calls.append(threading.current_thread().name)), ["v"])
+
+    def push(n):
+        for _ in range(n):
+            state["v"] += 1
+            painter.ask("v")
+
+    threads = [threading.Thread(target=push, args=(500,)) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert painter.flush()
+    assert shown[-1] == state["v"] and len(shown) <= 2000
+    assert set(calls) == {"ssvae-painter"}
+
+
+def test_painter_thread_ends_when_idle_and_comes_back():
+    painted = []
+    painter = Painter(painted.append, ["a"])
+    painter.ask("a")
+    assert painter.flush()
+    end = time.monotonic() + 5
+    while painter.thread is not None and time.monotonic() < end:
+        time.sleep(0.05)
+    assert painter.thread is None
+    painter.ask("a")
+    assert painter.flush() and painted == ["a", "a"]
+
+
+def test_queue_never_shows_what_is_labeled_or_skipped():
+    rng, labeled, shown = np.random.default_rng(0), set(), []
+    queue = Queue(lambda n: [(int(i), "why") for i in rng.permutation(60)[:n]], size=7)
+    skipped = set()
+    while proposal := queue.next(labeled.__contains__):
+        serial = proposal[0]
+        assert serial not in labeled and serial not in skipped
+        shown.append(serial)
+        if len(shown) > 40:
+            break
+        (labeled.add if rng.random() < 0.7 else lambda s: (skipped.add(s), queue.skipped.add(s)))(serial)
+    assert len(set(shown)) == len(shown) and len(shown) > 20
