@@ -313,7 +313,7 @@ class MapView {
   tool() {
     const t = this.model.get("tool");
     this.bar.tool(t);
-    if (this.map) this.map.dataset.tool = t;
+    if (this.map) { this.map.dataset.tool = t; this.speak(); }
   }
 
   setTool(t) { this.model.set("tool", t); this.model.save_changes(); if (this.map) this.map.dataset.tool = t; }
@@ -418,7 +418,8 @@ class MapView {
 
   speak(text) {
     const sel = this.s.state.selected, k = sel.length;
-    this.live.textContent = text || (k === 0 ? "" : k === 1 ? `${this.describe(sel[0])}${this.s.state.flags[sel[0]] & LABELED ? ", labeled" : ""}` : `${k.toLocaleString("en")} points selected`);
+    this.live.classList.toggle("ssvae-m-hint", !text && k === 0);
+    this.live.textContent = text || (k === 0 ? HINTS[this.model.get("tool")] : k === 1 ? `${this.describe(sel[0])}${this.s.state.flags[sel[0]] & LABELED ? ", labeled" : ""}` : `${k.toLocaleString("en")} points selected`);
   }
 
   // ---- view ----
@@ -543,6 +544,13 @@ class MapView {
     this.el.replaceChildren();
   }
 }
+
+const HINTS = {
+  pointer: "Click selects, drag pans, Shift-drag lassos, the wheel zooms",
+  lasso: "Draw around points; Shift adds, Alt subtracts",
+  box: "Draw a box; Shift adds, Alt subtracts",
+  pan: "Drag moves the map, the wheel zooms",
+};
 
 /** Is the page dark? JupyterLab says so; elsewhere the background behind the map or the system decides. */
 function dark(el) {
