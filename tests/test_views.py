@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ssvae_widgets.widgets.contact_sheet import ContactSheet, sheet_order
 from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons, StatusLine
-from ssvae_widgets.widgets.labeler import Painter, Queue, color_columns, entropy
+from ssvae_widgets.widgets.labeler import Painter
 from ssvae_widgets.widgets.preview import Preview, top_classes
 from ssvae_widgets.widgets.training import TrainingControls, thin
 from ssvae_widgets.widgets.view import serials_from, wire_image
@@ -112,11 +112,6 @@ def test_sheet_order_puts_the_far_ones_first():
     assert sorted(order) == sorted(chosen) and far == sorted(far, reverse=True)
 
 
-def test_entropy_of_known_rows():
-    assert np.allclose(entropy([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]]), [1, 0, 0.5], atol=1e-9)
-    assert list(color_columns([0], [[1.0, 0.0]], [1], {"size": [3.0]})) == ["label", "prediction", "truth", "certainty", "entropy", "size"]
-
-
 def test_painter_paints_the_last_state_whoever_asks():
     state, shown, calls = {"v": 0}, [], []
     painter = Painter(lambda kind: (shown.append(state["v"]), calls.append(threading.current_thread().name)), ["v"])
@@ -147,17 +142,3 @@ def test_painter_thread_ends_when_idle_and_comes_back():
     assert painter.thread is None
     painter.ask("a")
     assert painter.flush() and painted == ["a", "a"]
-
-
-def test_queue_never_shows_what_is_labeled_or_skipped():
-    rng, labeled, shown = np.random.default_rng(0), set(), []
-    queue = Queue(lambda n: [(int(i), "why") for i in rng.permutation(60)[:n]], size=7)
-    skipped = set()
-    while proposal := queue.next(labeled.__contains__):
-        serial = proposal[0]
-        assert serial not in labeled and serial not in skipped
-        shown.append(serial)
-        if len(shown) > 40:
-            break
-        (labeled.add if rng.random() < 0.7 else lambda s: (skipped.add(s), queue.skipped.add(s)))(serial)
-    assert len(set(shown)) == len(shown) and len(shown) > 20
