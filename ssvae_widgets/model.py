@@ -75,6 +75,12 @@ class SSVAE:
     def __repr__(self):
         return f"SSVAE({self.input_shape}, classes={self.class_names or self.n_classes or None}, epochs={self.epoch}, latent_dim={self.config.latent_dim})"
 
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "_lock"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, _lock=threading.RLock())
+
     @property
     def epoch(self) -> int:
         "Epochs trained over the life of the model."

@@ -37,6 +37,12 @@ class InteractiveTrainer:
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._warming: threading.Thread | None = None
 
+    def __getstate__(self):
+        return dict(vae=self.vae, callbacks=self.callbacks)
+
+    def __setstate__(self, state):
+        self.__init__(**state)
+
     @property
     def epoch(self) -> int:
         "Epochs trained over the life of the model."
