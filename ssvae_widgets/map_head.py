@@ -150,7 +150,7 @@ def fit_map(
     class_weight: float = 0.0,  # weight of the class term; 0: the map knows no classes
     recon_weight: float = 1.0,  # weight of the way back to z
     learning_rate: float = 2e-2,  # at the first step; a tenth of it when continuing
-    batch_size: int = 512,  # pairs a step
+    batch_size: int = 256,  # pairs a step
     sample: int = 20_000,  # rows used when there are more and `neighbors` is None
     hidden: tuple[int, ...] = (128, 128, 128),  # widths of a new head
     seed: int = 0,
