@@ -32,16 +32,16 @@ function classButtons(model, el) {
   const grid = h("div", { class: "ssvae-class-grid" });
   // The search belongs to the map; its key opens it from here.
   const find = () => el.closest("[tabindex]")?.dispatchEvent(new KeyboardEvent("keydown", { key: "/", code: "Slash", bubbles: true, cancelable: true }));
-  const more = h("button", { type: "button", class: "ssvae-button ssvae-find", title: "Search the classes (/)", onclick: find }, h("span", { text: "Find a class" }), h("kbd", { text: "/" }));
+  const more = h("button", { type: "button", class: "ssvae-button ssvae-find", title: "Search the classes (/)", "aria-label": "Find a class (/)", onclick: find }, h("span", { text: "Find" }), h("kbd", { text: "/" }));
   const clear = h("button", { type: "button", class: "ssvae-button ssvae-clear", "data-action": "clear", title: "Remove the label (d)", onclick: () => model.send({ type: "clear" }) }, h("span", { text: "Remove label" }), h("kbd", { text: "d" }));
   const accept = h("button", { type: "button", class: "ssvae-button ssvae-accept", "data-action": "accept", title: "Label the selection as predicted (Enter)", onclick: () => model.send({ type: "accept" }) }, h("span", { text: "Accept prediction" }), h("kbd", { text: "⏎" }));
-  const head = h("div", { class: "ssvae-caption ssvae-class-head" });
-  el.replaceChildren(head, grid, h("div", { class: "ssvae-class-foot" }, clear, accept, more));
+  const head = h("div", { class: "ssvae-caption" });
+  el.replaceChildren(h("div", { class: "ssvae-class-head" }, head, more), grid, h("div", { class: "ssvae-class-foot" }, clear, accept));
   let buttons = [];
   const build = () => {
     const classes = model.get("classes"), palette = model.get("palette");
     const longest = classes.reduce((n, name) => Math.max(n, String(name).length), 0);
-    grid.style.setProperty("--columns", longest <= 2 ? 5 : longest <= 12 ? 2 : 1);
+    grid.style.setProperty("--columns", longest <= 2 ? 5 : longest <= 16 ? 2 : 1);
     grid.classList.toggle("ssvae-short", longest <= 2);
     more.hidden = classes.length <= 10;
     buttons = classes.map((name, k) =>
@@ -69,6 +69,12 @@ function classButtons(model, el) {
       button.setAttribute("aria-label", `${name}, ${many} labeled${k === guess ? ", the model's guess" : ""}`);
       button.title = `${name}: ${count(many)} labeled${digitKey(k) ? ` · key ${digitKey(k)}` : ""}${k === guess ? " · the model's guess" : ""}`;
     });
+    const seen = buttons[active >= 0 ? active : guess];
+    if (seen && n) {
+      const top = seen.offsetTop, below = top + seen.offsetHeight - grid.clientHeight;
+      if (top < grid.scrollTop) grid.scrollTop = top - 4;
+      else if (below > grid.scrollTop) grid.scrollTop = below + 4;
+    }
     head.textContent = n > 1 ? `Label ${count(n)} selected as` : n === 1 ? "Label the selected point as" : "Classes · select points, then press a key";
     clear.disabled = !n;
     accept.disabled = !n || !model.get("can_accept");

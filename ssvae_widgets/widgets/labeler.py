@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labeler.html.md"""
 __all__ = ['STRATEGIES', 'Painter', 'color_columns', 'past', 'LatentLabeler', 'how_many']
 
 # %% ../../nbs/34_labeler.ipynb #c01e23c4
+import base64
 import threading
 import time
 import traceback
@@ -149,6 +150,16 @@ class LatentLabeler(ipywidgets.VBox):
         self.add_class("ssvae-labeler")
         self.bind()
 
+    def __repr__(self):
+        return f"LatentLabeler({self.n_items:,} images, {self.session.n_labeled:,} labeled, {self.session.n_classes} classes)"
+
+    def _repr_mimebundle_(self, **kwargs):
+        "The live app, and a picture of the map for readers without a kernel."
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data: data["image/png"] = base64.b64encode(self.map.to_png()).decode()
+        return bundle
+
     def close(self):
         "Take the app off the page and end the session; the labels are on disk."
         if self.unsubscribe is not None:
@@ -157,6 +168,15 @@ class LatentLabeler(ipywidgets.VBox):
             self.session.close()
         for view in (self.map, self.preview, self.sheet, self.actions, self.buttons, self.training, self.status, self.side, self.stage, self.body): view.close()
         super().close()
+
+# %% ../../nbs/34_labeler.ipynb #7d02d9da
+@patch
+def to_html(
+    self: LatentLabeler,
+    path,  # file to write
+):
+    "Write the map with its colourings, labels and images as one self-contained page that needs no network and no kernel."
+    return self.map.to_html(path)
 
 # %% ../../nbs/34_labeler.ipynb #08b74d18
 @patch

@@ -82,7 +82,7 @@ class App:
 
 
 def test_click_label_undo_redo(open_notebook):
-    nb = open_notebook([OPEN])
+    nb = open_notebook([OPEN, "marker = 1"])
     app = App(nb)
     first, second = app.alone(2)
     app.click(first)
@@ -111,6 +111,29 @@ def test_click_label_undo_redo(open_notebook):
     nb.until("(app.session.codes >= 0).sum() == 1")
     assert app.page.locator(".ssvae-class[data-class='7']").get_attribute("data-count") == "0"
     nb.screenshot("labeler-click")
+    keys_stay_with_whom_they_belong(nb, app)
+
+
+def keys_stay_with_whom_they_belong(nb, app):
+    "Keys of the app do nothing to JupyterLab, keys in a field do nothing to the app."
+    app.page.locator(".ssvae-labeler").first.focus()
+    for keys in ("d", "d", "0", "0", "a", "b", "m", "x", "Escape"):
+        app.page.keyboard.press(keys)
+    app.page.wait_for_timeout(500)
+    assert app.page.locator(".jp-Dialog").count() == 0
+    assert app.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == 2
+    assert nb.python("marker") == 1
+    app.page.locator(".ssvae-labeler").first.press("v")
+    first = app.alone(1)[0]
+    app.click(first)
+    nb.until(f"app.map.selected.tolist() == [{first}]")
+    seq = nb.python("app.session.seq")
+    field = app.page.locator(".ssvae-epochs")
+    field.click()
+    field.fill("")
+    app.page.keyboard.type("37")
+    assert field.input_value() == "37"
+    assert nb.python("app.session.seq") == seq
 
 
 def test_lasso_sheet_exclude_label_is_one_undo(open_notebook):
@@ -178,29 +201,7 @@ def test_fast_typing_loses_nothing(open_notebook):
     assert typed == [[k % 10] for k in range(50)] + [[k % 10] for k in range(1, 51)]
 
 
-def test_keys_stay_with_whom_they_belong(open_notebook):
-    nb = open_notebook([OPEN, "marker = 1"])
-    app = App(nb)
-    app.click(app.alone(1)[0])
-    nb.until("len(app.map.selected) == 1")
-    for keys in ("d", "d", "0", "0", "a", "b", "m", "x", "Escape"):
-        app.page.keyboard.press(keys)
-    app.page.wait_for_timeout(500)
-    assert app.page.locator(".jp-Dialog").count() == 0
-    assert app.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length") == 2
-    assert nb.python("marker") == 1
-    seq = nb.python("app.session.seq")
-    app.click(app.alone(1)[0])
-    nb.until("len(app.map.selected) == 1")
-    field = app.page.locator(".ssvae-epochs")
-    field.click()
-    field.fill("")
-    app.page.keyboard.type("37")
-    assert field.input_value() == "37"
-    assert nb.python("app.session.seq") == seq
-
-
-def test_reload_and_second_view(open_notebook):
+def test_second_view_reload_and_restart(open_notebook):
     nb = open_notebook([OPEN, "app"])
     app = App(nb)
     page = app.page
@@ -223,25 +224,15 @@ def test_reload_and_second_view(open_notebook):
     app = App(nb)
     assert app.status()["seq"] == 1
     assert page.locator(".ssvae-class[data-class='4']").first.get_attribute("data-count") == "1"
-
-
-def test_kernel_restart_brings_labels_back(open_notebook):
-    nb = open_notebook([OPEN])
-    app = App(nb)
-    serial = app.alone(1)[0]
-    app.click(serial)
-    nb.until(f"app.map.selected.tolist() == [{serial}]")
-    app.page.keyboard.press("8")
-    app.wait_saved(1)
     nb.disconnect()
-    app.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()")
-    app.page.wait_for_timeout(1500)
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()")
+    page.wait_for_timeout(1500)
     nb.run_all()
     app = App(nb)
     assert nb.python("np.flatnonzero(app.session.codes >= 0).tolist()") == [serial]
-    app.page.wait_for_function("() => document.querySelector(\".ssvae-class[data-class='8']\")?.dataset.count === '1'")
-    app.page.locator(".ssvae-labeler").first.focus()
-    app.page.keyboard.press("Control+z")
+    page.wait_for_function("() => document.querySelector(\".ssvae-class[data-class='4']\")?.dataset.count === '1'")
+    page.locator(".ssvae-labeler").first.focus()
+    page.keyboard.press("Control+z")
     nb.until("(app.session.codes >= 0).sum() == 0")
 
 
@@ -290,15 +281,14 @@ def axe_source() -> str:
     pytest.skip(why)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_accessible(open_notebook, theme):
+def test_accessible(open_notebook):
     source = axe_source()
     nb = open_notebook([OPEN])
-    nb.theme(theme)
     app = App(nb)
     app.page.evaluate(source)
     app.click(app.alone(1)[0])
     app.page.wait_for_selector(".ssvae-preview[data-serial]")
+    bad = []
 
     def problems(what):
         found = app.page.evaluate(
@@ -306,19 +296,25 @@ def test_accessible(open_notebook, theme):
                    v => v.nodes.map(n => v.id + ': ' + n.target.join(' ') + ' ' + (n.any[0]?.message || n.all[0]?.message || n.none[0]?.message || ''))))""")
         return [f"{what}: {p}" for p in found]
 
-    bad = problems("point selected")
-    nb.execute("app.map.selected = np.arange(60, dtype=np.uint32)")
-    app.page.wait_for_selector(".ssvae-sheet .ssvae-tile canvas")
-    bad += problems("sheet open")
-    app.page.locator(".ssvae-labeler").first.press("?")
-    app.page.wait_for_selector("[role=dialog]")
-    bad += problems("help open")
+    for theme in ("light", "dark"):
+        nb.theme(theme)
+        nb.execute("app.map.selected = [7]")
+        app.page.wait_for_selector(".ssvae-preview[data-serial='7']")
+        bad += problems(f"{theme}, point selected")
+        nb.execute("app.map.selected = np.arange(60, dtype=np.uint32)")
+        app.page.wait_for_selector(".ssvae-sheet .ssvae-tile canvas")
+        bad += problems(f"{theme}, sheet open")
+        app.page.locator(".ssvae-labeler").first.press("?")
+        app.page.wait_for_selector("[role=dialog]")
+        bad += problems(f"{theme}, help open")
+        app.page.keyboard.press("Escape")
     assert not bad, "\n".join(bad)
+    nb.execute("app.map.selected = [7]")
+    every_control_has_a_name_and_can_be_reached(app)
 
 
-def test_every_control_has_a_name_and_can_be_reached(open_notebook):
-    nb = open_notebook([OPEN])
-    app = App(nb)
+def every_control_has_a_name_and_can_be_reached(app):
+    "Tab visits every control, and each says what it is."
     app.page.locator(".ssvae-labeler").first.focus()
     reached = set()
     for _ in range(80):
@@ -327,6 +323,6 @@ def test_every_control_has_a_name_and_can_be_reached(open_notebook):
         if here is None:
             break
         reached.add(re.sub(r"\s+", " ", here).strip())
-    for name in ("What next?", "Train", "Epochs to train", "How the next point is chosen"):
+    for name in ("What next?", "Train", "Epochs to train", "How the next point is chosen", "Remove label"):
         assert any(name in r for r in reached), (name, sorted(reached))
     assert "" not in reached
