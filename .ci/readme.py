@@ -28,7 +28,8 @@ def render() -> str:
             continue
         if cell.cell_type == "markdown":
             # pictures and links are relative to nbs/ in the notebook, to the root in the README
-            parts.append(re.sub(r"(\]\(|src=\")(?=(images|tutorials|how_to)/)", r"\1nbs/", cell.source).strip())
+            local = re.sub(r"(\]\(|src=\")(?=(images|tutorials|how_to)/|\w+\.ipynb)", r"\1nbs/", cell.source)
+            parts.append(local.replace("](../", "](").strip())
         elif cell.cell_type == "code":
             source = "\n".join(line for line in cell.source.splitlines() if not line.startswith("#|"))
             parts.append(f"```python\n{source.strip()}\n```")

@@ -66,3 +66,21 @@ def test_readme_is_current(root):
 def test_lint(root):
     done = run(BIN / "ruff", "check", "--no-cache", ".", cwd=root)
     assert done.returncode == 0, done.stdout
+
+
+def test_local_links_lead_somewhere(root):
+    "Every relative link and picture of the README and of the notebooks' prose."
+    import json
+    import re
+    pages = {root / "README.md": (root / "README.md").read_text()}
+    for nb in (root / "nbs").rglob("*.ipynb"):
+        if ".ipynb_checkpoints" not in nb.parts:
+            pages[nb] = "\n".join("".join(c["source"]) for c in json.loads(nb.read_text())["cells"] if c["cell_type"] == "markdown")
+    broken = []
+    for page, text in pages.items():
+        prose = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)
+        for link in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", prose):
+            target = (link[0] or link[1]).split("#")[0]
+            if target and not re.match(r"[a-z]+:", target) and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(root)}: {target}")
+    assert not broken, "\n".join(broken)

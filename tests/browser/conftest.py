@@ -71,7 +71,7 @@ class Lab:
         quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
         env = {**os.environ, "JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_CONFIG_DIR": str(root / "config"),
                "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
-               "IPYTHONDIR": str(root / "ipython")}
+               "IPYTHONDIR": str(root / "ipython"), "DATA": "digits"}
         with self.log.open("wb") as log:
             self.proc = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1",
