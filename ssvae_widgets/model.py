@@ -45,7 +45,7 @@ from ssvae_widgets.train_state import (
 )
 
 # %% auto #0
-__all__ = ['SSVAE', 'Embedding', 'Snapshot', 'two_columns']
+__all__ = ['SSVAE', 'float_range', 'Embedding', 'Snapshot', 'two_columns']
 
 # %% ../nbs/08_model.ipynb #c5b3166b
 class SSVAE:
@@ -194,6 +194,14 @@ def program(
                    (prior / prior.sum()).astype(np.float32), self.shift, self.scale)
 
 
+def float_range(
+    x: np.ndarray,  # images or vectors
+) -> tuple[float, float] | None:
+    "Whether float images run from 0 to 1 or from 0 to 255; None for bytes and vectors, which need no scale."
+    if x.ndim == 2 or x.dtype == np.uint8: return None
+    return (0.0, 1.0 if float(np.max(x)) <= 1 + 1e-4 else 255.0)
+
+
 @patch
 def adopt(
     self: SSVAE,
@@ -203,8 +211,7 @@ def adopt(
     x = as_array(x)
     if image_shape(x) != self.input_shape:
         raise ValueError(f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build SSVAE({x.shape[1:]}, …).")
-    if self.value_range is None and x.ndim > 2 and x.dtype != np.uint8:
-        self.value_range = (0.0, 1.0 if float(np.max(x)) <= 1 + 1e-4 else 255.0)
+    if self.value_range is None: self.value_range = float_range(x)
     if len(self.input_shape) == 1 and not self.trained:
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
         self.shift, self.scale = sample.mean(0), np.maximum(sample.std(0), 1e-6)
@@ -299,7 +306,7 @@ def fit(
     feed, stop, c = self.adopt(x), threading.Event(), self.config
     state = self.progress.state
     fresh = init_state(self.spec, c.random_seed, eval_params(state))
-    self.progress = self.progress._replace(state=fresh._replace(step=np.int32(0)) if self.trained else state)
+    if self.trained: self.progress = self.progress._replace(state=fresh._replace(step=state.step))
     run = _FitRun(self, stop)
     own = [EarlyStopping(c.patience, c.monitor_metric)]
     if weights_path is not None: own.append(BestCheckpoint(weights_path, c.monitor_metric))
@@ -349,27 +356,21 @@ def _padded(x: np.ndarray, size: int) -> np.ndarray:
 
 
 @patch
-def _stored(self: SSVAE, x) -> np.ndarray:
-    "Bytes or float32 vectors with a channel axis, one batch dimension checked."
-    x = as_array(x)
-    if image_shape(x) != self.input_shape: raise ValueError(f"The model was built for items of shape {self.input_shape}, got {image_shape(x)}.")
-    x = as_uint8(x, self.value_range)
-    return x[..., None] if x.ndim == 3 else x
-
-
-@patch
 def _look(self: SSVAE, x, with_images=False, key=None):
     "Latent, probabilities and pictures of any number of items."
-    spec, params = self.spec, self.params
-    active = (np.arange(spec.slots) < max(self.n_classes, 1)).astype(np.float32)
+    x = as_array(x)
+    if image_shape(x) != self.input_shape: raise ValueError(f"The model was built for items of shape {self.input_shape}, got {image_shape(x)}.")
+    with self._lock: spec, params, n_classes = self.spec, self.params, max(self.n_classes, 1)
+    active, scale = (np.arange(spec.slots) < n_classes).astype(np.float32), self.value_range or float_range(x)
     parts, size = [], _BATCHES[0] if len(x) <= _BATCHES[0] else _BATCHES[1]
     for i in range(0, len(x), size):
-        piece = self._stored(x[i : i + size])
+        piece = as_uint8(x[i : i + size], scale)
+        if piece.ndim == 3: piece = piece[..., None]
         k = None if key is None else jax.random.fold_in(key, i)
         args = (params, _padded(piece, size), active, self.shift, self.scale, k)
         parts.append((len(piece), PROGRAMS.call(look, dict(spec=spec, with_images=with_images), args)))
     z, probs, out = (None if parts[0][1][j] is None else np.concatenate([np.asarray(p[j])[:n] for n, p in parts]) for j in range(3))
-    return z, probs[:, : max(self.n_classes, 1)], out
+    return z, probs[:, :n_classes], out
 
 
 @patch

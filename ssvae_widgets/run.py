@@ -260,7 +260,7 @@ def _one_epoch(model, feed, codes):
     if not math.isfinite(row["loss"]):
         rate = float(program.learning_rate)
         raise TrainingDiverged(
-            f"The loss became {'NaN or infinite'} in epoch {epoch}; the model is back at the end of epoch {before.epoch} and your labels are untouched. "
+            f"The loss became NaN or infinite in epoch {epoch}; the model is back at the end of epoch {before.epoch} and your labels are untouched. "
             f"Try a learning rate of {rate / 10:.1g} instead of {rate:.1g}, or a smaller grad_clip_norm.")
     model.progress = Progress(state, epoch, (*before.rows, dict(epoch=epoch, **row)))
 

@@ -106,10 +106,16 @@ class InteractiveTrainer:
     ) -> threading.Thread:
         "Compile what training on these data will need, in the background."
         if self._warming is None or not self._warming.is_alive():
-            self._warming = threading.Thread(target=_compile, args=(self.vae, data), name="ssvae-warm-up", daemon=True)
+            self._warming = threading.Thread(target=_warm_up, args=(self.vae, data), name="ssvae-warm-up", daemon=True)
             self._warming.start()
         if wait: self._warming.join()
         return self._warming
+
+
+def _warm_up(vae: SSVAE, data: Any) -> None:
+    "Compile; data that cannot be trained on are reported by `train_epochs`, where somebody listens."
+    try: _compile(vae, data)
+    except ValueError: pass
 
 
 def _compile(vae: SSVAE, data: Any) -> None:
