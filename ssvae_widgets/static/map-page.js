@@ -3,7 +3,7 @@
  * arrays. The same painting and picking as in the notebook.
  */
 import { countInView, nearestK, panBy, pickNearest, toPixel, zoomAround } from "./geometry.mjs";
-import { HIDDEN, LABELED, NONE, labeledRadius, packColor, paint, radiusFor, tallyLayers } from "./raster.mjs";
+import { HIDDEN, LABELED, NONE, fillLayers, labeledRadius, packColor, paint, radiusFor } from "./raster.mjs";
 import { clean, h, legend, tooltip } from "./chrome.mjs";
 
 const data = (id) => document.getElementById(id).textContent;
@@ -19,7 +19,7 @@ function start() {
   const t = info.thumb, thumbs = t ? new Uint8Array(buffer("thumbs")) : null;
   const root = document.querySelector(".ssvae-map"), canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": `Map of ${n} points` }), stage = h("div", { class: "ssvae-stage" }, canvas);
   const choose = h("select", { "aria-label": "Colour by" }, ...columns.map((c, k) => h("option", { value: k }, clean(c.name))));
-  const live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" }), flags = labeled.map((x) => (x ? LABELED : 0));
+  const live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" }), flags = labeled.map((x) => (x ? LABELED : 0)), layers = new Uint8Array(n);
   let at = Math.max(0, columns.findIndex((c) => c.name === info.color_by)), view = null, hover = -1, only = null, drag = null, frame = 0, theme = {};
   const key = legend((_, arg) => { only = only === arg.code ? null : arg.code; filter(); });
   root.append(h("div", { class: "ssvae-m-toolbar" }, h("strong", {}, clean(info.title || "Latent map", 120)), h("span", { class: "ssvae-m-gap" }), h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), choose),
@@ -49,9 +49,9 @@ function start() {
     const w = stage.clientWidth, hh = stage.clientHeight, dpr = devicePixelRatio || 1, W = Math.max(1, Math.round(w * dpr)), H = Math.max(1, Math.round(hh * dpr)), [x0, x1, y0, y1] = info.home;
     view = view ? { ...view, w, h: hh } : { x0, x1, y0, y1, w, h: hh };
     if (canvas.width !== W || canvas.height !== H) { canvas.width = W; canvas.height = H; }
-    const g = canvas.getContext("2d"), image = g.createImageData(W, H), tally = tallyLayers(flags, columns[at].codes, false);
-    paint(new Uint32Array(image.data.buffer), W, H, { xy, view, codes: columns[at].codes, flags, lut: theme.lut, none: packColor(theme.none), ring: packColor(theme.ring), surface: packColor(theme.surface),
-      radius: radiusFor(countInView(xy, view), w * hh), labeledRadius: labeledRadius(tally[3]), dpr, dimming: false, tally });
+    const g = canvas.getContext("2d"), image = g.createImageData(W, H), tally = fillLayers(layers, flags, columns[at].codes, false);
+    paint(new Uint32Array(image.data.buffer), W, H, { xy, view, codes: columns[at].codes, flags, layers, lut: theme.lut, none: packColor(theme.none), ring: packColor(theme.ring), surface: packColor(theme.surface),
+      radius: radiusFor(countInView(xy, view), w * hh), labeledRadius: labeledRadius(tally[3]), dpr, tally });
     g.putImageData(image, 0, 0);
     canvas.dataset.domain = [view.x0, view.x1, view.y0, view.y1].join(",");
     if (hover >= 0) {

@@ -35,6 +35,12 @@ class Shared {
     model.on("msg:custom", (m, b) => this.message(m, b || []));
   }
 
+  /** Some points changed: where painting them over the picture is enough, that is all that is painted. */
+  touched(serials, over) {
+    if (!over || serials.length > 20000) return this.tell("points");
+    for (const v of this.views) v.changed("some", serials);
+  }
+
   tell(what) { for (const v of this.views) v.changed(what); }
 
   readBase() {
@@ -93,11 +99,10 @@ class Shared {
     const s = this.state;
     if (m.type === "patch") {
       const at = view1(buffers[0], Uint32Array), has = (k) => buffers[k] && buffers[k].byteLength;
-      s.patch(at, has(1) ? view1(buffers[1], Uint16Array) : null, has(2) ? view1(buffers[2], Uint8Array) : null);
-      this.tell("points");
+      this.touched(at, s.patch(at, has(1) ? view1(buffers[1], Uint16Array) : null, has(2) ? view1(buffers[2], Uint8Array) : null));
     } else if (m.type === "ack") {
-      s.settle(m.gesture, m.ok !== false);
-      this.tell("points");
+      const done = s.settle(m.gesture, m.ok !== false);
+      if (done) this.touched(done.serials, done.over);
       if (m.ok === false) this.tell("refused");
     } else if (m.type === "thumbs") {
       const ids = view1(buffers[0], Uint32Array), size = m.w * m.h * m.c, data = view1(buffers[1], Uint8Array);
@@ -126,8 +131,7 @@ class Shared {
     const serials = this.state.selected;
     if (!serials.length || !this.model.get("listening")) return false;
     const gesture = ++this.gesture;
-    this.state.begin(gesture, serials, label);
-    this.tell("points");
+    this.touched(serials, this.state.begin(gesture, serials, label));
     this.intent(label === null ? "clear" : "label", { gesture, source: this.source === "lasso" || this.source === "box" ? this.source : source, ...(label === null ? {} : { label }) }, serials);
     return true;
   }
@@ -145,7 +149,7 @@ class Shared {
 
 class MapView {
   constructor(model, el, common) {
-    this.model = model; this.el = el; this.s = common; this.off = []; this.alive = true; this.need = new Set(); this.hover = -1;
+    this.model = model; this.el = el; this.s = common; this.off = []; this.alive = true; this.need = new Set(); this.some = []; this.hover = -1;
     const act = (name, arg) => this.act(name, arg);
     this.bar = toolbar(act); this.legend = legend(act);
     this.live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" });
@@ -194,9 +198,11 @@ class MapView {
     this.changed("selection");
   }
 
-  changed(what) {
-    if (what === "points" || what === "moving") { this.ask("points"); if (what === "points") this.counts(); }
-    if (what === "selection") { this.ask("points"); this.counts(); this.speak(); }
+  changed(what, serials) {
+    const st = this.s.state;
+    if (what === "points" || what === "moving") { this.ask("points"); if (what === "points") this.countSoon(); }
+    if (what === "some") { this.some.push(serials); this.ask("some"); this.countSoon(); }
+    if (what === "selection") { this.ask(st.dimming || this.wasDimming ? "points" : "ink"); this.wasDimming = st.dimming; this.tally(); this.speak(); }
     if (what === "thumbs" && this.hover >= 0) this.showTip();
     if (what === "refused") this.speak("NOT SAVED: the label was taken back");
     this.map?.classList.toggle("ssvae-m-moving", this.s.t < 1);
@@ -256,9 +262,17 @@ class MapView {
     this.ask("points");
   }
 
+  tally() { const st = this.s.state; this.bar.tally(st.n, st.selected.length, st.filter ? st.filter.length : 0); }
+
+  /** Counts can wait until the picture is there. */
+  countSoon() {
+    clearTimeout(this.counting);
+    this.counting = setTimeout(() => this.alive && this.counts(), 60);
+  }
+
   counts() {
     const m = this.model, st = this.s.state;
-    this.bar.tally(st.n, st.selected.length, st.filter ? st.filter.length : 0);
+    this.tally();
     if (!this.theme) return;
     this.legend.el.hidden = !m.get("legend");
     if (!m.get("legend")) return;
@@ -269,20 +283,38 @@ class MapView {
   draw() {
     if (!this.link || !this.alive) return;
     const v = this.view;
-    if (this.need.has("points") && v.w > 0 && v.h > 0) {
+    if ((this.need.has("points") || this.need.has("some")) && v.w > 0 && v.h > 0) {
       const st = this.s.state, g = (this.g ||= this.canvas.getContext("2d"));
-      if (!this.image || this.image.width !== this.W || this.image.height !== this.H) { this.image = g.createImageData(this.W, this.H); this.px = new Uint32Array(this.image.data.buffer); }
-      const size = this.model.get("point_size"), xy = this.s.shownXY();
-      this.radius = size > 0 ? size : radiusFor(countInView(xy, v), v.w * v.h);
-      paint(this.px, this.W, this.H, { xy, view: v, codes: st.codes, flags: st.flags, lut: this.lut, tally: st.tally, dimming: st.dimming, dpr: this.dpr, radius: this.radius, labeledRadius: labeledRadius(st.tally[3]),
-        none: packColor(this.theme.none), ring: packColor(this.theme.ring), surface: packColor(this.theme.surface) });
-      g.putImageData(this.image, 0, 0);
+      if (!this.image || this.image.width !== this.W || this.image.height !== this.H) {
+        this.image = g.createImageData(this.W, this.H); this.px = new Uint32Array(this.image.data.buffer); this.need.add("points");
+      }
+      const size = this.model.get("point_size"), xy = this.s.shownXY(), whole = this.need.has("points") || this.s.t < 1;
+      if (whole) this.radius = size > 0 ? size : radiusFor(countInView(xy, v), v.w * v.h);
+      const scene = { xy, view: v, codes: st.codes, flags: st.flags, layers: st.layers, lut: this.lut, tally: st.tally, dpr: this.dpr, radius: this.radius, labeledRadius: labeledRadius(st.tally[3]),
+        none: packColor(this.theme.none), ring: packColor(this.theme.ring), surface: packColor(this.theme.surface) };
+      if (whole) { paint(this.px, this.W, this.H, scene); g.putImageData(this.image, 0, 0); } else for (const some of this.some) this.over(g, { ...scene, some });
+      this.some = [];
       this.canvas.dataset.domain = [v.x0, v.x1, v.y0, v.y1].join(",");
       this.canvas.dataset.painted = String(st.version);
       this.canvas.dataset.moving = this.s.t < 1 ? "yes" : "no";
     }
     this.need.clear();
     this.drawInk(v);
+  }
+
+  /** Paint a few points over the picture, and put only their rectangle on the screen. */
+  over(g, scene) {
+    const { some, xy, view: v } = scene, pad = (scene.labeledRadius + 4) * this.dpr, kx = this.W / (v.x1 - v.x0), ky = this.H / (v.y1 - v.y0);
+    let ax = this.W, bx = 0, ay = this.H, by = 0;
+    for (const i of some) {
+      const X = (xy[2 * i] - v.x0) * kx, Y = this.H - (xy[2 * i + 1] - v.y0) * ky;
+      if (!(X > -pad && X < this.W + pad && Y > -pad && Y < this.H + pad)) continue;
+      ax = Math.min(ax, X - pad); bx = Math.max(bx, X + pad); ay = Math.min(ay, Y - pad); by = Math.max(by, Y + pad);
+    }
+    if (bx <= ax) return;
+    paint(this.px, this.W, this.H, scene);
+    ax = Math.max(0, Math.floor(ax)); ay = Math.max(0, Math.floor(ay));
+    g.putImageData(this.image, 0, 0, ax, ay, Math.min(this.W, Math.ceil(bx)) - ax, Math.min(this.H, Math.ceil(by)) - ay);
   }
 
   /** Rings, lasso and box: few shapes, drawn as vectors over the points. */
@@ -538,6 +570,7 @@ class MapView {
 
   close() {
     this.alive = false;
+    clearTimeout(this.counting);
     this.s.views.delete(this);
     for (const id of [this.frame, this.hoverFrame, this.nextFrame]) cancelAnimationFrame(id);
     for (const f of this.off) f();

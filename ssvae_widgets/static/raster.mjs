@@ -16,26 +16,28 @@ export function packColor(hex) {
   return m ? (parseInt(m[3], 16) << 16) | (parseInt(m[2], 16) << 8) | parseInt(m[1], 16) : 0x888888;
 }
 
-/** A disc of radius `r` pixels as coverage 0..255, once for each of `phases`² positions of its centre inside a pixel. */
+/**
+ * A disc of radius `r` pixels, once for each of `phases`² positions of its centre inside a pixel: the pixels it touches (dx, dy from the
+ * pixel of the centre) and their coverage 1..255.
+ */
 export function discStamps(r, phases = 4) {
-  const half = Math.ceil(r + 0.5), size = 2 * half + 1, stamps = [];
+  const half = Math.ceil(r + 0.5), stamps = [];
   for (let q = 0; q < phases * phases; q++) {
-    const cx = half + ((q % phases) + 0.5) / phases, cy = half + (Math.floor(q / phases) + 0.5) / phases;
-    const cover = new Uint8Array(size * size);
-    for (let y = 0; y < size; y++) for (let x = 0; x < size; x++) {
-      const d = Math.hypot(x + 0.5 - cx, y + 0.5 - cy);
-      cover[y * size + x] = Math.round(255 * Math.max(0, Math.min(1, r + 0.5 - d)));
+    const cx = ((q % phases) + 0.5) / phases, cy = (Math.floor(q / phases) + 0.5) / phases, dx = [], dy = [], cover = [];
+    for (let y = -half; y <= half; y++) for (let x = -half; x <= half; x++) {
+      const c = Math.round(255 * Math.max(0, Math.min(1, r + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy))));
+      if (c) { dx.push(x); dy.push(y); cover.push(c); }
     }
-    stamps.push(cover);
+    stamps.push({ dx: Int16Array.from(dx), dy: Int16Array.from(dy), cover: Uint8Array.from(cover), offset: new Int32Array(dx.length) });
   }
-  return { half, size, phases, stamps };
+  return { half, phases, stamps, W: 0 };
 }
 
 /** Blend colour `rgb` with coverage `a` (0..255) over the pixel `d`, neither premultiplied. @returns {number} the new pixel */
 export function blend(d, rgb, a) {
   const da = d >>> 24;
   if (a >= 255 || da === 0) return ((a << 24) | rgb) >>> 0;
-  const oa = a + da - ((a * da + 127) / 255 | 0), w = (a * 256 / oa) | 0, u = 256 - w;
+  const oa = a + da - (((a * da + 127) * 0x8081) >>> 23), w = (a * 256 / oa) | 0, u = 256 - w;
   const r = ((d & 255) * u + (rgb & 255) * w) >> 8, g = (((d >> 8) & 255) * u + ((rgb >> 8) & 255) * w) >> 8;
   const b = (((d >> 16) & 255) * u + ((rgb >> 16) & 255) * w) >> 8;
   return ((oa << 24) | (b << 16) | (g << 8) | r) >>> 0;
@@ -43,17 +45,17 @@ export function blend(d, rgb, a) {
 
 /** Stamp a disc centred at (X, Y) device pixels; clipped at the borders. */
 export function stampDisc(px, W, H, X, Y, set, rgb, alpha) {
-  const fx = Math.floor(X), fy = Math.floor(Y), p = set.phases, q = Math.floor((Y - fy) * p) * p + Math.floor((X - fx) * p);
-  const cover = set.stamps[q], size = set.size, left = fx - set.half, top = fy - set.half;
-  const xa = Math.max(0, -left), xb = Math.min(size, W - left), ya = Math.max(0, -top), yb = Math.min(size, H - top);
-  for (let y = ya; y < yb; y++) {
-    let o = (top + y) * W + left + xa;
-    for (let k = y * size + xa, e = y * size + xb; k < e; k++, o++) {
-      const c = cover[k];
-      if (c === 0) continue;
-      const a = alpha === 255 ? c : (c * alpha + 127) / 255 | 0;
-      px[o] = a === 255 ? (0xff000000 | rgb) >>> 0 : blend(px[o], rgb, a);
-    }
+  const fx = Math.floor(X), fy = Math.floor(Y), p = set.phases, half = set.half;
+  const { dx, dy, cover, offset } = set.stamps[Math.floor((Y - fy) * p) * p + Math.floor((X - fx) * p)], solid = (0xff000000 | rgb) >>> 0;
+  const inside = fx >= half && fy >= half && fx < W - half && fy < H - half, at = fy * W + fx;
+  if (set.W !== W) {
+    set.W = W;
+    for (const s of set.stamps) for (let k = 0; k < s.offset.length; k++) s.offset[k] = s.dy[k] * W + s.dx[k];
+  }
+  for (let k = 0; k < cover.length; k++) {
+    if (!inside) { const x = fx + dx[k], y = fy + dy[k]; if (x < 0 || y < 0 || x >= W || y >= H) continue; }
+    const o = at + offset[k], a = alpha === 255 ? cover[k] : ((cover[k] * alpha + 127) * 0x8081) >>> 23; // x / 255
+    px[o] = a === 255 ? solid : blend(px[o], rgb, a);
   }
 }
 
@@ -77,36 +79,38 @@ export function stampsFor(r) {
 
 /**
  * Paint everything, back to front: what is dimmed, what has no colour, what has one, what is labeled.
- * @param {Uint32Array} px cleared here @param {number} W @param {number} H device pixels
- * @param {{xy: Float32Array, view: import("./geometry.mjs").View, codes: Uint16Array, flags: Uint8Array, lut: Uint32Array,
- *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, dimming: boolean, tally: number[]}} s
- *   `tally` counts points in the four layers, so that empty ones cost nothing; radii are in CSS pixels
+ * @param {Uint32Array} px cleared here, unless only `some` are painted over what is there @param {number} W @param {number} H device pixels
+ * @param {{xy: Float32Array, view: import("./geometry.mjs").View, codes: Uint16Array, flags: Uint8Array, layers: Uint8Array, lut: Uint32Array,
+ *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, tally: number[], some?: Uint32Array}} s
+ *   `layers` says where each point belongs and `tally` counts them, so that empty layers cost nothing; radii are in CSS pixels
  */
 export function paint(px, W, H, s) {
-  px.fill(0);
-  const { xy, codes, flags, lut } = s, v = s.view, n = codes.length;
-  const kx = W / (v.x1 - v.x0), ky = H / (v.y1 - v.y0), r = s.radius * s.dpr, edge = r + 4 * s.dpr;
-  const small = r < 0.8, sub = Math.max(0.35, Math.min(1, Math.PI * r * r));
-  const plain = small ? null : stampsFor(r), gray = r * 0.82 < 0.8 ? null : stampsFor(r * 0.82);
+  const { xy, codes, flags, layers, lut, some } = s, v = s.view, n = some ? some.length : codes.length;
+  if (!some) px.fill(0);
+  const kx = W / (v.x1 - v.x0), ky = H / (v.y1 - v.y0), r = s.radius * s.dpr, edge = r + 8 * s.dpr;
+  const dot = Math.max(0.35, Math.min(1, Math.PI * r * r)), plain = r < 0.8 ? null : stampsFor(r), gray = r * 0.82 < 0.8 ? null : stampsFor(r * 0.82);
   const big = s.labeledRadius * s.dpr, ringW = Math.max(1, 1.2 * s.dpr);
   const outer = stampsFor(big + ringW), inner = stampsFor(big), core = stampsFor(Math.max(0.8, big - ringW));
   for (let layer = 0; layer < 4; layer++) {
-    if (s.tally && !s.tally[layer]) continue;
-    for (let i = 0; i < n; i++) {
-      const f = flags[i], c = codes[i];
-      if (layerOf(f, c, s.dimming) !== layer) continue;
+    if (!s.tally[layer]) continue;
+    const all = !some && s.tally[layer] === n, full = layer === 1 ? 150 : r < 2 ? 255 : 232;
+    for (let k = 0; k < n; k++) {
+      const i = some ? some[k] : k;
+      if (!all && layers[i] !== layer) continue;
       const X = (xy[2 * i] - v.x0) * kx, Y = H - (xy[2 * i + 1] - v.y0) * ky;
       if (!(X > -edge && X < W + edge && Y > -edge && Y < H + edge)) continue;
-      const rgb = c === NONE ? s.none : lut[c < lut.length ? c : c % lut.length];
+      const c = codes[i], rgb = c === NONE ? s.none : lut[c < lut.length ? c : c % lut.length];
       if (layer === 3) {
-        if (f & PENDING) { stampDisc(px, W, H, X, Y, outer, rgb, 255); stampDisc(px, W, H, X, Y, core, s.surface, 255); }
+        if (flags[i] & PENDING) { stampDisc(px, W, H, X, Y, outer, rgb, 255); stampDisc(px, W, H, X, Y, core, s.surface, 255); }
         else { stampDisc(px, W, H, X, Y, outer, s.ring, 255); stampDisc(px, W, H, X, Y, inner, rgb, 255); }
         continue;
       }
-      const alpha = layer === 0 ? (f & HIDDEN ? 16 : 46) : c === NONE ? 150 : 232;
-      const set = c === NONE ? gray : plain;
+      const alpha = layer === 0 ? (flags[i] & HIDDEN ? 16 : 46) : full, set = c === NONE ? gray : plain;
       if (set) stampDisc(px, W, H, X, Y, set, rgb, alpha);
-      else if (X >= 0 && Y >= 0 && X < W && Y < H) { const o = (Y | 0) * W + (X | 0); px[o] = blend(px[o], rgb, (alpha * sub) | 0); }
+      else if (X >= 0 && Y >= 0 && X < W && Y < H) {
+        const o = (Y | 0) * W + (X | 0), a = (alpha * dot) | 0;
+        px[o] = a >= 255 ? (0xff000000 | rgb) >>> 0 : blend(px[o], rgb, a);
+      }
     }
   }
 }
@@ -117,9 +121,9 @@ export function layerOf(f, c, dimming) {
   return f & (LABELED | PENDING) ? 3 : c === NONE ? 1 : 2;
 }
 
-/** How many points each layer holds. @returns {number[]} */
-export function tallyLayers(flags, codes, dimming) {
+/** The layer of every point, into `layers`, and how many each layer holds. @returns {number[]} */
+export function fillLayers(layers, flags, codes, dimming) {
   const t = [0, 0, 0, 0];
-  for (let i = 0; i < codes.length; i++) t[layerOf(flags[i], codes[i], dimming)]++;
+  for (let i = 0; i < codes.length; i++) t[(layers[i] = layerOf(flags[i], codes[i], dimming))]++;
   return t;
 }

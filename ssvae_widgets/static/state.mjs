@@ -2,7 +2,7 @@
  * What one map knows, shared by all its views: positions, colours, labels, selection and the gestures that Python has not
  * acknowledged yet. Pure; tested in node. A label shows at once and as unsaved; Python's answer settles it or takes it back.
  */
-import { HIDDEN, LABELED, NONE, PENDING, SELECTED, tallyLayers } from "./raster.mjs";
+import { HIDDEN, LABELED, NONE, PENDING, SELECTED, fillLayers, layerOf } from "./raster.mjs";
 
 export class PointState {
   constructor() {
@@ -10,11 +10,13 @@ export class PointState {
     this.xy = new Float32Array(0);
     this.codes = new Uint16Array(0);
     this.flags = new Uint8Array(0);
+    this.layers = new Uint8Array(0);
+    this.tally = [0, 0, 0, 0];
     this.selected = new Uint32Array(0);
     this.filter = null;
     this.pending = new Map();
     this.byLabel = true;
-    this.baseCodes = this.codes;
+    this.baseCodes = new Uint16Array(0);
     this.baseLabeled = new Uint8Array(0);
     this.version = 0;
   }
@@ -27,6 +29,10 @@ export class PointState {
       this.n = n;
       this.baseCodes = new Uint16Array(n).fill(NONE);
       this.baseLabeled = new Uint8Array(n);
+      this.codes = new Uint16Array(n);
+      this.flags = new Uint8Array(n);
+      this.layers = new Uint8Array(n);
+      this.mark = new Uint8Array(n);
       this.selected = new Uint32Array(0);
       this.filter = null;
       this.pending.clear();
@@ -41,7 +47,7 @@ export class PointState {
     this.rebuild();
   }
 
-  /** A few values of the base changed: `codes` and `labeled` are single values or arrays beside `serials`. */
+  /** A few values of the base changed: `codes` and `labeled` are arrays beside `serials`, or null. @returns {boolean} see `touch` */
   patch(serials, codes, labeled) {
     for (let k = 0; k < serials.length; k++) {
       const i = serials[k];
@@ -49,31 +55,33 @@ export class PointState {
       if (codes) this.baseCodes[i] = codes[k];
       if (labeled) this.baseLabeled[i] = labeled[k];
     }
-    this.rebuild();
+    return this.touch(serials);
   }
 
-  /** Paint a label (or its removal, `label` null) before Python has answered. */
+  /** Paint a label (or its removal, `label` null) before Python has answered. @returns {boolean} see `touch` */
   begin(gesture, serials, label) {
     this.pending.set(gesture, { serials, label });
-    this.rebuild();
+    return this.touch(serials);
   }
 
-  /** Python's answer: kept as the new base when `ok`, else taken back. @returns {boolean} whether the gesture was known */
+  /** Python's answer: kept as the new base when `ok`, else taken back. @returns {{serials: Uint32Array, over: boolean}|null} null for an unknown gesture */
   settle(gesture, ok) {
     const g = this.pending.get(gesture);
-    if (!g) return false;
+    if (!g) return null;
     this.pending.delete(gesture);
     if (ok) for (const i of g.serials) {
       this.baseLabeled[i] = g.label === null ? 0 : 1;
       if (this.byLabel) this.baseCodes[i] = g.label === null ? NONE : g.label;
     }
-    this.rebuild();
-    return true;
+    return { serials: g.serials, over: this.touch(g.serials) };
   }
 
   select(serials) {
+    const was = this.selected, dim = this.dimming;
     this.selected = serials.filter((i) => i < this.n);
-    this.rebuild();
+    if (dim || this.dimming) return this.rebuild();
+    for (const i of was) this.flags[i] &= ~SELECTED;
+    for (const i of this.selected) this.flags[i] |= SELECTED;
   }
 
   /** Show only these points (null: all). The others stay as a faint trace and cannot be picked. */
@@ -87,22 +95,51 @@ export class PointState {
     return this.selected.length > 1 && !this.filter;
   }
 
+  /** Bring everything up to date. */
   rebuild() {
-    const n = this.n, flags = new Uint8Array(n), codes = this.pending.size ? Uint16Array.from(this.baseCodes) : this.baseCodes;
-    for (let i = 0; i < n; i++) if (this.baseLabeled[i]) flags[i] = LABELED;
-    for (const { serials, label } of this.pending.values()) for (const i of serials) {
-      if (label === null) { flags[i] &= ~(LABELED | PENDING); if (this.byLabel) codes[i] = NONE; }
-      else { flags[i] |= LABELED | PENDING; if (this.byLabel) codes[i] = label; }
-    }
+    const { n, flags, codes } = this;
+    codes.set(this.baseCodes);
+    for (let i = 0; i < n; i++) flags[i] = this.baseLabeled[i] ? LABELED : 0;
+    this.overlay(null);
     if (this.filter) {
       for (let i = 0; i < n; i++) flags[i] |= HIDDEN;
       for (const i of this.filter) flags[i] &= ~HIDDEN;
     }
     for (const i of this.selected) flags[i] |= SELECTED;
-    this.flags = flags;
-    this.codes = codes;
-    this.tally = tallyLayers(flags, codes, this.dimming);
+    this.tally = fillLayers(this.layers, flags, codes, this.dimming);
     this.version++;
+  }
+
+  /** Put the gestures under way over the base, for all points or the marked ones. */
+  overlay(mark) {
+    for (const { serials, label } of this.pending.values()) for (const i of serials) {
+      if (mark && !mark[i]) continue;
+      if (label === null) { this.flags[i] &= ~(LABELED | PENDING); if (this.byLabel) this.codes[i] = NONE; }
+      else { this.flags[i] |= LABELED | PENDING; if (this.byLabel) this.codes[i] = label; }
+    }
+  }
+
+  /** Bring some points up to date, at a cost that does not grow with the crowd. @returns {boolean} true when painting them over what is there is enough */
+  touch(serials) {
+    const { n, flags, codes, layers, mark } = this;
+    let over = true;
+    for (const i of serials) {
+      if (i >= n) continue;
+      mark[i] = 1;
+      flags[i] = (flags[i] & (SELECTED | HIDDEN)) | (this.baseLabeled[i] ? LABELED : 0);
+      codes[i] = this.baseCodes[i];
+    }
+    this.overlay(mark);
+    for (const i of serials) {
+      if (i >= n || !mark[i]) continue;
+      mark[i] = 0;
+      this.tally[layers[i]]--;
+      layers[i] = layerOf(flags[i], codes[i], this.dimming);
+      this.tally[layers[i]]++;
+      if (layers[i] !== 3) over = false;
+    }
+    this.version++;
+    return over;
   }
 
   /** True where a point cannot be picked. Null when all can. */

@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { DEFAULT_KEYS, actionOf, buildKeymap, helpRows, keyName } from "../../ssvae_widgets/static/keymap.mjs";
-import { HIDDEN, LABELED, NONE, PENDING, SELECTED, blend, discStamps, layerOf, packColor, paint, radiusFor, stampDisc, tallyLayers } from "../../ssvae_widgets/static/raster.mjs";
+import { HIDDEN, LABELED, NONE, PENDING, SELECTED, blend, discStamps, fillLayers, layerOf, packColor, paint, radiusFor, stampDisc } from "../../ssvae_widgets/static/raster.mjs";
 import { PointState } from "../../ssvae_widgets/static/state.mjs";
 
 const rgba = (p) => [p & 255, (p >> 8) & 255, (p >> 16) & 255, p >>> 24];
 const scene = (xy, codes, more = {}) => {
-  const n = codes.length, flags = more.flags || new Uint8Array(n);
-  return { xy: Float32Array.from(xy), codes: Uint16Array.from(codes), flags, lut: Uint32Array.from(["#ff0000", "#00ff00"], packColor), view: { x0: 0, x1: 10, y0: 0, y1: 10 },
-    none: packColor("#999999"), ring: packColor("#111111"), surface: packColor("#ffffff"), radius: 3, labeledRadius: 4, dpr: 1, dimming: false, tally: null, ...more };
+  const n = codes.length, flags = more.flags || new Uint8Array(n), layers = new Uint8Array(n), tally = fillLayers(layers, flags, Uint16Array.from(codes), more.dimming);
+  return { xy: Float32Array.from(xy), codes: Uint16Array.from(codes), flags, layers, tally, lut: Uint32Array.from(["#ff0000", "#00ff00"], packColor), view: { x0: 0, x1: 10, y0: 0, y1: 10 },
+    none: packColor("#999999"), ring: packColor("#111111"), surface: packColor("#ffffff"), radius: 3, labeledRadius: 4, dpr: 1, ...more };
 };
 
 test("colours are packed in the order of ImageData, and rubbish is gray", () => {
@@ -31,7 +31,7 @@ test("blend is the over operator, to two steps of 255", () => {
 
 test("a disc has the area of a disc, at every sub-pixel place", () => {
   for (const r of [1, 1.7, 2.6, 4.2]) for (const s of discStamps(r).stamps) {
-    const area = s.reduce((a, b) => a + b, 0) / 255;
+    const area = s.cover.reduce((a, b) => a + b, 0) / 255;
     assert.ok(Math.abs(area / (Math.PI * r * r) - 1) < 0.12, `${r}: ${area}`);
   }
 });
@@ -70,14 +70,39 @@ test("what is not selected is dimmed, what is filtered is a trace, neither is go
   assert.ok(full === chosen && full > 200 && dim > 20 && dim < 90 && trace > 5 && trace < dim);
 });
 
-test("the tally leaves out empty layers and changes nothing else", () => {
-  const n = 400, codes = Uint16Array.from({ length: n }, () => (Math.random() < 0.4 ? NONE : Math.random() < 0.5 ? 0 : 1)), flags = Uint8Array.from({ length: n }, () => [0, LABELED, SELECTED, HIDDEN][Math.floor(Math.random() * 4)]);
-  const xy = Array.from({ length: 2 * n }, () => Math.random() * 10), a = new Uint32Array(1e4), b = new Uint32Array(1e4), tally = tallyLayers(flags, codes, true);
-  paint(a, 100, 100, scene(xy, codes, { flags, dimming: true }));
-  paint(b, 100, 100, scene(xy, codes, { flags, dimming: true, tally }));
+test("skipping empty and full layers changes nothing, and painting some points over the picture is painting them last", () => {
+  const n = 400, rnd = Math.random, codes = Uint16Array.from({ length: n }, () => (rnd() < 0.4 ? NONE : rnd() < 0.5 ? 0 : 1)), flags = Uint8Array.from({ length: n }, () => [0, LABELED, SELECTED, HIDDEN][Math.floor(rnd() * 4)]);
+  const xy = Array.from({ length: 2 * n }, () => rnd() * 10), a = new Uint32Array(1e4), b = new Uint32Array(1e4), s = scene(xy, codes, { flags, dimming: true });
+  assert.deepEqual(s.tally.reduce((x, y) => x + y, 0), n);
+  paint(a, 100, 100, s);
+  for (const layer of [0, 1, 2, 3]) paint(b, 100, 100, { ...s, tally: [0, 1, 2, 3].map((l) => (l === layer ? s.tally[l] : 0)), some: Uint32Array.from([...Array(n).keys()]) });
   assert.deepEqual(a, b);
-  assert.equal(tally.reduce((x, y) => x + y, 0), n);
+  const plain = scene(xy, codes), last = Uint8Array.from(plain.flags);
+  paint(a, 100, 100, plain);
+  last[7] = LABELED;
+  const after = scene(xy, codes, { flags: last });
+  paint(a, 100, 100, { ...after, some: Uint32Array.of(7) });
+  paint(b, 100, 100, after);
+  const X = Math.floor(xy[14] * 10), Y = Math.floor(100 - xy[15] * 10);
+  assert.equal(a[Y * 100 + X], b[Y * 100 + X]);
   assert.equal(layerOf(HIDDEN | LABELED, 0, false), 0);
+});
+
+test("touching some points ends where rebuilding everything ends", () => {
+  const n = 60, s = new PointState(), t = new PointState();
+  for (const x of [s, t]) x.setPositions(new Float32Array(2 * n));
+  const some = () => Uint32Array.from([...Array(n).keys()].filter(() => Math.random() < 0.1));
+  for (let k = 0; k < 400; k++) {
+    const at = some(), what = k % 5, label = Math.random() < 0.3 ? null : k % 7, ok = Math.random() < 0.7;
+    for (const x of [s, t]) {
+      if (what < 2) x.begin(k, at, label);
+      else if (what === 2) x.settle([...x.pending.keys()][0], ok);
+      else if (what === 3) x.patch(at, Uint16Array.from(at, () => k % 9), Uint8Array.from(at, () => k % 2));
+      else x.select(at);
+    }
+    t.rebuild();
+    assert.deepEqual([s.flags, s.codes, s.layers, s.tally], [t.flags, t.codes, t.layers, t.tally]);
+  }
 });
 
 test("radii shrink with the crowd and stay in bounds", () => {
@@ -146,7 +171,7 @@ test("a label shows at once as unsaved, and Python's answer settles it or takes 
   assert.deepEqual([...s.codes], [NONE, 3, 3, NONE, NONE]);
   s.settle(1, true);
   assert.ok(!(s.flags[1] & PENDING) && s.flags[1] & LABELED);
-  assert.equal(s.settle(1, true), false);
+  assert.equal(s.settle(1, true), null);
   s.begin(3, [1], null);
   assert.equal(s.codes[1], NONE);
   s.settle(3, false);

@@ -1,0 +1,403 @@
+"""Speed of the latent map in a real JupyterLab and a headless Chromium; writes artifacts/bench/widget.json.
+
+    python bench/widget.py                       # everything but the long storm
+    python bench/widget.py compare --sizes 12000 60000
+    python bench/widget.py storm --keys 10000    # 10,000 labels by key, then undo all
+
+jupyter-scatter, bqplot-gl's ScatterGL and bqplot's own Scatter run in the same browser, one after the other, on the same points; install them with
+`pip install jupyter-scatter bqplot-gl`. "Painted" is seen from outside, in the same way for all: the picture on the screen, taken again and again, until it shows the new
+colour or the new place. One such look costs 30–90 ms, which every figure of `compare` therefore contains. On a shared machine the ratios count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "artifacts" / "bench" / "widget.json"
+PARTS = ("compare", "keys", "disk", "lasso", "pan", "cycles", "storm")
+spec = importlib.util.spec_from_file_location("browser_tools", ROOT / "tests" / "browser" / "conftest.py")
+tools = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tools)
+
+DATA = """
+import numpy as np, time, ipywidgets
+n = {n}
+rng = np.random.default_rng(0)
+left = np.c_[rng.uniform(0.05, 0.42, n), rng.uniform(0.05, 0.95, n)]
+right = left + [0.53, 0]
+for a in (left, right): a[0], a[1] = (0, 0), (1, 1)
+"""
+# each: imports, make and show, recolour all, move all. Colours start red and become blue.
+LIBRARIES = {
+    "latent map": ("from ssvae_widgets import LatentMap",
+                   "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
+                   "w.set_codes(np.ones(n, int))", "w.set_positions(right, animate=False)"),
+    "latent map, travelling": ("from ssvae_widgets import LatentMap",
+                   "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
+                   "w.set_codes(np.ones(n, int))", "w.set_positions(right)"),
+    "jupyter-scatter": ("import jscatter, pandas as pd",
+                        "df = pd.DataFrame({'x': left[:, 0], 'y': left[:, 1], 'x2': right[:, 0], 'c': pd.Categorical(['a'] * n, ['a', 'b']), 'd': pd.Categorical(['b'] * n, ['a', 'b'])})\n"
+                        "w = jscatter.Scatter(data=df, x='x', y='y', height=480, color_by='c', color_map={'a': '#ff0000', 'b': '#0000ff'})\nw.show()",
+                        "w.color(by='d', map={'a': '#ff0000', 'b': '#0000ff'})", "w.x('x2')"),
+    "bqplot-gl ScatterGL": ("import bqplot as bq\nfrom bqplot_gl import ScatterGL",
+                            "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
+                            "k = ScatterGL(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
+                            "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
+                            "k.color = np.ones(n)", "k.x = right[:, 0]"),
+    "bqplot Scatter": ("import bqplot as bq",
+                       "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
+                       "k = bq.Scatter(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
+                       "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
+                       "k.color = np.ones(n)", "k.x = right[:, 0]"),
+}
+OURS = """
+import numpy as np, time
+from ssvae_widgets import LatentMap
+n = {n}
+rng = np.random.default_rng(0)
+xy = rng.normal(size=(n, 2))
+m = LatentMap(xy, colors=np.full(n, -1), classes=10, height=480, confirm_above=0)
+codes, seen = np.full(n, -1), []
+{host}
+m
+"""
+PLAIN = """
+def hear(i):
+    if "gesture" in i:
+        codes[i["serials"]] = i.get("label", -1)
+        m.set_codes(codes.copy(), "label"); m.set_labeled(codes >= 0); m.acknowledge(i["gesture"])
+m.on_intent(hear)
+"""
+STORE = """
+import tempfile, pathlib
+from ssvae_widgets import LabelStore
+folder = pathlib.Path(tempfile.mkdtemp())
+store = LabelStore(folder / "labels.csv", n, classes=[str(i) for i in range(10)])
+undone = []
+def hear(i):
+    if i["type"] == "undo":
+        undone.append(store.undo()); show()
+    elif "gesture" in i:
+        store.set(i["serials"], i["label"], source="key"); seen.append(time.time())
+        show(); m.acknowledge(i["gesture"], message=f"saved {store.seq}")
+def show():
+    m.set_codes(store.codes, "label"); m.set_labeled(store.codes >= 0)
+m.on_intent(hear)
+"""
+
+
+class Bench:
+    def __init__(self, lab, browser):
+        self.lab, self.browser, self.live = lab, browser, []
+
+    def open(self, cells, timeout=300):
+        folder = self.lab.root / f"b{time.monotonic_ns()}"
+        folder.mkdir()
+        nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
+        nb.cells = [nbformat.v4.new_code_cell(c) for c in cells]
+        nbformat.write(nb, folder / "b.ipynb")
+        context = self.browser.new_context(viewport={"width": 1000, "height": 900})
+        page = context.new_page()
+        relative = f"{folder.name}/b.ipynb"
+        page.goto(f"{self.lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
+        page.wait_for_function("p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length", arg=relative, timeout=90_000)
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
+        page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
+        page.evaluate("() => window.jupyterapp.commands.execute('notebook:hide-all-cell-code')")
+        book = tools.Notebook(self.lab, page, relative)
+        for attempt in range(6):  # a kernel that is slow to start looks dead to a second client
+            try: book.connect(); break
+            except RuntimeError:
+                if attempt == 5: raise
+                time.sleep(2)
+        self.live.append(book)
+        return book
+
+    def close_all(self):
+        for book in list(self.live): self.close(book)
+
+    def close(self, book):
+        self.live.remove(book)
+        book.page.context.close()
+        for s in self.lab.api("sessions"):
+            if s["path"] == book.path:
+                import urllib.request
+                urllib.request.urlopen(urllib.request.Request(f"{self.lab.url}/api/sessions/{s['id']}", method="DELETE"), timeout=20).close()
+        book.disconnect()
+
+    def run_cell(self, book, k):
+        book.page.evaluate("""k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k; nb.deselectAll(); window.jupyterapp.commands.execute('notebook:run-cell'); }""", k)
+
+
+def look(page, box):
+    "What the output shows: red, blue and, of both, the share in the right half."
+    a = np.asarray(Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")).astype(int)
+    red, blue = (a[..., 0] > a[..., 2] + 40), (a[..., 2] > a[..., 0] + 40)
+    points = red | blue
+    return int(red.sum()), int(blue.sum()), float(points[:, a.shape[1] // 2:].sum() / max(1, points.sum()))
+
+
+def wait_picture(page, box, good, start, timeout=120):
+    while time.perf_counter() - start < timeout:
+        if good(*look(page, box)): return (time.perf_counter() - start) * 1000
+    return float("nan")
+
+
+def compare(bench, sizes, repeats):
+    out = {}
+    for n in sizes:
+        for name, (imports, make, recolor, move) in LIBRARIES.items():
+            if name == "bqplot Scatter" and n > 12_000: continue
+            print(f"compare {n:>9,} {name}", end=" ", flush=True)
+            first, recolors, moves = [], [], []
+            try:
+                for _ in range(repeats):
+                    book = bench.open([DATA.format(n=n) + imports + "\nready = 1", make])
+                    page = book.page
+                    bench.run_cell(book, 0)
+                    book.until("'ready' in globals()", timeout=120)
+                    page.wait_for_timeout(1500)
+                    box = {"x": 150, "y": 180, "width": 780, "height": 460}
+                    start = time.perf_counter()
+                    bench.run_cell(book, 1)
+                    first.append(wait_picture(page, box, lambda r, b, s: r > 200 and b < 0.05 * r and s < 0.1, start))
+                    page.wait_for_timeout(2500 if n > 500_000 else 1200)
+                    for code, good, times in ((recolor, lambda r, b, s: b > 200 and r < 0.02 * b, recolors), (move, lambda r, b, s: s > 0.97, moves)):
+                        start = time.perf_counter()
+                        book.execute(code, timeout=200)
+                        times.append(wait_picture(page, box, good, start))
+                        page.wait_for_timeout(1200)
+                    bench.close(book)
+                out[f"{name}/{n}"] = {"first_paint_ms": statistics.median(first), "recolor_ms": statistics.median(recolors), "move_ms": statistics.median(moves), "repeats": repeats}
+                print({k: round(v) for k, v in out[f"{name}/{n}"].items()})
+            except Exception as e:  # a library that cannot do it is a result too
+                out[f"{name}/{n}"] = {"error": f"{type(e).__name__}: {str(e)[:200]}"}
+                print("failed:", str(e)[:200])
+            bench.close_all()
+    return out
+
+
+WATCH = """() => { const c = document.querySelector('canvas.ssvae-points'); window.times = { key: [], painted: [], up: [], said: [], frames: 0 };
+  addEventListener('keydown', e => window.times.key.push(e.timeStamp), true);
+  addEventListener('pointerup', e => window.times.up.push(performance.timeOrigin + e.timeStamp), true);
+  let domain = c.dataset.domain;
+  new MutationObserver(() => { window.times.painted.push(performance.now()); if (c.dataset.domain !== domain) { domain = c.dataset.domain; window.times.frames++; } }).observe(c, { attributes: true, attributeFilter: ['data-painted', 'data-domain'] });
+  new MutationObserver(() => window.times.said.push(performance.now())).observe(document.querySelector('.ssvae-m-map-status'), { childList: true, characterData: true, subtree: true }); }"""
+
+
+def start_ours(bench, n, host):
+    book = bench.open([OURS.format(n=n, host=host)])
+    bench.run_cell(book, 0)
+    book.page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
+    book.page.wait_for_timeout(1500)
+    book.page.evaluate(WATCH)
+    return book
+
+
+def place(book, i):
+    return tuple(book.page.evaluate("""([x, y]) => { const c = document.querySelector('canvas.ssvae-points'), r = c.getBoundingClientRect(), [a, b, d, e] = c.dataset.domain.split(',').map(Number);
+        return [r.left + (x - a) / (b - a) * r.width, r.bottom - (y - d) / (e - d) * r.height]; }""", book.python(f"xy[{i}].tolist()")))
+
+
+def summary(values):
+    v = np.sort(np.asarray(values, float))
+    return {"p50_ms": float(np.quantile(v, 0.5)), "p95_ms": float(np.quantile(v, 0.95)), "max_ms": float(v[-1]), "n": len(v)} if len(v) else {"n": 0}
+
+
+def keys(bench, sizes, presses=60):
+    "Key → repainted, with the selection on one point and the kernel idle."
+    out = {}
+    for n in sizes:
+        book = start_ours(bench, n, PLAIN)
+        book.execute("m.focus(int(np.argmin((xy ** 2).sum(1))))")
+        book.page.evaluate("() => document.querySelector('.ssvae-map').focus()")
+        times = []
+        for k in range(presses):
+            book.page.wait_for_timeout(250)
+            book.page.evaluate("() => { window.times.key = []; window.times.painted = []; }")
+            book.page.keyboard.press(str(k % 10))
+            book.page.wait_for_function("() => window.times.painted.some(t => t > window.times.key[0])")
+            t = book.page.evaluate("() => [window.times.key[0], window.times.painted.find(t => t > window.times.key[0])]")
+            times.append(t[1] - t[0])
+        out[str(n)] = summary(times)
+        print("keys", n, out[str(n)])
+        bench.close(book)
+    return out
+
+
+def disk(bench, n=60_000, presses=80):
+    "Key → label in the log on disk (fsync done), kernel idle; the page and Python read the same clock."
+    book = start_ours(bench, n, STORE)
+    book.execute("m.focus(int(np.argmin((xy ** 2).sum(1))))")
+    book.page.evaluate("() => document.querySelector('.ssvae-map').focus()")
+    sent = []
+    for k in range(presses):
+        book.page.wait_for_timeout(200)
+        book.page.evaluate("() => { window.times.key = []; window.times.said = []; }")
+        book.page.keyboard.press(str(k % 10))
+        book.page.wait_for_function("() => window.times.said.length > 0")
+        sent.append(book.page.evaluate("() => [performance.timeOrigin + window.times.key[0], window.times.said[0] - window.times.key[0]]"))
+    seen = book.python("seen")
+    out = {"key_to_disk": summary([1000 * b - a[0] for a, b in zip(sent, seen)]), "key_to_page_says_saved": summary([a[1] for a in sent])}
+    print("disk", out)
+    bench.close(book)
+    return out
+
+
+def lasso(bench, n=60_000, times=12):
+    "Pointer up → Python has the indices of about 20,000 points."
+    book = start_ours(bench, n, "m.observe(lambda c: seen.append((time.time(), len(c['new']))), 'selected')")
+    page = book.page
+    cx, cy = page.evaluate("() => { const r = document.querySelector('canvas.ssvae-points').getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }")
+    page.mouse.click(cx, cy)
+    page.keyboard.press("l")
+    took, counts = [], []
+    for k in range(times):
+        page.wait_for_timeout(500)
+        before = book.python("len(seen)")
+        page.evaluate("() => { window.times.up = []; }")
+        rx, ry = 92 + k % 3, 62 + k % 2
+        page.mouse.move(cx + rx, cy)
+        page.mouse.down()
+        for a in np.linspace(0, 2 * np.pi, 40): page.mouse.move(cx + rx * np.cos(a), cy + ry * np.sin(a))
+        page.mouse.up()
+        when, count = book.until(f"len(seen) > {before} and seen[-1]", timeout=20)
+        took.append(1000 * when - page.evaluate("() => window.times.up[0]"))
+        counts.append(count)
+    out = {**summary(took), "points": int(np.median(counts))}
+    print("lasso", out)
+    bench.close(book)
+    return out
+
+
+def pan(bench, sizes, seconds=3.0):
+    "Frames with a new domain in a second of dragging."
+    out = {}
+    for n in sizes:
+        book = start_ours(bench, n, PLAIN)
+        page = book.page
+        r = page.locator("canvas.ssvae-points").bounding_box()
+        x, y = r["x"] + r["width"] / 2, r["y"] + r["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 8, y + 8)
+        page.wait_for_timeout(300)
+        page.evaluate("() => { window.times.frames = 0; }")
+        start, k = time.perf_counter(), 0
+        while (now := time.perf_counter()) - start < seconds:
+            k += 1
+            page.mouse.move(x + 80 * np.cos(k / 9), y + 60 * np.sin(k / 7))
+        frames = page.evaluate("() => window.times.frames")
+        page.mouse.up()
+        out[str(n)] = {"frames_per_s": frames / (now - start), "pointer_moves_per_s": k / (now - start)}
+        print("pan", n, out[str(n)])
+        bench.close(book)
+    return out
+
+
+def cycles(bench, count=200):
+    "Show and close the same kind of map again and again: heap of the page and live widgets in Python."
+    book = bench.open(["import numpy as np\nfrom IPython.display import clear_output, display\nfrom ipywidgets.widgets.widget import _instances\nfrom ssvae_widgets import LatentMap\nxy = np.random.default_rng(0).normal(size=(2000, 2))",
+                       "m = LatentMap(xy, height=300)\ndisplay(m)", "m.close()\nclear_output()"])
+    page = book.page
+    bench.run_cell(book, 0)
+    cdp, heap, widgets, nodes = page.context.new_cdp_session(page), [], [], []
+    for k in range(count):
+        bench.run_cell(book, 1)
+        page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=60_000)
+        bench.run_cell(book, 2)
+        page.wait_for_function("() => !document.querySelector('canvas.ssvae-points')", timeout=60_000)
+        if k % max(1, count // 8) == 0 or k == count - 1:
+            cdp.send("HeapProfiler.collectGarbage")
+            heap.append(round(cdp.send("Runtime.getHeapUsage")["usedSize"] / 1e6, 1))
+            nodes.append(cdp.send("Memory.getDOMCounters")["nodes"])
+            widgets.append(book.python("len(_instances)"))
+            print("cycle", k, heap[-1], "MB", nodes[-1], "nodes", widgets[-1], "widgets", flush=True)
+    bench.close(book)
+    return {"cycles": count, "heap_MB": heap, "dom_nodes": nodes, "python_widgets": widgets}
+
+
+def storm(bench, total, n=12_000, seconds_per_key=0.01):
+    "Labels by key at 100 a second, then undo them all: every one in the log, none twice."
+    book = start_ours(bench, n, STORE)
+    page = book.page
+    book.execute("m.focus(int(np.argmin((xy ** 2).sum(1))))")
+    page.evaluate("() => document.querySelector('.ssvae-map').focus()")
+    rng = np.random.default_rng(1)
+    digits, start = rng.integers(0, 10, total), time.perf_counter()
+    for k, d in enumerate(digits):
+        page.keyboard.press(str(d))
+        ahead = start + (k + 1) * seconds_per_key - time.perf_counter()
+        if ahead > 0: time.sleep(ahead)
+    typed = time.perf_counter() - start
+    book.until(f"len(seen) >= {total}", timeout=900, every=1)
+    kept = time.perf_counter() - start
+    lines = [json.loads(line) for line in Path(book.python("str(store.log_path)")).read_text().splitlines()]
+    sets = [r for r in lines if r.get("op") == "set"]
+    logged = [int(r["labels"][0]) if isinstance(r["labels"], list) else int(r["labels"]) for r in sets]
+    start = time.perf_counter()
+    for _ in range(total): page.keyboard.press("Control+z")
+    book.until(f"len(undone) >= {total}", timeout=1800, every=1)
+    out = {"keys": total, "typed_s": typed, "all_on_disk_s": kept, "in_log": len(sets), "in_order": logged == digits.tolist(), "sequence_unique": len({r["seq"] for r in lines}) == len(lines),
+           "undone_s": time.perf_counter() - start, "left_after_undo": book.python("int((store.codes >= 0).sum())")}
+    print("storm", out)
+    bench.close(book)
+    return out
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all but storm by default")
+    p.add_argument("--sizes", type=int, nargs="+", default=[12_000, 60_000, 1_000_000])
+    p.add_argument("--repeats", type=int, default=3)
+    p.add_argument("--keys", type=int, default=10_000)
+    p.add_argument("--cycles", type=int, default=200)
+    a = p.parse_args()
+    if unknown := set(a.parts) - set(PARTS): p.error(f"unknown part {', '.join(unknown)}")
+    parts, root, results = a.parts or PARTS[:-1], Path(tempfile.mkdtemp(prefix="bench")), {}
+    lab = tools.Lab(root)
+    try:
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=tools.chromium_path(), headless=True, args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"])
+            bench = Bench(lab, browser)
+            for part in parts:
+                results[part] = {"compare": lambda: compare(bench, a.sizes, a.repeats), "keys": lambda: keys(bench, a.sizes), "disk": lambda: disk(bench), "lasso": lambda: lasso(bench),
+                                 "pan": lambda: pan(bench, a.sizes), "cycles": lambda: cycles(bench, a.cycles), "storm": lambda: storm(bench, a.keys)}[part]()
+                save(results, browser.version)
+            browser.close()
+    finally:
+        lab.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def save(results, version):
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as of
+    versions = {}
+    for name in ("ipywidgets", "bqplot", "bqplot-gl", "jupyter-scatter", "anywidget", "jupyterlab", "ipykernel", "numpy"):
+        try: versions[name] = of(name)
+        except PackageNotFoundError: versions[name] = None
+    old = json.loads(OUT.read_text()) if OUT.exists() else {}
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps({**old, **results, "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "chromium": version, "gpu": "none, software rendering"}, "versions": versions}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
