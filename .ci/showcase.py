@@ -47,7 +47,7 @@ def main() -> int:
 
     print("Running the showcase", flush=True)
     client = NotebookClient(nb, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOK.parent)}},
-                            on_cell_execute=progress)
+                            on_cell_execute=progress, extra_arguments=["--log-level=40"])
     try:
         client.execute()
     except CellExecutionError as e:

@@ -45,7 +45,7 @@ from ssvae_widgets.train_state import (
 )
 
 # %% auto #0
-__all__ = ['SSVAE', 'float_range', 'Embedding', 'Snapshot', 'two_columns']
+__all__ = ['SSVAE', 'float_range', 'Embedding', 'Snapshot', 'two_columns', 'leading_components']
 
 # %% ../nbs/08_model.ipynb #c5b3166b
 class SSVAE:
@@ -68,18 +68,19 @@ class SSVAE:
         self.progress = Progress(init_state(self.spec, self.config.random_seed), 0, ())
         self.shift, self.scale = np.float32(0), np.float32(1)  # standardise vectors; set by the first data
         self.map_head, self.map_step = None, -1  # 2-D head of a wide latent, and the step it was fitted at
+        self._map_epoch, self._shown = 0, None  # the epoch of that, and the places it gave
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
-        self._lock = threading.RLock()
+        self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
 
     def __repr__(self):
         return f"SSVAE({self.input_shape}, classes={self.class_names or self.n_classes or None}, epochs={self.epoch}, latent_dim={self.config.latent_dim})"
 
     def __getstate__(self):
-        return {k: v for k, v in self.__dict__.items() if k != "_lock"}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_map_lock")}
 
     def __setstate__(self, state):
-        self.__dict__.update(state, _lock=threading.RLock())
+        self.__dict__.update(state, _lock=threading.RLock(), _map_lock=threading.RLock())
 
     @property
     def epoch(self) -> int:
@@ -280,6 +281,7 @@ def _restore(self: SSVAE, path, arrays, meta) -> SSVAE:
         self.progress = Progress(state, int(meta["epoch"]), tuple(meta["history"]))
         self.shift, self.scale = arrays["shift"], arrays["scale"]
         self.map_head, self.map_step = arrays.get("map_head"), meta["map_step"]
+        self._map_epoch, self._shown = self.epoch, None
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None
         self.fingerprint = Fingerprint.from_dict(meta["fingerprint"]) if meta["fingerprint"] else None
     return self
@@ -485,30 +487,38 @@ def snapshot(self: SSVAE) -> Snapshot:
     return Snapshot(spec, params, n, self.shift, self.scale, head, self.value_range, int(state.step))
 
 # %% ../nbs/08_model.ipynb #112577cb
+def leading_components(z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:
+    "The two principal components of `z`: the map of a model that has learned nothing."
+    centred = z - z.mean(0)
+    return centred @ np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1]
+
+
 @patch
 def embed(
     self: SSVAE,
     x: Any,  # images or vectors
+    map_steps: int | None = None,  # optimizer steps the map may take to follow the training; None: as many as the epochs since it last did call for; 0: the head as it is
 ) -> Embedding:
     "Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x` are the training images."
     x = as_array(x)
     z, probs, _ = self._look(x)
-    return Embedding(z, self._place(x, z), probs)
+    return Embedding(z, self._place(x, z, map_steps), probs)
 
 
 @patch
-def _place(self: SSVAE, x, z) -> np.ndarray:
+def _place(self: SSVAE, x, z, steps=None) -> np.ndarray:
     if z.shape[1] <= 2: return two_columns(z)
-    with self._lock:
+    with self._map_lock:
+        head, before = self.map_head, self._shown
+        if head is None and not self.trained: return leading_components(z)
         stale = self.map_step != self.step and self.fingerprint is not None and len(x) == self.fingerprint.n_items and fingerprint(x).matches(self.fingerprint)
-        if self.map_head is None or stale:
-            before = getattr(self, "_shown", None)
-            xy = before if before is not None and len(before) == len(z) and self.map_head is not None else None
-            self.map_head = fit_map(z, previous=self.map_head, xy=xy, seed=self.config.random_seed)
-            self.map_step = self.step
-            self._shown = np.asarray(map_encode(self.map_head, z, np))
-            return self._shown
-        return np.asarray(map_encode(self.map_head, z, np))
+        if head is not None and (steps == 0 or not stale): return np.asarray(map_encode(head, z, np))
+        if steps is None and head is not None: steps = int(np.clip(150 * (self.epoch - self._map_epoch), 300, 1500))
+        epoch, step = self.epoch, self.step
+        head = fit_map(z, previous=head, xy=before if before is not None and len(before) == len(z) else None, steps=steps, seed=self.config.random_seed)
+        shown = np.asarray(map_encode(head, z, np))
+        with self._lock: self.map_head, self.map_step, self._map_epoch, self._shown = head, step, epoch, shown
+        return shown
 
 
 @patch

@@ -522,7 +522,7 @@ class _Follow:
                message=f"Epoch {status.epoch + 1} of {status.target}")
         if s._stopping: trainer.stop()
         elif now >= self.next_look and status.epoch + 1 < status.target:
-            s._look()
+            s._look(map_steps=0 if s._model.map_head is not None else 300)
             self.look_cost = time.perf_counter() - now
             self.next_look = now + max(0.25, self.look_cost / s.look_share)
         self.start = time.perf_counter()
@@ -551,9 +551,12 @@ def _train(self: LabelingSession) -> None:
 
 
 @patch
-def _look(self: LabelingSession) -> None:
+def _look(
+    self: LabelingSession,
+    map_steps: int | None = None,  # how far the map may follow; None: as far as it should
+) -> None:
     "On the worker: where every point is now, and what the network says of it."
-    seen = self._model.embed(self.images)
+    seen = self._model.embed(self.images, map_steps)
     xy = np.asarray(seen.xy, np.float32)
     with self._lock:
         self.features, self.xy, self.probs, self.answer = np.asarray(seen.z), xy, np.asarray(seen.probs), "network"
