@@ -307,7 +307,7 @@ def _train_epoch(spec, streams, state, data, weights, learning_rate, key, parts)
 
     state, metrics = lax.scan(step, state, (jnp.arange(steps), rows, labeled))
     state = state._replace(epoch=jnp.round(state.epoch * parts) / parts)
-    finite = jnp.isfinite(metrics).all() & jnp.isfinite(optax.global_norm(state.params))
+    finite = jnp.isfinite(metrics).all() & jnp.isfinite(sum(jnp.vdot(p, p) for p in state.params.values()))
     counted = (metrics[:, METRICS.index("labeled")] > 0).astype(jnp.float32)
     mean, total = metrics.mean(0), metrics.sum(0)
     mean = mean.at[2].set(losses.masked_mean(metrics[:, 2], counted))
