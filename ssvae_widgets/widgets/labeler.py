@@ -143,7 +143,7 @@ class LatentLabeler(ipywidgets.VBox):
         self.last_action = self.error = ""
         self.follow = "selected"
         self.pending, self.curve_length, self.running, self.shown = None, 0, False, ("none", None)
-        self.painter = Painter(self.paint, ["status", "selection", "preview", "labels", "map", "training"], {"map": 0.25, "training": 0.1}, self.paint_failed)
+        self.painter = Painter(self.paint, ["labels", "status", "selection", "preview", "map", "training"], {"map": 0.25, "training": 0.1}, self.paint_failed)
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
         self.make_views(epochs, height)
         super().__init__([self.body, self.status])

@@ -71,6 +71,9 @@ class App:
     def wait_saved(self, seq: int):
         self.page.wait_for_function("n => { const e = document.querySelector('.ssvae-status'); return e.dataset.saved === 'yes' && Number(e.dataset.seq) >= n }", arg=seq)
 
+    def wait_count(self, k: int, count: int):
+        self.page.wait_for_function("([k, n]) => document.querySelector(`.ssvae-class[data-class='${k}']`).dataset.count === String(n)", arg=[k, count])
+
     def lasso(self, x0, y0, x1, y1):
         "Drag a rectangle-shaped lasso through page coordinates."
         self.page.locator(".ssvae-labeler").first.press("l")
@@ -91,7 +94,7 @@ def test_click_label_undo_redo(open_notebook):
     app.page.keyboard.press("3")
     app.wait_saved(1)
     assert nb.python(f"int(app.session.codes[{first}])") == 3
-    assert app.page.locator(".ssvae-class[data-class='3']").get_attribute("data-count") == "1"
+    app.wait_count(3, 1)
     wait_rows(nb.folder, {first: "3"})
 
     app.click(second)
@@ -109,7 +112,7 @@ def test_click_label_undo_redo(open_notebook):
     app.page.locator("[data-action='undo']").click()
     app.wait_saved(5)
     nb.until("(app.session.codes >= 0).sum() == 1")
-    assert app.page.locator(".ssvae-class[data-class='7']").get_attribute("data-count") == "0"
+    app.wait_count(7, 0)
     nb.screenshot("labeler-click")
     keys_stay_with_whom_they_belong(nb, app)
 
@@ -178,6 +181,8 @@ def test_fast_typing_loses_nothing(open_notebook):
     points = nb.python("np.random.default_rng(0).permutation(len(images))[:50].tolist()")
     app.click(app.alone(1)[0])
     nb.until("len(app.map.selected) == 1")
+    app.page.mouse.move(5, 5)  # nothing is hovered
+    nb.until("app.map.hovered == -1")
     # Select from Python, type on the page, as fast as both can
     wanted = {}
     for k, serial in enumerate(points):
@@ -211,8 +216,8 @@ def test_second_view_reload_and_restart(open_notebook):
     nb.until(f"app.map.selected.tolist() == [{serial}]")
     page.keyboard.press("4")
     app.wait_saved(1)
-    assert page.locator(".ssvae-class[data-class='4']").evaluate_all("b => b.map(e => e.dataset.count)") == ["1", "1"]
-    assert page.locator(".ssvae-status").evaluate_all("b => b.map(e => e.dataset.saved + e.dataset.seq)") == ["yes1", "yes1"]
+    page.wait_for_function("() => [...document.querySelectorAll(\".ssvae-class[data-class='4']\")].map(e => e.dataset.count).join() === '1,1'")
+    page.wait_for_function("() => [...document.querySelectorAll('.ssvae-status')].map(e => e.dataset.saved + e.dataset.seq).join() === 'yes1,yes1'")
     nb.command("docmanager:save")
     page.wait_for_timeout(1000)
     page.reload(wait_until="domcontentloaded")
