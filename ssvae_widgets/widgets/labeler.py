@@ -25,7 +25,7 @@ from .label_bar import ActionBar, ClassButtons, StatusLine, shared_class
 from .latent_map import LatentMap
 from .preview import Preview
 from .training import TrainingPanel
-from .view import view_source
+from .view import close_all, view_source
 
 # %% ../../nbs/34_labeler.ipynb #bc83ba63
 class Painter:
@@ -113,6 +113,7 @@ STRATEGIES = ["auto", "start", "boundary", "suspects", "audit"]  # ways of the s
 class LatentLabeler(ipywidgets.VBox):
     "Map, preview, class buttons, contact sheet, training panel and status line, bound to a `LabelingSession`."
     ask_above = 200  # more images than this at once are asked about first
+    unsubscribe = None  # set while the session is heard
     hint = "Point at the map to see an image, click to select it, press a digit to label it."
 
     def __init__(
@@ -166,7 +167,7 @@ class LatentLabeler(ipywidgets.VBox):
             self.unsubscribe()
             self.unsubscribe = None
             self.session.close()
-        for view in (self.map, self.preview, self.sheet, self.actions, self.buttons, self.training, self.status, self.side, self.stage, self.body): view.close()
+            close_all(*self.children, self.layout)
         super().close()
 
 # %% ../../nbs/34_labeler.ipynb #7d02d9da

@@ -1,0 +1,121 @@
+"""LatentLabeler without a browser: many threads, wrong intents, and nothing left after closing."""
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ipywidgets.widgets.widget import _instances
+
+from ssvae_widgets import LabelingSession, LatentLabeler
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    "Sessions that make no model: these tests are about labels and views."
+    monkeypatch.setattr(LabelingSession, "prepare", lambda self: None)
+
+
+def data(n=120):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, n)
+    return (rng.random((n, 6, 6)) * 0.3 + truth[:, None, None] * 0.3).astype(np.float32), truth
+
+
+def test_nothing_is_left_after_closing(quiet):
+    images, truth = data()
+    before, seen = set(_instances), []
+    for _ in range(5):
+        app = LatentLabeler(images, None, truth)
+        app.session.label([1, 2], 1)
+        app.map.selected = [3, 4, 5]
+        assert app.session.wait(60) and app.flush()
+        seen.append(weakref.ref(app))
+        app.close()
+        app.painter.thread.join(5) if app.painter.thread else None
+        del app
+    gc.collect()
+    assert set(_instances) == before
+    assert [ref() for ref in seen] == [None] * 5
+
+
+def test_labels_from_many_threads_are_all_shown(quiet, tmp_path):
+    images, truth = data()
+    app = LatentLabeler(images, tmp_path / "labels.csv", truth)
+
+    def work(k):
+        for i in range(k, 120, 4):
+            app.act({"type": "label", "label": int(truth[i]), "serials": np.array([i]), "gesture": i})
+            app.map.selected = [i]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert app.session.wait(60) and app.flush()
+    assert app.error == "" and (app.session.codes == truth).all()
+    assert app.buttons.counts == np.bincount(truth).tolist() and app.status.n_labeled == 120 and app.status.seq == app.session.seq
+    assert app.map.labeled.all() and (app.map.columns["label"].values == truth).all()
+    app.close()
+    app.close()
+
+
+def test_a_sheet_that_loses_images_keeps_what_was_left_out(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.map.selected = np.arange(40)
+    assert app.flush()
+    rng = np.random.default_rng(1)
+    gone = rng.permutation(40)[:15].tolist()
+    for serial in gone:  # the painter repaints the selection all the while
+        app.act({"type": "exclude", "serial": serial, "out": True})
+        app.painter.ask("selection", "labels")
+        if serial % 4 == 0:
+            app.act({"type": "sort", "by": "number" if serial % 8 else "distance"})
+    app.act({"type": "exclude", "serial": gone[0], "out": False})
+    assert app.flush()
+    kept = sorted(set(range(40)) - set(gone[1:]))
+    assert sorted(app.sheet.kept.tolist()) == kept == app.selected.tolist()
+    app.act({"type": "label", "label": 2})
+    assert np.flatnonzero(app.session.codes == 2).tolist() == kept
+    app.close()
+
+
+def test_intents_never_raise_and_wrong_ones_change_nothing(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    types = st.sampled_from(["label", "clear", "accept", "undo", "redo", "train", "stop", "strategy", "next", "back", "skip", "select", "exclude", "sort", "close", "confirm", "cancel", "look", "nonsense", "__init__"])
+    bad = st.fixed_dictionaries({}, optional={
+        "label": st.sampled_from([-1, 3, 10**9, "x", None, 1.5]), "serials": st.sampled_from([np.array([-1]), np.array([120]), np.array([10**9])]),
+        "serial": st.sampled_from([-1, 10**6, None]), "epochs": st.sampled_from([0, -1, "x"]), "strategy": st.just("hammer"), "by": st.just("luck"), "gesture": st.just(1)})
+
+    @settings(max_examples=150, deadline=None)
+    @given(types, bad)
+    def send(kind, fields):
+        if kind == "train" and "epochs" not in fields:
+            return
+        app.act({"type": kind, **fields})
+
+    send()
+    assert app.flush()
+    assert (app.session.codes == -1).all() and not app.session.training.running
+    app.close()
+
+
+def test_names_and_columns_must_fit(quiet):
+    images, truth = data()
+    with pytest.raises(TypeError, match="neither images nor a session"):
+        LatentLabeler()
+    with pytest.raises(ValueError, match="got 2 names, expected 120"):
+        LatentLabeler(images, None, names=["a", "b"])
+    with pytest.raises(ValueError, match="got 3 size, expected 120"):
+        LatentLabeler(images, None, columns={"size": [1, 2, 3]})
+    app = LatentLabeler(images, None, columns={"size": truth / 3}, names=[f"{i}.png" for i in range(120)])
+    assert list(app.map.columns) == ["label", "size"]
+    app.map.selected = [7]
+    assert app.flush() and app.preview.info["name"] == "7.png"
+    app.close()
