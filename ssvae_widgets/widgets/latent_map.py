@@ -120,7 +120,7 @@ class LatentMap(ipywidgets.VBox):
     def _make_figure(self, title, height):
         scales = {"x": self.scale_x, "y": self.scale_y}
         far = {"x": np.empty(0), "y": np.empty(0), "scales": scales}
-        ring = {"stroke_width": 1.2, "default_opacities": [1.0]}
+        ring = {"stroke_width": 1.2}
         self.marks_labeled = bqplot.Scatter(**far, default_size=85, stroke="var(--ssvae-ring)", **ring)
         self.marks_selected = bqplot.Scatter(**far, default_size=191, fill=False, stroke="var(--ssvae-accent)", stroke_width=2)
         self.marks_suggested = bqplot.Scatter(**far, default_size=260, marker="diamond", fill=False, stroke="var(--ssvae-ring)", stroke_width=1.5)
