@@ -75,6 +75,7 @@ def decode_text(
     for encoding in encodings:
         try: text = data.decode(encoding)
         except UnicodeDecodeError: continue
+        text = text.removeprefix("\ufeff")
         if not re.search("[\x01-\x08\x0e-\x1f]", text[:4096]): return text
     raise LabelFileError(f"{name} is not a text file; expected CSV with the header Serial,label.")
 

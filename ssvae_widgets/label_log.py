@@ -91,7 +91,7 @@ class ClassTable:
     def rename(self, uid: str, name: str) -> None:
         "Give a name; the earlier one is remembered."
         code = self.add(uid)
-        if self.names[code] != name: self.former[self.names[code]] = code
+        if (old := self.named.get(uid, uid)) != name: self.former[old] = code
         self.named[uid] = name
 
     @property
@@ -99,8 +99,11 @@ class ClassTable:
 
     def find(self, name: str) -> int | None: # code, or None
         "Code of a current name, else of a former one."
-        names = self.names
-        return names.index(name) if name in names else self.former.get(name)
+        return self.lookup().get(name)
+
+    def lookup(self) -> dict[str, int]:
+        "Code of every current and former name."
+        return {**self.former, **{n: k for k, n in reversed(list(enumerate(self.names)))}}
 
     def resolve(self, code: int) -> int:
         "The class that holds the labels of `code` after all merges."
@@ -336,9 +339,9 @@ class LogFile:
         torn = size and _pread(self.fd, 1, size - 1) != b"\n"
         append_bytes(self.fd, b"\n" * bool(torn) + b"".join(lines))
 
-    def read(self) -> list[dict]: # records of complete, undamaged lines
-        "What was added since the last call, by anybody."
-        size = os.fstat(self.fd).st_size
+    def read(self, until: int | None = None) -> list[dict]: # records of complete, undamaged lines
+        "What was added since the last call, by anybody, or up to a position in the file."
+        size = os.fstat(self.fd).st_size if until is None else min(until, os.fstat(self.fd).st_size)
         data, at = [], self.offset
         while at < size and (piece := _pread(self.fd, min(size - at, 64 << 20), at)): data.append(piece); at += len(piece)
         text = b"".join(data)

@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .files import atomic_write, explain_os_error
-from .label_files import _BLANK, LabelFileError, LabelRows, _integer, describe_problems, parse_csv, render_csv
+from .files import atomic_write, explain_os_error, remove_leftovers, temporary_name
+from .label_files import _BLANK, MAX_CSV, LabelFileError, LabelRows, _integer, describe_problems, parse_csv, render_csv
 from .label_log import GESTURES, LogFile, Replay, _plain, decimal, encode_line
 
 # %% ../nbs/02_labels.ipynb #4582e85b
@@ -82,7 +82,7 @@ class LabelStore:
             raise ValueError(f"n_items is {n_items!r}; expected the number of images.")
         self.n_items, self.session = int(n_items), secrets.token_hex(6)
         self.path = None if path is None else Path(os.path.realpath(os.path.expanduser(path)))
-        if self.path is not None and self.path.is_dir(): raise LabelFileError(f"{path} is a folder; expected a file, for instance {Path(path) / 'labels.csv'}.")
+        if self.path is not None and os.path.isdir(self.path): raise LabelFileError(f"{path} is a folder; expected a file, for instance {Path(path) / 'labels.csv'}.")
         self._io, self._csv = threading.RLock(), threading.RLock()
         self._poll, self._export_after = poll, export_after
         self._observers: list[Callable] = []
@@ -97,7 +97,13 @@ class LabelStore:
         self._last_change = 0.0
         self._retry_due, self._retry_wait = 0.0, 0.2
         self._opening = True
-        with self._csv, self._io: self._load(classes)
+        try:
+            with self._csv, self._io: self._load(classes)
+        except BaseException as e:
+            self._closed = True
+            if self._log is not None: self._log.close()
+            if isinstance(e, OSError): raise LabelFileError(f"{path} cannot be opened: {explain_os_error(e)}.") from e
+            raise
         self._opening = False
         _watch_process(self)
         if self.path is not None: self._start()
@@ -109,6 +115,7 @@ class LabelStore:
         self._unsaved: list[dict] = [] # gestures that have not reached the disk, oldest first
         self._lazy: set[str] = set() # ids of unsaved lines that nobody would miss
         self._shown: list[tuple[int, np.ndarray]] = [] # (seq, rows) in the order in which changes showed here
+        self._foreign = False # the files belong to another data set by now
         self._suspect = False # an interrupt came in the middle: read everything again
         self._log = None if self.path is None else LogFile(self.log_path)
         self._order: list[int] = [] # place in the class table of each code
@@ -232,14 +239,17 @@ def _apply(self: LabelStore, record: dict, mine: bool):
 @patch
 def _rebuild(self: LabelStore):
     "Replay everything in the order of the log, unsaved gestures last."
-    before, self._replay = self._codes, Replay(self.n_items)
+    was, names, before = self._replay, self._names, self._codes
+    self._replay = Replay(self.n_items)
     for record, mine in self._records: self._replay.apply(record, mine)
-    for record in self._unsaved: self._replay.apply(record)
+    for record in self._unsaved:
+        if record["id"] in was.seen: self._replay.apply(record)
     self._codes = self._view()
     changed = np.flatnonzero(before != self._codes)
     self._shown.append((self._replay.seq, changed))
-    self._queue.append(LabelEvent("classes", self._replay.seq, changed, False))
-    self._export_soon(0.5)
+    if len(changed) or names != self._names:
+        self._queue.append(LabelEvent("labels" if names == self._names else "classes", self._replay.seq, changed, False))
+        self._export_soon(0.5)
 
 
 @patch
@@ -310,22 +320,40 @@ def _set_status(self: LabelStore, status: str, message: str | None = None):
 def _reopen(self: LabelStore, create: bool = False):
     "Open the log at its path and bring file and memory together."
     if not self._log.open(create): return
-    found = self._read_whole()
+    try:
+        self._join(self._read_whole())
+    except BaseException:
+        self._log.close() # nothing may be added to a file that was not understood
+        raise
+
+
+@patch
+def _join(self: LabelStore, found: list[dict]):
     before, known = self._records, {r["id"]: mine for r, mine in self._records}
     self._check_data(next((r for r in found if r["op"] in ("log", "snapshot")), None))
     ids = {r["id"] for r in found if isinstance(r.get("id"), str)}
-    compacted = any(r["op"] == "snapshot" and r["id"] not in known and r.get("after") in known for r in found)
+    compacted = any(r["op"] == "snapshot" and r["id"] not in known and self._replay.head.get("id") in r.get("lineage", ()) for r in found)
     lost = [] if compacted else [r for r, _ in before if r["id"] not in ids]
     waiting = {r["id"] for r in self._unsaved}
     self._unsaved = [r for r in lost if r["id"] not in waiting] + self._unsaved
-    opening = self._opening
     self._records, self._have = [], set()
     for r in found:
         if isinstance(r.get("id"), str) and r["id"] not in self._have:
-            self._have.add(r["id"]); self._records.append((r, known.get(r["id"], opening or compacted or r.get("session") == self.session)))
+            self._have.add(r["id"]); self._records.append((r, known.get(r["id"], self._opening or r.get("session") == self.session)))
+    was = self._replay
     if before or self._replay.seen: self._rebuild()
     else:
         for record, mine in self._records: self._apply(record, mine)
+    if any(r["op"] == "snapshot" for r in lost) and ids: self._recover(was)
+
+
+@patch
+def _recover(self: LabelStore, was: Replay):
+    "A log from before a compaction was put back: labels that only the snapshot had become a gesture."
+    rows = np.flatnonzero((was.codes >= 0) & (self._replay.codes < 0))
+    if not len(rows): return
+    labels = [_compact(was.table.uids[p]) for p in was.codes[rows]]
+    self._unsaved.append(self._record("set", serials=rows.tolist(), labels=labels, previous=[None] * len(rows), source="recovery", undoable=False))
 
 
 @patch
@@ -341,7 +369,8 @@ def _read_whole(self: LabelStore) -> list[dict]:
 
 @patch
 def _late_lines(self: LabelStore, head: dict) -> list[dict]:
-    archive = LogFile(self.path.with_name(os.path.basename(str(head.get("archive", "")))))
+    if not head.get("archive"): return []
+    archive = LogFile(self.path.with_name(os.path.basename(str(head["archive"]))))
     try:
         if not archive.path.is_file() or archive.path.stat().st_size <= head["covered"]: return []
         archive.fd, archive.offset = os.open(archive.path, os.O_RDONLY), head["covered"]
@@ -351,7 +380,9 @@ def _late_lines(self: LabelStore, head: dict) -> list[dict]:
 
 @patch
 def _check_data(self: LabelStore, head: dict | None):
+    self._foreign = False
     if head is None: return
+    self._foreign = True # until shown otherwise: then neither log nor csv are touched
     way = "Open the labels with the data they were made for, use another file, or carry them over with LabelStore.adopt(path, n_items, fingerprint=...)"
     name = self.path.name
     if head.get("n_items") != self.n_items: raise OtherDataError(f"{name} belongs to {head.get('n_items')} images; here are {self.n_items}. {way}.")
@@ -361,6 +392,7 @@ def _check_data(self: LabelStore, head: dict | None):
 
         if different := Fingerprint.from_dict(theirs).difference(Fingerprint.from_dict(self.fingerprint)):
             raise OtherDataError(f"{name} belongs to another data set: here are {different}. {way}.")
+    self._foreign = False
 
 # %% ../nbs/02_labels.ipynb #a19ed573
 @patch
@@ -370,12 +402,18 @@ def _record(self: LabelStore, op: str, **kw) -> dict:
 
 
 @patch
+def _check_open(self: LabelStore):
+    if self._closed: raise ValueError("this label store is closed; open a new one on the same file.")
+
+
+@patch
 def _commit(self: LabelStore, record: dict) -> Gesture:
     "One gesture: into the list of what must be saved, to the disk, and back."
-    with self._guard():
+    with self._io:
+        self._check_open()
         encode_line(record) # what cannot be written is refused before it counts
+        self._unsaved.append(record) # from here on it is retried, whatever happens
         self._status = "saving" if self._status == "saved" else self._status
-        self._unsaved.append(record)
         shown = len(self._shown)
         self._save()
         entry = self._replay.entries.get(record["id"])
@@ -429,7 +467,8 @@ def set(
     "Label images; returns when it is on the disk, or with `saved=False` when the disk refuses."
     if reserved := sorted(k for k in provenance if k in CORE): raise TypeError(f"{', '.join(reserved)} cannot be given as provenance; choose another name.")
     rows = self._rows(serials)
-    with self._guard():
+    with self._io:
+        self._check_open()
         if isinstance(label, str) or np.ndim(label) == 0: identities = [self._identity(label.item() if isinstance(label, np.ndarray) else label)] * len(rows)
         elif len(label) != len(rows): raise ValueError(f"there are {len(label)} labels for {len(rows)} images; expected one label, or one for each.")
         else: known = {}; identities = [known[v] if v in known else known.setdefault(v, self._identity(v)) for v in (label.tolist() if isinstance(label, np.ndarray) else label)]
@@ -451,29 +490,6 @@ def clear(
     "Remove labels; the history keeps them."
     return self.set(serials, None, source, **provenance)
 
-# %% ../nbs/02_labels.ipynb #e6b01c86
-class _Guard:
-    def __init__(self, store): self.store = store
-
-    def __enter__(self):
-        self.store._io.acquire()
-        if self.store._closed:
-            self.store._io.release()
-            raise ValueError("this label store is closed; open a new one on the same file.")
-        _busy.depth = getattr(_busy, "depth", 0) + 1
-
-    def __exit__(self, *exc):
-        _busy.depth -= 1
-        self.store._io.release()
-        if _busy.depth == 0 and _terminate.is_set() and threading.current_thread() is threading.main_thread(): _die()
-
-
-_busy, _terminate = threading.local(), threading.Event()
-
-
-@patch
-def _guard(self: LabelStore): return _Guard(self)
-
 # %% ../nbs/02_labels.ipynb #ad69bbe8
 @patch
 def _next_undo(self: LabelStore): return next((e for e in reversed(self._replay.done) if e.active), None)
@@ -486,7 +502,8 @@ def _next_redo(self: LabelStore): return next((e for e in reversed(self._replay.
 @patch
 def undo(self: LabelStore) -> Gesture | None: # None when there is nothing to undo
     "Take the newest gesture back."
-    with self._guard():
+    with self._io:
+        self._check_open()
         self._catch_up()
         entry = self._next_undo()
         return None if entry is None else self._commit(self._record("undo", target=entry.record["id"]))
@@ -495,7 +512,8 @@ def undo(self: LabelStore) -> Gesture | None: # None when there is nothing to un
 @patch
 def redo(self: LabelStore) -> Gesture | None: # None when there is nothing to redo
     "Do the newest undone gesture again."
-    with self._guard():
+    with self._io:
+        self._check_open()
         self._catch_up()
         entry = self._next_redo()
         return None if entry is None else self._commit(self._record("redo", target=entry.record["id"]))
@@ -530,7 +548,8 @@ def _new_uid(name, table):
 @patch
 def add_class(self: LabelStore, name: str) -> int: # code of the new class
     "Add a class."
-    with self._guard():
+    with self._io:
+        self._check_open()
         self._catch_up()
         uid = _new_uid(self._name_for_new(name), self._replay.table)
         self._commit(self._record("class", classes=[[uid, clean_name(name)]], undoable=False))
@@ -544,7 +563,8 @@ def rename_class(
     name: str, # new name
 ) -> Gesture:
     "Give a class another name; its labels stay."
-    with self._guard():
+    with self._io:
+        self._check_open()
         uid = self._class_uid(label)
         return self._commit(self._record("class", classes=[[uid, self._name_for_new(name)]]))
 
@@ -563,7 +583,8 @@ def merge_classes(
     into: int | str, # class that receives them
 ) -> Gesture:
     "Move all labels of one class, present and future, to another; one gesture, one undo."
-    with self._guard():
+    with self._io:
+        self._check_open()
         a, b = self._class_uid(label), self._class_uid(into)
         place = self._replay.table.place
         if self._replay.table.resolve(place[str(a)]) == self._replay.table.resolve(place[str(b)]):
@@ -576,8 +597,8 @@ def _load(self: LabelStore, classes):
     self._open_ended = classes is None
     names = self._wanted(classes)
     if self.path is not None and self.log_path.exists():
-        try: self._reopen()
-        except OSError as e: raise LabelFileError(f"{self.log_path.name} cannot be read: {explain_os_error(e)}.") from e
+        self._reopen()
+        remove_leftovers(self.path); remove_leftovers(self.log_path)
         if self._log.damaged: self._note(f"{len(self._log.damaged)} damaged lines in {self.log_path.name} were left out: gestures that were never confirmed, or a failing disk.", warn=False)
     head = self._replay.head
     if not head: self._lazily("log", format=1, n_items=self.n_items, fingerprint=self.fingerprint, classes=[[_compact(n), n] for n in names])
@@ -611,15 +632,17 @@ def _lazily(self: LabelStore, op: str, **kw):
 @patch
 def _declare(self: LabelStore, names: list[str]):
     "Bring the caller's class names together with those of the log; the caller's order comes first."
-    table, places = self._replay.table, []
+    table = self._replay.table
     numbered = [n for n in table.names if decimal(n) is not None]
     if names and numbered == table.names and not any(decimal(n) is not None for n in names): # numbers so far, names from now on
         if pairs := list(zip(map(_compact, table.uids), names)): self._lazily("class", classes=[list(p) for p in pairs], undoable=False)
-    new = [n for n in names if table.find(n) is None or names.count(n) and table.find(n) in [table.find(m) for m in names[:names.index(n)]]]
-    if new: self._lazily("class", classes=[[_compact(_new_uid(n, table)), n] for n in new], undoable=False)
+    known, taken, new = table.lookup(), set(), []
     for n in names:
-        place = table.names.index(n) if n in table.names else table.find(n)
-        if place not in places: places.append(place)
+        if n not in known or known[n] in taken: new.append(n)
+        else: taken.add(known[n])
+    if new: self._lazily("class", classes=[[_compact(_new_uid(n, table)), n] for n in new], undoable=False)
+    known = table.lookup()
+    places = list(dict.fromkeys(known[n] for n in names))
     self._order = places + [p for p in range(len(table.uids)) if p not in places]
     self._codes = self._view()
 
@@ -634,15 +657,13 @@ def _note(self: LabelStore, message: str, warn: bool = True):
 @patch
 def _catch_up(self: LabelStore):
     "Apply what others wrote; a log that went away or cannot be read changes nothing here."
-    if self.path is None or self._log.fd is None and not self.log_path.exists(): return
+    if self.path is None or self._opening: return
+    if self._suspect or self._unsaved_by_hand(): return self._save()
     try:
-        if self._suspect or self._log.fd is None or self._log.moved():
-            if not self.log_path.exists() and not self._records: return
-            lost = not self.log_path.exists()
-            if lost: self._lost_log()
-            else: self._reopen()
-            self._suspect = False
-            if any(r["id"] not in self._lazy for r in self._unsaved): self._save()
+        if self._log.fd is None or self._log.moved():
+            if self.log_path.exists(): self._reopen()
+            elif self._records: self._lost_log()
+            if self._unsaved_by_hand(): self._save()
         elif self._log.grown(): self._take(self._log.read())
     except (OSError, LabelFileError) as e: self._became_unsaved(e)
 
@@ -659,7 +680,7 @@ def _lost_log(self: LabelStore):
 @patch
 def sync(self: LabelStore) -> None:
     "Take in what other processes wrote, now; the worker does this by itself several times a second."
-    with self._guard(): self._catch_up()
+    with self._io: self._check_open(); self._catch_up()
     self._deliver()
 
 # %% ../nbs/02_labels.ipynb #073e1849
@@ -679,8 +700,8 @@ def observe(
 @patch
 def _deliver(self: LabelStore):
     while self._queue and not self._delivering:
-        self._delivering = True
         try:
+            self._delivering = True
             while self._queue:
                 try: event = self._queue.popleft()
                 except IndexError: break
@@ -692,7 +713,7 @@ def _deliver(self: LabelStore):
 # %% ../nbs/02_labels.ipynb #0f11ec63
 def _look(path) -> tuple | None: # what a glance at a file tells; None when there is none
     try: s = os.stat(path)
-    except OSError: return None
+    except (FileNotFoundError, NotADirectoryError): return None # any other trouble must not look like "no file"
     return (s.st_mtime_ns, s.st_size, s.st_ino)
 
 
@@ -709,6 +730,7 @@ def _rendered(self: LabelStore) -> bytes:
 def _export(self: LabelStore, closing: bool = False) -> bool: # whether the file is up to date
     "Bring `labels.csv` up to date."
     with self._csv:
+        if self._foreign: return False
         if not self._check_csv(closing): return False
         with self._io:
             self._export_due = None
@@ -728,7 +750,7 @@ def _unsaved_by_hand(self: LabelStore): return any(r["id"] not in self._lazy for
 @patch
 def _replace_csv(self: LabelStore, data: bytes):
     "Replace the file, keeping hold of the version that is replaced until it is known to be the expected one."
-    held = self.path.with_name(f".{self.path.name}.{self.session}.held")
+    held = temporary_name(self.path)
     try: os.link(self.path, held)
     except OSError: held = None # no such file, or no hard links here
     try:
@@ -744,9 +766,12 @@ def _replace_csv(self: LabelStore, data: bytes):
 
 # %% ../nbs/02_labels.ipynb #f05d3a6e
 @patch
-def _find_class(self: LabelStore, name: str) -> int | None: # place in the table
-    place = self._replay.table.find(name)
-    return None if place is None else self._replay.table.resolve(place)
+def _finder(self: LabelStore) -> Callable[[str], int | None]:
+    "Looks up the place of a class by what a file calls it: a current or former name, or a code where no class is named by a number."
+    table = self._replay.table
+    known = {name: table.resolve(p) for name, p in table.lookup().items()}
+    if not any(decimal(name) is not None for name in table.names): known |= {str(k): table.resolve(p) for k, p in enumerate(self._order)}
+    return known.get
 
 
 @patch
@@ -786,7 +811,7 @@ def _merge_csv(self: LabelStore, data: bytes, first: bool = False):
     name = self.path.name
     with self._io:
         self._catch_up() # what another process exported is in the log already
-        try: rows = parse_csv(data, self.n_items, self._find_class, name)
+        try: rows = parse_csv(data, self.n_items, self._finder(), name)
         except LabelFileError as e:
             if first and not self._records: raise
             self._export_soon(0)
@@ -841,6 +866,7 @@ def _backup(self: LabelStore, data: bytes) -> str: # name of the backup
 def _check_csv(self: LabelStore, closing: bool = False) -> bool: # whether the file may be written now
     "Notice a version of `labels.csv` that we do not know, and merge it once its writer seems to have finished."
     look = _look(self.path)
+    if self._foreign: return False
     if look is None or (self._csv_known is not None and look == self._csv_known[0]):
         if look is None and self._csv_known is not None: self._csv_known = None; self._export_soon(0)
         self._csv_odd = None
@@ -849,7 +875,12 @@ def _check_csv(self: LabelStore, closing: bool = False) -> bool: # whether the f
         self._csv_odd = look # look again: it may still be being written
         return False
     if closing and abs(time.time() - look[0] / 1e9) < 0.3: time.sleep(0.3)
-    data, look = self._read_csv()
+    try: data, look = self._read_csv()
+    except LabelFileError as e: # too large to read: put aside as it is
+        aside = self.path.with_name(f"{self.path.name}.backup-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-large")
+        os.replace(self.path, aside)
+        self._note(f"{e} It was put aside as {aside.name}.")
+        return True
     if self._csv_known is None or _hash(data) != self._csv_known[1]: self._merge_csv(data)
     self._csv_known, self._csv_odd = (look, _hash(data)), None
     return True
@@ -858,7 +889,7 @@ def _check_csv(self: LabelStore, closing: bool = False) -> bool: # whether the f
 @patch
 def _read_csv(self: LabelStore) -> tuple[bytes, tuple]:
     look = _look(self.path)
-    if look and look[1] > (64 << 20) + 512 * self.n_items: return b"PK\3\4", look
+    if look and look[1] > max(MAX_CSV, 512 * self.n_items): raise LabelFileError(f"{self.path.name} has {look[1]:,} bytes, far more than {self.n_items} labels need; this is another file.")
     with open(self.path, "rb") as f: return f.read(), look
 
 
@@ -866,12 +897,11 @@ def _read_csv(self: LabelStore) -> tuple[bytes, tuple]:
 def _load_csv(self: LabelStore):
     "At the start: an old file without a log is taken over; one that was edited meanwhile is merged."
     if _look(self.path) is None: return
-    try: data, look = self._read_csv()
-    except OSError as e: raise LabelFileError(f"{self.path.name} cannot be read: {explain_os_error(e)}.") from e
+    data, look = self._read_csv()
     self._csv_known = (look, _hash(data))
     if self._records: return self._merge_csv(data, first=True) if _hash(data) != _hash(self._rendered()) else None
     self._classes_of_csv(data)
-    rows = parse_csv(data, self.n_items, self._find_class, self.path.name)
+    rows = parse_csv(data, self.n_items, self._finder(), self.path.name)
     if len(rows):
         uids = self._replay.table.uids
         self._lazily("set", id=f"csv-{_hash(data)[:16]}", serials=rows.serials.tolist(), labels=[None if c < 0 else _compact(uids[c]) for c in rows.codes.tolist()],
@@ -914,8 +944,7 @@ def _tick(self: LabelStore):
     now = time.monotonic()
     with self._io:
         if self._closed: return
-        if self._unsaved_by_hand() and now >= self._retry_due: self._save()
-        else: self._catch_up()
+        if not self._unsaved_by_hand() or now >= self._retry_due: self._catch_up()
     self._deliver()
     try:
         with self._csv:
@@ -977,16 +1006,16 @@ def _flush_all():
         except Exception: _log.exception("labels could not be flushed")
 
 
-def _on_terminate(signum, frame):
-    if getattr(_busy, "depth", 0): return _terminate.set() # in the middle of a gesture: after it
-    _die()
-
-
-def _die():
-    thread = threading.Thread(target=_flush_all, daemon=True) # not in this frame: it may hold a lock
-    thread.start(); thread.join(4.0)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _flush_and_end():
+    for store in list(_stores): store._csv.acquire(timeout=2.0); store._io.acquire(timeout=2.0) # kept: nothing is confirmed after the last export
+    _flush_all()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _on_terminate(signum, frame):
+    "This frame may be in the middle of a gesture, so a thread waits for its end; a second signal ends at once."
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_flush_and_end, name="ssvae-labels-end").start()
 
 
 def _after_fork():
@@ -1015,6 +1044,25 @@ _hooks: list = []
 
 # %% ../nbs/02_labels.ipynb #6206bdee
 @patch
+def _whole(self: LabelStore) -> Replay:
+    "The replay of everything since the beginning, archives included."
+    if self._replay.head.get("op") != "snapshot": return self._replay
+    records, head = [r for r, _ in self._records], self._replay.head
+    while head is not None and head.get("archive"):
+        archive = LogFile(self.path.with_name(os.path.basename(str(head["archive"]))))
+        if not archive.path.is_file(): break
+        try:
+            archive.fd = os.open(archive.path, os.O_RDONLY)
+            older = archive.read(head["covered"])
+        finally: archive.close()
+        records, head = older + records, next((r for r in older if r["op"] == "snapshot"), None)
+    whole = Replay(self.n_items)
+    if head is None: records = [r for r in records if r["op"] != "snapshot"]
+    for record in records + self._unsaved: whole.apply(record)
+    return whole
+
+
+@patch
 def _name_of(self: LabelStore, uid) -> str | None:
     if uid is None: return None
     table = self._replay.table
@@ -1028,8 +1076,7 @@ def history(
 ) -> list[dict]: # oldest first: seq, label, previous (names), source, time, session, undone, and what else was kept
     "Every gesture on an image."
     row = int(self._rows(serial)[0])
-    with self._io: stack = list(self._replay.stacks.get(row, ()))
-    return [self._told(entry, entry.record["serials"].index(row)) for entry, _ in stack]
+    with self._io: return [self._told(entry, entry.record["serials"].index(row)) for entry, _ in self._whole().stacks.get(row, ())]
 
 
 @patch
@@ -1045,8 +1092,7 @@ def to_pandas(self: LabelStore):
     "The whole history as a table, one row for each image of each gesture."
     import pandas as pd
 
-    with self._io: entries = [e for e in self._replay.entries.values() if e.record["op"] == "set"]
-    rows = [self._told(e, i) for e in entries for i in range(len(e.record["serials"]))]
+    with self._io: rows = [self._told(e, i) for e in self._whole().entries.values() if e.record["op"] == "set" for i in range(len(e.record["serials"]))]
     return pd.DataFrame(rows, columns=None if rows else ["seq", "serial", "label", "previous", "source", "time", "session", "gesture", "undone"])
 
 
@@ -1058,3 +1104,101 @@ def changed_since(
     "Rows whose label changed after gesture `seq`."
     with self._io: later = [rows for s, rows in self._shown if s > seq]
     return np.unique(np.concatenate(later)) if later else _NOBODY
+
+# %% ../nbs/02_labels.ipynb #0732a2c7
+def _snapshot_of(records: list[dict], n_items: int) -> dict:
+    "The state after some lines, as the body of a `snapshot`."
+    r = Replay(n_items)
+    for record in records: r.apply(record)
+    t, rows = r.table, np.flatnonzero(r.raw >= 0)
+    return {"seq": r.seq, "n_items": n_items, "fingerprint": r.head.get("fingerprint"), "classes": [[_compact(u), n] for u, n in zip(t.uids, t.names)],
+            "former": {name: _compact(t.uids[p]) for name, p in t.former.items()}, "merged": [[_compact(t.uids[a]), _compact(t.uids[b])] for a, b in t.into.items()],
+            "serials": rows.tolist(), "labels": [_compact(t.uids[p]) for p in r.raw[rows].tolist()]}
+
+
+def _cut(records: list[dict], keep: int) -> int:
+    "Where to cut so that the newest `keep` gestures stay, and no undo loses its target."
+    place = {r["id"]: i for i, r in enumerate(records)}
+    cut = max(0, len(records) - keep)
+    while targets := [place[r["target"]] for r in records[cut:] if place.get(r.get("target"), cut) < cut]: cut = min(targets)
+    return cut
+
+
+def _archive(log: Path) -> Path:
+    "A second name for the log."
+    archive = log.with_name(f"{log.name.removesuffix('.jsonl')}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{secrets.token_hex(2)}.jsonl")
+    try: os.link(log, archive)
+    except OSError as e: raise LabelFileError(f"{log.name} cannot be archived: {explain_os_error(e)}; nothing was changed.") from e
+    return archive
+
+
+def _only_one(log: Path):
+    from filelock import FileLock
+
+    return FileLock(f"{log}.lock", timeout=5)
+
+
+@patch
+def compact(
+    self: LabelStore,
+    keep: int = 200, # newest gestures that stay in the log, for undo
+) -> Path | None: # the archive; None when there was nothing to compact
+    "Start a new log with a snapshot; the old one stays as an archive."
+    from filelock import Timeout
+
+    if self.path is None: return None
+    try:
+        with _only_one(self.log_path), self._io:
+            self._check_open()
+            self._save()
+            if not self.saved: raise LabelFileError(f"{self.log_path.name} cannot be compacted now. {self.message}")
+            records = [r for r, _ in self._records]
+            cut = _cut(records, keep)
+            if sum(r["op"] in GESTURES for r in records[:cut]) == 0: return None
+            head = self._replay.head
+            archive, covered = _archive(self.log_path), self._log.offset
+            body = {**_snapshot_of(records[:cut], self.n_items), "lineage": [*head.get("lineage", ()), head["id"]], "archive": archive.name, "covered": covered}
+            lines = [encode_line(r) for r in [{**self._record("snapshot"), **body}, *records[cut:]]]
+            atomic_write(self.log_path, lines)
+            self._reopen()
+            self._save()
+    except Timeout: raise LabelFileError(f"{self.log_path.name} is being compacted by another process; try again later.") from None
+    except OSError as e: raise LabelFileError(f"{self.log_path.name} could not be compacted: {explain_os_error(e)}; nothing was lost.") from e
+    self._deliver()
+    return archive
+
+# %% ../nbs/02_labels.ipynb #9932196f
+@patch(cls_method=True)
+def adopt(
+    cls: LabelStore,
+    path: str | os.PathLike, # `labels.csv` of the former data
+    n_items: int | None = None, # number of images now; None takes it from the fingerprint
+    classes: int | Sequence[str] | None = None, # as in `LabelStore`
+    fingerprint=None, # of the images now
+    mapping=None, # new row of each old row, -1 where it is gone; None = rows kept their numbers
+    **kw, # further arguments of `LabelStore`
+) -> LabelStore: # open, on the new data
+    "Carry the labels of other data over; the old log and the old `labels.csv` are kept beside."
+    path = Path(os.path.realpath(os.path.expanduser(path)))
+    described = fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
+    n_items = described["n_items"] if n_items is None and described else n_items
+    log = LogFile(path.with_name(path.name + ".log.jsonl"))
+    if not log.path.exists(): return cls(path, n_items, classes, fingerprint, **kw)
+    with _only_one(log.path):
+        log.open()
+        try: records = log.read()
+        finally: log.close()
+        head = next((r for r in records if r["op"] in ("log", "snapshot")), {"id": "", "n_items": n_items})
+        body = _snapshot_of(records, head["n_items"])
+        rows = np.asarray(body["serials"], np.int64)
+        new = rows if mapping is None else np.asarray(mapping, np.int64)[rows]
+        fits = (new >= 0) & (new < n_items)
+        if len(np.unique(new[fits])) != fits.sum(): raise ValueError("mapping sends several labeled rows to the same row; expected a new row for each, or -1.")
+        body |= {"serials": new[fits].tolist(), "labels": [u for u, ok in zip(body["labels"], fits) if ok], "n_items": int(n_items), "fingerprint": described}
+        if path.is_file(): atomic_write(path.with_name(f"{path.name}.backup-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{_hash(path.read_bytes())[:8]}"), path.read_bytes()); path.unlink()
+        archive = _archive(log.path)
+        atomic_write(log.path, encode_line({"id": f"adopt-{secrets.token_hex(8)}", "op": "snapshot", **body, "lineage": [], "adopted": head["id"], "former_log": archive.name}))
+    store = cls(path, n_items, classes, fingerprint, **kw)
+    left = int((~fits).sum())
+    store._note(f"{int(fits.sum())} labels were carried over{f', {left} belong to images that are gone' * bool(left)}. The former log is kept as {archive.name}.", warn=False)
+    return store
