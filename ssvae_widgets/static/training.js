@@ -9,6 +9,7 @@ function render({ model, el }) {
   const train = h("button", { type: "button", class: "ssvae-button ssvae-primary ssvae-train", title: "Train (t)", onclick: () => { const n = wanted(); if (n) model.send({ type: "train", epochs: n }); else { field.setAttribute("aria-invalid", "true"); field.focus(); } } }, h("span"));
   const stop = h("button", { type: "button", class: "ssvae-button ssvae-stop", title: "Stop after this epoch and keep everything (.)", onclick: () => model.send({ type: "stop" }) }, h("span", { text: "Stop" }));
   field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
+  field.addEventListener("change", () => { const n = wanted(); if (n) model.send({ type: "epochs", epochs: n }); }); // so that the key trains as many
   field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); event.stopPropagation(); train.click(); } });
   const bar = h("div", { class: "ssvae-progress", role: "progressbar", "aria-valuemin": 0, "aria-label": "Training progress" }, h("span"));
   const facts = h("div", { class: "ssvae-facts" }), message = h("div", { class: "ssvae-train-message" }), key = h("div", { class: "ssvae-curve-key" });

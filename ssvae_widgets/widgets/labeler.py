@@ -493,6 +493,12 @@ def on_train(self: LatentLabeler, intent):
 
 
 @patch
+def on_epochs(self: LatentLabeler, intent):
+    "The field was changed: the key trains as many."
+    self.training.controls.epochs = intent["epochs"]
+
+
+@patch
 def on_stop(self: LatentLabeler, intent): self.session.stop()
 
 # %% ../../nbs/34_labeler.ipynb #b63a668f

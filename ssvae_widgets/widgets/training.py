@@ -31,7 +31,7 @@ class TrainingControls(View):
     "Epochs, train, stop, progress and the last message."
     _esm = view_source("view-core.mjs", "training.js")
     _css = view_source("views.css", "training.css")
-    accepts = {"train": {"epochs": whole(1, lambda view: view.most + 1)}, "stop": {}}
+    accepts = {"train": {"epochs": whole(1, lambda view: view.most + 1)}, "epochs": {"epochs": whole(1, lambda view: view.most + 1)}, "stop": {}}
     epochs = traitlets.Int(10, help="what the field offers").tag(sync=True)
     most = traitlets.Int(10_000, help="largest number of epochs accepted").tag(sync=True)
     running = traitlets.Bool(False).tag(sync=True)
@@ -66,8 +66,8 @@ def curves_figure(
     accuracy = bqplot.Lines(scales={"x": x, "y": right}, colors=["#d55e00"], **common)
     axes = [
         bqplot.Axis(scale=x, grid_lines="none", num_ticks=4, tick_format="d"),
-        bqplot.Axis(scale=left, orientation="vertical", num_ticks=3, tick_format=".2r", grid_lines="solid"),
-        bqplot.Axis(scale=right, orientation="vertical", side="right", num_ticks=3, tick_format=".1f", grid_lines="none")]
+        bqplot.Axis(scale=left, side="left", num_ticks=3, tick_format=".2r", grid_lines="solid"),
+        bqplot.Axis(scale=right, side="right", num_ticks=3, tick_format=".1f", grid_lines="none")]
     figure = bqplot.Figure(
         marks=[loss, accuracy], axes=axes, animation_duration=0, min_aspect_ratio=0.1, max_aspect_ratio=100,
         fig_margin={"top": 6, "bottom": 20, "left": 38, "right": 34}, background_style={"fill": "none"},

@@ -241,6 +241,31 @@ def test_second_view_reload_and_restart(open_notebook):
     nb.until("(app.session.codes >= 0).sum() == 0")
 
 
+def test_a_full_disk_is_said_and_nothing_is_lost(open_notebook):
+    nb = open_notebook([OPEN])
+    app = App(nb)
+    first, second = app.alone(2)
+    app.click(first)
+    nb.until(f"app.map.selected.tolist() == [{first}]")
+    app.page.keyboard.press("1")
+    app.wait_saved(1)
+    nb.execute("import os, resource; limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+               "resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize('labels.csv.log.jsonl'), limits[1]))")
+    try:
+        app.click(second)
+        nb.until(f"app.map.selected.tolist() == [{second}]")
+        app.page.keyboard.press("2")
+        app.page.wait_for_function("() => document.querySelector('.ssvae-status').dataset.saved === 'no'")
+        assert "NOT SAVED" in app.status()["text"]
+        assert nb.python(f"int(app.session.codes[{second}])") == 2
+        nb.screenshot("labeler-not-saved")
+    finally:
+        nb.execute("resource.setrlimit(resource.RLIMIT_FSIZE, limits)")
+    app.page.keyboard.press("3")
+    app.wait_saved(2)
+    wait_rows(nb.folder, {first: "1", second: "3"})
+
+
 HOSTILE = ["<img src=x onerror=window.hacked=1>", "</script><script>window.hacked=1</script>", "\u202eevil", "🐈" * 20, "=cmd()", "a\x00b", "'\"><svg onload=window.hacked=1>", "x" * 400]
 
 
