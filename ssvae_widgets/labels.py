@@ -778,6 +778,7 @@ def _finder(self: LabelStore) -> Callable[[str], int | None]:
 def _origin(
     self: LabelStore,
     rows: LabelRows, # what the file says, as places in the class table
+    changes: list[tuple[int, np.ndarray, np.ndarray]], # (seq, rows, codes after) of every gesture
 ) -> int: # number of the gesture after which the labels differ least from the file, the latest if several
     "The state from which a file was edited."
     said = np.full(self.n_items, -2, np.int32)
@@ -786,20 +787,20 @@ def _origin(
     absent = said == -2
     wrong, extra, best = int((said >= 0).sum()), 0, 0 # rows that differ; labels that the file lacks
     least = (wrong, extra)
-    for seq, changed, codes in self._replay.changes:
+    for seq, changed, codes in changes:
         gone, was = absent[changed], state[changed]
         wrong += int(((codes != said[changed]) & ~gone).sum()) - int(((was != said[changed]) & ~gone).sum())
         extra += int(((codes >= 0) & gone).sum()) - int(((was >= 0) & gone).sum())
         state[changed] = codes
         if (wrong, extra) <= least: best, least = seq, (wrong, extra)
-    return best
+    return best if extra or least == (0, 0) or not changes else changes[-1][0]
 
 
 @patch
-def _state_at(self: LabelStore, seq: int) -> np.ndarray: # class place of every image
+def _state_at(self: LabelStore, seq: int, changes) -> np.ndarray: # class place of every image
     "Labels as they were after gesture `seq`."
     state = np.full(self.n_items, -1, np.int32)
-    for s, changed, codes in self._replay.changes:
+    for s, changed, codes in changes:
         if s > seq: break
         state[changed] = codes
     return state
@@ -816,8 +817,9 @@ def _merge_csv(self: LabelStore, data: bytes, first: bool = False):
             if first and not self._records: raise
             self._export_soon(0)
             return self._note(f"{str(e).rstrip('.')}. Nothing was taken from it; it is kept as {self._backup(data)}, and the labels known here are written again.")
-        best = self._origin(rows)
-        state = self._state_at(best)
+        changes = self._whole().changes # a spreadsheet may be older than the last compaction
+        best = self._origin(rows, changes)
+        state = self._state_at(best, changes)
         labeled = np.flatnonzero(state >= 0)
         if not rows.problems and render_csv(labeled, self._code_of[state[labeled]], self._names) == data: # an export, perhaps an old one
             self._export_soon(0)
@@ -1147,6 +1149,7 @@ def compact(
     from filelock import Timeout
 
     if self.path is None: return None
+    self.flush() # `labels.csv` is not older than the snapshot, even if the archive gets lost
     try:
         with _only_one(self.log_path), self._io:
             self._check_open()

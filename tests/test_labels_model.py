@@ -138,5 +138,5 @@ class Labels(RuleBasedStateMachine):
         assert (np.isnan(self.store.labels) == (self.store.codes < 0)).all()
 
 
-Labels.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+Labels.TestCase.settings = settings(max_examples=400 if os.environ.get("SSVAE_WIDGETS_FAULTS") == "full" else 25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 TestLabels = Labels.TestCase
