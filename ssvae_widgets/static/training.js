@@ -12,10 +12,10 @@ function render({ model, el }) {
   field.addEventListener("change", () => { const n = wanted(); if (n) model.send({ type: "epochs", epochs: n }); }); // so that the key trains as many
   field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); event.stopPropagation(); train.click(); } });
   const bar = h("div", { class: "ssvae-progress", role: "progressbar", "aria-valuemin": 0, "aria-label": "Training progress" }, h("span"));
-  const facts = h("div", { class: "ssvae-facts" }), message = h("div", { class: "ssvae-train-message" }), key = h("div", { class: "ssvae-curve-key" });
+  const facts = h("div", { class: "ssvae-facts" }), key = h("div", { class: "ssvae-curve-key" });
   el.replaceChildren(
     h("div", { class: "ssvae-train-row" }, h("label", { class: "ssvae-field" }, h("span", { text: "Epochs" }), field), train, stop),
-    bar, facts, message, key);
+    bar, facts, key);
   const clear = follow(model, ["epochs"], () => { if (document.activeElement !== field) field.value = model.get("epochs"); });
   const cleanup = follow(model, ["running", "epoch", "target", "seconds", "message", "loss", "accuracy", "total", "stopping"], () => {
     const running = model.get("running"), epoch = model.get("epoch"), target = model.get("target"), each = model.get("seconds");
@@ -30,10 +30,8 @@ function render({ model, el }) {
     const left = each > 0 && running ? (target - epoch) * each : NaN;
     facts.textContent = running
       ? [`epoch ${count(epoch)} of ${count(target)}`, each > 0 ? `${duration(each)} each` : "compiling …", Number.isFinite(left) ? `${duration(left)} left` : ""].filter(Boolean).join(" · ")
-      : !model.get("total") ? clean(model.get("message")) || "not trained yet" : `${count(model.get("total"))} epoch${model.get("total") === 1 ? "" : "s"} trained${each > 0 ? ` · ${duration(each)} each` : ""}`;
+      : [clean(model.get("message")) || (model.get("total") ? `${count(model.get("total"))} epochs trained` : "not trained yet"), each > 0 && model.get("total") ? `${duration(each)} each` : ""].filter(Boolean).join(" · ");
     const loss = model.get("loss"), accuracy = model.get("accuracy");
-    message.textContent = clean(model.get("message"));
-    message.hidden = running || !model.get("total") || !model.get("message");
     key.hidden = loss === null && accuracy === null;
     key.replaceChildren(
       h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),

@@ -145,6 +145,8 @@ class LatentLabeler(ipywidgets.VBox):
         self.follow = "selected"
         self.pending, self.curve_length, self.running, self.shown = None, 0, False, ("none", None)
         self.painter = Painter(self.paint, ["labels", "status", "selection", "preview", "map", "training"], {"map": 0.25, "training": 0.1}, self.paint_failed)
+        self.asker = Painter(self.fetch, ["next", "skip", "back", "suspects"], failed=self.fetch_failed)  # proposals may take a second
+        self.advanced = None  # the proposal that was labeled last
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
         self.make_views(epochs, height)
         super().__init__([self.body, self.status])
@@ -239,7 +241,7 @@ def paint_failed(self: LatentLabeler, kind: str, error: Exception):
 @patch
 def flush(self: LatentLabeler, timeout: float = 30.0) -> bool:  # False when the time ran out
     "Wait until the page shows the newest state. For scripts and tests."
-    return self.painter.flush(timeout)
+    return self.asker.flush(timeout) and self.painter.flush(timeout)
 
 # %% ../../nbs/34_labeler.ipynb #6292d96f
 @patch
@@ -557,26 +559,45 @@ def proposed(self: LatentLabeler, serials) -> bool:
 
 
 @patch
+def fetch(self: LatentLabeler, kind: str):
+    "Ask the session, in a thread of its own: keys never wait for a proposal."
+    if kind == "suspects": return self.map.set_suspects([s.serial for s in self.session.suggest(200, "suspects")])
+    self.go({"next": self.session.next, "skip": self.session.skip, "back": self.session.back}[kind]())
+
+
+@patch
+def fetch_failed(self: LatentLabeler, kind: str, error: Exception):
+    "No proposal: say why."
+    self.error = "".join(traceback.format_exception(error))
+    self.status.say(str(error) or type(error).__name__, "error")
+
+
+@patch
 def advance(self: LatentLabeler, serials):
-    "After the proposed point is labeled, show the next one."
-    if self.proposed(serials): self.on_next({})
+    "After the proposed point is labeled, show the next one; a second key on the same point does not skip one."
+    if self.proposed(serials) and self.session.current is not self.advanced:
+        self.advanced = self.session.current
+        self.asker.ask("next")
 
 
 @patch
-def on_next(self: LatentLabeler, intent): self.go(self.session.next())
+def on_next(self: LatentLabeler, intent):
+    "What next?"
+    self.status.say("Looking for the point worth labelling next …")
+    self.asker.ask("next")
 
 
 @patch
-def on_back(self: LatentLabeler, intent): self.go(self.session.back())
+def on_back(self: LatentLabeler, intent): self.asker.ask("back")
 
 
 @patch
-def on_skip(self: LatentLabeler, intent): self.go(self.session.skip())
+def on_skip(self: LatentLabeler, intent): self.asker.ask("skip")
 
 
 @patch
 def on_strategy(self: LatentLabeler, intent):
     "Choose in another way from now on."
     self.session.strategy = self.actions.strategy = intent["strategy"]
-    if intent["strategy"] == "suspects": self.map.set_suspects([s.serial for s in self.session.suggest(200, "suspects")])
-    self.go(self.session.next())
+    if intent["strategy"] == "suspects": self.asker.ask("suspects")
+    self.on_next({})

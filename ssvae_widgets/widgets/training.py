@@ -69,7 +69,7 @@ def curves_figure(
         bqplot.Axis(scale=left, side="left", num_ticks=3, tick_format=".2r", grid_lines="solid"),
         bqplot.Axis(scale=right, side="right", num_ticks=3, tick_format=".1f", grid_lines="none")]
     figure = bqplot.Figure(
-        marks=[loss, accuracy], axes=axes, animation_duration=0, min_aspect_ratio=0.1, max_aspect_ratio=100,
+        marks=[loss, accuracy], axes=axes, animation_duration=0, display_toolbar=False, min_aspect_ratio=0.1, max_aspect_ratio=100,
         fig_margin={"top": 6, "bottom": 20, "left": 38, "right": 34}, background_style={"fill": "none"},
         layout={"width": "100%", "height": f"{height}px", "min_width": "0"})
     figure.add_class("ssvae-curves").add_class("ssvae-blank")

@@ -241,6 +241,38 @@ def test_second_view_reload_and_restart(open_notebook):
     nb.until("(app.session.codes >= 0).sum() == 0")
 
 
+def test_labelling_while_training_with_proposals(open_notebook):
+    nb = open_notebook([OPEN])
+    app = App(nb)
+    page, root = app.page, app.page.locator(".ssvae-labeler").first
+    field = page.locator(".ssvae-epochs")
+    field.fill("9000")
+    root.press("n")
+    nb.until("app.session.current is not None and app.map.selected.tolist() == [app.session.current.serial]")
+    page.locator(".ssvae-train").click()
+    page.wait_for_function("() => document.querySelector('.ssvae-training').dataset.running === 'true'")
+    nb.until("app.session.training.epoch >= 1", timeout=120)
+    wanted = {}
+    for _ in range(15):
+        serial = nb.python("app.session.current.serial")
+        page.wait_for_selector(f".ssvae-preview[data-serial='{serial}'] .ssvae-reason")
+        wanted[str(serial)] = nb.python(f"int(truth[{serial}])")
+        root.press(str(wanted[str(serial)]))
+        nb.until(f"app.session.current.serial != {serial} and app.map.selected.tolist() == [app.session.current.serial]")
+    assert nb.python("app.session.training.running"), nb.python("(str(app.session.training), app.session.message, app.error, app.training.controls.epochs)")
+    assert nb.python("{int(i): int(app.session.codes[i]) for i in np.flatnonzero(app.session.codes >= 0)}") == wanted
+    skipped = nb.python("app.session.current.serial")
+    root.press("s")
+    nb.until(f"app.session.current.serial != {skipped}")
+    nb.screenshot("labeler-training")
+    page.locator(".ssvae-stop").click()
+    nb.until("not app.session.training.running", timeout=60)
+    page.wait_for_function("() => document.querySelector('.ssvae-training').dataset.running === 'false'")
+    assert nb.python("len(app.training.loss_line.y) >= 2 and np.isfinite(app.training.loss_line.y).all()")
+    assert nb.python("(app.session.answer, app.error)") == ["network", ""]
+    assert page.locator(".ssvae-curves .line").count() >= 1
+
+
 def test_a_full_disk_is_said_and_nothing_is_lost(open_notebook):
     nb = open_notebook([OPEN])
     app = App(nb)
