@@ -47,7 +47,7 @@ def config(kind: str):
     "The configurations that are timed: all terms that PyTorch's twin also computes, nothing else."
     from ssvae_widgets.config import SSVAEConfig
 
-    plain = dict(labeled_batch_size=0, ema_decay=0.0, augmentation="none", val_split=0.0)
+    plain = dict(labeled_batch_size=0, ema_decay=0.0, augmentation="none", val_split=0.0, use_contrastive=False, graph_epochs=0, batch_size=256, learning_rate=1e-3)
     return {
         "dense": SSVAEConfig.preset("ancestor", hidden_dims=(256, 128, 64), **plain),
         "conv": SSVAEConfig(encoder_type="conv", **plain),

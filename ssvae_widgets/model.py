@@ -25,6 +25,7 @@ from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import SSVAEConfig
 from .data import Fingerprint, as_array, as_uint8, fingerprint, image_shape
 from .data import encode_labels as to_codes
+from .guide import Opinion, all_unit_features, epochs_since_change, graph_opinion, guess_augmentation, opinion_rows
 from .map_head import fit_map, map_decode, map_encode
 from .networks import input_shape
 from .programs import PROGRAMS, enable_compilation_cache
@@ -70,6 +71,8 @@ class SSVAE:
         self.map_head, self.map_step = None, -1  # 2-D head of a wide latent, and the step it was fitted at
         self._map_epoch, self._shown = 0, None  # the epoch of that, and the places it gave
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
+        self.augmentation: str | None = None  # what "auto" means for these data
+        self.class_shares: Float[np.ndarray, "slots"] | None = None  # class sizes as the graph last saw them
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
         self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
 
@@ -163,9 +166,10 @@ def streams(
     "The terms of the loss that apply."
     c = self.config
     teacher = n_labels > 0 and c.consistency_weight > 0 and c.ema_decay > 0 and c.augmentation != "none"
-    name = c.augmentation if c.augmentation != "auto" else "gentle" if len(self.input_shape) == 3 else "vectors"
-    return Streams(c.labeled_batch_size if n_labels else 0, False, teacher, c.use_contrastive, name if teacher or c.use_contrastive else "none",
-                   0.3 if teacher else 0.0)
+    name = c.augmentation if c.augmentation != "auto" else self.augmentation or ("gentle" if len(self.input_shape) == 3 else "vectors")
+    contrastive = c.use_contrastive and not (teacher and c.contrastive_until_labels)
+    return Streams(c.labeled_batch_size if n_labels else 0, n_labels > 0 and c.soft_label_weight > 0 and c.graph_epochs > 0, teacher, contrastive,
+                   name if teacher or contrastive else "none", 0.3 if teacher else 0.0)
 
 
 @patch
@@ -178,7 +182,26 @@ def prepare_epoch(
     if labels.n_classes > self.n_classes:
         names = self.class_names and [*self.class_names, *(str(i) for i in range(self.n_classes, labels.n_classes))]
         self.set_classes(names or labels.n_classes)
-    return self.program(labels.train), self.streams(labels.n_train), None, None
+    streams, several = self.streams(labels.n_train), len(np.unique(labels.train[labels.train >= 0])) > 1
+    soft = np.zeros((feed.n, self.spec.slots), np.float32) if streams.soft else None
+    if streams.soft and several and epochs_since_change(self.progress.rows, labels.n_train) < self.config.graph_epochs:
+        soft, self.class_shares = self.ask_graph(labels.train, feed)
+    program = self.program(labels.train)
+    if not several: program = program._replace(weights=program.weights._replace(consistency=np.float32(0), soft=np.float32(0)))
+    return program, streams, soft, None
+
+
+@patch
+def ask_graph(
+    self: SSVAE,
+    codes: Int[np.ndarray, "n"],  # training labels, −1 = none
+    feed: Feed,
+) -> Opinion:
+    "Soft labels and class sizes from the neighbour graph of the features as they are now."
+    rows = opinion_rows(codes, feed.train_rows, self.config.graph_size, self.config.random_seed)
+    features = all_unit_features(self.spec, self.params, feed.rows, rows, self.shift, self.scale)
+    prior = "equal" if self.config.class_prior == "uniform" else None
+    return graph_opinion(features, rows, codes, max(self.n_classes, 1), self.spec.slots, prior)
 
 
 @patch
@@ -189,8 +212,9 @@ def program(
     "The fixed part of an epoch."
     slots, n = self.spec.slots, max(self.n_classes, 1)
     active = (np.arange(slots) < n).astype(np.float32)
-    counts = np.bincount(codes[codes >= 0], minlength=slots)[:slots] if self.config.class_prior == "estimate" else np.zeros(slots)
-    prior = (counts + 1.0) * active
+    counts = np.bincount(codes[codes >= 0], minlength=slots)[:slots]
+    prior = active.copy() if self.config.class_prior == "uniform" else (counts + 1.0) * active
+    if self.config.class_prior == "estimate" and self.class_shares is not None: prior = (np.pad(self.class_shares, (0, slots))[:slots] + 1e-3) * active
     return Program(self.spec, make_weights(self.config), np.float32(self.config.learning_rate), jax.random.key(self.config.random_seed), active,
                    (prior / prior.sum()).astype(np.float32), self.shift, self.scale)
 
@@ -217,6 +241,7 @@ def adopt(
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
         self.shift, self.scale = sample.mean(0), np.maximum(sample.std(0), 1e-6)
     self.fingerprint = fingerprint(x)
+    if self.config.augmentation == "auto": self.augmentation = guess_augmentation(x)
     return Feed(x, self.config, self.value_range)
 
 # %% ../nbs/08_model.ipynb #023cebe9
@@ -231,6 +256,7 @@ def save(
     adam = {k: optax.tree_utils.tree_get(host.opt_state, k) for k in ("count", "mu", "nu")}
     arrays = dict(params=host.params, ema=host.ema, adam=adam, running=host.running, step=host.step, epochs=host.epoch, shift=self.shift, scale=self.scale)
     if self.map_head is not None: arrays["map_head"] = self.map_head
+    if self.class_shares is not None: arrays["class_shares"] = self.class_shares
     meta = dict(
         kind="ssvae", library=__version__, input_shape=list(self.input_shape), config=self.config.to_dict(), class_names=self.class_names,
         n_classes=self.n_classes, fixed_classes=self._fixed, epoch=epoch, history=[dict(r) for r in rows], map_step=self.map_step,
@@ -279,7 +305,7 @@ def _restore(self: SSVAE, path, arrays, meta) -> SSVAE:
     state = TrainState(arrays["params"], ema, opt_state, arrays["running"], np.int32(arrays["step"]), np.float32(arrays["epochs"]))
     with self._lock:
         self.progress = Progress(state, int(meta["epoch"]), tuple(meta["history"]))
-        self.shift, self.scale = arrays["shift"], arrays["scale"]
+        self.shift, self.scale, self.class_shares = arrays["shift"], arrays["scale"], arrays.get("class_shares")
         self.map_head, self.map_step = arrays.get("map_head"), meta["map_step"]
         self._map_epoch, self._shown = self.epoch, None
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None

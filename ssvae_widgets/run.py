@@ -95,6 +95,10 @@ class Feed:
             self.pieces = 1
             self.images = jax.device_put(_channel(as_uint8(self.source, value_range)))
 
+    def rows(self, rows: Int[np.ndarray, "some"]) -> Any:
+        "Some images as the network stores them."
+        return self._read(np.asarray(rows)) if self.streamed else self.images[np.asarray(rows)]
+
     def _read(self, rows) -> np.ndarray:
         return _channel(as_uint8(np.asarray(self.source[rows]), self.value_range))
 
@@ -262,7 +266,7 @@ def _one_epoch(model, feed, codes):
         raise TrainingDiverged(
             f"The loss became NaN or infinite in epoch {epoch}; the model is back at the end of epoch {before.epoch} and your labels are untouched. "
             f"Try a learning rate of {rate / 10:.1g} instead of {rate:.1g}, or a smaller grad_clip_norm.")
-    model.progress = Progress(state, epoch, (*before.rows, dict(epoch=epoch, **row)))
+    model.progress = Progress(state, epoch, (*before.rows, dict(epoch=epoch, **row, labels=labels.n_train)))
 
 
 def encoded_labels(

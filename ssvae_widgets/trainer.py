@@ -127,7 +127,8 @@ def _compile(vae: SSVAE, data: Any) -> None:
         labels = split_labels(codes, feed.val_rows, feed.config.hold_out_labels)
         p, streams = vae.program(labels.train), vae.streams(labels.n_train)
         shared = (p.active, p.prior, p.shift, p.scale)
-        piece = next(feed.stream(0, labels, *shared)) if feed.streamed else feed.data(labels, *shared)
+        soft = np.zeros((feed.n, vae.spec.slots), np.float32) if streams.soft else None
+        piece = next(feed.stream(0, labels, *shared, soft)) if feed.streamed else feed.data(labels, *shared, soft)
         args = (vae.progress.state, piece, p.weights, p.learning_rate, p.key)
         PROGRAMS.get(train_epoch, dict(spec=p.spec, streams=streams, parts=feed.pieces), args)
     for size in _BATCHES:
