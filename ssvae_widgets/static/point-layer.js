@@ -29,7 +29,8 @@ class Shared {
     this.from = this.state.xy; this.t = 1;
     this.readBase(); this.readSelected();
     model.on("change:positions", () => this.move());
-    model.on("change:codes change:labeled", () => { this.readBase(); this.tell("points"); });
+    // Each alone: patches have changed the other here, and the model still holds what it was before them.
+    for (const name of ["codes", "labeled", "by_label"]) model.on(`change:${name}`, () => { this.readBase([name]); this.tell("points"); });
     model.on("change:selected", () => { this.readSelected(); this.tell("selection"); });
     model.on("change:filter", () => { this.state.setFilter(model.get("filter") ? view1(model.get("filter"), Uint32Array) : null); this.tell("points"); });
     model.on("msg:custom", (m, b) => this.message(m, b || []));
@@ -43,10 +44,10 @@ class Shared {
 
   tell(what) { for (const v of this.views) v.changed(what); }
 
-  readBase() {
+  readBase(names = ["codes", "labeled"]) {
     const m = this.model;
     this.state.byLabel = m.get("by_label");
-    this.state.setBase(view1(m.get("codes"), Uint16Array), view1(m.get("labeled"), Uint8Array));
+    this.state.setBase(names.includes("codes") ? view1(m.get("codes"), Uint16Array) : null, names.includes("labeled") ? view1(m.get("labeled"), Uint8Array) : null);
   }
 
   readSelected() {
@@ -62,7 +63,7 @@ class Shared {
     const d = [...this.views].find((v) => v.link)?.link.domain, was = d && [d.x0, d.x1, d.y0, d.y1];
     this.state.setPositions(next);
     const ms = next.length === 2 * n && n > 0 && !calm() ? how.ms || 0 : 0;
-    if (!ms) { this.from = next; this.t = 1; this.toDomain(to); this.readBase(); this.tell("points"); return; }
+    if (!ms) { this.from = next; this.t = 1; this.toDomain(to); if (next.length !== 2 * n) this.readBase(); this.tell("points"); return; }
     this.from = Float32Array.from(old);
     if (to && to.length === 4 && was) {
       const ax = (to[1] - to[0]) / (was[1] - was[0]), ay = (to[3] - to[2]) / (was[3] - was[2]);

@@ -40,8 +40,10 @@ export class PointState {
     this.rebuild();
   }
 
-  /** Colours and label marks as Python knows them; gestures under way stay painted on top. Wrong lengths are refused. */
+  /** Colours and label marks as Python knows them, empty for none; gestures under way stay painted on top. Wrong lengths are refused. */
   setBase(codes, labeled) {
+    if (codes && codes.length === 0 && this.n) codes = new Uint16Array(this.n).fill(NONE);
+    if (labeled && labeled.length === 0 && this.n) labeled = new Uint8Array(this.n);
     if (codes && codes.length === this.n) this.baseCodes = codes;
     if (labeled && labeled.length === this.n) this.baseLabeled = labeled;
     this.rebuild();

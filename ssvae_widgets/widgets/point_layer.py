@@ -166,6 +166,7 @@ class PointLayer(anywidget.AnyWidget):
             for name, value, dtype in (("codes", codes, "<u2"), ("labeled", labeled, "u1")):
                 if value is None: continue
                 whole_array = np.frombuffer(getattr(self, name), dtype).copy()
+                if not whole_array.size: whole_array = np.full(self.n, NONE if name == "codes" else 0, dtype)
                 whole_array[at] = value
                 self._quiet.add(name)
                 try: setattr(self, name, whole_array.tobytes())
