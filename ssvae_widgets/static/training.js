@@ -1,7 +1,24 @@
 import { clean, count, duration, follow, h } from "./view-core.mjs";
 
-function render({ model, el }) {
-  el.classList.add("ssvae-view", "ssvae-training");
+/** A slider through the rounds that were shown; its right end is now. */
+function rounds(model, el) {
+  el.classList.add("ssvae-rounds");
+  const slider = h("input", { type: "range", min: 0, step: 1, class: "ssvae-slider", "aria-label": "Round on show", title: "Earlier rounds ([ and ])" });
+  const text = h("span", { class: "ssvae-caption" });
+  slider.addEventListener("input", () => model.send({ type: "snapshot", frame: Number(slider.value) }));
+  el.replaceChildren(slider, text);
+  return follow(model, ["count", "frame", "note"], () => {
+    el.classList.toggle("ssvae-hidden", model.get("count") < 1);
+    slider.max = model.get("count");
+    slider.value = model.get("frame");
+    slider.setAttribute("aria-valuetext", clean(model.get("note")));
+    text.textContent = clean(model.get("note"));
+    text.title = clean(model.get("note"));
+  });
+}
+
+function controls(model, el) {
+  el.classList.add("ssvae-training");
   el.setAttribute("role", "region");
   el.setAttribute("aria-label", "Training");
   const field = h("input", { type: "number", min: 1, max: model.get("most"), step: 1, class: "ssvae-input ssvae-epochs", "aria-label": "Epochs to train" });
@@ -38,6 +55,11 @@ function render({ model, el }) {
       h("span", { class: "ssvae-key-accuracy", text: accuracy === null ? "accuracy on labels" : `accuracy on labels ${Number(accuracy).toFixed(2)}` }));
   });
   return () => { clear(); cleanup(); };
+}
+
+function render({ model, el }) {
+  el.classList.add("ssvae-view");
+  return { controls, rounds }[model.get("part")](model, el);
 }
 
 export default { render };

@@ -24,7 +24,7 @@ from .contact_sheet import ContactSheet, sheet_order
 from .label_bar import ActionBar, ClassButtons, StatusLine, shared_class
 from .latent_map import LatentMap
 from .preview import Preview
-from .training import TrainingPanel
+from .training import Frames, TrainingPanel
 from .view import close_all, view_source
 
 # %% ../../nbs/34_labeler.ipynb #bc83ba63
@@ -128,7 +128,7 @@ class LatentLabeler(ipywidgets.VBox):
         epochs: int = 10,  # what the training panel offers
         names=None,  # (n,) names of the items, such as file names
         columns: dict | None = None,  # name -> (n,) codes or values to colour by
-        height: int = 600,  # of the map, in CSS pixels
+        height: int = 640,  # of the map, in CSS pixels
         seed: int = 0,
         session=None,  # an existing `LabelingSession` instead of images
     ):
@@ -146,6 +146,7 @@ class LatentLabeler(ipywidgets.VBox):
         self.pending, self.curve_length, self.running, self.shown = None, 0, False, ("none", None)
         self.painter = Painter(self.paint, ["labels", "status", "selection", "preview", "map", "training"], {"map": 0.25, "training": 0.1}, self.paint_failed)
         self.asker = Painter(self.fetch, ["next", "skip", "back", "suspects"], failed=self.fetch_failed)  # proposals may take a second
+        self.frames, self.looking_at = Frames(), None  # the round on show; None: now
         self.advanced = None  # the proposal that was labeled last
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
         self.make_views(epochs, height)
@@ -273,8 +274,9 @@ def set_classes(self: LatentLabeler, classes: list[str]):
 # %% ../../nbs/34_labeler.ipynb #08a425bb
 @patch
 def paint_map(self: LatentLabeler):
-    "Positions if they are new, what the model thinks, what that changed."
+    "Positions if they are new, what the model thinks, what that changed; not while an earlier round is on show."
     s = self.session
+    if self.looking_at is not None: return
     if s.xy is not self.placed:
         self.placed = s.xy
         self.map.set_positions(self.placed)
@@ -374,12 +376,58 @@ def paint_training(self: LatentLabeler):
     with c.hold_sync():
         c.running, c.stopping, c.epoch, c.target, c.message = t.running and t.target > 0, t.phase == "stopping", t.epoch, t.target, t.message
         c.total, c.seconds = t.total, float(t.seconds)
-    if self.running and not c.running: self.last_action = t.message
+    if self.running and not c.running:
+        self.last_action = t.message
+        self.keep_frame()
     self.running = c.running
     if not c.running and self.shown[1] is not None: self.say_what_changed()
     if len(panel.loss) != self.curve_length:
         self.curve_length = len(panel.loss)
         panel.draw_curves()
+
+# %% ../../nbs/34_labeler.ipynb #f77396ff
+@patch
+def keep_frame(self: LatentLabeler):
+    "Keep what the map shows now."
+    s, rounds = self.session, self.training.rounds
+    self.frames.add(s.xy, s.pred, s.certainty, s.entropy, s.training.total, s.n_labeled)
+    with rounds.hold_sync():
+        at_end = rounds.frame == rounds.count
+        rounds.count = len(self.frames)
+        if at_end or self.looking_at is None: rounds.frame = rounds.count
+
+
+@patch
+def show_frame(self: LatentLabeler, k: int):
+    "Show round `k`; the number of rounds means now."
+    rounds, n = self.training.rounds, len(self.frames)
+    k = min(max(k, 0), n)
+    if k == n:
+        self.looking_at, self.placed, note = None, None, "now"
+        self.painter.ask("map")
+    else:
+        frame, self.looking_at = self.frames[k], k
+        self.map.set_positions(frame.xy)
+        self.map.set_codes(frame.pred, "prediction")
+        self.map.set_values(frame.certainty, "certainty")
+        self.map.set_values(frame.entropy, "entropy")
+        note = f"{frame.epochs} epoch{'s' * (frame.epochs != 1)} · {frame.labels} label{'s' * (frame.labels != 1)}"
+        self.status.say(f"This is round {k + 1} of {n}, after {note.replace(' · ', ' with ')}; ] goes on.")
+    with rounds.hold_sync(): rounds.frame, rounds.note = k, note
+
+
+@patch
+def on_snapshot(self: LatentLabeler, intent):
+    "Go to a round, or one back or on."
+    if not len(self.frames): return self.status.say("There is no earlier round yet: train first.")
+    now = len(self.frames) if self.looking_at is None else self.looking_at
+    self.show_frame(intent["frame"] if "frame" in intent else now + intent["step"])
+
+
+@patch
+def present(self: LatentLabeler):
+    "Back from an earlier round."
+    if self.looking_at is not None: self.show_frame(len(self.frames))
 
 # %% ../../nbs/34_labeler.ipynb #e40a5df3
 @patch
@@ -430,6 +478,7 @@ def on_label(self: LatentLabeler, intent):
     serials, label = self.targets(intent), intent["label"]
     if not serials.size: return self.status.say("Select points first, then choose a class.")
     if serials.size > self.ask_above and "gesture" not in intent and not intent.get("sure"): return self.ask(intent, serials)
+    self.present()
     self.session.label(serials, label, source=self.source(serials))
     self.settle(intent, f"{how_many(serials)} labeled {self.session.classes[label]}")
     self.advance(serials)
@@ -491,6 +540,8 @@ def on_redo(self: LatentLabeler, intent): self.say("done again" if self.session.
 def on_train(self: LatentLabeler, intent):
     "Train; the panel says how many epochs."
     self.last_action = ""
+    self.present()
+    if not self.session.training.running: self.keep_frame()
     self.session.train(intent.get("epochs", self.training.controls.epochs))
 
 

@@ -271,6 +271,17 @@ def test_labelling_while_training_with_proposals(open_notebook):
     assert nb.python("len(app.training.loss_line.y) >= 2 and np.isfinite(app.training.loss_line.y).all()")
     assert nb.python("(app.session.answer, app.error)") == ["network", ""]
     assert page.locator(".ssvae-curves .line").count() >= 1
+    # Back to the round before the training, and to the present with a label
+    nb.until("app.training.rounds.count == 2")
+    root.press("[")
+    root.press("[")
+    nb.until("app.looking_at == 0 and np.allclose(app.map.xy, app.frames[0].xy)")
+    page.wait_for_function("() => document.querySelector('.ssvae-slider').value === '0'")
+    before = page.locator(".ssvae-points").first.get_attribute("data-painted")
+    page.wait_for_function("v => document.querySelector('.ssvae-points').dataset.moving !== 'yes'", arg=before)
+    nb.screenshot("labeler-round")
+    page.locator(".ssvae-slider").fill("2")
+    nb.until("app.looking_at is None and np.allclose(app.map.xy, app.session.xy)")
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(open_notebook):
