@@ -69,58 +69,74 @@ def _pads(size: int, k: int, stride: int) -> tuple[int, int, int]:
     return out, total // 2, total - total // 2
 
 
-def _slices(x, k: int, stride: int):
-    "The k·k shifted views of a padded image batch, stacked on the channel axis: (batch, out_h, out_w, k·k·channel)."
-    xp = _namespace(x)
-    b, h, w, c = x.shape
-    (oh, t, bt), (ow, l, r) = _pads(h, k, stride), _pads(w, k, stride)
-    # room for whole phases of the stride, so that strided slices become a reshape
-    x = xp.pad(x, ((0, 0), (t, bt + (-(h + t + bt)) % stride), (l, r + (-(w + l + r)) % stride), (0, 0)))
-    x = x.reshape(b, x.shape[1] // stride, stride, x.shape[2] // stride, stride, c)
-    parts = [x[:, i // stride : i // stride + oh, i % stride, j // stride : j // stride + ow, j % stride] for i in range(k) for j in range(k)]
-    return xp.concatenate(parts, -1)
+def _kernel_row(x, i: int, k: int, stride: int, pads):
+    "The k views of a padded image batch under row `i` of a kernel, stacked on channels: (batch, out_h, out_w, k·channel)."
+    (oh, _, _), (ow, _, _) = pads
+    return _namespace(x).concatenate([x[:, i : i + stride * (oh - 1) + 1 : stride, j : j + stride * (ow - 1) + 1 : stride] for j in range(k)], -1)
 
 
-def _conv_matmul(x, kernel, stride: int):
+def _padded(x, k: int, stride: int):
+    "The image batch with its SAME padding, and `_pads` of both axes."
+    (oh, t, bt), (ow, l, r) = pads = _pads(x.shape[1], k, stride), _pads(x.shape[2], k, stride)
+    return _namespace(x).pad(x, ((0, 0), (t, bt), (l, r), (0, 0))), pads
+
+
+def _conv_numpy(x, kernel, stride: int):
     k, _, c_in, c_out = kernel.shape
-    cols = _slices(x, k, stride)
-    return (cols.reshape(-1, k * k * c_in) @ kernel.reshape(k * k * c_in, c_out)).reshape(*cols.shape[:3], c_out)
+    x, pads = _padded(x, k, stride)
+    rows = np.concatenate([_kernel_row(x, i, k, stride, pads) for i in range(k)], -1)
+    return (rows.reshape(-1, k * k * c_in) @ kernel.reshape(-1, c_out)).reshape(*rows.shape[:3], c_out)
 
 
-def _conv_xla(x, kernel, stride: int):
-    return lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+def _conv_xla(x, kernel, stride: int = 1, padding="SAME", **dilation):
+    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"), **dilation)
 
 # %% ../nbs/03_networks.ipynb #48c01da8
+def _image_gradient(x, kernel, g, stride: int):
+    "Convolution of the outer gradient, spread out by the stride, with the turned kernel."
+    k = kernel.shape[0]
+    pads = [_pads(size, k, stride) for size in x.shape[1:3]]
+    padding = [(k - 1 - before, size + before - 1 - stride * (out - 1)) for size, (out, before, _) in zip(x.shape[1:3], pads)]
+    return _conv_xla(g, jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2), padding=padding, lhs_dilation=(stride, stride))
+
+
+def _kernel_gradient(x, kernel, g, stride: int):
+    "A matrix product for every kernel row, or, for few output channels, a convolution of channels with the batch as depth."
+    k, _, c_in, c_out = kernel.shape
+    if c_out < 8:
+        padding = [_pads(size, k, stride)[1:] for size in x.shape[1:3]]
+        out = _conv_xla(x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3), padding=padding, rhs_dilation=(stride, stride))
+        return out[:, :k, :k].transpose(1, 2, 0, 3)
+    x, pads = _padded(x, k, stride)
+    rows = [_kernel_row(x, i, k, stride, pads).reshape(-1, k * c_in).T @ g.reshape(-1, c_out) for i in range(k)]
+    return jnp.stack(rows).reshape(kernel.shape)
+
+
+def _conv_few(x, kernel, stride: int):
+    "Convolution of very few channels as a sum of scaled shifts, which fuse into one pass."
+    k, _, c_in, _ = kernel.shape
+    x, pads = _padded(x, k, stride)
+    rows = [jnp.split(_kernel_row(x, i, k, stride, pads), k * c_in, -1) for i in range(k)]
+    return sum(rows[i][j * c_in + c] * kernel[i, j, c] for i in range(k) for j in range(k) for c in range(c_in))
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv_cpu(x, kernel, stride: int):
-    "XLA's convolution forward; both gradients as matrix products."
-    return _conv_xla(x, kernel, stride)
+    "The fastest forward pass, with the gradients above."
+    return (_conv_few if x.shape[-1] < 4 else _conv_xla)(x, kernel, stride)
 
 
-def _conv_cpu_fwd(x, kernel, stride):
-    return _conv_xla(x, kernel, stride), (x, kernel)
+_conv_cpu.defvjp(lambda x, kernel, stride: (_conv_cpu(x, kernel, stride), (x, kernel)),
+                 lambda stride, saved, g: (_image_gradient(*saved, g, stride), _kernel_gradient(*saved, g, stride)))
 
-
-def _conv_cpu_bwd(stride, saved, g):
-    x, kernel = saved
-    k, _, c_in, c_out = kernel.shape
-    g = g.reshape(-1, c_out)
-    cols, scatter = jax.vjp(lambda x: _slices(x, k, stride), x)
-    d_kernel = (cols.reshape(-1, k * k * c_in).T @ g).reshape(kernel.shape)
-    d_cols = (g @ kernel.reshape(-1, c_out).T).reshape(cols.shape)
-    return scatter(d_cols)[0], d_kernel
-
-
-_conv_cpu.defvjp(_conv_cpu_fwd, _conv_cpu_bwd)
-
-
+# %% ../nbs/03_networks.ipynb #fbf64d82
 def conv2d(
     x: Float[Array, "batch height width in"],  # images
     kernel: Float[Array, "k k in out"],  # square kernel
     stride: int = 1,  # step in both directions
 ) -> Float[Array, "batch out_height out_width out"]:
     "Convolution with SAME padding; numpy in, numpy out."
-    if isinstance(x, np.ndarray) and isinstance(kernel, np.ndarray): return _conv_matmul(x, kernel, stride)
+    if isinstance(x, np.ndarray) and isinstance(kernel, np.ndarray): return _conv_numpy(x, kernel, stride)
     return (_conv_cpu if jax.default_backend() == "cpu" else _conv_xla)(x, kernel, stride)
 
 # %% ../nbs/03_networks.ipynb #820458ac
