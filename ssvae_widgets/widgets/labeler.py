@@ -541,7 +541,7 @@ def on_train(self: LatentLabeler, intent):
     "Train; the panel says how many epochs."
     self.last_action = ""
     self.present()
-    if not self.session.training.running: self.keep_frame()
+    if not self.session.training.target: self.keep_frame()
     self.session.train(intent.get("epochs", self.training.controls.epochs))
 
 

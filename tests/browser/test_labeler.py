@@ -253,7 +253,7 @@ def test_labelling_while_training_with_proposals(open_notebook):
     page.wait_for_function("() => document.querySelector('.ssvae-training').dataset.running === 'true'")
     nb.until("app.session.training.epoch >= 1", timeout=120)
     wanted = {}
-    for _ in range(15):
+    for _ in range(8):
         serial = nb.python("app.session.current.serial")
         page.wait_for_selector(f".ssvae-preview[data-serial='{serial}'] .ssvae-reason")
         wanted[str(serial)] = nb.python(f"int(truth[{serial}])")
