@@ -47,7 +47,8 @@ def config(kind: str):
     "The configurations that are timed: all terms that PyTorch's twin also computes, nothing else."
     from ssvae_widgets.config import SSVAEConfig
 
-    plain = dict(labeled_batch_size=0, ema_decay=0.0, augmentation="none", val_split=0.0, use_contrastive=False, graph_epochs=0, batch_size=256, learning_rate=1e-3)
+    plain = dict(batch_size=256, learning_rate=1e-3, labeled_batch_size=0, ema_decay=0.0, use_contrastive=False, graph_epochs=0, soft_label_weight=0.0,
+                 augmentation="none", val_split=0.0)
     return {
         "dense": SSVAEConfig.preset("ancestor", hidden_dims=(256, 128, 64), **plain),
         "conv": SSVAEConfig(encoder_type="conv", **plain),
@@ -197,12 +198,12 @@ def part_gemm(args):
     first = triples[0][0]
 
     def numpy_all(ts=triples):
-        for x, w, g in ts: x @ w; x.T @ g; x is first or g @ w.T  # noqa: E702
+        for x, w, g in ts: x @ w; x.T @ g; x is first or g @ w.T
 
     tt = [tuple(map(torch.from_numpy, t)) for t in triples]
 
     def torch_all():
-        for k, (x, w, g) in enumerate(tt): x @ w; x.T @ g; k == 0 or g @ w.T  # noqa: E702
+        for k, (x, w, g) in enumerate(tt): x @ w; x.T @ g; k == 0 or g @ w.T
 
     jt = [tuple(map(jax.numpy.asarray, t)) for t in triples]
     f = jax.jit(lambda ts: [(x @ w, x.T @ g, None if k == 0 else g @ w.T) for k, (x, w, g) in enumerate(ts)])

@@ -15,26 +15,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 # %% auto #0
-__all__ = ['TERMS', 'bernoulli_error', 'reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy',
-           'soft_cross_entropy', 'masked_mean', 'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights',
-           'total_loss']
+__all__ = ['TERMS', 'reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy',
+           'masked_mean', 'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights', 'total_loss']
 
 # %% ../nbs/04_losses.ipynb #4b946c42
-@jax.custom_jvp
-def bernoulli_error(
-    out: Float[Array, "..."],  # logits
-    x: Float[Array, "..."],  # targets in [0, 1]
-) -> Float[Array, "..."]:
-    "−log p(x) of a Bernoulli given by its logit, without overflow; its slope is sigmoid(out) − x."
-    return jnp.maximum(out, 0) - out * x + jnp.log(1 + jnp.exp(-jnp.abs(out)))
-
-
-@bernoulli_error.defjvp
-def _bernoulli_slope(primals, tangents):
-    (out, x), (d_out, d_x) = primals, tangents
-    return bernoulli_error(out, x), (0.5 * jnp.tanh(0.5 * out) + 0.5 - x) * d_out - out * d_x
-
-
 def reconstruction_error(
     out: Float[Array, "batch ..."],  # decoder output: logits (bernoulli) or means
     x: Float[Array, "batch ..."],  # target, in [0, 1] for bernoulli
@@ -42,7 +26,7 @@ def reconstruction_error(
     reduction: str = "sum",  # over the pixels of one example: "sum" or "mean"
 ) -> Float[Array, "batch"]:
     "Reconstruction error of every example."
-    if likelihood == "bernoulli": error = bernoulli_error(out, x)
+    if likelihood == "bernoulli": error = jnp.maximum(out, 0) - out * x + jnp.log1p(jnp.exp(-jnp.abs(out)))
     elif likelihood == "gaussian": error = 0.5 * jnp.square(out - x)
     elif likelihood == "mse": error = jnp.square(out - x)
     else: raise ValueError(f"Unknown likelihood {likelihood!r}; choose bernoulli, gaussian or mse.")

@@ -17,7 +17,8 @@ from ssvae_widgets.model import SSVAE, float_range
 from ssvae_widgets.train_state import Data, evaluate_part, make_weights
 from ssvae_widgets.trainer import InteractiveTrainer
 
-TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none", max_epochs=4)
+TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none", max_epochs=4,
+                   use_contrastive=False, graph_epochs=0, learning_rate=1e-3)
 FIXTURES = Path(__file__).parent / "fixtures"
 
 

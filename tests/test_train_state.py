@@ -35,7 +35,8 @@ from ssvae_widgets.train_state import (
     train_step,
 )
 
-SMALL = SSVAEConfig(latent_dim=3, encoder_type="dense", hidden_dims=(16,), batch_size=8, augmentation="none")
+SMALL = SSVAEConfig(latent_dim=3, encoder_type="dense", hidden_dims=(16,), batch_size=8, learning_rate=1e-3, augmentation="none", use_contrastive=False,
+                    graph_epochs=0)
 KEY = random.key(7)
 
 

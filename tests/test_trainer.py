@@ -26,7 +26,8 @@ from ssvae_widgets.run import Feed, Labels, TrainingDiverged, encoded_labels, sp
 from ssvae_widgets.train_state import count_compilations
 from ssvae_widgets.trainer import InteractiveTrainer
 
-TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none")
+TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none",
+                   use_contrastive=False, graph_epochs=0, learning_rate=1e-3)
 
 
 def problem(n=64, shape=(6, 6), seed=0):
