@@ -11,6 +11,7 @@ __all__ = ['CORE', 'Gesture', 'LabelEvent', 'OtherDataError', 'LabelStore', 'cle
 import atexit
 import errno
 import hashlib
+import itertools
 import logging
 import os
 import secrets
@@ -80,7 +81,7 @@ class LabelStore:
         if n_items is None and self.fingerprint: n_items = self.fingerprint["n_items"]
         if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
             raise ValueError(f"n_items is {n_items!r}; expected the number of images.")
-        self.n_items, self.session = int(n_items), secrets.token_hex(6)
+        self.n_items, self.session, self._count = int(n_items), secrets.token_hex(6), itertools.count(1)
         self.path = None if path is None else Path(os.path.realpath(os.path.expanduser(path)))
         if self.path is not None and os.path.isdir(self.path): raise LabelFileError(f"{path} is a folder; expected a file, for instance {Path(path) / 'labels.csv'}.")
         self._io, self._csv = threading.RLock(), threading.RLock()
@@ -115,6 +116,7 @@ class LabelStore:
         self._unsaved: list[dict] = [] # gestures that have not reached the disk, oldest first
         self._lazy: set[str] = set() # ids of unsaved lines that nobody would miss
         self._shown: list[tuple[int, np.ndarray]] = [] # (seq, rows) in the order in which changes showed here
+        self._archive_read = None # (snapshot, replay of everything before and after it, lines applied)
         self._foreign = False # the files belong to another data set by now
         self._suspect = False # an interrupt came in the middle: read everything again
         self._log = None if self.path is None else LogFile(self.log_path)
@@ -336,7 +338,7 @@ def _join(self: LabelStore, found: list[dict]):
     lost = [] if compacted else [r for r, _ in before if r["id"] not in ids]
     waiting = {r["id"] for r in self._unsaved}
     self._unsaved = [r for r in lost if r["id"] not in waiting] + self._unsaved
-    self._records, self._have = [], set()
+    self._records, self._have, self._archive_read = [], set(), None
     for r in found:
         if isinstance(r.get("id"), str) and r["id"] not in self._have:
             self._have.add(r["id"]); self._records.append((r, known.get(r["id"], self._opening or r.get("session") == self.session)))
@@ -398,7 +400,7 @@ def _check_data(self: LabelStore, head: dict | None):
 @patch
 def _record(self: LabelStore, op: str, **kw) -> dict:
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return {"id": f"{self.session}-{secrets.token_hex(4)}", "op": op, **kw, "time": now, "session": self.session}
+    return {"id": f"{self.session}-{next(self._count)}", "op": op, **kw, "time": now, "session": self.session}
 
 
 @patch
@@ -408,7 +410,8 @@ def _check_open(self: LabelStore):
 
 @patch
 def _commit(self: LabelStore, record: dict) -> Gesture:
-    "One gesture: into the list of what must be saved, to the disk, and back."
+    "One gesture: into the list of what must be saved, to the disk, and back; the caller tells the observers once it has let go of the lock."
+    if self._worker is None and self.path is not None: self._start() # first gesture in a forked child
     with self._io:
         self._check_open()
         encode_line(record) # what cannot be written is refused before it counts
@@ -419,9 +422,7 @@ def _commit(self: LabelStore, record: dict) -> Gesture:
         entry = self._replay.entries.get(record["id"])
         saved = self._status == "saved"
         changed = [rows for _, rows in self._shown[shown:]]
-        gesture = Gesture(entry.seq if entry else self._replay.seq, record["id"], record["op"], changed[-1] if changed else _NOBODY, saved, "" if saved else self.message)
-    self._deliver()
-    return gesture
+        return Gesture(entry.seq if entry else self._replay.seq, record["id"], record["op"], changed[-1] if changed else _NOBODY, saved, "" if saved else self.message)
 
 
 @patch
@@ -472,12 +473,15 @@ def set(
         if isinstance(label, str) or np.ndim(label) == 0: identities = [self._identity(label.item() if isinstance(label, np.ndarray) else label)] * len(rows)
         elif len(label) != len(rows): raise ValueError(f"there are {len(label)} labels for {len(rows)} images; expected one label, or one for each.")
         else: known = {}; identities = [known[v] if v in known else known.setdefault(v, self._identity(v)) for v in (label.tolist() if isinstance(label, np.ndarray) else label)]
+        if not len(rows): return Gesture(self.seq, "", "set", _NOBODY, self.saved)
         if len(rows) > 1:
             last = {row: uid for row, uid in zip(rows.tolist(), identities)} # a row given twice: the later one counts
             rows, identities = np.fromiter(last, np.int64), list(last.values())
         uids = self._replay.table.uids
         previous = [None if p < 0 else _compact(uids[p]) for p in self._replay.codes[rows].tolist()]
-        return self._commit(self._record("set", serials=rows.tolist(), labels=identities, previous=previous, source=str(source), **_plain(provenance)))
+        gesture = self._commit(self._record("set", serials=rows.tolist(), labels=identities, previous=previous, source=str(source), **_plain(provenance)))
+    self._deliver()
+    return gesture
 
 
 @patch
@@ -506,7 +510,9 @@ def undo(self: LabelStore) -> Gesture | None: # None when there is nothing to un
         self._check_open()
         self._catch_up()
         entry = self._next_undo()
-        return None if entry is None else self._commit(self._record("undo", target=entry.record["id"]))
+        gesture = None if entry is None else self._commit(self._record("undo", target=entry.record["id"]))
+    self._deliver()
+    return gesture
 
 
 @patch
@@ -516,7 +522,9 @@ def redo(self: LabelStore) -> Gesture | None: # None when there is nothing to re
         self._check_open()
         self._catch_up()
         entry = self._next_redo()
-        return None if entry is None else self._commit(self._record("redo", target=entry.record["id"]))
+        gesture = None if entry is None else self._commit(self._record("redo", target=entry.record["id"]))
+    self._deliver()
+    return gesture
 
 # %% ../nbs/02_labels.ipynb #c402580d
 def clean_name(
@@ -553,7 +561,9 @@ def add_class(self: LabelStore, name: str) -> int: # code of the new class
         self._catch_up()
         uid = _new_uid(self._name_for_new(name), self._replay.table)
         self._commit(self._record("class", classes=[[uid, clean_name(name)]], undoable=False))
-        return int(self._code_of[self._replay.table.place[uid]])
+        code = int(self._code_of[self._replay.table.place[uid]])
+    self._deliver()
+    return code
 
 
 @patch
@@ -566,7 +576,9 @@ def rename_class(
     with self._io:
         self._check_open()
         uid = self._class_uid(label)
-        return self._commit(self._record("class", classes=[[uid, self._name_for_new(name)]]))
+        gesture = self._commit(self._record("class", classes=[[uid, self._name_for_new(name)]]))
+    self._deliver()
+    return gesture
 
 
 @patch
@@ -589,7 +601,9 @@ def merge_classes(
         place = self._replay.table.place
         if self._replay.table.resolve(place[str(a)]) == self._replay.table.resolve(place[str(b)]):
             raise ValueError(f"{label!r} and {into!r} are already the same class.")
-        return self._commit(self._record("merge", **{"from": a, "into": b}))
+        gesture = self._commit(self._record("merge", **{"from": a, "into": b}))
+    self._deliver()
+    return gesture
 
 # %% ../nbs/02_labels.ipynb #38573c6d
 @patch
@@ -651,7 +665,8 @@ def _declare(self: LabelStore, names: list[str]):
 def _note(self: LabelStore, message: str, warn: bool = True):
     "Something a person should read; the status stays as it is."
     self._set_status(self._status, message)
-    if warn: warnings.warn(message, UserWarning, stacklevel=4)
+    if warn and self._opening: warnings.warn(message, UserWarning, stacklevel=6)
+    elif warn: _log.warning(message)
 
 # %% ../nbs/02_labels.ipynb #6d62be4b
 @patch
@@ -659,6 +674,7 @@ def _catch_up(self: LabelStore):
     "Apply what others wrote; a log that went away or cannot be read changes nothing here."
     if self.path is None or self._opening: return
     if self._suspect or self._unsaved_by_hand(): return self._save()
+    self._suspect = True # an interrupt in the middle of this makes the next call read everything again
     try:
         if self._log.fd is None or self._log.moved():
             if self.log_path.exists(): self._reopen()
@@ -666,6 +682,7 @@ def _catch_up(self: LabelStore):
             if self._unsaved_by_hand(): self._save()
         elif self._log.grown(): self._take(self._log.read())
     except (OSError, LabelFileError) as e: self._became_unsaved(e)
+    self._suspect = False
 
 
 @patch
@@ -1021,6 +1038,7 @@ def _on_terminate(signum, frame):
 
 
 def _after_fork():
+    if signal.getsignal(signal.SIGTERM) is _on_terminate: signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for store in list(_stores): store._forked()
 
 
@@ -1029,7 +1047,8 @@ def _forked(self: LabelStore):
     "In a forked child: locks and threads of the parent are gone, and gestures need a name of their own."
     self._io, self._csv, self._wake, self._delivering = threading.RLock(), threading.RLock(), threading.Event(), False
     self.session, self._suspect = secrets.token_hex(6), True
-    if self.path is not None and not self._closed: self._log = LogFile(self.log_path); self._start()
+    self._worker = None # until this process labels something itself
+    if self.path is not None and not self._closed: self._log = LogFile(self.log_path)
 
 
 def _watch_process(store):
@@ -1046,21 +1065,34 @@ _hooks: list = []
 
 # %% ../nbs/02_labels.ipynb #6206bdee
 @patch
-def _whole(self: LabelStore) -> Replay:
-    "The replay of everything since the beginning, archives included."
-    if self._replay.head.get("op") != "snapshot": return self._replay
-    records, head = [r for r, _ in self._records], self._replay.head
-    while head is not None and head.get("archive"):
-        archive = LogFile(self.path.with_name(os.path.basename(str(head["archive"]))))
+def _archived(self: LabelStore) -> tuple[str, Replay]:
+    "The replay of the archives up to the snapshot that starts the log, read once."
+    head = self._replay.head
+    if self._archive_read is not None and self._archive_read[0] == head["id"]: return self._archive_read
+    records, below = [], head # `below` ends as None, or as the oldest snapshot whose archive is missing
+    while below is not None and below.get("archive"):
+        archive = LogFile(self.path.with_name(os.path.basename(str(below["archive"]))))
         if not archive.path.is_file(): break
         try:
             archive.fd = os.open(archive.path, os.O_RDONLY)
-            older = archive.read(head["covered"])
+            older = archive.read(below["covered"])
         finally: archive.close()
-        records, head = older + records, next((r for r in older if r["op"] == "snapshot"), None)
+        records, below = older + records, next((r for r in older if r["op"] == "snapshot"), None)
     whole = Replay(self.n_items)
-    if head is None: records = [r for r in records if r["op"] != "snapshot"]
-    for record in records + self._unsaved: whole.apply(record)
+    for record in [below] * (below is not None) + [r for r in records if r["op"] != "snapshot"]: whole.apply(record)
+    self._archive_read = (head["id"], whole, 0)
+    return self._archive_read
+
+
+@patch
+def _whole(self: LabelStore) -> Replay:
+    "The replay of everything since the beginning, archives included."
+    if self._replay.head.get("op") != "snapshot" or not self._replay.head.get("archive"): return self._replay
+    key, whole, done = self._archived()
+    fresh = self._records[done:] + [(r, True) for r in self._unsaved]
+    for record, _ in fresh:
+        if record["op"] != "snapshot": whole.apply(record)
+    self._archive_read = None if self._unsaved else (key, whole, len(self._records))
     return whole
 
 
@@ -1187,6 +1219,7 @@ def adopt(
     n_items = described["n_items"] if n_items is None and described else n_items
     log = LogFile(path.with_name(path.name + ".log.jsonl"))
     if not log.path.exists(): return cls(path, n_items, classes, fingerprint, **kw)
+    if mapping is not None and (np.ndim(mapping) != 1 or np.asarray(mapping).dtype.kind not in "iu"): raise ValueError("mapping is no list of row numbers; expected the new row of each old row, -1 where it is gone.")
     with _only_one(log.path):
         log.open()
         try: records = log.read()
@@ -1194,6 +1227,7 @@ def adopt(
         head = next((r for r in records if r["op"] in ("log", "snapshot")), {"id": "", "n_items": n_items})
         body = _snapshot_of(records, head["n_items"])
         rows = np.asarray(body["serials"], np.int64)
+        if mapping is not None and len(mapping) != head["n_items"]: raise ValueError(f"mapping has {len(mapping)} entries; the labels belong to {head['n_items']} images, expected one for each.")
         new = rows if mapping is None else np.asarray(mapping, np.int64)[rows]
         fits = (new >= 0) & (new < n_items)
         if len(np.unique(new[fits])) != fits.sum(): raise ValueError("mapping sends several labeled rows to the same row; expected a new row for each, or -1.")

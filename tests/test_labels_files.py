@@ -152,10 +152,11 @@ def test_a_spreadsheet_that_was_open_for_long_does_not_take_back_newer_labels(tm
 def test_both_changed_the_file_wins_and_the_history_keeps_both(tmp_path):
     s = opened(tmp_path)
     old = s.path.read_text()
-    s.set([4, 6], "dog"); s.flush()
+    s.set([4, 6, 30], "dog"); s.flush()
     s.path.write_text(old.replace("4,cat\n", "4,cow\n", 1))
     wait(lambda: s.codes[4] == 2)
     assert [h["label"] for h in s.history(4)] == ["cat", "dog", "cow"] and "1 of them over newer ones" in s.message
+    assert s.codes[6] == 1 and s.codes[30] == 1 # newer than the file, and not edited there
     s.undo(); assert s.codes[4] == 1
     s.close()
 
@@ -190,18 +191,64 @@ def test_a_deleted_file_comes_back(tmp_path):
 def test_bad_rows_in_an_edit_are_told(tmp_path):
     s = opened(tmp_path)
     edit(s.path, lambda t: t.replace("3,cat", "3,unicorn").replace("4,cat", "4,cow"))
-    with pytest.warns(UserWarning, match="line 5: label 'unicorn' is no class"): s._csv_odd = None; wait_merge(s)
-    assert s.codes[3] == 0 and s.codes[4] == 2 and len(s.problems) == 1
+    wait(lambda: s.problems)
+    assert "1 line refused: labels.csv, line 5: label 'unicorn' is no class" in s.message and s.codes[3] == 0 and s.codes[4] == 2 and len(s.problems) == 1
     s.close()
 
 
-def wait_merge(s):
-    time.sleep(0.35); s.flush()
-    if not s.problems:
-        import warnings
+def test_callbacks_run_outside_the_locks(tmp_path):
+    "A callback may wait for another thread that labels."
+    import threading
 
-        wait(lambda: s.problems)
-        warnings.warn(s.message, UserWarning, stacklevel=2) # the worker took it, and warned on its own thread
+    s = LabelStore(tmp_path / "labels.csv", 10, classes=3)
+
+    asked = []
+
+    def ask(e):
+        if len(asked) > 5 or e.kind == "status": return
+        asked.append(e)
+        t = threading.Thread(target=s.set, args=(5, 1))
+        t.start(); t.join(5)
+        assert not t.is_alive()
+    s.observe(ask)
+    for f in (lambda: s.set(0, 0), s.undo, s.redo, lambda: s.add_class("x"), lambda: s.rename_class(0, "y"), lambda: s.merge_classes(1, 2), s.sync, s.flush, s.compact): asked.clear(); f()
+    assert s.codes[5] == 2
+    assert s.close()
+
+
+def test_history_looks_into_archives(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 50, classes=3) as s:
+        for k in range(30): s.set(k % 10, k % 3)
+        whole = s.to_pandas()
+        s.compact(keep=5); s.set(3, 0); s.compact(keep=5)
+        assert [h["seq"] for h in s.history(3)] == [4, 14, 24, 31] and len(s.to_pandas()) == 31
+        s.set(3, 1); assert [h["seq"] for h in s.history(3)] == [4, 14, 24, 31, 32]
+        assert s.to_pandas()["gesture"].tolist()[:30] == whole["gesture"].tolist()
+    with LabelStore(path, 50) as s: assert len(s.history(3)) == 5 and s.compact(keep=100) is None
+    archives = sorted(tmp_path.glob("labels.csv.log.2*"))
+    assert len(archives) == 2
+    for f in archives: f.unlink() # the archives are lost: labels and undo are not
+    with LabelStore(path, 50) as s: assert s.n_labeled == 10 and [h["seq"] for h in s.history(3)][-1] == 32 and s.undo() is not None
+
+
+def test_a_restored_log_from_before_a_compaction(tmp_path):
+    s = LabelStore(tmp_path / "labels.csv", 50, classes=3, poll=3600)
+    s.set(0, 1)
+    old = s.log_path.read_bytes()
+    s.set([1, 2, 3], 2); s.compact(keep=0); s.set(4, 0)
+    (tmp_path / "restored").write_bytes(old); (tmp_path / "restored").replace(s.log_path)
+    assert s.set(5, 1).saved
+    expected = [1, 2, 2, 2, 0, 1]
+    assert s.codes[:6].tolist() == expected
+    s.close()
+    with LabelStore(tmp_path / "labels.csv", 50) as s: assert s.codes[:6].tolist() == expected
+
+
+def test_ids_never_repeat(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 50, classes=3) as a, LabelStore(tmp_path / "labels.csv", 50, classes=3) as b:
+        ids = [s.set(k % 50, k % 3).id for k in range(200) for s in (a, b)]
+    assert len(set(ids)) == 400
 
 
 @pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x", "\ttab", "'quoted", "''x", "a,b", 'say "hi"', "é猫🐈", "<img src=x onerror=alert(1)>", "</script>", "\u202ertl", "nan", "None", "0", "3.0", " lead", "＝x", "line\nbreak", "nul\0"])

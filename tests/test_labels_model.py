@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -138,5 +138,6 @@ class Labels(RuleBasedStateMachine):
         assert (np.isnan(self.store.labels) == (self.store.codes < 0)).all()
 
 
-Labels.TestCase.settings = settings(max_examples=400 if os.environ.get("SSVAE_WIDGETS_FAULTS") == "full" else 25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+Labels.TestCase.settings = settings(max_examples=400 if os.environ.get("SSVAE_WIDGETS_FAULTS") == "full" else 25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck),
+                                    phases=[Phase.explicit, Phase.reuse, Phase.generate]) # shrinking restarts the store thousands of times
 TestLabels = Labels.TestCase
