@@ -312,26 +312,35 @@ def pan(bench, sizes, seconds=3.0):
     return out
 
 
+CYCLES = {
+    "same map shown and cleared": ("", "display(m)", "clear_output()"),
+    "new map made, shown and closed": ("", "t = LatentMap(xy, height=300)\ndisplay(t)", "t.close()\nclear_output()"),
+    "bqplot figure alone, same shown and cleared": ("import bqplot as bq\ns = dict(x=bq.LinearScale(), y=bq.LinearScale())\nf = bq.Figure(marks=[bq.Scatter(x=[1.], y=[1.], scales=s) for _ in range(4)], axes=[bq.Axis(scale=s['x']), bq.Axis(scale=s['y'], orientation='vertical')])",
+                                              "display(f)", "clear_output()"),
+}
+
+
 def cycles(bench, count=200):
-    "Show and close the same kind of map again and again: heap of the page and live widgets in Python."
-    book = bench.open(["import numpy as np\nfrom IPython.display import clear_output, display\nfrom ipywidgets.widgets.widget import _instances\nfrom ssvae_widgets import LatentMap\nxy = np.random.default_rng(0).normal(size=(2000, 2))",
-                       "m = LatentMap(xy, height=300)\ndisplay(m)", "m.close()\nclear_output()"])
-    page = book.page
-    bench.run_cell(book, 0)
-    cdp, heap, widgets, nodes = page.context.new_cdp_session(page), [], [], []
-    for k in range(count):
-        bench.run_cell(book, 1)
-        page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=60_000)
-        bench.run_cell(book, 2)
-        page.wait_for_function("() => !document.querySelector('canvas.ssvae-points')", timeout=60_000)
-        if k % max(1, count // 8) == 0 or k == count - 1:
-            cdp.send("HeapProfiler.collectGarbage")
-            heap.append(round(cdp.send("Runtime.getHeapUsage")["usedSize"] / 1e6, 1))
-            nodes.append(cdp.send("Memory.getDOMCounters")["nodes"])
-            widgets.append(book.python("len(_instances)"))
-            print("cycle", k, heap[-1], "MB", nodes[-1], "nodes", widgets[-1], "widgets", flush=True)
-    bench.close(book)
-    return {"cycles": count, "heap_MB": heap, "dom_nodes": nodes, "python_widgets": widgets}
+    "Show and close again and again: heap and nodes of the page, live widgets in Python. bqplot alone, for comparison, keeps something of every view."
+    out = {}
+    for name, (more, show, close) in CYCLES.items():
+        book = bench.open(["import numpy as np\nfrom IPython.display import clear_output, display\nimport ipywidgets.widgets.widget as base\nfrom ssvae_widgets import LatentMap\n"
+                           "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm = LatentMap(xy, height=300)\n" + more, show, close])
+        page, seen = book.page, "canvas.ssvae-points[data-painted]" if "bqplot" not in name else ".svg-figure .plotarea_events"
+        bench.run_cell(book, 0)
+        cdp, rows = page.context.new_cdp_session(page), []
+        for k in range(count):
+            bench.run_cell(book, 1)
+            page.wait_for_selector(seen, timeout=60_000, state="attached")
+            bench.run_cell(book, 2)
+            page.wait_for_function("s => !document.querySelector(s)", arg=seen, timeout=60_000)
+            if k % max(1, count // 8) == 0 or k == count - 1:
+                for _ in range(2): cdp.send("HeapProfiler.collectGarbage")
+                rows.append({"cycle": k, "heap_MB": round(cdp.send("Runtime.getHeapUsage")["usedSize"] / 1e6, 1), "dom_nodes": cdp.send("Memory.getDOMCounters")["nodes"], "python_widgets": book.python("len(base._instances)")})
+        out[name] = rows
+        print("cycles", name, rows[0], rows[len(rows) // 2], rows[-1], flush=True)
+        bench.close(book)
+    return {"count": count, **out}
 
 
 def storm(bench, total, n=12_000, seconds_per_key=0.01):

@@ -104,7 +104,7 @@ export function actionOf(e, table, mac = isMac()) {
 export function helpRows(overrides = {}, mac = isMac()) {
   const table = buildKeymap(overrides), byAction = new Map(), rows = [["0–9", KEY_HELP.label]];
   for (const [k, a] of table) byAction.set(a, [...(byAction.get(a) || []), k]);
-  const show = (k) => k.replace("Mod", mac ? "⌘" : "Ctrl").replace(/^Arrow.*/, (a) => ({ ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" }[a]));
+  const show = (k) => k.replace("Mod", mac ? "⌘" : "Ctrl").replace("Escape", "Esc").replace(/^Arrow.*/, (a) => ({ ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" }[a]));
   const arrows = ["move:left", "move:right", "move:up", "move:down"].flatMap((a) => byAction.get(a) || []);
   for (const [action, text] of Object.entries(KEY_HELP)) {
     if (action === "label") continue;

@@ -192,6 +192,7 @@ class MapView {
     link.listen(() => { this.resize(); }, () => this.ask("points"));
     this.watchTheme();
     this.watchRatio();
+    this.hear(window, "resize", () => this.resize());
     this.pointer();
     this.hear(this.root, "keydown", (e) => this.key(e));
     this.resize();
@@ -283,6 +284,7 @@ class MapView {
 
   draw() {
     if (!this.link || !this.alive) return;
+    if (this.dpr !== (window.devicePixelRatio || 1)) this.resize();
     const v = this.view;
     if ((this.need.has("points") || this.need.has("some")) && v.w > 0 && v.h > 0) {
       const st = this.s.state, g = (this.g ||= this.canvas.getContext("2d"));
@@ -504,6 +506,7 @@ class MapView {
       const code = arg.code < 0 ? NONE : arg.code, got = [];
       for (let i = 0; i < st.n; i++) if (st.codes[i] === code && !(st.flags[i] & HIDDEN)) got.push(i);
       this.s.select(combine(st.selected, got, arg.mode, st.n), "class");
+      this.root?.focus({ preventScroll: true });
     } else if (name === "selectall") this.all(() => true);
     else if (name === "invert") this.all((i) => !(st.flags[i] & SELECTED));
     else if (name === "grow") this.s.intent("select", { op: "grow" });

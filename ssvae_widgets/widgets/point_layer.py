@@ -22,6 +22,7 @@ from jaxtyping import Float, Integer, UInt32
 
 # %% ../../nbs/30_point_layer.ipynb #19e3026f
 _IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w.-]+)";\n', re.M)
+_COMMENT = re.compile(r"^[ \t]*/\*[\s\S]*?\*/\n", re.M)  # every open map holds a copy of the module; comments need not be in it
 
 
 def inline_esm(
@@ -35,7 +36,7 @@ def inline_esm(
         seen.add(file)
         text = (folder / file).read_text(encoding="utf-8")
         for sibling in _IMPORT.findall(text): visit(sibling)
-        text = _IMPORT.sub("", text)
+        text = _COMMENT.sub("", _IMPORT.sub("", text))
         parts.append(text if top else re.sub(r"^export (?=(async )?(function|class|const|let)\b)", "", text, flags=re.M))
 
     visit(name, top=True)

@@ -335,6 +335,93 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
     assert not page.locator(".ssvae-m-tip").is_visible()
 
 
+def test_many_classes_by_name_and_by_legend(open_notebook):
+    cell = cloud(colors="colors={'label': np.full(n, -1), 'kind': truth}").replace("classes=10", "classes=[f'kind {i}' for i in range(24)]")
+    nb = open_notebook([cell + LABELS], name="many")
+    m, page = Map(nb), nb.page
+    i = int(m.visible()[44])
+    m.click(i)
+    page.keyboard.press("/")
+    page.keyboard.type("d 17")
+    assert page.locator(".ssvae-m-option").all_inner_texts() == ["kind 17"]
+    page.keyboard.press("Enter")
+    nb.until("len(log) == 1")
+    assert nb.python("[log[0]['serials'], log[0]['label']]") == [[i], 17]
+    assert page.evaluate("() => document.activeElement.classList.contains('ssvae-map')")
+    page.wait_for_timeout(300)
+    assert page.locator(".ssvae-m-chip[data-code='17'] .ssvae-m-count").inner_text() == "1"
+    page.locator(".ssvae-m-color").select_option("kind")
+    nb.until("m.color_by == 'kind'")
+    page.locator(".ssvae-m-chip[data-code='3']").click()
+    nb.until("np.array_equal(m.selected, np.flatnonzero(truth == 3))")
+    page.locator(".ssvae-m-chip[data-code='5']").click(modifiers=["Shift"])
+    nb.until("np.array_equal(m.selected, np.flatnonzero((truth == 3) | (truth == 5)))")
+    assert page.locator(".ssvae-map svg text", has_text="kind 3").count() == 1
+    page.locator(".ssvae-m-select").select_option("select:invert")
+    nb.until("np.array_equal(m.selected, np.flatnonzero((truth != 3) & (truth != 5)))")
+
+
+def test_browser_zoom_changes_the_pixel_ratio_under_way(open_notebook):
+    nb = open_notebook([cloud() + "m"], name="zoom")
+    m, page = Map(nb), nb.page
+    cdp = page.context.new_cdp_session(page)
+    for ratio in (1.25, 2, 0.8):
+        cdp.send("Emulation.setDeviceMetricsOverride", {"width": 1400, "height": 1000, "deviceScaleFactor": ratio, "mobile": False})
+        m.page.mouse.move(*m.at(int(m.visible()[0])))  # the emulation itself tells the page nothing
+        page.wait_for_function("r => { const c = document.querySelector('canvas.ssvae-points'); return Math.abs(c.width / parseFloat(c.style.width) - r) < 0.01; }", arg=ratio)
+        page.wait_for_timeout(200)
+        assert click_random_points(nb, m, 8, int(10 * ratio)) == []
+        i = int(m.visible()[60])
+        assert m.color(i)[3] > 100
+
+
+def test_reload_finds_everything_again(open_notebook):
+    nb = open_notebook([cloud() + LABELS], name="reload")
+    m, page = Map(nb), nb.page
+    i = int(m.visible()[12])
+    m.click(i)
+    page.keyboard.press("6")
+    nb.until("len(log) == 1")
+    nb.execute("m.color_by = 'truth'")
+    page.wait_for_timeout(300)
+    before = m.color(i)
+    nb.command("docmanager:save")
+    page.wait_for_timeout(1000)
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_selector("canvas.ssvae-points[data-domain]", timeout=60_000)
+    page.wait_for_timeout(800)
+    m = Map(nb)
+    assert m.color(i) == before and page.locator(".ssvae-m-live").inner_text().startswith(f"#{i} ")
+    page.keyboard.press("Escape")
+    m.click(i)
+    page.keyboard.press("7")
+    nb.until("len(log) == 2")
+    assert nb.python("log[1]['label']") == 7
+
+
+def test_colour_images_and_saved_pictures(open_notebook):
+    cell = cloud().replace("images=images", "images=np.repeat(images[..., None], 3, -1) * np.array([1, 0, 0], np.uint8)")
+    nb = open_notebook([cell + "page = m.to_html('map.html')\nm"], name="colour")
+    m, page = Map(nb), nb.page
+    page.mouse.move(*m.at(int(m.visible()[123])))
+    page.wait_for_function("() => { const c = document.querySelector('.ssvae-m-thumb'); return !c.hidden && c.width === 8; }")
+    shown = page.evaluate("() => [...document.querySelector('.ssvae-m-thumb').getContext('2d').getImageData(0, 0, 8, 8).data]")
+    assert max(shown[0::4]) > 0 and max(shown[1::4]) == 0
+    nb.command("docmanager:save")
+    page.wait_for_timeout(1500)
+    assert '"image/png": "iVBOR' in (nb.folder / "colour.ipynb").read_text()
+    still = page.context.new_page()
+    asked = []
+    still.on("request", lambda r: asked.append(r.url))
+    still.goto((nb.folder / "map.html").as_uri())
+    still.wait_for_selector("canvas[data-domain]")
+    box = still.locator("canvas.ssvae-points").bounding_box()
+    still.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    still.wait_for_timeout(300)
+    assert [u for u in asked if not u.startswith("file:")] == []
+    assert "3,000 points" in still.locator("main").inner_text()
+
+
 HOSTILE = ["<img src=x onerror=window.__hit=1>", "</script><script>window.__hit=1</script>", "\u202egnp.exe", "null\x00byte", "🐈 cat", "\"'`${1}", "javascript:alert(1)", "a" * 500]
 
 
