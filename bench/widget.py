@@ -313,10 +313,10 @@ def pan(bench, sizes, seconds=3.0):
 
 
 CYCLES = {
-    "same map shown and cleared": ("", "display(m)", "clear_output()"),
-    "new map made, shown and closed": ("", "t = LatentMap(xy, height=300)\ndisplay(t)", "t.close()\nclear_output()"),
+    "same map shown and cleared": ("", "out.append_display_data(m)", "out.outputs = ()"),
+    "new map made, shown and closed": ("", "t = LatentMap(xy, height=300)\nout.append_display_data(t)", "t.close()\nout.outputs = ()"),
     "bqplot figure alone, same shown and cleared": ("import bqplot as bq\ns = dict(x=bq.LinearScale(), y=bq.LinearScale())\nf = bq.Figure(marks=[bq.Scatter(x=[1.], y=[1.], scales=s) for _ in range(4)], axes=[bq.Axis(scale=s['x']), bq.Axis(scale=s['y'], orientation='vertical')])",
-                                              "display(f)", "clear_output()"),
+                                              "out.append_display_data(f)", "out.outputs = ()"),
 }
 
 
@@ -324,8 +324,8 @@ def cycles(bench, count=200):
     "Show and close again and again: heap and nodes of the page, live widgets in Python. bqplot alone, for comparison, keeps something of every view."
     out = {}
     for name, (more, show, close) in CYCLES.items():
-        book = bench.open(["import numpy as np\nfrom IPython.display import clear_output, display\nimport ipywidgets.widgets.widget as base\nfrom ssvae_widgets import LatentMap\n"
-                           "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm = LatentMap(xy, height=300)\n" + more, show, close])
+        book = bench.open(["import ipywidgets\nimport ipywidgets.widgets.widget as base\nimport numpy as np\nfrom IPython.display import display\nfrom ssvae_widgets import LatentMap\n"
+                           "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm, out = LatentMap(xy, height=300), ipywidgets.Output()\ndisplay(out)\n" + more, show, close])
         page, seen = book.page, "canvas.ssvae-points[data-painted]" if "bqplot" not in name else ".svg-figure .plotarea_events"
         bench.run_cell(book, 0)
         cdp, rows = page.context.new_cdp_session(page), []
