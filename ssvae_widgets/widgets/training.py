@@ -59,7 +59,7 @@ def thin(
 
 # %% ../../nbs/33_training.ipynb #7d9bac77
 def curves_figure(
-    height: int = 96,  # of the figure, in pixels
+    height: int = 76,  # of the figure, in pixels
 ) -> tuple[bqplot.Figure, bqplot.Lines, bqplot.Lines]:
     "A small figure with a loss curve (left axis) and an accuracy curve (right axis, 0–1)."
     x, left, right = bqplot.LinearScale(min=1.0), bqplot.LinearScale(), bqplot.LinearScale(min=0.0, max=1.0)
@@ -122,7 +122,7 @@ class Rounds(View):
 class TrainingPanel(ipywidgets.VBox):
     "Controls above live curves; `on_intent` passes on train and stop."
 
-    def __init__(self, epochs: int = 10, height: int = 96):
+    def __init__(self, epochs: int = 10, height: int = 76):
         self.controls = TrainingControls(epochs=epochs)
         self.figure, self.loss_line, self.accuracy_line = curves_figure(height)
         self.loss, self.accuracy, self.times = [], [], []
