@@ -29,6 +29,7 @@ def measure(folder, images, labels, gestures, size=1, classes=10):
     for start in range(0, labels, 500): store.set(np.arange(start, min(start + 500, labels)), rng.integers(0, classes, min(500, labels - start)))
     store.flush()
     raw = os.open(folder / f"raw-{labels}-{size}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    store.set(0, 0) # makes the log
     before = store.log_path.stat().st_size
     store.set(rng.choice(images, size, replace=False), 1)
     line = b"x" * (store.log_path.stat().st_size - before)
