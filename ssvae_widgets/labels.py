@@ -120,7 +120,8 @@ class LabelStore:
         self._foreign = False # the files belong to another data set by now
         self._suspect = False # an interrupt came in the middle: read everything again
         self._log = None if self.path is None else LogFile(self.log_path)
-        self._order: list[int] = [] # place in the class table of each code
+        self._codes_of: list[str] = [] # identity of the class of each code
+        self._order: list[int] = [] # its place in the class table
         self._codes = self._view()
 
     @property
@@ -135,7 +136,8 @@ class LabelStore:
 @patch
 def _view(self: LabelStore):
     table = self._replay.table
-    self._order += [p for p in range(len(table.uids)) if p not in set(self._order)] if len(self._order) != len(table.uids) else []
+    if len(self._codes_of) != len(table.uids): self._codes_of += [u for u in table.uids if u not in set(self._codes_of)]
+    self._order = [table.add(u) for u in self._codes_of] # codes belong to identities: places may change when another process was first
     code_of = np.full(len(table.uids) + 1, -1, np.int32)
     code_of[self._order] = np.arange(len(self._order), dtype=np.int32)
     codes = code_of[self._replay.codes] # -1 takes the last element, which is -1
@@ -657,7 +659,7 @@ def _declare(self: LabelStore, names: list[str]):
     if new: self._lazily("class", classes=[[_compact(_new_uid(n, table)), n] for n in new], undoable=False)
     known = table.lookup()
     places = list(dict.fromkeys(known[n] for n in names))
-    self._order = places + [p for p in range(len(table.uids)) if p not in places]
+    self._codes_of = [table.uids[p] for p in places + [p for p in range(len(table.uids)) if p not in set(places)]]
     self._codes = self._view()
 
 

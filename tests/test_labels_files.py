@@ -245,6 +245,15 @@ def test_a_restored_log_from_before_a_compaction(tmp_path):
     with LabelStore(tmp_path / "labels.csv", 50) as s: assert s.codes[:6].tolist() == expected
 
 
+def test_views_opened_together_with_other_class_orders(tmp_path):
+    "A code means the same class all the time, whoever writes the first line."
+    a, b = LabelStore(tmp_path / "labels.csv", 9, ["cat", "dog"], poll=3600), LabelStore(tmp_path / "labels.csv", 9, ["dog", "cat", "cow"], poll=3600)
+    a.set(0, "cat"); b.set(1, "cat"); b.set(2, 0); b.set(3, 2); a.sync()
+    assert a.classes == ["cat", "dog", "cow"] and b.classes == ["dog", "cat", "cow"] and a.codes[:4].tolist() == [0, 0, 1, 2] and b.codes[:4].tolist() == [1, 1, 0, 2]
+    a.close(); b.close()
+    with LabelStore(tmp_path / "labels.csv", 9) as s: assert [s.classes[c] for c in s.codes[:4]] == ["cat", "cat", "dog", "cow"]
+
+
 def test_ids_never_repeat(tmp_path):
     with LabelStore(tmp_path / "labels.csv", 50, classes=3) as a, LabelStore(tmp_path / "labels.csv", 50, classes=3) as b:
         ids = [s.set(k % 50, k % 3).id for k in range(200) for s in (a, b)]
