@@ -119,3 +119,57 @@ def test_names_and_columns_must_fit(quiet):
     app.map.selected = [7]
     assert app.flush() and app.preview.info["name"] == "7.png"
     app.close()
+
+
+def test_accept_is_one_gesture_and_proposals_go_on(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.act({"type": "accept"})
+    assert "Select points first" in app.status.message
+    app.map.selected = [5]
+    app.act({"type": "accept"})
+    assert "train first" in app.status.message and app.status.level == "error"
+    for k in range(3):
+        app.session.label(np.flatnonzero(truth == k)[:3], k)
+    assert app.session.wait(60) and app.flush()
+    chosen = np.flatnonzero(app.session.codes < 0)[:20]
+    app.map.selected = chosen
+    said = app.session.pred[chosen]
+    app.act({"type": "accept"})
+    assert (app.session.codes[chosen] == said).all()
+    app.act({"type": "undo"})
+    assert (app.session.codes[chosen] == -1).all()
+
+    app.act({"type": "next"})
+    assert app.flush() and app.session.current is not None
+    first = app.session.current.serial
+    assert app.selected.tolist() == [first] and app.status.message == f"#{first}: {app.session.current.reason}"
+    app.act({"type": "label", "label": 1})
+    app.act({"type": "label", "label": 2})  # a second key before the next proposal stands: either way nothing is skipped
+    assert app.session.wait(60) and app.flush() and app.session.current.serial != first
+    app.act({"type": "back"})
+    assert app.flush() and app.session.current.serial == first and app.preview.info["reason"]
+    app.act({"type": "strategy", "strategy": "suspects"})
+    assert app.flush() and app.actions.strategy == app.session.strategy == "suspects"
+    app.close()
+
+
+def test_rounds_show_the_past_and_labels_bring_the_present_back(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.act({"type": "snapshot", "step": -1})
+    assert "no earlier round" in app.status.message
+    old = app.session.xy
+    app.keep_frame()
+    app.session.xy = old + 5
+    app.painter.ask("map")
+    assert app.flush() and np.allclose(app.map.xy, old + 5)
+    app.act({"type": "snapshot", "frame": 0})
+    app.session.xy = old + 7  # the map goes on moving, the round on show stays
+    app.painter.ask("map")
+    assert app.flush() and np.allclose(app.map.xy, old) and app.training.rounds.frame == 0
+    app.act({"type": "label", "label": 1, "serials": np.array([3])})
+    assert app.flush() and np.allclose(app.map.xy, old + 7) and app.training.rounds.frame == 1
+    app.act({"type": "snapshot", "step": 1})
+    assert app.looking_at is None
+    app.close()
