@@ -116,7 +116,7 @@ def graph(b):
             rows.setdefault("1-nn", []).append(100 * (KNeighborsClassifier(1).fit(f[lab], codes[lab]).predict(f) == b.t).mean())
             rows.setdefault("logistic", []).append(100 * (LogisticRegression(max_iter=500).fit(f[lab], codes[lab]).predict(f) == b.t).mean())
             if s < 3 and m == 50:
-                spreading = LabelSpreading(kernel="knn", n_neighbors=10, alpha=0.99, max_iter=60, tol=1e-3).fit(f, codes)
+                spreading = LabelSpreading(kernel="knn", n_neighbors=10, alpha=0.99, max_iter=1000, tol=1e-3).fit(f, codes)
                 rows.setdefault("spreading", []).append(100 * (spreading.transduction_ == b.t).mean())
         result[f"{kind} {m}"] = {k: spread(v) for k, v in rows.items()}
     codes, times = draw(b.t, "balanced", 50, 0), []

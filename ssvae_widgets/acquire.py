@@ -96,6 +96,7 @@ def _clusters(
     sample: int = 20_000,  # points looked at when there are more
 ) -> tuple[Int[np.ndarray, "sample"], Int[np.ndarray, "sample"]]:  # rows, their group
     "Group the candidates and the labeled points."
+    from scipy.sparse.csgraph import connected_components
     from sklearn.cluster import KMeans
 
     pool.need("z")
@@ -107,8 +108,10 @@ def _clusters(
     else:
         whole = len(rows) == len(pool.codes)
         graph = knn_graph(pool.z, neighbors=(pool.near(), pool.neighbors[1])) if whole else knn_graph(np.asarray(pool.z)[rows])
-        space = _spectral(graph, min(k + 6, len(rows) - 2), seed)
-    return rows, KMeans(k, n_init=1, random_state=seed).fit(space).labels_
+        pieces = np.bincount(connected_components(graph, directed=False)[1])
+        apart = (pieces > 0.01 * len(rows)).sum() > 1  # eigenvectors say nothing about the inside of separate pieces
+        space = np.asarray(pool.z)[rows] if apart else _spectral(graph, min(k + 6, 30, len(rows) - 2), seed)
+    return rows, KMeans(k, n_init=3, random_state=seed).fit(space).labels_
 
 # %% ../nbs/11_acquire.ipynb #2aed0133
 def cover(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -138,16 +141,18 @@ def _spread_out(
 ) -> Int[np.ndarray, "n"]:  # chosen candidates, best first
     "The n best candidates, no two of them neighbours as long as others remain."
     order = pool.candidates[np.argsort(-score[pool.candidates], kind="stable")]
-    if pool.z is None and pool.neighbors is None: return order[:n]
-    near, taken, blocked, later = pool.near(), [], set(), []
-    for i in order[: max(50 * n, 500)].tolist():
-        if len(taken) == n: break
-        if i in blocked: later.append(i)
-        else:
+    if pool.z is None: return order[:n]
+    near, z, taken, order = pool.near(), np.asarray(pool.z), [], order[: max(50 * n, 500)]
+    radius = np.median(np.asarray(pool.neighbors[1])[:, -1])  # nearer than this is a copy
+    while len(taken) < n:  # a round over the list; what was skipped waits for the next round
+        blocked = np.zeros(len(z), bool)
+        for i in order.tolist():
+            if blocked[i] or len(taken) == n: continue
             taken.append(i)
-            blocked.update(near[i].tolist())
-            blocked.update(near[near[i]].ravel().tolist())
-    return np.array((taken + later)[:n], int)
+            blocked |= np.linalg.norm(z - z[i], axis=1) < radius
+            blocked[near[i]] = blocked[near[near[i]]] = True
+        order = order[~np.isin(order, taken)]
+    return np.array(taken, int)
 
 # %% ../nbs/11_acquire.ipynb #64237899
 def margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -214,7 +219,7 @@ def auto(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Cover first, then margins in crowded places with one random pick in ten."
     labeled = int((pool.codes >= 0).sum())
     k = pool.probs.shape[1] if pool.probs is not None else 10
-    if pool.probs is None or len(np.unique(pool.codes[pool.codes >= 0])) < 2 or labeled < max(2 * k, 20):
+    if pool.probs is None or len(np.unique(pool.codes[pool.codes >= 0])) < 2 or labeled < max(3 * k, 20):
         return cover(pool, n, rng) if pool.z is not None else audit(pool, n, rng)
     m = n // 10
     parts = [(density_margin if pool.z is not None else margin)(pool, n - m, rng)]

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/plots.html.md"""
 
 # %% auto #0
 __all__ = ['Figure', 'plot_latent', 'plot_certainty', 'plot_reconstructions', 'plot_predictions', 'plot_comparison',
-           'plot_history']
+           'plot_history', 'show_augmentations']
 
 # %% ../nbs/13_plots.ipynb #c44760d6
 import io
@@ -233,4 +233,32 @@ def plot_history(
         ax.spines[["top", "right"]].set_visible(False)
     if names: fig.axes[0].legend(frameon=False, fontsize=8)
     fig.suptitle(title, fontsize=11)
+    return fig
+
+# %% ../nbs/13_plots.ipynb #dedea6e5
+def show_augmentations(
+    images: Float[np.ndarray, "batch height width"],  # gray or coloured
+    augmentation: str = "auto",  # a registered name; "auto": what training would choose for these images
+    *,
+    n: int = 8,  # images shown, spread evenly over the data
+    views: int = 4,  # distorted views of each
+    seed: int = 0,
+) -> Figure:
+    "Some images and what training makes of them: are they still of the same class?"
+    import jax
+
+    from ssvae_widgets.augment import augment
+    from ssvae_widgets.guide import guess_augmentation
+
+    images = np.asarray(images)
+    if images.ndim < 3: raise ValueError(f"show_augmentations needs images, got shape {images.shape}")
+    name = guess_augmentation(images) if augmentation == "auto" else augmentation
+    some = images[_spread(len(images), n)]
+    x = some.astype(np.float32) / 255 if some.dtype == np.uint8 else some.astype(np.float32)
+    x = x[..., None] if x.ndim == 3 else x
+    rows = [x, *(np.asarray(augment(name, jax.random.key(seed + k), x)) for k in range(views))]
+    fig = _figure(0.62 * len(x) + 0.4, 0.66 * len(rows) + 0.5)
+    for line, row in zip(fig.subplots(len(rows), len(x), squeeze=False), rows):
+        for ax, image in zip(line, row): _show(ax, image)
+    fig.suptitle(f'Original above, "{name}" below', fontsize=11)
     return fig
