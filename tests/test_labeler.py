@@ -173,3 +173,18 @@ def test_rounds_show_the_past_and_labels_bring_the_present_back(quiet):
     app.act({"type": "snapshot", "step": 1})
     assert app.looking_at is None
     app.close()
+
+
+def test_a_class_that_is_added_reaches_every_view(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    for k in range(3):
+        app.session.label(np.flatnonzero(truth == k)[:2], k)
+    code = app.labels.add_class("<b>strange</b>")
+    app.session.label([7], "<b>strange</b>")
+    assert app.session.wait(60) and app.flush()
+    assert code == 3 and app.buttons.classes[3] == app.preview.classes[3] == app.map.classes[3] == "<b>strange</b>"
+    assert app.buttons.counts == [2, 2, 2, 1] and len(app.buttons.palette) == 4 and app.error == ""
+    app.act({"type": "label", "label": 3, "serials": np.array([8])})
+    assert app.session.codes[8] == 3
+    app.close()
