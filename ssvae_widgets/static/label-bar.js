@@ -93,13 +93,14 @@ function status(model, el) {
   const message = h("span", { class: "ssvae-message" }), keys = h("span", { class: "ssvae-keys" });
   keys.append(h("span", { class: "ssvae-keys-on", text: "keys active" }), h("span", { class: "ssvae-keys-off", text: "click the map to use keys" }));
   el.replaceChildren(h("span", { class: "ssvae-saved-box" }, dot, saved), h("span", { class: "ssvae-done-box" }, meter, done), message, keys);
-  return follow(model, ["saved", "seq", "when", "problem", "n_labeled", "n_items", "n_selected", "message", "level"], () => {
+  return follow(model, ["saved", "seq", "when", "problem", "in_memory", "n_labeled", "n_items", "n_selected", "message", "level"], () => {
     const state = model.get("saved"), total = model.get("n_items"), labeled = model.get("n_labeled"), selected = model.get("n_selected");
     el.setAttribute("data-saved", state);
     el.setAttribute("data-seq", model.get("seq"));
+    el.classList.toggle("ssvae-in-memory", model.get("in_memory"));
     el.setAttribute("data-level", model.get("level"));
     const when = model.get("when"), problem = clean(model.get("problem"));
-    saved.textContent = state === "yes" ? `saved ${count(model.get("seq"))}${when ? ` · ${when}` : ""}` : state === "saving" ? "saving …" : `NOT SAVED${problem ? `: ${problem}` : ""}`;
+    saved.textContent = model.get("in_memory") ? `in memory only · ${count(model.get("seq"))}` : state === "yes" ? `saved ${count(model.get("seq"))}${when ? ` · ${when}` : ""}` : state === "saving" ? "saving …" : `NOT SAVED${problem ? `: ${problem}` : ""}`;
     done.textContent = `${count(labeled)} of ${count(total)} labeled${selected ? ` · ${count(selected)} selected` : ""}`;
     meter.firstChild.style.width = `${total ? Math.max(labeled ? 2 : 0, (100 * labeled) / total) : 0}%`;
     message.textContent = clean(model.get("message"));

@@ -58,6 +58,7 @@ class StatusLine(View):
     seq = traitlets.Int(0, help="number of the last gesture on disk").tag(sync=True)
     when = traitlets.Unicode("", help="time of the last save").tag(sync=True)
     problem = traitlets.Unicode("", help="why labels are not saved").tag(sync=True)
+    in_memory = traitlets.Bool(False, help="no file was asked for").tag(sync=True)
     n_labeled = traitlets.Int(0).tag(sync=True)
     n_items = traitlets.Int(0).tag(sync=True)
     n_selected = traitlets.Int(0).tag(sync=True)

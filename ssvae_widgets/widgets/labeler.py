@@ -250,6 +250,7 @@ def paint_status(self: LatentLabeler):
     "Saved or not, and how many."
     store = self.session.store
     self.status.note_saved(store.status, store.seq, store.message or "")
+    self.status.in_memory = store.path is None
     self.status.n_labeled = self.session.n_labeled
 
 
