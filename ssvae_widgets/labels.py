@@ -674,7 +674,7 @@ def _note(self: LabelStore, message: str, warn: bool = True):
 @patch
 def _catch_up(self: LabelStore):
     "Apply what others wrote; a log that went away or cannot be read changes nothing here."
-    if self.path is None or self._opening: return
+    if self.path is None or (self._opening and self._log.fd is None): return
     if self._suspect or self._unsaved_by_hand(): return self._save()
     self._suspect = True # an interrupt in the middle of this makes the next call read everything again
     try:
@@ -920,6 +920,7 @@ def _load_csv(self: LabelStore):
     if _look(self.path) is None: return
     data, look = self._read_csv()
     self._csv_known = (look, _hash(data))
+    if not self._records and self.log_path.exists(): self._reopen() # another process began just now; its log is older than its export
     if self._records: return self._merge_csv(data, first=True) if _hash(data) != _hash(self._rendered()) else None
     self._classes_of_csv(data)
     rows = parse_csv(data, self.n_items, self._finder(), self.path.name)
