@@ -438,6 +438,20 @@ def encode(
 
 
 @patch
+def features(
+    self: SSVAE,
+    x: Any,
+) -> Float[np.ndarray, "batch features"]:
+    "What the classifier sees, each row of length one: neighbours here share a class more often than in the latent."
+    x = as_array(x)
+    with self._lock: spec, params, scale = self.spec, self.params, self.value_range or float_range(x)
+
+    def read(rows): return as_uint8(x[rows], scale).reshape(len(rows), *self.input_shape)
+
+    return all_unit_features(spec, params, read, np.arange(len(x)), self.shift, self.scale)
+
+
+@patch
 def decode(
     self: SSVAE,
     z: Float[np.ndarray, "batch latent"],
