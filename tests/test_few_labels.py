@@ -1,0 +1,70 @@
+"""The few-label recipe on whatever labels there are: it must never get in the way."""
+
+import numpy as np
+import pytest
+
+from ssvae_widgets.config import SSVAEConfig
+from ssvae_widgets.data import load_digits
+from ssvae_widgets.guide import epochs_since_change
+from ssvae_widgets.model import SSVAE
+from ssvae_widgets.trainer import InteractiveTrainer
+
+
+@pytest.fixture(scope="module")
+def data():
+    images, truth = load_digits()
+    return images[:600], truth[:600]
+
+
+@pytest.fixture(scope="module")
+def pretrained(data, tmp_path_factory):
+    vae = SSVAE((8, 8), SSVAEConfig(), classes=10)
+    InteractiveTrainer(vae).train_epochs(15, data[0])
+    path = tmp_path_factory.mktemp("few") / "model.ckpt"
+    vae.save(path)
+    return path
+
+
+def labels(truth, kind):
+    codes, rng = np.full(len(truth), -1), np.random.default_rng(0)
+    if kind == "one": codes[5] = truth[5]
+    if kind == "one class": codes[truth == 3] = 3
+    if kind == "two": codes[[5, 6]] = truth[[5, 6]]
+    if kind == "unbalanced": codes = np.where((truth == 1) | (rng.random(len(truth)) < 0.02), truth, -1)
+    if kind == "all": codes = truth.copy()
+    if kind == "fifty": codes[rng.choice(len(truth), 50, replace=False)] = 0
+    if kind == "fifty": codes[codes == 0] = truth[codes == 0]
+    return codes
+
+
+@pytest.mark.parametrize("kind", ["none", "one", "one class", "two", "unbalanced", "all", "fifty"])
+def test_any_labels_train(data, pretrained, kind):
+    images, truth = data
+    vae = SSVAE.from_checkpoint(pretrained)
+    history = InteractiveTrainer(vae).train_epochs(15 if kind in ("all", "fifty") else 3, images, labels(truth, kind))
+    probs = vae.predict_proba(images)
+    assert np.isfinite(history["loss"]).all() and np.isfinite(probs).all()
+    np.testing.assert_allclose(probs.sum(1), 1, atol=1e-4)
+    if kind in ("all", "fifty"): assert (probs.argmax(1) == truth).mean() > (0.8 if kind == "all" else 0.6)
+
+
+def test_the_graph_speaks_after_a_change_and_then_falls_silent(data, pretrained):
+    images, truth = data
+    vae, codes = SSVAE.from_checkpoint(pretrained), labels(truth, "fifty")
+    history = InteractiveTrainer(vae).train_epochs(vae.config.graph_epochs + 1, images, codes)
+    assert all(v > 0 for v in history["soft_label_loss"][:-1]) and history["soft_label_loss"][-1] == 0
+    more = codes.copy()
+    more[np.flatnonzero(codes < 0)[:10]] = truth[np.flatnonzero(codes < 0)[:10]]
+    assert InteractiveTrainer(vae).train_epochs(1, images, more)["soft_label_loss"][0] > 0
+    assert epochs_since_change(vae.progress.rows, 60) == 1
+
+
+def test_resuming_takes_the_same_decisions(data, pretrained, tmp_path):
+    images, codes = data[0], labels(data[1], "fifty")
+    through, stopped = SSVAE.from_checkpoint(pretrained), SSVAE.from_checkpoint(pretrained)
+    InteractiveTrainer(through).train_epochs(3, images, codes)
+    InteractiveTrainer(stopped).train_epochs(1, images, codes)
+    stopped.save(tmp_path / "half.ckpt")
+    resumed = SSVAE.from_checkpoint(tmp_path / "half.ckpt")
+    InteractiveTrainer(resumed).train_epochs(2, images, codes)
+    for name, value in through.params.items(): np.testing.assert_array_equal(np.asarray(value), np.asarray(resumed.params[name]), err_msg=name)
