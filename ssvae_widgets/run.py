@@ -78,10 +78,10 @@ class Feed:
         images: Any,  # (n, height, width[, channel]) or (n, features)
         config: SSVAEConfig,
         value_range: tuple[float, float] | None = None,  # of float images, when known
-        piece_bytes: int = PIECE_BYTES,  # memory-mapped images beyond this are streamed
+        piece_bytes: int | None = None,  # memory-mapped images beyond this are streamed; None: `PIECE_BYTES`
     ):
         self.source, self.config, self.value_range = as_array(images), config, value_range
-        self.n = len(self.source)
+        self.n, piece_bytes = len(self.source), PIECE_BYTES if piece_bytes is None else piece_bytes
         self.train_rows, self.val_rows = split_rows(self.n, config.val_split, config.random_seed)
         size = int(np.prod(self.source.shape[1:], dtype=np.int64)) * (4 if self.source.ndim == 2 else 1)
         self.streamed = isinstance(self.source, np.memmap) and size * self.n > piece_bytes

@@ -417,7 +417,6 @@ def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypa
     labels = np.where(np.arange(1500) < 60, truth, -1)
     source = memmap(tmp_path, images)
     monkeypatch.setattr(run, "PIECE_BYTES", 400 * 36)
-    monkeypatch.setattr(run.Feed.__init__, "__defaults__", (None, 400 * 36))
     whole, parts = trainer(TINY.replace(learning_rate=3e-3)), trainer(TINY.replace(learning_rate=3e-3))
     whole.train_epochs(3, source, labels)
     with count_compilations() as compiled: whole.train_epochs(3, source, labels)
