@@ -128,7 +128,10 @@ class Feed:
             rows = np.sort(rows)
             codes = np.concatenate([labels.train[rows], labels.train[extra]])
             index = np.arange(c, c + _LABELED_ROWS, dtype=np.int32)
-            return Data(np.concatenate([self._read(rows), seen]), codes, np.arange(c, dtype=np.int32), index,
+            images = np.empty((c + _LABELED_ROWS, *seen.shape[1:]), seen.dtype)
+            images[c:] = seen
+            for i in range(0, c, 8192): images[i : i + len(rows[i : i + 8192])] = self._read(rows[i : i + 8192])
+            return Data(images, codes, np.arange(c, dtype=np.int32), index,
                         np.int32(min(len(labeled), _LABELED_ROWS)), np.zeros(0, np.int32), codes, active, prior, shift, scale,
                         None if soft is None else np.concatenate([soft[rows], soft[extra]]))
 
@@ -137,8 +140,9 @@ class Feed:
             ahead = reader.submit(piece, order[0])
             for rows in [*order[1:], None]:
                 ready = ahead.result()
-                if rows is not None: ahead = reader.submit(piece, rows)
+                ahead = None if rows is None else reader.submit(piece, rows)
                 yield ready
+                del ready
 
     def val_data(self, labels: Labels, active, prior, shift, scale) -> Data:
         "The held-out images of a streamed feed."
