@@ -20,6 +20,8 @@ help: ## Explain the targets
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "ssvae_widgets needs Python 3.11 or newer and found none: install it, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -w . || { echo "No write permission in $$(pwd): clone into a folder that you may write to." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "ssvae_widgets needs Python 3.11 or newer, and $(PYTHON) is not: run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || rm -rf $(VENV)
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python could not make a virtual environment: install its venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@echo "Installing ssvae_widgets[$(EXTRAS)] into $(VENV) (a minute or two, once)"
@@ -33,7 +35,8 @@ showcase: $(STAMP) ## Run the showcase on real data and print a summary
 	@$(BIN)/python .ci/showcase.py
 
 lab: $(STAMP) ## Open JupyterLab on the showcase
-	$(BIN)/jupyter lab nbs/tutorials/showcase.ipynb
+	mkdir -p artifacts/showcase && cp -n nbs/tutorials/showcase.ipynb artifacts/showcase/my_showcase.ipynb || true
+	$(BIN)/jupyter lab $$([ "$$(id -u)" = 0 ] && echo --allow-root) artifacts/showcase/my_showcase.ipynb
 
 test: $(STAMP) ## Everything that CI checks
 	@command -v node >/dev/null || { echo "make test needs Node.js 18 or newer for the JavaScript tests (Debian: apt-get install nodejs)." >&2; exit 1; }

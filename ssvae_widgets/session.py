@@ -8,10 +8,12 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session.html.md"""
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -219,6 +221,8 @@ class LabelingSession:
             self.truth, names = encode_labels(truth, len(images), known)
             if classes is None: classes = names or [str(k) for k in range(int(self.truth.max(initial=1)) + 1)]
         if classes is None: classes = 10
+        if labels is not None and not isinstance(labels, LabelStore):
+            with contextlib.suppress(OSError): Path(labels).expanduser().parent.mkdir(parents=True, exist_ok=True)  # the store says so if it cannot save
         self.store = labels if isinstance(labels, LabelStore) else LabelStore(
             labels, len(images), classes=[str(k) for k in range(classes)] if np.isscalar(classes) else list(classes), fingerprint=fingerprint(images))
         self.events = Events()
