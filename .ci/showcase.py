@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
+from nbclient import NotebookClient as Client
 from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +21,16 @@ def table(rows: list[dict]) -> str:
     widths = [max(len(c[i]) for c in cells) for i in range(len(heads))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+class NotebookClient(Client):
+    "Shows what a cell prints while it runs, so that a long training is not silent."
+
+    def output(self, outs, msg, display_id, cell_index):
+        if msg["msg_type"] == "stream":
+            for line in msg["content"]["text"].splitlines():
+                print(f"           {line}", flush=True)
+        return super().output(outs, msg, display_id, cell_index)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Shared by all tests: where the repository is, and the order (cheap first, browser and wheel last)."""
+"""Shared by all tests: where the repository is, and the order (cheap first, then JavaScript, browser and wheel)."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items):
-    late = {"browser": 1, "test_wheel.py": 2}
+    late = {"test_javascript.py": 1, "browser": 2, "test_wheel.py": 3}
     items.sort(key=lambda item: max((late.get(part, 0) for part in item.path.relative_to(ROOT).parts), default=0))
 
 

@@ -42,6 +42,19 @@ def test_no_live_widget_output_is_saved(root):
     assert not live, f"saved live-widget outputs hold random ids and no picture: {live}"
 
 
+def test_saved_outputs_name_no_folder_of_the_author(root):
+    import json
+    import re
+    found = []
+    for path in (root / "nbs").rglob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            for output in cell.get("outputs", []):
+                data = {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
+                text = json.dumps([output.get("text"), data, output.get("traceback")])
+                found += [f"{path.name}: {m}" for m in re.findall(r"(?:/root|/home|/Users|/work|[A-Z]:\\\\Users)/?[^\s\"']{0,40}", text)]
+    assert not found, "\n".join(found)
+
+
 def test_export_is_in_step(root, copy):
     done = run(BIN / "nbdev-export", cwd=copy)
     assert done.returncode == 0, done.stderr

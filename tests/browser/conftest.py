@@ -132,14 +132,23 @@ class Notebook:
         raise TimeoutError(f"no kernel for {self.path} within {timeout} s")
 
     def connect(self):
-        "Join the notebook's kernel as a second client (again after a restart)."
-        self.disconnect()
-        file = self.lab.runtime / f"kernel-{self.kernel_id()}.json"
-        self.client = BlockingKernelClient(connection_file=str(file))
-        self.client.load_connection_file()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
-        return self.client
+        """Join the notebook's kernel as a second client (again after a restart).
+
+        While a kernel (re)starts, its file may still be the old one and its heart may not beat yet: then try again.
+        """
+        for attempt in range(3):
+            self.disconnect()
+            file = self.lab.runtime / f"kernel-{self.kernel_id()}.json"
+            self.client = BlockingKernelClient(connection_file=str(file))
+            self.client.load_connection_file()
+            self.client.start_channels()
+            try:
+                self.client.wait_for_ready(timeout=60)
+                return self.client
+            except RuntimeError:
+                if attempt == 2:
+                    raise
+                time.sleep(1)
 
     def disconnect(self):
         if self.client is not None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssvae_widgets.palettes import PETROFF_10
+
 TRAINED = "app.session.training.phase == 'idle' and not app.session.worker.busy"
 
 
@@ -52,6 +54,8 @@ def test_click_label_train(showcase):
     # click: this very point is selected, in Python too
     page.mouse.click(*at)
     nb.until(f"[int(i) for i in app.map.selected] == [{target}]")
+    page.mouse.move(5, 5)  # away, so that no hover ring covers the point
+    page.wait_for_timeout(300)
     before = pixel(page, at)
 
     # key: the label is acknowledged, on disk, and the point has another colour
@@ -59,10 +63,10 @@ def test_click_label_train(showcase):
     page.keyboard.press("3")
     page.wait_for_selector(f".ssvae-status[data-saved='yes'][data-seq='{seq + 1}']")
     assert nb.python(f"int(app.session.codes[{target}])") == 3
-    page.mouse.move(5, 5)
     page.wait_for_timeout(300)
     nb.screenshot("showcase_labeled")
-    assert np.abs(pixel(page, at) - before).max() > 20, "the labeled point looks as before"
+    after, colour = pixel(page, at), np.array([int(PETROFF_10[3][i:i + 2], 16) for i in (1, 3, 5)], float)
+    assert np.abs(after - colour).max() < 40 < np.abs(before - colour).max(), f"{before} became {after}, but class 3 is {colour}"
     nb.execute("app.labels.flush()")
     with open(nb.python("str(app.labels.path.resolve())"), newline="") as f:
         rows = {row["Serial"]: row["label"] for row in csv.DictReader(f)}
