@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -25,8 +26,8 @@ from .programs import PROGRAMS
 from .train_state import METRICS, Data, Spec, Streams, TrainState, eval_params, evaluate_part, train_epoch
 
 # %% auto #0
-__all__ = ['PIECE_BYTES', 'split_rows', 'Labels', 'split_labels', 'Feed', 'Program', 'run_epoch', 'history_row', 'Progress',
-           'TrainingDiverged', 'run_epochs', 'encoded_labels']
+__all__ = ['PIECE_BYTES', 'PIECE_STEPS', 'split_rows', 'Labels', 'split_labels', 'piece_count', 'Feed', 'Program', 'run_epoch',
+           'history_row', 'Progress', 'TrainingDiverged', 'run_epochs', 'encoded_labels']
 
 # %% ../nbs/07b_run.ipynb #ba23fa57
 def split_rows(
@@ -61,7 +62,18 @@ def split_labels(
     return Labels(train, val, int((train >= 0).sum()), int(codes.max(initial=-1)) + 1)
 
 # %% ../nbs/07b_run.ipynb #62b91202
+def piece_count(
+    steps: int,  # optimizer steps of an epoch
+    about: int,  # steps a piece should have, give or take a third
+) -> int:
+    "How many equal pieces an epoch is cut into."
+    if steps <= 1.5 * about: return 1
+    return min(range(-(-3 * steps // (4 * about)), max(3 * steps // (2 * about), 1) + 1), key=lambda m: (m * -(-steps // m) - steps, m))
+
+# %% ../nbs/07b_run.ipynb #2c12f949
 PIECE_BYTES = 256 << 20
+PIECE_STEPS = {"cpu": 16}  # optimizer steps between two looks at the stop flag
+_FAST_STEPS = 128  # the same on anything faster
 _BLOCK = 256
 _LABELED_ROWS = 2048  # labeled images carried along in a streamed piece; more are drawn anew for every piece
 
@@ -92,7 +104,10 @@ class Feed:
             self.val_rows = held  # judged on at most one piece
             self._val = self._read(held) if len(held) else None
         else:
-            self.pieces = 1
+            batch = min(config.batch_size, len(self.train_rows))
+            steps = -(-len(self.train_rows) // max(batch, 1))
+            self.pieces = piece_count(steps, PIECE_STEPS.get(jax.default_backend(), _FAST_STEPS))
+            self.piece_rows = len(self.train_rows) if self.pieces == 1 else batch * -(-steps // self.pieces)
             self.images = jax.device_put(_channel(as_uint8(self.source, value_range)))
 
     def rows(self, rows: Int[np.ndarray, "some"]) -> Any:
@@ -102,8 +117,25 @@ class Feed:
     def _read(self, rows) -> np.ndarray:
         return _channel(as_uint8(np.asarray(self.source[rows]), self.value_range))
 
+    @property
+    def whole(self) -> bool:
+        "Does an epoch run in one call?"
+        return not self.streamed and self.pieces == 1
+
+    def epoch_pieces(self, epoch: int, labels: Labels, active, prior, shift, scale, soft=None, bank=None):
+        "The `Data` of one epoch, piece by piece."
+        if self.streamed: return self.stream(epoch, labels, active, prior, shift, scale, soft)
+        data = self.data(labels, active, prior, shift, scale, soft, bank)
+        return iter([data]) if self.whole else self.dealt(epoch, data)
+
+    def dealt(self, epoch: int, data: Data):
+        "The pieces of a long epoch in memory: the same images, other rows; what is held out is judged at the end."
+        data = jax.device_put(data._replace(val_index=np.zeros(0, np.int32)))
+        rows = np.random.default_rng([self.config.random_seed, 3, epoch]).permutation(self.train_rows)
+        for some in np.resize(rows, (self.pieces, self.piece_rows)): yield data._replace(train_index=some)
+
     def data(self, labels: Labels, active, prior, shift, scale, soft=None, bank=None) -> Data:
-        "The one piece of data in memory."
+        "All of the data in memory."
         index = np.zeros(self.n, np.int32)
         index[: labels.n_train] = np.flatnonzero(labels.train >= 0)
         return Data(self.images, labels.train, self.train_rows, index, np.int32(labels.n_train), self.val_rows, labels.val, active, prior, shift,
@@ -145,12 +177,13 @@ class Feed:
                 del ready
 
     def val_data(self, labels: Labels, active, prior, shift, scale) -> Data:
-        "The held-out images of a streamed feed."
+        "The held-out images, to be judged apart."
+        if not self.streamed: return self.data(labels, active, prior, shift, scale)._replace(train_index=np.zeros(0, np.int32))
         n, none = len(self.val_rows), np.zeros(0, np.int32)
         return Data(self._val, np.full(n, -1, np.int32), none, none, np.int32(0), np.arange(n, dtype=np.int32), labels.val[self.val_rows], active, prior,
                     shift, scale)
 
-# %% ../nbs/07b_run.ipynb #7a0196de
+# %% ../nbs/07b_run.ipynb #718ed862
 class Program(NamedTuple):
     "What an epoch needs besides data: all of it fixed over a run but the state."
     spec: Spec
@@ -172,22 +205,24 @@ def run_epoch(
     epoch: int,  # number of the epoch, from 0 over the life of the model
     soft: Float[np.ndarray, "n classes"] | None = None,
     bank: Any = None,
+    stop: threading.Event | None = None,  # set it from any thread to end after the running piece
 ) -> tuple[TrainState, dict[str, float]]:
     "Train one epoch; gives the new state and one row of the history."
     key, p = jax.random.fold_in(program.key, epoch), program
-    shared = (p.active, p.prior, p.shift, p.scale)
-    pieces = feed.stream(epoch, labels, *shared, soft) if feed.streamed else iter([feed.data(labels, *shared, soft, bank)])
+    shared, began = (p.active, p.prior, p.shift, p.scale), time.perf_counter()
     parts, static = [], dict(spec=p.spec, streams=streams, parts=feed.pieces)
-    for i, data in enumerate(pieces):
-        k = jax.random.fold_in(key, i) if feed.streamed else key
+    for i, data in enumerate(feed.epoch_pieces(epoch, labels, *shared, soft, bank)):
+        k = key if feed.whole else jax.random.fold_in(key, i)
         state, metrics = PROGRAMS.call(train_epoch, static, (state, data, p.weights, p.learning_rate, k))
-        parts.append(metrics)
-        if feed.streamed: np.asarray(metrics)  # wait: at most one piece in use and one being read
-    rows = np.stack([np.asarray(m) for m in parts])
-    if feed.streamed and len(feed.val_rows):
+        parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
+        left = (feed.pieces - i - 1) * (time.perf_counter() - began) / (i + 1)
+        if left > 1 and stop is not None and stop.is_set(): break
+    rows, share = np.stack(parts), len(parts) / feed.pieces
+    if share < 1: state = state._replace(epoch=np.float32(math.ceil(float(state.epoch))))
+    elif not feed.whole and len(feed.val_rows):
         val = PROGRAMS.call(evaluate_part, dict(spec=p.spec), (eval_params(state), feed.val_data(labels, *shared), p.weights))
         rows[:, -6:] = np.asarray(val)
-    return state, history_row(rows, streams)
+    return state, history_row(rows, streams) | ({"share": share} if share < 1 else {})
 
 
 def history_row(
@@ -227,7 +262,7 @@ def run_epochs(
     codes: Callable[[], Int[np.ndarray, "n"]],  # gives the current codes; asked before every epoch
     epochs: int,  # how many
     callbacks: Sequence[TrainingCallback] = (),
-    stop: threading.Event | None = None,  # set it from any thread to end at the next epoch boundary
+    stop: threading.Event | None = None,  # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
     trainer: Any = None,  # what the callbacks get; None: the model
 ) -> dict[str, list[float]]:
     "Run epochs until done, stopped or interrupted; gives the history of this run."
@@ -240,7 +275,7 @@ def run_epochs(
             started.append(callback)
         for _ in range(epochs):
             if stop.is_set(): break
-            _one_epoch(model, feed, codes)
+            _one_epoch(model, feed, codes, stop)
             row = model.progress.rows[-1]
             for callback in callbacks: callback.on_epoch_end(trainer, row["epoch"], dict(row))
     finally:
@@ -258,12 +293,12 @@ def _end(callbacks, trainer, history):
     if errors: raise errors[0]
 
 
-def _one_epoch(model, feed, codes):
+def _one_epoch(model, feed, codes, stop=None):
     before = model.progress
     labels = split_labels(codes(), feed.val_rows, feed.config.hold_out_labels)
     program, streams, soft, bank = model.prepare_epoch(labels, feed)
     before = model.progress  # `prepare_epoch` may have widened the classifier
-    state, row = run_epoch(feed, program, streams, before.state, labels, before.epoch, soft, bank)
+    state, row = run_epoch(feed, program, streams, before.state, labels, before.epoch, soft, bank, stop)
     epoch = before.epoch + 1
     if not math.isfinite(row["loss"]):
         rate = float(program.learning_rate)

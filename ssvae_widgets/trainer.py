@@ -18,7 +18,7 @@ from jaxtyping import Float
 from .model import _BATCHES, SSVAE
 from .programs import PROGRAMS
 from .run import run_epochs, split_labels
-from .train_state import look, train_epoch
+from .train_state import evaluate_part, look, train_epoch
 
 # %% auto #0
 __all__ = ['InteractiveTrainer']
@@ -79,7 +79,7 @@ class InteractiveTrainer:
             self._busy.release()
 
     def stop(self) -> None:
-        "End the running call at the end of its epoch; from any thread, or from a callback."
+        "End the running call at the end of its epoch, or within it when that is more than a second away; from any thread, or from a callback."
         self._stop.set()
 
     def get_latent_space(self, x: Any) -> Float[np.ndarray, "batch latent"]:
@@ -128,9 +128,10 @@ def _compile(vae: SSVAE, data: Any) -> None:
         p, streams = vae.program(labels.train), vae.streams(labels.n_train)
         shared = (p.active, p.prior, p.shift, p.scale)
         soft = np.zeros((feed.n, vae.spec.slots), np.float32) if streams.soft else None
-        piece = next(feed.stream(0, labels, *shared, soft)) if feed.streamed else feed.data(labels, *shared, soft)
+        piece = next(feed.epoch_pieces(0, labels, *shared, soft))
         args = (vae.progress.state, piece, p.weights, p.learning_rate, p.key)
         PROGRAMS.get(train_epoch, dict(spec=p.spec, streams=streams, parts=feed.pieces), args)
+    if not feed.whole and len(feed.val_rows): PROGRAMS.get(evaluate_part, dict(spec=vae.spec), (vae.params, feed.val_data(labels, *shared), p.weights))
     for size in _BATCHES:
         x = np.zeros((size, *vae.input_shape), np.float32 if len(vae.input_shape) == 1 else np.uint8)
         PROGRAMS.get(look, dict(spec=vae.spec, with_images=False), (vae.params, x, p.active, p.shift, p.scale, None))
