@@ -206,6 +206,7 @@ def run_epoch(
     soft: Float[np.ndarray, "n classes"] | None = None,
     bank: Any = None,
     stop: threading.Event | None = None,  # set it from any thread to end after the running piece
+    most: float = 1.0,  # share of the epoch to run: repeats one that was stopped
 ) -> tuple[TrainState, dict[str, float]]:
     "Train one epoch; gives the new state and one row of the history."
     key, p = jax.random.fold_in(program.key, epoch), program
@@ -216,7 +217,7 @@ def run_epoch(
         state, metrics = PROGRAMS.call(train_epoch, static, (state, data, p.weights, p.learning_rate, k))
         parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
         left = (feed.pieces - i - 1) * (time.perf_counter() - began) / (i + 1)
-        if left > 1 and stop is not None and stop.is_set(): break
+        if i + 1 >= most * feed.pieces - 0.5 or (left > 1 and stop is not None and stop.is_set()): break
     rows, share = np.stack(parts), len(parts) / feed.pieces
     if share < 1: state = state._replace(epoch=np.float32(math.ceil(float(state.epoch))))
     elif not feed.whole and len(feed.val_rows):
@@ -264,6 +265,7 @@ def run_epochs(
     callbacks: Sequence[TrainingCallback] = (),
     stop: threading.Event | None = None,  # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
     trainer: Any = None,  # what the callbacks get; None: the model
+    most: float = 1.0,  # share of each epoch to run
 ) -> dict[str, list[float]]:
     "Run epochs until done, stopped or interrupted; gives the history of this run."
     trainer, first = model if trainer is None else trainer, len(model.progress.rows)
@@ -275,7 +277,7 @@ def run_epochs(
             started.append(callback)
         for _ in range(epochs):
             if stop.is_set(): break
-            _one_epoch(model, feed, codes, stop)
+            _one_epoch(model, feed, codes, stop, most)
             row = model.progress.rows[-1]
             for callback in callbacks: callback.on_epoch_end(trainer, row["epoch"], dict(row))
     finally:
@@ -293,12 +295,12 @@ def _end(callbacks, trainer, history):
     if errors: raise errors[0]
 
 
-def _one_epoch(model, feed, codes, stop=None):
+def _one_epoch(model, feed, codes, stop=None, most=1.0):
     before = model.progress
     labels = split_labels(codes(), feed.val_rows, feed.config.hold_out_labels)
     program, streams, soft, bank = model.prepare_epoch(labels, feed)
     before = model.progress  # `prepare_epoch` may have widened the classifier
-    state, row = run_epoch(feed, program, streams, before.state, labels, before.epoch, soft, bank, stop)
+    state, row = run_epoch(feed, program, streams, before.state, labels, before.epoch, soft, bank, stop, most)
     epoch = before.epoch + 1
     if not math.isfinite(row["loss"]):
         rate = float(program.learning_rate)

@@ -64,6 +64,7 @@ class InteractiveTrainer:
         data: Any,  # images or vectors
         labels: Any = None,  # codes or names, one an image; or a function that is asked again before every epoch
         callbacks: Sequence[Any] = (),  # for this call, after the trainer's own
+        most: float = 1.0,  # share of each epoch to run; less than 1 only repeats an epoch that was stopped
     ) -> dict[str, list[float]]:
         "Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished epoch kept."
         if not isinstance(num_epochs, (int, np.integer)) or num_epochs < 0:
@@ -73,7 +74,7 @@ class InteractiveTrainer:
             self._stop.clear()
             self.target = int(num_epochs)
             feed = self.vae.adopt(data)
-            return run_epochs(self.vae, feed, self.vae.label_source(labels, feed.n), self.target, [*self.callbacks, *callbacks], self._stop, self)
+            return run_epochs(self.vae, feed, self.vae.label_source(labels, feed.n), self.target, [*self.callbacks, *callbacks], self._stop, self, most)
         finally:
             self.target = 0
             self._busy.release()
