@@ -1,4 +1,4 @@
-"""`ssvae-train`, `ssvae-infer` and `ssvae-view`: the same model from a shell, with files that other people's scripts can rely on.
+"""What all commands share: a flag for every field of the configuration, reading what flags name, one sentence for every error, exit codes, completion.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli.html.md"""
 
@@ -13,15 +13,15 @@ import inspect
 import json
 import re
 import sys
-import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 # %% auto #0
-__all__ = ['field_help', 'add_config_flags', 'read_config', 'UsageError', 'run_command', 'make_parser', 'read_images',
-           'read_label_file', 'train_parser', 'train', 'infer_parser', 'embed_2d', 'infer']
+__all__ = ['EXIT_CODES', 'field_help', 'add_config_flags', 'read_config', 'UsageError', 'run_command', 'say', 'make_parser',
+           'add_data_flags', 'read_images', 'read_label_file']
 
 # %% ../nbs/40_cli.ipynb #7fa7109c
 def field_help(
@@ -36,9 +36,11 @@ def add_config_flags(
     parser: argparse.ArgumentParser,
     cls: type,  # a configuration dataclass
 ) -> None:
-    "`--latent-dim 16` and so on; what is not given does not appear in the namespace."
+    "`--latent-dim 16` and so on, `--config` and `--preset`; what is not given does not appear in the namespace."
     texts = field_help(cls)
-    group = parser.add_argument_group("configuration", "Every field of SSVAEConfig; --config FILE.toml sets them together, flags win.")
+    group = parser.add_argument_group("configuration", "A preset, then the fields of --config FILE.toml, then flags: the later wins.")
+    group.add_argument("--preset", default="default", help="a named recipe, such as ancestor (default: %(default)s)")
+    group.add_argument("--config", metavar="TOML", help="a file of configuration fields, one `field = value` a line")
     for f in dataclasses.fields(cls):
         kind: dict[str, Any] = {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
         if isinstance(f.default, bool): kind = {"action": argparse.BooleanOptionalAction}
@@ -48,75 +50,132 @@ def add_config_flags(
 
 
 def read_config(
-    args: argparse.Namespace,  # of a parser with `add_config_flags`, `--config` and `--preset`
+    args: argparse.Namespace,  # of a parser with `add_config_flags`
 ):  # an SSVAEConfig
     "Preset, then file, then flags."
     import tomllib
 
     from ssvae_widgets.config import SSVAEConfig
 
-    config = SSVAEConfig.preset(args.preset)
+    values = {}
     if args.config:
         try: values = tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
         except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
-        except tomllib.TOMLDecodeError as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
-        config = config.replace(**values)
-    return config.replace(**{f.name: getattr(args, f.name) for f in dataclasses.fields(config) if hasattr(args, f.name)})
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
+    try:
+        config = SSVAEConfig.preset(args.preset).replace(**values)
+        return config.replace(**{f.name: getattr(args, f.name) for f in dataclasses.fields(config) if hasattr(args, f.name)})
+    except (TypeError, ValueError) as e: raise UsageError(str(e)) from None
 
 
 class UsageError(ValueError):
-    "The words were wrong: exit code 2."
+    "The words, or what they name, were wrong: exit code 2."
 
 # %% ../nbs/40_cli.ipynb #60b55365
 def run_command(
-    parser: argparse.ArgumentParser,  # with `--debug`
+    parser: argparse.ArgumentParser,  # made by `make_parser`
     work: Callable[[argparse.Namespace], Any],  # raises on failure
     argv: Sequence[str] | None = None,  # None: the words of this process
 ) -> int:  # exit code
     "Parse, work, and say in one sentence what went wrong."
     try: args = parser.parse_args(argv)
     except SystemExit as e: return int(e.code or 0)
-    try: work(args)
+    def note(message, *_, **__): print(f"{parser.prog}: note: {_one_line(message)}", file=sys.stderr)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = note
+            work(args)
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130
     except Exception as e:
         if args.debug: traceback.print_exc()
-        sentence = " ".join(str(e).split()) or type(e).__name__
+        sentence, code = _one_line(e) or type(e).__name__, 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
         print(f"{parser.prog}: {sentence}", file=sys.stderr)
-        return 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
+        if args.json: print(json.dumps(dict(error=sentence, exit_code=code)))
+        return code
     return 0
 
 
+def _one_line(what) -> str: return " ".join(str(what).split())
+
+
+def say(
+    args: argparse.Namespace,  # with `json` and `quiet`
+    report: dict[str, Any],
+    text: str,  # format string over `report`
+) -> None:
+    "The result, for a program or for a person."
+    if args.json: print(json.dumps({k: None if isinstance(v, float) and v != v else v for k, v in report.items()}))
+    elif not args.quiet: print(text.format(**report))
+
+# %% ../nbs/40_cli.ipynb #66a6c0ca
 class _Help(argparse.RawDescriptionHelpFormatter):
     "Examples as they are written, room for long flags."
 
-    def __init__(self, prog): super().__init__(prog, max_help_position=34, width=110)
+    def __init__(self, prog, **kwargs): super().__init__(prog, max_help_position=34, width=110, **kwargs)
+
+
+_PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|PATH")
+
+
+class _Completion(argparse.Action):
+    "Print a completion script and end."
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        try:
+            import shtab
+        except ImportError: parser.error("completion needs the package shtab: pip install 'ssvae_widgets[completion]'")
+        for action in parser._actions:
+            if action.metavar in _PATHS: action.complete = shtab.FILE
+        print(shtab.complete(parser, shell=values))
+        parser.exit()
+
+
+EXIT_CODES = "exit codes:\n  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted"
 
 
 def make_parser(
     prog: str,  # name of the command
-    summary: str,  # one line
+    summary: str,  # what it does
     examples: Sequence[str],  # command lines
+    files: dict[str, str] | None = None,  # file -> what is in it
 ) -> argparse.ArgumentParser:
     "A parser with the flags that all commands share."
     from ssvae_widgets import __version__
 
-    epilog = "examples:\n" + "\n".join(f"  {e}" for e in examples) + "\n\nexit codes: 0 done, 1 failed while running, 2 wrong arguments or input"
-    p = argparse.ArgumentParser(prog, description=summary, epilog=epilog, formatter_class=_Help, allow_abbrev=False)
+    wide = max(map(len, files), default=0) if files else 0
+    parts = ["files:\n" + "\n".join(f"  {name:<{wide}}  {text}" for name, text in files.items())] if files else []
+    parts += ["examples:\n" + "\n".join(f"  {e}" for e in examples), EXIT_CODES]
+    p = argparse.ArgumentParser(prog, description=summary, epilog="\n\n".join(parts), formatter_class=_Help, allow_abbrev=False)
     p.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    p.add_argument("--data", default="digits", metavar="digits|mnist|PATH", help="a folder of images, .npy, .npz, or a folder of IDX files (default: digits)")
-    p.add_argument("--n", type=int, metavar="N", help="only the first N images")
+    p.add_argument("--print-completion", choices=("bash", "zsh", "tcsh"), action=_Completion, metavar="SHELL", help="print a completion script for bash, zsh or tcsh")
     p.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     p.add_argument("--debug", action="store_true", help="print the traceback of an error")
     return p
 
-# %% ../nbs/40_cli.ipynb #a3b46063
+# %% ../nbs/40_cli.ipynb #992b7dd0
+def add_data_flags(
+    parser: argparse.ArgumentParser,
+) -> None:
+    "`--data`, and how it is read."
+    group = parser.add_argument_group("data", "Give the same flags to all commands that work on the same images.")
+    group.add_argument("--data", default="digits", metavar="digits|mnist|PATH",
+                       help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional arrays are vectors (default: digits)")
+    group.add_argument("--n", type=int, metavar="N", help="only the first N images")
+    group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
+    group.add_argument("--no-binarize", dest="binarize", action="store_false", help="digits, mnist: keep gray levels")
+    group.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="folders: resize pictures to this (default: their median size)")
+    group.add_argument("--fit", choices=("pad", "crop", "stretch"), help="folders: how pictures of another shape are fitted (default: pad)")
+    group.add_argument("--color", action=argparse.BooleanOptionalAction, help="folders: RGB or gray (default: gray when every picture is)")
+    group.add_argument("--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note")
+
+
 def read_images(
-    args: argparse.Namespace,  # with `data`, `n`, and `split` where there is one
+    args: argparse.Namespace,  # of a parser with `add_data_flags`, and `split` where there is one
 ):  # an ImageSet
-    "The images that `--data`, `--split` and `--n` name."
+    "The images that the flags name."
     from ssvae_widgets.data import load_images
 
     source = args.data
@@ -124,26 +183,31 @@ def read_images(
         if source != "mnist": raise UsageError(f"--split test is for --data mnist; {source} has no test split.")
         source = "mnist-test"
     if args.n is not None and args.n < 1: raise UsageError(f"--n is {args.n}; give at least 1.")
-    try: return load_images(source, n=args.n)
-    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {e}") from None
+    if args.size and min(args.size) < 1: raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
+    options = dict(size=tuple(args.size) if args.size else None, fit=args.fit, color=args.color, errors="skip" if args.skip_unreadable else None)
+    try: return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **{k: v for k, v in options.items() if v is not None})
+    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_one_line(e)}") from None
 
-
+# %% ../nbs/40_cli.ipynb #836d6449
 def read_label_file(
     path: str,  # a CSV with the columns Serial and label
     n_items: int,  # number of images
-    classes: Sequence[str] | None = None,  # class names that may stand in `label`
-):  # codes (n_items,) with −1 for unlabeled
+    classes: Sequence[str] | None = None,  # class names that may stand in `label`; None: the names in the file
+):  # codes (n_items,) with −1 for unlabeled, and the class names or None
     "Labels of a CSV file; it is only read, and every unusable line is an error that names it."
     import numpy as np
 
     from ssvae_widgets.label_files import describe_problems, parse_csv
 
-    names = {c: k for k, c in enumerate(classes or [])}
-    most = len(names) or 1000
+    known = list(classes or [])
+    found: list[str] = []
 
     def find(text: str) -> int | None:
-        if text in names: return names[text]
-        return int(text) if re.fullmatch(r"\d{1,4}", text) and int(text) < most else None
+        if text in known: return known.index(text)
+        if re.fullmatch(r"\d{1,4}", text) and int(text) < (len(known) or 1000): return int(text)
+        if classes or not text: return None
+        if text not in found: found.append(text)
+        return 1000 + found.index(text)
 
     try: data = Path(path).read_bytes()
     except OSError as e: raise UsageError(f"--labels {path} cannot be read: {e.strerror}.") from None
@@ -152,123 +216,8 @@ def read_label_file(
     if rows.problems: raise UsageError(describe_problems(str(path), rows.problems))
     codes = np.full(n_items, -1, np.int32)
     codes[rows.serials] = rows.codes
-    return codes
-
-# %% ../nbs/40_cli.ipynb #326d0053
-def train_parser() -> argparse.ArgumentParser:
-    "The words of `ssvae-train`."
-    p = make_parser("ssvae-train", "Train a semi-supervised VAE; writes the weights, and the history as CSV and picture beside them.", [
-        "ssvae-train --labels data/mnist/labels.csv --data mnist",
-        "ssvae-train --data photos/ --latent-dim 32 --max-epochs 100 --weights artifacts/checkpoints/photos.ckpt",
-        "ssvae-train --config recipe.toml --max-epochs 5 --json",
-        "ssvae-train --data mnist --resume --weights artifacts/checkpoints/ssvae.ckpt"])
-    p.add_argument("--labels", metavar="CSV", help="labels as Serial,label; without it training is unsupervised")
-    p.add_argument("--weights", default="artifacts/checkpoints/ssvae.ckpt", metavar="FILE", help="where the weights go (default: %(default)s)")
-    p.add_argument("--resume", action="store_true", help="go on from the weights, with their optimizer state and configuration")
-    p.add_argument("--config", metavar="TOML", help="a file of configuration fields")
-    p.add_argument("--preset", default="default", help="a named recipe, such as ancestor (default: %(default)s)")
-    from ssvae_widgets.config import SSVAEConfig
-
-    add_config_flags(p, SSVAEConfig)
-    return p
-
-
-def _train(args) -> None:
-    found = read_images(args)
-    weights = Path(args.weights)
-    labels = None
-    if args.labels: labels = read_label_file(args.labels, len(found.images), found.class_names)
-    try: config = read_config(args)
-    except (TypeError, ValueError) as e: raise UsageError(str(e)) from None
-    from ssvae_widgets.callbacks import ConsoleLogger, CSVExporter, LossCurvePlotter, ProgressBar
-    from ssvae_widgets.model import SSVAE
-    from ssvae_widgets.trainer import InteractiveTrainer
-
-    try: weights.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise UsageError(f"--weights {weights} cannot be written: {e.strerror}.") from None
-    silent = args.quiet or args.json
-    callbacks = [CSVExporter(weights.with_name(weights.stem + "_history.csv")), LossCurvePlotter(weights.with_name(weights.stem + "_loss.png"))]
-    if not silent: callbacks.append(ProgressBar() if sys.stderr.isatty() else ConsoleLogger(every=max(1, config.max_epochs // 10)))
-    start = time.perf_counter()
-    if args.resume:
-        vae = SSVAE.from_checkpoint(weights)
-        history = InteractiveTrainer(vae).train_epochs(args.max_epochs if hasattr(args, "max_epochs") else vae.config.max_epochs, found.images, labels, callbacks)
-        vae.save(weights)
-    else:
-        vae = SSVAE(found.images.shape[1:], config, classes=found.class_names or (None if labels is None else int(labels.max(initial=0)) + 1))
-        history = vae.fit(found.images, labels, weights_path=weights, callbacks=callbacks)
-    report = dict(weights=str(weights), images=len(found.images), labels=0 if labels is None else int((labels >= 0).sum()), epochs=len(history["loss"]),
-                  seconds=round(time.perf_counter() - start, 2), loss=history["loss"][-1] if history["loss"] else None)
-    _say(args, report, "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s")
-
-
-def _say(args, report: dict, text: str) -> None:
-    "The result, for a person or for a program."
-    if args.json: print(json.dumps({k: None if isinstance(v, float) and v != v else v for k, v in report.items()}))
-    elif not args.quiet: print(text.format(**report))
-
-
-def train(argv: Sequence[str] | None = None) -> int:
-    "`ssvae-train`"
-    return run_command(train_parser(), _train, argv)
-
-# %% ../nbs/40_cli.ipynb #a2f6247f
-def infer_parser() -> argparse.ArgumentParser:
-    "The words of `ssvae-infer`."
-    p = make_parser("ssvae-infer", "Latents, reconstructions and predictions of a trained model as one .npz file.", [
-        "ssvae-infer --weights artifacts/checkpoints/ssvae.ckpt --data mnist --split test",
-        "ssvae-infer --weights photos.ckpt --data photos/ --output photos.npz --embedding map"])
-    p.add_argument("--weights", default="artifacts/checkpoints/ssvae.ckpt", metavar="FILE", help="a checkpoint (default: %(default)s)")
-    p.add_argument("--output", default="data/output_latent.npz", metavar="NPZ", help="where the result goes (default: %(default)s)")
-    p.add_argument("--split", choices=("train", "test"), default="train", help="which part of mnist (default: %(default)s)")
-    p.add_argument("--labels", metavar="CSV", help="labels to store; without it the truth of the data set, where it is known")
-    p.add_argument("--embedding", choices=("tsne", "map"), default="tsne", help="how a latent wider than two is drawn (default: %(default)s)")
-    p.add_argument("--seed", type=int, default=0, help="of the embedding (default: %(default)s)")
-    return p
-
-
-def embed_2d(
-    z,  # (n, latent) posterior means
-    seed: int = 0,
-):  # (n, 2)
-    "The latent itself when it has two columns, else t-SNE of it."
-    import numpy as np
-
-    if z.shape[1] == 2 or len(z) < 4: return np.asarray(z[:, :2], np.float32)
-    from sklearn.manifold import TSNE
-
-    return TSNE(2, perplexity=min(30.0, (len(z) - 1) / 3), init="pca", random_state=seed).fit_transform(z).astype(np.float32)
-
-
-def _infer(args) -> None:
-    import numpy as np
-
-    from ssvae_widgets.files import atomic_write
-    from ssvae_widgets.model import SSVAE
-
-    found = read_images(args)
-    if not Path(args.weights).exists(): raise UsageError(f"--weights {args.weights} does not exist; train first: ssvae-train --weights {args.weights}")
-    vae = SSVAE.from_checkpoint(args.weights)
-    if args.labels: labels = read_label_file(args.labels, len(found.images), found.class_names).astype(float)
-    else: labels = np.full(len(found.images), np.nan) if found.truth is None else found.truth.astype(float)
-    labels[labels < 0] = np.nan
-    latent, recon, classes, certainty = vae.predict(found.images)
-    xy = vae.get_map(found.images) if args.embedding == "map" else embed_2d(latent, args.seed)
-    arrays = dict(input=np.asarray(found.images, np.float32), latent=latent, tsne=xy, reconstruted=recon, reconstructed=recon, labels=labels, pred_classes=classes,
-                  pred_certainty=certainty, pred_probs=vae.predict_proba(found.images), embedding=args.embedding if latent.shape[1] != 2 else "latent", seed=args.seed)
-    output = Path(args.output)
-    try: output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise UsageError(f"--output {output} cannot be written: {e.strerror}.") from None
-    import io
-
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    atomic_write(output, buffer.getvalue())
-    known = ~np.isnan(labels)
-    report = dict(output=str(output), images=len(latent), latent_dim=latent.shape[1], accuracy=float((classes[known] == labels[known]).mean()) if known.any() else None)
-    _say(args, report, "{output}: {images} images, latent of {latent_dim}")
-
-
-def infer(argv: Sequence[str] | None = None) -> int:
-    "`ssvae-infer`"
-    return run_command(infer_parser(), _infer, argv)
+    if not found: return codes, list(classes) if classes else None
+    if ((codes >= 0) & (codes < 1000)).any(): raise UsageError(f"--labels {path} mixes numbers and names such as {found[0]!r}; use one of them.")
+    names = sorted(found)
+    codes[codes >= 0] = [names.index(found[c - 1000]) for c in codes[codes >= 0]]
+    return codes, names

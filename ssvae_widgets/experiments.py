@@ -77,11 +77,10 @@ def save_label_set(
     classes: Sequence[str] | None = None,  # names; numbers are written without them
 ) -> Path:
     "Write `Serial,label`, ordered by serial."
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["Serial", "label"])
-    writer.writerows([int(i), classes[truth[i]] if classes else int(truth[i])] for i in np.sort(rows))
-    return atomic_write(path, out.getvalue().encode())
+    from ssvae_widgets.label_files import render_csv
+
+    rows = np.sort(rows)
+    return atomic_write(path, render_csv(rows, truth[rows], classes or [str(k) for k in range(int(truth.max()) + 1)]))
 
 # %% ../nbs/41_experiments.ipynb #235b655c
 def make_run(
