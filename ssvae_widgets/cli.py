@@ -119,6 +119,12 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 _PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|PATH")
 
 
+class _Parser(argparse.ArgumentParser):
+    "Wrong words are one sentence too."
+
+    def error(self, message): self.exit(2, f"{self.prog}: {_one_line(message)}; see {self.prog} --help\n")
+
+
 class _Completion(argparse.Action):
     "Print a completion script and end."
 
@@ -147,7 +153,7 @@ def make_parser(
     wide = max(map(len, files), default=0) if files else 0
     parts = ["files:\n" + "\n".join(f"  {name:<{wide}}  {text}" for name, text in files.items())] if files else []
     parts += ["examples:\n" + "\n".join(f"  {e}" for e in examples), EXIT_CODES]
-    p = argparse.ArgumentParser(prog, description=summary, epilog="\n\n".join(parts), formatter_class=_Help, allow_abbrev=False)
+    p = _Parser(prog, description=summary, epilog="\n\n".join(parts), formatter_class=_Help, allow_abbrev=False)
     p.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     p.add_argument("--print-completion", choices=("bash", "zsh", "tcsh"), action=_Completion, metavar="SHELL", help="print a completion script for bash, zsh or tcsh")
     p.add_argument("--json", action="store_true", help="print one JSON object instead of text")

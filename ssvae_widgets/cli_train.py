@@ -103,8 +103,7 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     from ssvae_widgets.trainer import InteractiveTrainer
 
     vae = SSVAE.from_checkpoint(weights)
-    if labels is not None and classes and vae.class_names and list(classes[: vae.n_classes]) != vae.class_names:
-        labels = translate(labels, classes, vae)
+    if labels is not None and classes: labels = translate(labels, classes, vae)
     trainer, before = InteractiveTrainer(vae), vae.epoch
     try: return vae, trainer.train_epochs(getattr(args, "max_epochs", vae.config.max_epochs), found.images, labels, callbacks)
     finally:
@@ -119,6 +118,7 @@ def translate(
     "The same labels in the order in which a model knows its classes."
     import numpy as np
 
+    if vae.class_names is None: vae.set_classes([*classes, *map(str, range(len(classes), vae.n_classes))])
     fresh = [c for c in classes if c not in vae.class_names]
     if fresh: vae.set_classes([*vae.class_names, *fresh])
     table = np.array([*(vae.class_names.index(c) for c in classes), -1], np.int32)  # the last one: −1 stays −1

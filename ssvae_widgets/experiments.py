@@ -216,7 +216,7 @@ def divide_cores(
 ) -> list[list[int]]:
     "Disjoint shares of the cores, one a worker; never more workers than cores."
     if cores is None: cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return [list(part) for part in np.array_split(np.asarray(cores), min(max(1, workers), len(cores)))]
+    return [part.tolist() for part in np.array_split(np.asarray(cores), min(max(1, workers), len(cores)))]
 
 
 def _settle_in(shares) -> None:
@@ -272,6 +272,7 @@ def _in_turn(runs, folder) -> Iterable[dict]:
 def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     "First the networks that are shared, then the runs; the first error ends it, finished runs stay."
     from concurrent.futures import as_completed
+    from concurrent.futures.process import BrokenProcessPool
 
     before = {name: os.environ.get(name) for name in _THREADS}
     networks = {json.dumps([r["config"], r["epochs"][0]]): r for r in runs}.values()
@@ -281,6 +282,7 @@ def _side_by_side(runs, folder, shares) -> Iterable[dict]:
                 for done in as_completed([pool.submit(_pretrain, r, folder) for r in networks]): done.result()
                 for done in as_completed([pool.submit(do_run, r, folder) for r in runs]): yield done.result()
             finally: pool.shutdown(cancel_futures=True)
+    except BrokenProcessPool: raise RuntimeError("A worker process ended early, perhaps for lack of memory; finished runs are kept: try again with fewer workers.") from None
     finally:
         for name, value in before.items(): os.environ.pop(name) if value is None else os.environ.update({name: value})
 

@@ -1,0 +1,300 @@
+"""Every command on input that is wrong, odd or hostile: an exit code, one sentence, no traceback, and nothing half written."""
+
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssvae_widgets.checkpoint import MAGIC, load_checkpoint, save_checkpoint
+from ssvae_widgets.cli_experiments import collect_runs, experiment, label_sets
+from ssvae_widgets.cli_infer import infer
+from ssvae_widgets.cli_train import train
+from ssvae_widgets.cli_view import view
+from ssvae_widgets.data import load_digits
+
+TINY = ["--encoder-type", "dense", "--hidden-dims", "8", "--latent-dim", "2", "--max-epochs", "1", "--quiet"]
+COMMANDS = {"ssvae-train": train, "ssvae-infer": infer, "ssvae-view": view, "ssvae-label-sets": label_sets, "ssvae-experiment": experiment, "ssvae-collect": collect_runs}
+
+
+def refused(capfd, name: str, *words) -> str:
+    "Run a command that must fail; gives its one sentence."
+    capfd.readouterr()
+    code = COMMANDS[name]([str(w) for w in words])
+    out, err = capfd.readouterr()
+    lines = [line for line in err.splitlines() if not line.startswith(f"{name}: note: ")]
+    assert code in (1, 2), (code, out, err)
+    assert len(lines) == 1 and lines[0].startswith(f"{name}: ") and len(lines[0]) > len(name) + 12, err
+    assert "Traceback" not in err and out == "", (out, err)
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    "A folder with a trained model of the digits and the file that ssvae-infer makes of it."
+    folder = tmp_path_factory.mktemp("model")
+    assert train(["--n", "200", "--labels", "truth", "--weights", str(folder / "ssvae.ckpt"), *TINY]) == 0
+    assert infer(["--n", "200", "--weights", str(folder / "ssvae.ckpt"), "--output", str(folder / "out.npz"), "--quiet"]) == 0
+    return folder
+
+
+# ------------------------------------------------------------------ D1: images
+def npy(a, **kw) -> bytes:
+    file = io.BytesIO()
+    np.save(file, a, **kw)
+    return file.getvalue()
+
+
+def npz(**arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def bomb() -> bytes:
+    "A .npz whose array claims a terabyte."
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (125000, 1000, 1000), }"
+    header += b" " * (118 - len(header) - 1) + b"\n"
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as z: z.writestr("images.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    return file.getvalue()
+
+
+class Evil:
+    def __reduce__(self): return (os.mkdir, ("evil-was-here",))
+
+
+X = np.linspace(0, 1, 20 * 64).reshape(20, 8, 8)
+BAD_IMAGES = {
+    "nan.npy": npy(np.where(X > 0.5, np.nan, X)), "inf.npy": npy(np.where(X > 0.99, np.inf, X)), "none.npy": npy(X[:0]), "flat.npy": npy(X[:, :0]), "line.npy": npy(X[0, 0]),
+    "five.npy": npy(X.reshape(5, 2, 2, 8, 8)), "text.npy": npy(np.full((20, 8, 8), "x")), "range.npy": npy(X * 1000 - 500), "complex.npy": npy(X * 1j),
+    "object.npy": npy(np.array([Evil()] * 20, object), allow_pickle=True), "cut.npy": npy(X)[:-9], "empty.npy": b"", "words.npy": b"these are words",
+    "channels.npy": npy(np.zeros((6, 3, 8, 8))), "object.npz": npz(images=np.array([Evil()] * 20, object)), "bomb.npz": bomb(), "keys.npz": npz(a=X, b=X), "nothing.npz": npz(),
+    "words.npz": b"PK\x03\x04 words", "train-images-idx3-ubyte": b"\0\0\x08\x03\0\0\0\x09\0\0\0\x08\0\0\0\x08ab", "notes.txt": b"hello", "pickle.pkl": pickle.dumps([1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_images_that_cannot_be_used(name, model, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / name
+    file.write_bytes(BAD_IMAGES[name])
+    refused(capfd, "ssvae-train", "--data", file, "--weights", tmp_path / "new.ckpt", *TINY)
+    refused(capfd, "ssvae-infer", "--data", file, "--weights", model / "ssvae.ckpt", "--output", tmp_path / "out.npz", "--quiet")
+    refused(capfd, "ssvae-label-sets", "--data", file, "--output", tmp_path / "sets", "--budgets", "5")
+    refused(capfd, "ssvae-experiment", "label-efficiency", "--data", file, "--output", tmp_path / "runs", "--budgets", "5")
+    refused(capfd, "ssvae-view", "--latent", file, "--no-open")
+    left = {p.name for p in tmp_path.iterdir()} - {name}
+    assert not left & {"evil-was-here", "new.ckpt", "out.npz"} and not any(n.endswith(".tmp") for n in left), left
+
+
+FOLDERS = {"missing": None, "bare": {}, "words": {"a.png": b"this is no picture"}, "cut": {"a.png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"}}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_folders_that_cannot_be_used(name, tmp_path, capfd):
+    folder = tmp_path / name
+    for file, content in (FOLDERS[name] or {}).items():
+        folder.mkdir(exist_ok=True)
+        (folder / file).write_bytes(content)
+    if FOLDERS[name] == {}: folder.mkdir()
+    for command, words in (("ssvae-train", ["--weights", tmp_path / "new.ckpt", *TINY]), ("ssvae-label-sets", ["--output", tmp_path / "sets"]),
+                           ("ssvae-experiment", ["label-efficiency", "--output", tmp_path / "runs"])):
+        assert name in refused(capfd, command, *(words[:1] if command == "ssvae-experiment" else []), "--data", folder, *(words[1:] if command == "ssvae-experiment" else words))
+
+
+def odd_images() -> dict:
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (30, 9, 7, 3), np.uint8)
+    return {"one": X[:1], "two": X[:2], "constant": np.zeros((20, 8, 8)), "bytes": (X * 255).astype(np.uint8), "to 255": X * 255.0, "colour": colour, "odd size": rng.random((20, 5, 11)),
+            "fortran": np.asfortranarray(rng.random((20, 8, 8))), "vectors": rng.normal(size=(40, 6)), "booleans": X > 0.5}
+
+
+@pytest.mark.parametrize("name", odd_images())
+def test_odd_images_work(name, tmp_path, capfd):
+    "A read-only memory map of anything unusual but meaningful goes through training, inference and the viewer's check."
+    file = tmp_path / "x.npy"
+    np.save(file, odd_images()[name])
+    words = ["--data", str(file), "--weights", str(tmp_path / "m.ckpt")]
+    assert train([*words, *TINY]) == 0, capfd.readouterr().err
+    assert infer([*words, "--output", str(tmp_path / "out.npz"), "--quiet"]) == 0, capfd.readouterr().err
+    assert view(["--latent", str(tmp_path / "out.npz"), "--no-open", "--quiet"]) == 0, capfd.readouterr().err
+    with np.load(tmp_path / "out.npz") as out:
+        assert out["tsne"].shape == (len(np.load(file)), 2) and np.isfinite(out["latent"]).all() and out["reconstructed"].shape == np.load(file).shape
+
+
+# ------------------------------------------------------------------ D2: labels
+BAD_LABELS = {
+    "empty": b"", "binary": bytes(range(256)) * 4, "no header": b"3,1\n4,2\n", "class 10": b"Serial,label\n3,10\n", "class -2": b"Serial,label\n3,-2\n", "a name": b"Serial,label\n3,seven\n",
+    "half": b"Serial,label\n3,1.5\n", "beyond": b"Serial,label\n5000,1\n", "negative": b"Serial,label\n-4,1\n", "no number": b"Serial,label\nx,1\n", "two answers": b"Serial,label\n3,1\n3,2\n",
+    "other columns": b"name,kind\n3,1\n", "pickle": pickle.dumps({3: 1}), "zip": b"PK\x03\x04...",
+}
+
+
+@pytest.mark.parametrize("name", BAD_LABELS)
+def test_labels_that_cannot_be_used(name, model, tmp_path, capfd):
+    file = tmp_path / "labels.csv"
+    file.write_bytes(BAD_LABELS[name])
+    for command, words in (("ssvae-train", ["--n", "200", "--weights", tmp_path / "new.ckpt", *TINY]), ("ssvae-train", ["--n", "200", "--weights", model / "ssvae.ckpt", "--resume", *TINY]),
+                           ("ssvae-infer", ["--n", "200", "--weights", model / "ssvae.ckpt", "--output", tmp_path / "out.npz"]), ("ssvae-view", ["--latent", model / "out.npz", "--no-open"])):
+        assert "labels.csv" in refused(capfd, command, "--labels", file, *words)
+    assert file.read_bytes() == BAD_LABELS[name] and {p.name for p in tmp_path.iterdir()} == {"labels.csv"}
+
+
+def odd_labels(n: int = 60) -> dict:
+    _, t = load_digits()
+    return {"zero": {}, "one": {5: 3}, "one class": {i: 3 for i in range(10)}, "one of each": {int(np.flatnonzero(t == k)[0]): k for k in range(10)}, "all": {i: int(t[i]) for i in range(n)}}
+
+
+@pytest.mark.parametrize("name", odd_labels())
+def test_odd_labels_work(name, tmp_path, capfd):
+    file = tmp_path / "labels.csv"
+    file.write_text("Serial,label\n" + "".join(f"{i},{k}\n" for i, k in odd_labels()[name].items()))
+    words = ["--n", "60", "--labels", str(file), "--weights", str(tmp_path / "m.ckpt")]
+    assert train([*words, *TINY]) == 0, capfd.readouterr().err
+    assert infer([*words, "--output", str(tmp_path / "out.npz"), "--quiet"]) == 0, capfd.readouterr().err
+
+
+@pytest.mark.parametrize("k", [2, 300])
+def test_many_and_named_classes(k, tmp_path, capfd):
+    "Names in the file are the classes; a class that appears later is added on --resume."
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((k + 5, 6, 6)))
+    file = tmp_path / "labels.csv"
+    file.write_text("Serial,label\n" + "".join(f"{i},kind {i:03d}\n" for i in range(k)))
+    words = ["--data", str(tmp_path / "x.npy"), "--labels", str(file), "--weights", str(tmp_path / "m.ckpt")]
+    assert train([*words, *TINY]) == 0, capfd.readouterr().err
+    with file.open("a") as f: f.write(f"{k},zz new\n")
+    assert train([*words, "--resume", *TINY]) == 0, capfd.readouterr().err
+    assert infer([*words, "--output", str(tmp_path / "out.npz"), "--quiet"]) == 0, capfd.readouterr().err
+    with np.load(tmp_path / "out.npz") as out:
+        assert out["class_names"].tolist() == [*(f"kind {i:03d}" for i in range(k)), "zz new"] and out["pred_probs"].shape == (k + 5, k + 1)
+
+
+# ------------------------------------------------------------------ C4: checkpoints
+def bad_checkpoints(good: bytes, folder: Path) -> dict[str, bytes]:
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 4
+    made = {}
+    arrays, meta = load_checkpoint(folder / "ssvae.ckpt")
+    for name, (a, m) in {"nan": ({**arrays, "params": {k: np.full_like(v, np.nan) for k, v in arrays["params"].items()}}, meta), "other kind": ({"a": np.zeros(3)}, {"kind": "other"}),
+                         "huge": (arrays, {**meta, "config": {**meta["config"], "hidden_dims": [9]}}), "no config": (arrays, {k: v for k, v in meta.items() if k != "config"})}.items():
+        save_checkpoint(folder / "tmp.ckpt", a, m)
+        made[name] = (folder / "tmp.ckpt").read_bytes()
+    (folder / "tmp.ckpt").unlink()
+    return {**made, "empty": b"", "text": b"weights", "cut": good[:-100], "header only": good[:40], "flipped": bytes(flipped), "pickle": pickle.dumps(Evil()), "zip": npz(a=X),
+            "version 9": good[:8] + (9).to_bytes(4, "little") + good[12:], "claims": MAGIC + (1).to_bytes(4, "little") + (1 << 60).to_bytes(8, "little") * 2 + bytes(32)}
+
+
+NAMES = ["nan", "other kind", "huge", "no config", "empty", "text", "cut", "header only", "flipped", "pickle", "zip", "version 9", "claims"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checkpoints_that_cannot_be_used(name, model, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = bad_checkpoints((model / "ssvae.ckpt").read_bytes(), model)
+    assert list(made) == NAMES
+    file = tmp_path / "bad.ckpt"
+    file.write_bytes(made[name])
+    refused(capfd, "ssvae-infer", "--n", "200", "--weights", file, "--output", tmp_path / "out.npz")
+    refused(capfd, "ssvae-train", "--n", "200", "--weights", file, "--resume", *TINY)
+    refused(capfd, "ssvae-view", "--latent", model / "out.npz", "--labels", tmp_path / "l.csv", "--weights", file, "--no-open")
+    assert file.read_bytes() == made[name] and {p.name for p in tmp_path.iterdir()} == {"bad.ckpt"}
+
+
+def test_checkpoint_of_other_images(model, tmp_path, capfd):
+    np.save(tmp_path / "x.npy", X[:, :7])
+    for command in ("ssvae-infer", "ssvae-train"):
+        more = ["--resume", *TINY] if command == "ssvae-train" else ["--output", tmp_path / "out.npz"]
+        assert "(8, 8" in refused(capfd, command, "--data", tmp_path / "x.npy", "--weights", model / "ssvae.ckpt", *more)
+
+
+# ------------------------------------------------------------------ words
+WRONG = [
+    ("ssvae-train", "--learning-rate", "-1"), ("ssvae-train", "--learning-rate", "fast"), ("ssvae-train", "--no-such-flag"), ("ssvae-train", "--config", "/no/such.toml"),
+    ("ssvae-train", "--preset", "none"), ("ssvae-train", "--n", "0"), ("ssvae-train", "--encoder-type", "none", "--n", "20"), ("ssvae-train", "--resume", "--weights", "/no/such.ckpt"),
+    ("ssvae-train", "--labels", "/no/such.csv"), ("ssvae-train", "--weights", "/dev/null/x.ckpt", "--n", "20"), ("ssvae-infer", "--split", "test"), ("ssvae-infer", "--weights", "/no/such.ckpt"),
+    ("ssvae-infer", "--perplexity", "0"), ("ssvae-infer", "--embedding", "pca"), ("ssvae-view", "--latent", "/no/such.npz"), ("ssvae-label-sets", "--budgets", "0"), ("ssvae-label-sets", "--kinds", "best"),
+    ("ssvae-experiment", "other"), ("ssvae-experiment", "label-efficiency", "--workers", "0"), ("ssvae-experiment", "label-efficiency", "--test", "1"), ("ssvae-experiment", "repeat", "/no/such.jsonl"),
+    ("ssvae-experiment", "label-efficiency", "--architectures", "none"), ("ssvae-collect", "/no/such/folder"),
+]
+
+
+@pytest.mark.parametrize("words", WRONG, ids=" ".join)
+def test_wrong_words(words, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(capfd, *words)
+    assert not list(tmp_path.rglob("*.ckpt")) and not list(tmp_path.rglob("*.csv"))
+
+
+@pytest.mark.parametrize("toml", ["latent_dim = ", "colour = 3", "latent_dim = 'wide'", "latent_dim = 0", "[model]\nlatent_dim = 4", "\xff\xfe"], ids=repr)
+def test_wrong_config_files(toml, tmp_path, capfd):
+    (tmp_path / "c.toml").write_bytes(toml.encode("latin-1"))
+    refused(capfd, "ssvae-train", "--config", tmp_path / "c.toml", "--weights", tmp_path / "new.ckpt", "--n", "20")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_a_manual_page_and_comes_at_once(name):
+    "Examples, files and exit codes; jax is not imported for it."
+    script = Path(sys.executable).with_name(name)
+    done = subprocess.run([str(script), "--help"], capture_output=True, text=True, env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
+    assert done.returncode == 0
+    for part in (f"usage: {name}", "examples:\n", "files:\n", "exit codes:\n", f"  {name}"): assert part in done.stdout, part
+    assert not {line.split("|")[-1].strip() for line in done.stderr.splitlines()} & {"jax", "pandas", "matplotlib", "sklearn"}
+    complete = subprocess.run([str(script), "--print-completion", "bash"], capture_output=True, text=True)
+    assert complete.returncode == 0 and "--json" in complete.stdout
+    assert subprocess.run(["bash", "-n"], input=complete.stdout, text=True).returncode == 0
+
+
+def test_every_field_has_its_flag(tmp_path, capfd):
+    import dataclasses
+
+    from ssvae_widgets.cli_train import train_parser
+    from ssvae_widgets.config import SSVAEConfig
+
+    text = train_parser().format_help()
+    for f in dataclasses.fields(SSVAEConfig): assert "--" + f.name.replace("_", "-") in text
+
+
+def test_json_is_one_object(tmp_path, capfd):
+    assert train(["--n", "60", "--json", "--weights", str(tmp_path / "m.ckpt"), *TINY[:-1]]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert report["images"] == 60 and report["epochs"] == 1
+    assert train(["--n", "0", "--json"]) == 2
+    assert json.loads(capfd.readouterr().out)["exit_code"] == 2
+
+
+def test_interrupted_run_can_be_resumed(tmp_path):
+    "Ctrl-C during --resume: exit code 130, every finished epoch kept in weights and history."
+    import signal
+    import time
+
+    weights = tmp_path / "m.ckpt"
+    assert train(["--n", "300", "--weights", str(weights), *TINY]) == 0
+    words = [str(Path(sys.executable).with_name("ssvae-train")), "--n", "300", "--weights", str(weights), "--resume", "--max-epochs", "100000", "--quiet"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    history, end = tmp_path / "m_history.csv", time.monotonic() + 120
+    while len(history.read_text().splitlines()) < 6 and time.monotonic() < end: time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in err
+    _, meta = load_checkpoint(weights)
+    epochs = [line.split(",")[0] for line in history.read_text().splitlines()[1:]]
+    assert meta["epoch"] >= 5 and epochs == [str(i + 1) for i in range(meta["epoch"])]
+
+
+def test_two_workers_give_what_one_gives(tmp_path):
+    "The same records from one process and from two, each on its own core."
+    words = ["label-efficiency", "--n", "300", "--budgets", "10", "30", "--architectures", "dense", "--draws", "2", "--epochs", "1", "2", "--hidden-dims", "16", "--latent-dim", "4", "--quiet"]
+    assert experiment([*words, "--output", str(tmp_path / "one")]) == 0
+    script = str(Path(sys.executable).with_name("ssvae-experiment"))
+    done = subprocess.run([script, *words, "--workers", "2", "--output", str(tmp_path / "two")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one, two = ([json.loads(p.read_text()) for p in sorted((tmp_path / name / "runs").iterdir())] for name in ("one", "two"))
+    assert len(one) == 4
+    for a, b in zip(one, two): assert (a["key"], a["labels"], a["right"]) == (b["key"], b["labels"], b["right"])
