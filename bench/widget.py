@@ -331,7 +331,7 @@ def cycles(bench, count=200):
         cdp, rows = page.context.new_cdp_session(page), []
         for k in range(count):
             bench.run_cell(book, 1)
-            page.wait_for_selector(seen, timeout=60_000, state="attached")
+            page.wait_for_function("s => !!document.querySelector(s)", arg=seen, timeout=60_000)  # wait_for_selector would hold the element
             bench.run_cell(book, 2)
             page.wait_for_function("s => !document.querySelector(s)", arg=seen, timeout=60_000)
             if k % max(1, count // 8) == 0 or k == count - 1:

@@ -115,7 +115,7 @@ def test_names_and_columns_must_fit(quiet):
     with pytest.raises(ValueError, match="got 3 size, expected 120"):
         LatentLabeler(images, None, columns={"size": [1, 2, 3]})
     app = LatentLabeler(images, None, columns={"size": truth / 3}, names=[f"{i}.png" for i in range(120)])
-    assert list(app.map.columns) == ["label", "size"]
+    assert list(app.map.columns) == ["label", "cluster", "size"]
     app.map.selected = [7]
     assert app.flush() and app.preview.info["name"] == "7.png"
     app.close()

@@ -71,34 +71,37 @@ export function toolbar(act) {
   };
 }
 
-/** The legend below the figure: one button for each class with its count, or a ramp for values. */
-export function legend(act) {
+/** The legend below the figure: one button for each class with its count, or a ramp for values on which a threshold can be picked. */
+export function legend(act, pick = true) {
   const el = h("div", { class: "ssvae-m-legend", role: "group", "aria-label": "Legend" });
   let key = "";
   return {
     el,
     classes(names, colors, counts, none) {
-      const shown = names.map((n, i) => [n, i]).filter(([, i]) => names.length <= 40 || counts[i] > 0).slice(0, 60);
+      const shown = names.map((n, i) => [n, i]).filter(([, i]) => names.length <= 40 || !counts || counts[i] > 0).slice(0, 60);
       const now = JSON.stringify([names, colors, none, shown.map((s) => s[1])]);
       if (now !== key) {
         key = now;
         el.replaceChildren(...shown.map(([name, i]) => chip(clean(name, 24), colors[i % colors.length], i)), chip("unlabeled", none, -1));
       }
       for (const c of el.children) {
-        const k = Number(c.dataset.code), m = k < 0 ? counts[names.length] : counts[k];
-        c.lastChild.textContent = (m || 0).toLocaleString("en");
-        c.classList.toggle("ssvae-m-zero", !m);
-        c.hidden = k < 0 && !m;
+        const k = Number(c.dataset.code), m = counts ? (k < 0 ? counts[names.length] : counts[k]) : NaN;
+        c.lastChild.textContent = counts ? (m || 0).toLocaleString("en") : "…";
+        c.classList.toggle("ssvae-m-zero", m === 0);
+        c.hidden = k < 0 && m === 0;
       }
     },
     values(name, colors, range) {
       const now = JSON.stringify([name, colors[0], range]);
       if (now === key) return;
       key = now;
-      const ramp = h("span", { class: "ssvae-m-ramp", "aria-hidden": "true" }), stops = [0, 0.2, 0.4, 0.6, 0.8, 1];
+      const ramp = !pick ? h("span", { class: "ssvae-m-ramp", "aria-hidden": "true" }) : h("input", { type: "range", class: "ssvae-m-ramp", min: 0, max: 1000, value: 1000, "aria-label": `Select everything with a ${clean(name)} below`, title: "Drag to select everything below" }), stops = [0, 0.2, 0.4, 0.6, 0.8, 1];
+      const chosen = h("span", { class: "ssvae-m-scale ssvae-m-below" }), at = () => range[0] + ((range[1] - range[0]) * ramp.value) / 1000;
+      ramp.addEventListener("input", () => { chosen.textContent = `below ${Number(at().toPrecision(2))}`; });
+      ramp.addEventListener("change", () => act("select-below", at()));
       ramp.style.background = `linear-gradient(90deg, ${stops.map((s) => colors[Math.round(s * (colors.length - 1))]).join(",")})`;
       const [lo, hi] = range, f = (x) => Number(x.toPrecision(3)).toString();
-      el.replaceChildren(h("span", { class: "ssvae-m-scale" }, clean(name)), h("span", { class: "ssvae-m-scale" }, f(lo)), ramp, h("span", { class: "ssvae-m-scale" }, f(hi)));
+      el.replaceChildren(h("span", { class: "ssvae-m-scale" }, clean(name)), h("span", { class: "ssvae-m-scale" }, f(lo)), ramp, h("span", { class: "ssvae-m-scale" }, f(hi)), chosen);
     },
   };
   function chip(name, color, code) {

@@ -26,6 +26,7 @@ export class FigureLink {
 
   constructor(view, xs, ys) {
     this.view = view; this.el = view.el; this.xs = xs; this.ys = ys; this.off = []; this.saving = 0;
+    view.once("remove", () => view.popper?.destroy()); // its tooltip listens on the window for ever otherwise
   }
 
   /** Put a canvas under the figure's SVG. */

@@ -36,7 +36,24 @@ function classButtons(model, el) {
   const clear = h("button", { type: "button", class: "ssvae-button ssvae-clear", "data-action": "clear", title: "Remove the label (d)", onclick: () => model.send({ type: "clear" }) }, h("span", { text: "Remove label" }), h("kbd", { text: "d" }));
   const accept = h("button", { type: "button", class: "ssvae-button ssvae-accept", "data-action": "accept", title: "Label the selection as predicted (Enter)", onclick: () => model.send({ type: "accept" }) }, h("span", { text: "Accept prediction" }), h("kbd", { text: "⏎" }));
   const head = h("div", { class: "ssvae-caption" });
-  el.replaceChildren(h("div", { class: "ssvae-class-head" }, head, more), grid, h("div", { class: "ssvae-class-foot" }, clear, accept));
+  // A name for a class that does not exist yet, in place of the row's head while it is typed.
+  const name = h("input", { type: "text", class: "ssvae-input ssvae-new-name", placeholder: "Name of the new class", "aria-label": "Name of the new class", maxlength: 80 });
+  const field = h("div", { class: "ssvae-new-field", hidden: true }, name);
+  const add = h("button", { type: "button", class: "ssvae-button ssvae-add", title: "Add a class", "aria-label": "Add a class", "aria-expanded": "false", onclick: () => open(field.hidden) }, icon("plus"));
+  const open = (yes) => {
+    field.hidden = !yes; head.hidden = yes; name.value = "";
+    add.setAttribute("aria-expanded", yes);
+    if (yes) name.focus(); else el.closest("[tabindex]")?.focus({ preventScroll: true });
+  };
+  name.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Escape") open(false);
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    if (name.value.trim()) model.send({ type: "new_class", name: name.value.trim() });
+    open(false);
+  });
+  el.replaceChildren(h("div", { class: "ssvae-class-head" }, head, field, more, add), grid, h("div", { class: "ssvae-class-foot" }, clear, accept));
   let buttons = [];
   const build = () => {
     const classes = model.get("classes"), palette = model.get("palette");

@@ -21,7 +21,7 @@ function start() {
   const choose = h("select", { "aria-label": "Colour by" }, ...columns.map((c, k) => h("option", { value: k }, clean(c.name))));
   const live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" }), flags = labeled.map((x) => (x ? LABELED : 0)), layers = new Uint8Array(n);
   let at = Math.max(0, columns.findIndex((c) => c.name === info.color_by)), view = null, hover = -1, only = null, drag = null, frame = 0, theme = {};
-  const key = legend((_, arg) => { only = only === arg.code ? null : arg.code; filter(); });
+  const key = legend((_, arg) => { only = only === arg.code ? null : arg.code; filter(); }, false);
   root.append(h("div", { class: "ssvae-m-toolbar" }, h("strong", {}, clean(info.title || "Latent map", 120)), h("span", { class: "ssvae-m-gap" }), h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), choose),
     h("span", { class: "ssvae-m-tally" }, `${n.toLocaleString("en")} points · ${labeled.reduce((a, b) => a + b, 0).toLocaleString("en")} labeled`)), stage, key.el, live);
   const tip = tooltip(root);

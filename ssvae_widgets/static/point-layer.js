@@ -25,14 +25,15 @@ class Shared {
   constructor(model) {
     this.model = model; this.state = new PointState(); this.views = new Set(); this.thumbs = new Map(); this.asked = new Set();
     this.gesture = Math.floor(Math.random() * 2 ** 30); // two pages on one kernel must not share gesture numbers
-    this.state.setPositions(view1(model.get("positions"), Float32Array));
-    this.from = this.state.xy; this.t = 1;
-    this.readBase(); this.readSelected();
+    this.t = 1; this.waiting = [];
+    inOrder(model).then(() => { for (const message of this.waiting) model.send(...message); this.waiting = null; });
+    this.first();
     model.on("change:positions", () => this.move());
+    model.on("change:sample change:sample_codes", () => { if (this.looking) { this.first(); this.tell("points"); } });
     // Each alone: patches have changed the other here, and the model still holds what it was before them.
-    for (const name of ["codes", "labeled", "by_label"]) model.on(`change:${name}`, () => { this.readBase([name]); this.tell("points"); });
+    for (const name of ["codes", "labeled", "by_label"]) model.on(`change:${name}`, () => { if (this.looking) return; this.readBase([name]); this.tell("points"); });
     model.on("change:selected", () => { this.readSelected(); this.tell("selection"); });
-    model.on("change:filter", () => { this.state.setFilter(model.get("filter") ? view1(model.get("filter"), Uint32Array) : null); this.tell("points"); });
+    model.on("change:filter", () => { if (!this.looking) this.state.setFilter(model.get("filter") ? view1(model.get("filter"), Uint32Array) : null); this.tell("points"); });
     model.on("msg:custom", (m, b) => this.message(m, b || []));
   }
 
@@ -41,6 +42,24 @@ class Shared {
     if (!over || serials.length > 20000) return this.tell("points");
     for (const v of this.views) v.changed("some", serials);
   }
+
+  /** All points there are; where there are many, a sample of them until the rest has come. `looking` says so: one can look, not touch. */
+  first() {
+    const m = this.model, all = view1(m.get("positions"), Float32Array);
+    this.looking = !all.length && m.get("sample").byteLength > 0;
+    this.state.setPositions(this.looking ? view1(m.get("sample"), Float32Array) : all);
+    this.from = this.state.xy;
+    if (this.looking) { this.state.byLabel = m.get("by_label"); this.state.setBase(view1(m.get("sample_codes"), Uint16Array), null); } else { this.readBase(); this.readSelected(); }
+  }
+
+  /** The sample is on the screen: ask for the rest, once. */
+  more() {
+    if (!this.looking || this.asking) return;
+    this.asking = true;
+    this.model.send({ type: "more" });
+  }
+
+  get n() { return this.looking ? this.model.get("total") : this.state.n; }
 
   tell(what) { for (const v of this.views) v.changed(what); }
 
@@ -51,6 +70,7 @@ class Shared {
   }
 
   readSelected() {
+    if (this.looking) return;
     const now = view1(this.model.get("selected"), Uint32Array), was = this.state.selected;
     if (now.length === was.length && now.every((x, i) => x === was[i])) return;
     this.state.select(Uint32Array.from(now));
@@ -58,6 +78,7 @@ class Shared {
 
   /** New positions: start where the points are on screen now, whatever happens to the axes, and travel. */
   move() {
+    if (this.looking) { this.first(); this.tell("points"); this.tell("selection"); return; }
     const m = this.model, next = view1(m.get("positions"), Float32Array), how = m.get("move") || {};
     const old = this.shownXY(), to = how.domain, n = this.state.n;
     const d = [...this.views].find((v) => v.link)?.link.domain, was = d && [d.x0, d.x1, d.y0, d.y1];
@@ -98,7 +119,7 @@ class Shared {
 
   message(m, buffers) {
     const s = this.state;
-    if (m.type === "patch") {
+    if (m.type === "patch" && !this.looking) {
       const at = view1(buffers[0], Uint32Array), has = (k) => buffers[k] && buffers[k].byteLength;
       this.touched(at, s.patch(at, has(1) ? view1(buffers[1], Uint16Array) : null, has(2) ? view1(buffers[2], Uint8Array) : null));
     } else if (m.type === "ack") {
@@ -116,6 +137,7 @@ class Shared {
 
   /** Select in all views at once and let Python know; its own newest wins. */
   select(serials, source) {
+    if (this.looking) return;
     this.source = source;
     this.state.select(serials);
     this.model.set("selected", bytes(serials));
@@ -124,7 +146,8 @@ class Shared {
   }
 
   intent(type, extra = {}, serials = null) {
-    this.model.send({ type: "intent", intent: { type, ...extra } }, undefined, serials ? [serials.slice().buffer] : []);
+    const message = [{ type: "intent", intent: { type, ...extra } }, undefined, serials ? [serials.slice().buffer] : []];
+    if (this.waiting) this.waiting.push(message); else this.model.send(...message);
   }
 
   /** Give the label (null: take it away) to the selection, painted at once. */
@@ -146,6 +169,14 @@ class Shared {
     for (const i of miss) this.asked.add(i);
     this.model.send({ type: "thumbs" }, undefined, [Uint32Array.from(miss).buffer]);
   }
+}
+
+/** JupyterLab starts a thread of the kernel for the messages of widgets a moment after the widgets: what was sent before that may be heard after what was sent later. */
+async function inOrder(model) {
+  try {
+    const comm = (await model.widget_manager.get_model(model.get("key"))).comm?.jsServicesComm;
+    if (comm?.subshellStarted && comm.commsOverSubshells !== "disabled" && comm._kernel?.supportsSubshells !== false) await Promise.race([comm.subshellStarted, new Promise((r) => setTimeout(r, 1500))]);
+  } catch { /* another front end */ }
 }
 
 class MapView {
@@ -205,6 +236,7 @@ class MapView {
     if (what === "points" || what === "moving") { this.ask("points"); if (what === "points") this.countSoon(); }
     if (what === "some") { this.some.push(serials); this.ask("some"); this.countSoon(); }
     if (what === "selection") { this.ask(st.dimming || this.wasDimming ? "points" : "ink"); this.wasDimming = st.dimming; this.tally(); this.speak(); }
+    if ((what === "points" || what === "some") && st.selected.length === 1 && !this.confirm) this.speak();
     if (what === "thumbs" && this.hover >= 0) this.showTip();
     if (what === "refused") this.speak("NOT SAVED: the label was taken back");
     this.map?.classList.toggle("ssvae-m-moving", this.s.t < 1);
@@ -264,7 +296,7 @@ class MapView {
     this.ask("points");
   }
 
-  tally() { const st = this.s.state; this.bar.tally(st.n, st.selected.length, st.filter ? st.filter.length : 0); }
+  tally() { const st = this.s.state; this.bar.tally(this.s.n, st.selected.length, st.filter ? st.filter.length : 0); }
 
   /** Counts can wait until the picture is there. */
   countSoon() {
@@ -279,7 +311,7 @@ class MapView {
     this.legend.el.hidden = !m.get("legend");
     if (!m.get("legend")) return;
     if (m.get("kind") === "values") this.legend.values(m.get("color_by"), this.hex, m.get("range"));
-    else { const names = m.get("categories"); this.legend.classes(names, this.hex, st.counts(names.length), this.theme.none); }
+    else { const names = m.get("categories"); this.legend.classes(names, this.hex, this.s.looking ? null : st.counts(names.length), this.theme.none); }
   }
 
   draw() {
@@ -299,7 +331,9 @@ class MapView {
       this.some = [];
       this.canvas.dataset.domain = [v.x0, v.x1, v.y0, v.y1].join(",");
       this.canvas.dataset.painted = String(st.version);
+      this.canvas.dataset.points = String(st.n);
       this.canvas.dataset.moving = this.s.t < 1 ? "yes" : "no";
+      if (this.s.looking) setTimeout(() => this.s.more(), 0);
     }
     this.need.clear();
     this.drawInk(v);
@@ -426,7 +460,7 @@ class MapView {
     if (this.hoverFrame) return;
     this.hoverFrame = requestAnimationFrame(() => {
       this.hoverFrame = 0;
-      if (!this.alive || this.s.t < 1) return;
+      if (!this.alive || this.s.t < 1 || this.s.looking) return;
       const st = this.s.state, q = this.mouse[2], i = pickNearest(st.xy, this.view, q[0], q[1], Math.max(7, this.radius + 4), st.skip);
       if (i !== this.hover) this.setHover(i);
       if (i >= 0) { this.s.want([i, ...(this.s.thumbs.has(i) ? [] : nearestK(st.xy, this.view, q[0], q[1], 63))]); this.showTip(); } else this.tip.hide();
@@ -454,7 +488,8 @@ class MapView {
   speak(text) {
     const sel = this.s.state.selected, k = sel.length;
     this.live.classList.toggle("ssvae-m-hint", !text && k === 0);
-    this.live.textContent = text || (k === 0 ? HINTS[this.model.get("tool")] : k === 1 ? `${this.describe(sel[0])}${this.s.state.flags[sel[0]] & LABELED ? ", labeled" : ""}` : `${k.toLocaleString("en")} points selected`);
+    const words = text || (k === 0 ? HINTS[this.model.get("tool")] : k === 1 ? `${this.describe(sel[0])}${this.s.state.flags[sel[0]] & LABELED ? ", labeled" : ""}` : `${k.toLocaleString("en")} points selected`);
+    if (words !== this.live.textContent) this.live.textContent = words;
   }
 
   // ---- view ----
@@ -506,6 +541,9 @@ class MapView {
       const code = arg.code < 0 ? NONE : arg.code, got = [];
       for (let i = 0; i < st.n; i++) if (st.codes[i] === code && !(st.flags[i] & HIDDEN)) got.push(i);
       this.s.select(combine(st.selected, got, arg.mode, st.n), "class");
+      this.root?.focus({ preventScroll: true });
+    } else if (name === "select-below") {
+      this.s.intent("select", { op: "below", value: arg });
       this.root?.focus({ preventScroll: true });
     } else if (name === "selectall") this.all(() => true);
     else if (name === "invert") this.all((i) => !(st.flags[i] & SELECTED));

@@ -56,7 +56,7 @@ def as_column(
         v = v.astype(np.float64)
         inside = finite.size == 0 or (finite.min() >= 0 and finite.max() <= 1)
         return Column(np.where(np.isfinite(v), v, np.nan), kind, (), *((0.0, 1.0) if inside else (float(finite.min()), float(finite.max()))))
-    codes = np.where(np.isfinite(v), v, -1).astype(np.int64)
+    codes = v if v.dtype.kind in "iu" else np.where(np.isfinite(v), v, -1).astype(np.int64)
     top = int(codes.max(initial=-1))
     names = tuple(map(str, names)) if names else tuple(map(str, range(top + 1)))
     if top >= len(names): raise ValueError(f"got class code {top}, expected less than {len(names)}, the number of class names")
@@ -87,8 +87,10 @@ def home_domain(
     "A domain that shows every point."
     out = []
     for v in np.asarray(xy, np.float64).T:
-        v = v[np.isfinite(v)]
         low, high = (float(v.min()), float(v.max())) if v.size else (0.0, 1.0)
+        if not np.isfinite(high - low):  # the slow way only where it is needed
+            v = v[np.isfinite(v)]
+            low, high = (float(v.min()), float(v.max())) if v.size else (0.0, 1.0)
         pad = (high - low) * margin or max(abs(high), 1.0) * 0.5
         out += [low - pad, high + pad]
     return out

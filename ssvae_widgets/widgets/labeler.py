@@ -25,7 +25,7 @@ from .label_bar import ActionBar, ClassButtons, StatusLine, shared_class
 from .latent_map import LatentMap
 from .preview import Preview
 from .training import Frames, TrainingPanel
-from .view import close_all, view_source
+from .view import close_all, family, view_source
 
 # %% ../../nbs/34_labeler.ipynb #bc83ba63
 class Painter:
@@ -91,6 +91,7 @@ def color_columns(
     if session.probs is not None: columns["prediction"] = session.pred
     if session.truth is not None: columns["truth"] = session.truth
     if session.probs is not None: columns |= {"certainty": session.certainty, "entropy": session.entropy}
+    columns["cluster"] = np.full(len(session.codes), -1)  # grouped when somebody looks
     return columns | (extra or {})
 
 # %% ../../nbs/34_labeler.ipynb #687d26f7
@@ -145,9 +146,10 @@ class LatentLabeler(ipywidgets.VBox):
         self.follow = "selected"
         self.pending, self.curve_length, self.running, self.shown = None, 0, False, ("none", None)
         self.painter = Painter(self.paint, ["labels", "status", "selection", "preview", "map", "training"], {"map": 0.25, "training": 0.1}, self.paint_failed)
-        self.asker = Painter(self.fetch, ["next", "skip", "back", "suspects"], failed=self.fetch_failed)  # proposals may take a second
+        self.asker = Painter(self.fetch, ["next", "skip", "back", "suspects", "cluster"], failed=self.fetch_failed)  # proposals may take a second
         self.frames, self.looking_at = Frames(), None  # the round on show; None: now
         self.advanced = None  # the proposal that was labeled last
+        self.clustered = None  # the positions that the column "cluster" belongs to
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
         self.make_views(epochs, height)
         super().__init__([self.body, self.status])
@@ -207,6 +209,8 @@ def bind(self: LatentLabeler):
     "Connect intents to methods and events to the painter; paint everything once; let the model be prepared."
     for view in (self.map, self.preview, self.sheet, self.actions, self.buttons, self.training): view.on_intent(self.act)
     self.map.observe(self.look_at, ["selected", "hovered"])
+    self.map.observe(self.cluster, ["color_by"])
+    self.map.layer.family = [widget.model_id for widget in family(self)]
     self.unsubscribe = self.session.subscribe(self.heard)
     for kind in self.painter.order: self.paint(kind)
     self.session.prepare()
@@ -286,7 +290,14 @@ def paint_map(self: LatentLabeler):
         self.map.set_values(s.certainty, "certainty")
         self.map.set_values(s.entropy, "entropy")
     if self.sheet.shown: self.sheet.mark(s.codes, s.pred)
+    self.cluster()
     self.say_what_changed()
+
+
+@patch
+def cluster(self: LatentLabeler, change=None):
+    "Group the points by where they lie, if that is what the map shows and they have moved since."
+    if self.map.color_by == "cluster" and self.clustered is not self.map.xy: self.asker.ask("cluster")
 
 
 @patch
@@ -530,6 +541,13 @@ def on_clear(self: LatentLabeler, intent):
 
 
 @patch
+def on_new_class(self: LatentLabeler, intent):
+    "A class that nobody had thought of."
+    k = self.session.store.add_class(intent["name"])
+    self.say(f"{intent['name']} is class {k} now: {'press ' + str(k) if k < 10 else 'press / and type its name'} to give it")
+
+
+@patch
 def on_undo(self: LatentLabeler, intent): self.say("undone" if self.session.undo() else "There is nothing to undo.")
 
 
@@ -613,6 +631,9 @@ def proposed(self: LatentLabeler, serials) -> bool:
 @patch
 def fetch(self: LatentLabeler, kind: str):
     "Ask the session, in a thread of its own: keys never wait for a proposal."
+    if kind == "cluster":
+        self.clustered = self.map.xy
+        return self.map.add_clusters(max(12, 2 * self.session.n_classes))
     if kind == "suspects": return self.map.set_suspects([s.serial for s in self.session.suggest(200, "suspects")])
     self.go({"next": self.session.next, "skip": self.session.skip, "back": self.session.back}[kind]())
 

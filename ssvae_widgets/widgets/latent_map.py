@@ -96,6 +96,7 @@ class LatentMap(ipywidgets.VBox):
             figure=f"IPY_MODEL_{self.figure.model_id}", positions=positions, home=self._home, keymap=keymap or {}, thumb={"n": self.n} if self.images is not None else {},
             point_size=float(point_size), confirm_above=confirm_above, toolbar=toolbar, legend=legend, dialogs=dialogs)
         super().__init__([self.layer, self.figure], layout=ipywidgets.Layout(width="100%"))
+        self.layer.family = [part.model_id for part in (*self._parts(), self)]
         self.add_class("ssvae-map")
         self.classes, self.palette = names or list(next(iter(self._columns.values())).names), palette
         self.color_by = color_by or next(iter(self._columns))
@@ -129,9 +130,13 @@ class LatentMap(ipywidgets.VBox):
 
     def close(self):
         "End the map and everything it is made of."
-        if (f := getattr(self, "figure", None)) is not None:
-            for part in (*f.marks, *f.axes, self.scale_x, self.scale_y, f.scale_x, f.scale_y, f.layout, self.layer.layout, self.layout, f, self.layer): part.close()
+        if getattr(self, "figure", None) is not None:
+            for part in self._parts(): part.close()
         super().close()
+
+    def _parts(self):
+        f = self.figure
+        return (*f.marks, *f.axes, self.scale_x, self.scale_y, f.scale_x, f.scale_y, f.layout, self.layer.layout, self.layout, f, self.layer)
 
 # %% ../../nbs/31_latent_map.ipynb #c3cbb08b
 @patch
@@ -303,6 +308,7 @@ def _intent(self: LatentMap, intent):
         for fn in list(self._handlers): fn(intent)
     elif intent["op"] == "grow": self.grow()
     elif intent["op"] == "suspects": self.select_suspects()
+    elif intent["op"] == "below" and self._columns[self.color_by].kind == "values": self.select_below(intent["value"], self.color_by)
     elif "certainty" in self._columns: self.select_below(0.5)
     else: self.status = "no certainty yet: train first"
 
@@ -383,6 +389,27 @@ def set_values(
 ):
     "Colour by a value between 0 and 1 on viridis."
     self.set_column(name or self.color_by, Column(np.asarray(values, np.float64), "values"))
+
+# %% ../../nbs/31_latent_map.ipynb #9ddf401c
+@patch
+def add_clusters(
+    self: LatentMap,
+    k: int = 12,  # how many groups
+    features=None,  # (points, d) what they are grouped by; None: their places on the map
+    name: str = "cluster",  # of the column
+):
+    "Add a column of `k` groups of points that lie together (k-means, always the same for the same points)."
+    from sklearn.cluster import MiniBatchKMeans
+    x = np.asarray(self._xy if features is None else features, np.float32)
+    fine = np.flatnonzero(np.isfinite(x).all(1))
+    codes = np.full(self.n, -1, np.int32)
+    if fine.size:
+        groups = MiniBatchKMeans(min(k, fine.size), random_state=0, n_init=3, batch_size=4096).fit(x[fine[:: -(-fine.size // 50_000)]]).predict(x[fine])
+        found, counts = np.unique(groups, return_counts=True)
+        place = np.empty(groups.max() + 1, np.int32)
+        place[found[np.argsort(-counts, kind="stable")]] = np.arange(found.size)
+        codes[fine] = place[groups]
+    self.set_column(name, Column(codes, "classes", tuple(str(i + 1) for i in range(int(codes.max(initial=-1)) + 1))))
 
 # %% ../../nbs/31_latent_map.ipynb #84cd6e54
 @patch

@@ -21,7 +21,13 @@ from .columns import Column, as_column, colors_for, home_domain
 from .point_layer import inline_esm, pack_codes, pack_positions
 
 # %% ../../nbs/30c_still.ipynb #296a33c0
-def _disc(r): return [(dx, dy) for dy in range(-int(r) - 1, int(r) + 2) for dx in range(-int(r) - 1, int(r) + 2) if dx * dx + dy * dy <= (r + 0.25) ** 2]
+_MOST = 30_000  # unlabeled points in a still
+
+def _disc(r, width):
+    "The pixels of a disc as steps in rows of `width` pixels."
+    k = np.arange(-int(r) - 1, int(r) + 2)
+    dy, dx = np.nonzero(k[:, None] ** 2 + k**2 <= (r + 0.25) ** 2)
+    return k[dy] * width + k[dx]
 
 
 def paint_points(
@@ -34,30 +40,29 @@ def paint_points(
     height: int,  # pixels
 ) -> UInt8[np.ndarray, "height width 3"]:  # white where nothing is
     "The points as pixels."
-    W, H = 2 * width, 2 * height
-    x0, x1, y0, y1 = domain
-    if len(xy) > 100_000:
-        keep = labeled | (np.random.default_rng(0).random(len(xy)) < 100_000 / len(xy))
+    from PIL import Image
+    if len(xy) > _MOST:
+        keep = np.unique(np.append(np.random.default_rng(0).integers(0, len(xy), _MOST), np.flatnonzero(labeled)))
         xy, codes, labeled = xy[keep], codes[keep], labeled[keep]
-    fine = np.isfinite(xy).all(1)
-    X = np.where(fine, (xy[:, 0] - x0) / (x1 - x0) * W, -99).astype(np.int32)
-    Y = np.where(fine, H - (xy[:, 1] - y0) / (y1 - y0) * H, -99).astype(np.int32)
-    lut = np.array([[int(c[k:k + 2], 16) for k in (1, 3, 5)] for c in (*colors, UNLABELED, "#1f2328", "#ffffff")], np.uint8)
-    paper = np.full((H, W), len(lut) - 1, np.uint16)
-    r = 2 * min(3.6, max(0.5, 0.85 * (width * height / max(1, len(xy))) ** 0.28))
-    def put(which, offsets, color):
-        for dx, dy in offsets:
-            x, y = X[which] + dx, Y[which] + dy
-            ok = (x >= 0) & (y >= 0) & (x < W) & (y < H)
-            paper[y[ok], x[ok]] = np.broadcast_to(color, X.shape)[which][ok]
-    color = np.where(codes < 0, len(colors), codes % max(1, len(colors))).astype(np.uint16)
-    put(np.flatnonzero((codes < 0) & ~labeled), _disc(0.8 * r), color)
-    put(np.flatnonzero((codes >= 0) & ~labeled), _disc(r), color)
-    for i in np.array_split(np.flatnonzero(labeled), max(1, int(labeled.sum()) // 50)):
-        put(i, _disc(9), len(colors) + 1)
-        put(i, _disc(7), color)
-    picture = lut[paper].reshape(height, 2, width, 2, 3).astype(np.uint16)
-    return ((picture[:, 0, :, 0] + picture[:, 0, :, 1] + picture[:, 1, :, 0] + picture[:, 1, :, 1]) >> 2).astype(np.uint8)
+    while len(colors) > 250: codes, colors = np.where(codes < 0, -1, codes // 2), colors[::2]  # a byte for each pixel
+    edge, W, H = 12, 2 * width + 24, 2 * height + 24  # discs may hang over the edge
+    paper = np.full(W * H, len(colors) + 2, np.uint8)
+    (x0, x1, y0, y1), r = domain, 2 * min(3.6, max(0.5, 0.85 * (width * height / max(1, len(xy))) ** 0.28))
+    with np.errstate(invalid="ignore"): X, Y = (xy[:, 0] - x0) / (x1 - x0) * 2 * width, (y1 - xy[:, 1]) / (y1 - y0) * 2 * height
+    seen = (X >= 0) & (X < 2 * width) & (Y >= 0) & (Y < 2 * height)
+    place = np.where(seen, np.nan_to_num(Y).astype(np.int64) * W + np.nan_to_num(X).astype(np.int64), 0) + edge * W + edge
+    color = np.where(codes < 0, len(colors), codes % max(1, len(colors))).astype(np.uint8)
+    def put(which, r, color):
+        which = which[seen[which]]
+        for step in _disc(r, W): paper[place[which] + step] = color if np.isscalar(color) else color[which]
+    put(np.flatnonzero((codes < 0) & ~labeled), 0.8 * r, color)
+    put(np.flatnonzero((codes >= 0) & ~labeled), r, color)
+    for some in np.array_split(np.flatnonzero(labeled), max(1, int(labeled.sum()) // 50)):
+        put(some, 9, len(colors) + 1)
+        put(some, 7, color)
+    large = Image.fromarray(np.ascontiguousarray(paper.reshape(H, W)[edge:-edge, edge:-edge]), "P")
+    large.putpalette(b"".join(bytes.fromhex(c[1:]) for c in (*colors, UNLABELED, "#1f2328", "#ffffff")))
+    return np.asarray(large.convert("RGB").reduce(2))
 
 # %% ../../nbs/30c_still.ipynb #ca5469a0
 def map_png(
@@ -103,7 +108,7 @@ def map_png(
         draw.text((54, y), f"{column.low:.3g}", fill="#1f2328", font=small, anchor="rm")
         draw.text((60 + len(colors) + 6, y), f"{column.high:.3g}", fill="#1f2328", font=small, anchor="lm")
     out = io.BytesIO()
-    picture.quantize(192, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=False, compress_level=6)
+    picture.quantize(192, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=False, compress_level=4)
     return out.getvalue()
 
 # %% ../../nbs/30c_still.ipynb #53c46922
