@@ -27,7 +27,7 @@ class Pool:
     codes: Int[np.ndarray, "batch"]  # class of each point, -1: unlabeled
     z: Float[np.ndarray, "batch latent"] | None = None  # latents
     probs: Float[np.ndarray, "batch classes"] | None = None  # class probabilities
-    others: Float[np.ndarray, "batch classes"] | None = None  # a second opinion, for example of the graph
+    others: Float[np.ndarray, "... batch classes"] | None = None  # a second opinion, for example of the graph, or a stack of them
     neighbors: tuple | None = None  # (indices, distances) from `nearest_neighbors`
     classes: Sequence[str] | None = None  # class names
     candidates: Int[np.ndarray, "candidates"] = field(default_factory=lambda: np.zeros(0, int))  # rows that may be suggested
@@ -58,6 +58,11 @@ class Pool:
         p = self.probs if self.probs.shape[1] > 1 else np.column_stack([self.probs, 1 - self.probs])
         order, row = np.argsort(-p, axis=1)[:, :2], np.arange(len(p))
         return order[:, 0], order[:, 1], p[row, order[:, 0]], p[row, order[:, 1]]
+
+    def choice(self, i: int, a: int, b: int) -> str:  # row, its most and second most probable class
+        "What the model hesitates between at a point, in words."
+        if self.probs.shape[1] == 1: return f"{self.name(0)} is the only class so far: is this one too?"
+        return f"between {self.name(a)} and {self.name(b)}: {self.probs[i, a]:.2f} vs {self.probs[i, b]:.2f}"
 
 # %% ../nbs/11_acquire.ipynb #d2ab75c6
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def cover(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
         picks.append(rows[best])
         scores.append(size[g] / len(rows))
         near = "no label among them" if not has_label[group == g].any() else f"{has_label[group == g].sum()} labeled"
-        reasons.append(f"typical of {size[g]:,} points that look alike, {near}")
+        reasons.append(f"typical of {size[g]:,} points that look alike, {near}" if size[g] > 1 else "unlike every other point")
     return np.array(picks, int), np.array(scores, float), reasons
 
 # %% ../nbs/11_acquire.ipynb #2f9728e7
@@ -159,7 +164,7 @@ def margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Small difference between the two most probable classes, spread out."
     a, b, p, q = pool.top2()
     picks = _spread_out(pool, 1 - (p - q), n)
-    return picks, (1 - (p - q))[picks], [f"between {pool.name(a[i])} and {pool.name(b[i])}: {p[i]:.2f} vs {q[i]:.2f}" for i in picks]
+    return picks, (1 - (p - q))[picks], [pool.choice(i, a[i], b[i]) for i in picks]
 
 
 def density_margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -167,7 +172,7 @@ def density_margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     a, b, p, q = pool.top2()
     score = (1 - (p - q)) * pool.density()
     picks = _spread_out(pool, score, n)
-    return picks, score[picks], [f"between {pool.name(a[i])} and {pool.name(b[i])} ({p[i]:.2f} vs {q[i]:.2f}), and many points are like it" for i in picks]
+    return picks, score[picks], [f"{pool.choice(i, a[i], b[i])}, and many points are like it" for i in picks]
 
 
 def entropy(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -180,14 +185,15 @@ def entropy(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
 
 
 def disagreement(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
-    "Two opinions that contradict each other (Jensen-Shannon divergence)."
+    "Opinions that contradict each other (Jensen-Shannon divergence of two, mutual information of several)."
     pool.need("probs", "others")
-    p, q = np.maximum(pool.probs, 1e-12), np.maximum(pool.others, 1e-12)
-    m = (p + q) / 2
-    score = 0.5 * (p * np.log(p / m) + q * np.log(q / m)).sum(1)
+    voices = np.maximum(np.stack([pool.probs, *(pool.others if pool.others.ndim == 3 else [pool.others])]), 1e-12)
+    entropies = lambda p: -(p * np.log(p)).sum(-1)  # noqa: E731
+    score = entropies(voices.mean(0)) - entropies(voices).mean(0)
     picks = _spread_out(pool, score, n)
-    name = lambda i, r: f"{pool.name(r[i].argmax())} with {r[i].max():.2f}"  # noqa: E731
-    return picks, score[picks], [f"the model says {name(i, pool.probs)}, the neighbours say {name(i, pool.others)}" for i in picks]
+    name = lambda r: f"{pool.name(r.argmax())} with {r.max():.2f}"  # noqa: E731
+    if len(voices) == 2: return picks, score[picks], [f"the model says {name(voices[0, i])}, the neighbours say {name(voices[1, i])}" for i in picks]
+    return picks, score[picks], [f"{len(voices)} opinions, and they name {len(set(voices[:, i].argmax(1)))} classes: {name(voices[:, i].mean(0))} on average" for i in picks]
 
 # %% ../nbs/11_acquire.ipynb #f74ffe4b
 def diverse(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -218,8 +224,7 @@ def audit(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
 def auto(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Cover first, then margins in crowded places with one random pick in ten."
     labeled = int((pool.codes >= 0).sum())
-    k = pool.probs.shape[1] if pool.probs is not None else 10
-    if pool.probs is None or len(np.unique(pool.codes[pool.codes >= 0])) < 2 or labeled < max(3 * k, 20):
+    if pool.probs is None or len(np.unique(pool.codes[pool.codes >= 0])) < 2 or labeled < max(3 * pool.probs.shape[1], 20):
         return cover(pool, n, rng) if pool.z is not None else audit(pool, n, rng)
     m = n // 10
     parts = [(density_margin if pool.z is not None else margin)(pool, n - m, rng)]
@@ -247,7 +252,7 @@ def suggest(
     codes: Int[np.ndarray, "batch"],  # class of each point, -1: unlabeled
     z: Float[np.ndarray, "batch latent"] | None = None,  # latents
     probs: Float[np.ndarray, "batch classes"] | None = None,  # class probabilities
-    others: Float[np.ndarray, "batch classes"] | None = None,  # a second opinion, for `disagreement`
+    others: Float[np.ndarray, "... batch classes"] | None = None,  # a second opinion for `disagreement`, or a stack of them, such as draws from the posterior
     neighbors: tuple | None = None,  # (indices, distances) of z when they are known already
     within: np.ndarray | None = None,  # mask or row numbers to choose from; None: all
     skip: Sequence[int] = (),  # rows not to suggest, for example skipped ones
@@ -259,7 +264,8 @@ def suggest(
     if chosen is None: raise ValueError(f"no strategy is called {strategy!r}; there are {', '.join(sorted(STRATEGIES))}")
     codes = np.asarray(codes)
     for name, value in dict(z=z, probs=probs, others=others).items():
-        if value is not None and len(value) != len(codes): raise ValueError(f"{name} has {len(value)} rows, but there are {len(codes)} codes")
+        n_rows = len(codes) if value is None else np.shape(value)[-2]
+        if n_rows != len(codes): raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
     rows = np.arange(len(codes)) if within is None else np.flatnonzero(within) if np.asarray(within).dtype == bool else np.unique(np.asarray(within, int))
     rows = rows[codes[rows] < 0]
     if len(skip): rows = np.setdiff1d(rows, np.asarray(skip, int))

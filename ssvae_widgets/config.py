@@ -40,14 +40,15 @@ class SSVAEConfig:
     use_contrastive: bool = True  # add a supervised-contrastive (labeled) + augmented-pair (unlabeled) term
     contrastive_weight: float = 1.0  # its weight
     contrastive_temperature: float = 0.5  # its temperature
-    contrastive_until_labels: bool = True  # drop it in epochs that have a teacher instead
+    contrastive_until_labels: bool = True  # drop it once labels of several classes teach instead and the first `pretrain_steps` are over
+    pretrain_steps: int = 1000  # optimizer steps of a model's life in which it stays on even so
     # few labels
     labeled_batch_size: int = 64  # labeled examples beside every batch; 0 = labels count only where they fall in the batch
-    ema_decay: float = 0.995  # moving average of the parameters, used to teach and to predict; 0 = off
-    consistency_weight: float = 1.0  # weight of the teacher's pseudo-labels (used when a teacher view is trained)
+    ema_decay: float = 0.995  # moving average of the parameters: predicts, and teaches when asked to; 0 = off
+    consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels on distorted views; 0 = off, it took accuracy from the graph's
     confidence_threshold: float = 0.9  # a pseudo-label counts when the teacher is at least this sure
     soft_label_weight: float = 1.0  # weight of the neighbour graph's soft labels
-    graph_epochs: int = 4  # epochs after a change of the labels in which the graph's soft labels count; 0 = never
+    graph_epochs: int = 2  # the graph is asked anew after so many epochs (150 steps at least) and when labels have changed; 0 = never
     graph_size: int = 12000  # most images that the graph is built of
     augmentation: str = "auto"  # a registered augmentation, "auto" or "none"
     class_prior: str = "estimate"  # "estimate" or "uniform": what distribution alignment assumes about class sizes
@@ -55,6 +56,7 @@ class SSVAEConfig:
     batch_size: int = 128  # examples a step
     learning_rate: float = 2e-3  # peak learning rate of AdamW
     schedule: str = "constant"  # "constant", "cosine" (to 2 % at max_epochs) or "warmup_cosine"
+    settle_steps: int = 750  # optimizer steps after a change of the labels over which the learning rate falls to a tenth; 0: it stays
     weight_decay: float = 1e-4  # decoupled, on matrices only (no biases)
     grad_clip_norm: float = 5.0  # clip gradients to this global norm; 0 = off
     # run
@@ -114,7 +116,7 @@ _RANGES = {  # field: (lowest, highest, is the lowest itself allowed)
     "dropout_rate": (0, 0.99, True), "ema_decay": (0, 0.99999, True), "val_split": (0, 0.9, True),
 }
 _LEAST = {"latent_dim": 1, "conv_features": 1, "batch_size": 1, "labeled_batch_size": 0, "max_epochs": 1, "patience": 0, "random_seed": 0,
-          "graph_epochs": 0, "graph_size": 100}
+          "graph_epochs": 0, "graph_size": 100, "pretrain_steps": 0, "settle_steps": 0}
 _CHOICES = {
     "likelihood": ("auto", "bernoulli", "gaussian", "mse"), "reduction": ("sum", "mean"), "classifier_input": ("features", "latent"),
     "schedule": ("constant", "cosine", "warmup_cosine"), "class_prior": ("estimate", "uniform"),
@@ -152,7 +154,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "ancestor": dict(
         latent_dim=2, encoder_type="dense", decoder_type="dense", classifier_type="mlp", classifier_input="latent", dropout_rate=0.2,
         likelihood="mse", reduction="mean", recon_weight=1000.0, kl_weight=0.1, label_weight=1.0, labeled_batch_size=0, ema_decay=0.0,
-        consistency_weight=0.0, soft_label_weight=0.0, graph_epochs=0, use_contrastive=False, batch_size=256, learning_rate=1e-3, augmentation="none", grad_clip_norm=1.0, hold_out_labels=True,
+        consistency_weight=0.0, soft_label_weight=0.0, graph_epochs=0, use_contrastive=False, settle_steps=0, batch_size=256, learning_rate=1e-3, augmentation="none", grad_clip_norm=1.0, hold_out_labels=True,
     ),
 }
 _DEFAULT = SSVAEConfig()

@@ -25,7 +25,15 @@ from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import SSVAEConfig
 from .data import Fingerprint, as_array, as_uint8, fingerprint, image_shape
 from .data import encode_labels as to_codes
-from .guide import Opinion, all_unit_features, epochs_since_change, graph_opinion, guess_augmentation, opinion_rows
+from ssvae_widgets.guide import (
+    Opinion,
+    all_unit_features,
+    epochs_since_change,
+    graph_opinion,
+    guess_augmentation,
+    opinion_rows,
+    settled_rate,
+)
 from .map_head import fit_map, map_decode, map_encode
 from .networks import input_shape
 from .programs import PROGRAMS, enable_compilation_cache
@@ -72,7 +80,7 @@ class SSVAE:
         self._map_epoch, self._shown = 0, None  # the epoch of that, and the places it gave
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.augmentation: str | None = None  # what "auto" means for these data
-        self.class_shares: Float[np.ndarray, "slots"] | None = None  # class sizes as the graph last saw them
+        self.opinion: Opinion | None = None  # what the graph said last
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
         self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
 
@@ -162,14 +170,16 @@ def encode_labels(
 def streams(
     self: SSVAE,
     n_labels: int,  # labels that train
+    several: bool = True,  # are they of two classes or more?
 ) -> Streams:
     "The terms of the loss that apply."
     c = self.config
-    teacher = n_labels > 0 and c.consistency_weight > 0 and c.ema_decay > 0 and c.augmentation != "none"
+    guided = n_labels > 0 and several
+    teacher = guided and c.consistency_weight > 0 and c.ema_decay > 0 and c.augmentation != "none"
+    soft = guided and c.soft_label_weight > 0 and c.graph_epochs > 0
+    contrastive = c.use_contrastive and not (c.contrastive_until_labels and (soft or teacher) and self.step >= c.pretrain_steps)
     name = c.augmentation if c.augmentation != "auto" else self.augmentation or ("gentle" if len(self.input_shape) == 3 else "vectors")
-    contrastive = c.use_contrastive and not (teacher and c.contrastive_until_labels)
-    return Streams(c.labeled_batch_size if n_labels else 0, n_labels > 0 and c.soft_label_weight > 0 and c.graph_epochs > 0, teacher, contrastive,
-                   name if teacher or contrastive else "none", 0.3 if teacher else 0.0)
+    return Streams(c.labeled_batch_size if n_labels else 0, soft, teacher, contrastive, name if teacher or contrastive else "none", 0.3 if teacher else 0.0)
 
 
 @patch
@@ -182,13 +192,15 @@ def prepare_epoch(
     if labels.n_classes > self.n_classes:
         names = self.class_names and [*self.class_names, *(str(i) for i in range(self.n_classes, labels.n_classes))]
         self.set_classes(names or labels.n_classes)
-    streams, several = self.streams(labels.n_train), len(np.unique(labels.train[labels.train >= 0])) > 1
-    soft = np.zeros((feed.n, self.spec.slots), np.float32) if streams.soft else None
-    if streams.soft and several and epochs_since_change(self.progress.rows, labels.n_train) < self.config.graph_epochs:
-        soft, self.class_shares = self.ask_graph(labels.train, feed)
+    streams = self.streams(labels.n_train, len(np.unique(labels.train[labels.train >= 0])) > 1)
+    epoch_steps = -(-len(feed.train_rows) // self.config.batch_size)
+    if streams.soft and not (self.opinion and self.opinion.holds(labels.train, self.step, max(150, self.config.graph_epochs * epoch_steps))):
+        self.opinion = self.ask_graph(labels.train, feed)
+    soft = self.opinion.soft_labels(self.spec.slots) if streams.soft else None
+    settled = epoch_steps * epochs_since_change(self.progress.rows, labels.n_train) if labels.n_train else 0
     program = self.program(labels.train)
-    if not several: program = program._replace(weights=program.weights._replace(consistency=np.float32(0), soft=np.float32(0)))
-    return program, streams, soft, None
+    rate = program.learning_rate * settled_rate(settled, self.config.settle_steps)
+    return program._replace(learning_rate=np.float32(rate)), streams, soft, None
 
 
 @patch
@@ -201,7 +213,7 @@ def ask_graph(
     rows = opinion_rows(codes, feed.train_rows, self.config.graph_size, self.config.random_seed)
     features = all_unit_features(self.spec, self.params, feed.rows, rows, self.shift, self.scale)
     prior = "equal" if self.config.class_prior == "uniform" else None
-    return graph_opinion(features, rows, codes, max(self.n_classes, 1), self.spec.slots, prior)
+    return graph_opinion(features, rows, codes, max(self.n_classes, 1), prior, self.step)
 
 
 @patch
@@ -214,7 +226,7 @@ def program(
     active = (np.arange(slots) < n).astype(np.float32)
     counts = np.bincount(codes[codes >= 0], minlength=slots)[:slots]
     prior = active.copy() if self.config.class_prior == "uniform" else (counts + 1.0) * active
-    if self.config.class_prior == "estimate" and self.class_shares is not None: prior = (np.pad(self.class_shares, (0, slots))[:slots] + 1e-3) * active
+    if self.config.class_prior == "estimate" and self.opinion: prior = (np.pad(self.opinion.shares, (0, slots))[:slots] + 1e-3) * active
     return Program(self.spec, make_weights(self.config), np.float32(self.config.learning_rate), jax.random.key(self.config.random_seed), active,
                    (prior / prior.sum()).astype(np.float32), self.shift, self.scale)
 
@@ -256,7 +268,7 @@ def save(
     adam = {k: optax.tree_utils.tree_get(host.opt_state, k) for k in ("count", "mu", "nu")}
     arrays = dict(params=host.params, ema=host.ema, adam=adam, running=host.running, step=host.step, epochs=host.epoch, shift=self.shift, scale=self.scale)
     if self.map_head is not None: arrays["map_head"] = self.map_head
-    if self.class_shares is not None: arrays["class_shares"] = self.class_shares
+    if self.opinion: arrays["opinion"] = self.opinion._asdict()
     meta = dict(
         kind="ssvae", library=__version__, input_shape=list(self.input_shape), config=self.config.to_dict(), class_names=self.class_names,
         n_classes=self.n_classes, fixed_classes=self._fixed, epoch=epoch, history=[dict(r) for r in rows], map_step=self.map_step,
@@ -305,7 +317,8 @@ def _restore(self: SSVAE, path, arrays, meta) -> SSVAE:
     state = TrainState(arrays["params"], ema, opt_state, arrays["running"], np.int32(arrays["step"]), np.float32(arrays["epochs"]))
     with self._lock:
         self.progress = Progress(state, int(meta["epoch"]), tuple(meta["history"]))
-        self.shift, self.scale, self.class_shares = arrays["shift"], arrays["scale"], arrays.get("class_shares")
+        self.shift, self.scale = arrays["shift"], arrays["scale"]
+        self.opinion = Opinion(**{k: int(v) if np.ndim(v) == 0 else v for k, v in arrays["opinion"].items()}) if "opinion" in arrays else None
         self.map_head, self.map_step = arrays.get("map_head"), meta["map_step"]
         self._map_epoch, self._shown = self.epoch, None
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None

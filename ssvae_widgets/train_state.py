@@ -35,7 +35,8 @@ __all__ = ['Params', 'METRICS', 'train_epoch', 'evaluate_part', 'Spec', 'class_s
 _DYNAMIC = (
     "recon_weight", "kl_weight", "kl_warmup", "free_bits", "label_weight", "contrastive_weight", "contrastive_temperature", "consistency_weight",
     "confidence_threshold", "soft_label_weight", "learning_rate", "patience", "monitor_metric", "val_split", "hold_out_labels", "random_seed",
-    "class_prior", "use_contrastive", "augmentation", "labeled_batch_size",
+    "class_prior", "use_contrastive", "augmentation", "labeled_batch_size", "graph_epochs", "graph_size", "pretrain_steps", "settle_steps",
+    "contrastive_until_labels",
 )
 _DEFAULTS = SSVAEConfig()
 

@@ -7,6 +7,7 @@ from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.data import load_digits
 from ssvae_widgets.guide import epochs_since_change
 from ssvae_widgets.model import SSVAE
+from ssvae_widgets.run import split_labels
 from ssvae_widgets.trainer import InteractiveTrainer
 
 
@@ -48,15 +49,46 @@ def test_any_labels_train(data, pretrained, kind):
     if kind in ("all", "fifty"): assert (probs.argmax(1) == truth).mean() > (0.8 if kind == "all" else 0.6)
 
 
-def test_the_graph_speaks_after_a_change_and_then_falls_silent(data, pretrained):
+def test_the_graph_is_asked_again_after_a_change_and_after_some_steps(data, pretrained):
     images, truth = data
     vae, codes = SSVAE.from_checkpoint(pretrained), labels(truth, "fifty")
-    history = InteractiveTrainer(vae).train_epochs(vae.config.graph_epochs + 1, images, codes)
-    assert all(v > 0 for v in history["soft_label_loss"][:-1]) and history["soft_label_loss"][-1] == 0
-    more = codes.copy()
-    more[np.flatnonzero(codes < 0)[:10]] = truth[np.flatnonzero(codes < 0)[:10]]
-    assert InteractiveTrainer(vae).train_epochs(1, images, more)["soft_label_loss"][0] > 0
-    assert epochs_since_change(vae.progress.rows, 60) == 1
+    trainer, asked = InteractiveTrainer(vae), []
+
+    def train(codes, epochs=1):
+        for _ in range(epochs):
+            assert trainer.train_epochs(1, images, codes)["soft_label_loss"][0] > 0
+            asked.append(vae.opinion.step)
+
+    train(codes, 2)
+    moved = codes.copy()
+    row = np.flatnonzero(codes >= 0)[0]
+    moved[row] = (codes[row] + 1) % 10  # as many labels as before, one of another class
+    train(moved)
+    train(moved, 30)
+    steps = vae.step // vae.epoch
+    assert asked[0] == asked[1] < asked[2] == 17 * steps
+    gaps = np.diff(sorted(set(asked[2:])))
+    assert len(gaps) and (gaps >= 150).all() and (gaps < 150 + steps).all()
+    assert not vae.opinion.soft_labels(16)[codes >= 0].any(), "a label is never contradicted"
+    assert epochs_since_change(vae.progress.rows, 50) == 33
+
+
+def test_pairs_of_views_come_before_labels_and_at_the_start_of_a_model(data, pretrained):
+    vae = SSVAE.from_checkpoint(pretrained)
+    assert vae.streams(50).contrastive and vae.streams(50).soft, "a young model still learns from pairs"
+    vae.config = vae.config.replace(pretrain_steps=vae.step)
+    assert not vae.streams(50).contrastive and vae.streams(50).augmentation == "none"
+    assert vae.streams(0).contrastive and vae.streams(1, several=False).contrastive and not vae.streams(1, several=False).soft
+
+
+def test_the_rate_settles_while_labels_stay(data, pretrained):
+    vae, codes = SSVAE.from_checkpoint(pretrained), labels(data[1], "fifty")
+    feed, rates = vae.adopt(data[0]), []
+    for n in (50, 50, 49):
+        codes[np.flatnonzero(codes >= 0)[n:]] = -1
+        rates.append(float(vae.prepare_epoch(split_labels(codes, feed.val_rows, False), feed)[0].learning_rate))
+        InteractiveTrainer(vae).train_epochs(1, data[0], codes)
+    assert rates[0] == rates[2] == pytest.approx(vae.config.learning_rate) and rates[1] < rates[0]
 
 
 def test_resuming_takes_the_same_decisions(data, pretrained, tmp_path):
