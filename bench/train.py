@@ -101,7 +101,7 @@ def torch_model(c, n_classes=10):
                 c1, c2 = c.conv_channels
                 self.dec = nn.Sequential(
                     nn.Linear(c.latent_dim, c.conv_features), act(), nn.Linear(c.conv_features, 49 * c2), act(), nn.Unflatten(1, (c2, 7, 7)),
-                    nn.Conv2d(c2, 4 * c1, 3, padding=1), nn.PixelShuffle(2), act(), nn.Conv2d(c1, 4, 3, padding=1), nn.PixelShuffle(2), nn.Flatten())
+                    nn.ConvTranspose2d(c2, c1, 2, stride=2), act(), nn.Conv2d(c1, 4, 3, padding=1), nn.PixelShuffle(2), nn.Flatten())
             else:
                 self.dec = mlp(c.latent_dim, *reversed(c.hidden_dims), 784)
             self.on_features = c.classifier_input == "features"

@@ -19,6 +19,15 @@ __all__ = ['TERMS', 'reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up
            'masked_mean', 'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights', 'total_loss']
 
 # %% ../nbs/04_losses.ipynb #4b946c42
+@jax.custom_vjp
+def _bernoulli_error(out, x):
+    return jnp.maximum(out, 0) - out * x + jnp.log1p(jnp.exp(-jnp.abs(out)))
+
+
+_bernoulli_error.defvjp(lambda out, x: (_bernoulli_error(out, x), (out, x)),
+                        lambda saved, g: (g * (0.5 * jnp.tanh(0.5 * saved[0]) + 0.5 - saved[1]), -g * saved[0]))
+
+
 def reconstruction_error(
     out: Float[Array, "batch ..."],  # decoder output: logits (bernoulli) or means
     x: Float[Array, "batch ..."],  # target, in [0, 1] for bernoulli
@@ -26,12 +35,12 @@ def reconstruction_error(
     reduction: str = "sum",  # over the pixels of one example: "sum" or "mean"
 ) -> Float[Array, "batch"]:
     "Reconstruction error of every example."
-    if likelihood == "bernoulli": error = jnp.maximum(out, 0) - out * x + jnp.log1p(jnp.exp(-jnp.abs(out)))
+    out, x = out.reshape(len(out), -1), x.reshape(len(x), -1)
+    if likelihood == "bernoulli": error = _bernoulli_error(out, x)
     elif likelihood == "gaussian": error = 0.5 * jnp.square(out - x)
     elif likelihood == "mse": error = jnp.square(out - x)
     else: raise ValueError(f"Unknown likelihood {likelihood!r}; choose bernoulli, gaussian or mse.")
-    axes = tuple(range(1, x.ndim))
-    return error.sum(axes) if reduction == "sum" else error.mean(axes)
+    return error.sum(1) if reduction == "sum" else error.mean(1)
 
 # %% ../nbs/04_losses.ipynb #5200daa4
 def kl_divergence(
@@ -101,8 +110,8 @@ def pseudo_label_loss(
     threshold: float | Array,  # least confidence that counts
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     "Cross-entropy against the teacher's class where it is sure, averaged over the whole batch, and the share that was sure."
-    probs = jax.lax.stop_gradient(probs)
-    sure = (probs.max(-1) > threshold).astype(logits.dtype)
+    probs = jax.lax.stop_gradient(jnp.asarray(probs))
+    sure = jnp.where(probs.max(-1) > threshold, 1.0, 0.0)
     return (sure * cross_entropy(logits, probs.argmax(-1))).mean(), sure.mean()
 
 # %% ../nbs/04_losses.ipynb #e6dfb385

@@ -41,7 +41,8 @@ def leaky_relu(
     slope: float = 0.1,  # slope left of zero
 ) -> Float[Array, "..."]:
     "max(x, slope·x)."
-    return _namespace(x).maximum(x, slope * x)
+    if isinstance(x, np.ndarray): return np.maximum(x, slope * x)
+    return jnp.where(x > 0, x, slope * x)  # its gradient is one selection, that of a maximum also looks for ties
 
 # %% ../nbs/03_networks.ipynb #10bd8786
 class Dense(nnx.Module):
@@ -69,55 +70,60 @@ def _pads(size: int, k: int, stride: int) -> tuple[int, int, int]:
     return out, total // 2, total - total // 2
 
 
-def _kernel_row(x, i: int, k: int, stride: int, pads):
-    "The k views of a padded image batch under row `i` of a kernel, stacked on channels: (batch, out_h, out_w, k·channel)."
-    (oh, _, _), (ow, _, _) = pads
-    return _namespace(x).concatenate([x[:, i : i + stride * (oh - 1) + 1 : stride, j : j + stride * (ow - 1) + 1 : stride] for j in range(k)], -1)
+def _taps(x, k: int, stride: int) -> list:
+    "The views of a padded image batch that a k×k kernel multiplies: k lists of k arrays (batch, out_h, out_w, channel)."
+    (oh, t, bt), (ow, l, r) = _pads(x.shape[1], k, stride), _pads(x.shape[2], k, stride)
+    x = _namespace(x).pad(x, ((0, 0), (t, bt), (l, r), (0, 0)))
+    return [[x[:, i : i + stride * (oh - 1) + 1 : stride, j : j + stride * (ow - 1) + 1 : stride] for j in range(k)] for i in range(k)]
 
 
-def _padded(x, k: int, stride: int):
-    "The image batch with its SAME padding, and `_pads` of both axes."
-    (oh, t, bt), (ow, l, r) = pads = _pads(x.shape[1], k, stride), _pads(x.shape[2], k, stride)
-    return _namespace(x).pad(x, ((0, 0), (t, bt), (l, r), (0, 0))), pads
+def _columns(x, k: int, stride: int):
+    "All views side by side: (batch, out_h, out_w, k·k·channel)."
+    return _namespace(x).concatenate([tap for row in _taps(x, k, stride) for tap in row], -1)
 
 
 def _conv_numpy(x, kernel, stride: int):
     k, _, c_in, c_out = kernel.shape
-    x, pads = _padded(x, k, stride)
-    rows = np.concatenate([_kernel_row(x, i, k, stride, pads) for i in range(k)], -1)
-    return (rows.reshape(-1, k * k * c_in) @ kernel.reshape(-1, c_out)).reshape(*rows.shape[:3], c_out)
+    return _columns(x, k, stride) @ kernel.reshape(k * k * c_in, c_out)
+
+# %% ../nbs/03_networks.ipynb #d7d64335
+def _conv_xla(x, kernel, stride: int = 1):
+    return lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def _conv_xla(x, kernel, stride: int = 1, padding="SAME", **dilation):
-    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"), **dilation)
+def _turned(kernel):
+    "The kernel of the image's gradient: rotated by 180°, input and output exchanged."
+    return jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2)
 
-# %% ../nbs/03_networks.ipynb #48c01da8
+
 def _image_gradient(x, kernel, g, stride: int):
-    "Convolution of the outer gradient, spread out by the stride, with the turned kernel."
-    k = kernel.shape[0]
-    pads = [_pads(size, k, stride) for size in x.shape[1:3]]
-    padding = [(k - 1 - before, size + before - 1 - stride * (out - 1)) for size, (out, before, _) in zip(x.shape[1:3], pads)]
-    return _conv_xla(g, jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2), padding=padding, lhs_dilation=(stride, stride))
+    "Stride 1: a convolution with the turned kernel. Else: the columns of the gradient, added up where `_columns` had read them."
+    k, _, c_in, c_out = kernel.shape
+    if stride == 1 and k % 2: return _conv_xla(g, _turned(kernel))
+    columns = (g.reshape(-1, c_out) @ kernel.reshape(-1, c_out).T).reshape(*g.shape[:3], -1)
+    return jax.linear_transpose(lambda x: _columns(x, k, stride), x)(columns)[0]
 
 
 def _kernel_gradient(x, kernel, g, stride: int):
-    "A matrix product for every kernel row, or, for few output channels, a convolution of channels with the batch as depth."
+    "A matrix product for every kernel row."
     k, _, c_in, c_out = kernel.shape
-    if c_out < 8:
-        padding = [_pads(size, k, stride)[1:] for size in x.shape[1:3]]
-        out = _conv_xla(x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3), padding=padding, rhs_dilation=(stride, stride))
-        return out[:, :k, :k].transpose(1, 2, 0, 3)
-    x, pads = _padded(x, k, stride)
-    rows = [_kernel_row(x, i, k, stride, pads).reshape(-1, k * c_in).T @ g.reshape(-1, c_out) for i in range(k)]
+    rows = [jnp.concatenate(row, -1).reshape(-1, k * c_in).T @ g.reshape(-1, c_out) for row in _taps(x, k, stride)]
     return jnp.stack(rows).reshape(kernel.shape)
 
 
+def _narrow_gradients(x, kernel, g):
+    "Both gradients of a stride-1 layer with few outputs, from the columns of the outer gradient."
+    k, _, c_in, c_out = kernel.shape
+    columns = _columns(g, k, 1).reshape(-1, k * k * c_out)
+    by_tap = (x.reshape(-1, c_in).T @ columns).reshape(c_in, k, k, c_out)
+    return (columns @ _turned(kernel).reshape(-1, c_in)).reshape(x.shape), jnp.flip(by_tap, (1, 2)).transpose(1, 2, 0, 3)
+
+# %% ../nbs/03_networks.ipynb #c3ed7d58
 def _conv_few(x, kernel, stride: int):
-    "Convolution of very few channels as a sum of scaled shifts, which fuse into one pass."
+    "Convolution of very few channels as a sum of scaled shifts."
     k, _, c_in, _ = kernel.shape
-    x, pads = _padded(x, k, stride)
-    rows = [jnp.split(_kernel_row(x, i, k, stride, pads), k * c_in, -1) for i in range(k)]
-    return sum(rows[i][j * c_in + c] * kernel[i, j, c] for i in range(k) for j in range(k) for c in range(c_in))
+    taps = _taps(x, k, stride)
+    return sum(taps[i][j][..., c : c + 1] * kernel[i, j, c] for i in range(k) for j in range(k) for c in range(c_in))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -126,8 +132,14 @@ def _conv_cpu(x, kernel, stride: int):
     return (_conv_few if x.shape[-1] < 4 else _conv_xla)(x, kernel, stride)
 
 
-_conv_cpu.defvjp(lambda x, kernel, stride: (_conv_cpu(x, kernel, stride), (x, kernel)),
-                 lambda stride, saved, g: (_image_gradient(*saved, g, stride), _kernel_gradient(*saved, g, stride)))
+def _conv_cpu_gradients(stride, saved, g):
+    x, kernel = saved
+    k, _, c_in, c_out = kernel.shape
+    if stride == 1 and k % 2 and c_out < c_in: return _narrow_gradients(x, kernel, g)
+    return _image_gradient(x, kernel, g, stride), _kernel_gradient(x, kernel, g, stride)
+
+
+_conv_cpu.defvjp(lambda x, kernel, stride: (_conv_cpu(x, kernel, stride), (x, kernel)), _conv_cpu_gradients)
 
 # %% ../nbs/03_networks.ipynb #fbf64d82
 def conv2d(
@@ -248,9 +260,14 @@ class DenseDecoder(nnx.Module):
         return self.out(z).reshape(-1, *self.output_shape)
 
 
+def _pixelwise(layer, x):
+    "A dense layer at every place of an image."
+    return layer(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+
+
 @register("decoder", "conv")
 class ConvDecoder(nnx.Module):
-    "A dense layer to a small image, then 3×3 convolutions with pixel shuffle, each doubling the size; the surplus is cropped."
+    "A dense layer to a small image that pixel shuffles double until the last, a 3×3 convolution, gives the picture; the surplus is cropped."
 
     def __init__(self, latent_dim: int, output_shape: tuple[int, ...], config: SSVAEConfig, *, rngs: nnx.Rngs):
         if len(output_shape) != 3:
@@ -258,16 +275,15 @@ class ConvDecoder(nnx.Module):
         n, channels = len(config.conv_channels), tuple(reversed(config.conv_channels))
         self.start = (-(-output_shape[0] // 2**n), -(-output_shape[1] // 2**n), channels[0])
         self.dense = Dense(latent_dim, config.conv_features, rngs=rngs)
-        self.grow = Dense(config.conv_features, math.prod(self.start), rngs=rngs)
-        outs = (*channels[1:], output_shape[2])
-        self.layers = nnx.List([Conv(i, 4 * o, gain=1.0 if k == n - 1 else math.sqrt(2), rngs=rngs) for k, (i, o) in enumerate(zip(channels, outs))])
+        self.small = Dense(config.conv_features, math.prod(self.start), rngs=rngs)
+        self.grow = nnx.List([Dense(i, 4 * o, rngs=rngs) for i, o in zip(channels, channels[1:])])
+        self.out = Conv(channels[-1], 4 * output_shape[2], gain=1.0, rngs=rngs)
         self.output_shape = tuple(output_shape)
 
     def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch height width channel"]:
-        x = leaky_relu(self.grow(leaky_relu(self.dense(z)))).reshape(-1, *self.start)
-        for k, layer in enumerate(self.layers):
-            x = pixel_shuffle(layer(x if k == 0 else leaky_relu(x)))
-        return x[:, : self.output_shape[0], : self.output_shape[1]]
+        x = leaky_relu(self.small(leaky_relu(self.dense(z)))).reshape(-1, *self.start)
+        for layer in self.grow: x = pixel_shuffle(leaky_relu(_pixelwise(layer, x)))
+        return pixel_shuffle(self.out(x))[:, : self.output_shape[0], : self.output_shape[1]]
 
 # %% ../nbs/03_networks.ipynb #ec8baa91
 def dropout(

@@ -248,7 +248,7 @@ def test_soft_labels_teach():
 
 
 def test_teacher_is_followed_where_it_is_sure_and_never_trained():
-    config = SMALL.replace(recon_weight=0.0, kl_weight=0.0, weight_decay=0.0, ema_decay=0.99999)
+    config = SMALL.replace(recon_weight=0.0, kl_weight=0.0, weight_decay=0.0, ema_decay=0.99999, consistency_weight=1.0)
     spec, state, weights, data = make(config, labeled=3, val=0)
     sure = {**state.ema, "classifier/out/bias": np.where(np.arange(spec.slots) == 2, 50, 0).astype(np.float32)}
     state = state._replace(ema=sure, step=np.int32(10**9))
