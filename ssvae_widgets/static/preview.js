@@ -1,5 +1,8 @@
 import { array, clean, colour, count, fit, follow, h, paint } from "./view-core.mjs";
 
+/** What to do first, while nothing is shown. */
+const FIRST_STEPS = [["click", "select a point"], ["0 – 9", "label it"], ["l", "draw a lasso around many"], ["n", "ask what to label next"], ["c", "colour by something else"], ["t", "train"], ["?", "all keys"]];
+
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {
   el.classList.add("ssvae-view", "ssvae-preview");
@@ -9,7 +12,8 @@ function render({ model, el }) {
     el.setAttribute("role", "region");
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
-      el.replaceChildren(h("div", { class: "ssvae-empty", text: info?.hint || "Point at the map to see an image." }));
+      const rows = FIRST_STEPS.flatMap(([key, does]) => [h("dt", {}, h("kbd", { text: key })), h("dd", { text: does })]);
+      el.replaceChildren(h("div", { class: "ssvae-empty" }, h("p", { text: info?.hint || "Point at the map to see an image." }), h("dl", { class: "ssvae-first" }, ...rows)));
       el.removeAttribute("data-serial");
       return;
     }
