@@ -18,7 +18,8 @@ import numpy as np
 
 from .files import atomic_write, explain_os_error
 from .label_files import LabelFileError, decode_text, guard_cell, parse_csv, render_csv, unguard_cell
-from .labels import Gesture, LabelStore
+from .label_log import decimal
+from .labels import Gesture, LabelStore, clean_name
 
 # %% ../nbs/02b_label_exchange.ipynb #b4c9604a
 def label_table(
@@ -35,11 +36,14 @@ def label_table(
     last = {}
     for told in store.to_pandas().to_dict("records"):
         if not told["undone"]: last[told["serial"]] = told
-    out = [{"id": int(r), "image": f"image-{r}" if images is None else str(images[r]), "label": names[codes[r]] if codes[r] >= 0 else None, "code": int(codes[r]),
+    out = [{"id": int(r), "image": f"image-{r}" if images is None else _text(images[r]), "label": names[codes[r]] if codes[r] >= 0 else None, "code": int(codes[r]),
             **{k: _none(last.get(int(r), {}).get(k)) for k in ("source", "time", "gesture")}} for r in rows]
     table = pd.DataFrame(out, columns=["id", "image", "label", "code", "source", "time", "gesture"])
     table.attrs["classes"] = list(names)
     return table
+
+
+def _text(name) -> str: return str(name).encode(errors="backslashreplace").decode() # a file name need not be text
 
 
 def _none(v): return None if isinstance(v, float) and np.isnan(v) else v
@@ -63,14 +67,14 @@ def _parquet(table) -> bytes:
     return out.getvalue()
 
 
-def _jsonl(table) -> bytes: return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_dict("records")).encode()
+def _jsonl(table) -> bytes: return "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in table.to_dict("records")).encode()
 
 
 def _label_studio(table) -> bytes:
     def task(r):
         result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [r["label"]]}}]
         return {"id": r["id"] + 1, "data": {"image": r["image"], "serial": r["id"]}, "annotations": [{"result": result, "created_at": r["time"]}] if r["label"] else []}
-    return json.dumps([task(r) for r in table.to_dict("records")], ensure_ascii=False, indent=1).encode()
+    return json.dumps([task(r) for r in table.to_dict("records")], ensure_ascii=True, indent=1).encode()
 
 
 def label_studio_config(classes: Sequence[str]) -> str: # XML
@@ -110,8 +114,11 @@ def import_labels(
     except OSError as e: raise LabelFileError(f"{path} could not be read: {explain_os_error(e)}.") from e
     if format == "csv": serials, labels = _read_serial_csv(store, data, name, new_classes)
     else: serials, labels = _match(_read_rows(data, format, Path(path).suffix.lower(), name), store.n_items, images, name)
-    missing = sorted({v for v in labels if v is not None} - {*store.classes})
+    missing = sorted({clean_name(v) for v in labels if v is not None} - {*store.classes})
+    labels = [v if v is None or v in store.classes else clean_name(v) for v in labels]
     if missing and not new_classes: raise LabelFileError(f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with new_classes=True to add them.")
+    numbers = [decimal(c) for c in missing]
+    if missing and None not in numbers and store.classes == [str(k) for k in range(store.n_classes)]: missing = [str(k) for k in range(store.n_classes, max(numbers) + 1)] # 7 is class 7
     for c in missing: store.add_class(c)
     return store.set(serials, labels, source="import", file=name)
 
@@ -135,7 +142,7 @@ def _read_rows(data, format, end, name) -> list[dict]:
 
     try:
         if format == "label-studio": return [_task(t) for t in json.loads(decode_text(data, name))]
-        if format == "jsonl" or end == ".jsonl": return [json.loads(line) for line in decode_text(data, name).splitlines() if line.strip()]
+        if format == "jsonl" or end == ".jsonl": return [json.loads(line) for line in decode_text(data, name).split("\n") if line.strip()]
         if format == "parquet" or end == ".parquet": return pd.read_parquet(io.BytesIO(data)).to_dict("records")
         table = pd.read_csv(io.StringIO(decode_text(data, name)), dtype=str, keep_default_na=False)
         return table.map(unguard_cell).to_dict("records")
@@ -148,16 +155,25 @@ def _task(task):
     return {"id": task["data"].get("serial"), "image": task["data"].get("image"), "label": results[0]["value"]["choices"][0] if results else None}
 
 
+def _label(label) -> str | None:
+    "The name of a class as another tool wrote it."
+    if label is None or label == "" or (isinstance(label, float) and np.isnan(label)): return None
+    if isinstance(label, str): return label
+    if isinstance(label, bool) or not isinstance(label, int | float) or label != label // 1: raise ValueError(f"label {str(label)[:40]!r} is a {type(label).__name__}; expected the name of a class or a whole number")
+    return str(int(label))
+
+
 def _match(rows, n_items, images, name):
-    place = {} if images is None else {str(v): k for k, v in enumerate(images)}
+    place = {} if images is None else {_text(v): k for k, v in enumerate(images)}
     out: dict[int, str | None] = {}
     for i, row in enumerate(rows, 1):
         if not isinstance(row, dict): raise LabelFileError(f"{name}, row {i} is no object with id, image and label. Nothing was imported.")
         key, label = next((row[k] for k in ("id", "serial", "Serial") if row.get(k) not in (None, "")), None), row.get("label")
         if str(row.get("image")) in place: key = place[str(row["image"])]
-        label = None if label is None or (isinstance(label, float) and np.isnan(label)) or label == "" else str(int(label)) if isinstance(label, int | float) else label
-        try: serial = int(key) if float(key) == int(float(key)) else -1
-        except (TypeError, ValueError): serial = -1
+        try: label = _label(label)
+        except ValueError as e: raise LabelFileError(f"{name}, row {i}: {e}. Nothing was imported.") from None
+        try: serial = -1 if isinstance(key, bool) or "_" in str(key) or float(key) != int(float(key)) else int(float(key))
+        except (TypeError, ValueError, OverflowError): serial = -1
         if not 0 <= serial < n_items: raise LabelFileError(f"{name}, row {i}: id {key!r} is no image here; expected 0 to {n_items - 1}, or an image name that was given. Nothing was imported.")
         if serial in out and out[serial] != label: raise LabelFileError(f"{name}, row {i}: image {serial} has two different labels. Nothing was imported.")
         out[serial] = label

@@ -19,12 +19,14 @@ import numpy as np
 
 # %% ../nbs/01c_label_files.ipynb #815a3fee
 _FORMULA = tuple("=+-@\t\r'＝＋－＠")
+_INSIDE, _GUARDED = re.compile(r"([;,|\t])('*\s*[=+\-@＝＋－＠])"), re.compile(r"([;,|\t])'('*\s*[=+\-@＝＋－＠])")
 
 
 def guard_cell(
     text: str, # a class name
 ) -> str: # safe in a spreadsheet
     "Neutralise what a spreadsheet would execute."
+    text = _INSIDE.sub(r"\1'\2", text)
     return "'" + text if text.startswith(_FORMULA) else text
 
 
@@ -32,7 +34,8 @@ def unguard_cell(
     text: str, # content of a cell
 ) -> str:
     "Undo `guard_cell`."
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
+    text = text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
+    return _GUARDED.sub(r"\1\2", text)
 
 # %% ../nbs/01c_label_files.ipynb #1290b92d
 def render_csv(
@@ -142,18 +145,33 @@ def parse_csv(
     skip, delimiter, s, t = _columns(lines, name)
     found: dict[int, list[tuple[int, int]]] = {}
     problems: list[Problem] = []
-    reader = csv.reader((line + "\n" for line in lines[skip + 1:]), delimiter=delimiter)
-    try:
-        for row in reader:
-            line = skip + 1 + reader.line_num
+    for line, row in _records(lines, skip + 1, delimiter, (s, t)):
+        try:
+            if isinstance(row, str): raise ValueError(row)
             if not any(c.strip() for c in row): continue
-            try: serial, code = _parse_row(row, s, t, n_items, find, delimiter == ";")
-            except ValueError as e: problems.append(Problem(line, str(e))); continue
-            found.setdefault(serial, []).append((line, code))
-    except csv.Error as e: problems.append(Problem(skip + 1 + reader.line_num, f"it cannot be split into cells ({e})"))
+            serial, code = _parse_row(row, s, t, n_items, find, delimiter == ";")
+        except ValueError as e: problems.append(Problem(line, str(e))); continue
+        found.setdefault(serial, []).append((line, code))
     return _without_conflicts(found, problems)
 
-# %% ../nbs/01c_label_files.ipynb #32a881ae
+# %% ../nbs/01c_label_files.ipynb #bf98e911
+def _records(lines, start, delimiter, wanted):
+    "(line number, cells or the reason why there are none) of every record from line index `start` on."
+    while start < len(lines):
+        reader, last = csv.reader((line + "\n" for line in lines[start:]), delimiter=delimiter), 0
+        try:
+            for row in reader:
+                first, last = start + last, reader.line_num
+                broken = start + last - first > 1 and (any("\n" in row[k] for k in wanted if k < len(row)) or start + last == len(lines))
+                if broken: break
+                yield first + 1, row
+            else: return
+            reason = "a quotation mark is not closed"
+        except csv.Error as e: first, reason = start + last, f"it cannot be split into cells ({e})"
+        yield first + 1, reason
+        start = first + 1
+
+
 def _parse_row(row, s, t, n_items, find, comma):
     if len(row) <= max(s, t): raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")
     serial, cell = _integer(row[s], comma), row[t].strip()

@@ -16,6 +16,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,14 @@ class ClassTable:
         self.named[uid] = name
 
     @property
-    def names(self) -> list[str]: return [self.named.get(u, u) for u in self.uids]
+    def names(self) -> list[str]:
+        "Name of every code; of two classes that ended up with one name (renamed at the same time, or by an undo) the later one gets a number."
+        out: dict[str, None] = {}
+        for name in (self.named.get(u, u) for u in self.uids):
+            k, free = 1, name
+            while free in out: k += 1; free = f"{name} ({k})"
+            out[free] = None
+        return list(out)
 
     def find(self, name: str) -> int | None: # code, or None
         "Code of a current name, else of a former one."
@@ -136,7 +144,7 @@ class Replay:
         self.head: dict = {} # the `log` or `snapshot` record, with the fingerprint
         self.seen: set[str] = set() # ids of lines, so that a line written twice counts once
         self.entries: dict[str, Entry] = {} # gestures by id
-        self.stacks: dict[int, list[tuple[Entry, int]]] = {} # row -> gestures on it with their code, oldest first
+        self.stacks: dict[int, tuple] = {} # row -> (newest gesture on it, its code, the same for the one before or None)
         self.base: np.ndarray | None = None # raw codes of a snapshot
         self.raw = np.full(n_items, -1, np.int32) # code as labelled, before merges
         self.codes = np.full(n_items, -1, np.int32) # after merges
@@ -172,12 +180,18 @@ def _entry(self: Replay, record, mine, **kw):
 
 @patch
 def _set(self: Replay, record, mine):
-    rows, labels = np.asarray(record["serials"], np.int64), [None if u is None else identity(u) for u in record["labels"]]
+    rows, labels = np.asarray(record["serials"], np.int64), record["labels"]
     if rows.ndim != 1 or len(labels) != len(rows) or (len(rows) and not 0 <= rows.min() <= rows.max() < self.n_items): raise ValueError
-    known = {u: -1 if u is None else self.table.add(u, below=True) for u in sorted(set(labels), key=str)}
-    codes = np.array([known[u] for u in labels], np.int32)
-    entry = self._entry(record, mine, serials=rows, codes=codes, before=self.codes[rows])
-    for row, code in zip(rows.tolist(), codes.tolist()): self.stacks.setdefault(row, []).append((entry, code))
+    if not {*map(type, labels)} <= {int, str, type(None)}: raise ValueError # True is no 1
+    names = {u: None if u is None else identity(u) for u in {*labels}}
+    places = {u: -1 if u is None else self.table.add(u, below=True) for u in sorted({*names.values()}, key=str)}
+    code_of = {u: places[name] for u, name in names.items()}
+    codes = np.fromiter(map(code_of.__getitem__, labels), np.int32, len(labels))
+    entry, row_list = self._entry(record, mine, serials=rows, codes=codes, before=self.codes[rows]), rows.tolist()
+    below = map(self.stacks.get, row_list) if len(row_list) == len({*row_list}) else None
+    if below is not None: self.stacks.update(zip(row_list, zip(repeat(entry), codes.tolist(), below)))
+    else:
+        for row, code in zip(row_list, codes.tolist()): self.stacks[row] = (entry, code, self.stacks.get(row))
     self.raw[rows] = codes
     return self._refresh(rows)
 
@@ -199,7 +213,7 @@ def _switch(self: Replay, record, mine, active, source, target):
     if entry is None or entry.active == active: return np.zeros(0, np.int64)
     entry.active = active
     if entry.record["op"] != "set": return self._replay_classes()
-    for row in entry.serials.tolist(): self.raw[row] = self._top(row)
+    self.raw[entry.serials] = np.fromiter(map(self._top, entry.serials.tolist()), np.int32, len(entry.serials))
     return self._refresh(entry.serials)
 
 
@@ -216,9 +230,19 @@ def _redo(self: Replay, record, mine): return self._switch(record, mine, True, s
 
 @patch
 def _top(self: Replay, row):
-    for entry, code in reversed(self.stacks[row]):
+    node = self.stacks[row]
+    while node is not None:
+        entry, code, node = node
         if entry.active: return code
     return -1 if self.base is None else self.base[row]
+
+
+@patch
+def gestures_on(self: Replay, row: int) -> list[Entry]: # oldest first
+    "Every gesture on a row."
+    found, node = [], self.stacks.get(row)
+    while node is not None: found.append(node[0]); node = node[2]
+    return found[::-1]
 
 # %% ../nbs/01b_label_log.ipynb #ca0e99a0
 @patch
@@ -297,13 +321,14 @@ class LogFile:
         self.refused: OSError | None = None # why the file is open for reading only
         self.offset = 0 # bytes read so far, always after a line end
         self.damaged: list[int] = [] # byte positions of lines that could not be used
+        self.named = False # whether the folder's entry for the file is known to have reached the disk
 
     def open(self, create: bool = False) -> bool: # whether the file is open now
         "Open for reading and appending, from the beginning."
         self.close()
         if not create and not self.path.exists(): return False
         new = not self.path.exists()
-        self.refused, self.offset, self.damaged = None, 0, []
+        self.refused, self.offset, self.damaged, self.named = None, 0, [], False
         try: self.fd = open_append(self.path)
         except PermissionError as e: self.refused = e
         except OSError as e:
@@ -312,7 +337,6 @@ class LogFile:
         if self.refused is not None:
             if new: raise self.refused
             self.fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
-        if new: fsync_folder(self.path.parent)
         return True
 
     def close(self) -> None:
@@ -335,6 +359,8 @@ class LogFile:
     def append(self, lines: Sequence[bytes]) -> None:
         "Add lines in one write and wait for the device; `OSError` when that failed."
         if self.refused is not None: raise self.refused
+        if not self.named: fsync_folder(self.path.parent) # a line in a file that has no name after a power cut would be lost
+        self.named = True
         size = os.fstat(self.fd).st_size
         torn = size and _pread(self.fd, 1, size - 1) != b"\n"
         append_bytes(self.fd, b"\n" * bool(torn) + b"".join(lines))

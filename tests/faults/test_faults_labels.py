@@ -348,7 +348,7 @@ def test_other_data_is_refused_with_a_way_forward(tmp_path):
         assert {int(i): int(s.codes[i]) for i in np.flatnonzero(s.codes >= 0)} == {22: 1, 0: 2} and "1 belong to images that are gone" in s.message
     with pytest.raises(OtherDataError): LabelStore(path, 30, fingerprint=fingerprint(x))
     with LabelStore(path, 30, fingerprint=fingerprint(x[::-1])) as s: assert s.n_labeled == 2
-    assert any(f.name.startswith("labels.csv.backup-") for f in tmp_path.iterdir()) and len(list(tmp_path.glob("labels.csv.log.2*.jsonl"))) == 1
+    assert any(f.name.startswith("labels.csv.backup-") for f in tmp_path.iterdir()) and len(list(tmp_path.glob("labels.csv.log.former-2*.jsonl"))) == 1
 
 
 def test_adopted_away_while_open(tmp_path):
@@ -358,7 +358,7 @@ def test_adopted_away_while_open(tmp_path):
     a.set(1, 1)
     b = LabelStore.adopt(path, 40)
     g = a.set(2, 2)
-    assert not g.saved and a.status == "not saved" and "belongs to 40 images" in a.message and a.n_labeled == 2
+    assert not g.saved and a.status == "not saved" and "was carried over to other data" in a.message and a.n_labeled == 2
     assert b.set(35, 1).saved
     b.flush()
     with pytest.warns(UserWarning, match="not saved"): a.close()
