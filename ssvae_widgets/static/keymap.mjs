@@ -32,6 +32,8 @@ export const DEFAULT_KEYS = {
   "zoom:out": ["-", "_"],
   selectall: ["Mod+a"],
   invert: ["i"],
+  walk: ["w"],
+  trails: ["a"],
   grow: ["g"],
 };
 
@@ -63,6 +65,8 @@ export const KEY_HELP = {
   "zoom:out": "zoom out",
   selectall: "select all points shown",
   invert: "invert the selection",
+  walk: "walk through what the last round changed",
+  trails: "trails of the points that moved",
   grow: "grow the selection to its neighbours",
 };
 

@@ -133,7 +133,7 @@ def number(
 # %% ../../nbs/30_point_layer.ipynb #ce557d7e
 TOOLS = ("pointer", "lasso", "box", "pan")
 _BULK = {"positions", "codes", "labeled"}
-_INTENTS = {"label", "clear", "undo", "redo", "accept", "next", "back", "skip", "train", "stop", "color", "filter", "snapshot", "select", "help", "classes"}
+_INTENTS = {"label", "clear", "undo", "redo", "accept", "next", "back", "skip", "train", "stop", "color", "filter", "snapshot", "select", "help", "classes", "walk", "trails"}
 
 
 class PointLayer(SharedModule):
