@@ -60,9 +60,9 @@ class Answering(Labelling):
         super().__init__(images, labels, **given)
         self.instant = True  # answer from the graph after every label
         self.features = pixel_features(self.images, seed=self.seed)
-        self.xy = self.features[:, :2]
+        self._pixels, self.xy = self.features, self.features[:, :2]
         self.standings: list[Standing] = []  # how well it was going, oldest first
-        self._graph, self._graph_turn = None, threading.Lock()  # only for building and asking the graph; never taken while the other lock is held
+        self._graphs, self._graph_turn = [], threading.Lock()  # only for building and asking the graph; never taken while the other lock is held
         self._stock_time, self._stock_cost = 0.0, 0.0
 
     def _labels_changed(self, event) -> None:
@@ -70,14 +70,20 @@ class Answering(Labelling):
         if self.instant and len(event.serials): self.worker.ask("instant answer", self._answer)
 
     @contextlib.contextmanager
-    def _propagator(self):
-        "The neighbour graph of the present features, built when it is first needed; for one thread at a time."
+    def _propagator(
+        self,
+        pixels: bool = False,  # True: over the pixels, which have never seen a label
+    ):
+        "The neighbour graph, built when it is first needed; for one thread at a time."
         from ssvae_widgets.propagate import Propagator
 
         with self._graph_turn:
-            features = self.features
-            if self._graph is None or self._graph[0] is not features: self._graph = features, Propagator(features, self.n_classes)
-            yield self._graph[1]
+            features = self._pixels if pixels else self.features
+            graph = next((g for f, g in self._graphs if f is features), None)
+            if graph is None:
+                graph = Propagator(features, self.n_classes)
+                self._graphs = [*((f, g) for f, g in self._graphs if f is self._pixels), (features, graph)]
+            yield graph
 
     def _stale(self) -> bool:
         "Would an answer of the graph be news? Not while a network trains, nor when it has heard all labels."
@@ -229,7 +235,7 @@ def _take_stock(self: Answering) -> None:
     "On the worker: how well it is going."
     began, codes = time.monotonic(), self.codes
     if self.n_items < 3: return
-    with self._propagator() as graph:
+    with self._propagator(pixels=True) as graph:
         if (codes >= 0).any(): graph.update(codes, self.n_classes)
         new = take_stock(graph, codes, self.pred, self.truth, dict(self.audits), self.seq, self.training.total)
     self._stock_time, self._stock_cost = time.monotonic(), time.monotonic() - began

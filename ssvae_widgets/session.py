@@ -18,13 +18,23 @@ from typing import Any
 import numpy as np
 from fastcore.basics import patch
 
-from .answers import pixel_features  # noqa: F401  people look for these here
+from .answers import pixel_features  # noqa: F401
 from .arguments import check_serials
 from .checkpoint import CheckpointError, read_meta
 from .files import atomic_write
 from .learning import AutoTrain, Learning  # noqa: F401
 from .proposals import STRATEGIES, Suggestion  # noqa: F401
-from .record import Folder, LabelTimeline, Record, checksum, copy_labels, log_identity, read_images, replay_training, write_images
+from ssvae_widgets.record import (
+    Folder,
+    LabelTimeline,
+    Record,
+    checksum,
+    copy_labels,
+    log_identity,
+    read_images,
+    replay_training,
+    write_images,
+)
 from .rounds import Changes, Frame, Rounds, add_round, copy_rounds, what_changed
 from .standing import Standing
 

@@ -42,9 +42,9 @@ class Standing:
     def message(self) -> str:
         "One sentence; empty while there is nothing to say."
         parts = []
-        if self.value == self.value: parts.append(f"{self.value:.0%} of labels follow from the others ({self.low:.0%} to {self.high:.0%})")
-        if self.asked >= 3: parts.append(f"{self.right} of {self.asked} random picks were predicted ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
-        if self.truth == self.truth: parts.append(f"really right: {self.truth:.1%}")
+        if self.value == self.value: parts.append(f"labels left out in turn: {self.value:.0%} right ({self.low:.0%} to {self.high:.0%})")
+        if self.asked >= 3: parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
+        if self.truth == self.truth: parts.append(f"truth: {self.truth:.1%}")
         return " · ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:

@@ -160,19 +160,100 @@ def test_rounds_show_the_past_and_labels_bring_the_present_back(quiet):
     app.act({"type": "snapshot", "step": -1})
     assert "no earlier round" in app.status.message
     old = app.session.xy
-    app.keep_frame()
+    app.session.snapshot()
     app.session.xy = old + 5
     app.painter.ask("map")
     assert app.flush() and np.allclose(app.map.xy, old + 5)
     app.act({"type": "snapshot", "frame": 0})
     app.session.xy = old + 7  # the map goes on moving, the round on show stays
     app.painter.ask("map")
-    assert app.flush() and np.allclose(app.map.xy, old) and app.training.rounds.frame == 0
+    assert app.flush() and np.allclose(app.map.xy, old, atol=1e-3) and app.training.rounds.frame == 0
+    app.act({"type": "goto", "frame": 0})
+    assert "for looking only" in app.status.message and app.status.level == "error", "there are no weights yet"
     app.act({"type": "label", "label": 1, "serials": np.array([3])})
     assert app.flush() and np.allclose(app.map.xy, old + 7) and app.training.rounds.frame == 1
     app.act({"type": "snapshot", "step": 1})
     assert app.looking_at is None
     app.close()
+
+
+def test_walk_and_trails_follow_what_a_round_changed(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    for kind in ("walk", "trails"):
+        app.act({"type": kind})
+        assert app.flush() and "train twice" in app.status.message
+    s = app.session
+    for k in range(3): s.label(np.flatnonzero(truth == k)[:2], k)
+    assert s.wait(60)
+    s._set(total=1); s.snapshot()
+    s.label([5, 6], 1)
+    assert s.wait(60)
+    moved = s.xy.copy()
+    moved[[50, 51]] += 10 * np.ptp(moved)
+    s.xy, s.probs = moved, s.probs[:, [1, 0, 2]]
+    s._set(total=2); s.snapshot()
+    assert app.flush() and app.training.rounds.n_changes == len(s.changes.rows) > 2
+    assert s.changes.message.startswith("2 labels changed") and s.changes.message.endswith("2 points moved far") and s.changes.message in app.status.message
+    app.act({"type": "trails"})
+    assert app.trails.x.shape == (2, 2) and np.allclose(app.trails.x[:, 1], moved[s.changes.moved, 0]) and app.training.rounds.trails
+    app.act({"type": "trails"})
+    assert app.trails.x.shape[0] == 0
+    app.act({"type": "walk"})
+    assert app.flush() and app.selected.tolist() == [s.changes.rows[0]] and "was" in app.preview.info["reason"]
+    app.act({"type": "label", "label": 0})  # a label on the way goes on walking
+    assert app.flush() and app.selected.tolist() == [s.changes.rows[1]]
+    app.close()
+
+
+def test_training_by_itself_is_off_until_it_is_chosen(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    assert app.session.auto.labels == app.session.auto.idle == 0 and app.training.controls.choices[0] == "train by hand"
+    app.act({"type": "auto", "choice": 1})
+    assert app.session.auto.labels == 5 and "after 5 labels" in app.status.message
+    app.act({"type": "auto", "choice": 0})
+    assert app.session.auto.labels == app.session.auto.idle == 0
+    app.close()
+
+
+WRONG = [dict(height="tall"), dict(height=10), dict(columns=[1]), dict(columns={"label": [0] * 120}), dict(columns={3: [0] * 120}), dict(session=np.zeros((3, 4, 4))), dict(labels=5), dict(labels=np.zeros(120)),
+         dict(classes="cat"), dict(classes=2.5), dict(classes=0), dict(classes=["a", "a"]), dict(truth=np.full(120, -1)), dict(truth=np.full(120, np.nan)), dict(truth=[7] * 120, classes=3), dict(truth=[0, 1]),
+         dict(config={"latent_dim": 2}), dict(model=3), dict(model="missing.ckpt"), dict(epochs="x"), dict(epochs=0), dict(seed="x"), dict(names=["a"])]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda w: ",".join(f"{k}={str(v)[:20]}" for k, v in w.items()))
+def test_wrong_arguments_are_said_at_once_and_leave_nothing_behind(wrong, quiet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before, threads = set(_instances), threading.active_count()
+    with pytest.raises((TypeError, ValueError, FileNotFoundError)) as error:
+        LatentLabeler(**{"images": data()[0], **wrong})
+    text = str(error.value)
+    assert 20 < len(text) < 400 and "\n" not in text and not isinstance(error.value, AttributeError)
+    assert set(_instances) == before and threading.active_count() <= threads and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("images, says", [(np.zeros((0, 6, 6)), "no images"), (np.where(np.arange(9)[:, None, None] == 4, np.inf, np.zeros((9, 6, 6))), "image 4"), ("photos", "load_images"), (None, "neither"),
+                                          ([np.zeros((4, 4)), np.zeros((5, 4))], "different sizes"), (np.zeros((9, 6, 6)) - 3, "pixel values")])
+def test_images_that_cannot_be_used_are_said_at_once(images, says, quiet):
+    with pytest.raises((TypeError, ValueError), match=says): LatentLabeler(images, None)
+
+
+def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
+    images, truth = data()
+    app = LatentLabeler(list(images), tmp_path / "labels.csv", truth, columns={"size": truth / 3}, names=[f"<{i}>.png" for i in range(120)])
+    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:3], k)
+    assert app.session.wait(60) and app.flush()
+    app.map.color_by = "certainty"
+    app.act({"type": "next"})
+    assert app.flush()
+    folder, codes, current = app.save(tmp_path / "project"), app.session.codes, app.session.current
+    app.close()
+    again = LatentLabeler.open(folder)
+    assert (again.session.codes == codes).all() and again.session.current == current and again.names[7] == "<7>.png" and list(again.extra) == ["size"]
+    again.session.label(np.flatnonzero(codes < 0)[:1], 0)
+    assert again.session.wait(60) and again.flush() and again.map.color_by == "certainty", "the colouring comes back as soon as it can"
+    again.close()
 
 
 def test_a_class_that_is_added_reaches_every_view(quiet):
