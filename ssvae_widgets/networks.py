@@ -293,7 +293,8 @@ def dropout(
 ) -> Float[Array, "batch features"]:
     "Inverted dropout."
     if key is None or rate == 0: return x
-    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0.0)
+    kept = jax.random.bits(key, x.shape, np.uint16) >= round(rate * 2**16)  # 16 random bits a unit cost half of what 32 do
+    return jnp.where(kept, x / (1 - rate), 0.0)
 
 
 @register("classifier", "linear")

@@ -26,8 +26,8 @@ from .programs import PROGRAMS
 from .train_state import METRICS, Data, Spec, Streams, TrainState, eval_params, evaluate_part, train_epoch
 
 # %% auto #0
-__all__ = ['PIECE_BYTES', 'PIECE_STEPS', 'split_rows', 'Labels', 'split_labels', 'piece_count', 'Feed', 'Program', 'run_epoch',
-           'history_row', 'Progress', 'TrainingDiverged', 'run_epochs', 'encoded_labels']
+__all__ = ['PIECE_STEPS', 'PIECE_BYTES', 'split_rows', 'Labels', 'split_labels', 'piece_count', 'piece_steps', 'Feed', 'Program',
+           'run_epoch', 'history_row', 'Progress', 'TrainingDiverged', 'run_epochs', 'encoded_labels']
 
 # %% ../nbs/07b_run.ipynb #ba23fa57
 def split_rows(
@@ -71,9 +71,25 @@ def piece_count(
     return min(range(-(-3 * steps // (4 * about)), max(3 * steps // (2 * about), 1) + 1), key=lambda m: (m * -(-steps // m) - steps, m))
 
 # %% ../nbs/07b_run.ipynb #2c12f949
-PIECE_BYTES = 256 << 20
 PIECE_STEPS = {"cpu": 16}  # optimizer steps between two looks at the stop flag
 _FAST_STEPS = 128  # the same on anything faster
+
+
+def piece_steps(
+    config: SSVAEConfig,
+    n_inputs: int,  # pixels or features of an example
+    vectors: bool = False,  # True: no images, so that "auto" means dense
+) -> int:
+    "Optimizer steps that a piece should have."
+    steps = PIECE_STEPS.get(jax.default_backend())
+    if steps is None: return _FAST_STEPS
+    if config.encoder_type != "dense" and not (vectors and config.encoder_type == "auto") or config.decoder_type != "dense": return steps
+    widths = (n_inputs, *config.hidden_dims, config.latent_dim)
+    work = 2 * sum(a * b for a, b in zip(widths, widths[1:])) * (config.batch_size + config.labeled_batch_size)
+    return int(steps * np.clip(5e8 / work, 1, 4))
+
+# %% ../nbs/07b_run.ipynb #86dc6278
+PIECE_BYTES = 256 << 20
 _BLOCK = 256
 _LABELED_ROWS = 2048  # labeled images carried along in a streamed piece; more are drawn anew for every piece
 
@@ -106,7 +122,7 @@ class Feed:
         else:
             batch = min(config.batch_size, len(self.train_rows))
             steps = -(-len(self.train_rows) // max(batch, 1))
-            self.pieces = piece_count(steps, PIECE_STEPS.get(jax.default_backend(), _FAST_STEPS))
+            self.pieces = piece_count(steps, piece_steps(config, int(np.prod(self.source.shape[1:])), self.source.ndim == 2))
             self.piece_rows = len(self.train_rows) if self.pieces == 1 else batch * -(-steps // self.pieces)
             self.images = jax.device_put(_channel(as_uint8(self.source, value_range)))
 
@@ -216,6 +232,7 @@ def run_epoch(
         k = key if feed.whole else jax.random.fold_in(key, i)
         state, metrics = PROGRAMS.call(train_epoch, static, (state, data, p.weights, p.learning_rate, k))
         parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
+        del data
         left = (feed.pieces - i - 1) * (time.perf_counter() - began) / (i + 1)
         if i + 1 >= most * feed.pieces - 0.5 or (left > 1 and stop is not None and stop.is_set()): break
     rows, share = np.stack(parts), len(parts) / feed.pieces
