@@ -179,7 +179,7 @@ def streams(
     soft = guided and c.soft_label_weight > 0 and c.graph_epochs > 0
     contrastive = c.use_contrastive and not (c.contrastive_until_labels and (soft or teacher) and self.step >= c.pretrain_steps)
     name = c.augmentation if c.augmentation != "auto" else self.augmentation or ("gentle" if len(self.input_shape) == 3 else "vectors")
-    return Streams(c.labeled_batch_size if n_labels else 0, soft, teacher, contrastive, name if teacher or contrastive else "none", 0.3 if teacher else 0.0)
+    return Streams(c.labeled_batch_size if n_labels else 0, soft, teacher, contrastive, name if teacher or contrastive else "none")
 
 
 @patch
