@@ -82,6 +82,7 @@ export function legend(act, pick = true) {
       const now = JSON.stringify([names, colors, none, shown.map((s) => s[1])]);
       if (now !== key) {
         key = now;
+        el.classList.toggle("ssvae-m-short", names.every((n) => String(n).length < 3));
         el.replaceChildren(...shown.map(([name, i]) => chip(clean(name, 24), colors[i % colors.length], i)), chip("unlabeled", none, -1));
       }
       for (const c of el.children) {

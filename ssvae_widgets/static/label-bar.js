@@ -92,7 +92,7 @@ function classButtons(model, el) {
       if (top < grid.scrollTop) grid.scrollTop = top - 4;
       else if (below > grid.scrollTop) grid.scrollTop = below + 4;
     }
-    head.textContent = n > 1 ? `Label ${count(n)} selected as` : n === 1 ? "Label the selected point as" : "Classes · select points, then press a key";
+    head.textContent = n > 1 ? `Label ${count(n)} selected as` : n === 1 ? "Label the selected point as" : "Select points, then press a key";
     clear.disabled = !n;
     accept.disabled = !n || !model.get("can_accept");
   };

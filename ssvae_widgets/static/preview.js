@@ -12,8 +12,8 @@ function render({ model, el }) {
     el.setAttribute("role", "region");
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
-      const rows = FIRST_STEPS.flatMap(([key, does]) => [h("dt", {}, h("kbd", { text: key })), h("dd", { text: does })]);
-      el.replaceChildren(h("div", { class: "ssvae-empty" }, h("p", { text: info?.hint || "Point at the map to see an image." }), h("dl", { class: "ssvae-first" }, ...rows)));
+      const rows = FIRST_STEPS.flatMap(([key, does]) => [h("span", {}, h("kbd", { text: key })), h("span", { text: does })]);
+      el.replaceChildren(h("div", { class: "ssvae-empty" }, h("p", { text: info?.hint || "Point at the map to see an image." }), h("div", { class: "ssvae-first" }, ...rows)));
       el.removeAttribute("data-serial");
       return;
     }
