@@ -16,6 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from .train_state import everywhere
+
 # %% auto #0
 __all__ = ['PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', 'Programs']
 
@@ -66,6 +68,7 @@ class Programs:
         args: tuple,  # the others, in order; only shapes and types matter
     ) -> Any:
         "The compiled program; compiles it if nobody has."
+        args = everywhere(args)
         leaves, tree = jax.tree.flatten(args)
         key = (function, tuple(sorted(static.items(), key=lambda kv: kv[0])), tree, tuple(map(_aval, leaves)))
         with self._lock:
@@ -81,7 +84,8 @@ class Programs:
         return future.result()
 
     def call(self, function: Any, static: dict[str, Any], args: tuple) -> Any:
-        "Run a function through its compiled program."
+        "Run a function through its compiled program, on all devices."
+        args = everywhere(args)
         return self.get(function, static, args)(**dict(zip(_dynamic_names(function, static), args)))
 
 

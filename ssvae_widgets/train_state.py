@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import lax, random
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from . import losses
@@ -28,8 +29,8 @@ from .networks import Network, registered
 # %% auto #0
 __all__ = ['Params', 'METRICS', 'train_epoch', 'evaluate_part', 'Spec', 'class_slots', 'make_spec', 'make_weights', 'network',
            'init_params', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data', 'Streams',
-           'batch_inputs', 'loss_terms', 'train_step', 'evaluate', 'pictures', 'softmax', 'look', 'decode',
-           'count_compilations']
+           'data_mesh', 'everywhere', 'batch_inputs', 'loss_terms', 'train_step', 'evaluate', 'pictures', 'softmax',
+           'look', 'decode', 'count_compilations']
 
 # %% ../nbs/05_train_state.ipynb #61fdc810
 _DYNAMIC = (
@@ -185,13 +186,36 @@ class Streams(NamedTuple):
     augmentation: str = "none"  # distortion of what the student sees
     cutout: float = 0.0  # side of a blanked square as a share of the image, on top of it
 
+# %% ../nbs/05_train_state.ipynb #893593e7
+def data_mesh() -> Mesh | None:
+    "The local devices in a row, along an axis called `data`; None when there is only one."
+    devices = jax.local_devices()
+    return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,)) if len(devices) > 1 else None
 
+
+def everywhere(tree: Any) -> Any:
+    "A tree of arrays copied to every device; the tree itself when there is only one."
+    mesh = data_mesh()
+    return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def _constrained(tree, *axes):
+    mesh = data_mesh()
+    return tree if mesh is None else lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec(*axes)))
+
+
+def _spread(x):
+    "A batch divided over the devices, where it can be divided evenly."
+    mesh = data_mesh()
+    return x if mesh is None or x.shape[0] % mesh.size else _constrained(x, "data")
+
+# %% ../nbs/05_train_state.ipynb #55c65785
 def batch_inputs(
     data: Data,
     rows: Int[Array, "batch"],
 ) -> Float[Array, "batch ..."]:
     "Rows of the images as the network wants them: bytes become [0, 1], vectors are standardised."
-    x = jnp.take(data.images, rows, axis=0)
+    x = _spread(jnp.take(data.images, rows, axis=0))
     return x.astype(jnp.float32) / 255 if data.images.dtype == jnp.uint8 else (x - data.shift) / data.scale
 
 # %% ../nbs/05_train_state.ipynb #310ae68c
@@ -206,7 +230,7 @@ def _views(streams: Streams, data: Data, rows, key):
     k1, k2 = random.split(key)
     if data.bank is not None:
         copy = random.randint(k1, rows.shape, 0, data.bank.shape[0])
-        target = data.bank[copy, rows].astype(jnp.float32) / 255
+        target = _spread(data.bank[copy, rows]).astype(jnp.float32) / 255
     else: target = augment(streams.augmentation, k1, batch_inputs(data, rows))
     return (cutout(k2, target, streams.cutout) if streams.cutout > 0 else target), target
 
@@ -307,7 +331,7 @@ def _train_epoch(spec, streams, state, data, weights, learning_rate, key, parts)
         return train_step(spec, streams, state, data, rows, labeled, weights, learning_rate, 1.0 / (steps * parts), random.fold_in(k_step, i))
 
     state, metrics = lax.scan(step, state, (jnp.arange(steps), rows, labeled))
-    state = state._replace(epoch=jnp.round(state.epoch * parts) / parts)
+    state = _constrained(state._replace(epoch=jnp.round(state.epoch * parts) / parts))
     finite = jnp.isfinite(metrics).all() & jnp.isfinite(sum(jnp.vdot(p, p) for p in state.params.values()))
     counted = (metrics[:, METRICS.index("labeled")] > 0).astype(jnp.float32)
     mean, total = metrics.mean(0), metrics.sum(0)
