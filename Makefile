@@ -61,6 +61,10 @@ bench: $(STAMP) ## Measure; JSON under artifacts/bench
 	@$(BIN)/python -c 'import torch, jscatter' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
+docs: $(STAMP) ## Build the documentation as a static site under _site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
+	@echo "Open _site/index.html, or: $(BIN)/python -m http.server --directory _site"
+
 readme: $(STAMP) ## Write README.md from nbs/index.ipynb
 	$(BIN)/python .ci/readme.py
 

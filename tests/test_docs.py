@@ -1,0 +1,193 @@
+"""The documentation says what is true: every block of every page is run or checked, the site is built, every link leads somewhere.
+
+Notebooks are executed by nbdev-test. What is left are fenced blocks in prose: Python blocks are executed, shell lines that name our commands
+are run on real data, other shell lines must name targets, extras and files that exist. A line that nothing here knows fails.
+"""
+
+import html
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pages() -> dict[str, str]:
+    "Prose of every page that people read."
+    found = {str(p.relative_to(ROOT)): p.read_text() for p in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / ".devcontainer").rglob("*.md")), *sorted((ROOT / "artifacts").glob("*.md"))]}
+    for nb in sorted((ROOT / "nbs").rglob("*.ipynb")):
+        if ".ipynb_checkpoints" in nb.parts: continue
+        found[str(nb.relative_to(ROOT))] = "\n\n".join("".join(c["source"]) for c in json.loads(nb.read_text())["cells"] if c["cell_type"] == "markdown")
+    return found
+
+
+def blocks(*languages: str) -> list:
+    "(page, code) of every fenced block of a language; the README's Python is the index, which nbdev-test executes."
+    out = []
+    for page, text in pages().items():
+        for i, (kind, code) in enumerate(re.findall(r"```([^\n]*)\n(.*?)```", text, re.S)):
+            if kind.strip() in languages and not (page == "README.md" and kind == "python"): out.append(pytest.param(page, code, id=f"{page}-{i}"))
+    return out
+
+
+def test_every_block_says_what_it_is():
+    "Only languages that are checked below, or marked as not to be run."
+    for page, text in pages().items():
+        for kind in re.findall(r"^```([^\n]*)\n.*?^```", text, re.S | re.M):
+            assert kind.strip() in ("python", "sh", "python no-run", "bibtex", "toml", "text", "json", "js", "css", "html"), f"{page}: ```{kind}"
+
+
+@pytest.mark.parametrize("page, code", blocks("python", "python no-run"))
+def test_python_blocks_compile(page, code):
+    compile(code, page, "exec")
+
+
+def names(code: str) -> str: return "".join(line + "\n" for line in code.splitlines() if not line.startswith("%"))
+
+
+@pytest.mark.parametrize("page, code", blocks("python"))
+def test_python_blocks_run(page, code, tmp_path, monkeypatch):
+    "In an empty folder, with the things that the page has introduced before the block."
+    import numpy as np
+
+    from ssvae_widgets import SSVAE, LabelingSession, SSVAEConfig, load_digits
+
+    monkeypatch.chdir(tmp_path)
+    images, truth = load_digits(binarize=False)
+    images, truth = images[:120], truth[:120]
+    model = SSVAE(images.shape[1:], SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2, max_epochs=1), classes=10)
+    model.fit(images, truth)
+
+    class Found: pass
+
+    found = Found()
+    found.images, found.names, found.truth, found.class_names = images, [f"{i}.png" for i in range(120)], None, None
+    space = dict(np=np, images=images, truth=truth, folder=tmp_path, found=found, model=model, vectors=images, classes=[str(k) for k in range(10)], x=images, y=truth,
+                 session=LabelingSession(images, None, classes=10), __name__="__main__")
+    try: exec(compile(names(code), page, "exec"), space)
+    except ModuleNotFoundError as e:  # a page that shows another program's side, such as a tracker's
+        assert not e.name.startswith("ssvae_widgets") and importlib.util.find_spec(e.name.split(".")[0]) is None
+        pytest.skip(f"{e.name} is not installed; the block was compiled")
+    for value in space.values():
+        if hasattr(value, "close") and type(value).__name__ in ("LatentLabeler", "LabelingSession", "LabelStore", "LatentMap"): value.close()
+
+
+OURS = ("ssvae-train", "ssvae-infer", "ssvae-view", "ssvae-label-sets", "ssvae-experiment", "ssvae-collect")
+ELSEWHERE = ("git", "cd", "docker", "devcontainer", "source", "jupyter", "npm", "apt-get", "sudo", "export", "ssh", "python", "python3", "nvidia-smi", ".venv/bin/python", "node")
+
+
+def targets() -> set[str]: return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+@pytest.mark.parametrize("page, code", blocks("sh"))
+def test_shell_blocks(page, code, tmp_path):
+    "Our commands run, on a tenth of the epochs; `make`, `pip` and files that are named exist."
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for line in code.splitlines():
+        line = re.sub(r"\s+#.*$", "", line).strip()
+        for part in filter(None, (p.strip() for p in line.split("&&"))):
+            words = [w for w in shlex.split(part) if not re.fullmatch(r"[A-Z_]+=\S*", w)]
+            if not words or words[0].startswith("#"): continue
+            if words[0] in OURS: run_ours(part, tmp_path, env)
+            elif words[0] == "make": assert {w for w in words[1:] if "=" not in w} <= targets(), f"{page}: {part}"
+            elif words[0] == "pip" or words[:3] == ["python", "-m", "pip"]: check_pip(page, part)
+            else: assert words[0] in ELSEWHERE, f"{page}: nothing checks {part!r}"
+
+
+def run_ours(line: str, cwd: Path, env: dict) -> None:
+    if "--data mnist" in line and not os.environ.get("SSVAE_WIDGETS_DATA"): return
+    line = re.sub(r"(--max-epochs) \d+", r"\1 1", line) + (" --no-open" if line.startswith("ssvae-view") else "")
+    if line.startswith(("ssvae-train", "ssvae-infer")) and "--print-completion" not in line: line += " --n 150"
+    if "--labels data/labels.csv" in line and not (cwd / "data" / "labels.csv").exists():
+        (cwd / "data").mkdir(exist_ok=True)
+        (cwd / "data" / "labels.csv").write_text("Serial,label\n3,3\n4,4\n")
+    done = subprocess.run(line, shell=True, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def check_pip(page: str, line: str) -> None:
+    extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    for group in re.findall(r"(?:ssvae[-_]widgets|\.)\[([a-z,]+)\]", line): assert set(group.split(",")) <= extras, f"{page}: {line}"
+
+
+def test_inline_commands_exist():
+    "Commands, flags and make targets that prose mentions."
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    helps = {}
+    for page, text in pages().items():
+        for command in re.findall(r"\b(ssvae-(?:[a-z]+-)?[a-z]+)\b", text):
+            assert command in scripts or command in ("ssvae-map", "ssvae-labeler", "ssvae-points", "ssvae-status", "ssvae-class", "ssvae-stop", "ssvae-sheet") or not command.startswith(tuple(scripts)), f"{page}: {command}"
+        for line in re.findall(r"`(ssvae-[a-z-]+ [^`\n]*)`", text):
+            name = line.split()[0]
+            if name not in scripts: continue
+            if name not in helps: helps[name] = subprocess.run([BIN / name, "--help"], capture_output=True, text=True).stdout
+            for flag in re.findall(r"--[a-z-]+", line): assert flag in helps[name], f"{page}: {line}"
+        for target in re.findall(r"`make ([a-z-]+)`", text): assert target in targets(), f"{page}: make {target}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    "The documentation as `make docs` builds it."
+    out = tmp_path_factory.mktemp("site") / "_site"
+    done = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", out], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def test_site_has_every_page_and_every_module(site):
+    notebooks = [p.relative_to(ROOT / "nbs") for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts]
+    missing = [str(p) for p in notebooks if not (site / p.with_suffix(".html")).exists()]
+    assert not missing, missing
+    modules = {p.relative_to(ROOT / "ssvae_widgets").with_suffix("").as_posix().replace("/", ".") for p in (ROOT / "ssvae_widgets").rglob("*.py") if "AUTOGENERATED" in p.read_text()}
+    modules = {m for m in modules if not m.startswith("_")}
+    assert {p.stem for p in (site / "api").glob("*.html")} == modules
+
+
+def test_reference_comes_from_docments(site):
+    page = html.unescape((site / "api" / "data.html").read_text())
+    assert "only the first `n` images" in page.replace("<code>n</code>", "`n`") and "load_mnist" in page and "<table>" in page
+    assert "#| export" not in "".join(p.read_text() for p in site.glob("0*.html"))
+
+
+def test_every_link_of_the_site_leads_somewhere(site):
+    "Files and anchors inside the site; links to the repository name files that are in it; nothing is loaded from elsewhere."
+    broken, ids = [], {}
+
+    def anchors(path):
+        if path not in ids: ids[path] = set(re.findall(r'\b(?:id|name)="([^"]+)"', path.read_text()))
+        return ids[path]
+
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        for tag in re.findall(r'<(?:script|link|img)\b[^>]*\b(?:src|href)="(https?://[^"]+)"', text):
+            if "github.io" not in tag and "github.com/ssvae-widgets" not in tag: broken.append(f"{page.relative_to(site)} loads {tag}")
+        for link in re.findall(r'<(?:a|img)\b[^>]*\b(?:href|src)="([^"]*)"', text):
+            link = html.unescape(link)
+            if re.match(r"https://github.com/ssvae-widgets/ssvae_widgets/blob/main/", link):
+                if not (ROOT / link.split("/blob/main/")[1].split("#")[0]).exists(): broken.append(f"{page.relative_to(site)}: {link}")
+                continue
+            if re.match(r"[a-z]+:", link) or page.name == "404.html": continue
+            target, _, anchor = link.partition("#")
+            path = (page.parent / unquote(target)).resolve() if target else page
+            if path.is_dir(): path = path / "index.html"
+            if not path.exists() or (anchor and path.suffix == ".html" and unquote(anchor) not in anchors(path)): broken.append(f"{page.relative_to(site)}: {link}")
+    assert not broken, "\n".join(sorted(set(broken))[:40])
+
+
+def test_citation_agrees_with_the_package():
+    import ssvae_widgets
+
+    text = (ROOT / "CITATION.cff").read_text()
+    assert f"version: {ssvae_widgets.__version__}\n" in text and "cff-version: 1.2.0" in text and "license: Apache-2.0" in text
+    assert "authors:" in text and "title:" in text and "message:" in text
