@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/config.html.md"""
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,10 @@ class SSVAEConfig:
     hold_out_labels: bool = False  # True: labels of validation images never train (plenty of labels); False: every label trains
     random_seed: int = 0  # the one seed of split, initial weights, shuffling and noise
 
+    def __new__(cls, *_, **fields):
+        _check_names(fields)
+        return super().__new__(cls)
+
     def __post_init__(self):
         for name in ("hidden_dims", "conv_channels"):
             value = getattr(self, name)
@@ -78,10 +83,7 @@ class SSVAEConfig:
         **changes,  # field = new value
     ) -> SSVAEConfig:
         "A copy with some fields changed; an unknown field is refused by name."
-        known = {f.name for f in dataclasses.fields(self)}
-        unknown = sorted(set(changes) - known)
-        if unknown:
-            raise TypeError(f"SSVAEConfig has no field {', '.join(unknown)}; its fields are {', '.join(sorted(known))}.")
+        _check_names(changes)
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,6 +123,14 @@ _CHOICES = {
     "likelihood": ("auto", "bernoulli", "gaussian", "mse"), "reduction": ("sum", "mean"), "classifier_input": ("features", "latent"),
     "schedule": ("constant", "cosine", "warmup_cosine"), "class_prior": ("estimate", "uniform"),
 }
+
+
+def _check_names(given) -> None:
+    "Raise a TypeError that names what is no field, and the field it looks like."
+    known = list(SSVAEConfig.__dataclass_fields__)
+    for name in sorted(set(given) - set(known)):
+        near = difflib.get_close_matches(name, known, 1)
+        raise TypeError(f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are {', '.join(sorted(known))}.")
 
 
 def _is_int(value) -> bool:
