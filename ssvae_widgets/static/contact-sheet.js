@@ -137,7 +137,7 @@ function render({ model, el }) {
   ];
   function head() {
     const left = out.reduce((n, v) => n + v, 0), kept = serials.length - left;
-    title.textContent = left ? `${count(kept)} of ${count(serials.length)} images` : `${count(serials.length)} images`;
+    title.textContent = left ? `${count(kept)} of ${count(serials.length)}` : `${count(serials.length)} images`;
     hint.textContent = clean(model.get("note")) || (left ? `${count(left)} left out · a class key labels the rest` : "Click what does not belong, then press a class key");
     el.setAttribute("data-count", serials.length);
     el.setAttribute("data-excluded", left);

@@ -53,7 +53,8 @@ class SharedModule(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs):
         if isinstance(source := cls.__dict__.get("_esm"), str):
-            cls._source, key = source, hashlib.sha256(source.encode()).hexdigest()[:16]
+            cls._source = source = f"{source}\n{_COMMENT.sub('', (files('ssvae_widgets') / 'static' / 'family.mjs').read_text(encoding='utf-8'))}"
+            key = hashlib.sha256(source.encode()).hexdigest()[:16]
             cls._esm = inline_esm("loader.mjs").replace("KEY", f'"{key}"')
         super().__init_subclass__(**kwargs)
 
