@@ -3,10 +3,11 @@
     export SSVAE_WIDGETS_DATA=…            # folder that holds mnist/
     python bench/labels.py                 # everything: an hour on two quiet cores
     python bench/labels.py graph recipe    # some parts; results are merged into the file
-    python bench/labels.py recipe --draws 2 --epochs 8 12
+    python bench/labels.py recipe --draws 2 --keep /tmp/nets
 
-12,000 MNIST training images, of which some are labeled, and 10,000 test images. Settings were chosen on training images 12,000 to 17,000; the test images are used here, once.
-One network is pretrained without labels and shared by the draws; the CPU seconds of a row include that pretraining, its compilation and everything after it.
+12,000 MNIST training images (gray, unless --binarize), of which some are labeled, and 10,000 test images. Settings were chosen on training images 12,000 to 17,000; the test images are used here, once.
+One network is pretrained without labels and shared by the draws; it is used as it was after 10 epochs ("short") and after 40 ("long"). The CPU seconds of a row include that pretraining, its compilation and
+everything after it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "artifacts" / "bench" / "labels.json"
-PARTS = ("graph", "acquire", "issues", "recipe", "bought", "interactive", "map", "digits", "large")
+PLANES = ROOT / "nbs" / "images" / "two_dimensions.png"
+PARTS = ("graph", "acquire", "issues", "recipe", "bought", "interactive", "map", "digits", "large", "planes")
 N = 12_000
+EPOCHS = dict(short=(10, 8), long=(40, 12))  # without and with labels
+ROWS = (("balanced", 50, "short", 9), ("balanced", 50, "long", 9), ("uniform", 50, "long", 9), ("uniform", 10, "short", 9), ("balanced", 10, "short", 3),
+        ("balanced", 100, "long", 2), ("balanced", 250, "long", 2))  # labels, network, draws at most
 
 
 def cpu():
@@ -31,7 +36,7 @@ def cpu():
 
 
 def spread(values):
-    return dict(mean=round(float(np.mean(values)), 2), sd=round(float(np.std(values)), 2), values=[round(float(v), 2) for v in values])
+    return dict(mean=round(float(np.mean(values)), 3), sd=round(float(np.std(values)), 3), n=len(values), values=[round(float(v), 3) for v in values])
 
 
 def draw(truth, kind, m, seed):
@@ -49,50 +54,46 @@ def draw(truth, kind, m, seed):
 class Bench:
     "Data and one pretrained network, shared by all parts."
 
-    def __init__(self, args):
+    def __init__(self, args, n=N):
         from ssvae_widgets.data import load_mnist
 
-        self.args, self.n = args, N
-        self.x, self.t = load_mnist("train", N)
-        self.xt, self.tt = load_mnist("test")
-        self._pretrained = None
+        self.args, self.n, self.picked = args, n, []
+        self.x, self.t = load_mnist("train", n, binarize=args.binarize)
+        self.xt, self.tt = load_mnist("test", binarize=args.binarize)
+        self.folder = Path(args.keep or tempfile.mkdtemp())
 
-    def model(self):
+    def model(self, length="long"):
         "A fresh copy of the pretrained network, and the CPU seconds that pretraining took."
         from ssvae_widgets.config import SSVAEConfig
         from ssvae_widgets.model import SSVAE
         from ssvae_widgets.trainer import InteractiveTrainer
 
-        if self._pretrained is None:
+        path = self.folder / f"{self.n}_{'binary' if self.args.binarize else 'gray'}_{length}.ckpt"
+        if not path.exists():
+            before = 0.0
+            if length == "long": vae, before = self.model("short")
+            else: vae = SSVAE(self.x.shape[1:], SSVAEConfig(), classes=10)
             start = cpu()
-            vae = SSVAE(self.x.shape[1:], SSVAEConfig(), classes=10)
-            InteractiveTrainer(vae).train_epochs(self.args.epochs[0], self.x)
-            seconds = cpu() - start
-            path = Path(tempfile.mkdtemp()) / "pretrained.ckpt"
+            InteractiveTrainer(vae).train_epochs(EPOCHS[length][0] - vae.epoch, self.x)
+            path.with_suffix(".seconds").write_text(str(before + cpu() - start))
             vae.save(path)
-            self._pretrained = path, seconds
-        path, seconds = self._pretrained
-        return SSVAE.from_checkpoint(path), seconds
+        return SSVAE.from_checkpoint(path), float(path.with_suffix(".seconds").read_text())
 
-    def features(self, vae, x):
-        "What the recipe's graph is built on."
-        from ssvae_widgets.guide import all_unit_features
-        from ssvae_widgets.run import Feed
-
-        feed = Feed(x, vae.config)
-        return all_unit_features(vae.spec, vae.params, feed.rows, np.arange(len(x)), vae.shift, vae.scale)
-
-    def learn(self, codes, epochs=None):
+    def learn(self, codes, length="long"):
         "Train with labels from the pretrained network: test accuracy, calibration error and CPU seconds."
         from ssvae_widgets.metrics import ece
         from ssvae_widgets.trainer import InteractiveTrainer
 
-        vae, before = self.model()
+        vae, before = self.model(length)
         start = cpu()
-        InteractiveTrainer(vae).train_epochs(epochs or self.args.epochs[1], self.x, codes)
+        InteractiveTrainer(vae).train_epochs(EPOCHS[length][1], self.x, codes)
         seconds = before + cpu() - start
         probs = vae.predict_proba(self.xt)
         return vae, 100 * (probs.argmax(1) == self.tt).mean(), ece(probs, self.tt), seconds
+
+    def possible(self, codes):
+        "Share of the test images whose class has a label: what a classifier can reach at most."
+        return 100 * np.isin(self.tt, np.unique(codes[codes >= 0])).mean()
 
 
 # ------------------------------------------------------------------ parts
@@ -105,7 +106,7 @@ def graph(b):
     from ssvae_widgets.propagate import Propagator
 
     vae, seconds = b.model()
-    f = b.features(vae, b.x)
+    f = vae.features(b.x)
     propagator, result = Propagator(f, 10), dict(pretraining_cpu_seconds=round(seconds, 1))
     for kind, m in (("balanced", 50), ("uniform", 50), ("balanced", 10), ("uniform", 10), ("balanced", 100)):
         rows = {}
@@ -136,7 +137,7 @@ def acquire(b):
     from ssvae_widgets.propagate import knn_graph, poisson
 
     vae, _ = b.model()
-    f = b.features(vae, b.x)
+    f = vae.features(b.x)
     near = nearest_neighbors(f)
     g, result = knn_graph(f, neighbors=near), {}
     for strategy in ("auto", "audit"):
@@ -150,7 +151,7 @@ def acquire(b):
                 probs = poisson(g, codes, 10)
                 line.append(100 * (probs.argmax(1) == b.t).mean())
             curve.append(line)
-            if strategy == "auto": b.bought = [*getattr(b, "bought", []), codes]
+            if strategy == "auto": b.picked.append(codes)
         result[strategy] = dict(classes_in_first_10=spread(covered), **{f"{10 * r + 10} labels": spread([c[r] for c in curve]) for r in range(5)})
     return result
 
@@ -159,8 +160,7 @@ def issues(b):
     "One in ten of a hundred labels wrong: how many are among the first fifteen suspects."
     from ssvae_widgets.acquire import find_label_issues
 
-    vae, _ = b.model()
-    f, found = b.features(vae, b.x), []
+    f, found = b.model()[0].features(b.x), []
     for s in range(b.args.draws):
         rng, codes = np.random.default_rng(s), draw(b.t, "uniform", 100, s)
         bad = rng.choice(np.flatnonzero(codes >= 0), 10, replace=False)
@@ -172,35 +172,41 @@ def issues(b):
 def recipe(b):
     "The default recipe from label draws; test accuracy."
     result = {}
-    for kind, m, draws in (("balanced", 50, b.args.draws), ("uniform", 50, b.args.draws), ("balanced", 10, 2), ("balanced", 100, 2), ("balanced", 250, 2)):
-        runs = [b.learn(draw(b.t, kind, m, s))[1:] for s in range(min(draws, b.args.draws))]
-        result[f"{kind} {m}"] = dict(accuracy=spread([r[0] for r in runs]), ece=spread([r[1] for r in runs]), cpu_seconds=spread([r[2] for r in runs]))
-        print(f"{kind} {m}", result[f"{kind} {m}"], flush=True)
+    for kind, m, length, most in ROWS:
+        codes = [draw(b.t, kind, m, s) for s in range(min(most, b.args.draws))]
+        runs = [b.learn(c, length)[1:] for c in codes]
+        row = dict(accuracy=spread([r[0] for r in runs]), ece=spread([r[1] for r in runs]), cpu_seconds=spread([r[2] for r in runs]))
+        if kind == "uniform": row["possible"] = spread([b.possible(c) for c in codes])
+        result[f"{kind} {m} {length}"] = row
+        print(f"{kind} {m} {length}", json.dumps(row), flush=True)
+        b.save("recipe", result)
     return result
 
 
 def bought(b):
     "The default recipe on fifty labels that `suggest` asked for."
-    if not hasattr(b, "bought"): acquire(b)
-    runs = [b.learn(codes)[1:] for codes in b.bought[: b.args.draws]]
+    if not b.picked: acquire(b)
+    runs = [b.learn(codes)[1:] for codes in b.picked[: b.args.draws]]
     return dict(accuracy=spread([r[0] for r in runs]), cpu_seconds=spread([r[2] for r in runs]))
 
 
 def interactive(b):
-    "From 20 to 30 labels and three more epochs, against all epochs again from the pretrained network."
+    "From 20 to 30 labels and three more epochs, against everything again from the first step."
     from ssvae_widgets.trainer import InteractiveTrainer
 
-    few, more = draw(b.t, "balanced", 20, 0), draw(b.t, "balanced", 20, 0)
-    extra = draw(b.t, "balanced", 10, 1)
-    more[extra >= 0] = extra[extra >= 0]
-    vae = b.learn(few)[0]
-    accuracy = lambda v: 100 * (v.predict_proba(b.xt).argmax(1) == b.tt).mean()  # noqa: E731
-    before, start = accuracy(vae), cpu()
-    InteractiveTrainer(vae).train_epochs(3, b.x, more)
-    seconds = cpu() - start
-    _, scratch, _, all_seconds = b.learn(more)
-    return dict(twenty=round(before, 2), three_more_epochs=round(accuracy(vae), 2), from_scratch=round(scratch, 2),
-                cpu_seconds=round(seconds, 1), cpu_seconds_from_scratch=round(all_seconds, 1))
+    result = {}
+    for s in range(min(2, b.args.draws)):
+        few, more, extra = draw(b.t, "balanced", 20, s), draw(b.t, "balanced", 20, s), draw(b.t, "balanced", 10, 100 + s)
+        more[extra >= 0] = extra[extra >= 0]
+        vae = b.learn(few)[0]
+        accuracy = lambda v: 100 * (v.predict_proba(b.xt).argmax(1) == b.tt).mean()  # noqa: E731
+        before, start = accuracy(vae), cpu()
+        InteractiveTrainer(vae).train_epochs(3, b.x, more)
+        seconds = cpu() - start
+        _, scratch, _, all_seconds = b.learn(more)
+        for k, v in dict(twenty=before, three_more_epochs=accuracy(vae), from_scratch=scratch, cpu_seconds=seconds, cpu_seconds_from_scratch=all_seconds).items():
+            result.setdefault(k, []).append(v)
+    return {k: spread(v) for k, v in result.items()}
 
 
 def map_quality(b):
@@ -209,49 +215,77 @@ def map_quality(b):
 
     from ssvae_widgets.metrics import map_trustworthiness
 
-    vae, _ = b.model()
-    start = cpu()
-    train = vae.embed(b.x)
-    seconds = cpu() - start
-    test = vae.embed(b.xt)
-    snapshot = vae.snapshot()
-    error = float(np.mean((snapshot.decode_map(test.xy[:2000]) - b.xt[:2000]) ** 2))
-    fit = lambda a, c: round(100 * float((KNeighborsClassifier(10).fit(a, b.t).predict(c) == b.tt).mean()), 2)  # noqa: E731
-    return dict(knn_test_map=fit(train.xy, test.xy), knn_test_latent=fit(train.z, test.z), trustworthiness=round(map_trustworthiness(train.z, train.xy), 4),
-                image_error=round(error, 4), image_error_latent=round(float(np.mean((snapshot.decode(test.z[:2000]) - b.xt[:2000]) ** 2)), 4),
-                cpu_seconds=round(seconds, 1))
+    result = {}
+    for length in EPOCHS:
+        vae, _ = b.model(length)
+        start = cpu()
+        train = vae.embed(b.x)
+        seconds = cpu() - start
+        test, snapshot = vae.embed(b.xt), vae.snapshot()
+        fit = lambda a, c: round(100 * float((KNeighborsClassifier(10).fit(a, b.t).predict(c) == b.tt).mean()), 2)  # noqa: E731
+        error = lambda images: round(float(np.mean((images - b.xt[:2000]) ** 2)), 4)  # noqa: E731
+        result[length] = dict(knn_test_map=fit(train.xy, test.xy), knn_test_latent=fit(train.z, test.z), trustworthiness=round(map_trustworthiness(train.z, train.xy), 4),
+                              image_error=error(snapshot.decode_map(test.xy[:2000])), image_error_latent=error(snapshot.decode(test.z[:2000])),
+                              cpu_seconds=round(seconds, 1))
+    return result
 
 
 def digits(b):
-    "The embedded 8 × 8 digits, half of them held out."
+    "The embedded 8 × 8 digits, gray, half of them held out: 400 epochs of seven steps without labels, 100 with 50."
     from ssvae_widgets.config import SSVAEConfig
     from ssvae_widgets.data import load_digits
     from ssvae_widgets.model import SSVAE
     from ssvae_widgets.trainer import InteractiveTrainer
 
-    x, t = load_digits()
-    order, accuracy, seconds = np.random.default_rng(0).permutation(len(x)), [], []
+    x, t = load_digits(binarize=False)
+    order, rows = np.random.default_rng(0).permutation(len(x)), {}
     seen, held = order[: len(x) // 2], order[len(x) // 2 :]
-    for s in range(b.args.draws):
-        start = cpu()
-        vae = SSVAE(x.shape[1:], SSVAEConfig(random_seed=s), classes=10)
-        trainer = InteractiveTrainer(vae)
-        trainer.train_epochs(150, x[seen])
-        trainer.train_epochs(150, x[seen], draw(t[seen], "balanced", 50, s))
-        seconds.append(cpu() - start)
-        accuracy.append(100 * (vae.predict_proba(x[held]).argmax(1) == t[held]).mean())
-    return dict(accuracy=spread(accuracy), cpu_seconds=spread(seconds))
+    for kind in ("balanced",):
+        for s in range(b.args.draws):
+            start = cpu()
+            vae = SSVAE(x.shape[1:], SSVAEConfig(random_seed=s), classes=10)
+            trainer = InteractiveTrainer(vae)
+            trainer.train_epochs(400, x[seen])
+            trainer.train_epochs(100, x[seen], draw(t[seen], kind, 50, s))
+            seconds = cpu() - start
+            for k, v in ((f"{kind} accuracy", 100 * (vae.predict_proba(x[held]).argmax(1) == t[held]).mean()), (f"{kind} cpu_seconds", seconds)):
+                rows.setdefault(k, []).append(v)
+    return {k: spread(v) for k, v in rows.items()}
 
 
 def large(b):
-    "All 60,000 training images, 50 balanced labels: the same number of optimizer steps as a multiple of the small run's epochs."
-    from ssvae_widgets.data import load_mnist
+    "All 60,000 training images, 50 balanced labels, as many epochs as the short run."
+    big = Bench(b.args, 60_000)
+    _, accuracy, error, seconds = big.learn(draw(big.t, "balanced", 50, 0), "short")
+    _, small, _, small_seconds = b.learn(draw(b.t, "balanced", 50, 0), "short")
+    return dict(accuracy=round(accuracy, 2), ece=round(error, 4), cpu_seconds=round(seconds, 1), accuracy_12000=round(small, 2), cpu_seconds_12000=round(small_seconds, 1))
 
-    big = Bench.__new__(Bench)
-    big.args, big.n, big.xt, big.tt, big._pretrained = b.args, 60_000, b.xt, b.tt, None
-    big.x, big.t = load_mnist("train")
-    _, accuracy, error, seconds = big.learn(draw(big.t, "balanced", 50, 0))
-    return dict(accuracy=round(accuracy, 2), ece=round(error, 4), cpu_seconds=round(seconds, 1))
+
+def planes(b):
+    "The picture of the tutorial: a latent of two numbers, principal components of sixteen, and the map head."
+    from ssvae_widgets.config import SSVAEConfig
+    from ssvae_widgets.metrics import knn_purity
+    from ssvae_widgets.model import SSVAE
+    from ssvae_widgets.palettes import palette
+    from ssvae_widgets.plots import Figure
+    from ssvae_widgets.trainer import InteractiveTrainer
+
+    narrow = SSVAE(b.x.shape[1:], SSVAEConfig(latent_dim=2, use_contrastive=False, recon_weight=1.0, kl_weight=1.0), classes=10)
+    InteractiveTrainer(narrow).train_epochs(20, b.x)
+    wide = b.model()[0].embed(b.x)
+    pca = (wide.z - wide.z.mean(0)) @ np.linalg.svd(wide.z - wide.z.mean(0), full_matrices=False)[2][:2].T
+    shown = {"a latent of two numbers": narrow.encode(b.x), "principal components of sixteen": pca, "sixteen, drawn by the map head": wide.xy}
+    fig, result, colors = Figure(figsize=(9, 3.3), layout="constrained", facecolor="white"), {}, np.array(palette(10))
+    for ax, (name, xy) in zip(fig.subplots(1, 3), shown.items()):
+        result[name] = round(100 * knn_purity(xy, b.t), 1)
+        ax.scatter(*xy.T, s=0.7, c=colors[b.t], linewidths=0)
+        ax.set_title(f"{name}\nneighbours agree: {result[name]:.0f} %", fontsize=10)
+        ax.set(xticks=[], yticks=[])
+    fig.savefig(PLANES, dpi=100, pil_kwargs=dict(optimize=True))
+    from PIL import Image
+
+    Image.open(PLANES).convert("RGB").quantize(64).save(PLANES, optimize=True)
+    return result
 
 
 def picture(result):
@@ -265,17 +299,23 @@ def picture(result):
             part = [result["acquire"][key][f"{m} labels"] for m in range(10, 60, 10)]
             ax.errorbar(range(10, 60, 10), [p["mean"] for p in part], [p["sd"] for p in part], color=color, marker="o", capsize=3, label=name)
     for kind, color in (("balanced", "#d55e00"), ("uniform", "#e69f00")):
-        rows = {int(k.split()[1]): v["accuracy"] for k, v in result.get("recipe", {}).items() if k.startswith(kind)}
+        rows = {}
+        for k, v in result.get("recipe", {}).items():
+            if k.startswith(kind) and (k.endswith("long") or k.endswith("10 short")): rows[int(k.split()[1])] = v["accuracy"]
+        rows = dict(sorted(rows.items()))
         if rows:
             ax.errorbar(list(rows), [v["mean"] for v in rows.values()], [v["sd"] for v in rows.values()], color=color, marker="s", ls="--", capsize=3,
                         label=f"{kind} labels, trained (test)")
+    for name, marker in (("1-nn", "v"), ("logistic", "^"), ("spreading", "x")):
+        part = result.get("graph", {}).get("balanced 50", {}).get(name)
+        if part: ax.errorbar([50], [part["mean"]], [part["sd"]], color="#666666", marker=marker, capsize=3, ls="", label=f"balanced, {name} on the same features")
     if "bought" in result:
         v = result["bought"]["accuracy"]
         ax.errorbar([50], [v["mean"]], [v["sd"]], color="#009e73", marker="D", capsize=3, ls="", label="suggested, trained (test)")
     ax.set(xlabel="labels", ylabel="accuracy, %", title="MNIST, 12,000 images: what labels are worth", xscale="log", ylim=(40, 100))
     ax.set_xticks([10, 20, 50, 100, 250], [10, 20, 50, 100, 250])
     ax.minorticks_off()
-    if ax.get_legend_handles_labels()[0]: ax.legend(frameon=False, fontsize=8, loc="lower right")
+    if ax.get_legend_handles_labels()[0]: ax.legend(frameon=False, fontsize=7, loc="lower right")
     fig.savefig(OUT.with_suffix(".png"), dpi=130)
 
 
@@ -283,21 +323,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; none: all")
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--epochs", type=int, nargs=2, default=(12, 20), help="without and with labels")
+    parser.add_argument("--binarize", action="store_true", help="threshold the images at one half, as the library does unless told otherwise")
+    parser.add_argument("--keep", help="folder where pretrained networks are kept between calls")
     args = parser.parse_args()
     unknown = set(args.parts) - set(PARTS)
     if unknown: parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     bench = Bench(args)
-    result = json.loads(OUT.read_text()) if OUT.exists() else {}
+    out = OUT.with_name("labels_binary.json") if args.binarize else OUT
+
+    def save(name, part):
+        result = json.loads(out.read_text()) if out.exists() else {}
+        result[name] = dict(part, draws=args.draws, images="binarized" if args.binarize else "gray")
+        result["epochs"] = dict(EPOCHS)
+        result["machine"] = dict(python=platform.python_version(), processor=platform.processor() or platform.machine())
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=1) + "\n")
+        if not args.binarize: picture(result)
+
+    bench.save = save
     for name in args.parts or PARTS:
         start = time.perf_counter()
         part = {"map": map_quality}.get(name) or globals()[name]
-        result[name] = dict(part(bench), draws=args.draws, epochs=list(args.epochs))
-        print(f"{name} ({time.perf_counter() - start:.0f} s): {json.dumps(result[name])}", flush=True)
-        result["machine"] = dict(python=platform.python_version(), processor=platform.processor() or platform.machine())
-        OUT.parent.mkdir(parents=True, exist_ok=True)
-        OUT.write_text(json.dumps(result, indent=1) + "\n")
-        picture(result)
+        result = part(bench)
+        save(name, result)
+        print(f"{name} ({time.perf_counter() - start:.0f} s): {json.dumps(result)}", flush=True)
 
 
 if __name__ == "__main__":

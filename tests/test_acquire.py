@@ -77,3 +77,38 @@ def test_an_adapted_strategy_that_returns_its_utilities():
 
     z, _, _, codes = world()
     assert suggest(3, from_skactiveml(First()), codes=codes, z=z).indices.tolist() == np.flatnonzero(codes < 0)[:3].tolist()
+
+
+def test_strategies_of_scikit_activeml_itself():
+    pool = pytest.importorskip("skactiveml.pool")
+    z, _, _, codes = world()
+    for query in (pool.RandomSampling(random_state=0), pool.CoreSet(random_state=0), pool.TypiClust(random_state=0)):
+        found = suggest(5, from_skactiveml(query), codes=codes, z=z)
+        assert len(set(found.indices)) == 5 and (codes[found.indices] < 0).all() and np.isfinite(found.scores).all()
+        assert type(query).__name__ in found.reasons[0]
+
+
+def test_several_opinions_are_compared_by_mutual_information():
+    z, _, _, codes = world()
+    rng = np.random.default_rng(2)
+    draws = rng.dirichlet(np.ones(4), (5, 300))
+    found = suggest(3, "disagreement", codes=codes, z=z, probs=draws[0], others=draws[1:])
+    mean = draws.mean(0)
+    information = (draws * np.log(draws / mean)).sum(-1).mean(0)  # mean divergence from the mean opinion
+    assert found.indices[0] == np.flatnonzero(codes < 0)[information[codes < 0].argmax()]
+    np.testing.assert_allclose(found.scores, information[found.indices], rtol=1e-6)
+    assert found.reasons[0].startswith("5 opinions")
+    with pytest.raises(ValueError, match="others has 299 rows"): suggest(3, "disagreement", codes=codes, probs=draws[0], others=draws[1:, :299])
+
+
+@pytest.mark.parametrize("strategy", ["margin", "density_margin"])
+def test_one_class_is_not_weighed_against_a_class_that_does_not_exist(strategy):
+    z, _, _, codes = world(n_classes=1)
+    reason = suggest(1, strategy, codes=codes, z=z, probs=np.ones((300, 1)), classes=["cat"]).reasons[0]
+    assert "cat is the only class so far" in reason and "between" not in reason
+
+
+def test_a_group_of_one_is_called_what_it_is():
+    z = np.concatenate([np.random.default_rng(0).normal(size=(30, 3)), [[90.0, 0, 0]]])
+    reasons = dict(zip(*(lambda s: (s.indices.tolist(), s.reasons))(suggest(31, "cover", codes=np.full(31, -1), z=z))))
+    assert reasons[30] == "unlike every other point" and not any("1 points" in r for r in reasons.values())

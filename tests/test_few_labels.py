@@ -100,3 +100,23 @@ def test_resuming_takes_the_same_decisions(data, pretrained, tmp_path):
     resumed = SSVAE.from_checkpoint(tmp_path / "half.ckpt")
     InteractiveTrainer(resumed).train_epochs(2, images, codes)
     for name, value in through.params.items(): np.testing.assert_array_equal(np.asarray(value), np.asarray(resumed.params[name]), err_msg=name)
+
+
+def clouds(shape, n_classes, n=360):
+    "Three or so kinds of items that differ plainly: a pattern for each class, with noise."
+    rng = np.random.default_rng(4)
+    patterns, truth = rng.random((n_classes, *shape)), np.arange(n) % n_classes
+    return (0.7 * patterns[truth] + 0.3 * rng.random((n, *shape))).astype(np.float32), truth
+
+
+@pytest.mark.parametrize("shape, n_classes", [((9, 14), 3), ((11, 7, 3), 2), ((20,), 11)], ids=["gray", "colour", "vectors"])
+def test_other_sizes_channels_and_numbers_of_classes(shape, n_classes):
+    items, truth = clouds(shape, n_classes)
+    vae = SSVAE(shape, SSVAEConfig(batch_size=64, hidden_dims=(32, 16), conv_channels=(4, 8), conv_features=16, latent_dim=4))
+    trainer, codes = InteractiveTrainer(vae), np.full(len(truth), -1)
+    codes[: 2 * n_classes] = truth[: 2 * n_classes]
+    trainer.train_epochs(10, items)
+    trainer.train_epochs(25, items, codes)
+    assert vae.n_classes == n_classes and vae.augmentation == ("vectors" if len(shape) == 1 else "gentle")
+    assert (vae.predict_proba(items).argmax(1) == truth).mean() > 0.9
+    assert vae.embed(items, map_steps=30).xy.shape == (len(items), 2) and vae.decode_map(np.zeros((5, 2))).shape == (5, *shape)
