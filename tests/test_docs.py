@@ -60,7 +60,7 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
     "In an empty folder, with the things that the page has introduced before the block."
     import numpy as np
 
-    from ssvae_widgets import SSVAE, LabelingSession, SSVAEConfig, load_digits
+    from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, SSVAEConfig, load_digits
 
     monkeypatch.chdir(tmp_path)
     images, truth = load_digits(binarize=False)
@@ -73,7 +73,7 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
     found = Found()
     found.images, found.names, found.truth, found.class_names = images, [f"{i}.png" for i in range(120)], None, None
     space = dict(np=np, images=images, truth=truth, folder=tmp_path, found=found, model=model, vectors=images, classes=[str(k) for k in range(10)], x=images, y=truth,
-                 session=LabelingSession(images, None, classes=10), __name__="__main__")
+                 xy=np.c_[truth, truth], species=truth, trainer=InteractiveTrainer(model), labels=truth, session=LabelingSession(images, None, classes=10), __name__="__main__")
     try: exec(compile(names(code), page, "exec"), space)
     except ModuleNotFoundError as e:  # a page that shows another program's side, such as a tracker's
         assert not e.name.startswith("ssvae_widgets") and importlib.util.find_spec(e.name.split(".")[0]) is None
