@@ -128,7 +128,7 @@ class Feed:
 
     def rows(self, rows: Int[np.ndarray, "some"]) -> Any:
         "Some images as the network stores them."
-        return self._read(np.asarray(rows)) if self.streamed else self.images[np.asarray(rows)]
+        return self._read(np.asarray(rows))
 
     def _read(self, rows) -> np.ndarray:
         return _channel(as_uint8(np.asarray(self.source[rows]), self.value_range))

@@ -13,15 +13,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from fastcore.basics import patch
 from jaxtyping import Float
 
+from .guide import unit_features
 from .model import _BATCHES, SSVAE
 from .programs import PROGRAMS
 from .run import run_epochs, split_labels
-from .train_state import evaluate_part, look, train_epoch
+from .train_state import Streams, evaluate_part, look, train_epoch
 
 # %% auto #0
-__all__ = ['InteractiveTrainer']
+__all__ = ['InteractiveTrainer', 'coming_streams']
 
 # %% ../nbs/09_trainer.ipynb #c7946c31
 class InteractiveTrainer:
@@ -58,81 +60,108 @@ class InteractiveTrainer:
         "Is a call of `train_epochs` running?"
         return self._busy.locked()
 
-    def train_epochs(
-        self,
-        num_epochs: int,
-        data: Any,  # images or vectors
-        labels: Any = None,  # codes or names, one an image; or a function that is asked again before every epoch
-        callbacks: Sequence[Any] = (),  # for this call, after the trainer's own
-        most: float = 1.0,  # share of each epoch to run; less than 1 only repeats an epoch that was stopped
-    ) -> dict[str, list[float]]:
-        "Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished epoch kept."
-        if not isinstance(num_epochs, (int, np.integer)) or num_epochs < 0:
-            raise ValueError(f"num_epochs is {num_epochs!r}; give a whole number of epochs, 0 or more.")
-        if not self._busy.acquire(blocking=False): raise RuntimeError("Training is already running; call stop() and wait for it to end, or wait.")
-        try:
-            self._stop.clear()
-            self.target = int(num_epochs)
-            feed = self.vae.adopt(data)
-            return run_epochs(self.vae, feed, self.vae.label_source(labels, feed.n), self.target, [*self.callbacks, *callbacks], self._stop, self, most)
-        finally:
-            self.target = 0
-            self._busy.release()
+# %% ../nbs/09_trainer.ipynb #b2b44672
+@patch
+def train_epochs(
+    self: InteractiveTrainer,
+    num_epochs: int,
+    data: Any,  # images or vectors
+    labels: Any = None,  # codes or names, one an image; or a function that is asked again before every epoch
+    callbacks: Sequence[Any] = (),  # for this call, after the trainer's own
+    most: float = 1.0,  # share of each epoch to run; less than 1 only repeats an epoch that was stopped
+) -> dict[str, list[float]]:
+    "Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished epoch kept."
+    if not isinstance(num_epochs, (int, np.integer)) or num_epochs < 0:
+        raise ValueError(f"num_epochs is {num_epochs!r}; give a whole number of epochs, 0 or more.")
+    if not self._busy.acquire(blocking=False): raise RuntimeError("Training is already running; call stop() and wait for it to end, or wait.")
+    try:
+        self._stop.clear()
+        self.target = int(num_epochs)
+        feed = self.vae.adopt(data)
+        return run_epochs(self.vae, feed, self.vae.label_source(labels, feed.n), self.target, [*self.callbacks, *callbacks], self._stop, self, most)
+    finally:
+        self.target = 0
+        self._busy.release()
 
-    def stop(self) -> None:
-        "End the running call at the end of its epoch, or within it when that is more than a second away; from any thread, or from a callback."
-        self._stop.set()
 
-    def get_latent_space(self, x: Any) -> Float[np.ndarray, "batch latent"]:
-        "Posterior means."
-        return self.vae.encode(x)
+@patch
+def stop(self: InteractiveTrainer) -> None:
+    "End the running call at the end of its epoch, or within it when that is more than a second away; from any thread, or from a callback."
+    self._stop.set()
 
-    def get_map(self, x: Any) -> Float[np.ndarray, "batch 2"]:
-        "Places on the map, always two columns."
-        return self.vae.get_map(x)
+# %% ../nbs/09_trainer.ipynb #fb068a53
+@patch
+def get_latent_space(self: InteractiveTrainer, x: Any) -> Float[np.ndarray, "batch latent"]:
+    "Posterior means."
+    return self.vae.encode(x)
 
-    def save_checkpoint(self, path: str | os.PathLike) -> None:
-        "Write everything that training needs to go on."
-        self.vae.save(path)
 
-    def load_checkpoint(self, path: str | os.PathLike) -> None:
-        "Go on from a checkpoint of the same architecture."
-        if self.training: raise RuntimeError("Training is running; stop it before loading a checkpoint.")
-        self.vae.load_model_weights(path)
+@patch
+def get_map(self: InteractiveTrainer, x: Any) -> Float[np.ndarray, "batch 2"]:
+    "Places on the map, always two columns."
+    return self.vae.get_map(x)
 
-    def warm_up(
-        self,
-        data: Any,  # images or vectors of the shape and number to come
-        wait: bool = False,  # True: return when everything is compiled
-    ) -> threading.Thread:
-        "Compile what training on these data will need, in the background."
-        if self._warming is None or not self._warming.is_alive():
-            self._warming = threading.Thread(target=_warm_up, args=(self.vae, data), name="ssvae-warm-up", daemon=True)
-            self._warming.start()
-        if wait: self._warming.join()
-        return self._warming
+
+@patch
+def save_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
+    "Write everything that training needs to go on."
+    self.vae.save(path)
+
+
+@patch
+def load_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
+    "Go on from a checkpoint of the same architecture."
+    if self.training: raise RuntimeError("Training is running; stop it before loading a checkpoint.")
+    self.vae.load_model_weights(path)
+
+# %% ../nbs/09_trainer.ipynb #18cfd95a
+@patch
+def warm_up(
+    self: InteractiveTrainer,
+    data: Any,  # images or vectors of the shape and number to come
+    wait: bool = False,  # True: return when everything is compiled
+) -> threading.Thread:
+    "Compile what training on these data will need, in the background."
+    if self._warming is None or not self._warming.is_alive():
+        self._warming = threading.Thread(target=_warm_up, args=(self.vae, data), name="ssvae-warm-up", daemon=True)
+        self._warming.start()
+    if wait: self._warming.join()
+    return self._warming
 
 
 def _warm_up(vae: SSVAE, data: Any) -> None:
     "Compile; data that cannot be trained on are reported by `train_epochs`, where somebody listens."
-    try: _compile(vae, data)
+    try:
+        feed = vae.adopt(data)
+        for n_labels, streams in coming_streams(vae): _compile_epoch(vae, feed, n_labels, streams)
+        _compile_looking(vae)
     except ValueError: pass
 
 
-def _compile(vae: SSVAE, data: Any) -> None:
-    "Make the programs of an unlabeled epoch, a labeled epoch and of looking."
-    feed = vae.adopt(data)
-    for labeled in (1, 0):
-        codes = np.full(feed.n, -1, np.int32)
-        codes[feed.train_rows[:labeled]] = 0
-        labels = split_labels(codes, feed.val_rows, feed.config.hold_out_labels)
-        p, streams = vae.program(labels.train), vae.streams(labels.n_train)
-        shared = (p.active, p.prior, p.shift, p.scale)
-        soft = np.zeros((feed.n, vae.spec.slots), np.float32) if streams.soft else None
-        piece = next(feed.epoch_pieces(0, labels, *shared, soft))
-        args = (vae.progress.state, piece, p.weights, p.learning_rate, p.key)
-        PROGRAMS.get(train_epoch, dict(spec=p.spec, streams=streams, parts=feed.pieces), args)
+def coming_streams(
+    vae: SSVAE,
+) -> list[tuple[int, Streams]]:
+    "The combinations of loss terms that training will need, each with a number of labels that leads to it."
+    plain, labeled = vae.streams(0), vae.streams(1)
+    later = labeled._replace(contrastive=False, augmentation="none") if labeled.soft and vae.config.contrastive_until_labels else labeled
+    return list(dict.fromkeys([(1, labeled), (0, plain), (1, later)]))
+
+
+def _compile_epoch(vae: SSVAE, feed: Any, n_labels: int, streams: Streams) -> None:
+    codes = np.full(feed.n, -1, np.int32)
+    codes[feed.train_rows[:n_labels]] = 0
+    labels = split_labels(codes, feed.val_rows, feed.config.hold_out_labels)
+    p = vae.program(labels.train)
+    shared = (p.active, p.prior, p.shift, p.scale)
+    soft = np.zeros((feed.n, vae.spec.slots), np.float32) if streams.soft else None
+    piece = next(feed.epoch_pieces(0, labels, *shared, soft))
+    PROGRAMS.get(train_epoch, dict(spec=p.spec, streams=streams, parts=feed.pieces), (vae.progress.state, piece, p.weights, p.learning_rate, p.key))
     if not feed.whole and len(feed.val_rows): PROGRAMS.get(evaluate_part, dict(spec=vae.spec), (vae.params, feed.val_data(labels, *shared), p.weights))
+
+
+def _compile_looking(vae: SSVAE) -> None:
+    active = (np.arange(vae.spec.slots) < max(vae.n_classes, 1)).astype(np.float32)
     for size in _BATCHES:
         x = np.zeros((size, *vae.input_shape), np.float32 if len(vae.input_shape) == 1 else np.uint8)
-        PROGRAMS.get(look, dict(spec=vae.spec, with_images=False), (vae.params, x, p.active, p.shift, p.scale, None))
+        PROGRAMS.get(look, dict(spec=vae.spec, with_images=False), (vae.params, x, active, vae.shift, vae.scale, None))
+    if vae.config.graph_epochs: PROGRAMS.get(unit_features, dict(spec=vae.spec), (vae.params, x, vae.shift, vae.scale))
