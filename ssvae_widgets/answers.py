@@ -60,7 +60,7 @@ class Answering(Labelling):
         super().__init__(images, labels, **given)
         self.instant = True  # answer from the graph after every label
         self.features = pixel_features(self.images, seed=self.seed)
-        self._pixels, self.xy = self.features, self.features[:, :2]
+        self._pixels, self._norms, self.xy = self.features, None, self.features[:, :2]
         self.standings: list[Standing] = []  # how well it was going, oldest first
         self._graphs, self._graph_turn = [], threading.Lock()  # only for building and asking the graph; never taken while the other lock is held
         self._stock_time, self._stock_cost = 0.0, 0.0
@@ -133,7 +133,9 @@ def neighbors(
 ) -> Int[np.ndarray, "n"]:
     "The items nearest in the features (the network's, or pixels before training), nearest first."
     row, features = int(check_serials(serial, self.n_items)[0]), self.features
-    distance = np.square(features - features[row]).sum(1)
+    norms = self._norms
+    if norms is None or norms[0] is not features: norms = self._norms = features, np.einsum("ij,ij->i", features, features)
+    distance = norms[1] - 2 * (features @ features[row])  # squared distances up to a constant: one product with a vector
     distance[row] = np.inf
     n = min(n, self.n_items - 1)
     nearest = np.argpartition(distance, n - 1)[:n] if 0 < n < self.n_items - 1 else np.arange(self.n_items)

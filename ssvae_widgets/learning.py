@@ -8,7 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/learning.html.md"""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -132,7 +132,7 @@ def train(
     with self._lock:
         if self.worker.closed: raise RuntimeError("This session is closed: open a new one on the same labels.")
         running = self.training.running and self.training.target > 0
-        target = self.training.target + n if running else n
+        target = n + (0 if not running else self.training.epoch if self._stopping else self.training.target)
         self._stopping = False
     self._set(phase="training", target=target, message=f"{target} epochs to go" if not running else f"Now {target} epochs",
               **({} if running else dict(epoch=0, seconds=0.0)))
@@ -207,18 +207,35 @@ def _train(self: Learning) -> None:
     self._run_begins()
     follow = _Follow(self)
     if self._warming.is_alive(): self._set(message="Preparing the first epoch")
-    try:
-        while not self._stopping and (todo := self.training.target - self.training.epoch) > 0:
-            before = self.training.epoch
-            self._trainer.train_epochs(todo, self.images, self._labels_to_learn, callbacks=[follow])
-            if self.training.epoch == before: break  # nothing ran: stopped before the first epoch
-    finally: self._run_ended()
-    with self._lock:
-        done, target, self._stopping = self.training.epoch, self.training.target, False
-    share = self.training.metrics.get("share", 1.0) if done else 1.0
-    said = f"Stopped in epoch {done}, after {share:.0%} of it" if share < 1 else f"{'Stopped after' if done < target else 'Trained'} {done} epoch{'s' * (done != 1)}"
-    self._set(phase="idle", target=0, message=said)
+    ended = False
+    while not ended:
+        try: ended = self._epochs(follow)
+        finally: self._run_ended()
+        ended = self._to_idle(ended)
+    self.events.emit("training", status=self.training)
     if self.auto.labels and self._unheard >= self.auto.labels: self._train_by_itself()
+
+
+@patch
+def _epochs(self: Learning, follow: _Follow) -> bool:  # True: it ended although nobody said so
+    "On the worker: epochs until the target is reached or somebody said stop."
+    while not self._stopping and (todo := self.training.target - self.training.epoch) > 0:
+        before = self.training.epoch
+        self._trainer.train_epochs(todo, self.images, self._labels_to_learn, callbacks=[follow])
+        if self.training.epoch == before: return True
+    return False
+
+
+@patch
+def _to_idle(self: Learning, ended: bool) -> bool:  # False: somebody pressed train while the last frame was drawn
+    "The run is over, unless it has been given more to do; both are decided in one moment, so that no press is lost."
+    with self._lock:
+        done, target = self.training.epoch, self.training.target
+        if not (ended or self._stopping or done >= target): return False
+        share = self.training.metrics.get("share", 1.0) if done else 1.0
+        said = f"Stopped in epoch {done}, after {share:.0%} of it" if share < 1 else f"{'Stopped after' if done < target else 'Trained'} {done} epoch{'s' * (done != 1)}"
+        self._stopping, self.training = False, replace(self.training, phase="idle", target=0, message=said)
+        return True
 
 
 @patch

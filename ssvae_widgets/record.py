@@ -35,10 +35,9 @@ class Folder:
     def __init__(
         self,
         path: Path | None,  # None: nothing is kept
-        log: str,  # identity of the label log it belongs to
-        former: tuple[str, ...] = (),  # its identities before it was compacted
+        log: Callable[[], tuple[str, ...]],  # identity of the label log it belongs to, then its former ones
     ):
-        self.path, self.log, self.former, self.mine, self.state = path, log, former, False, {}
+        self.path, self.log, self.mine, self.state = path, log, False, {}
         self._lock: FileLock | None = None
         if path is not None and path.is_dir() and self._ours(): self.claim()
 
@@ -46,30 +45,34 @@ class Folder:
         "Make the folder and take it, if nobody else has it."
         if self.mine or self.path is None or self._lock is not None: return self.mine
         try:
-            self._aside()
-            self.path.mkdir(exist_ok=True)
-            self._lock = FileLock(self.path / "lock", thread_local=False)  # taken on the worker, let go on any thread
-            self._lock.acquire(timeout=0)
+            new = not self.path.exists()
+            self._take()
+            if not new and not self._ours():
+                self._lock.release()
+                os.rename(self.path, self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(2).hex()}"))
+                self._take()
             self.state, self.mine = self._read(), True
-            if not self.state: atomic_write(self.path / "state.json", [json.dumps({"log": self.log}).encode()])
+            if not self.state: self.write({})
         except (OSError, NotImplementedError, Timeout): pass
         return self.mine
+
+    def _take(self) -> None:
+        self.path.mkdir(exist_ok=True)
+        self._lock = FileLock(self.path / "lock", thread_local=False)  # taken on the worker, let go on any thread
+        self._lock.acquire(timeout=0)
 
     def _read(self) -> dict[str, Any]:
         try: found = json.loads((self.path / "state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError): return {}
         return found if isinstance(found, dict) else {}
 
-    def _ours(self) -> bool: return self._read().get("log") in (self.log, *self.former)
-
-    def _aside(self) -> None:
-        if self.path.is_dir() and not self._ours(): os.rename(self.path, self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(2).hex()}"))
+    def _ours(self) -> bool: return self._read().get("log") in ("", *self.log())
 
     def write(self, state: dict[str, Any]) -> str:  # why it could not be written; empty: it is
         "Keep the state of the queue and the views."
         if not self.claim(): return ""
         self.state = state
-        try: atomic_write(self.path / "state.json", [json.dumps(dict(state, log=self.log), allow_nan=False).encode()])
+        try: atomic_write(self.path / "state.json", [json.dumps(dict(state, log=self.log()[0]), allow_nan=False).encode()])
         except OSError as error: return f"The queue is not on disk: {error}"
         return ""
 
@@ -78,10 +81,11 @@ class Folder:
         if self._lock is not None: self._lock.release()
         self.mine = False
 
-def log_identity(store: LabelStore) -> tuple[str, tuple[str, ...]]:  # for `Folder`
-    "The name of a store's log, and its former ones."
+def log_identity(store: LabelStore) -> tuple[str, ...]:  # for `Folder`
+    "The name of a store's log, and its former ones; empty while nothing has been written."
+    if store.path is None or not store.log_path.exists(): return ("",)
     head = store._replay.head
-    return str(head.get("id", "")), tuple(map(str, head.get("lineage", ())))
+    return str(head.get("id", "")), *map(str, head.get("lineage", ()))
 
 # %% ../nbs/20f_record.ipynb #2acd9514
 class Record:

@@ -118,7 +118,9 @@ def add_round(
 ) -> int:  # its place
     "Keep a round."
     facts = {k: getattr(frame, k) for k in _FACTS}
-    if rounds._facts and all(rounds._facts[-1][k] == facts[k] for k in ("epochs", "seq")): _drop(rounds, rounds._facts.pop())
+    if rounds._facts and all(rounds._facts[-1][k] == facts[k] for k in ("epochs", "seq")):
+        if save is None and rounds.restorable[-1]: return len(rounds._facts) - 1  # never weights for none
+        _drop(rounds, rounds._facts.pop())
     small, rounds.problem = pack(frame), ""
     try:
         save_checkpoint(rounds._path(frame.number, "frame"), small, dict(facts, n_items=rounds.n_items))

@@ -62,7 +62,7 @@ class LabelingSession(Learning):
         self.changes: Changes | None = None  # what the last round did
         self._walked, self._restored = -1, None  # place in `changes`; round whose weights were taken up
         path = self.store.path
-        self.folder = Folder(None if path is None else path.with_name(path.name + ".session"), *log_identity(self.store))
+        self.folder = Folder(None if path is None else path.with_name(path.name + ".session"), lambda store=self.store: log_identity(store))
         self.rounds = Rounds(self.folder.path if self.folder.mine else None, self.n_items)
         self.record = Record(self.folder.path / "record.jsonl" if self.folder.mine else None)
         self._resume()
@@ -303,7 +303,7 @@ def _copy_folder(self: LabelingSession, there: Path) -> None:
     copied = Record(there / "record.jsonl")
     copied.path.write_text("".join(json.dumps(e) + "\n" for e in self.record.events), encoding="utf-8")
     state = dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view)
-    atomic_write(there / "state.json", [json.dumps(dict(state, log=self.folder.log)).encode()])
+    atomic_write(there / "state.json", [json.dumps(dict(state, log=log_identity(self.store)[0])).encode()])
 
 
 def read_project(

@@ -119,3 +119,150 @@ def test_reopening_with_a_checkpoint_goes_on_from_it(session, tmp_path):
         assert again.wait(60)
         assert again.answer == "network" and again.model.epoch == 2
         np.testing.assert_allclose(again.probs, session.model.predict_proba(session.images), atol=1e-5)
+
+
+LONG = SSVAEConfig(encoder_type="conv", latent_dim=2, batch_size=16, consistency_weight=0.0)
+
+
+def test_a_long_epoch_stops_within_two_seconds_and_keeps_what_it_learned(digits):
+    images = np.tile(digits[0], (6, 1, 1))
+    with LabelingSession(images, None, config=LONG) as s:
+        s.train(1)
+        assert s.wait(200)
+        step, weights = s.model.step, {k: np.asarray(v).copy() for k, v in s.model.params.items()}
+        s.train(50)
+        until(lambda: s.trainer.training)
+        time.sleep(0.5)
+        began = time.monotonic()
+        s.stop()
+        until(lambda: not s.trainer.training)
+        assert time.monotonic() - began < 2
+        assert s.wait(60) and s.training.phase == "idle"
+        assert s.model.step > step and any((np.asarray(v) != weights[k]).any() for k, v in s.model.params.items())
+        assert s.training.total == s.model.epoch == len(s.history["loss"])
+        assert s.model.step % step == 0 or (s.history["share"][-1] < 1 and "of it" in s.training.message)
+        repeated = s.replay()
+        assert all(np.array_equal(np.asarray(p), np.asarray(s.model.params[k])) for k, p in repeated.params.items())
+
+
+def test_features_of_the_network_make_the_graph_after_a_run(session):
+    session.train(1)
+    assert session.wait(60)
+    np.testing.assert_allclose(session.features, session.model.features(session.images), atol=1e-5)
+    with session._propagator() as graph: first = graph
+    with session._propagator(pixels=True) as graph: assert graph is not first
+
+
+def test_train_pressed_while_the_last_frame_is_drawn_is_not_lost(session, monkeypatch):
+    session.prepare()
+    assert session.wait(120)
+    look, late = session._look, []
+
+    def slow(*args, **kw):
+        if kw.get("final") and len(late) < 3:
+            late.append(session.training.phase)
+            if len(late) == 2: session.stop()
+            session.train(2)
+        return look(*args, **kw)
+
+    monkeypatch.setattr(session, "_look", slow)
+    session.train(1)
+    assert session.wait(60)
+    assert session.training.phase == "idle" and session.training.total == 1 + 3 * 2 and late[0] == "training"
+
+
+def test_thirty_rounds_keep_memory_and_disk_level(digits, tmp_path):
+    images = digits[0][:300]
+    with LabelingSession(images, tmp_path / "labels.csv", config=SMALL) as s:
+        sizes = []
+        for k in range(30):
+            s.label(k, int(digits[1][k]))
+            s.train(1)
+            assert s.wait(60)
+            sizes.append(sum(p.stat().st_size for p in s.folder.path.iterdir()))
+        assert len(s.rounds) == 31 and sum(s.rounds.restorable) == 3 and not s.rounds._held
+        frames = [p.stat().st_size for p in s.folder.path.glob("*.frame")]
+        assert max(frames) < 7 * 300 + 1500 and sizes[-1] - sizes[4] < 26 * (max(frames) + 2000), "after the ring is full only frames, and a line for each epoch, are added"
+
+
+def test_two_sessions_on_the_same_labels_keep_their_rounds_apart(digits, tmp_path):
+    images = digits[0][:100]
+    with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as one, LabelingSession(images, tmp_path / "l.csv", config=SMALL) as two:
+        for s in (one, two):
+            s.train(1)
+            assert s.wait(60)
+        assert one.folder.mine and not two.folder.mine and len(one.rounds) == len(two.rounds) == 2
+        assert two.rounds.folder != one.rounds.folder
+        temporary = two.rounds.folder
+    assert not temporary.exists() and len(list((tmp_path / "l.csv.session").glob("*.frame"))) == 2
+
+
+def test_labels_begun_anew_do_not_find_the_old_rounds(digits, tmp_path):
+    images = digits[0][:100]
+    with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as s:
+        s.label(3, 1)
+        s.train(1)
+        assert s.wait(60)
+    for p in tmp_path.glob("l.csv*"):
+        if p.is_file(): p.unlink()
+    with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as s:
+        assert len(s.rounds) == 0 and s._restored is None
+        s.label(4, 1)
+        s.train(1)
+        assert s.wait(60)
+    aside = [p for p in tmp_path.iterdir() if p.name.startswith("l.csv.session.")]
+    assert len(aside) == 1 and list(aside[0].glob("*.ckpt")), "the old folder is put aside, not destroyed"
+
+
+def test_another_configuration_begins_anew_and_damaged_rounds_do_not_stop_a_session(digits, tmp_path):
+    images = digits[0][:100]
+    with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as s:
+        s.train(1)
+        assert s.wait(60)
+    with LabelingSession(images, tmp_path / "l.csv", config=SMALL.replace(hidden_dims=(8,))) as s:
+        assert s._restored is None and "another configuration" in s.message
+        s.prepare()
+        assert s.wait(60) and not s.model.trained
+    for p in (tmp_path / "l.csv.session").glob("*.*"): p.write_bytes(p.read_bytes()[: p.stat().st_size // 2])
+    with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as s:
+        s.train(1)
+        assert s.wait(60) and s.training.total == 1 and len(s.rounds) == 2
+
+
+def test_a_kernel_that_is_killed_goes_on_from_its_last_round(tmp_path):
+    "SIGKILL in the middle of a run: the labels are all there, the model is that of the last round, and the record repeats it."
+    code = f"""
+import os, signal, time
+from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
+images, truth = load_digits()
+s = LabelingSession(images[:300], {str(tmp_path / 'l.csv')!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, augmentation='none'))
+for i in range(20): s.label(i, int(truth[i]))
+s.train(2); s.wait()
+s.train(100000)
+while s.training.epoch < 2 and s.training.running: time.sleep(0.01)
+assert s.training.running, s.message
+s.label(20, int(truth[20]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200)
+    assert done.returncode == -9, done.stderr[-2000:]
+    images, truth = load_digits()
+    with LabelingSession(images[:300], tmp_path / "l.csv") as s:
+        assert s.n_labeled == 21 and (s.codes[:21] == truth[:21]).all()
+        s.prepare()
+        assert s.wait(60) and s.model.epoch == s.training.total == 2
+        s.train(1)
+        assert s.wait(60) and s.training.total == 3
+        repeated = s.replay()
+        assert all(np.array_equal(np.asarray(p), np.asarray(s.model.params[k])) for k, p in repeated.params.items())
+
+
+def test_a_standing_does_not_flatter(digits):
+    "The estimate must not come from features that were trained on the labels it leaves out."
+    images, truth = digits
+    with LabelingSession(images, None, truth=truth, config=SMALL) as s:
+        for i in np.random.default_rng(3).permutation(len(images))[:60]: s.label(int(i), int(truth[i]))
+        s.train(15)
+        assert s.wait(120)
+        until(lambda: s.standing is not None and s.standing.epochs == 15)
+        assert s.standing.low - 0.1 < s.standing.truth < s.standing.high + 0.1, s.standing
