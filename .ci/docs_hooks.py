@@ -134,6 +134,7 @@ def plain(s: str) -> str: return re.sub(r"[^a-z0-9]", "", re.sub(r"<[^>]+>|&[a-z
 def repair_toc(items, html) -> None:
     "The notebook plugin guesses anchors; take those that are on the page."
     there = {plain(m[2]): m[1] for m in re.finditer(r'<h[1-6][^>]*\bid="([^"]+)"[^>]*>(.*?)</h[1-6]>', html, re.S)}
+    there |= {plain(re.sub(r"<code>.*?</code>", "", m[2])): m[1] for m in re.finditer(r'<h[1-6][^>]*\bid="([^"]+)"[^>]*>(.*?)</h[1-6]>', html, re.S)} | there
     for item in items:
         if item.id not in there.values() and plain(item.title) in there: item.id = there[plain(item.title)]
         repair_toc(item.children, html)
