@@ -275,7 +275,7 @@ def test_labelling_while_training_with_proposals(open_notebook):
     nb.until("app.training.rounds.count == 2")
     root.press("[")
     root.press("[")
-    nb.until("app.looking_at == 0 and np.allclose(app.map.xy, app.frames[0].xy)")
+    nb.until("app.looking_at == 0 and np.allclose(app.map.xy, app.session.rounds[0].xy)")
     page.wait_for_function("() => document.querySelector('.ssvae-slider').value === '0'")
     before = page.locator(".ssvae-points").first.get_attribute("data-painted")
     page.wait_for_function("v => document.querySelector('.ssvae-points').dataset.moving !== 'yes'", arg=before)
