@@ -111,3 +111,14 @@ def test_no_data_set_and_no_large_file_is_tracked(root):
         if path.exists():
             assert path.stat().st_size < 600_000, f"{name} is {path.stat().st_size / 1e3:.0f} kB"
         assert not re.search(r"idx[13]-ubyte", name)
+
+
+def test_the_readme_quotes_what_was_measured(root):
+    measured = json.loads((root / "artifacts" / "bench" / "labels.json").read_text())["recipe"]
+    readme = (root / "README.md").read_text()
+    rows = [("balanced 50 short", "50, five per digit"), ("balanced 50 long", "50, five per digit, trained longer"), ("uniform 50 long", "50, drawn at random"),
+            ("balanced 10 short", "10, one per digit")]
+    for key, name in rows:
+        accuracy, seconds = measured[key]["accuracy"], measured[key]["cpu_seconds"]["mean"]
+        row = f"| {name} | {accuracy['mean']:.1f} ± {accuracy['sd']:.1f} % ({accuracy['n']} draws) | {seconds:.0f} s |"
+        assert row in readme, f"README.md should say: {row}"
