@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
@@ -363,3 +364,26 @@ def test_contrastive_loss_of_a_perfect_batch():
     group = np.repeat(np.arange(4), 2)
     t = 0.5
     np.testing.assert_allclose(losses.contrastive_loss(f, group, t), np.log(np.exp(1 / t) + 6) - 1 / t, rtol=1e-5)
+
+
+# ------------------------------------------------------------------ the forms that are fast on a CPU
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "mse"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_the_slopes_of_the_reconstruction_error_are_those_of_differences(likelihood, reduction):
+    rng = np.random.default_rng(0)
+    out, x = rng.normal(size=(2, 3, 2, 1)), rng.random((2, 3, 2, 1))
+
+    def f(o, t): return float(losses.reconstruction_error(jnp.float32(o), jnp.float32(t), likelihood, reduction).sum())
+
+    slopes = jax.grad(lambda o, t: losses.reconstruction_error(o, t, likelihood, reduction).sum(), (0, 1))(jnp.float32(out), jnp.float32(x))
+    for where, slope in enumerate(slopes):
+        for i in np.ndindex(out.shape):
+            step = np.zeros_like(out)
+            step[i] = 1e-2
+            a, b = ((out + s * step, x) if where == 0 else (out, x + s * step) for s in (1, -1))
+            assert abs((f(*a) - f(*b)) / 2e-2 - slope[i]) < 2e-3
+
+
+def test_an_unknown_field_is_named_with_the_one_it_looks_like():
+    for make in (SSVAEConfig, SSVAEConfig().replace, lambda **kw: SSVAEConfig.from_dict(kw)):
+        with pytest.raises(TypeError, match="no field laten_dim .did you mean latent_dim"): make(laten_dim=3)
