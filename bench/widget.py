@@ -404,13 +404,13 @@ def main():
     lab = tools.Lab(root)
     try:
         with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=tools.chromium_path(), headless=True, args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"])
-            bench = Bench(lab, browser)
-            for part in parts:
+            for part in parts:  # each with a fresh browser: a library that hangs takes only its own part with it
+                browser = play.chromium.launch(executable_path=tools.chromium_path(), headless=True, args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"])
+                bench = Bench(lab, browser)
                 results[part] = {"compare": lambda: compare(bench, a.sizes, a.repeats), "keys": lambda: keys(bench, a.sizes), "disk": lambda: disk(bench), "lasso": lambda: lasso(bench),
                                  "pan": lambda: pan(bench, a.sizes), "cycles": lambda: cycles(bench, a.cycles), "storm": lambda: storm(bench, a.keys)}[part]()
                 save(results, browser.version)
-            browser.close()
+                browser.close()
     finally:
         lab.stop()
         shutil.rmtree(root, ignore_errors=True)
