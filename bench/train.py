@@ -242,9 +242,17 @@ def part_gemm(args):
 
     def xla_all(): jax.block_until_ready(f(jt))
 
-    for program in (numpy_all, torch_all, xla_all): program()
-    t = alternately(60 if not args.quick else 20, numpy=numpy_all, torch=torch_all, xla=xla_all)
-    return dict(gflop_per_step=flops / 1e9, gflops={k: flops / v / 1e9 for k, v in t.items()})
+    images, labels = data(12_000)
+    trainer = ours("dense", images, labels)
+    trainer.train_epochs(1, images, labels)
+    steps = -(-len(images) // 256)
+    programs = {f.__name__[:-4]: lambda f=f: [f() for _ in range(steps)] for f in (numpy_all, torch_all, xla_all)}  # an epoch's worth, warm
+    for program in programs.values(): program()
+    t = alternately(5 if args.quick else 11, **programs, epoch=lambda: trainer.train_epochs(1, images, labels))
+    epoch = t.pop("epoch")
+    share = {k: v / epoch for k, v in t.items()}
+    print(f"  products alone {', '.join(f'{k} {v:.3f} s' for k, v in t.items())}; the epoch {epoch:.3f} s", flush=True)
+    return dict(gflop_per_step=flops / 1e9, gflops={k: flops * steps / v / 1e9 for k, v in t.items()}, seconds=t, epoch=epoch, share=share)
 
 
 def part_epoch(args):
@@ -441,6 +449,7 @@ def main():
 
     path = Path(args.output)
     report = json.loads(path.read_text()) if path.exists() else {}
+    report.pop("dense_share_of_gemm_rate", None)
     for part in args.parts:
         print(part, flush=True)
         load = os.getloadavg()[0]
@@ -448,11 +457,6 @@ def main():
                      python=platform.python_version(), quick=args.quick, data=data_name(),
                      clock="cpu seconds, one thread" if args.cpu_seconds else "wall seconds")
         report[part] = {**globals()[f"part_{part}"](args), "machine": where}
-    if "gemm" in report and "epoch" in report:
-        best = max(report["gemm"]["gflops"].values())
-        reached = report["gemm"]["gflop_per_step"] * 47 / report["epoch"]["dense"]["ours_of_five"]
-        report["dense_share_of_gemm_rate"] = reached / best
-        print(f"dense epoch: {reached:.0f} GFLOP/s of {best:.0f} ({reached / best:.0%})")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n")
     path.with_suffix(".txt").write_text("\n".join(table(report)) + "\n")
@@ -466,7 +470,9 @@ def table(report):
     for kind, least in (("dense", 1.5), ("conv", 1.0), ("conv-conv", 1.0)) if "epoch" in report else ():
         value = report["epoch"][kind]["speedup"]
         row(f"{kind} epoch, 12,000 images, over PyTorch", value, "×", f"≥ {least}", value >= least)
-    if "dense_share_of_gemm_rate" in report: row("dense epoch, share of the sgemm rate", report["dense_share_of_gemm_rate"], "", "≥ 0.75", report["dense_share_of_gemm_rate"] >= 0.75)
+    for name, label in (("xla", "XLA's"), ("torch", "PyTorch's")) if "gemm" in report else ():
+        share = report["gemm"]["share"][name]
+        row(f"dense epoch, share of {label} sgemm rate", share, "", "≥ 0.75", share >= 0.75)
     for kind in ("dense", "conv") if "predict" in report else ():
         p = report["predict"][kind]
         row(f"{kind} predict on 60,000, over PyTorch", p["many"]["speedup"], "×", "≥ 1.0", p["many"]["speedup"] >= 1)
