@@ -269,11 +269,11 @@ def main():
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--no-browser", action="store_true")
     args = parser.parse_args()
-    found = json.loads(OUT.read_text()) if OUT.exists() else {}
     for name in args.only:
         if name == "keys" and args.no_browser: continue
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         row = ROWS[name](args)
+        found = json.loads(OUT.read_text()) if OUT.exists() else {}
         found[name] = row | dict(machine=dict(cores=os.cpu_count(), load_before=load, quick=args.quick))
         OUT.parent.mkdir(parents=True, exist_ok=True)
         OUT.write_text(json.dumps(found, indent=1) + "\n")
