@@ -401,14 +401,15 @@ def main():
     a = p.parse_args()
     if unknown := set(a.parts) - set(PARTS): p.error(f"unknown part {', '.join(unknown)}")
     parts, root, results = a.parts or PARTS[:-1], Path(tempfile.mkdtemp(prefix="bench")), {}
+    todo = {"compare": lambda b: compare(b, a.sizes, a.repeats), "keys": lambda b: keys(b, a.sizes), "disk": disk, "lasso": lasso,
+            "pan": lambda b: pan(b, a.sizes), "cycles": lambda b: cycles(b, a.cycles), "storm": lambda b: storm(b, a.keys)}
     lab = tools.Lab(root)
     try:
         with sync_playwright() as play:
             for part in parts:  # each with a fresh browser: a library that hangs takes only its own part with it
                 browser = play.chromium.launch(executable_path=tools.chromium_path(), headless=True, args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"])
                 bench = Bench(lab, browser)
-                results[part] = {"compare": lambda: compare(bench, a.sizes, a.repeats), "keys": lambda: keys(bench, a.sizes), "disk": lambda: disk(bench), "lasso": lambda: lasso(bench),
-                                 "pan": lambda: pan(bench, a.sizes), "cycles": lambda: cycles(bench, a.cycles), "storm": lambda: storm(bench, a.keys)}[part]()
+                results[part] = todo[part](bench)
                 save(results, browser.version)
                 browser.close()
     finally:
