@@ -31,7 +31,7 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     nb.until("app.session.training.epoch >= 1", timeout=180)
     # forty keys on forty proposals, as fast as they come, while it trains
     pressed = []
-    for k in range(40):
+    for _ in range(40):
         serial = nb.python("app.session.current.serial")
         page.wait_for_function("n => document.querySelector('.ssvae-preview').dataset.serial === String(n)", arg=serial)
         digit = str(nb.python(f"int(truth[{serial}])"))
