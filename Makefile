@@ -42,7 +42,7 @@ lab: $(STAMP) ## Open JupyterLab on the showcase
 	$(BIN)/jupyter lab $$([ "$$(id -u)" = 0 ] && echo --allow-root) artifacts/showcase/my_showcase.ipynb
 
 test: $(STAMP) ## Everything that CI checks
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < 18)' 2>/dev/null || { echo "make test needs Node.js 18 or newer for the JavaScript tests (Debian: apt-get install nodejs)." >&2; exit 1; }
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < 18 ? 1 : 0)' 2>/dev/null || { echo "make test needs Node.js 18 or newer for the JavaScript tests (Debian: apt-get install nodejs)." >&2; exit 1; }
 	$(BIN)/python -m pytest -q tests/test_in_step.py
 	$(BIN)/nbdev-test --n-workers 2
 	$(BIN)/python -m pytest tests --ignore tests/test_in_step.py
