@@ -24,7 +24,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "artifacts" / "bench" / "labels.json"
 PLANES = ROOT / "nbs" / "images" / "two_dimensions.png"
-PARTS = ("graph", "acquire", "issues", "recipe", "bought", "interactive", "map", "digits", "large", "planes")
+PARTS = ("graph", "acquire", "issues", "recipe", "bought", "interactive", "map", "digits", "seeds", "large", "planes")
 N = 12_000
 EPOCHS = dict(short=(10, 8), long=(40, 12))  # without and with labels
 ROWS = (("balanced", 50, "short", 9), ("balanced", 50, "long", 9), ("uniform", 50, "long", 9), ("uniform", 10, "short", 9), ("balanced", 10, "short", 3),
@@ -250,6 +250,24 @@ def digits(b):
             seconds = cpu() - start
             for k, v in ((f"{kind} accuracy", 100 * (vae.predict_proba(x[held]).argmax(1) == t[held]).mean()), (f"{kind} cpu_seconds", seconds)):
                 rows.setdefault(k, []).append(v)
+    return {k: spread(v) for k, v in rows.items()}
+
+
+def seeds(b):
+    "Other initial weights and other labels at once: the short run, 50 balanced labels, from scratch."
+    from ssvae_widgets.config import SSVAEConfig
+    from ssvae_widgets.model import SSVAE
+    from ssvae_widgets.trainer import InteractiveTrainer
+
+    rows = dict(accuracy=[], cpu_seconds=[])
+    for seed in range(1, 1 + b.args.draws):
+        start = cpu()
+        vae = SSVAE(b.x.shape[1:], SSVAEConfig(random_seed=seed), classes=10)
+        trainer = InteractiveTrainer(vae)
+        trainer.train_epochs(EPOCHS["short"][0], b.x)
+        trainer.train_epochs(EPOCHS["short"][1], b.x, draw(b.t, "balanced", 50, 100 + seed))
+        rows["cpu_seconds"].append(cpu() - start)
+        rows["accuracy"].append(100 * (vae.predict_proba(b.xt).argmax(1) == b.tt).mean())
     return {k: spread(v) for k, v in rows.items()}
 
 
