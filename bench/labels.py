@@ -61,6 +61,7 @@ class Bench:
         self.x, self.t = load_mnist("train", n, binarize=args.binarize)
         self.xt, self.tt = load_mnist("test", binarize=args.binarize)
         self.folder = Path(args.keep or tempfile.mkdtemp())
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def model(self, length="long"):
         "A fresh copy of the pretrained network, and the CPU seconds that pretraining took."

@@ -246,7 +246,9 @@ def _run_begins(self: Learning) -> None:
 @patch
 def _run_ended(self: Learning) -> None:
     "On the worker: the last frame of a run, also of one that failed; the graph lies over the new features from now on."
-    if self._model.trained: self._look(final=True)
+    if not self._model.trained: return
+    if self._model.map_head is not None: self._look(map_steps=0)  # what was learned is seen at once; the map settles a second later
+    self._look(final=True)
 
 
 @patch
@@ -257,13 +259,13 @@ def _look(
 ) -> None:
     "On the worker: where every point is now, and what the network says of it."
     seen = self._model.embed(self.images, map_steps)
-    xy, features = np.asarray(seen.xy, np.float32), np.asarray(self._model.features(self.images)) if final else None
-    with self._lock:
-        self.xy, self.probs, self.answer = xy, np.asarray(seen.probs), "network"
-        if features is not None: self.features = features
-        self._snapshot = self._model.snapshot()
+    xy = np.asarray(seen.xy, np.float32)
+    with self._lock: self.xy, self.probs, self.answer, self._snapshot = xy, np.asarray(seen.probs), "network", self._model.snapshot()
     self.events.emit("map", xy=xy, answer="network", total=self.training.total)
-    if final: self._ask_stock()
+    if not final: return
+    features = np.asarray(self._model.features(self.images))  # after the frame: nobody waits for it
+    with self._lock: self.features = features
+    self._ask_stock()
 
 # %% ../nbs/20i_learning.ipynb #dd0fc581
 @patch

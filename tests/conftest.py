@@ -1,5 +1,7 @@
 """Shared by all tests: where the repository is, and the order (cheap first, then JavaScript, browser and wheel)."""
 
+import gc
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,19 @@ def pytest_collection_modifyitems(items):
 def root() -> Path:
     "The repository."
     return ROOT
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Let go of compiled programs after each module.
+
+    Each holds hundreds of memory maps; a process may have 65,530 (Linux's vm.max_map_count), and XLA ends it with a segmentation
+    fault at the next one.
+    """
+    yield
+    if "jax" in sys.modules:
+        import jax
+        if programs := sys.modules.get("ssvae_widgets.programs"):
+            programs.PROGRAMS._made.clear()
+        jax.clear_caches()
+        gc.collect()
