@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import os
 import shutil
 import tempfile
 import threading
@@ -204,4 +205,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+TestMachine.settings = settings(max_examples=40 if os.environ.get("SSVAE_WIDGETS_FAULTS") == "full" else 4, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
