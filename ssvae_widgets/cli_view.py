@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli_view.html.md"""
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
 import json
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from .cli import UsageError, make_parser, run_command, say
 
 # %% auto #0
-__all__ = ['viewer_notebook', 'view_parser', 'lab_command', 'view']
+__all__ = ['viewer_notebook', 'untouched', 'view_parser', 'lab_command', 'view']
 
 # %% ../nbs/40e_cli_view.ipynb #7c8d1677
 def viewer_notebook(
@@ -36,23 +37,53 @@ def viewer_notebook(
     more = f", weights={near(weights)!r}" if weights else ""
     text = [f"# {latent.name}\n", "\n", "Click a point to see its image and reconstruction, press a digit to label it, `c` changes the colours, `?` shows all keys. ",
             "Labels are on disk as soon as the status line says *saved*."]
+    if weights: text += [f"\n\n*Train* goes on from `{near(weights)}`, which is only read. What it learns is kept in `{labels.name}.session/` and taken up again next time; ",
+                         "`app.session.model.save(\"new.ckpt\")` makes a checkpoint of it."]
     code = ["from ssvae_widgets.viewer import view_file\n", "\n", f"app = view_file({near(latent)!r}, labels={near(labels)!r}{more})\n", "app"]
     cells = [dict(cell_type="markdown", id="about", metadata={}, source=text),
              dict(cell_type="code", id="viewer", metadata={}, source=code, execution_count=None, outputs=[])]
     kernel = dict(kernelspec=dict(name="python3", display_name="Python 3", language="python"))
     return json.dumps(dict(cells=cells, metadata=kernel, nbformat=4, nbformat_minor=5), indent=1, ensure_ascii=False) + "\n"
 
-# %% ../nbs/40e_cli_view.ipynb #17b6ba51
+# %% ../nbs/40e_cli_view.ipynb #08c341bd
+def untouched(
+    notebook: Path,
+) -> bool:
+    "Whether a notebook is as this command writes it, apart from outputs."
+    try:
+        cells = [c for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if "".join(c["source"])]
+        call = ast.parse("".join(cells[1]["source"])).body[1].value
+        flags = {k.arg: k.value.value for k in call.keywords}
+        again = viewer_notebook(Path(call.args[0].value), Path(flags["labels"]), Path(flags["weights"]) if "weights" in flags else None, Path("."))
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, SyntaxError): return False
+    return [_sources(c) for c in cells] == [_sources(c) for c in json.loads(again)["cells"]]
+
+
+def _sources(cell) -> str: return "".join(cell["source"])
+
+
+def _write_notebook(notebook: Path, text: str) -> tuple[bool, str]:
+    "Whether it was written, and a note where that is worth one."
+    from ssvae_widgets.files import atomic_write
+
+    if notebook.exists():
+        if not untouched(notebook): return False, " (you have changed it, so it is kept: remove it to have it written again)"
+        if _sources(json.loads(notebook.read_text(encoding="utf-8"))["cells"][1]) == _sources(json.loads(text)["cells"][1]): return False, ""
+    atomic_write(notebook, text.encode())
+    return True, ""
+
+# %% ../nbs/40e_cli_view.ipynb #8fbe081b
 def view_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-view`."
     p = make_parser(
         "ssvae-view", "Open JupyterLab on a viewer for a file of ssvae-infer: click, look at original and reconstruction, colour, label by key. With --weights also train.",
         ["ssvae-view", "ssvae-view --latent photos.npz --labels photos_labels.csv",
          "ssvae-view --latent data/output_latent.npz --weights artifacts/checkpoints/ssvae.ckpt --no-browser --port 8890"],
-        {"NAME_viewer.ipynb": "the notebook, beside the .npz; kept when it is there", "labels.csv": "your labels as Serial,label; labels.csv.log.jsonl is their history"})
+        {"NAME_viewer.ipynb": "the notebook, beside the .npz; one that you have changed is kept", "labels.csv": "your labels as Serial,label; labels.csv.log.jsonl is their history",
+         "labels.csv.session/": "with --weights: what training learned, taken up again next time; the checkpoint itself is only read"})
     p.add_argument("--latent", default="data/output_latent.npz", metavar="NPZ", help="a file of ssvae-infer (default: %(default)s)")
     p.add_argument("--labels", metavar="CSV", help="where labels are kept (default: labels.csv beside the .npz)")
-    p.add_argument("--weights", metavar="FILE", help="the checkpoint that made the file: offers training")
+    p.add_argument("--weights", metavar="FILE", help="the checkpoint that made the file: offers training (it is only read)")
     p.add_argument("--notebook", metavar="FILE", help="where the notebook goes (default: NAME_viewer.ipynb beside the .npz)")
     p.add_argument("--no-open", action="store_true", help="write the notebook only")
     p.add_argument("--no-browser", action="store_true", help="start JupyterLab without a browser window, for example on a remote machine")
@@ -71,7 +102,6 @@ def lab_command(
 
 
 def _view(args) -> None:
-    from ssvae_widgets.files import atomic_write
     from ssvae_widgets.viewer import read_latent
 
     latent = Path(args.latent)
@@ -81,9 +111,8 @@ def _view(args) -> None:
     if weights is not None: _check_weights(weights, found)
     if labels.exists(): _check_labels(labels, found)
     notebook = Path(args.notebook) if args.notebook else latent.with_name(f"{latent.stem}_viewer.ipynb")
-    new = not notebook.exists()
-    if new: atomic_write(notebook, viewer_notebook(latent, labels, weights, notebook).encode())
-    say(args, dict(notebook=str(notebook), new=new, images=len(found["images"]), labels=str(labels), note="" if new else " (it was there and is kept: remove it to have it written again)"), "{notebook}: {images} images{note}")
+    new, note = _write_notebook(notebook, viewer_notebook(latent, labels, weights, notebook))
+    say(args, dict(notebook=str(notebook), new=new, images=len(found["images"]), labels=str(labels), note=note), "{notebook}: {images} images{note}")
     if args.no_open: return
     if importlib.util.find_spec("jupyterlab") is None: raise UsageError(f"JupyterLab is not installed: pip install jupyterlab, or open {notebook} in another Jupyter.")
     code = subprocess.call(lab_command(notebook, not args.no_browser, args.port))

@@ -16,7 +16,7 @@ import numpy as np
 from .session import LabelingSession
 
 # %% auto #0
-__all__ = ['read_latent', 'StoredSession', 'view_file']
+__all__ = ['read_latent', 'StoredSession', 'trained_since', 'view_file']
 
 # %% ../nbs/40d_viewer.ipynb #9a7f9d0e
 def read_latent(
@@ -91,6 +91,31 @@ def _wide(probs: np.ndarray, n_classes: int) -> np.ndarray:
     return np.pad(probs, ((0, 0), (0, max(0, n_classes - probs.shape[1])))).astype(np.float32)
 
 # %% ../nbs/40d_viewer.ipynb #18a332fd
+def trained_since(
+    labels: str | os.PathLike | None,  # path of labels.csv
+    weights: str | os.PathLike,  # a checkpoint
+) -> bool:
+    "Whether the viewer has trained after the checkpoint was written."
+    if labels is None: return False
+    rounds = Path(f"{os.fspath(labels)}.session").expanduser().glob("round-*.ckpt")
+    return any(path.stat().st_mtime_ns > Path(weights).stat().st_mtime_ns for path in rounds)
+
+
+def _session(found: dict[str, Any], labels, weights) -> LabelingSession:
+    "With a model: the newest round of this viewer, or the checkpoint."
+    from ssvae_widgets.model import SSVAE
+
+    vae = SSVAE.from_checkpoint(weights)
+    if vae.input_shape != SSVAE(found["images"].shape[1:], vae.config).input_shape:
+        raise ValueError(f"{weights} was trained on items of shape {vae.input_shape}, the file holds items of shape {found['images'].shape[1:]}: give the checkpoint that made the file.")
+    given = dict(truth=found["truth"], classes=vae.class_names or max(vae.n_classes, 2))
+    if trained_since(labels, weights):
+        session = LabelingSession(found["images"], labels, config=vae.config, **given)
+        if session.training.total: return session
+        session.close()
+    return LabelingSession(found["images"], labels, model=vae, **given)
+
+# %% ../nbs/40d_viewer.ipynb #c0fdbf56
 def view_file(
     latent: str | os.PathLike,  # .npz of `ssvae-infer`
     labels: str | os.PathLike | None = "labels.csv",  # where labels are kept; None: only in memory
@@ -101,14 +126,7 @@ def view_file(
     from ssvae_widgets.widgets.labeler import LatentLabeler
 
     found = read_latent(latent)
-    if weights is None:
-        app = LatentLabeler(session=StoredSession(found, labels), names=found["names"], height=height)
-        app.training.layout.display = "none"
-        return app
-    from ssvae_widgets.model import SSVAE
-
-    vae = SSVAE.from_checkpoint(weights)
-    if vae.input_shape != SSVAE(found["images"].shape[1:], vae.config).input_shape:
-        raise ValueError(f"{weights} was trained on items of shape {vae.input_shape}, {latent} holds items of shape {found['images'].shape[1:]}: give the checkpoint that made the file.")
-    classes = vae.class_names or max(vae.n_classes, 2)
-    return LatentLabeler(found["images"], labels, truth=found["truth"], classes=classes, model=vae, names=found["names"], height=height)
+    session = StoredSession(found, labels) if weights is None else _session(found, labels, weights)
+    app = LatentLabeler(session=session, names=found["names"], height=height)
+    if weights is None: app.training.layout.display = "none"
+    return app
