@@ -56,6 +56,12 @@ def describe(name: str, thing, level: str) -> str:
     return "\n\n".join(out)
 
 
+def on_env(env, config, files):
+    "The notebook plugin calls pages by their headings; in the navigation the first one is the way home."
+    files.get_file_from_path("index.ipynb").page.title = "Home"
+    return env
+
+
 def members(cls) -> list[str]:
     "Public names of a class that are its own, in order."
     return [n for n, v in vars(cls).items() if not n.startswith("_") and (callable(v) or isinstance(v, (property, classmethod, staticmethod)))]
@@ -65,7 +71,7 @@ def api_page(module: str) -> str:
     "The reference of one module."
     m = importlib.import_module(f"ssvae_widgets.{module}")
     out = [f"# {module}", (m.__doc__ or "").split("\n\nDocs:")[0]]
-    for name in m.__all__:
+    for name in sorted(m.__all__, key=lambda n: not callable(getattr(m, n))):  # constants last
         thing = getattr(m, name)
         if inspect.isclass(thing):
             out.append(describe(name, thing, "##"))
@@ -131,6 +137,13 @@ def on_pre_page(page, config, files):
 def plain(s: str) -> str: return re.sub(r"[^a-z0-9]", "", re.sub(r"<[^>]+>|&[a-z]+;|¶", "", s).lower())
 
 
+def only_names(items) -> None:
+    "The contents of a page of the reference without parameters."
+    for item in items:
+        item.title = re.sub(r"\(.*", "", item.title.removeprefix("class "))
+        only_names(item.children)
+
+
 def repair_toc(items, html) -> None:
     "The notebook plugin guesses anchors; take those that are on the page."
     there = {plain(m[2]): m[1] for m in re.finditer(r'<h[1-6][^>]*\bid="([^"]+)"[^>]*>(.*?)</h[1-6]>', html, re.S)}
@@ -143,7 +156,9 @@ def repair_toc(items, html) -> None:
 def on_page_content(html, page, config, files):
     "Links between notebooks lead to pages; links out of the documentation lead to the repository."
     here = Path(page.file.src_path).parent
-    repair_toc(page.toc.items if hasattr(page.toc, "items") else page.toc, html)
+    toc = page.toc.items if hasattr(page.toc, "items") else page.toc
+    repair_toc(toc, html)
+    if here.name == "api": only_names(toc)
 
     def rewrite(match):
         attribute, target, anchor = match[1], match[2], match[3] or ""

@@ -1,6 +1,6 @@
 """A user of the ancestor, with nothing but the documentation: train, infer, view, label, train more, through the real commands.
 
-The commands are read from the page that documents them, so they are what a person types. MNIST takes part where SSVAE_WIDGETS_DATA names it;
+The commands are read from README, so they are what a person types. MNIST takes part where SSVAE_WIDGETS_DATA names it;
 SSVAE_WIDGETS_ACCEPTANCE_N=12000 runs it at its documented size.
 """
 
@@ -23,11 +23,16 @@ COLUMNS = ["epoch", "loss", "val_loss", "reconstruction_loss", "val_reconstructi
 KEYS = {"input", "latent", "tsne", "reconstruted", "reconstructed", "labels", "pred_classes", "pred_certainty", "pred_probs"}
 
 
+def commands(block: str) -> list[str]: return [re.sub(r"\s+#.*", "", line) for line in block.splitlines()]
+
+
 def story(root) -> list[str]:
-    "The commands of the first section of the page."
+    "The commands that README shows under *From the shell*; the page it leads on to tells the same."
+    shown = commands(re.search(r"## From the shell\n\n```sh\n(.*?)```", (root / "README.md").read_text(), re.S)[1])
     cells = json.loads((root / "nbs" / "how_to" / "from_the_shell.ipynb").read_text())["cells"]
     text = next("".join(c["source"]) for c in cells if c["cell_type"] == "markdown" and "".join(c["source"]).startswith("## Train, infer, view"))
-    return re.search(r"```sh\n(.*?)```", text, re.S)[1].splitlines()
+    assert commands(re.search(r"```sh\n(.*?)```", text, re.S)[1]) == shown
+    return shown
 
 
 def run(line: str, cwd) -> str:
