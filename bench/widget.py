@@ -13,20 +13,25 @@ A latent map of more than 250,000 points shows an even sample of 65,000 first (`
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import io
 import json
 import os
 import platform
 import shutil
+import socket
 import statistics
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import websocket
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -91,11 +96,8 @@ import tempfile, pathlib
 from ssvae_widgets import LabelStore
 folder = pathlib.Path(tempfile.mkdtemp())
 store = LabelStore(folder / "labels.csv", n, classes=[str(i) for i in range(10)])
-undone = []
 def hear(i):
-    if i["type"] == "undo":
-        undone.append(store.undo()); show()
-    elif "gesture" in i:
+    if "gesture" in i:
         store.set(i["serials"], i["label"], source="key"); seen.append(time.time())
         show(); m.acknowledge(i["gesture"], message=f"saved {store.seq}")
 def show():
@@ -139,7 +141,6 @@ class Bench:
         book.page.context.close()
         for s in self.lab.api("sessions"):
             if s["path"] == book.path:
-                import urllib.request
                 urllib.request.urlopen(urllib.request.Request(f"{self.lab.url}/api/sessions/{s['id']}", method="DELETE"), timeout=20).close()
         book.disconnect()
 
@@ -355,37 +356,70 @@ def settled(rows):
     return {"heap_MB_a_cycle": (half[-1]["heap_MB"] - half[0]["heap_MB"]) / span, "nodes_a_cycle": (half[-1]["dom_nodes"] - half[0]["dom_nodes"]) / span, "python_widgets": half[-1]["python_widgets"] - half[0]["python_widgets"]}
 
 
-def storm(bench, total, n=12_000, seconds_per_key=0.01):
-    "Labels by key at 100 a second, then undo them all: every one in the log, none twice."
-    book = start_ours(bench, n, STORE)
+APP = """
+import numpy as np, pathlib, tempfile
+from ssvae_widgets import LatentLabeler
+folder = pathlib.Path(tempfile.mkdtemp())
+app = LatentLabeler(np.random.default_rng(0).random(({n}, 8, 8)).astype("float32"), labels=folder / "labels.csv", classes=10)
+m, store = app.map, app.labels
+app
+"""
+
+
+class Keyboard:
+    "Real key events as a keyboard sends them: one after another, without waiting for the page."
+
+    def __init__(self, port, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as r:
+            url = next(t["webSocketDebuggerUrl"] for t in json.load(r) if t["type"] == "page" and path in t["url"])
+        self.socket, self.sent, self.heard = websocket.create_connection(url, suppress_origin=True), 0, 0
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        with contextlib.suppress(Exception):
+            while True: self.heard = json.loads(self.socket.recv()).get("id", self.heard)
+
+    def press(self, key, code, number, modifiers=0):
+        for kind in ("rawKeyDown" if modifiers else "keyDown", "keyUp"):
+            self.sent += 1
+            text = {"text": key} if kind == "keyDown" else {}
+            self.socket.send(json.dumps({"id": self.sent, "method": "Input.dispatchKeyEvent", "params": {"type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers, **text}}))
+
+
+def storm(bench, port, total, n=12_000, seconds_per_key=0.01):
+    "Labels by key at 100 a second in the whole app, then undo them all as fast: every one in the log, none twice."
+    book = bench.open([APP.format(n=n)])
     page = book.page
-    book.execute("m.focus(int(np.argmin((xy ** 2).sum(1))))")
-    page.evaluate("() => document.querySelector('.ssvae-map').focus()")
-    log, rng = Path(book.python("str(store.log_path)")), np.random.default_rng(1)
-    def wait_lines(n, timeout=1800):
-        "The file itself is asked: a kernel with a queue of thousands of messages answers late."
-        end = time.perf_counter() + timeout
-        while sum(1 for _ in log.open("rb")) < n and time.perf_counter() < end: time.sleep(0.25)
-    before = sum(1 for _ in log.open("rb")) if log.exists() else 0
-    digits, start = rng.integers(0, 10, total), time.perf_counter()
-    for k, d in enumerate(digits):
-        page.keyboard.press(str(d))
-        ahead = start + (k + 1) * seconds_per_key - time.perf_counter()
-        if ahead > 0: time.sleep(ahead)
-    typed = time.perf_counter() - start
-    wait_lines(before + total)
-    kept = time.perf_counter() - start
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    sets = [r for r in lines if r.get("op") == "set"]
-    logged = [int(r["labels"][0]) if isinstance(r["labels"], list) else int(r["labels"]) for r in sets]
-    start = time.perf_counter()
-    for _ in range(total): page.keyboard.press("Control+z")
-    wait_lines(len(lines) + total)
-    undone = time.perf_counter() - start
+    bench.run_cell(book, 0)
+    page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
+    book.execute("app.flush(); m.focus(int(np.argmin((m.xy ** 2).sum(1))))")
+    page.evaluate("() => document.querySelector('.ssvae-labeler').focus()")
+    log, rng, keyboard = Path(book.python("str(store.log_path)")), np.random.default_rng(1), Keyboard(port, book.path)
+
+    def type_all(press, op):
+        start = time.perf_counter()
+        for k in range(total):
+            press(k)
+            ahead = start + (k + 1) * seconds_per_key - time.perf_counter()
+            if ahead > 0: time.sleep(ahead)
+        while keyboard.heard < keyboard.sent and time.perf_counter() - start < 1800: time.sleep(0.02)
+        typed = time.perf_counter() - start
+        while not log.exists() or log.read_bytes().count(op) < total:  # the file itself is asked, not a kernel that is busy
+            if time.perf_counter() - start > 1800: break
+            time.sleep(0.05)
+        return typed, time.perf_counter() - start
+
+    digits = rng.integers(0, 10, total)
+    typed, kept = type_all(lambda k: keyboard.press(str(digits[k]), f"Digit{digits[k]}", 48 + int(digits[k])), b'"op":"set"')
+    undo_typed, undone = type_all(lambda k: keyboard.press("z", "KeyZ", 90, modifiers=2), b'"op":"undo"')
     page.wait_for_timeout(3000)
     book.connect()  # the old client's queue has overflowed with messages to the page
-    out = {"keys": total, "typed_s": typed, "all_on_disk_s": kept, "in_log": len(sets), "out_of_place": sum(a != b for a, b in zip(logged, digits.tolist())), "ids_unique": len({r["id"] for r in lines}) == len(lines),
-           "undone_s": undone, "undo_lines": sum(json.loads(x).get("op") == "undo" for x in log.read_text().splitlines()), "left_after_undo": book.python("int((store.codes >= 0).sum())")}
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    sets = [r for r in records if r.get("op") == "set"]
+    logged = [int(r["labels"][0]) if isinstance(r["labels"], list) else int(r["labels"]) for r in sets]
+    out = {"keys": total, "typed_s": typed, "all_on_disk_s": kept, "in_log": len(sets), "out_of_place": sum(a != b for a, b in zip(logged, digits.tolist())), "ids_unique": len({r["id"] for r in records}) == len(records),
+           "undo_typed_s": undo_typed, "all_undone_s": undone, "undo_lines": sum(r.get("op") == "undo" for r in records), "left_after_undo": book.python("int((store.codes >= 0).sum())"),
+           "page_says": page.locator(".ssvae-status").get_attribute("data-seq")}
     print("storm", out)
     bench.close(book)
     return out
@@ -402,12 +436,15 @@ def main():
     if unknown := set(a.parts) - set(PARTS): p.error(f"unknown part {', '.join(unknown)}")
     parts, root, results = a.parts or PARTS[:-1], Path(tempfile.mkdtemp(prefix="bench")), {}
     todo = {"compare": lambda b: compare(b, a.sizes, a.repeats), "keys": lambda b: keys(b, a.sizes), "disk": disk, "lasso": lasso,
-            "pan": lambda b: pan(b, a.sizes), "cycles": lambda b: cycles(b, a.cycles), "storm": lambda b: storm(b, a.keys)}
+            "pan": lambda b: pan(b, a.sizes), "cycles": lambda b: cycles(b, a.cycles), "storm": lambda b: storm(b, port, a.keys)}
     lab = tools.Lab(root)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
     try:
         with sync_playwright() as play:
             for part in parts:  # each with a fresh browser: a library that hangs takes only its own part with it
-                browser = play.chromium.launch(executable_path=tools.chromium_path(), headless=True, args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"])
+                browser = play.chromium.launch(executable_path=tools.chromium_path(), headless=True, args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader", f"--remote-debugging-port={port}"])
                 bench = Bench(lab, browser)
                 results[part] = todo[part](bench)
                 save(results, browser.version)

@@ -64,9 +64,12 @@ class Answering(Labelling):
         self.standings: list[Standing] = []  # how well it was going, oldest first
         self._graphs, self._graph_turn = [], threading.Lock()  # only for building and asking the graph; never taken while the other lock is held
         self._stock_time, self._stock_cost = 0.0, 0.0
+        self._label_time, self._hurry = 0.0, False  # when the last label came; did it follow another within a tenth of a second?
 
     def _labels_changed(self, event) -> None:
         super()._labels_changed(event)
+        now = time.monotonic()
+        self._hurry, self._label_time = now - self._label_time < 0.1, now
         if self.instant and len(event.serials): self.worker.ask("instant answer", self._answer)
 
     @contextlib.contextmanager
@@ -89,8 +92,14 @@ class Answering(Labelling):
         "Would an answer of the graph be news? Not while a network trains, nor when it has heard all labels."
         return not self.training.running
 
+    def _calm(self, most: float = 1.0) -> None:
+        "Labels that rain in are answered together: wait for a gap of a tenth of a second, not for ever."
+        end = time.monotonic() + most
+        while self._hurry and not self.worker.closed and (wait := min(self._label_time + 0.1, end) - time.monotonic()) > 0: time.sleep(wait)
+
     def _answer(self) -> None:
         "On the worker: spread the labels over the graph."
+        self._calm()
         codes = self.codes
         if self.n_items < 3 or not self._stale(): return
         if not (codes >= 0).any():

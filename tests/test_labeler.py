@@ -42,6 +42,27 @@ def test_nothing_is_left_after_closing(quiet):
     assert [ref() for ref in seen] == [None] * 5
 
 
+def test_a_burst_of_keys_is_acknowledged_once_each_in_few_messages(quiet, tmp_path, monkeypatch):
+    images, truth = data()
+    app = LatentLabeler(images, tmp_path / "labels.csv", truth)
+    acknowledged, said, answers, messages = [], [], [], app.map.layer.send
+    def send(content, buffers=None):
+        if content["type"] == "ack":
+            acknowledged.append((content["gestures"], app.labels.log_path.read_bytes().count(b'"op":"set"')))
+        messages(content, buffers)
+    monkeypatch.setattr(app.map.layer, "send", send)
+    app.status.observe(lambda change: said.append(change["new"]), "message")
+    app.session.subscribe(lambda event: answers.append(event) if event["type"] == "map" else None)
+    for k in range(200): app.act({"type": "label", "label": k % 3, "serials": np.array([k % 7]), "gesture": k})
+    assert app.session.wait(60) and app.flush()
+    gestures = [g for group, _ in acknowledged for g in group]
+    assert gestures == list(range(200)), "each once, in order"
+    assert all(on_disk > max(group) for group, on_disk in acknowledged), "on disk before it is acknowledged"
+    assert len(acknowledged) < 100 and len(said) < 110 and len(answers) < 60
+    assert said[-1].startswith("#3 labeled") and app.labels.counts.sum() == 7
+    app.close()
+
+
 def test_labels_from_many_threads_are_all_shown(quiet, tmp_path):
     images, truth = data()
     app = LatentLabeler(images, tmp_path / "labels.csv", truth)

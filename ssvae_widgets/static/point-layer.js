@@ -123,8 +123,8 @@ class Shared {
       const at = view1(buffers[0], Uint32Array), has = (k) => buffers[k] && buffers[k].byteLength;
       this.touched(at, s.patch(at, has(1) ? view1(buffers[1], Uint16Array) : null, has(2) ? view1(buffers[2], Uint8Array) : null));
     } else if (m.type === "ack") {
-      const done = s.settle(m.gesture, m.ok !== false);
-      if (done) this.touched(done.serials, done.over);
+      const done = (m.gestures || [m.gesture]).map((g) => s.settle(g, m.ok !== false)).filter(Boolean);
+      if (done.length) this.touched(done.length === 1 ? done[0].serials : Uint32Array.from(new Set(done.flatMap((d) => [...d.serials]))), done.every((d) => d.over));
       if (m.ok === false) this.tell("refused");
     } else if (m.type === "thumbs") {
       const ids = view1(buffers[0], Uint32Array), size = m.w * m.h * m.c, data = view1(buffers[1], Uint8Array);
@@ -175,7 +175,7 @@ class Shared {
 async function inOrder(model) {
   try {
     const comm = (await model.widget_manager.get_model(model.get("key"))).comm?.jsServicesComm;
-    if (comm?.subshellStarted && comm.commsOverSubshells !== "disabled" && comm._kernel?.supportsSubshells !== false) await Promise.race([comm.subshellStarted, new Promise((r) => setTimeout(r, 1500))]);
+    if (comm?.subshellStarted && comm.commsOverSubshells !== "disabled" && comm._kernel?.supportsSubshells !== false) await Promise.race([comm.subshellStarted, new Promise((r) => setTimeout(r, 10000))]);
   } catch { /* another front end */ }
 }
 
@@ -300,8 +300,7 @@ class MapView {
 
   /** Counts can wait until the picture is there. */
   countSoon() {
-    clearTimeout(this.counting);
-    this.counting = setTimeout(() => this.alive && this.counts(), 60);
+    this.counting ||= setTimeout(() => { this.counting = 0; if (this.alive) this.counts(); }, 60);
   }
 
   counts() {

@@ -322,13 +322,13 @@ def on_intent(
 @patch
 def acknowledge(
     self: LatentMap,
-    gesture: int,  # from the intent
+    gesture: int | list[int],  # from the intent; several are settled with one message
     ok: bool = True,  # False: the label could not be kept; the map takes it back
     seq: int | None = None,  # number in the log
     message: str = "",  # for the status line
 ):
     "Settle a label that the page shows as unsaved."
-    self.layer.send({"type": "ack", "gesture": int(gesture), "ok": bool(ok), "seq": seq})
+    self.layer.send({"type": "ack", "gestures": [int(g) for g in (gesture if isinstance(gesture, list) else [gesture])], "ok": bool(ok), "seq": seq})
     if message: self.status = message
 
 
