@@ -23,6 +23,7 @@ import warnings
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -1280,10 +1281,16 @@ def _archive(log: Path, kind: str = "") -> Path:
     return archive
 
 
+@contextmanager
 def _only_one(log: Path):
+    "One process at a time; `filelock.Timeout` when another one does not let go."
     from filelock import FileLock
 
-    return FileLock(f"{log}.lock", timeout=5)
+    lock = FileLock(f"{log}.lock", timeout=5)
+    try: lock.acquire()
+    except NotImplementedError: yield; return  # a drive without locks: see `_lines_beside`
+    try: yield
+    finally: lock.release()
 
 
 def _install(fresh: Path, log: Path) -> None:
@@ -1433,3 +1440,51 @@ def _lines_from(path, offset) -> list[dict]:
     file = LogFile(path)
     try: file.fd, file.offset = os.open(path, os.O_RDONLY), offset; return file.read()
     finally: file.close()
+
+# %% ../nbs/02_labels.ipynb #e7563d06
+@patch
+def lacks(
+    self: LabelStore,
+    path: str | os.PathLike, # another `labels.csv`
+) -> int: # 0 also when there is nothing
+    "How many changes the labels there have that these do not know of."
+    path = Path(os.path.realpath(os.path.expanduser(path)))
+    if not path.exists() and not _log_beside(path).exists(): return 0
+    def ids(records): return {r["id"] for r in records if r["op"] in GESTURES or r["op"] == "snapshot"}
+    with self._io:
+        head = self._replay.head
+        ours = ids([r for r, _ in self._records] + self._unsaved) | {head.get("id"), *head.get("lineage", ())}
+    for old in self._former_logs(): ours |= ids(_lines_from(old, 0))
+    with LabelStore(path, self.n_items, fingerprint=self.fingerprint) as there: # takes in what was edited by hand
+        return len(ids([r for r, _ in there._records] + [r for r in there._unsaved if r["op"] == "set" or r["id"] not in there._lazy]) - ours)
+
+
+@patch
+def _former_logs(self: LabelStore) -> list[Path]:
+    "Every log that stands beside the one in use."
+    if self.path is None: return []
+    log = self.log_path
+    return sorted(p for p in log.parent.iterdir() if p.name.startswith(f"{_stem(log)}.") and p.suffix == ".jsonl" and p != log and not (log.exists() and p.samefile(log)))
+
+
+@patch
+def copy_to(
+    self: LabelStore,
+    path: str | os.PathLike, # `labels.csv` to write; its log lies beside it
+) -> Path:
+    "Write the labels and their whole history to another place as well."
+    from filelock import Timeout
+
+    path = Path(os.path.realpath(os.path.expanduser(path)))
+    log = _log_beside(path)
+    if self.path is not None and self.log_path == log: return path
+    if n := self.lacks(path):
+        raise LabelFileError(f"{path} has {n} change{'s' * (n > 1)} that the labels here do not have, and would be lost: open those labels instead, or give another place. Nothing was written.")
+    try:
+        with _only_one(log), nullcontext() if self.path is None else _only_one(self.log_path), self._io:
+            for old in self._former_logs(): atomic_write(log.with_name(old.name), old.read_bytes())
+            atomic_write(log, [encode_line({"seq": i, **r}) for i, r in enumerate([r for r, _ in self._records] + [r for r in self._unsaved if r["id"] not in self._have])])
+            atomic_write(path, self._rendered())
+    except Timeout: raise LabelFileError(f"{path.name} is being compacted by another process; try again later.") from None
+    except OSError as e: raise LabelFileError(f"The labels could not be copied to {path}: {explain_os_error(e)}; they are safe where they are.") from e
+    return path

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/record.html.md"""
 # %% ../nbs/20f_record.ipynb #662a469d
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -21,12 +22,12 @@ from filelock import FileLock, Timeout
 from jaxtyping import Int
 
 from .files import atomic_write
-from .label_log import GESTURES, Replay, encode_line
+from .label_log import GESTURES, Replay
 from .labels import LabelStore
 
 # %% auto #0
-__all__ = ['Folder', 'log_identity', 'Record', 'checksum', 'LabelTimeline', 'replay_training', 'write_images', 'read_images',
-           'copy_labels']
+__all__ = ['Folder', 'log_identity', 'Record', 'checksum', 'LabelTimeline', 'replay_training', 'write_images', 'write_array',
+           'read_images']
 
 # %% ../nbs/20f_record.ipynb #cda2d5fa
 class Folder:
@@ -196,8 +197,18 @@ def write_images(
             small[i : i + 8192] = np.rint(np.clip(piece * 255, 0, 255))
             if not np.array_equal(_from_bytes(small[i : i + 8192], images.dtype), piece): break
         else: images, facts["bytes"] = small, True
-    with open(path, "wb") as f: np.save(f, np.ascontiguousarray(images), allow_pickle=False)
+    write_array(path, images)
     return facts
+
+
+def write_array(
+    path: Path,
+    array: np.ndarray,  # plain numbers
+) -> None:
+    "A .npy file in one step: a crash leaves the old one or the new one."
+    array, header = np.ascontiguousarray(array), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    atomic_write(path, [header.getvalue(), memoryview(array.reshape(-1).view(np.uint8))])
 
 
 def _from_bytes(small: np.ndarray, dtype) -> np.ndarray: return small.astype(dtype) / np.asarray(255, dtype)
@@ -210,16 +221,3 @@ def read_images(
     "The images of a project."
     stored = np.load(path, allow_pickle=False)
     return _from_bytes(stored, np.dtype(facts["dtype"])) if facts["bytes"] else stored
-
-
-def copy_labels(
-    store: LabelStore,
-    path: Path,  # the new labels.csv; its log lies beside it
-) -> None:
-    "A second home for labels and their whole history."
-    log = path.with_name(path.name + ".log.jsonl")
-    if store.path is not None and store.log_path.resolve() == log.resolve(): return
-    for old in (path, log): old.unlink(missing_ok=True)
-    if store.path is not None:
-        for piece in store.path.parent.glob(store.path.name + ".log.*jsonl"): atomic_write(path.with_name(path.name + piece.name.removeprefix(store.path.name)), [piece.read_bytes()])
-    else: atomic_write(log, [encode_line({"seq": i, **record}) for i, (record, _) in enumerate(store._records)])

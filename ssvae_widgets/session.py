@@ -29,10 +29,10 @@ from ssvae_widgets.record import (
     LabelTimeline,
     Record,
     checksum,
-    copy_labels,
     log_identity,
     read_images,
     replay_training,
+    write_array,
     write_images,
 )
 from .rounds import Changes, Frame, Rounds, add_round, copy_rounds, what_changed
@@ -220,8 +220,9 @@ def goto(
 def _goto(self: LabelingSession, number: int) -> None:
     "On the worker: weights, history and map as they were."
     self._prepare()
-    facts = next(f for f in self.rounds.facts if f["number"] == number)
-    self._model.load_model_weights(self.rounds._path(number, "ckpt"))
+    facts, weights = next((f for f in self.rounds.facts if f["number"] == number), None), self.rounds._path(number, "ckpt")
+    if facts is None or not weights.is_file(): return self._say("The weights of that round were replaced by newer rounds meanwhile; nothing was changed")
+    self._model.load_model_weights(weights)
     self.record.add("goto", number=number)
     self.history, self._learned = {k: list(v) for k, v in self._model.history.items()}, facts["seq"]
     self._set(total=self._model.epoch, epoch=0, metrics=dict(facts["metrics"]), message=f"Back at {facts['epochs']} epochs; your labels are as they were")
@@ -285,12 +286,14 @@ def save(
     at_home = self.store.path is not None and self.store.path.parent == folder.resolve()
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "project.json").is_file() and not at_home:
         raise FileExistsError(f"{folder} is not empty and holds no project; give another folder.")
+    if n := self.store.lacks(folder / "labels.csv"):
+        raise FileExistsError(f"{folder} has {n} change{'s' * (n > 1)} of labels that this session does not have: open it with LabelingSession.open, or give another folder. Nothing was written.")
     folder.mkdir(parents=True, exist_ok=True)
     if self._model is not None and self._model.trained and not (len(self.rounds) and self.rounds.restorable[-1] and self.rounds.facts[-1]["epochs"] == self.training.total): self.snapshot()
     facts = dict(format=1, images=write_images(folder / "images.npy", self.images), truth=self.truth is not None, classes=list(self.classes), seed=self.seed, epochs=self.epochs)
-    if self.truth is not None: np.save(folder / "truth.npy", self.truth, allow_pickle=False)
+    if self.truth is not None: write_array(folder / "truth.npy", self.truth)
     self._keep_state()
-    copy_labels(self.store, folder / "labels.csv")
+    self.store.copy_to(folder / "labels.csv")
     if not at_home or not self.folder.mine: self._copy_folder(folder / "labels.csv.session")
     atomic_write(folder / "project.json", [json.dumps(facts, indent=1).encode()])
     return folder

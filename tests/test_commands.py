@@ -277,11 +277,13 @@ def test_interrupted_run_can_be_resumed(tmp_path):
     weights = tmp_path / "m.ckpt"
     assert train(["--n", "300", "--weights", str(weights), *TINY]) == 0
     words = [str(Path(sys.executable).with_name("ssvae-train")), "--n", "300", "--weights", str(weights), "--resume", "--max-epochs", "100000", "--quiet"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    heed = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])" # what runs in the background of a script ignores Ctrl-C
+    process = subprocess.Popen([sys.executable, "-c", heed, *words], stderr=subprocess.PIPE, text=True)
     history, end = tmp_path / "m_history.csv", time.monotonic() + 120
     while len(history.read_text().splitlines()) < 6 and time.monotonic() < end: time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try: _, err = process.communicate(timeout=60)
+    finally: process.kill()
     assert process.returncode == 130 and "interrupted" in err
     _, meta = load_checkpoint(weights)
     epochs = [line.split(",")[0] for line in history.read_text().splitlines()[1:]]

@@ -266,3 +266,21 @@ def test_a_standing_does_not_flatter(digits):
         assert s.wait(120)
         until(lambda: s.standing is not None and s.standing.epochs == 15)
         assert s.standing.low - 0.1 < s.standing.truth < s.standing.high + 0.1, s.standing
+
+
+def test_going_back_to_weights_that_newer_rounds_have_just_replaced(digits):
+    with LabelingSession(digits[0][:200], classes=10, config=SMALL) as session:
+        session.label(np.arange(6), 0)
+        session.train(1)
+        assert session.wait(60)
+        session.train(1)
+        assert session.wait(60)
+        heard, before, go = [], session.training.total, threading.Event()
+        session.subscribe(heard.append)
+        session.worker.ask("something long", go.wait)
+        session.goto(1)
+        for path in session.rounds.folder.glob("round-*.ckpt"): path.unlink()
+        go.set()
+        assert session.wait(60)
+        assert session.training.total == before and "replaced by newer rounds" in session.message and "nothing was changed" in session.message
+        assert not [e for e in heard if e["type"] == "error"]
