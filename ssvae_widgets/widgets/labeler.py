@@ -32,6 +32,7 @@ from .label_bar import ActionBar, ClassButtons, StatusLine, shared_class
 from .latent_map import LatentMap
 from .painter import Painter
 from .preview import Preview
+from .still import show_when_reopened
 from .training import TrainingPanel
 from .view import close_all, family, view_source
 
@@ -125,7 +126,9 @@ class LatentLabeler(ipywidgets.VBox):
         "The live app, and a picture of the map for readers without a kernel."
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data: data["image/png"] = base64.b64encode(self.map.to_png()).decode()
+        if data:
+            data["image/png"] = base64.b64encode(png := self.map.to_png()).decode()
+            show_when_reopened(png, f"A picture of the map with its {self.session.n_labeled:,} labels: run the cell again for the live one.")
         return bundle
 
     def close(self):

@@ -23,7 +23,7 @@ from ..files import atomic_write
 from ..palettes import UNLABELED
 from .columns import Column, as_column, colors_for, home_domain
 from .point_layer import NONE, TOOLS, PointLayer, pack_codes, pack_positions
-from .still import map_html, map_png
+from .still import map_html, map_png, show_when_reopened
 
 # %% ../../nbs/31_latent_map.ipynb #f459e780
 class Points(traitlets.TraitType):
@@ -526,5 +526,7 @@ def _repr_mimebundle_(self: LatentMap, **kwargs):
     "The live widget, and a picture for readers without one."
     bundle = ipywidgets.VBox._repr_mimebundle_(self, **kwargs)
     data = bundle[0] if isinstance(bundle, tuple) else bundle
-    if data: data["image/png"] = base64.b64encode(self.to_png()).decode()
+    if data:
+        data["image/png"] = base64.b64encode(png := self.to_png()).decode()
+        show_when_reopened(png)
     return bundle

@@ -51,11 +51,14 @@ def test_notebook_7(lab, browser):
     finally:
         nb.disconnect()
         page.context.close()
-        for s in lab.api("sessions"):
-            urllib.request.urlopen(urllib.request.Request(f"{lab.url}/api/sessions/{s['id']}", method="DELETE"), timeout=10).close()
+        end_sessions(lab)
 
 
 PICTURES = """() => [...document.querySelectorAll('img')].filter(i => i.src.startsWith('data:image/png') && i.complete && i.naturalWidth > 300 && i.getBoundingClientRect().height > 100).length"""
+
+
+def end_sessions(lab):
+    for s in lab.api("sessions"): urllib.request.urlopen(urllib.request.Request(f"{lab.url}/api/sessions/{s['id']}", method="DELETE"), timeout=10).close()
 
 
 def test_saved_untrusted_and_converted_notebooks_show_a_picture(open_notebook, lab):
@@ -66,8 +69,9 @@ def test_saved_untrusted_and_converted_notebooks_show_a_picture(open_notebook, l
     file = nb.folder / "saved.ipynb"
     end = time.monotonic() + 15
     while '"image/png"' not in file.read_text() and time.monotonic() < end: time.sleep(0.2)
-    output = json.loads(file.read_text())["cells"][0]["outputs"][0]["data"]
-    assert {"application/vnd.jupyter.widget-view+json", "image/png"} <= set(output)
+    beside, output = (o["data"] for o in json.loads(file.read_text())["cells"][0]["outputs"])
+    assert {"application/vnd.jupyter.widget-view+json", "image/png"} <= set(output) and "<script>" in "".join(beside["text/html"])
+    assert page.evaluate("() => document.querySelector('.jp-RenderedHTML').getBoundingClientRect().height") == 0  # nothing to see beside the live map
     # Converted: no kernel and no widget state
     subprocess.run([sys.executable, "-m", "nbconvert", "--to", "html", "--log-level", "ERROR", str(file)], check=True, timeout=120)
     still = page.context.new_page()
@@ -82,6 +86,13 @@ def test_saved_untrusted_and_converted_notebooks_show_a_picture(open_notebook, l
     still.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=60_000)
     still.wait_for_function(PICTURES)
     assert still.locator("canvas.ssvae-points").count() == 0
+    # Trusted, as it was run here, but its kernel has ended
+    end_sessions(lab)
+    still.goto(f"{lab.url}/lab/tree/{nb.folder.name}/saved.ipynb?reset", wait_until="domcontentloaded")
+    still.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=60_000)
+    assert still.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.cells.get(0).trusted")
+    still.wait_for_function(PICTURES, timeout=60_000)
+    assert "Error displaying widget" not in still.inner_text("body") and "run the cell again" in still.inner_text(".jp-Notebook")
 
 
 def test_the_app_writes_a_page_of_its_own(open_notebook):
