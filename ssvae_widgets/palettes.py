@@ -35,17 +35,24 @@ def _rgb(
     return [int(color[i:i + 2], 16) / 255 for i in (1, 3, 5)]
 
 # %% ../nbs/00b_palettes.ipynb #aa179834
+def _luminance(
+    rgb: Float[np.ndarray, "colors 3"],  # sRGB in [0, 1]
+) -> Float[np.ndarray, "colors"]:  # relative luminance (WCAG 2)
+    "How much light a colour sends."
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ np.array([0.2126, 0.7152, 0.0722])
+
+# %% ../nbs/00b_palettes.ipynb #41ce58a5
 @lru_cache(maxsize=32)
 def _glasbey(
     n: int,  # colours wanted
 ) -> tuple[str, ...]:  # "#rrggbb"
-    "Petroff's ten, then each time the colour farthest from all before it."
-    chosen, axis = list(PETROFF_10), np.linspace(0, 1, 18)
+    "Each time the colour farthest from all before it, among those that are legible on white and on dark gray."
+    axis = np.round(np.linspace(0, 255, 24)) / 255
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-    lab = _oklab(grid)
-    keep = (lab[:, 0] > 0.38) & (lab[:, 0] < 0.88) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.04)
-    grid, lab = grid[keep], lab[keep]
-    gap = np.linalg.norm(lab[:, None] - _oklab(np.array([_rgb(c) for c in (*chosen, UNLABELED)])), axis=2).min(1)
+    lab, light = _oklab(grid), _luminance(grid)
+    keep = (light < 1.05 / 3 - 0.05) & (light > 3 * (0.0056 + 0.05) - 0.05) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.03)  # against #ffffff and #111111
+    grid, lab, chosen = grid[keep], lab[keep], []
+    gap = np.linalg.norm(lab - _oklab(np.array([_rgb(UNLABELED)])), axis=1)
     while len(chosen) < n:
         i = int(gap.argmax())
         chosen.append("#" + "".join(f"{round(255 * v):02x}" for v in grid[i]))

@@ -3,7 +3,7 @@
  * arrays. The same painting and picking as in the notebook.
  */
 import { countInView, nearestK, panBy, pickNearest, toPixel, zoomAround } from "./geometry.mjs";
-import { HIDDEN, LABELED, NONE, fillLayers, labeledRadius, packColor, paint, radiusFor } from "./raster.mjs";
+import { HIDDEN, LABELED, NONE, fillLayers, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
 import { clean, h, legend, tooltip } from "./chrome.mjs";
 
 const data = (id) => document.getElementById(id).textContent;
@@ -38,7 +38,7 @@ function start() {
     const c = columns[at], dark = matchMedia("(prefers-color-scheme: dark)").matches, css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
     root.dataset.theme = dark ? "dark" : "light";
     theme = { none: css("--ssvae-none"), ring: css("--ssvae-ring"), surface: css("--ssvae-surface") };
-    const hex = c.colors.map((x) => (dark && x === "#000000" ? "#f1f3f4" : x)), counts = new Array(c.names.length + 1).fill(0);
+    const hex = dark && c.kind === "classes" ? c.colors.map(onDark) : c.colors, counts = new Array(c.names.length + 1).fill(0);
     for (let i = 0; i < n; i++) counts[Math.min(c.codes[i], c.names.length)]++;
     if (c.kind === "values") key.values(c.name, hex, [c.low, c.high]); else key.classes(c.names, hex, counts, theme.none);
     theme.lut = Uint32Array.from(hex, packColor);

@@ -4,7 +4,7 @@
  * .mjs files beside it, which Python inlines (see 30_point_layer), because a notebook loads one module for a widget.
  */
 import { boxSelect, combine, countInView, ease, lassoSelect, lerp, nearestInDirection, nearestK, panBy, pickNearest, simplifyPath, toPixel, zoomAround } from "./geometry.mjs";
-import { HIDDEN, LABELED, NONE, SELECTED, labeledRadius, packColor, paint, radiusFor } from "./raster.mjs";
+import { HIDDEN, LABELED, NONE, SELECTED, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
 import { actionOf, buildKeymap } from "./keymap.mjs";
 import { PointState } from "./state.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
@@ -290,7 +290,7 @@ class MapView {
     this.bar.columns(m.get("columns"), m.get("color_by"));
     if (!this.theme) return;
     const isDark = this.map.dataset.theme === "dark";
-    this.hex = m.get("lut").map((c) => (isDark && /^#(0{6}|1a1a1a)$/i.test(c) ? "#f1f3f4" : c));
+    this.hex = isDark && m.get("kind") === "classes" ? m.get("lut").map(onDark) : m.get("lut");
     this.lut = Uint32Array.from(this.hex.length ? this.hex : [this.theme.none], packColor);
     this.counts();
     this.ask("points");

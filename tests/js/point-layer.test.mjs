@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { DEFAULT_KEYS, actionOf, buildKeymap, helpRows, keyName } from "../../ssvae_widgets/static/keymap.mjs";
-import { HIDDEN, LABELED, NONE, PENDING, SELECTED, blend, discStamps, fillLayers, layerOf, packColor, paint, radiusFor, stampDisc } from "../../ssvae_widgets/static/raster.mjs";
+import { HIDDEN, LABELED, NONE, PENDING, SELECTED, blend, discStamps, fillLayers, layerOf, onDark, packColor, paint, radiusFor, stampDisc } from "../../ssvae_widgets/static/raster.mjs";
 import { PointState } from "../../ssvae_widgets/static/state.mjs";
 
 const rgba = (p) => [p & 255, (p >> 8) & 255, (p >> 16) & 255, p >>> 24];
@@ -17,6 +17,14 @@ test("colours are packed in the order of ImageData, and rubbish is gray", () => 
   const bytes = new Uint8Array(Uint32Array.of((0xff000000 | packColor("#123456")) >>> 0).buffer);
   assert.deepEqual([...bytes], [0x12, 0x34, 0x56, 255]);
   for (const bad of ["red", "#12", "javascript:alert(1)", null, 7]) assert.equal(packColor(bad), 0x888888);
+});
+
+test("class colours stand out on a dark page, and those that do already stay as they are", () => {
+  const light = (hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16) / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((s, v, k) => s + [0.2126, 0.7152, 0.0722][k] * v, 0);
+  const contrast = (hex) => (light(hex) + 0.05) / (light("#111111") + 0.05);
+  for (const hex of ["#000000", "#0000ff", "#832db6", "#bd1f01", "#3a0000", "#0072b2", "#f0e442"]) assert.ok(contrast(onDark(hex)) >= 3, `${hex} → ${onDark(hex)}`);
+  for (const hex of ["#0072b2", "#f0e442", "#56b4e9"]) assert.equal(onDark(hex), hex);
+  assert.notEqual(onDark("#832db6"), "#832db6");
 });
 
 test("blend is the over operator, to two steps of 255", () => {
