@@ -11,6 +11,8 @@ import argparse
 import dataclasses
 import inspect
 import json
+import math
+import os
 import re
 import sys
 import traceback
@@ -72,21 +74,28 @@ class UsageError(ValueError):
     "The words, or what they name, were wrong: exit code 2."
 
 # %% ../nbs/40_cli.ipynb #60b55365
+_SKIP = ", or load with errors='skip'"  # advice of the library to programs; a flag is the same for people
+
+
 def run_command(
     parser: argparse.ArgumentParser,  # made by `make_parser`
     work: Callable[[argparse.Namespace], Any],  # raises on failure
     argv: Sequence[str] | None = None,  # None: the words of this process
 ) -> int:  # exit code
     "Parse, work, and say in one sentence what went wrong."
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait let others work: on a busy machine t-SNE took four times the processor time otherwise
     try: args = parser.parse_args(argv)
-    except SystemExit as e: return int(e.code or 0)
-    def note(message, *_, **__): print(f"{parser.prog}: note: {_one_line(message)}", file=sys.stderr)
+    except SystemExit as e:
+        if e.code and "--json" in (sys.argv[1:] if argv is None else argv): print(json.dumps(dict(error=parser.wrong, exit_code=e.code)))
+        return int(e.code or 0)
+    def note(message, *_, **__): print(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{_SKIP}', '')}", file=sys.stderr)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = note
             work(args)
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
+        if args.json: print(json.dumps(dict(error="interrupted", exit_code=130)))
         return 130
     except Exception as e:
         if args.debug: traceback.print_exc()
@@ -103,11 +112,12 @@ def _one_line(what) -> str: return " ".join(str(what).split())
 def say(
     args: argparse.Namespace,  # with `json` and `quiet`
     report: dict[str, Any],
-    text: str,  # format string over `report`
+    text: str,  # format string over `report` and `words`
+    **words: str,  # for people only
 ) -> None:
-    "The result, for a program or for a person."
-    if args.json: print(json.dumps({k: None if isinstance(v, float) and v != v else v for k, v in report.items()}))
-    elif not args.quiet: print(text.format(**report))
+    "The result, for a program or for a person; what is no number is null in JSON."
+    if args.json: print(json.dumps({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in report.items()}, allow_nan=False))
+    elif not args.quiet: print(text.format(**report, **words))
 
 # %% ../nbs/40_cli.ipynb #66a6c0ca
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -122,7 +132,11 @@ _PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|PATH")
 class _Parser(argparse.ArgumentParser):
     "Wrong words are one sentence too."
 
-    def error(self, message): self.exit(2, f"{self.prog}: {_one_line(message)}; see {self.prog} --help\n")
+    wrong = ""  # what was
+
+    def error(self, message):
+        self.wrong = f"{_one_line(message)}; see {self.prog} --help"
+        self.exit(2, f"{self.prog}: {self.wrong}\n")
 
 
 class _Completion(argparse.Action):
@@ -192,7 +206,7 @@ def read_images(
     if args.size and min(args.size) < 1: raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
     options = dict(size=tuple(args.size) if args.size else None, fit=args.fit, color=args.color, errors="skip" if args.skip_unreadable else None)
     try: return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **{k: v for k, v in options.items() if v is not None})
-    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_one_line(e)}") from None
+    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_one_line(e).replace(_SKIP, ', or give --skip-unreadable')}") from None
 
 # %% ../nbs/40_cli.ipynb #836d6449
 def read_label_file(

@@ -116,9 +116,9 @@ def _infer(args) -> None:
     atomic_write(output, buffer.getvalue())
     known = ~np.isnan(arrays["labels"])
     accuracy = float((arrays["pred_classes"][known] == arrays["labels"][known]).mean()) if known.any() else None
-    report = dict(output=str(output), images=len(found), latent_dim=arrays["latent"].shape[1], embedding=json.loads(arrays["embedding_settings"])["method"], accuracy=accuracy,
-                  agreement="" if accuracy is None else f", {accuracy:.1%} of the known labels predicted")
-    say(args, report, "{output}: {images} images, latent of {latent_dim}, drawn by {embedding}{agreement}")
+    report = dict(output=str(output), images=len(found), latent_dim=arrays["latent"].shape[1], embedding=json.loads(arrays["embedding_settings"])["method"], accuracy=accuracy)
+    say(args, report, "{output}: {images} images, latent of {latent_dim}, drawn by {embedding}{agreement}",
+        agreement="" if accuracy is None else f", {accuracy:.1%} of the known labels predicted")
 
 
 def infer(argv: Sequence[str] | None = None) -> int:

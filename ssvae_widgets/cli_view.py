@@ -112,7 +112,7 @@ def _view(args) -> None:
     if labels.exists(): _check_labels(labels, found)
     notebook = Path(args.notebook) if args.notebook else latent.with_name(f"{latent.stem}_viewer.ipynb")
     new, note = _write_notebook(notebook, viewer_notebook(latent, labels, weights, notebook))
-    say(args, dict(notebook=str(notebook), new=new, images=len(found["images"]), labels=str(labels), note=note), "{notebook}: {images} images{note}")
+    say(args, dict(notebook=str(notebook), new=new, images=len(found["images"]), labels=str(labels)), "{notebook}: {images} images{note}", note=note)
     if args.no_open: return
     if importlib.util.find_spec("jupyterlab") is None: raise UsageError(f"JupyterLab is not installed: pip install jupyterlab, or open {notebook} in another Jupyter.")
     code = subprocess.call(lab_command(notebook, not args.no_browser, args.port))

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -265,29 +266,80 @@ def test_json_is_one_object(tmp_path, capfd):
     assert train(["--n", "60", "--json", "--weights", str(tmp_path / "m.ckpt"), *TINY[:-1]]) == 0
     report = json.loads(capfd.readouterr().out)
     assert report["images"] == 60 and report["epochs"] == 1
-    assert train(["--n", "0", "--json"]) == 2
-    assert json.loads(capfd.readouterr().out)["exit_code"] == 2
+    for wrong in (["--n", "0"], ["--no-such-flag"], ["--max-epochs", "many"]):
+        assert train([*wrong, "--json"]) == 2
+        out, err = capfd.readouterr()
+        report = json.loads(out)
+        assert report["exit_code"] == 2 and err == f"ssvae-train: {report['error']}\n"
 
 
-def test_interrupted_run_can_be_resumed(tmp_path):
-    "Ctrl-C during --resume: exit code 130, every finished epoch kept in weights and history."
+def test_json_holds_no_words_for_people(model, tmp_path, capfd):
+    capfd.readouterr()
+    assert infer(["--n", "200", "--weights", str(model / "ssvae.ckpt"), "--output", str(tmp_path / "out.npz"), "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert set(report) == {"output", "images", "latent_dim", "embedding", "accuracy"} and 0 <= report["accuracy"] <= 1
+    assert view(["--latent", str(tmp_path / "out.npz"), "--no-open", "--json"]) == 0
+    assert set(json.loads(capfd.readouterr().out)) == {"notebook", "new", "images", "labels"}
+
+
+def test_folder_of_mixed_pictures_with_a_broken_one(tmp_path, capfd):
+    "Colours, sizes and formats that differ; one file is no picture: refused with the flag that helps, then left out with a short note."
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("moss", "rust"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(6): Image.fromarray(rng.integers(0, 256, (*rng.integers(8, 20, 2), 3), np.uint8)).save(tmp_path / "photos" / name / f"{i}.{'png' if i % 2 else 'jpg'}")
+    (tmp_path / "photos" / "moss" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    (tmp_path / "photos" / "rust" / "Thumbs.db").write_bytes(b"x")
+    words = ["--data", str(tmp_path / "photos"), "--weights", str(tmp_path / "m.ckpt")]
+    sentence = refused(capfd, "ssvae-train", *words, *TINY)
+    assert "bad.png" in sentence and "--skip-unreadable" in sentence and "errors=" not in sentence
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # as in a process of its own
+        assert train([*words, "--labels", "truth", "--skip-unreadable", *TINY]) == 0
+    note = capfd.readouterr().err
+    assert note.startswith("ssvae-train: note: 1 pictures were skipped") and "bad.png" in note and "errors=" not in note and len(note.splitlines()) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert infer([*words, "--skip-unreadable", "--output", str(tmp_path / "out.npz"), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["images"] == 12
+    with np.load(tmp_path / "out.npz") as out: assert out["class_names"].tolist() == ["moss", "rust"] and out["input"].shape[3] == 3
+
+
+def interrupt(words: list, history: Path, lines: int) -> str:
+    "Start a command, press Ctrl-C when its history has some lines; what it said on standard error."
     import signal
     import time
 
-    weights = tmp_path / "m.ckpt"
-    assert train(["--n", "300", "--weights", str(weights), *TINY]) == 0
-    words = [str(Path(sys.executable).with_name("ssvae-train")), "--n", "300", "--weights", str(weights), "--resume", "--max-epochs", "100000", "--quiet"]
-    heed = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])" # what runs in the background of a script ignores Ctrl-C
-    process = subprocess.Popen([sys.executable, "-c", heed, *words], stderr=subprocess.PIPE, text=True)
-    history, end = tmp_path / "m_history.csv", time.monotonic() + 120
-    while len(history.read_text().splitlines()) < 6 and time.monotonic() < end: time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    try: _, err = process.communicate(timeout=60)
-    finally: process.kill()
-    assert process.returncode == 130 and "interrupted" in err
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs tests in the background has it ignored, and so would have the command
+    process = subprocess.Popen([str(w) for w in words], stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    try:
+        end = time.monotonic() + 240
+        while (not history.exists() or len(history.read_text().splitlines()) < lines) and process.poll() is None and time.monotonic() < end: time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, err
+    return err
+
+
+def test_interrupted_run_can_be_resumed(tmp_path):
+    "Ctrl-C: exit code 130; the weights of a first run are its best epoch, those of --resume every finished one; --resume goes on from both."
+    weights, history = tmp_path / "m.ckpt", tmp_path / "m_history.csv"
+    words = [Path(sys.executable).with_name("ssvae-train"), "--n", "300", "--weights", weights, *TINY]
+    assert interrupt([*words, "--max-epochs", "100000", "--patience", "0"], history, 6) == "ssvae-train: interrupted\n"
+    _, meta = load_checkpoint(weights)
+    first = meta["epoch"]
+    assert 1 <= first <= len(history.read_text().splitlines()) - 1
+
+    assert interrupt([*words, "--resume", "--max-epochs", "100000"], history, first + 6) == "ssvae-train: interrupted\n"
     _, meta = load_checkpoint(weights)
     epochs = [line.split(",")[0] for line in history.read_text().splitlines()[1:]]
-    assert meta["epoch"] >= 5 and epochs == [str(i + 1) for i in range(meta["epoch"])]
+    assert meta["epoch"] >= first + 5 and epochs == [str(i + 1) for i in range(meta["epoch"])]
 
 
 def test_two_workers_give_what_one_gives(tmp_path):
