@@ -1,4 +1,7 @@
-"""Shared by all tests: where the repository is, and the order (cheap first, then JavaScript, browser and wheel)."""
+"""Shared by all tests: where the repository is, the order (cheap first, then JavaScript, browser and wheel), and what runs together.
+
+With `-n 2 --dist loadgroup` two processes share the work: each file goes to one of them whole, and all browser tests to the same one.
+"""
 
 import gc
 import sys
@@ -12,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items):
     late = {"test_javascript.py": 1, "browser": 2, "test_wheel.py": 3}
     items.sort(key=lambda item: max((late.get(part, 0) for part in item.path.relative_to(ROOT).parts), default=0))
+    for item in items: item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else item.path.name))
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class Map:
     "The map on a page, in numbers: where its points are on screen."
 
     def __init__(self, nb, which=0):
-        self.nb, self.page = nb, nb.page
+        self.nb, self.page, self.which = nb, nb.page, which
         self.points = nb.page.locator("canvas.ssvae-points").nth(which)
         self.page.wait_for_function("k => document.querySelectorAll('canvas.ssvae-points[data-domain]').length > k", arg=which)
         self.xy = np.array(nb.python("m.xy"), np.float32).astype(float)
@@ -63,6 +63,12 @@ class Map:
     def settle(self):
         self.page.wait_for_function("() => [...document.querySelectorAll('canvas.ssvae-points')].every(c => c.dataset.moving !== 'yes')")
         self.page.wait_for_timeout(150)
+
+    def wheel(self, way):
+        "Turn the wheel and wait for the map to follow."
+        before = self.points.get_attribute("data-domain")
+        self.page.mouse.wheel(0, way)
+        self.page.wait_for_function("([k, before]) => document.querySelectorAll('canvas.ssvae-points')[k].dataset.domain !== before", arg=[self.which, before])
 
     def click(self, i, **how):
         self.page.mouse.click(*self.at(i), **how)
@@ -114,9 +120,7 @@ def test_the_clicked_point_is_the_selected_point(open_notebook, scale):
     m, page = Map(nb), nb.page
     assert click_random_points(nb, m, 70, 1) == []
     page.mouse.move(*m.at(m.visible()[5]))
-    for _ in range(3):
-        page.mouse.wheel(0, -200)
-        page.wait_for_timeout(60)
+    for _ in range(3): m.wheel(-200)
     m.settle()
     assert m.domain[1] - m.domain[0] < 0.7 * np.ptp(m.xy[:, 0])
     assert click_random_points(nb, m, 50, 2) == []
@@ -255,7 +259,7 @@ def test_two_views_stay_in_step(open_notebook):
     nb.until(f"m.selected.tolist() == [{j}]")
     lives = page.locator(".ssvae-m-live").all_inner_texts()
     assert lives[0] == lives[1] and lives[0].startswith(f"#{j} ")
-    page.mouse.wheel(0, -500)
+    b.wheel(-500)
     a.settle()
     assert a.domain == pytest.approx(b.domain)
     nb.execute("m.set_positions(xy[:, ::-1])")
