@@ -320,6 +320,7 @@ def pan(bench, sizes, seconds=3.0):
 
 CYCLES = {
     "same map shown and cleared": ("", "out.append_display_data(m)", "out.outputs = ()"),
+    "an IntSlider made, shown and closed": ("", "t = ipywidgets.IntSlider()\nout.append_display_data(t)", "t.close()\nout.outputs = ()"),
     "new map made, shown and closed": ("", "t = LatentMap(xy, height=300)\nout.append_display_data(t)", "t.close()\nout.outputs = ()"),
     "bqplot figure alone, same shown and cleared": ("import bqplot as bq\ns = dict(x=bq.LinearScale(), y=bq.LinearScale())\nf = bq.Figure(marks=[bq.Scatter(x=[1.], y=[1.], scales=s) for _ in range(4)], axes=[bq.Axis(scale=s['x']), bq.Axis(scale=s['y'], orientation='vertical')])",
                                               "out.append_display_data(f)", "out.outputs = ()"),
@@ -327,12 +328,12 @@ CYCLES = {
 
 
 def cycles(bench, count=200):
-    "Show and close again and again: heap and nodes of the page, live widgets in Python. bqplot alone, for comparison, keeps something of every view."
+    "Show and close again and again: heap and nodes of the page, live widgets in Python. An IntSlider shows what JupyterLab itself keeps, bqplot alone what it keeps of every view."
     out = {}
     for name, (more, show, close) in CYCLES.items():
         book = bench.open(["import ipywidgets\nimport ipywidgets.widgets.widget as base\nimport numpy as np\nfrom IPython.display import display\nfrom ssvae_widgets import LatentMap\n"
                            "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm, out = LatentMap(xy, height=300), ipywidgets.Output()\ndisplay(out)\n" + more, show, close])
-        page, seen = book.page, "canvas.ssvae-points[data-painted]" if "bqplot" not in name else ".svg-figure .plotarea_events"
+        page, seen = book.page, ".svg-figure .plotarea_events" if "bqplot" in name else ".widget-slider" if "Slider" in name else "canvas.ssvae-points[data-painted]"
         bench.run_cell(book, 0)
         cdp, rows = page.context.new_cdp_session(page), []
         for k in range(count):

@@ -1,7 +1,7 @@
 """Selecting by meaning: a class, below a certainty, suspects, neighbours; groups, new classes, large sheets; labels that come from Python are spoken."""
 
 import numpy as np
-from test_labeler_flow import OPEN, App
+from test_labeler_flow import OPEN, App, wait_rows
 from test_map import LABELS, Map, cloud
 
 
@@ -77,6 +77,26 @@ m"""], name="many")
     page.wait_for_timeout(1500)
     page.reload(wait_until="domcontentloaded")
     page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'", timeout=60_000)
+
+
+def test_a_million_points_in_the_whole_app(open_notebook):
+    nb = open_notebook(["import numpy as np\nfrom ssvae_widgets import LabelingSession, LatentLabeler\nLabelingSession.prepare = lambda self: None", """
+rng = np.random.default_rng(0)
+session = LabelingSession(rng.normal(size=(1_000_000, 3)).astype(np.float32), "labels.csv", classes=10)
+session.instant = False  # a graph of a million points takes minutes; labels do not wait for it
+app = LatentLabeler(session=session)
+app"""], name="million")
+    page = nb.page
+    page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '1000000'", timeout=60_000)
+    app = App(nb)
+    far = nb.python("int(np.argmax(np.square(session.xy).sum(1)))")
+    app.click(far)
+    nb.until(f"app.map.selected.tolist() == [{far}]")
+    page.keyboard.press("7")
+    wait_rows(nb.folder, {far: "7"})
+    assert nb.python(f"int(session.codes[{far}])") == 7 and nb.python("session.n_labeled") == 1
+    page.wait_for_function("() => document.querySelector('.ssvae-status').dataset.saved === 'yes'")
+    page.wait_for_function("() => document.querySelector(\".ssvae-class[data-class='7']\").dataset.count === '1'")
 
 
 def test_new_class_groups_and_a_sheet_of_everything(open_notebook):

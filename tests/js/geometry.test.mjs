@@ -126,12 +126,9 @@ test("small helpers", () => {
 test("a million points are picked in milliseconds and lassoed in tens of them", () => {
   const rnd = random(13), xy = cloud(rnd, 1_000_000), v = { x0: -2, x1: 2, y0: -2, y1: 2, w: 800, h: 600 };
   pickNearest(xy, v, 400, 300); // compiled once
-  let t = performance.now();
-  pickNearest(xy, v, 410, 310);
-  const pick = performance.now() - t, path = Array.from({ length: 300 }, (_, k) => [400 + 250 * Math.cos(k / 47.7), 300 + 200 * Math.sin(k / 47.7)]);
-  lassoSelect(xy, v, path);
-  t = performance.now();
-  const got = lassoSelect(xy, v, path).length, lasso = performance.now() - t;
+  const best = (f) => Math.min(...[1, 2, 3].map(() => { const t = performance.now(); f(); return performance.now() - t; })); // of three: others may have the core
+  const pick = best(() => pickNearest(xy, v, 410, 310)), path = Array.from({ length: 300 }, (_, k) => [400 + 250 * Math.cos(k / 47.7), 300 + 200 * Math.sin(k / 47.7)]);
+  const got = lassoSelect(xy, v, path).length, lasso = best(() => lassoSelect(xy, v, path));
   // generous: a shared, busy machine; the point is the order of magnitude
   assert.ok(pick < 150, `pick ${pick}`);
   assert.ok(lasso < 1500, `lasso ${lasso}`);
