@@ -57,20 +57,23 @@ class Answering(Labelling):
         labels=None,
         **given,  # as for `Labelling`
     ):
-        super().__init__(images, labels, **given)
         self.instant = True  # answer from the graph after every label
+        self._merged: dict[int, int] = {}  # classes that are no more, and what they became
+        self._label_time, self._hurry = 0.0, False  # when the last label came; did it follow another within a tenth of a second?
+        super().__init__(images, labels, **given)
         self.features = pixel_features(self.images, seed=self.seed)
         self._pixels, self._norms, self.xy = self.features, None, self.features[:, :2]
         self.standings: list[Standing] = []  # how well it was going, oldest first
         self._graphs, self._graph_turn = [], threading.Lock()  # only for building and asking the graph; never taken while the other lock is held
-        self._stock_time, self._stock_cost = 0.0, 0.0
-        self._label_time, self._hurry = 0.0, False  # when the last label came; did it follow another within a tenth of a second?
+        self._stock_time, self._stock_cost, self._proposed = 0.0, 0.0, self.seq
+        self._merged = self.store.merged
 
     def _labels_changed(self, event) -> None:
         super()._labels_changed(event)
         now = time.monotonic()
         self._hurry, self._label_time = now - self._label_time < 0.1, now
-        if self.instant and len(event.serials): self.worker.ask("instant answer", self._answer)
+        merged, self._merged = self._merged, self.store.merged
+        if self.instant and (len(event.serials) or merged != self._merged): self.worker.ask("instant answer", self._answer)
 
     @contextlib.contextmanager
     def _propagator(
@@ -92,6 +95,13 @@ class Answering(Labelling):
         "Would an answer of the graph be news? Not while a network trains, nor when it has heard all labels."
         return not self.training.running
 
+    def _live(self, probs: Float[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
+        "Classes that were merged into others say what those say."
+        merged = {old: now for old, now in self._merged.items() if max(old, now) < probs.shape[1]}
+        if merged: probs = probs.copy()
+        for old, now in merged.items(): probs[:, now] += probs[:, old]; probs[:, old] = 0
+        return probs
+
     def _calm(self, most: float = 1.0) -> None:
         "Labels that rain in are answered together: wait for a gap of a tenth of a second, not for ever."
         end = time.monotonic() + most
@@ -106,7 +116,7 @@ class Answering(Labelling):
             with self._lock: self.probs, self.answer = None, "none"
         else:
             with self._propagator() as graph: probs = np.asarray(graph.update(codes, self.n_classes), np.float32)
-            with self._lock: self.probs, self.answer = probs, "graph"
+            with self._lock: self.probs, self.answer = self._live(probs), "graph"
         self.events.emit("map", xy=self.xy, answer=self.answer, total=self.training.total)
         self._ask_stock()
 
@@ -170,7 +180,7 @@ def point(
         serial=row, image=self.images[row], reconstruction=self.reconstruct(row), label=code, answer=self.answer,
         pred=-1 if probs is None else int(probs[row].argmax()), certainty=float("nan") if probs is None else float(probs[row].max()),
         probs=None if probs is None else probs[row], truth=-1 if self.truth is None else int(self.truth[row]),
-        neighbors=self.neighbors(row, neighbors), history=self.store.history(row))
+        neighbors=self.neighbors(row, neighbors), history=self.store.history(row, 20))
 
 # %% ../nbs/20h_answers.ipynb #d72c6310
 @patch
@@ -186,12 +196,15 @@ def suggest(
 
     n = check_whole(n, "n", 0, self.n_items + 1_000_000)
     codes, probs, rng = self.codes, self.probs, np.random.default_rng([self.seed, self.seq])
+    if probs is not None and probs.shape[1] < self.n_classes: probs = np.pad(probs, ((0, 0), (0, self.n_classes - probs.shape[1])))  # a class of this moment
     if strategy == "auto": strategy = "boundary" if probs is not None and (codes >= 0).sum() >= 2 * self.n_classes else "start"
     if strategy == "boundary" and (probs is None or probs.shape[1] < 2): strategy = "start"
     if strategy == "suspects":
-        with self._propagator() as graph: found = find_label_issues(codes, z=self.features, propagator=graph, probs=probs, n=n, classes=self.classes)
-    else:
-        found = suggest(n, STRATEGIES.get(strategy, strategy), z=self.features, probs=probs, codes=codes, classes=self.classes, within=within, skip=skip, rng=rng)
+        wanted = np.isin(np.arange(self.n_items), check_serials(skip, self.n_items) if len(skip) else (), invert=True)
+        if within is not None: wanted &= np.isin(np.arange(self.n_items), check_serials(within, self.n_items))
+        with self._propagator() as graph: found = find_label_issues(codes, z=self.features, propagator=graph, probs=probs, n=self.n_items, classes=self.classes)
+        return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons) if wanted[i]][:n]
+    found = suggest(n, STRATEGIES.get(strategy, strategy), z=self.features, probs=probs, codes=codes, classes=self.classes, within=within, skip=skip, rng=rng)
     return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons)]
 
 # %% ../nbs/20h_answers.ipynb #347a8877
@@ -211,12 +224,19 @@ def next(self: Answering) -> Suggestion | None:
     "The next item to label, or None when everything is labeled or skipped."
     for again in (False, True):
         if again:
-            batch = fill(self.queue, self.suggest)
-            with self._lock: self.queue.waiting = batch
+            seq, batch = self.seq, fill(self.queue, self.suggest)
+            with self._lock: self.queue.waiting, self._proposed = batch, seq
+        elif self.seq > self._proposed + 2 * len(self.queue.waiting) + 10: self._propose_anew()
         with self._lock: found = self.queue.take(self.codes)
         if found is not None: break
     self.events.emit("queue", current=found)
     return found
+
+
+@patch
+def _propose_anew(self: Answering) -> None:
+    "What waits was proposed by what was known then."
+    with self._lock: self.queue.waiting = []
 
 
 @patch
@@ -248,7 +268,7 @@ def _take_stock(self: Answering) -> None:
     if self.n_items < 3: return
     with self._propagator(pixels=True) as graph:
         if (codes >= 0).any(): graph.update(codes, self.n_classes)
-        new = take_stock(graph, codes, self.pred, self.truth, dict(self.audits), self.seq, self.training.total)
+        new = take_stock(graph, codes, self.pred, self.truth, dict(self.audits), self.seq, self.training.total, self.store.rows_with("accepted"), self._merged)
     self._stock_time, self._stock_cost = time.monotonic(), time.monotonic() - began
     with self._lock: self.standings = keep_standing(self.standings, new)
     self.events.emit("standing", standing=new)

@@ -24,7 +24,7 @@ from .proposals import Queue
 from .worker import Events, Worker
 
 # %% auto #0
-__all__ = ['TrainingStatus', 'Labelling']
+__all__ = ['TrainingStatus', 'open_store', 'name_order', 'truth_codes', 'Labelling']
 
 # %% ../nbs/20g_labelling.ipynb #c78339e4
 @dataclass(frozen=True)
@@ -48,7 +48,48 @@ class TrainingStatus:
         "Seconds until the run ends, by the epochs measured so far; 0 before the first."
         return self.seconds * max(self.target - self.epoch, 0)
 
-# %% ../nbs/20g_labelling.ipynb #d75ca3d0
+# %% ../nbs/20g_labelling.ipynb #2b94356c
+def open_store(
+    path,  # of labels.csv, or None
+    images: np.ndarray,
+    classes: int | list[str] | None,  # as given
+    names: list[str] | None = None,  # those of the truth
+) -> LabelStore:
+    "The labels at a path, with the classes that they have, were given, or need."
+    known = there = False
+    if path is not None:
+        home = Path(path).expanduser()
+        with contextlib.suppress(OSError): home.parent.mkdir(parents=True, exist_ok=True)  # the store says so if it cannot save
+        known = home.with_name(home.name + ".log.jsonl").exists()
+        there = known or home.exists()
+    if classes is None and not there: classes = names or 10
+    store = LabelStore(path, len(images), classes=classes, fingerprint=fingerprint(images))
+    if classes is not None: return store
+    have = store.classes
+    numbered = all(name.isdecimal() for name in have)
+    words = names is not None and not all(name.isdecimal() for name in names)
+    if not have or (numbered and not known): store.declare(names or max(10, len(have)))
+    elif numbered: store.declare(names if words else None if names is None else max(len(names), len(have)))
+    else: store.declare([*have, *(n for n in names if n not in have)] if words else None)
+    return store
+
+
+def name_order(store: LabelStore) -> list[str]:
+    "Class names in the order of the log."
+    return [name for _, name in sorted(zip(store._order, store.classes))]
+
+
+def truth_codes(
+    truth,  # as given
+    names: list[str],  # its classes, by themselves
+    store: LabelStore,
+    classes: int | list[str] | None,  # as given
+) -> Int[np.ndarray, "batch"]:  # −1: not known
+    "The truth in the codes of the store."
+    named = not isinstance(classes, int) and (set(names) <= set(store.classes) or not all(name.isdecimal() for name in names))
+    return check_truth(truth, store.n_items, store.classes if named else classes)[0]
+
+# %% ../nbs/20g_labelling.ipynb #d59f6f68
 class Labelling:
     "Images, a place for their labels, and those who want to hear about them."
 
@@ -64,13 +105,15 @@ class Labelling:
         self.images, self.truth = check_images(images), None
         self.image_shape, self.seed = image_shape(self.images), check_whole(seed, "seed", 0, 2**31 - 1)
         labels, classes = check_labels(labels, len(self.images)), check_classes(classes)
-        if truth is not None: self.truth, names = check_truth(truth, len(self.images), classes)
-        if classes is None: classes = names if truth is not None else 10
-        if not isinstance(labels, LabelStore):
-            if labels is not None:
-                with contextlib.suppress(OSError): Path(labels).expanduser().parent.mkdir(parents=True, exist_ok=True)  # the store says so if it cannot save
-            labels = LabelStore(labels, len(self.images), classes=classes, fingerprint=fingerprint(self.images))
-        self.store, self.events, self.worker, self.queue = labels, Events(), Worker(self._failed), Queue()
+        if truth is not None: _, names = check_truth(truth, len(self.images), classes)
+        self.store = labels if isinstance(labels, LabelStore) else open_store(labels, self.images, classes, names if truth is not None else None)
+        try:
+            if not self.store.in_order: raise ValueError(f"The labels have their classes in the order {', '.join(name_order(self.store))}; give classes= in this order, new ones after them, or leave it out.")
+            if truth is not None: self.truth = truth_codes(truth, names, self.store, classes)
+        except BaseException:
+            if self.store is not labels: self.store.close()
+            raise
+        self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
         self.training, self.message = TrainingStatus(), ""
         self._lock, self._closed = self.worker.lock, False
         self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph" or "network"
@@ -84,14 +127,14 @@ class Labelling:
 
     def _set(self, **changes) -> None:
         "Replace fields of the training status and tell everybody."
-        with self._lock: self.training = status = replace(self.training, **changes)
-        self.events.emit("training", status=status)
+        with self._lock: self.training = replace(self.training, **changes)
+        self.events.emit("training", status=self.training)
 
     def _failed(self, job: str, error: Exception) -> None:
         "A job of the worker raised: say so in one sentence; labels and the last good state are as they were."
         self.message = f"{job.capitalize()} failed: {error}"
         self.events.emit("error", job=job, message=self.message, error=error)
-        if job in ("training", "preparation"): self._set(phase="idle", target=0, message=self.message)
+        if job in ("training", "preparation") or not self.training.target: self._set(phase="idle", target=0, message=self.message)
 
 # %% ../nbs/20g_labelling.ipynb #3c032758
 @patch(as_prop=True)
@@ -210,7 +253,7 @@ def accept(
     rows, probs = check_serials(serials, self.n_items), self.probs
     if not rows.size: return None
     if probs is None: raise ValueError("There are no predictions to accept yet: label a few items or train first.")
-    return self.store.set(rows, probs[rows].argmax(1), source=source, **self._provenance(rows))
+    return self.store.set(rows, probs[rows].argmax(1), source=source, accepted=True, **self._provenance(rows))
 
 
 @patch

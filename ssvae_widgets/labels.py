@@ -181,7 +181,20 @@ def n_classes(self: LabelStore) -> int: return len(self._names)
 @patch(as_prop=True)
 def retired(self: LabelStore) -> list[int]:
     "Codes of classes that were merged into another one."
-    return sorted(int(self._code_of[p]) for p in self._replay.table.into)
+    return sorted(self.merged)
+
+
+@patch(as_prop=True)
+def merged(self: LabelStore) -> dict[int, int]:
+    "Code of every class that was merged, and the code that its labels have now."
+    table = self._replay.table
+    return {int(self._code_of[p]): int(self._code_of[table.resolve(p)]) for p in table.into}
+
+
+@patch(as_prop=True)
+def in_order(self: LabelStore) -> bool:
+    "Whether the codes are those that the log gives; the caller's order of class names comes first, and can be another one."
+    return self._order == list(range(len(self._order)))
 
 
 @patch(as_prop=True)
@@ -712,6 +725,18 @@ def _declare(self: LabelStore, names: list[str]):
 
 
 @patch
+def declare(
+    self: LabelStore,
+    classes: int | Sequence[str] | None = None, # as for a new store; None: no further ones
+) -> None:
+    "Classes that a caller who has just opened the store knows of; labels in an edited `labels.csv` have to be of a known class from now on."
+    with self._io:
+        self._check_open()
+        self._open_ended = False
+        self._declare(self._wanted(classes))
+
+
+@patch
 def _note(self: LabelStore, message: str, warn: bool = True):
     "Something a person should read; the status stays as it is."
     self._set_status(self._status, message)
@@ -1215,10 +1240,11 @@ def _name_of(self: LabelStore, uid) -> str | None:
 def history(
     self: LabelStore,
     serial: int, # row of the image
+    last: int | None = None, # the newest so many; None: all
 ) -> list[dict]: # oldest first: seq, label, previous (names), source, time, session, undone, and what else was kept
     "Every gesture on an image."
     row = int(self._rows(serial)[0])
-    with self._io: return [self._told(entry, entry.record["serials"].index(row)) for entry in self._whole().gestures_on(row)]
+    with self._io: return [self._told(entry, entry.record["serials"].index(row)) for entry in self._whole().gestures_on(row)[slice(None if last is None else -last, None)]]
 
 
 @patch
@@ -1236,6 +1262,20 @@ def to_pandas(self: LabelStore):
 
     with self._io: rows = [self._told(e, i) for e in self._whole().entries.values() if e.record["op"] == "set" for i in range(len(e.record["serials"]))]
     return pd.DataFrame(rows, columns=None if rows else ["seq", "serial", "label", "previous", "source", "time", "session", "gesture", "undone"])
+
+
+@patch
+def rows_with(
+    self: LabelStore,
+    fact: str, # name of something kept with labels, such as `accepted`
+) -> np.ndarray: # rows, ascending
+    "Rows whose present label was given with that fact, and it is true; what was compacted away is not known."
+    found = []
+    with self._io:
+        for row, node in self._replay.stacks.items():
+            while node is not None and not node[0].active: node = node[2]
+            if node is not None and node[1] >= 0 and node[0].record.get(fact): found.append(row)
+    return np.array(sorted(found), np.int64)
 
 
 @patch

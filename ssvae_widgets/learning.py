@@ -52,20 +52,25 @@ class Learning(Answering):
         self.history: dict[str, list[float]] = {}
         self.look_share = 0.05  # at most this share of the training time goes into drawing the map
         self.auto = AutoTrain()
-        self._stopping, self._learned, self._unheard = False, -1, 0
+        self._stopping, self._learned, self._heard = False, -1, None
         self._config, self._given, self._model, self._trainer, self._warming, self._snapshot = config, model, None, None, None, None
         if model is not None or config is not None: check_model(model, config, images)  # before any file is opened
         super().__init__(images, labels, **given)
+        self._heard = self.codes  # labels that the network has heard, or that were there before
 
     def _labels_changed(self, event) -> None:
         super()._labels_changed(event)
         if event.kind == "classes" and self._model is not None: self.worker.ask("classes", self._tell_classes)
-        if len(event.serials): self._unheard += 1
-        if self.auto.labels and self._unheard >= self.auto.labels: self.worker.ask("automatic training", self._train_by_itself)
-        elif self.auto.idle and len(event.serials): self.worker.ask("automatic training", self._train_by_itself, after=self.auto.idle)
+        if self.auto.labels and self.unheard >= self.auto.labels: self.worker.ask("automatic training", self._train_by_itself)
+        elif self.auto.idle and len(event.serials): self.worker.ask("automatic training", lambda: self._train_by_itself(idle=True), after=self.auto.idle)
 
     def _stale(self) -> bool:
         return super()._stale() and not (self.answer == "network" and self.store.seq <= self._learned)  # labeled during the run: the network has heard it
+
+    @property
+    def unheard(self) -> int:
+        "Items whose label changed since the network last heard the labels."
+        return 0 if self._heard is None else int((self.codes != self._heard).sum())
 
     @property
     def model(self) -> Any:
@@ -94,7 +99,7 @@ def _prepare(self: Learning) -> None:
     from ssvae_widgets.model import SSVAE
     from ssvae_widgets.trainer import InteractiveTrainer
 
-    model = self._given
+    model = self._first_model()
     if model is None: model = SSVAE(self.images.shape[1:], self._config or SSVAEConfig(random_seed=self.seed), classes=list(self.classes))
     elif not isinstance(model, SSVAE): model = SSVAE.from_checkpoint(model)
     trainer = InteractiveTrainer(model)
@@ -108,6 +113,12 @@ def _prepare(self: Learning) -> None:
         self._look(final=True)
     with self._lock: ready = before == "idle" and not self.training.target  # unless somebody pressed train meanwhile
     if ready: self._set(phase="idle", message="Ready")
+
+
+@patch
+def _first_model(self: Learning) -> Any:  # an `SSVAE`, a checkpoint, or None for a new one
+    "What to begin with."
+    return self._given
 
 
 @patch
@@ -133,10 +144,11 @@ def train(
         if self.worker.closed: raise RuntimeError("This session is closed: open a new one on the same labels.")
         running = self.training.running and self.training.target > 0
         target = n + (0 if not running else self.training.epoch if self._stopping else self.training.target)
-        self._stopping = False
-    self._set(phase="training", target=target, message=f"{target} epochs to go" if not running else f"Now {target} epochs",
-              **({} if running else dict(epoch=0, seconds=0.0)))
-    if not running: self.worker.ask("training", self._train)
+        self._stopping, self.message = False, ""
+        self.training = replace(self.training, phase="training", target=target, message=f"{target} epochs to go" if not running else f"Now {target} epochs",
+                                **({} if running else dict(epoch=0, seconds=0.0)))
+        if not running: self.worker.ask("training", self._train)
+    self.events.emit("training", status=self.training)
 
 
 @patch
@@ -144,16 +156,19 @@ def stop(self: Learning) -> None:
     "End the run at the end of the epoch, or within it when that is more than a second away; everything it has learned stays."
     with self._lock:
         if not self.training.running or not self.training.target: return
-        self._stopping = True
-        trainer = self._trainer
-    self._set(phase="stopping", message="Stopping")
-    if trainer is not None: trainer.stop()
+        self._stopping, self.training = True, replace(self.training, phase="stopping", message="Stopping")
+        if self._trainer is not None: self._trainer.stop()
+    self.events.emit("training", status=self.training)
 
 
 @patch
-def _train_by_itself(self: Learning) -> None:
+def _train_by_itself(
+    self: Learning,
+    idle: bool = False,  # asked for because nobody labels any more
+) -> None:
     "On the worker: a run that nobody pressed a button for."
-    if self._unheard and not self.training.target and not self.worker.closed: self.train(self.auto.epochs)
+    wanted = self.unheard > 0 and self.auto.idle > 0 if idle else 0 < self.auto.labels <= self.unheard
+    if wanted and not self.training.target and not self.worker.closed: self.train(self.auto.epochs)
 
 # %% ../nbs/20i_learning.ipynb #90f1b5f8
 class _Follow:
@@ -196,7 +211,7 @@ def _labels_to_learn(self: Learning) -> Float[np.ndarray, "batch"]:
     while True:  # a label may arrive between the two
         seq, codes = self.store.seq, self.store.codes
         if seq == self.store.seq: break
-    self._learned, self._heard, self._unheard = seq, codes, 0
+    self._learned, self._heard = seq, codes
     return np.where(codes >= 0, codes, np.nan)
 
 
@@ -204,6 +219,8 @@ def _labels_to_learn(self: Learning) -> Float[np.ndarray, "batch"]:
 def _train(self: Learning) -> None:
     "On the worker: train until the target is reached or somebody said stop."
     self._prepare()
+    with self._lock:
+        if not self._stopping: self.training = replace(self.training, phase="training")
     self._run_begins()
     follow = _Follow(self)
     if self._warming.is_alive(): self._set(message="Preparing the first epoch")
@@ -213,7 +230,7 @@ def _train(self: Learning) -> None:
         finally: self._run_ended()
         ended = self._to_idle(ended)
     self.events.emit("training", status=self.training)
-    if self.auto.labels and self._unheard >= self.auto.labels: self._train_by_itself()
+    self._train_by_itself()
 
 
 @patch
@@ -247,6 +264,7 @@ def _run_begins(self: Learning) -> None:
 def _run_ended(self: Learning) -> None:
     "On the worker: the last frame of a run, also of one that failed; the graph lies over the new features from now on."
     if not self._model.trained: return
+    self._propose_anew()
     if self._model.map_head is not None: self._look(map_steps=0)  # what was learned is seen at once; the map settles a second later
     self._look(final=True)
 
@@ -260,7 +278,7 @@ def _look(
     "On the worker: where every point is now, and what the network says of it."
     seen = self._model.embed(self.images, map_steps)
     xy = np.asarray(seen.xy, np.float32)
-    with self._lock: self.xy, self.probs, self.answer, self._snapshot = xy, np.asarray(seen.probs), "network", self._model.snapshot()
+    with self._lock: self.xy, self.probs, self.answer, self._snapshot = xy, self._live(np.asarray(seen.probs)), "network", self._model.snapshot()
     self.events.emit("map", xy=xy, answer="network", total=self.training.total)
     if not final: return
     features = np.asarray(self._model.features(self.images))  # after the frame: nobody waits for it

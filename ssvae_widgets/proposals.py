@@ -103,8 +103,7 @@ def fill(
     batch: list[Suggestion] = []
     for passed in ({s.serial for s in queue.visited}, set()):
         away = sorted(queue.skipped | passed)
-        if queue.strategy == "suspects": batch = [s for s in suggest(n + len(away), "suspects", skip=()) if s.serial not in set(away)][:n]
-        else: batch = suggest(n, queue.strategy, skip=away)
+        batch = suggest(n, queue.strategy, skip=away)
         if batch: break
     if queue.strategy in ("suspects", "audit"): return batch
     picks = suggest(len(batch) // 5, "audit", skip=[*away, *(s.serial for s in batch)])

@@ -39,12 +39,14 @@ class Folder:
         log: Callable[[], tuple[str, ...]],  # identity of the label log it belongs to, then its former ones
     ):
         self.path, self.log, self.mine, self.state = path, log, False, {}
+        self.problem = ""  # why it is not mine, though I asked
         self._lock: FileLock | None = None
-        if path is not None and path.is_dir() and self._ours(): self.claim()
+        if path is not None and path.is_dir() and self._ours() and not self.claim(): self.state = self._read()
 
     def claim(self) -> bool:
         "Make the folder and take it, if nobody else has it."
-        if self.mine or self.path is None or self._lock is not None: return self.mine
+        if self.mine or self.path is None: return self.mine
+        self.problem = ""
         try:
             new = not self.path.exists()
             self._take()
@@ -54,7 +56,8 @@ class Folder:
                 self._take()
             self.state, self.mine = self._read(), True
             if not self.state: self.write({})
-        except (OSError, NotImplementedError, Timeout): pass
+        except Timeout: self._lock, self.problem = None, "These labels are open in another session, which keeps rounds and queue in its folder; here they last until this session is closed."
+        except (OSError, NotImplementedError) as error: self._lock, self.problem = None, f"Rounds and queue last only until this session is closed, their folder cannot be used: {error}"  # also a drive without locks
         return self.mine
 
     def _take(self) -> None:
@@ -74,13 +77,13 @@ class Folder:
         if not self.claim(): return ""
         self.state = state
         try: atomic_write(self.path / "state.json", [json.dumps(dict(state, log=self.log()[0]), allow_nan=False).encode()])
-        except OSError as error: return f"The queue is not on disk: {error}"
+        except (OSError, TypeError, ValueError) as error: return f"The queue is not on disk: {error}"
         return ""
 
     def close(self) -> None:
         "Let somebody else have it."
         if self._lock is not None: self._lock.release()
-        self.mine = False
+        self._lock, self.mine = None, False
 
 def log_identity(store: LabelStore) -> tuple[str, ...]:  # for `Folder`
     "The name of a store's log, and its former ones; empty while nothing has been written."
@@ -102,23 +105,30 @@ class Record:
         for line in lines:
             try: self.events.append(json.loads(line))
             except ValueError: continue
+        self._kept = len(self.events)  # how many of them are on disk
 
     def add(
         self,
         event: str,  # "start", "epoch", "round" or "goto"
         **facts,
     ) -> None:
-        "One more event; a disk that refuses costs the line on disk, not the event."
+        "One more event; lines that a disk refused are written with the next one."
         self.events.append({"event": event, "time": round(time.time(), 3), **facts})
         if self.path is None: return
+        late = self._kept < len(self.events) - 1  # half a line may be there
         try:
-            with open(self.path, "a", encoding="utf-8") as f: f.write(json.dumps(self.events[-1]) + "\n")
+            with open(self.path, "a", encoding="utf-8") as f: f.write("\n" * late + "".join(json.dumps(e) + "\n" for e in self.events[self._kept :]))
+            self._kept = len(self.events)
         except OSError: pass
 
     def life(self) -> list[dict[str, Any]]:
         "The events since the present model began."
         starts = [i for i, e in enumerate(self.events) if e["event"] == "start"]
         return self.events[starts[-1] :] if starts else []
+
+    def knows(self, number: int) -> bool:
+        "Whether a round belongs to the present model."
+        return any(e["event"] == "round" and e["number"] == number for e in self.life())
 
 
 def checksum(
@@ -182,6 +192,7 @@ def _epoch_again(trainer, images, labels_at, e):
     model = trainer.vae
     if len(e["classes"]) > model.n_classes or (model.class_names and len(e["classes"]) == model.n_classes): model.set_classes(e["classes"])
     trainer.train_epochs(1, images, codes, most=e.get("share", 1.0))
+    if model.epoch != e["epoch"]: raise ValueError(f"The record goes from epoch {model.epoch - 1} to epoch {e['epoch']}: lines are missing, and the training cannot be repeated.")
 
 # %% ../nbs/20f_record.ipynb #55a650e9
 def write_images(

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/rounds.html.md"""
 # %% ../nbs/20c_rounds.ipynb #1bb6f302
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from jaxtyping import Float, Int
 from .checkpoint import CheckpointError, load_checkpoint, read_meta, save_checkpoint
 
 # %% auto #0
-__all__ = ['Frame', 'pack', 'unpack', 'Rounds', 'add_round', 'copy_rounds', 'Changes', 'far', 'what_changed']
+__all__ = ['Frame', 'pack', 'unpack', 'Rounds', 'add_round', 'copy_rounds', 'borrow_rounds', 'Changes', 'far', 'what_changed']
 
 # %% ../nbs/20c_rounds.ipynb #2beae366
 @dataclass(frozen=True, eq=False)
@@ -123,6 +124,7 @@ def add_round(
         _drop(rounds, rounds._facts.pop())
     small, rounds.problem = pack(frame), ""
     try:
+        rounds._path(0, "frame").parent.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
         save_checkpoint(rounds._path(frame.number, "frame"), small, dict(facts, n_items=rounds.n_items))
         if save is not None: save(rounds._path(frame.number, "ckpt"))
     except (CheckpointError, OSError) as error:
@@ -148,7 +150,20 @@ def copy_rounds(rounds: Rounds, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("round-*.*"): old.unlink()
     for path in rounds._path(0, "frame").parent.glob("round-*.*"):
-        if re.fullmatch(r"round-\d+\.(frame|ckpt)", path.name): shutil.copy2(path, folder / path.name)
+        if re.fullmatch(r"round-\d+\.(frame|ckpt)", path.name):
+            with contextlib.suppress(FileNotFoundError): shutil.copy2(path, folder / path.name)  # whoever owns it may drop it meanwhile
+
+
+def borrow_rounds(
+    folder: Path,  # of somebody else
+    n_items: int,
+    **keep,  # as for `Rounds`
+) -> Rounds:
+    "Rounds of one's own that begin with those of a folder."
+    rounds = Rounds(None, n_items, **keep)
+    copy_rounds(Rounds(folder, n_items), rounds._path(0, "frame").parent)
+    rounds._facts = Rounds(rounds.folder, n_items)._facts
+    return rounds
 
 # %% ../nbs/20c_rounds.ipynb #09d61346
 @dataclass(frozen=True, eq=False)

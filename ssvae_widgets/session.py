@@ -8,7 +8,9 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session.html.md"""
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
+import operator
 import shutil
 import time
 import weakref
@@ -19,7 +21,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .answers import pixel_features  # noqa: F401
-from .arguments import check_serials
+from .arguments import check_whole
 from .checkpoint import CheckpointError, read_meta
 from .files import atomic_write
 from .learning import AutoTrain, Learning  # noqa: F401
@@ -35,7 +37,7 @@ from ssvae_widgets.record import (
     write_array,
     write_images,
 )
-from .rounds import Changes, Frame, Rounds, add_round, copy_rounds, what_changed
+from .rounds import Changes, Frame, Rounds, add_round, borrow_rounds, copy_rounds, what_changed
 from .standing import Standing
 
 # %% auto #0
@@ -60,12 +62,20 @@ class LabelingSession(Learning):
         super().__init__(images, labels, classes=classes, truth=truth, model=model, config=config, epochs=epochs, seed=seed)
         self.view: dict[str, Any] = {}  # what a view wants to find again: colouring, …
         self.changes: Changes | None = None  # what the last round did
-        self._walked, self._restored = -1, None  # place in `changes`; round whose weights were taken up
+        self._walked, self._restored = -1, None  # place in `changes`; round whose weights were taken up, negative: of an unfinished run
+        self._older: list[dict] = []  # rounds to fall back on when those cannot be read
+        self._going, self._then = 0, 0  # returns to earlier rounds that wait; epochs to train after them
+        self._dirty, self._state_time, self._weights_time, self._state_problem = False, 0.0, 0.0, ""
         path = self.store.path
         self.folder = Folder(None if path is None else path.with_name(path.name + ".session"), lambda store=self.store: log_identity(store))
-        self.rounds = Rounds(self.folder.path if self.folder.mine else None, self.n_items)
-        self.record = Record(self.folder.path / "record.jsonl" if self.folder.mine else None)
+        if self.folder.mine: self.rounds, self.record = Rounds(self.folder.path, self.n_items), Record(self.folder.path / "record.jsonl")
+        elif self.folder.problem:
+            self.rounds, self.record = borrow_rounds(self.folder.path, self.n_items), Record(self.folder.path / "record.jsonl")
+            self.record.path = None
+            self._say(self.folder.problem)
+        else: self.rounds, self.record = Rounds(None, self.n_items), Record()
         self._resume()
+        if self._given is None and self.n_labeled: self.worker.ask("instant answer", self._answer)
         self._forget = self.events.subscribe(self._remember)
         me = weakref.ref(self)
         self._at_exit = lambda: (session := me()) and session._end()
@@ -83,17 +93,51 @@ def _resume(self: LabelingSession) -> None:
         self.queue.load(state.get("queue", {}), self.n_items)
         self.audits = {int(k): int(v) for k, v in state.get("audits", {}).items() if 0 <= int(k) < self.n_items}
         self.standings, self.view = [Standing.from_dict(s) for s in state.get("standings", ())], dict(state.get("view", {}))
-    except (KeyError, TypeError, ValueError): pass  # a state of another version
-    there = [k for k, kept in enumerate(self.rounds.restorable) if kept]
-    if self._given is not None or not there: return
-    facts = self.rounds.facts[there[-1]]
-    path = self.rounds._path(facts["number"], "ckpt")
-    try: meta, frame = read_meta(path), self.rounds[there[-1]]
-    except CheckpointError as error: return self._say(f"The last round could not be read: {error}")
-    if self._config is not None and meta["config"] != self._config.to_dict(): return self._say("The rounds on disk were trained with another configuration: a new model begins.")
-    if tuple(meta["input_shape"]) != self.image_shape or meta["n_classes"] > self.n_classes: return self._say("The rounds on disk do not fit these images and classes: a new model begins.")
-    self._given, self._restored, self.xy, self._learned = path, facts["number"], frame.xy, facts["seq"]
-    self._set(total=facts["epochs"])
+    except (AttributeError, KeyError, TypeError, ValueError): pass  # a state of another version
+    if self._given is not None: return
+    self._older = [dict(f, path=self.rounds._path(f["number"], "ckpt")) for f, kept in zip(self.rounds.facts, self.rounds.restorable) if kept]
+    with contextlib.suppress(CheckpointError, KeyError, TypeError):  # the last run came to its end
+        meta = read_meta(self._unfinished)
+        if not self._older or meta["epoch"] > self._older[-1]["epochs"]: self._older.append(dict(number=-meta["epoch"], path=self._unfinished, epochs=meta["epoch"], seq=-1))
+    self._take_up()
+
+
+@patch
+def _take_up(self: LabelingSession) -> None:
+    "The newest weights that can be read, or none."
+    self._given, self._restored = None, None
+    while self._older:
+        facts = self._older.pop()
+        try: meta = read_meta(facts["path"])
+        except CheckpointError as error:
+            self._say(f"Weights after {facts['epochs']} epochs cannot be read, older ones are taken: {error}")
+            continue
+        if self._config is not None and meta["config"] != self._config.to_dict(): return self._say("The rounds on disk were trained with another configuration: a new model begins.")
+        if tuple(meta["input_shape"]) != self.image_shape or meta["n_classes"] > self.n_classes: return self._say("The rounds on disk do not fit these images and classes: a new model begins.")
+        place = next((k for k, f in enumerate(self.rounds.facts) if f["number"] == facts["number"]), -1)
+        with contextlib.suppress(CheckpointError, IndexError): self.xy = self.rounds[place].xy
+        self._given, self._restored, self._learned = facts["path"], facts["number"], facts["seq"]
+        return self._set(total=facts["epochs"])
+    self._set(total=0)
+
+
+@patch
+def _first_model(self: LabelingSession) -> Any:
+    "Weights of the newest round that can be read, when nothing else was given."
+    from ssvae_widgets.model import SSVAE
+
+    while self._restored is not None:
+        try: return SSVAE.from_checkpoint(self._given)
+        except CheckpointError as error:
+            self._say(f"Weights after {self.training.total} epochs cannot be read, older ones are taken: {error}")
+            self._take_up()
+    return self._given
+
+
+@patch(as_prop=True)
+def _unfinished(self: LabelingSession) -> Path | None:
+    "Where the weights of a run that goes on are kept."
+    return self.folder.path / "unfinished.ckpt" if self.folder.mine else None
 
 
 @patch
@@ -106,7 +150,9 @@ def _say(self: LabelingSession, message: str) -> None:
 @patch
 def _remember(self: LabelingSession, event: dict) -> None:
     "Something changed that is worth keeping."
-    if self.store.path is not None and event["type"] in ("queue", "standing", "round", "labels", "view"): self.worker.ask("state", self._keep_state, after=1.0)
+    if self.store.path is None or event["type"] not in ("queue", "standing", "round", "labels", "view"): return
+    self._dirty = True
+    self.worker.ask("state", self._keep_state, after=1.0, again=False)
 
 
 @patch
@@ -114,9 +160,22 @@ def _keep_state(self: LabelingSession) -> None:
     "Write the state of the queue and the views."
     with self._lock:
         self._claim()
+        self._dirty, self._state_time = False, time.monotonic()
         state = dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view)
-    problem = self.folder.write(state)
-    if problem: self._say(problem)
+    problem, before = self.folder.write(state), self._state_problem
+    self._state_problem = problem
+    if problem or (before and self.message == before): self._say(problem)
+
+
+@patch
+def _keep_going(self: LabelingSession) -> None:
+    "On the worker, in a long run: what a kernel that is killed would lose; the queue every second, weights every minute."
+    now = time.monotonic()
+    if self._dirty and now > self._state_time + 1: self._keep_state()
+    if not self.folder.mine or now < self._weights_time + 60: return
+    self.record.add("round", number=-self._model.epoch)
+    with contextlib.suppress(CheckpointError, OSError): self._model.save(self._unfinished)
+    self._weights_time = time.monotonic()
 
 
 @patch
@@ -125,6 +184,8 @@ def keep_view(
     **facts,  # what a view wants to find again; JSON values
 ) -> None:
     "Remember something of a view, such as the colouring."
+    try: json.dumps(facts, allow_nan=False)
+    except (TypeError, ValueError) as error: raise TypeError(f"keep_view keeps what JSON knows (text, numbers, lists): {error}") from None
     if any(self.view.get(k) != v for k, v in facts.items()):
         self.view = {**self.view, **facts}
         self.events.emit("view")
@@ -133,7 +194,8 @@ def keep_view(
 @patch
 def _claim(self: LabelingSession) -> None:
     "Make the folder before the first thing that goes into it."
-    if self.folder.path is None or self.folder.mine or self.rounds.folder is not None or not self.folder.claim(): return
+    if self.folder.path is None or self.folder.mine or self.rounds.folder is not None: return
+    if not self.folder.claim(): return self._say(self.folder.problem)
     self.rounds.folder, self.record.path = self.folder.path, self.folder.path / "record.jsonl"
 
 
@@ -142,7 +204,8 @@ def snapshot(self: LabelingSession) -> int:  # its place in `rounds`
     "Keep what the map shows now, and the weights."
     with self._lock:
         self._claim()
-        before = self.rounds[-1] if len(self.rounds) else None
+        try: before = self.rounds[-1] if len(self.rounds) else None
+        except CheckpointError: before = None  # removed or damaged meanwhile
         trained = self._model is not None and self._model.trained
         frame = Frame(self.rounds.next_number, self.training.total, self.seq, self.n_labeled, self.answer, time.time(), dict(self.training.metrics),
                       np.asarray(self.xy, np.float32), self.pred, self.certainty, self.entropy)
@@ -158,8 +221,24 @@ def snapshot(self: LabelingSession) -> int:  # its place in `rounds`
 @patch
 def _model_made(self: LabelingSession) -> None:
     with self._lock: self._claim()
-    if self._restored is not None and self.record.life(): self.record.add("goto", number=self._restored)
-    else: self.record.add("start", seed=self.seed, config=self._model.config.to_dict(), classes=list(self.classes), given=self._given is not None)
+    if self._restored is not None: self._record_goto(self._restored)
+    else: self._record_start(self._given is not None)
+
+
+@patch
+def _record_goto(self: LabelingSession, number: int) -> None:
+    "Weights of an earlier round; of another model's life they begin a new one."
+    if self.record.knows(number): self.record.add("goto", number=number)
+    else: self._record_start(True)
+
+
+@patch
+def _record_start(
+    self: LabelingSession,
+    given: bool,  # whether the weights are not those of a new model
+) -> None:
+    "A model's life begins."
+    self.record.add("start", seed=self.seed, config=self._model.config.to_dict(), classes=list(self.classes), given=given)
 
 
 @patch
@@ -167,17 +246,20 @@ def _epoch_done(self: LabelingSession, metrics) -> None:
     Learning._epoch_done(self, metrics)
     share = {"share": metrics["share"]} if "share" in metrics else {}
     self.record.add("epoch", epoch=int(metrics["epoch"]), seq=self._learned, labels=checksum(self._heard), classes=list(self._model.class_names or self.classes), **share)
+    self._keep_going()
 
 
 @patch
 def _run_begins(self: LabelingSession) -> None:
     if not len(self.rounds): self.snapshot()
+    self._weights_time = time.monotonic()
 
 
 @patch
 def _run_ended(self: LabelingSession) -> None:
     Learning._run_ended(self)
     self.snapshot()
+    if self.folder.mine and not self.rounds.problem: self._unfinished.unlink(missing_ok=True)
 
 # %% ../nbs/20j_session.ipynb #81a846e5
 @patch
@@ -207,27 +289,68 @@ def goto(
     "Go on from the weights of an earlier round; returns at once, a run that goes on is stopped first."
     n = len(self.rounds)
     if not n: raise ValueError("There is no earlier round yet: train first.")
-    place = int(check_serials(k if k >= 0 else n + k, n)[0])
+    if not -n <= operator.index(k) < n: raise IndexError(f"There is no round {k + 1 if k >= 0 else k}; there are {n}.")
+    place = int(k) % n
     if not self.rounds.restorable[place]:
         kept = [str(i + 1) for i, there in enumerate(self.rounds.restorable) if there]
         raise ValueError(f"Round {place + 1} is kept for looking only; weights are kept of {'round ' + ', '.join(kept) if kept else 'no round'}.")
     number = self.rounds.facts[place]["number"]
-    self.stop()
-    self.worker.ask("going back", lambda: self._goto(number))
+    with self._lock:
+        self.stop()
+        self._going, self._then = self._going + 1, 0
+        going = self._going
+        self.worker.ask("going back", lambda: self._go_back(number, going))
 
 
 @patch
-def _goto(self: LabelingSession, number: int) -> None:
+def _go_back(
+    self: LabelingSession,
+    number: int,
+    going: int,  # how many returns had been asked for
+) -> None:
+    "On the worker: go back, then train if that was asked for meanwhile."
+    try: there = self._goto(number)
+    finally:
+        with self._lock:
+            self._going, self._then, n = max(self._going - going, 0), 0, self._then
+    if n and there: self.train(n)
+
+
+@patch
+def train(
+    self: LabelingSession,
+    epochs: int | None = None,  # how many more; None: `session.epochs`
+) -> None:
+    "Train on the worker; returns at once. A second call while it runs adds to the run; after `goto` it waits for the return."
+    with self._lock:
+        if not self._going or self.worker.closed: return Learning.train(self, epochs)
+        self._then += check_whole(self.epochs if epochs is None else epochs, "epochs")
+    self._set(message=f"{self._then} epochs to go after going back")
+
+
+@patch
+def stop(self: LabelingSession) -> None:
+    "End the run at the end of the epoch, or within it when that is more than a second away; everything it has learned stays."
+    with self._lock: self._then = 0
+    Learning.stop(self)
+
+
+@patch
+def _goto(self: LabelingSession, number: int) -> bool:  # False: the weights are gone
     "On the worker: weights, history and map as they were."
     self._prepare()
     facts, weights = next((f for f in self.rounds.facts if f["number"] == number), None), self.rounds._path(number, "ckpt")
-    if facts is None or not weights.is_file(): return self._say("The weights of that round were replaced by newer rounds meanwhile; nothing was changed")
+    if facts is None or not weights.is_file():
+        self._say("The weights of that round were replaced by newer rounds meanwhile; nothing was changed")
+        return False
     self._model.load_model_weights(weights)
-    self.record.add("goto", number=number)
+    self._record_goto(number)
+    self._propose_anew()
     self.history, self._learned = {k: list(v) for k, v in self._model.history.items()}, facts["seq"]
     self._set(total=self._model.epoch, epoch=0, metrics=dict(facts["metrics"]), message=f"Back at {facts['epochs']} epochs; your labels are as they were")
     self._look(final=True)
     self.snapshot()
+    return True
 
 # %% ../nbs/20j_session.ipynb #4c22d3aa
 @patch
@@ -238,17 +361,18 @@ def close(
     "Stop, flush the labels, tell the views. Closing twice does nothing."
     if self._closed: return
     self._closed = True
-    self.stop()
-    self.worker.close(timeout)
-    if self._warming is not None: self._warming.join(timeout)
-    self._forget()
-    self._unsubscribe()
-    if self.store.path is not None and (self.folder.mine or self.queue.visited): self._keep_state()
-    self.folder.close()
-    self.rounds.close()
-    self.store.close()
-    if not self.worker.alive and not (self._warming and self._warming.is_alive()): atexit.unregister(self._at_exit)
-    self.events.emit("closed")
+    with contextlib.ExitStack() as last:  # every step is done, also when one before it fails or is interrupted; from the bottom up
+        last.callback(self.events.emit, "closed")
+        last.callback(lambda: self.worker.alive or (self._warming and self._warming.is_alive()) or atexit.unregister(self._at_exit))
+        last.callback(self.store.close)
+        last.callback(self.rounds.close)
+        last.callback(self.folder.close)
+        if self.store.path is not None and (self.folder.mine or self.queue.visited): last.callback(self._keep_state)
+        last.callback(self._unsubscribe)
+        last.callback(self._forget)
+        self.stop()
+        self.worker.close(timeout)
+        if self._warming is not None: self._warming.join(timeout)
 
 
 @patch
@@ -284,17 +408,28 @@ def save(
     "Write images, truth, labels with their history, rounds, weights and queue into one folder."
     folder = Path(folder).expanduser()
     at_home = self.store.path is not None and self.store.path.parent == folder.resolve()
+    there = folder.resolve() / "labels.csv.session"
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "project.json").is_file() and not at_home:
         raise FileExistsError(f"{folder} is not empty and holds no project; give another folder.")
     if n := self.store.lacks(folder / "labels.csv"):
         raise FileExistsError(f"{folder} has {n} change{'s' * (n > 1)} of labels that this session does not have: open it with LabelingSession.open, or give another folder. Nothing was written.")
     folder.mkdir(parents=True, exist_ok=True)
+    with self._lock: self._claim()
+    beside = self.folder if self.folder.path == there else Folder(there, self.folder.log)
+    if not beside.mine and not beside.claim(): raise FileExistsError(f"{folder} cannot take rounds and queue ({beside.problem}); close the other session or give another folder. Nothing was written.")
+    try: return self._save(folder, beside)
+    finally:
+        if beside is not self.folder: beside.close()
+
+
+@patch
+def _save(self: LabelingSession, folder: Path, beside: Folder) -> Path:
     if self._model is not None and self._model.trained and not (len(self.rounds) and self.rounds.restorable[-1] and self.rounds.facts[-1]["epochs"] == self.training.total): self.snapshot()
     facts = dict(format=1, images=write_images(folder / "images.npy", self.images), truth=self.truth is not None, classes=list(self.classes), seed=self.seed, epochs=self.epochs)
     if self.truth is not None: write_array(folder / "truth.npy", self.truth)
     self._keep_state()
     self.store.copy_to(folder / "labels.csv")
-    if not at_home or not self.folder.mine: self._copy_folder(folder / "labels.csv.session")
+    if beside is not self.folder: self._copy_folder(beside.path)
     atomic_write(folder / "project.json", [json.dumps(facts, indent=1).encode()])
     return folder
 

@@ -57,6 +57,9 @@ class Standing:
         return cls(**{k: math.nan if saved[k] is None else saved[k] for k in cls.__dataclass_fields__})
 
 # %% ../nbs/20e_standing.ipynb #4bda01af
+_NOBODY = np.zeros(0, np.int64)
+
+
 def take_stock(
     propagator: Any,  # `Propagator` that has seen the labels
     codes: Int[np.ndarray, "batch"],  # labels, −1: none
@@ -65,15 +68,23 @@ def take_stock(
     audits: dict[int, int],  # random picks: row -> class that was predicted when it was asked
     seq: int,
     epochs: int,
+    accepted: Int[np.ndarray, "rows"] = _NOBODY,  # rows whose label is an accepted prediction: they vote, and are not judged
+    merged: dict[int, int] | None = None,  # class that is no more -> class that took its items
 ) -> Standing:
     "How well it is going."
     from ssvae_widgets.metrics import accuracy_estimate
 
+    if merged:
+        now = np.vectorize(lambda k: merged.get(int(k), int(k)), otypes=[np.int64])
+        pred, truth, audits = now(pred), None if truth is None else now(truth), {row: int(now(said)) for row, said in audits.items()}
+
     labels, value, low, high = int((codes >= 0).sum()), math.nan, 0.0, 1.0
     if labels >= 10 and len(np.unique(codes[codes >= 0])) > 1:
         rows, voice = propagator.leave_one_out()
-        e = accuracy_estimate(voice.argmax(1), codes[rows])
-        value, low, high = e.value, e.low, e.high
+        judged = ~np.isin(rows, accepted)
+        if judged.sum() >= 10:
+            e = accuracy_estimate(voice.argmax(1)[judged], codes[rows[judged]])
+            value, low, high = e.value, e.low, e.high
     answered = [(said, int(codes[row])) for row, said in audits.items() if said >= 0 and codes[row] >= 0]
     known = (truth >= 0) & (pred >= 0) if truth is not None else np.zeros(0, bool)
     real = float((pred[known] == truth[known]).mean()) if known.any() else math.nan

@@ -42,7 +42,7 @@ class Events:
         "Tell everybody."
         for callback in self._callbacks:
             try: callback({"type": type, **values})
-            except Exception as e: self.errors = [*self.errors[-19:], e]
+            except (Exception, SystemExit) as e: self.errors = [*self.errors[-19:], e]
 
 # %% ../nbs/20_worker.ipynb #fea78b66
 class Worker:
@@ -64,12 +64,13 @@ class Worker:
         self,
         name: str,  # what the job is called
         job: Callable[[], None],
-        after: float = 0.0,  # seconds to wait at least; counted from the last time it was asked for
+        after: float = 0.0,  # seconds to wait at least
+        again: bool = True,  # counted from the last time it was asked for; False: from the first
     ) -> None:
         "Run `job` when its turn comes."
         with self._changed:
             if self._closed: return
-            self._jobs[name] = time.monotonic() + after, job
+            if again or name not in self._jobs: self._jobs[name] = time.monotonic() + after, job
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name="ssvae-worker", daemon=True)
                 self._thread.start()
@@ -107,6 +108,7 @@ class Worker:
         timeout: float | None = None,  # seconds; None: as long as it takes
     ) -> bool:  # False when the time ran out
         "Block until nothing runs and nothing waits that is due."
+        if threading.current_thread() is self._thread: raise RuntimeError("The worker cannot wait for itself: do not call wait from a callback.")
         with self._changed: return self._changed.wait_for(lambda: not (self._running or self._due()), timeout)
 
     def close(
@@ -128,7 +130,7 @@ class Worker:
                 self._running = self._due()
                 _, job = self._jobs.pop(self._running)
             try: job()
-            except Exception as e: self._on_error(self._running, e)
+            except (Exception, SystemExit) as e: self._on_error(self._running, e)
             finally:
                 del job  # a waiting worker holds on to nothing
                 with self._changed:
