@@ -1,0 +1,268 @@
+"What a fresh reader broke in the session: class order, merged classes, two sessions, damaged rounds, kills in long runs, who goes first."
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, load_digits
+from ssvae_widgets.learning import AutoTrain
+
+CONFIG = SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation="none")
+IMAGES, TRUTH = (np.asarray(a)[:200] for a in load_digits())
+NAMES = [("dog", "cat")[k % 2] for k in TRUTH]
+
+
+def session(labels=None, **kw): return LabelingSession(IMAGES, labels, config=CONFIG, **kw)
+
+
+def trained(s, epochs=1):
+    s.train(epochs)
+    assert s.wait(120) and s.training.phase == "idle", s.message
+    return s
+
+
+def test_classes_keep_the_order_of_the_log(tmp_path):
+    path = tmp_path / "labels.csv"
+    with session(path, classes=["dog", "cat"]) as s: s.label([1, 2], "cat")
+    with pytest.raises(ValueError, match="in the order dog, cat; give classes= in this order"): session(path, classes=["cat", "dog"])
+    with pytest.raises(ValueError, match="order dog, cat"): session(path, classes=["bird", "dog", "cat"])
+    with session(path) as s: assert s.classes == ["dog", "cat"], "what the labels have, not ten digits"
+    with session(path, truth=NAMES) as s:
+        assert s.classes == ["dog", "cat"] and s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
+    with session(path, truth=[*NAMES[:-1], "bird"]) as s: assert s.classes == ["dog", "cat", "bird"]
+    with session(path, classes=["dog", "cat", "bird"]) as s: assert s.classes[:2] == ["dog", "cat"] and s.codes[1] == 1
+    with LabelStore(path, len(IMAGES), ["cat", "dog"]) as store, pytest.raises(ValueError, match="order dog, cat"): session(store)
+
+
+def test_truth_in_the_codes_of_a_given_store():
+    store = LabelStore(None, len(IMAGES), classes=["dog", "cat"])
+    with session(store, truth=NAMES) as s: assert s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
+    with pytest.raises(ValueError, match="bird"): session(LabelStore(None, len(IMAGES), classes=["dog", "cat"]), truth=["bird", *NAMES[1:]])
+
+
+@pytest.mark.parametrize("kind", ["fresh", "digits known", "three known"])
+def test_numbers_get_ten_classes_unless_there_are_others(tmp_path, kind):
+    if kind != "fresh":
+        with session(tmp_path / "l.csv", **({} if kind == "digits known" else dict(classes=3))) as s: s.label(1, 2)
+    with session(tmp_path / "l.csv") as s: assert s.n_classes == (3 if kind == "three known" else 10)
+    with session(tmp_path / "l.csv", truth=TRUTH) as s: assert s.n_classes == 10 and (s.truth == TRUTH).all()
+
+
+def test_a_project_that_is_open_twice_keeps_its_rounds(tmp_path):
+    with session(classes=10) as s:
+        trained(s)
+        s.save(tmp_path / "p")
+    one, two = LabelingSession.open(tmp_path / "p"), LabelingSession.open(tmp_path / "p")
+    try:
+        assert len(two.rounds) == len(one.rounds) == 2 and two.training.total == 1 and "another session" in two.message
+        with pytest.raises(FileExistsError, match="another session"): two.save(tmp_path / "p")
+    finally: two.close(), one.close()
+    with LabelingSession.open(tmp_path / "p") as again: assert len(again.rounds) == 2 and again.training.total == 1
+
+
+def test_labels_of_another_name_in_the_project_folder_take_their_rounds_along(tmp_path):
+    with session(tmp_path / "mine.csv") as s:
+        s.label([1, 2], 3)
+        s.next(), s.skip()
+        skipped = s.queue.skipped
+        trained(s)
+        s.save(tmp_path)
+    with LabelingSession.open(tmp_path) as again: assert len(again.rounds) == 2 and again.queue.skipped == skipped and again.training.total == 1
+
+
+def test_stop_and_train_at_any_moment_end_idle():
+    with session() as s:
+        for _ in range(8):
+            s.train(1)
+            while s.training.target: s.stop()
+            assert s.wait(60) and s.training.phase == "idle"
+        assert trained(s).training.total >= 1
+
+
+@pytest.mark.parametrize("what", ["weights", "frame", "folder"])
+def test_damaged_rounds_do_not_end_training(tmp_path, what):
+    with session(tmp_path / "l.csv") as s:
+        s.label([1, 2], 3)
+        trained(trained(s))
+        if what != "weights":
+            for p in (tmp_path / "l.csv.session").glob("*.frame"): p.write_bytes(b"") if what == "frame" else p.unlink()
+            if what == "folder":
+                for p in (tmp_path / "l.csv.session").iterdir(): p.unlink()
+                (tmp_path / "l.csv.session").rmdir()
+            n = len(s.rounds)
+            assert len(trained(s).rounds) == n + 1 and s.rounds[n].epochs == 3 and not s.rounds.problem
+    if what == "weights":
+        newest = max((tmp_path / "l.csv.session").glob("*.ckpt"))
+        data = bytearray(newest.read_bytes())
+        data[-100] ^= 255
+        newest.write_bytes(data)
+        with session(tmp_path / "l.csv") as s:
+            said = []
+            s.subscribe(lambda e: said.append(e.get("message", "")))
+            trained(s)
+            assert s.training.total == 2 and any("older ones are taken" in m for m in said), "one epoch less was known, one more was trained"
+
+
+def test_training_after_going_back_trains_from_there():
+    with session() as s:
+        trained(trained(s, 2))
+        s.train(300)
+        s.goto(1)
+        s.train(2)
+        assert s.wait(120) and s.training.total == 4 and s.model.epoch == 4
+        s.goto(-1)
+        s.train(5)
+        s.stop()
+        assert s.wait(120) and s.training.total == 4, "stop takes back what waits"
+        with pytest.raises(IndexError, match="There is no round 100; there are"): s.goto(99)
+
+
+def test_accepted_predictions_are_not_judged():
+    from ssvae_widgets.standing import take_stock
+
+    class Voices:
+        def leave_one_out(self): return np.flatnonzero(codes >= 0), np.eye(2)[codes[codes >= 0]]
+
+    codes = np.r_[np.tile([0, 1], 10), np.full(20, -1)]
+    assert take_stock(Voices(), codes, codes, None, {}, 1, 1).value > 0.9
+    assert np.isnan(take_stock(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), "eight are left"
+    with session() as s:
+        for k in range(20): s.label(k, int(TRUTH[k]))
+        assert s.wait(60) and s.probs is not None
+        s.accept(np.arange(20, 60))
+        s.label(30, int(TRUTH[30]))
+        s.accept(70), s.undo()
+        assert s.store.rows_with("accepted").tolist() == [*range(20, 30), *range(31, 60)]
+
+
+def test_merged_classes_count_as_what_they_became():
+    with session(truth=TRUTH) as s:
+        for k in range(40): s.label(k, int(TRUTH[k]))
+        trained(s, 3)
+        before = s.standing.truth
+        s.store.merge_classes(8, 3)
+        assert s.wait(60) and s.store.merged == {8: 3} and not (s.pred == 8).any()
+        assert s.standing.truth >= before - 0.05, "3 for an 8 is right now"
+        trained(s)
+        assert not (s.pred == 8).any() and np.allclose(s.probs.sum(1), 1, atol=1e-3)
+
+
+def test_automatic_training_counts_items_and_can_be_switched_off():
+    with session() as s:
+        s.auto = AutoTrain(labels=10, epochs=1)
+        for _ in range(6):
+            s.label(3, 1)
+            s.undo()
+        assert s.wait(60) and s.training.total == 0
+        for k in range(5): s.label(np.arange(10 * k, 10 * k + 10), k)
+        assert s.wait(60) and s.training.total >= 1
+        total = s.training.total
+        s.auto = AutoTrain(idle=0.3)
+        s.label(150, 2)
+        s.auto = AutoTrain()
+        threading.Event().wait(0.6)
+        assert s.wait(60) and s.training.total == total
+
+
+def test_suspects_with_a_class_of_this_moment_and_rows_to_choose_from():
+    with session() as s:
+        for k in range(40): s.label(k, int(TRUTH[k]) if k % 4 else int(TRUTH[k] + 1) % 10)
+        trained(s)
+        s.store.add_class("new")
+        found = [f.serial for f in s.suggest(8, "suspects")]
+        assert found and s.suggest(8, "suspects", within=found[1:3])[0].serial in found[1:3]
+        assert not {f.serial for f in s.suggest(40, "suspects", skip=found)} & set(found)
+
+
+def test_what_waits_does_not_outlive_a_round():
+    with session() as s:
+        for k in range(20): s.label(k, int(TRUTH[k]))
+        s.next()
+        assert s.queue.waiting
+        trained(s)
+        assert not s.queue.waiting
+
+
+def test_labels_of_an_earlier_day_are_answered_at_once(tmp_path):
+    with session(tmp_path / "l.csv") as s: s.label([1, 2], 1), s.label([3, 4], 2)
+    with session(tmp_path / "l.csv") as s:
+        assert s.wait(60) and s.answer == "graph"
+        s.accept(100)
+
+
+def test_close_can_fail_and_be_interrupted(tmp_path):
+    s = session(tmp_path / "l.csv")
+    s.label(1, 1)
+    with pytest.raises(TypeError, match="JSON"): s.keep_view(sel=np.int64(3))
+    def interrupted(timeout): raise KeyboardInterrupt
+    close, s.worker.close = s.worker.close, interrupted
+    with pytest.raises(KeyboardInterrupt): s.close()
+    close()
+    assert s.store._closed and not s.folder.mine
+    with session(tmp_path / "l.csv") as again: assert again.codes[1] == 1
+    (tmp_path / "l.csv.session").mkdir(exist_ok=True)
+    with session(tmp_path / "l.csv") as again:
+        again.next()
+        again.close()
+        state = tmp_path / "l.csv.session" / "state.json"
+        state.write_text(state.read_text().replace('"queue": {', '"queue": [], "other": {'))
+    with session(tmp_path / "l.csv") as again: assert again.codes[1] == 1
+
+
+def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
+    from ssvae_widgets.record import Record
+
+    record = Record(tmp_path / "no" / "record.jsonl")
+    record.add("start", seed=0)
+    record.add("epoch", epoch=1)
+    (tmp_path / "no").mkdir()
+    record.add("epoch", epoch=2)
+    assert [e.get("epoch") for e in Record(record.path).events] == [None, 1, 2]
+    with session() as s:
+        trained(s, 3)
+        s.record.events = [e for e in s.record.events if e.get("epoch") != 2]
+        with pytest.raises(ValueError, match="lines are missing"): s.replay()
+
+
+def test_the_worker_does_not_wait_for_itself():
+    with session() as s:
+        heard = []
+        def impatient(event):
+            if event["type"] == "map":
+                try: s.wait(1)
+                except RuntimeError as e: heard.append(str(e))
+        s.subscribe(impatient)
+        trained(s)
+        assert heard and "callback" in heard[0]
+
+
+def test_a_kernel_killed_in_a_long_run_keeps_queue_and_weights(tmp_path):
+    code = f"""
+import os, signal, time
+from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
+images, truth = load_digits()
+s = LabelingSession(images[:200], {str(tmp_path / 'l.csv')!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation='none'))
+for i in range(15): s.label(i, int(truth[i]))
+s.train(100000)
+while s.training.epoch < 3: time.sleep(0.01)
+s.strategy = 'audit'
+for _ in range(4): s.skip(); s.next(); time.sleep(0.4)
+s._weights_time -= 100
+now = s.training.epoch
+while not s.folder.path.joinpath('unfinished.ckpt').exists(): time.sleep(0.01)
+now = s.training.epoch
+while s.training.epoch < now + 3: time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, env={**os.environ, "XLA_FLAGS": ""})
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    with session(tmp_path / "l.csv") as s:
+        assert s.n_labeled == 15 and s.training.total >= 3 and s.queue.skipped
+        trained(s)
+        assert not (tmp_path / "l.csv.session" / "unfinished.ckpt").exists()
+        repeated = s.replay()
+        assert all(np.array_equal(np.asarray(p), np.asarray(s.model.params[k])) for k, p in repeated.params.items())
