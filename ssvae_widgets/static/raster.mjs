@@ -22,7 +22,7 @@ const luminance = (c) => [c & 255, (c >> 8) & 255, (c >> 16) & 255].reduce((sum,
 /** A class colour for a dark page: black turns white, others get lighter until they stand out 3 to 1. @returns {string} "#rrggbb" */
 export function onDark(hex) {
   if (/^#(0{6}|1a1a1a)$/i.test(hex)) return "#f1f3f4";
-  const c = packColor(hex), behind = luminance(0x111111) + 0.05;
+  const c = packColor(hex), behind = luminance(0x212121) + 0.05;
   for (let t = 0; ; t += 0.04) {
     const mix = [0, 8, 16].map((at) => Math.round(((c >> at) & 255) * (1 - t) + 255 * t));
     if ((luminance(mix[0] | (mix[1] << 8) | (mix[2] << 16)) + 0.05) / behind >= 3) return t ? `#${mix.map((v) => v.toString(16).padStart(2, "0")).join("")}` : hex;
@@ -56,8 +56,14 @@ export function blend(d, rgb, a) {
   return ((oa << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
 
+/** Lay colour `rgb` with coverage `a` over the pixel `d` without piling up: a crowd that is dimmed stays pale. @returns {number} the new pixel */
+export function veil(d, rgb, a) {
+  const da = d >>> 24;
+  return ((Math.max(a, da) << 24) | (a >= da ? rgb : d & 0xffffff)) >>> 0;
+}
+
 /** Stamp a disc centred at (X, Y) device pixels; clipped at the borders. */
-export function stampDisc(px, W, H, X, Y, set, rgb, alpha) {
+export function stampDisc(px, W, H, X, Y, set, rgb, alpha, over = blend) {
   const fx = Math.floor(X), fy = Math.floor(Y), p = set.phases, half = set.half;
   const { dx, dy, cover, offset } = set.stamps[Math.floor((Y - fy) * p) * p + Math.floor((X - fx) * p)], solid = (0xff000000 | rgb) >>> 0;
   const inside = fx >= half && fy >= half && fx < W - half && fy < H - half, at = fy * W + fx;
@@ -68,7 +74,7 @@ export function stampDisc(px, W, H, X, Y, set, rgb, alpha) {
   for (let k = 0; k < cover.length; k++) {
     if (!inside) { const x = fx + dx[k], y = fy + dy[k]; if (x < 0 || y < 0 || x >= W || y >= H) continue; }
     const o = at + offset[k], a = alpha === 255 ? cover[k] : ((cover[k] * alpha + 127) * 0x8081) >>> 23; // x / 255
-    px[o] = a === 255 ? solid : blend(px[o], rgb, a);
+    px[o] = a === 255 ? solid : over(px[o], rgb, a);
   }
 }
 
@@ -118,11 +124,11 @@ export function paint(px, W, H, s) {
         else { stampDisc(px, W, H, X, Y, outer, s.ring, 255); stampDisc(px, W, H, X, Y, inner, rgb, 255); }
         continue;
       }
-      const alpha = layer === 0 ? (flags[i] & HIDDEN ? 16 : 46) : full, set = c === NONE ? gray : plain;
-      if (set) stampDisc(px, W, H, X, Y, set, rgb, alpha);
+      const alpha = layer === 0 ? (flags[i] & HIDDEN ? 26 : 72) : full, set = c === NONE ? gray : plain;
+      if (set) stampDisc(px, W, H, X, Y, set, rgb, alpha, layer ? blend : veil);
       else if (X >= 0 && Y >= 0 && X < W && Y < H) {
         const o = (Y | 0) * W + (X | 0), a = (alpha * dot) | 0;
-        px[o] = a >= 255 ? (0xff000000 | rgb) >>> 0 : blend(px[o], rgb, a);
+        px[o] = a >= 255 ? (0xff000000 | rgb) >>> 0 : layer ? blend(px[o], rgb, a) : veil(px[o], rgb, Math.max(a, 26));
       }
     }
   }

@@ -195,15 +195,22 @@ def _plain(text, most=80):
 def apart(
     places: Float[np.ndarray, "words 2"],  # middle of each word, pixels
     widths: Float[np.ndarray, "words"],  # of each word, pixels
+    size: Float[np.ndarray, "2"] | None = None,  # of the plane that the words stay inside, pixels; None: no end
     height: float = 17.0,  # of a line, pixels
 ) -> Float[np.ndarray, "words 2"]:  # middles of words that do not cover each other
-    "Move words until each can be read: from one side to the other, each as far as the ones before it need."
-    p, done = np.array(places, float), []
-    for i in np.argsort(p[:, 1], kind="stable"):
-        beside = [j for j in done if abs(p[j, 0] - p[i, 0]) < (widths[j] + widths[i]) / 2]  # they are in order of height
-        for j in sorted(beside, key=lambda j: p[j, 1]):
-            if abs(p[j, 1] - p[i, 1]) < height: p[i, 1] = p[j, 1] + height
-        done.append(i)
+    "Move words until each can be read: to the nearest free place, the ones with most room first."
+    p, taken = np.array(places, float), []
+    half = np.c_[np.asarray(widths) / 2, np.full(len(p), height / 2)]
+    crowd = (np.abs(p[:, None] - p) < half[:, None] + half).all(-1).sum(1)
+    dx, dy = (v.ravel() for v in np.meshgrid(np.arange(-12, 13) * 12.0, np.arange(-40, 41) * height / 2))
+    near = np.argsort(np.hypot(dx, 2 * dy), kind="stable")  # sideways rather than up or down
+    for i in np.argsort(crowd, kind="stable"):
+        ways = p[i] + np.c_[dx, dy][near]
+        if size is not None: ways = np.clip(ways, half[i], np.maximum(size - half[i], half[i]))
+        free = np.ones(len(ways), bool)
+        for j in taken: free &= (np.abs(ways - p[j]) >= half[i] + half[j]).any(1)
+        p[i] = ways[int(free.argmax())]
+        taken.append(i)
     return p
 
 
@@ -217,10 +224,10 @@ def centers_of(
     step = max(1, len(xy) // 100_000)
     xy, codes = xy[::step], column.values[::step]
     found = np.flatnonzero(np.bincount(codes[codes >= 0]))
-    words, size = [_plain(column.names[k], 40) for k in found], np.array([820.0, 560.0])
+    words, size = [_plain(column.names[k], 40) for k in found], np.array([740.0, 520.0])  # a map of a common size
     middles = np.array([np.nanmedian(xy[codes == k], axis=0) for k in found]).reshape(-1, 2)
     low, span = np.array(home[::2]), np.array(home[1::2]) - np.array(home[::2])
-    return apart((middles - low) / span * size, np.array([7.6 * len(w) + 6 for w in words])) / size * span + low, words
+    return apart((middles - low) / span * size, np.array([7.6 * len(w) + 6 for w in words]), size) / size * span + low, words
 
 # %% ../../nbs/31_latent_map.ipynb #e109b4ba
 @patch

@@ -62,6 +62,12 @@ class SharedModule(anywidget.AnyWidget):
         model_id = uuid.uuid4().hex
         super().__init__(**{"key": model_id, "model_id": model_id, "family": [model_id], "code": getattr(type(self), "_source", ""), **traits})
 
+    def open(self):
+        "Tell the page that this widget exists, and hear its messages where the page sends them."
+        super().open()
+        # ipykernel 7.4 takes a message for an answer and hands it to the shell that spoke last: behind a running cell, and past later ones.
+        if hasattr(self.comm, "_reply_subshell_for"): self.comm._reply_subshell_for = lambda data, default: default
+
 # %% ../../nbs/30_point_layer.ipynb #8e1e2740
 NONE = 65535  # colour index of a point without colour
 

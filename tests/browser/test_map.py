@@ -189,6 +189,21 @@ def test_fast_typing_loses_nothing(open_notebook):
     assert nb.python("m.labeled.sum()") == 50
 
 
+def test_keys_are_heard_in_order_while_a_cell_that_touched_the_map_runs(open_notebook):
+    nb = open_notebook([cloud() + LABELS], name="order")
+    m, page = Map(nb), nb.page
+    i = int(m.visible()[10])
+    nb.execute(f"m.focus({i})")
+    page.evaluate("() => document.querySelector('.ssvae-map').focus()")
+    page.wait_for_function("i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `)", arg=i)
+    nb.client.execute("import time; start = time.time(); m.status = 'busy'; time.sleep(6); m.status", store_history=False)
+    page.wait_for_function("() => document.querySelector('.ssvae-m-map-status').textContent === 'busy'")
+    digits = np.random.default_rng(2).integers(0, 10, 40).tolist()
+    for d in digits: page.keyboard.press(str(d))
+    page.wait_for_function("() => document.querySelector('.ssvae-m-map-status').textContent === 'saved 40'", timeout=4_500)
+    assert [e["label"] for e in nb.python("log")] == digits
+
+
 def test_lasso_and_box_add_subtract(open_notebook):
     nb = open_notebook([cloud() + LABELS], name="lasso")
     m, page = Map(nb), nb.page

@@ -21,10 +21,19 @@ test("colours are packed in the order of ImageData, and rubbish is gray", () => 
 
 test("class colours stand out on a dark page, and those that do already stay as they are", () => {
   const light = (hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16) / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((s, v, k) => s + [0.2126, 0.7152, 0.0722][k] * v, 0);
-  const contrast = (hex) => (light(hex) + 0.05) / (light("#111111") + 0.05);
+  const contrast = (hex) => (light(hex) + 0.05) / (light("#212121") + 0.05);
   for (const hex of ["#000000", "#0000ff", "#832db6", "#bd1f01", "#3a0000", "#0072b2", "#f0e442"]) assert.ok(contrast(onDark(hex)) >= 3, `${hex} → ${onDark(hex)}`);
-  for (const hex of ["#0072b2", "#f0e442", "#56b4e9"]) assert.equal(onDark(hex), hex);
+  for (const hex of ["#d55e00", "#f0e442", "#56b4e9"]) assert.equal(onDark(hex), hex);
   assert.notEqual(onDark("#832db6"), "#832db6");
+});
+
+test("a dimmed crowd stays pale however dense it is, and a selected point stands out in it", () => {
+  const n = 2000, xy = Array.from({ length: 2 * n }, () => 5 + 0.4 * (Math.random() - 0.5)), flags = new Uint8Array(n), W = 50, px = new Uint32Array(W * W);
+  flags[n - 1] = SELECTED; xy[2 * n - 2] = 9; xy[2 * n - 1] = 9;
+  paint(px, W, W, scene(xy, new Array(n).fill(0), { flags, dimming: true }));
+  const alpha = Array.from(px, (p) => p >>> 24), at = (x, y) => alpha[(W - 1 - Math.floor(y * 5)) * W + Math.floor(x * 5)];
+  assert.ok(at(5, 5) > 40 && at(5, 5) < 90, `${at(5, 5)}`);
+  assert.ok(at(9, 9) > 200);
 });
 
 test("blend is the over operator, to two steps of 255", () => {
