@@ -80,7 +80,7 @@ class StoredSession(LabelingSession):
 
     def reconstruct(self, serial: int) -> np.ndarray | None:
         "The stored reconstruction of one image."
-        from ssvae_widgets.session import check_serials
+        from ssvae_widgets.arguments import check_serials
 
         row = int(check_serials(serial, self.n_items)[0])
         return None if self.stored is None else np.asarray(self.stored[row])
