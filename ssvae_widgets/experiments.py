@@ -328,9 +328,10 @@ def summarize(
     for key, group in groups.items():
         a = np.array([r["accuracy"] for r in group])
         sd = float(a.std(ddof=1)) if len(a) > 1 else float("nan")
-        half = float(t.ppf(0.975, len(a) - 1)) * sd / len(a) ** 0.5 if len(a) > 1 else float("nan")
-        out.append(dict(zip(names, key), draws=len(a), mean=round(float(a.mean()), 5), sd=round(sd, 5), low=round(float(a.mean()) - half, 5),
-                        high=round(min(1.0, float(a.mean()) + half), 5), cpu_seconds=round(float(np.mean([r["cpu_seconds"] for r in group])), 1)))
+        mean, half = float(a.mean()), float(t.ppf(0.975, len(a) - 1)) * sd / len(a) ** 0.5 if len(a) > 1 else float("nan")
+        low, high = np.clip([mean - half, mean + half], 0, 1).round(5).tolist()  # nan stays nan: one draw has no interval
+        out.append(dict(zip(names, key), draws=len(a), mean=round(mean, 5), sd=round(sd, 5), low=low, high=high,
+                        cpu_seconds=round(float(np.mean([r["cpu_seconds"] for r in group])), 1)))
     return out
 
 
@@ -345,35 +346,46 @@ def to_csv(
     return out.getvalue().encode()
 
 # %% ../nbs/41_experiments.ipynb #042a50ec
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe–Ito
-_MARKS = dict(random="o", balanced="s", acquired="D")
+_STYLES = dict(random=("#d55e00", "o", "-"), balanced=("#0072b2", "s", "--"), acquired=("#009e73", "D", ":"))  # Okabe–Ito, a mark and a dash: readable without colour
+
+
+def _curve(
+    ax,
+    part: Sequence[dict[str, Any]],  # one line of a panel, by budget
+    selection: str,
+    shift: float,  # factor that sets lines side by side
+) -> None:
+    "Means, and the interval of each where there is one."
+    color, mark, dash = _STYLES.get(selection, ("#555555", "x", "-"))
+    mean, low, high = (100 * np.array([r[k] for r in part], float) for k in ("mean", "low", "high"))
+    place = shift * np.array([r["budget"] for r in part])
+    ax.vlines(place, low, high, color=color, lw=3, alpha=0.3)
+    ax.plot(place, mean, color=color, marker=mark, ms=5, ls=dash, lw=1.4, label=selection)
 
 
 def plot_label_efficiency(
     summary: Sequence[dict[str, Any]],  # of `summarize`
     title: str | None = None,
 ):  # a Figure
-    "Accuracy against the number of labels, with the interval of the mean."
+    "Accuracy against the number of labels: a panel an architecture, a line a kind of label set, bars for the interval of the mean."
     from ssvae_widgets.plots import Figure
 
-    fig = Figure(figsize=(6, 4), layout="constrained", facecolor="white")
-    ax, budgets = fig.add_subplot(), sorted({r["budget"] for r in summary})
-    lines = list(dict.fromkeys((r["data"], r["images"], r["architecture"], r["selection"]) for r in summary))
-    several = len({line[:2] for line in lines}) > 1
-    architectures = list(dict.fromkeys(line[2] for line in lines))
-    for i, line in enumerate(lines):
-        part = sorted((r for r in summary if (r["data"], r["images"], r["architecture"], r["selection"]) == line), key=lambda r: r["budget"])
-        mean = 100 * np.array([r["mean"] for r in part])
-        reach = np.nan_to_num(np.array([[r["mean"] - r["low"], r["high"] - r["mean"]] for r in part]).T * 100)
-        place = np.array([r["budget"] for r in part]) * 1.03 ** (i - (len(lines) - 1) / 2)  # side by side, so that intervals can be read
-        ax.errorbar(place, mean, reach, color=_COLORS[architectures.index(line[2]) % len(_COLORS)], marker=_MARKS.get(line[3], "x"), capsize=3, lw=1.2,
-                    ls={"random": "-", "balanced": "--"}.get(line[3], ":"), label=f"{line[2]}, {line[3]}" + (f" ({line[0]}, {line[1]:,})" if several else ""))
-    ax.set(xscale="log", xlabel="labels", ylabel="accuracy on held-out images, %", title=title or "")
-    ax.set_xticks(budgets, [str(b) for b in budgets])
-    ax.minorticks_off()
-    ax.grid(axis="y", color="#dddddd", lw=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    if lines: ax.legend(frameon=False, fontsize=8, loc="lower right")
+    panels = list(dict.fromkeys((r["data"], r["images"], r["architecture"]) for r in summary))
+    several, budgets = len({p[:2] for p in panels}) > 1, sorted({r["budget"] for r in summary})
+    fig = Figure(figsize=(min(12, 1.2 + 3.4 * len(panels)), 3.8), layout="constrained", facecolor="white")
+    for ax, panel in zip(fig.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels):
+        inside = sorted((r for r in summary if (r["data"], r["images"], r["architecture"]) == panel), key=lambda r: r["budget"])
+        kinds = sorted({r["selection"] for r in inside}, key=lambda k: list(_STYLES).index(k) if k in _STYLES else 9)
+        for i, kind in enumerate(kinds): _curve(ax, [r for r in inside if r["selection"] == kind], kind, 1.05 ** (i - (len(kinds) - 1) / 2))
+        ax.set_title(panel[2] + (f" ({panel[0]}, {panel[1]:,})" if several else ""), fontsize=10)
+        ax.set(xscale="log", xlabel="labels")
+        ax.set_xticks(budgets, [str(b) for b in budgets])
+        ax.minorticks_off()
+        ax.grid(axis="y", color="#dddddd", lw=0.6)
+        ax.spines[["top", "right"]].set_visible(False)
+    fig.axes[0].set_ylabel("accuracy on held-out images, %")
+    fig.axes[-1].legend(frameon=False, fontsize=9, loc="lower right")
+    fig.suptitle(title or "", fontsize=11)
     return fig
 
 
@@ -388,7 +400,8 @@ def write_results(
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = as_rows(records)
     summary, picture = summarize(rows), io.BytesIO()
-    plot_label_efficiency(summary, title).savefig(picture, format="png", dpi=130)
+    origin = f"of a summary with SHA-256 {hashlib.sha256(to_csv(summary)).hexdigest()}"
+    plot_label_efficiency(summary, title).savefig(picture, format="png", dpi=130, metadata=dict(Description=origin))
     ordered = {r["key"]: r for r in records}
     lines = "".join(json.dumps(ordered[row["key"]]) + "\n" for row in rows)
     parts = {path: to_csv(rows), path.with_name(f"{path.stem}_summary.csv"): to_csv(summary), path.with_suffix(".png"): picture.getvalue(),

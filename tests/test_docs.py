@@ -40,6 +40,11 @@ def blocks(*languages: str) -> list:
     return out
 
 
+def distinct(params: list) -> list:
+    "The same commands on several pages are run once; README is the index, and the story of the shell is told twice."
+    return list({tuple(re.sub(r"\s+#.*", "", line) for line in p.values[1].splitlines()): p for p in params}.values())
+
+
 def test_every_block_says_what_it_is():
     "Only languages that are checked below, or marked as not to be run."
     for page, text in pages().items():
@@ -89,7 +94,7 @@ ELSEWHERE = ("git", "cd", "docker", "devcontainer", "source", "jupyter", "npm", 
 def targets() -> set[str]: return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
-@pytest.mark.parametrize("page, code", blocks("sh"))
+@pytest.mark.parametrize("page, code", distinct(blocks("sh")))
 def test_shell_blocks(page, code, tmp_path):
     "Our commands run, on a tenth of the epochs; `make`, `pip` and files that are named exist."
     env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
@@ -106,6 +111,7 @@ def test_shell_blocks(page, code, tmp_path):
 
 def run_ours(line: str, cwd: Path, env: dict) -> None:
     if "--data mnist" in line and not os.environ.get("SSVAE_WIDGETS_DATA"): return
+    if line.startswith("ssvae-experiment") and "--n 12000" in line: line = re.sub(r"--n \d+", "--n 300", line).replace("--networks 3 --draws 3", "--networks 1 --draws 1").replace("--epochs 12 9", "--epochs 0 1") + " --budgets 10 --architectures dense"
     line = re.sub(r"(--max-epochs) \d+", r"\1 1", line) + (" --no-open" if line.startswith("ssvae-view") else "")
     if line.startswith(("ssvae-train", "ssvae-infer")) and "--print-completion" not in line: line += " --n 150"
     if "--labels data/labels.csv" in line and not (cwd / "data" / "labels.csv").exists():
@@ -199,6 +205,31 @@ def test_every_link_of_the_site_leads_somewhere(site):
             if path.is_dir(): path = path / "index.html"
             if not path.exists() or (anchor and path.suffix == ".html" and unquote(anchor) not in anchors(path)): broken.append(f"{page.relative_to(site)}: {link}")
     assert not broken, "\n".join(sorted(set(broken))[:40])
+
+
+def test_figures_of_the_experiment_are_those_of_its_table():
+    "What from_the_shell says about MNIST is in the committed summary, which follows from the committed runs, and the picture is theirs."
+    import csv
+    import hashlib
+
+    from PIL import Image
+
+    from ssvae_widgets.experiments import as_rows, summarize, to_csv
+
+    base = ROOT / "artifacts" / "bench" / "label_efficiency_mnist"
+    rows = as_rows([json.loads(line) for line in base.with_name(f"{base.name}_records.jsonl").read_text().splitlines()])
+    assert base.with_suffix(".csv").read_bytes() == to_csv(rows) and len(rows) == 108
+    summary = base.with_name(f"{base.name}_summary.csv").read_text()
+    assert summary.encode() == to_csv(summarize(rows))
+    mean = {(r["architecture"], r["selection"], int(r["budget"])): 100 * float(r["mean"]) for r in csv.DictReader(summary.splitlines())}
+    text = pages()["nbs/how_to/from_the_shell.ipynb"]
+    for kind in ("random", "balanced", "acquired"):
+        assert f"| {kind} | {mean['conv', kind, 10]:.1f} % | {mean['dense', kind, 10]:.1f} % |" in text
+    fifty, more = ([mean[a, "acquired", k] for a in ("conv", "dense")] for k in (50, 500))
+    words = " ".join(text.split())
+    assert f"the conv encoder has {fifty[0]:.1f} % and the dense one {fifty[1]:.1f} %" in words
+    assert f"add {more[0] - fifty[0]:.1f} and {more[1] - fifty[1]:.1f} points" in words
+    with Image.open(ROOT / "nbs" / "images" / "label_efficiency.png") as picture: assert picture.info["Description"].endswith(hashlib.sha256(summary.encode()).hexdigest())
 
 
 def test_citation_agrees_with_the_package():
