@@ -226,6 +226,7 @@ class MapView {
     this.hear(window, "resize", () => this.resize());
     this.pointer();
     this.hear(this.root, "keydown", (e) => this.key(e));
+    this.hear(this.root, "focusout", (e) => { if (!e.relatedTarget) setTimeout(() => this.keepKeys(e.target), 0); });
     this.resize();
     this.colors();
     this.changed("selection");
@@ -505,6 +506,12 @@ class MapView {
   }
 
   // ---- keys and controls ----
+  /** What had the keys was disabled, hidden or taken away, as a sheet is that closes: they stay here, and do not go to the notebook. */
+  keepKeys(was) {
+    const lost = was.disabled || !was.isConnected || !was.getClientRects().length;
+    if (this.alive && lost && document.activeElement === document.body && document.hasFocus()) this.root.focus({ preventScroll: true });
+  }
+
   key(e) {
     if (e.defaultPrevented || !this.link) return;
     const t = e.target;

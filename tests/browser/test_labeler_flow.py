@@ -399,3 +399,27 @@ def every_control_has_a_name_and_can_be_reached(app):
     for name in ("What next?", "Train", "Epochs to train", "How the next point is chosen", "Remove label"):
         assert any(name in r for r in reached), (name, sorted(reached))
     assert "" not in reached
+
+
+def test_keys_stay_when_what_had_them_goes_away(open_notebook):
+    nb = open_notebook([OPEN, "1 + 1"])
+    app, page = App(nb), nb.page
+    here = "() => document.activeElement.classList.contains('ssvae-labeler')"
+    serial = app.alone(1)[0]
+    app.click(serial)
+    page.keyboard.press("3")
+    nb.until(f"app.session.codes[{serial}] == 3")
+    page.wait_for_function("() => !document.querySelector('.ssvae-actions button').disabled")
+    page.locator(".ssvae-actions button").first.click()  # undo: after it there is nothing to undo, and the button cannot keep the focus
+    nb.until(f"app.session.codes[{serial}] == -1")
+    page.wait_for_function(here, timeout=5_000)
+    page.keyboard.press("4")
+    nb.until(f"app.session.codes[{serial}] == 4")
+    nb.execute("app.map.selected = [1, 2, 3, 4, 5, 6]")
+    page.locator(".ssvae-tile canvas").nth(2).click()
+    nb.until("len(app.sheet.kept) == 5")
+    nb.execute("app.map.selected = [7]")  # closes the sheet that was clicked
+    page.wait_for_function("() => document.querySelector('.ssvae-sheet').hidden")
+    page.wait_for_function(here, timeout=5_000)
+    page.keyboard.press("5")
+    nb.until("app.session.codes[7] == 5")
