@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items):
     late = {"test_javascript.py": 1, "browser": 2, "test_wheel.py": 3}
     items.sort(key=lambda item: max((late.get(part, 0) for part in item.path.relative_to(ROOT).parts), default=0))
-    for item in items: item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else item.path.name))
+    together = {"test_wheel.py": "build", "test_release.py": "build"}  # setuptools builds in the repository itself
+    for item in items: item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else together.get(item.path.name, item.path.name)))
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
     def stop(self): self.session.stop()
 
     @rule()
-    def wait(self): assert self.session.wait(60)
+    def wait(self): assert self.session.wait(300)
 
     @rule(what=st.sampled_from(["next", "skip", "back", "walk"]))
     def queue(self, what): getattr(self.session, what)()
@@ -133,11 +133,11 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def snapshot(self): self.session.snapshot()
 
-    @rule(data=st.data())
-    def goto(self, data):
+    @rule(k=st.integers(0, 59))
+    def goto(self, k):
         there = [k for k, kept in enumerate(self.session.rounds.restorable) if kept]
         if not there: return
-        try: self.session.goto(data.draw(st.sampled_from(there)))
+        try: self.session.goto(there[k % len(there)])
         except (ValueError, IndexError): pass  # it has just left the ring
 
     @rule()
@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.session.store.flush()
-        self.session.close(timeout=60)
+        self.session.close(timeout=300)
         assert not self.session.worker.alive
         self.open()
 
@@ -182,9 +182,9 @@ class Machine(RuleBasedStateMachine):
         s.auto, s.break_epoch, s.break_look, self.full_disk, self.full_label_disk = AutoTrain(), False, False, False, False
         try:
             s.stop()
-            assert s.wait(60) and s.training.phase == "idle" and s.training.target == 0
+            assert s.wait(300) and s.training.phase == "idle" and s.training.target == 0
             s.train(1)
-            assert s.wait(60) and s.training.phase == "idle" and s.answer == "network", (s.training, s.message)
+            assert s.wait(300) and s.training.phase == "idle" and s.answer == "network", (s.training, s.message)
             assert s.training.total == s.model.epoch == len(s.history["loss"])
             strange = [e for e in self.heard if e["type"] == "error" and not isinstance(e["error"], (Broken, OSError)) and "Broken" not in repr(e["error"])]
             assert not strange, strange
@@ -192,7 +192,7 @@ class Machine(RuleBasedStateMachine):
             assert s.store.flush() and s.store.saved
             self.repeats(s)
         finally:
-            s.close(timeout=60)
+            s.close(timeout=300)
             self.patch.undo()
         with LabelingSession(IMAGES, self.folder / "labels.csv", classes=3) as again: assert (again.codes == self.expected[-1]).all()
         assert not [t for t in threading.enumerate() if t.name == "ssvae-worker" and t.is_alive()] or gc.collect() >= 0
