@@ -277,6 +277,22 @@ def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
     again.close()
 
 
+def test_a_colouring_chosen_before_the_model_answers_stays(quiet, tmp_path):
+    images, truth = data()
+    app = LatentLabeler(images, tmp_path / "labels.csv", truth)
+    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:3], k)
+    assert app.session.wait(60) and app.flush()
+    app.map.color_by = "prediction"
+    app.close()
+    again = LatentLabeler(images, tmp_path / "labels.csv", truth)
+    again.wanted_color = "prediction"  # the answer may have come already on a fast machine
+    again.map.color_by = "truth"
+    assert again.session.wait(60) and again.flush() and "prediction" in again.map.columns
+    again.paint("map")
+    assert again.map.color_by == "truth" == again.session.view["color_by"]
+    again.close()
+
+
 def test_a_class_that_is_added_reaches_every_view(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)

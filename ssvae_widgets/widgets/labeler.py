@@ -215,11 +215,18 @@ def bind(self: LatentLabeler):
     for view in (self.map, self.preview, self.sheet, self.actions, self.buttons, self.training): view.on_intent(self.act)
     self.map.observe(self.look_at, ["selected", "hovered"])
     self.map.observe(self.cluster, ["color_by"])
-    self.map.observe(lambda change: self.session.keep_view(color_by=change["new"]), ["color_by"])
+    self.map.observe(self.keep_color, ["color_by"])
     self.map.layer.family = [widget.model_id for widget in family(self)]
     self.unsubscribe = self.session.subscribe(self.heard)
     for kind in self.painter.order: self.paint(kind)
     self.session.prepare()
+
+
+@patch
+def keep_color(self: LatentLabeler, change):
+    "Another colouring: the one of last time is no longer waited for, this one is kept."
+    self.wanted_color = None
+    self.session.keep_view(color_by=change["new"])
 
 # %% ../../nbs/34_labeler.ipynb #8f5492cc
 @patch
@@ -299,7 +306,7 @@ def paint_map(self: LatentLabeler):
         self.map.set_codes(s.pred, "prediction")
         self.map.set_values(s.certainty, "certainty")
         self.map.set_values(s.entropy, "entropy")
-    if self.wanted_color in self.map.columns: self.map.color_by, self.wanted_color = self.wanted_color, None
+    if (wanted := self.wanted_color) in self.map.columns: self.map.color_by = wanted
     if self.training.rounds.trails: self.draw_trails()
     if self.sheet.shown: self.sheet.mark(s.codes, s.pred)
     self.cluster()
