@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from .programs import PROGRAMS
-from .propagate import knn_graph, poisson
+from .propagate import held_graph, poisson
 from .train_state import Spec, network
 
 # %% ../nbs/07c_guide.ipynb #d29d9bbe
@@ -78,11 +78,12 @@ class Opinion(NamedTuple):
 # %% ../nbs/07c_guide.ipynb #740c61de
 def opinion_rows(
     codes: Int[np.ndarray, "n"],  # class of each image, -1: unlabeled
-    rows: Int[np.ndarray, "train"],  # images that train
+    rows: Int[np.ndarray, "train"],  # images that train, the first to be taken when not all fit
     limit: int,  # images that the graph is built of
     seed: int,
 ) -> Int[np.ndarray, "some"]:  # sorted
-    "The labeled images and as many others as fit."
+    "All images if they fit; else the labeled ones and as many others."
+    if len(codes) <= limit: return np.arange(len(codes))  # also those held out: they show how the others lie, and nothing learns from them
     labeled = np.flatnonzero(codes >= 0)
     rng = np.random.default_rng([seed, len(codes)])
     others = np.setdiff1d(rows, labeled)
@@ -100,7 +101,7 @@ def graph_opinion(
     step: int = 0,  # optimizer steps done
 ) -> Opinion:
     "Propagate the labels over the neighbour graph of the features."
-    probs = poisson(knn_graph(features), codes[rows], n_classes, prior)
+    probs = poisson(held_graph(features), codes[rows], n_classes, prior)
     soft = np.round(255 * probs * probs.max(1, keepdims=True)).astype(np.uint8)
     soft[codes[rows] >= 0] = 0  # a label is sacred: nothing speaks beside it
     labeled, shares = np.flatnonzero(codes >= 0), probs.mean(0, dtype=np.float64)
