@@ -57,7 +57,7 @@ class Answering(Labelling):
         labels=None,
         **given,  # as for `Labelling`
     ):
-        self.instant = True  # answer from the graph after every label
+        self.instant, self._early = False, False  # labels of other processes may arrive from here on; did some, before there were features?
         self._merged: dict[int, int] = {}  # classes that are no more, and what they became
         self._label_time, self._hurry = 0.0, False  # when the last label came; did it follow another within a tenth of a second?
         super().__init__(images, labels, **given)
@@ -67,13 +67,17 @@ class Answering(Labelling):
         self._graphs, self._graph_turn = [], threading.Lock()  # only for building and asking the graph; never taken while the other lock is held
         self._stock_time, self._stock_cost, self._proposed = 0.0, 0.0, self.seq
         self._merged = self.store.merged
+        self.instant = True  # answer from the graph after every label
+        if self._early: self.worker.ask("instant answer", self._answer)
 
     def _labels_changed(self, event) -> None:
         super()._labels_changed(event)
         now = time.monotonic()
         self._hurry, self._label_time = now - self._label_time < 0.1, now
         merged, self._merged = self._merged, self.store.merged
-        if self.instant and (len(event.serials) or merged != self._merged): self.worker.ask("instant answer", self._answer)
+        if not (len(event.serials) or merged != self._merged): return
+        self._early = True
+        if self.instant: self.worker.ask("instant answer", self._answer)
 
     @contextlib.contextmanager
     def _propagator(

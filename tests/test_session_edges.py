@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
-from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, load_digits
+from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, answers, load_digits
 from ssvae_widgets.learning import AutoTrain
 
 CONFIG = SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation="none")
@@ -19,9 +20,24 @@ NAMES = [("dog", "cat")[k % 2] for k in TRUTH]
 def session(labels=None, **kw): return LabelingSession(IMAGES, labels, config=CONFIG, **kw)
 
 
+class Hold:
+    "The worker begins nothing while this lasts: what is asked for meanwhile comes in together."
+
+    def __init__(self, s): self.s, self.go = s, threading.Event()
+    def __enter__(self): self.s.worker.ask("hold", self.go.wait)
+    def __exit__(self, *exc): self.go.set()
+
+
+def until(condition, timeout=120):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.005)
+
+
 def trained(s, epochs=1):
     s.train(epochs)
-    assert s.wait(120) and s.training.phase == "idle", s.message
+    assert s.wait(300) and s.training.phase == "idle", s.message
     return s
 
 
@@ -79,7 +95,7 @@ def test_stop_and_train_at_any_moment_end_idle():
         for _ in range(8):
             s.train(1)
             while s.training.target: s.stop()
-            assert s.wait(60) and s.training.phase == "idle"
+            assert s.wait(300) and s.training.phase == "idle"
         assert trained(s).training.total >= 1
 
 
@@ -89,6 +105,8 @@ def test_damaged_rounds_do_not_end_training(tmp_path, what):
         s.label([1, 2], 3)
         trained(trained(s))
         if what != "weights":
+            until(lambda: s.standing.epochs == 2 and s.standing.seq == s.seq)
+            s.worker.forget("state")  # nobody writes there while we destroy it
             for p in (tmp_path / "l.csv.session").glob("*.frame"): p.write_bytes(b"") if what == "frame" else p.unlink()
             if what == "folder":
                 for p in (tmp_path / "l.csv.session").iterdir(): p.unlink()
@@ -113,11 +131,12 @@ def test_training_after_going_back_trains_from_there():
         s.train(300)
         s.goto(1)
         s.train(2)
-        assert s.wait(120) and s.training.total == 4 and s.model.epoch == 4
-        s.goto(-1)
-        s.train(5)
-        s.stop()
-        assert s.wait(120) and s.training.total == 4, "stop takes back what waits"
+        assert s.wait(300) and s.training.total == 4 and s.model.epoch == 4
+        with Hold(s):
+            s.goto(-1)
+            s.train(5)
+            s.stop()
+        assert s.wait(300) and s.training.total == 4, "stop takes back what waits"
         with pytest.raises(IndexError, match="There is no round 100; there are"): s.goto(99)
 
 
@@ -132,7 +151,7 @@ def test_accepted_predictions_are_not_judged():
     assert np.isnan(take_stock(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), "eight are left"
     with session() as s:
         for k in range(20): s.label(k, int(TRUTH[k]))
-        assert s.wait(60) and s.probs is not None
+        assert s.wait(300) and s.probs is not None
         s.accept(np.arange(20, 60))
         s.label(30, int(TRUTH[30]))
         s.accept(70), s.undo()
@@ -143,9 +162,11 @@ def test_merged_classes_count_as_what_they_became():
     with session(truth=TRUTH) as s:
         for k in range(40): s.label(k, int(TRUTH[k]))
         trained(s, 3)
+        until(lambda: s.standing.epochs == 3 and s.standing.seq == s.seq)
         before = s.standing.truth
         s.store.merge_classes(8, 3)
-        assert s.wait(60) and s.store.merged == {8: 3} and not (s.pred == 8).any()
+        assert s.wait(300) and s.store.merged == {8: 3} and not (s.pred == 8).any()
+        until(lambda: s.standing.seq == s.seq)
         assert s.standing.truth >= before - 0.05, "3 for an 8 is right now"
         trained(s)
         assert not (s.pred == 8).any() and np.allclose(s.probs.sum(1), 1, atol=1e-3)
@@ -157,15 +178,17 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
         for _ in range(6):
             s.label(3, 1)
             s.undo()
-        assert s.wait(60) and s.training.total == 0
+        assert s.wait(300) and s.training.total == 0
         for k in range(5): s.label(np.arange(10 * k, 10 * k + 10), k)
-        assert s.wait(60) and s.training.total >= 1
+        assert s.wait(300) and s.training.total >= 1
         total = s.training.total
-        s.auto = AutoTrain(idle=0.3)
-        s.label(150, 2)
-        s.auto = AutoTrain()
-        threading.Event().wait(0.6)
-        assert s.wait(60) and s.training.total == total
+        with Hold(s):
+            s.auto = AutoTrain(idle=0.3)
+            s.label(150, 2)
+            assert "automatic training" in s.worker._jobs
+            s.auto = AutoTrain()
+        until(lambda: "automatic training" not in s.worker._jobs)
+        assert s.wait(300) and s.training.total == total
 
 
 def test_suspects_with_a_class_of_this_moment_and_rows_to_choose_from():
@@ -190,8 +213,20 @@ def test_what_waits_does_not_outlive_a_round():
 def test_labels_of_an_earlier_day_are_answered_at_once(tmp_path):
     with session(tmp_path / "l.csv") as s: s.label([1, 2], 1), s.label([3, 4], 2)
     with session(tmp_path / "l.csv") as s:
-        assert s.wait(60) and s.answer == "graph"
+        assert s.wait(300) and s.answer == "graph"
         s.accept(100)
+
+
+def test_labels_of_others_while_a_session_is_made_are_answered(monkeypatch):
+    store, features = LabelStore(None, len(IMAGES), classes=10), answers.pixel_features
+
+    def slow(*a, **kw):
+        store.set([1, 2], 1)
+        time.sleep(0.2)
+        return features(*a, **kw)
+
+    monkeypatch.setattr(answers, "pixel_features", slow)
+    with session(store) as s: assert s.wait(300) and s.message == "" and s.answer == "graph"
 
 
 def test_close_can_fail_and_be_interrupted(tmp_path):

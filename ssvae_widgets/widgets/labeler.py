@@ -13,7 +13,6 @@ import threading
 import time
 import traceback
 from collections import deque
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -109,11 +108,13 @@ class LatentLabeler(ipywidgets.VBox):
         self.painter = Painter(self.paint, ["settled", "labels", "status", "selection", "preview", "map", "training", "rounds", "standing"], PAUSES, self.paint_failed)
         self.asker = Painter(self.fetch, ["next", "skip", "back", "walk", "suspects", "cluster"], failed=self.fetch_failed)  # proposals may take a second
         self.looking_at, self.told = None, None  # the round on show (None: now); the changes that were told
-        self.wanted_color = session.view.get("color_by")  # as it was when the session was closed
+        self.wanted_color, self.restored = session.view.get("color_by"), None  # as it was when the session was closed; what has just been put back
         self.advanced = None  # the proposal that was labeled last
         self.clustered = None  # the positions that the column "cluster" belongs to
         self.settled, self.unsaid, self.settled_at = deque(), "", 0.0  # gestures that are kept but not acknowledged yet
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
+        self.map_turn = threading.RLock()  # so do positions, predictions, and whether they are those of now or of an earlier round
+        self.settle_turn, self.color_turn = threading.RLock(), threading.RLock()  # gestures are acknowledged in order; a colouring is chosen by one at a time
         self.make_views(epochs, height)
         super().__init__([self.body, self.status])
         self.add_class("ssvae-labeler")
@@ -224,9 +225,20 @@ def bind(self: LatentLabeler):
 
 @patch
 def keep_color(self: LatentLabeler, change):
-    "Another colouring: the one of last time is no longer waited for, this one is kept."
-    self.wanted_color = None
-    self.session.keep_view(color_by=change["new"])
+    "Another colouring: the one of last time is no longer waited for, this one is kept, also when the other was put back in the very moment between."
+    with self.color_turn:
+        self.wanted_color, restored = None, self.restored
+        if self.map.color_by == restored != change["new"]: self.restored, self.map.color_by = None, change["new"]
+        self.session.keep_view(color_by=change["new"])
+
+
+@patch
+def restore_color(self: LatentLabeler):
+    "The colouring of last time, as soon as it can be shown, unless another was chosen meanwhile."
+    with self.color_turn:
+        if self.wanted_color not in self.map.columns: return
+        self.restored = self.wanted_color
+        self.map.color_by = self.wanted_color
 
 # %% ../../nbs/34_labeler.ipynb #8f5492cc
 @patch
@@ -298,15 +310,16 @@ def set_classes(self: LatentLabeler, classes: list[str]):
 def paint_map(self: LatentLabeler):
     "Positions if they are new, what the model thinks, what that changed; not while an earlier round is on show."
     s = self.session
-    if self.looking_at is not None: return
-    if s.xy is not self.placed:
-        self.placed = s.xy
-        self.map.set_positions(self.placed)
-    if s.probs is not None or "prediction" in self.map.columns:
-        self.map.set_codes(s.pred, "prediction")
-        self.map.set_values(s.certainty, "certainty")
-        self.map.set_values(s.entropy, "entropy")
-    if (wanted := self.wanted_color) in self.map.columns: self.map.color_by = wanted
+    with self.map_turn:
+        if self.looking_at is not None: return
+        if s.xy is not self.placed:
+            self.placed = s.xy
+            self.map.set_positions(self.placed)
+        if s.probs is not None or "prediction" in self.map.columns:
+            self.map.set_codes(s.pred, "prediction")
+            self.map.set_values(s.certainty, "certainty")
+            self.map.set_values(s.entropy, "entropy")
+    self.restore_color()
     if self.training.rounds.trails: self.draw_trails()
     if self.sheet.shown: self.sheet.mark(s.codes, s.pred)
     self.cluster()
@@ -450,15 +463,17 @@ def show_frame(self: LatentLabeler, k: int):
     rounds, n = self.training.rounds, len(self.session.rounds)
     k = min(max(k, 0), n)
     if k == n:
-        self.looking_at, self.placed, note = None, None, "now"
+        with self.map_turn: self.looking_at, self.placed, note = None, None, "now"
         self.painter.ask("map")
     else:
-        frame, self.looking_at = self.session.rounds[k], k
-        self.hide_trails()
-        self.map.set_positions(frame.xy)
-        self.map.set_codes(frame.pred, "prediction")
-        self.map.set_values(frame.certainty, "certainty")
-        self.map.set_values(frame.entropy, "entropy")
+        frame = self.session.rounds[k]
+        with self.map_turn:
+            self.looking_at = k
+            self.hide_trails()
+            self.map.set_positions(frame.xy)
+            self.map.set_codes(frame.pred, "prediction")
+            self.map.set_values(frame.certainty, "certainty")
+            self.map.set_values(frame.entropy, "entropy")
         note = round_in_words(self.session.rounds.facts[k])
         self.status.say(f"This is round {k + 1} of {n}, after {note.replace(' · ', ' with ')}; ] goes on.")
     with rounds.hold_sync(): rounds.frame, rounds.note = k, note
@@ -576,8 +591,9 @@ def say(self: LatentLabeler, message: str):
 @patch
 def settle(self: LatentLabeler, intent: dict, message: str):
     "A gesture is on disk: tell the map, say it; at once, or with those that follow within 50 ms."
-    self.last_action = self.unsaid = message
-    if "gesture" in intent: self.settled.append(intent["gesture"])
+    with self.settle_turn:
+        self.last_action = self.unsaid = message
+        if "gesture" in intent: self.settled.append(intent["gesture"])
     if time.monotonic() - self.settled_at > PAUSES["settled"]: self.paint_settled()
     else: self.painter.ask("settled")
 
@@ -585,12 +601,12 @@ def settle(self: LatentLabeler, intent: dict, message: str):
 @patch
 def paint_settled(self: LatentLabeler):
     "Acknowledge what is kept, in one message."
-    self.settled_at = time.monotonic()
-    done, message, self.unsaid = [], self.unsaid, ""
-    with suppress(IndexError):
-        while True: done.append(self.settled.popleft())
-    if done: self.map.acknowledge(done, seq=self.session.seq)
-    if message: self.status.say(message)
+    with self.settle_turn:
+        self.settled_at = time.monotonic()
+        done, message, self.unsaid = list(self.settled), self.unsaid, ""
+        self.settled.clear()
+        if done: self.map.acknowledge(done, seq=self.session.seq)
+        if message: self.status.say(message)
 
 # %% ../../nbs/34_labeler.ipynb #d5d3c417
 def how_many(serials) -> str:
