@@ -2,6 +2,7 @@
 
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -63,10 +64,13 @@ def test_a_page_sets_no_trait(name):
 
 def test_serials_of_a_hundred_megabytes_are_refused_without_a_copy():
     big = memoryview(bytearray(100_000_000))
-    start = time.perf_counter()
-    with pytest.raises(ValueError, match="100000000 bytes"):
-        serials_from([big], 1000)
-    assert time.perf_counter() - start < 0.05
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="100000000 bytes"):
+            serials_from([big], 1000)
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
 
 
 @settings(deadline=None)
@@ -136,7 +140,7 @@ def test_painter_thread_ends_when_idle_and_comes_back():
     painter = Painter(painted.append, ["a"])
     painter.ask("a")
     assert painter.flush()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while painter.thread is not None and time.monotonic() < end:
         time.sleep(0.05)
     assert painter.thread is None
