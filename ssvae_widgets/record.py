@@ -41,11 +41,12 @@ class Folder:
         self.path, self.log, self.mine, self.state = path, log, False, {}
         self.problem = ""  # why it is not mine, though I asked
         self._lock: FileLock | None = None
+        self._closed = False
         if path is not None and path.is_dir() and self._ours() and not self.claim(): self.state = self._read()
 
     def claim(self) -> bool:
         "Make the folder and take it, if nobody else has it."
-        if self.mine or self.path is None: return self.mine
+        if self.mine or self.path is None or self._closed: return self.mine
         self.problem = ""
         try:
             new = not self.path.exists()
@@ -81,7 +82,8 @@ class Folder:
         return ""
 
     def close(self) -> None:
-        "Let somebody else have it."
+        "Let somebody else have it, for good: a job that still runs does not take it back."
+        self._closed = True
         if self._lock is not None: self._lock.release()
         self._lock, self.mine = None, False
 

@@ -263,6 +263,16 @@ def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
         with pytest.raises(ValueError, match="lines are missing"): s.replay()
 
 
+def test_a_folder_that_was_let_go_is_not_taken_back(tmp_path):
+    with session(tmp_path / "l.csv") as s:
+        s.label(1, 1)
+        s._keep_state()
+        assert s.folder.mine
+    s._keep_state()  # of a job that outlived the closing
+    assert not s.folder.mine
+    with session(tmp_path / "l.csv") as again: assert again.folder.mine
+
+
 def test_the_worker_does_not_wait_for_itself():
     with session() as s:
         heard = []
