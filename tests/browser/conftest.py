@@ -82,10 +82,10 @@ class Lab:
         self.wait()
 
     def api(self, path: str):
-        with urllib.request.urlopen(f"{self.url}/api/{path}", timeout=10) as r:
+        with urllib.request.urlopen(f"{self.url}/api/{path}", timeout=60) as r:
             return json.load(r)
 
-    def wait(self, timeout: float = 90):
+    def wait(self, timeout: float = 240):
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if self.proc.poll() is not None:
@@ -122,7 +122,7 @@ class Notebook:
     def folder(self) -> Path:
         return (self.lab.root / self.path).parent
 
-    def kernel_id(self, timeout: float = 60) -> str:
+    def kernel_id(self, timeout: float = 180) -> str:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             for s in self.lab.api("sessions"):
@@ -143,7 +143,7 @@ class Notebook:
             self.client.load_connection_file()
             self.client.start_channels()
             try:
-                self.client.wait_for_ready(timeout=60)
+                self.client.wait_for_ready(timeout=120)
                 return self.client
             except RuntimeError:
                 if attempt == 2:
@@ -159,8 +159,13 @@ class Notebook:
         "Execute a JupyterLab command, such as `notebook:run-all-cells`."
         return self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args); }", [name, args])
 
-    def run_all(self, timeout: float = 120):
-        "Run every cell and wait until the kernel is idle again; an error in a cell fails the test."
+    def save(self):
+        "Save the notebook; returns when it is on disk."
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
+
+    def run_all(self, timeout: float = 240):
+        "Run every cell and wait until each has run; an error in a cell fails the test. Counts of an earlier run are forgotten first."
+        self.page.evaluate("() => { for (const c of window.jupyterapp.shell.currentWidget.content.widgets) if (c.model.type === 'code') c.model.executionCount = null; }")
         self.command("notebook:run-all-cells")
         self.kernel_id()
         self.page.wait_for_function(
@@ -173,7 +178,7 @@ class Notebook:
                        const o = c.model.outputs.get(i).toJSON(); if (o.output_type === 'error') out.push(o.traceback.join('\\n')); } return out; })""")
         assert not errors, "\n".join(errors)
 
-    def python(self, expression: str, timeout: float = 60):
+    def python(self, expression: str, timeout: float = 120):
         "The value of a JSON-able Python expression in the notebook's kernel."
         if self.client is None:
             self.connect()
@@ -184,14 +189,14 @@ class Notebook:
         assert value["status"] == "ok", "\n".join(value.get("traceback", [str(value)]))
         return json.loads(eval_literal(value["data"]["text/plain"]))
 
-    def execute(self, code: str, timeout: float = 60):
+    def execute(self, code: str, timeout: float = 120):
         "Run statements in the notebook's kernel; an error fails the test."
         if self.client is None:
             self.connect()
         reply = self.client.execute_interactive(code, store_history=False, timeout=timeout, output_hook=lambda msg: None)
         assert reply["content"]["status"] == "ok", "\n".join(reply["content"].get("traceback", []))
 
-    def until(self, expression: str, timeout: float = 30, every: float = 0.1):
+    def until(self, expression: str, timeout: float = 60, every: float = 0.1):
         "Wait until a Python expression in the kernel is true, and return its value."
         end = time.monotonic() + timeout
         value = None
@@ -215,6 +220,14 @@ class Notebook:
         return SCREENSHOTS / f"{name}.png"
 
 
+def soon(check, timeout: float = 60, every: float = 0.1):
+    "Wait until `check()` is true: what a page shows follows a moment after what caused it."
+    end = time.monotonic() + timeout
+    while not check():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(every)
+
+
 def eval_literal(text: str) -> str:
     from ast import literal_eval
     return literal_eval(text)
@@ -226,7 +239,7 @@ def open_notebook(lab, browser):
     opened, contexts = [], []
 
     def open_(cells, name: str = "test", run: bool = True, width: int = 1400, height: int = 1000, scale: float = 1.0,
-              timeout: float = 180, files: dict | None = None):
+              timeout: float = 300, files: dict | None = None):
         folder = lab.root / f"{name}-{time.monotonic_ns()}"
         folder.mkdir()
         path = folder / f"{name}.ipynb"
@@ -241,11 +254,11 @@ def open_notebook(lab, browser):
         context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         relative = path.relative_to(lab.root).as_posix()
         page.goto(f"{lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
         page.wait_for_function("p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length",
-                               arg=relative, timeout=90_000)
+                               arg=relative, timeout=180_000)
         page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
         page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
         nb = Notebook(lab, page, relative)
@@ -261,4 +274,4 @@ def open_notebook(lab, browser):
         context.close()
     for s in lab.api("sessions"):
         request = urllib.request.Request(f"{lab.url}/api/sessions/{s['id']}", method="DELETE")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()

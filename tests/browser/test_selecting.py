@@ -1,6 +1,7 @@
 """Selecting by meaning: a class, below a certainty, suspects, neighbours; groups, new classes, large sheets; labels that come from Python are spoken."""
 
 import numpy as np
+from conftest import soon
 from test_labeler_flow import OPEN, App, wait_rows
 from test_map import LABELS, Map, cloud
 
@@ -66,15 +67,14 @@ m"""], name="many")
     nb.page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'")
     m, page = Map(nb), nb.page
     assert len(nb.python("m.layer.sample.hex()")) == 2 * 8 * -(-400_000 // 7)
-    assert "2 selected" in page.locator(".ssvae-m-tally").inner_text() and "400,000 points" in page.locator(".ssvae-m-tally").inner_text()
+    soon(lambda: "2 selected" in (tally := page.locator(".ssvae-m-tally").inner_text()) and "400,000 points" in tally)
     page.wait_for_function("() => document.querySelector(\".ssvae-m-chip[data-code='1'] .ssvae-m-count\").textContent.replace(',', '') > 150000")
     far = int(np.argmax(np.square(m.xy).sum(1)))
     m.click(far)
     nb.until(f"m.selected.tolist() == [{far}]")
     nb.execute("m.set_codes(np.zeros(n, int)); m.set_labeled([5])")
     page.wait_for_function("() => document.querySelector(\".ssvae-m-chip[data-code='0'] .ssvae-m-count\").textContent === '400,000'")
-    nb.command("docmanager:save")
-    page.wait_for_timeout(1500)
+    nb.save()
     page.reload(wait_until="domcontentloaded")
     page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'", timeout=60_000)
 
@@ -87,7 +87,7 @@ session.instant = False  # a graph of a million points takes minutes; labels do 
 app = LatentLabeler(session=session)
 app"""], name="million")
     page = nb.page
-    page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '1000000'", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '1000000'", timeout=300_000)
     app = App(nb)
     far = nb.python("int(np.argmax(np.square(session.xy).sum(1)))")
     app.click(far)

@@ -24,11 +24,11 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     page, root = app.page, app.page.locator(".ssvae-labeler").first
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    nb.execute("app.training.controls.epochs = 5000")
+    nb.execute("app.training.controls.epochs = 10_000")
     root.press("n")
     nb.until("app.session.current is not None")
     root.press("t")
-    nb.until("app.session.training.epoch >= 1", timeout=180)
+    nb.until("app.session.training.epoch >= 1", timeout=300)
     # forty keys on forty proposals, as fast as they come, while it trains
     pressed = []
     for _ in range(40):
@@ -42,9 +42,9 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     app.wait_saved(40)
     assert [(r["serials"], str(r["labels"][0])) for r in log_of(nb)] == [([serial], digit) for serial, digit in pressed]
     assert nb.python("[int(app.session.codes[i]) for i in " + str([s for s, _ in pressed]) + "]") == [int(d) for _, d in pressed]
-    nb.until("app.session._learned == 40", timeout=120)  # labels made during an epoch are heard by the next
+    nb.until("app.session._learned == 40", timeout=300)  # labels made during an epoch are heard by the next
     root.press(".")
-    nb.until("not app.session.training.running", timeout=60)
+    nb.until("not app.session.training.running", timeout=300)
     # a second round with some more labels; what changed
     for _ in range(5):
         serial = nb.python("app.session.current.serial")
@@ -53,7 +53,7 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
         nb.until(f"app.session.current.serial != {serial}", every=0.02)
     nb.execute("app.training.controls.epochs = 3")
     root.press("t")
-    nb.until("len(app.session.rounds) == 3 and not app.session.training.running", timeout=120)
+    nb.until("len(app.session.rounds) == 3 and not app.session.training.running", timeout=300)
     page.wait_for_selector(".ssvae-changes")
     assert "changed" in page.locator(".ssvae-changes").text_content()
     page.wait_for_function("() => document.querySelector('.ssvae-standing-text').textContent.includes('left out')")
@@ -73,17 +73,18 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     nb.screenshot("session-round")
     labels = nb.python("app.session.seq")
     page.locator(".ssvae-goto").click()
-    nb.until("len(app.session.rounds) == 4 and app.session.wait(0.1)", timeout=60)
+    nb.until("len(app.session.rounds) == 4 and app.session.wait(0.1)", timeout=300)
     assert nb.python("(app.session.model.epoch == app.session.rounds.facts[1]['epochs'] == app.session.training.total, app.session.seq, app.looking_at)") == [True, labels, None]
     # a restart finds it all
-    nb.execute("app.map.color_by = 'certainty'; import time; time.sleep(1.5)")
+    nb.execute("app.map.color_by = 'certainty'; import json")
+    nb.until("json.loads((app.session.folder.path / 'state.json').read_text())['view'].get('color_by') == 'certainty'")
     epochs, current = nb.python("[app.session.training.total, app.session.current.serial]")
     nb.disconnect()
     page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()")
     page.wait_for_timeout(1500)
     nb.run_all()
     app = App(nb)
-    nb.until("app.session.answer == 'network' and app.session.wait(0.1)", timeout=120)
+    nb.until("app.session.answer == 'network' and app.session.wait(0.1)", timeout=300)
     assert nb.python("[app.session.n_labeled, app.session.training.total, app.session.current.serial, len(app.session.rounds)]") == [45, epochs, current, 4]
     nb.until("app.map.color_by == 'certainty'")
     page.wait_for_function("() => document.querySelectorAll('.ssvae-dot-round').length === 5")

@@ -42,7 +42,7 @@ def test_click_look_label_without_a_model(open_notebook, tmp_path):
     page.keyboard.press("3")
     nb.until("int(app.session.codes[7]) == 3")
     page.wait_for_selector(".ssvae-status[data-saved=yes]")
-    file, end = nb.folder / "labels.csv", time.monotonic() + 10
+    file, end = nb.folder / "labels.csv", time.monotonic() + 60
     while not file.exists() and time.monotonic() < end: time.sleep(0.05)
     with file.open(newline="") as f: assert list(csv.reader(f)) == [["Serial", "label"], ["7", "3"]]
     assert nb.python("app.session.point(7)['reconstruction'].max()") == 0.5
@@ -51,9 +51,9 @@ def test_click_look_label_without_a_model(open_notebook, tmp_path):
     assert {"label", "prediction", "truth", "certainty"} <= set(nb.python("list(__import__('ssvae_widgets.widgets.labeler', fromlist=['x']).color_columns(app.session))"))
     seen = {nb.python("app.map.color_by")}
     for _ in range(4):
+        before = nb.python("app.map.color_by")
         page.keyboard.press("c")
-        page.wait_for_timeout(250)
-        seen.add(nb.python("app.map.color_by"))
+        seen.add(nb.until(f"app.map.color_by != {before!r} and app.map.color_by"))
     assert {"label", "prediction", "truth", "certainty"} <= seen
     nb.screenshot("viewer")
 
@@ -87,7 +87,7 @@ def test_train_in_the_viewer_and_come_back(open_notebook, tmp_path, monkeypatch)
     nb.until(f"int(app.session.codes[{serial}]) == 8")
     before = np.array(nb.python("app.session.xy"))
     page.locator(".ssvae-train").first.click()
-    nb.until("app.session.training.total == 12 and not app.session.training.running", timeout=60)
+    nb.until("app.session.training.total == 12 and not app.session.training.running", timeout=300)
     nb.until(f"int(app.session.pred[{serial}]) == 8")
     after = np.array(nb.python("app.session.xy"))
     assert np.ptp(before, axis=0).min() > 0 and np.abs(after - before).max() > 0.05 * np.ptp(before)
