@@ -362,3 +362,79 @@ def test_a_class_that_is_added_reaches_every_view(quiet):
     app.act({"type": "label", "label": 3, "serials": np.array([8])})
     assert app.session.codes[8] == 3
     app.close()
+
+
+def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.ask_above = 10
+    app.map.selected = np.arange(40)
+    assert app.flush()
+    app.act({"type": "label", "label": 2})
+    assert app.sheet.question == "Label 40 images as 2?" and app.session.n_labeled == 0
+    app.act({"type": "exclude", "serial": 3, "out": True})
+    assert app.sheet.question == "Label 39 images as 2?" and app.sheet.answer == "Label 39"
+    app.act({"type": "confirm"})
+    assert np.flatnonzero(app.session.codes == 2).tolist() == [i for i in range(40) if i != 3] and app.sheet.question == ""
+    app.act({"type": "clear"})
+    assert app.session.n_labeled == 39 and app.sheet.question.startswith("Remove the labels of 39")
+    app.act({"type": "label", "label": 1, "serials": app.selected, "gesture": 1})  # a key is an answer, too
+    app.act({"type": "confirm"})
+    assert app.sheet.question == "" and (app.session.codes == 1).sum() == 39
+    app.act({"type": "clear"})
+    for serial in app.sheet.rows.tolist(): app.act({"type": "exclude", "serial": serial, "out": True})
+    assert app.pending is None and app.sheet.question == "" and app.session.n_labeled == 39 and app.error == ""
+    app.close()
+
+
+def test_all_suspects_are_found_when_they_are_asked_for(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:15], k)
+    odd = int(np.flatnonzero(truth == 0)[0])
+    app.session.label(odd, 2)
+    assert app.session.wait(60)
+    app.map._intent({"type": "select", "op": "suspects"})
+    assert app.flush()
+    assert odd in app.selected and len(app.selected) < 10 and "wrong" in app.status.message, app.status.message
+    app.close()
+
+
+def test_colourings_keep_their_order_and_keys_can_be_chosen(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth, columns={"size": truth / 3}, keymap={"undo": ["u"]})
+    assert app.map.layer.keymap == {"undo": ["u"]} and app.map.layer.columns == ["label", "truth", "cluster", "size"]
+    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:2], k)
+    assert app.session.wait(60) and app.flush()
+    assert app.map.layer.columns == ["label", "prediction", "truth", "certainty", "entropy", "cluster", "size"]
+    app.close()
+
+
+def test_what_a_filter_hides_is_not_selected(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    shown = np.arange(0, 120, 2)
+    app.map.layer.set_state({"filter": shown.astype("<u4").tobytes(), "selected": np.array([4], "<u4").tobytes()})
+    app.map._intent({"type": "select", "op": "grow"})
+    assert 4 in app.map.selected and set(app.map.selected.tolist()) <= set(shown.tolist())
+    app.map.focus(6)
+    assert app.map.layer.filter, "it can be seen"
+    app.map.focus(7)
+    assert not app.map.layer.filter and app.map.selected.tolist() == [7]
+    app.close()
+
+
+def test_columns_mean_what_they_say_and_come_back(quiet, tmp_path):
+    images, truth = data()
+    site = np.array(["north", None, "south"], object)[truth]
+    app = LatentLabeler(images, tmp_path / "labels.csv", classes=["cat", "dog", "owl"], columns={"site": site, "plate": truth, "year": truth + 2013})
+    columns = app.map.columns
+    assert columns["plate"].names == ("0", "1", "2"), "plate 1 is no dog"
+    assert columns["year"].kind == "values" and (columns["year"].low, columns["year"].high) == (2013, 2015)
+    assert columns["site"].names == ("north", "south") and ((columns["site"].values < 0) == (truth == 1)).all()
+    app.save(tmp_path / "project")
+    app.close()
+    again = LatentLabeler.open(tmp_path / "project")
+    for name, column in again.map.columns.items():
+        assert column.names == columns[name].names and (column.values == columns[name].values).all(), name
+    again.close()

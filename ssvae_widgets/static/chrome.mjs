@@ -24,6 +24,12 @@ export function clean(text, max = 60) {
   return s.length > max ? s.slice(0, max - 1) + "…" : s;
 }
 
+/** A value as text, no finer than 256 steps of its range can tell: a year stays a year. */
+export function tell(x, [low, high]) {
+  const k = Math.floor(Math.log10(high - low || Math.abs(high) || 1)) - 2, step = 10 ** Math.abs(k);
+  return (k > 0 ? Math.round(x / step) * step : Number((Math.round(x * step) / step).toFixed(Math.min(20, -k)))).toString();
+}
+
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg"), path = document.createElementNS(SVG, "path");
   svg.setAttribute("viewBox", "0 0 16 16"); svg.setAttribute("aria-hidden", "true"); svg.classList.add("ssvae-m-icon");
@@ -66,7 +72,7 @@ export function toolbar(act) {
     },
     tally(n, selected, filtered) {
       const f = (k) => k.toLocaleString("en");
-      tally.replaceChildren(`${f(n)} points`, ...(filtered ? [` · ${f(filtered)} shown`] : []), ...(selected ? [h("b", {}, ` · ${f(selected)} selected`)] : []));
+      tally.replaceChildren(`${f(n)} point${n === 1 ? "" : "s"}`, ...(filtered ? [` · ${f(filtered)} shown`] : []), ...(selected ? [h("b", {}, ` · ${f(selected)} selected`)] : []));
     },
   };
 }
@@ -77,13 +83,13 @@ export function legend(act, pick = true) {
   let key = "";
   return {
     el,
-    classes(names, colors, counts, none) {
+    classes(names, colors, counts, none, nothing = "unlabeled") {
       const shown = names.map((n, i) => [n, i]).filter(([, i]) => names.length <= 40 || !counts || counts[i] > 0).slice(0, 60);
-      const now = JSON.stringify([names, colors, none, shown.map((s) => s[1])]);
+      const now = JSON.stringify([names, colors, none, nothing, shown.map((s) => s[1])]);
       if (now !== key) {
         key = now;
         el.classList.toggle("ssvae-m-short", names.every((n) => String(n).length < 3));
-        el.replaceChildren(...shown.map(([name, i]) => chip(clean(name, 24), colors[i % colors.length], i)), chip("unlabeled", none, -1));
+        el.replaceChildren(...shown.map(([name, i]) => chip(clean(name, 24), colors[i % colors.length], i)), chip(nothing, none, -1));
       }
       for (const c of el.children) {
         const k = Number(c.dataset.code), m = counts ? (k < 0 ? counts[names.length] : counts[k]) : NaN;
@@ -98,10 +104,10 @@ export function legend(act, pick = true) {
       key = now;
       const ramp = !pick ? h("span", { class: "ssvae-m-ramp", "aria-hidden": "true" }) : h("input", { type: "range", class: "ssvae-m-ramp", min: 0, max: 1000, value: 1000, "aria-label": `Select everything with a ${clean(name)} below`, title: "Drag to select everything below" }), stops = [0, 0.2, 0.4, 0.6, 0.8, 1];
       const chosen = h("span", { class: "ssvae-m-scale ssvae-m-below" }), at = () => range[0] + ((range[1] - range[0]) * ramp.value) / 1000;
-      ramp.addEventListener("input", () => { chosen.textContent = `below ${Number(at().toPrecision(2))}`; });
+      ramp.addEventListener("input", () => { chosen.textContent = `below ${tell(at(), range)}`; });
       ramp.addEventListener("change", () => act("select-below", at()));
       ramp.style.background = `linear-gradient(90deg, ${stops.map((s) => colors[Math.round(s * (colors.length - 1))]).join(",")})`;
-      const [lo, hi] = range, f = (x) => Number(x.toPrecision(3)).toString();
+      const [lo, hi] = range, f = (x) => tell(x, range);
       el.replaceChildren(h("span", { class: "ssvae-m-scale" }, clean(name)), h("span", { class: "ssvae-m-scale" }, f(lo)), ramp, h("span", { class: "ssvae-m-scale" }, f(hi)), chosen);
     },
   };

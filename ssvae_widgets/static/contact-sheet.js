@@ -6,7 +6,7 @@ function render({ model, el }) {
   el.setAttribute("role", "region");
   el.setAttribute("aria-label", "Contact sheet");
   const title = h("span", { class: "ssvae-sheet-title" });
-  const sort = h("select", { class: "ssvae-select", "aria-label": "Sort by", onchange: () => model.send({ type: "sort", by: sort.value }) });
+  const sort = h("select", { class: "ssvae-select", "aria-label": "Sort by", onchange: () => { model.send({ type: "sort", by: sort.value }); el.closest("[tabindex]")?.focus({ preventScroll: true }); } });
   const wide = h("button", { type: "button", class: "ssvae-button ssvae-tool ssvae-larger", title: "Larger", "aria-label": "Larger or smaller sheet", onclick: () => { el.classList.toggle("ssvae-wide"); layout(); } }, icon("expand"));
   const close = h("button", { type: "button", class: "ssvae-button ssvae-tool", title: "Close the sheet", "aria-label": "Close the sheet", onclick: () => model.send({ type: "close" }) }, icon("close"));
   const hint = h("div", { class: "ssvae-caption" });
@@ -130,7 +130,7 @@ function render({ model, el }) {
       ask.hidden = !asking;
       question.textContent = clean(asking);
       yes.textContent = clean(model.get("answer")) || "Yes";
-      if (asking && ask.dataset.asking !== asking) yes.focus({ preventScroll: true });
+      if (asking && !ask.dataset.asking) yes.focus({ preventScroll: true });
       ask.dataset.asking = asking;
       head(); layout();
     }),

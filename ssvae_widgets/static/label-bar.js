@@ -8,7 +8,7 @@ function actions(model, el) {
   const button = (name, label, type) =>
     h("button", { type: "button", class: "ssvae-button ssvae-tool", title: label, "aria-label": label, "data-action": type, onclick: () => model.send({ type }) }, icon(name));
   const undo = button("undo", "Undo (Ctrl+Z)", "undo"), redo = button("redo", "Redo (Ctrl+Shift+Z)", "redo");
-  const strategy = h("select", { class: "ssvae-select ssvae-strategy", "aria-label": "How the next point is chosen", title: "How the next point is chosen", onchange: () => model.send({ type: "strategy", strategy: strategy.value }) });
+  const strategy = h("select", { class: "ssvae-select ssvae-strategy", "aria-label": "How the next point is chosen", title: "How the next point is chosen", onchange: () => { model.send({ type: "strategy", strategy: strategy.value }); el.closest("[tabindex]")?.focus({ preventScroll: true }); } });
   const next = h("button", { type: "button", class: "ssvae-button ssvae-next", title: "Show the point worth labelling next (n)", onclick: () => model.send({ type: "next" }) }, h("span", { text: "What next?" }), h("kbd", { text: "n" }));
   el.replaceChildren(h("div", { class: "ssvae-group", role: "group", "aria-label": "History" }, undo, redo), h("span", { class: "ssvae-gap" }), h("div", { class: "ssvae-group" }, strategy, next));
   return follow(model, ["can_undo", "can_redo", "strategy", "strategies"], () => {
@@ -50,15 +50,20 @@ function classButtons(model, el) {
     if (event.key === "Escape") open(false);
     if (event.key !== "Enter") return;
     event.preventDefault();
-    if (name.value.trim()) model.send({ type: "new_class", name: name.value.trim() });
+    const wanted = name.value.trim(), taken = model.get("classes").includes(wanted);
+    name.setCustomValidity(taken ? "There is a class of this name" : "");
+    if (taken) return name.reportValidity();
+    if (wanted) model.send({ type: "new_class", name: wanted });
     open(false);
   });
+  name.addEventListener("input", () => name.setCustomValidity(""));
   el.replaceChildren(h("div", { class: "ssvae-class-head" }, head, field, more, add), grid, h("div", { class: "ssvae-class-foot" }, clear, accept));
   let buttons = [];
   const build = () => {
     const classes = model.get("classes"), palette = model.get("palette");
     const longest = classes.reduce((n, name) => Math.max(n, String(name).length), 0);
-    grid.style.setProperty("--columns", longest <= 2 ? 5 : longest <= 16 ? 2 : 1);
+    const keyed = classes.some((name, k) => digitKey(k) && digitKey(k) !== String(name)); // keys stand beside the names
+    grid.style.setProperty("--columns", longest <= 2 ? (keyed ? 3 : 5) : longest <= 16 ? 2 : 1);
     grid.classList.toggle("ssvae-short", longest <= 2);
     more.hidden = classes.length <= 10;
     buttons = classes.map((name, k) =>
@@ -103,16 +108,18 @@ function classButtons(model, el) {
 /** Saved or not, how much is done, what just happened. Always there. */
 function status(model, el) {
   el.classList.add("ssvae-status");
-  el.setAttribute("role", "status");
-  el.setAttribute("aria-live", "polite");
+  el.setAttribute("role", "group");
+  el.setAttribute("aria-label", "Status");
   const dot = h("span", { class: "ssvae-dot", "aria-hidden": "true" }), saved = h("span", { class: "ssvae-saved" });
   const done = h("span", { class: "ssvae-done" }), meter = h("span", { class: "ssvae-meter", "aria-hidden": "true" }, h("span", {}));
-  const message = h("span", { class: "ssvae-message" }), keys = h("span", { class: "ssvae-keys" });
+  const message = h("span", { class: "ssvae-message", role: "status" }), keys = h("span", { class: "ssvae-keys" });
   keys.append(h("span", { class: "ssvae-keys-on", text: "keys active" }), h("span", { class: "ssvae-keys-off", text: "click the map to use keys" }));
-  el.replaceChildren(h("span", { class: "ssvae-saved-box" }, dot, saved), h("span", { class: "ssvae-done-box" }, meter, done), message, keys);
+  const box = h("span", { class: "ssvae-saved-box" }, dot, saved);
+  el.replaceChildren(box, h("span", { class: "ssvae-done-box" }, meter, done), message, keys);
   return follow(model, ["saved", "seq", "when", "problem", "in_memory", "n_labeled", "n_items", "n_selected", "message", "level"], () => {
     const state = model.get("saved"), total = model.get("n_items"), labeled = model.get("n_labeled"), selected = model.get("n_selected");
     el.setAttribute("data-saved", state);
+    box.setAttribute("aria-live", state === "no" ? "assertive" : "off"); // every label is spoken once, by the map; only trouble interrupts
     el.setAttribute("data-seq", model.get("seq"));
     el.classList.toggle("ssvae-in-memory", model.get("in_memory"));
     el.setAttribute("data-level", model.get("level"));

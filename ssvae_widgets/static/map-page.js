@@ -4,7 +4,7 @@
  */
 import { countInView, nearestK, panBy, pickNearest, toPixel, zoomAround } from "./geometry.mjs";
 import { HIDDEN, LABELED, NONE, fillLayers, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
-import { clean, h, legend, tooltip } from "./chrome.mjs";
+import { clean, h, legend, tell, tooltip } from "./chrome.mjs";
 
 const data = (id) => document.getElementById(id).textContent;
 function buffer(id) {
@@ -40,7 +40,7 @@ function start() {
     theme = { none: css("--ssvae-none"), ring: css("--ssvae-ring"), surface: css("--ssvae-surface") };
     const hex = dark && c.kind === "classes" ? c.colors.map(onDark) : c.colors, counts = new Array(c.names.length + 1).fill(0);
     for (let i = 0; i < n; i++) counts[Math.min(c.codes[i], c.names.length)]++;
-    if (c.kind === "values") key.values(c.name, hex, [c.low, c.high]); else key.classes(c.names, hex, counts, theme.none);
+    if (c.kind === "values") key.values(c.name, hex, [c.low, c.high]); else key.classes(c.names, hex, counts, theme.none, c.name === "label" ? "unlabeled" : "none");
     theme.lut = Uint32Array.from(hex, packColor);
     ask();
   }
@@ -59,7 +59,7 @@ function start() {
       g.setTransform(dpr, 0, 0, dpr, 0, 0); g.beginPath(); g.arc(x, y, 7.5, 0, 2 * Math.PI); g.lineWidth = 2; g.strokeStyle = theme.ring; g.stroke(); g.setTransform(1, 0, 0, 1, 0, 0);
     }
   }
-  const describe = (i) => `#${i} · ` + columns.slice(0, 5).map((c) => { const k = c.codes[i]; return `${clean(c.name, 16)} ${k === NONE ? "–" : c.kind === "values" ? Number((c.low + ((c.high - c.low) * k) / 255).toPrecision(2)) : clean(c.names[k], 20)}`; }).join(" · ");
+  const describe = (i) => `#${i} · ` + columns.slice(0, 5).map((c) => { const k = c.codes[i]; return `${clean(c.name, 16)} ${k === NONE ? "–" : c.kind === "values" ? tell(c.low + ((c.high - c.low) * (k + 0.5)) / 256, [c.low, c.high]) : clean(c.names[k], 20)}`; }).join(" · ");
   const local = (e) => { const r = canvas.getBoundingClientRect(); return [e.clientX - r.left, e.clientY - r.top]; };
   stage.addEventListener("pointerdown", (e) => { drag = { at: local(e), view }; stage.setPointerCapture(e.pointerId); });
   stage.addEventListener("pointerup", () => { drag = null; });

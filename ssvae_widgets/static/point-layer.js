@@ -8,7 +8,7 @@ import { HIDDEN, LABELED, NONE, SELECTED, labeledRadius, onDark, packColor, pain
 import { actionOf, buildKeymap } from "./keymap.mjs";
 import { PointState } from "./state.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
-import { clean, h, legend, showClasses, showHelp, toolbar, tooltip } from "./chrome.mjs";
+import { clean, h, legend, showClasses, showHelp, tell, toolbar, tooltip } from "./chrome.mjs";
 
 const view1 = (dv, T) => {
   if (!dv || !dv.byteLength) return new T(0);
@@ -164,7 +164,7 @@ class Shared {
   want(ids) {
     const t = this.model.get("thumb");
     if (!t || !t.n) return;
-    const miss = ids.filter((i) => !this.thumbs.has(i) && !this.asked.has(i)).slice(0, 256);
+    const miss = [...new Set(ids)].filter((i) => !this.thumbs.has(i) && !this.asked.has(i)).slice(0, 256);
     if (!miss.length) return;
     for (const i of miss) this.asked.add(i);
     this.model.send({ type: "thumbs" }, undefined, [Uint32Array.from(miss).buffer]);
@@ -226,6 +226,8 @@ class MapView {
     this.hear(window, "resize", () => this.resize());
     this.pointer();
     this.hear(this.root, "keydown", (e) => this.key(e));
+    // A button that was clicked gives the keys back: Enter is for the next point, not for that button again.
+    this.hear(this.root, "click", (e) => { const b = e.detail && e.target.closest("button"); if (b && b === document.activeElement && !b.closest(".ssvae-m-veil")) this.root.focus({ preventScroll: true }); });
     this.hear(this.root, "focusout", (e) => { if (!e.relatedTarget) setTimeout(() => this.keepKeys(e.target), 0); });
     this.resize();
     this.colors();
@@ -236,9 +238,9 @@ class MapView {
     const st = this.s.state;
     if (what === "points" || what === "moving") { this.ask("points"); if (what === "points") this.countSoon(); }
     if (what === "some") { this.some.push(serials); this.ask("some"); this.countSoon(); }
-    if (what === "selection") { this.ask(st.dimming || this.wasDimming ? "points" : "ink"); this.wasDimming = st.dimming; this.tally(); this.speak(); }
+    if (what === "selection") { this.ask(st.dimming || this.wasDimming ? "points" : "ink"); this.wasDimming = st.dimming; this.tally(); if (st.selected !== this.asked) this.quiet(); if (!this.confirm) this.speak(); }
     if ((what === "points" || what === "some") && st.selected.length === 1 && !this.confirm) this.speak();
-    if (what === "thumbs" && this.hover >= 0) this.showTip();
+    if ((what === "thumbs" || what === "points" || what === "some") && this.hover >= 0 && !this.tip?.el.hidden) this.showTip();
     if (what === "refused") this.speak("NOT SAVED: the label was taken back");
     this.map?.classList.toggle("ssvae-m-moving", this.s.t < 1);
     this.map?.classList.toggle("ssvae-m-dim", this.s.state.dimming || !!this.s.state.filter);
@@ -311,7 +313,7 @@ class MapView {
     this.legend.el.hidden = !m.get("legend");
     if (!m.get("legend")) return;
     if (m.get("kind") === "values") this.legend.values(m.get("color_by"), this.hex, m.get("range"));
-    else { const names = m.get("categories"); this.legend.classes(names, this.hex, this.s.looking ? null : st.counts(names.length), this.theme.none); }
+    else { const names = m.get("categories"); this.legend.classes(names, this.hex, this.s.looking ? null : st.counts(names.length), this.theme.none, m.get("by_label") ? "unlabeled" : "none"); }
   }
 
   draw() {
@@ -476,7 +478,7 @@ class MapView {
 
   describe(i) {
     const m = this.model, st = this.s.state, c = st.codes[i], names = m.get("categories"), [lo, hi] = m.get("range");
-    const value = m.get("kind") === "values" ? (c === NONE ? "–" : Number((lo + ((hi - lo) * c) / 255).toPrecision(3))) : c === NONE ? "unlabeled" : clean(names[c] ?? c, 24);
+    const value = m.get("kind") === "values" ? (c === NONE ? "–" : tell(lo + ((hi - lo) * (c + 0.5)) / 256, [lo, hi])) : c === NONE ? (m.get("by_label") ? "unlabeled" : "none") : clean(names[c] ?? c, 24);
     return `#${i} · ${m.get("kind") === "values" || m.get("color_by") !== "label" ? clean(m.get("color_by"), 20) + " " : ""}${value}`;
   }
 
@@ -515,7 +517,8 @@ class MapView {
   key(e) {
     if (e.defaultPrevented || !this.link) return;
     const t = e.target;
-    if (t.closest("input:not([type=button]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true], .ssvae-m-veil")) return;
+    if (t.type === "range" && /^(Arrow|Home|End|Page)/.test(e.key)) return;
+    if (t.closest("input:not([type=button]):not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select, [contenteditable=true], .ssvae-m-veil")) return;
     if ((e.key === "Enter" || e.key === " ") && t.closest("button, a, summary, [role=option], [role=tab]")) return;
     const action = actionOf(e, this.keys);
     if (!action) return;
@@ -576,7 +579,7 @@ class MapView {
     const sel = this.s.state.selected, limit = this.model.get("confirm_above"), what = `${label}/${sel.length}/${sel[0]}`;
     if (!sel.length) return this.speak("Nothing is selected");
     if (limit > 0 && sel.length > limit && this.confirm !== what) {
-      this.confirm = what;
+      this.confirm = what; this.asked = sel;
       const name = label === null ? null : clean(this.model.get("classes")[label] ?? label, 24);
       this.speak(`${name === null ? "Remove the labels of" : "Label"} ${sel.length.toLocaleString("en")} points${name === null ? "" : ` as ${name}`}? Press the key again to do it, Esc to leave it.`);
       this.live.classList.add("ssvae-m-asking");

@@ -77,7 +77,7 @@ function controls(model, el) {
   const wanted = () => { const n = Math.round(Number(field.value)); return Number.isFinite(n) && n >= 1 && n <= model.get("most") ? n : null; };
   const train = h("button", { type: "button", class: "ssvae-button ssvae-primary ssvae-train", title: "Train (t)", onclick: () => { const n = wanted(); if (n) model.send({ type: "train", epochs: n }); else { field.setAttribute("aria-invalid", "true"); field.focus(); } } }, h("span"));
   const stop = h("button", { type: "button", class: "ssvae-button ssvae-stop", title: "Stop within two seconds and keep everything (.)", onclick: () => model.send({ type: "stop" }) }, h("span", { text: "Stop" }));
-  const auto = h("select", { class: "ssvae-select ssvae-auto", "aria-label": "When training starts by itself", title: "When training starts by itself", onchange: () => model.send({ type: "auto", choice: auto.selectedIndex }) });
+  const auto = h("select", { class: "ssvae-select ssvae-auto", "aria-label": "When training starts by itself", title: "When training starts by itself", onchange: () => { model.send({ type: "auto", choice: auto.selectedIndex }); el.closest("[tabindex]")?.focus({ preventScroll: true }); } });
   field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
   field.addEventListener("change", () => { const n = wanted(); if (n) model.send({ type: "epochs", epochs: n }); }); // so that the key trains as many
   field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); event.stopPropagation(); train.click(); } });

@@ -26,6 +26,7 @@ from ..arguments import RESERVED, check_columns, check_each, check_whole
 from ..palettes import palette as class_palette
 from ..proposals import STRATEGIES
 from ..standing import learning_curve
+from .columns import as_column
 from .contact_sheet import ContactSheet, sheet_order
 from .label_bar import ActionBar, ClassButtons, StatusLine, shared_class
 from .latent_map import LatentMap
@@ -46,7 +47,8 @@ def color_columns(
     if session.truth is not None: columns["truth"] = session.truth
     if session.probs is not None: columns |= {"certainty": session.certainty, "entropy": session.entropy}
     columns["cluster"] = np.full(len(session.codes), -1)  # grouped when somebody looks
-    return columns | (extra or {})
+    own = {name: np.asarray(values) for name, values in (extra or {}).items()}
+    return columns | {name: as_column(values) if values.dtype.kind in "iu" else values for name, values in own.items()}  # plate 1 is no class 1
 
 # %% ../../nbs/34_labeler.ipynb #687d26f7
 def past(
@@ -83,8 +85,9 @@ class LatentLabeler(ipywidgets.VBox):
         config=None,  # an `SSVAEConfig` for a new model
         epochs: int = 10,  # what the training panel offers
         names=None,  # (n,) names of the items, such as file names
-        columns: dict | None = None,  # name -> (n,) codes or values to colour by
+        columns: dict | None = None,  # name -> (n,) numbers, groups or names to colour by; see `as_column`
         height: int = 640,  # of the map, in CSS pixels
+        keymap: dict | None = None,  # action -> keys, e.g. {"undo": ["u"], "label:3": ["q"]}; `?` lists them
         seed: int = 0,
         session=None,  # an existing `LabelingSession` instead of images
     ):
@@ -106,7 +109,7 @@ class LatentLabeler(ipywidgets.VBox):
         self.follow = "selected"
         self.pending, self.curve_length, self.running, self.shown = None, 0, False, ("none", None)
         self.painter = Painter(self.paint, ["settled", "labels", "status", "selection", "preview", "map", "training", "rounds", "standing"], PAUSES, self.paint_failed)
-        self.asker = Painter(self.fetch, ["next", "skip", "back", "walk", "suspects", "cluster"], failed=self.fetch_failed)  # proposals may take a second
+        self.asker = Painter(self.fetch, ["next", "skip", "back", "walk", "suspects", "all suspects", "cluster"], failed=self.fetch_failed)  # proposals may take a second
         self.looking_at, self.told = None, None  # the round on show (None: now); the changes that were told
         self.wanted_color, self.restored = session.view.get("color_by"), None  # as it was when the session was closed; what has just been put back
         self.advanced = None  # the proposal that was labeled last
@@ -115,7 +118,7 @@ class LatentLabeler(ipywidgets.VBox):
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
         self.map_turn = threading.RLock()  # so do positions, predictions, and whether they are those of now or of an earlier round
         self.settle_turn, self.color_turn = threading.RLock(), threading.RLock()  # gestures are acknowledged in order; a colouring is chosen by one at a time
-        self.make_views(epochs, height)
+        self.make_views(epochs, height, keymap)
         super().__init__([self.body, self.status])
         self.add_class("ssvae-labeler")
         self.bind()
@@ -149,7 +152,8 @@ def save(
 ):
     "Write images, labels with their history, rounds, weights, names and columns into one folder, for `LatentLabeler.open`."
     folder = self.session.save(folder)
-    own = {f"column {name}": np.asarray(values) for name, values in self.extra.items()} | ({} if self.names is None else {"names": np.array([str(name) for name in self.names])})
+    plain = lambda v: np.array(["" if x is None or x != x else str(x) for x in v]) if v.dtype.hasobject else v  # noqa: E731
+    own = {f"column {name}": plain(np.asarray(values)) for name, values in self.extra.items()} | ({} if self.names is None else {"names": np.array([str(name) for name in self.names])})
     np.savez(folder / "columns.npz", allow_pickle=False, **own)
     self.say(f"Saved in {folder}")
     return folder
@@ -190,12 +194,12 @@ def to_html(
 
 # %% ../../nbs/34_labeler.ipynb #08b74d18
 @patch
-def make_views(self: LatentLabeler, epochs: int, height: int):
+def make_views(self: LatentLabeler, epochs: int, height: int, keymap: dict | None = None):
     "Make every view and put them in their places."
     s, classes = self.session, list(self.session.classes)
     look = {"classes": classes, "palette": class_palette(len(classes))}
     self.placed = s.xy
-    self.map = LatentMap(s.xy, color_columns(s, self.extra), classes=classes, images=s.images, height=height, color_by="label", confirm_above=self.ask_above)
+    self.map = LatentMap(s.xy, color_columns(s, self.extra), classes=classes, images=s.images, height=height, color_by="label", keymap=keymap, confirm_above=self.ask_above)
     self.preview = Preview(n_items=self.n_items, **look)
     self.sheet = ContactSheet(lambda i: s.images[i], n_items=self.n_items, **look)
     self.actions = ActionBar(strategies=["auto", *STRATEGIES], strategy=s.strategy)
@@ -319,6 +323,7 @@ def paint_map(self: LatentLabeler):
             self.map.set_codes(s.pred, "prediction")
             self.map.set_values(s.certainty, "certainty")
             self.map.set_values(s.entropy, "entropy")
+            self.map.arrange((*RESERVED, "cluster"))
     self.restore_color()
     if self.training.rounds.trails: self.draw_trails()
     if self.sheet.shown: self.sheet.mark(s.codes, s.pred)
@@ -502,7 +507,7 @@ def make_trails(self: LatentLabeler):
     common = {"scales": {"x": self.map.scale_x, "y": self.map.scale_y}}
     self.trails = bqplot.Lines(x=np.zeros((0, 2)), y=np.zeros((0, 2)), colors=["var(--ssvae-text)"], stroke_width=1.2, opacities=[0.5], **common)
     self.heads = bqplot.Scatter(x=np.zeros(0), y=np.zeros(0), colors=["var(--ssvae-text)"], default_size=14, stroke_width=0, **common)
-    self.map.figure.marks = [self.trails, self.heads, *self.map.figure.marks]
+    self.map.figure.marks = [self.map.marks_labeled, self.trails, self.heads, *self.map.figure.marks[1:]]  # the labeled ones first: the style sheet dims them by their place
 
 
 @patch
@@ -591,6 +596,7 @@ def say(self: LatentLabeler, message: str):
 @patch
 def settle(self: LatentLabeler, intent: dict, message: str):
     "A gesture is on disk: tell the map, say it; at once, or with those that follow within 50 ms."
+    self.pending, self.sheet.question = None, ""  # a key has answered what the sheet asked
     with self.settle_turn:
         self.last_action = self.unsaid = message
         if "gesture" in intent: self.settled.append(intent["gesture"])
@@ -631,7 +637,7 @@ def ask(self: LatentLabeler, intent, serials):
     "Show the images and ask once."
     self.pending = {**intent, "serials": serials, "sure": True}
     if not self.sheet.shown: self.sheet.fill(self.order(serials), self.session.codes, self.session.pred)
-    what = "Accept the predictions of" if intent["type"] == "accept" else "Label"
+    what = {"accept": "Accept the predictions of", "clear": "Remove the labels of"}.get(intent["type"], "Label")
     as_class = f" as {self.session.classes[intent['label']]}" if "label" in intent else ""
     with self.sheet.hold_sync(): self.sheet.question, self.sheet.answer = f"{what} {serials.size:,} images{as_class}?", f"{what.split()[0]} {serials.size:,}"
 
@@ -665,7 +671,8 @@ def on_accept(self: LatentLabeler, intent):
 def on_clear(self: LatentLabeler, intent):
     "Remove labels."
     serials = self.targets(intent)
-    if not serials.size: return
+    if not serials.size: return self.status.say("Select points first, then remove their labels.")
+    if serials.size > self.ask_above and "gesture" not in intent and not intent.get("sure"): return self.ask(intent, serials)
     self.session.clear(serials, source=self.source(serials))
     self.settle(intent, f"label of {how_many(serials)} removed")
 
@@ -709,6 +716,7 @@ def on_exclude(self: LatentLabeler, intent):
     with self.sheet_turn:
         self.sheet.exclude(intent["serial"], intent["out"])
         self.map.selected = self.sheet.kept
+        if self.pending: self.ask(self.pending, self.selected) if self.selected.size else self.on_cancel({})
 
 
 @patch
@@ -763,7 +771,11 @@ def fetch(self: LatentLabeler, kind: str):
     if kind == "cluster":
         self.clustered = self.map.xy
         return self.map.add_clusters(max(12, 2 * self.session.n_classes))
-    if kind == "suspects": return self.map.set_suspects([s.serial for s in self.session.suggest(200, "suspects")])
+    if kind in ("suspects", "all suspects"):
+        self.map.set_suspects([s.serial for s in self.session.suggest(self.n_items, "suspects")])
+        if kind == "suspects": return
+        self.map.select_suspects()
+        return self.status.say(f"{n:,} label{'s' * (n != 1)} look{'s' * (n == 1)} wrong" if (n := len(self.selected)) else "No label looks wrong.")
     if kind == "walk": return self.go(self.session.walk(), "That was everything the last round changed." if self.session.changes else "Nothing has changed yet: train twice.")
     self.go({"next": self.session.next, "skip": self.session.skip, "back": self.session.back}[kind]())
 
@@ -796,6 +808,10 @@ def on_back(self: LatentLabeler, intent): self.asker.ask("back")
 
 @patch
 def on_skip(self: LatentLabeler, intent): self.asker.ask("skip")
+
+
+@patch
+def on_suspects(self: LatentLabeler, intent): self.asker.ask("all suspects")
 
 
 @patch

@@ -341,13 +341,21 @@ def acknowledge(
 
 @patch
 def _intent(self: LatentMap, intent):
-    if intent["type"] != "select":
-        for fn in list(self._handlers): fn(intent)
-    elif intent["op"] == "grow": self.grow()
-    elif intent["op"] == "suspects": self.select_suspects()
-    elif intent["op"] == "below" and self._columns[self.color_by].kind == "values": self.select_below(intent["value"], self.color_by)
+    if intent["type"] != "select": return self._tell(intent)
+    self.status, op = "", intent["op"]
+    if op == "grow": self.grow()
+    elif op == "suspects":
+        self.select_suspects()
+        self._tell({"type": "suspects"})  # who knows better sets others
+    elif op == "below" and self._columns[self.color_by].kind == "values": self.select_below(intent["value"], self.color_by)
     elif "certainty" in self._columns: self.select_below(0.5)
     else: self.status = "no certainty yet: train first"
+    if self.layer.filter: self.selected = np.intersect1d(self.selected, np.frombuffer(self.layer.filter, "<u4"))  # what nobody sees is not selected
+
+
+@patch
+def _tell(self: LatentMap, intent):
+    for fn in list(self._handlers): fn(intent)
 
 # %% ../../nbs/31_latent_map.ipynb #65529ac8
 @patch
@@ -382,7 +390,8 @@ def grow(self: LatentMap, k: int = 5):
 
 @patch
 def focus(self: LatentMap, i: int):
-    "Select point `i` and bring it into view."
+    "Select point `i` and bring it into view; a filter that hides it ends."
+    if self.layer.filter and i not in np.frombuffer(self.layer.filter, "<u4"): self.layer.filter = b""
     self.selected = [i]
     self.layer.send({"type": "focus", "index": int(i)})
 
@@ -406,6 +415,17 @@ def set_column(
         before, self._columns[name] = self._columns.get(name), column
         if name == self.color_by: self._paint(before)
         elif before is None: self.layer.columns = list(self._columns)
+
+
+@patch
+def arrange(
+    self: LatentMap,
+    names,  # of columns, in the order in which they are offered; others come last
+):
+    "Put the columns in order."
+    with self.layer.lock:
+        self._columns = {name: self._columns[name] for name in (*names, *self._columns) if name in self._columns}
+        self.layer.columns = list(self._columns)
 
 
 @patch

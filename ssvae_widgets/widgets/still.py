@@ -107,8 +107,8 @@ def map_png(
     if column.kind == "values":
         y = top + inner + 17
         for k, color in enumerate(colors): draw.line((60 + k, y - 5, 60 + k, y + 5), fill=color)
-        draw.text((54, y), f"{column.low:.3g}", fill="#1f2328", font=small, anchor="rm")
-        draw.text((60 + len(colors) + 6, y), f"{column.high:.3g}", fill="#1f2328", font=small, anchor="lm")
+        draw.text((54, y), f"{column.low:.6g}", fill="#1f2328", font=small, anchor="rm")
+        draw.text((60 + len(colors) + 6, y), f"{column.high:.6g}", fill="#1f2328", font=small, anchor="lm")
     out = io.BytesIO()
     picture.quantize(192, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=False, compress_level=4)
     return out.getvalue()

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { tell } from "../../ssvae_widgets/static/chrome.mjs";
 import { DEFAULT_KEYS, actionOf, buildKeymap, helpRows, keyName } from "../../ssvae_widgets/static/keymap.mjs";
 import { HIDDEN, LABELED, NONE, PENDING, SELECTED, blend, discStamps, fillLayers, layerOf, onDark, packColor, paint, radiusFor, stampDisc } from "../../ssvae_widgets/static/raster.mjs";
 import { PointState } from "../../ssvae_widgets/static/state.mjs";
@@ -255,4 +256,9 @@ test("no file of the layer writes HTML, evaluates text or leaves a global", () =
     for (const bad of ["innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "new Function", "document.write"]) assert.ok(!text.includes(bad), `${f}: ${bad}`);
     assert.ok(!/\bwindow\.\w+\s*=[^=]/.test(text), f);
   }
+});
+
+test("a value is told no finer than it is known, and a year stays a year", () => {
+  for (const [x, range, text] of [[2019.02, [2010, 2020], "2019"], [2013, [2013, 2024], "2013"], [0.8745, [0, 1], "0.87"], [499000, [0, 1e6], "500000"], [3, [3, 3], "3"], [0, [0, 0], "0"], [-12.31, [-20, 30], "-12.3"], [1e-9, [0, 2e-9], "1e-9"]])
+    assert.equal(tell(x, range), text);
 });
