@@ -32,6 +32,7 @@ def test_what_was_clicked_gives_the_keys_back(open_notebook):
     page.wait_for_selector(".ssvae-m-asking")
     app.click(first)  # the question was about another selection
     page.wait_for_function("i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `) && !document.querySelector('.ssvae-m-asking')", arg=first)
+    nb.until(f"app.map.selected.tolist() == [{first}]")
     nb.execute("app.map.selected = np.arange(300)")
     page.wait_for_function("() => document.querySelector('.ssvae-m-tally').textContent.includes('300 selected')")
     page.keyboard.press("2")
