@@ -387,6 +387,31 @@ def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
     app.close()
 
 
+def test_a_proposal_that_comes_late_takes_no_selection_away(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.act({"type": "back"})
+    assert app.flush() and app.status.message == "There is no proposal before this one."
+    gate, take = threading.Event(), app.session.next
+    app.session.next = lambda: gate.wait(60) and take()
+    app.map.selected = [5]
+    app.act({"type": "next"})
+    app.map.selected = [7]  # clicked while the proposal was looked for
+    gate.set()
+    assert app.flush() and app.selected.tolist() == [7] and app.session.current is not None
+    serial = app.session.current.serial
+    assert f"#{serial}, the diamond" in app.status.message
+    app.act({"type": "label", "label": 1})
+    assert app.flush() and app.session.codes[7] == 1 and app.session.codes[serial] < 0 and app.selected.tolist() == [7]
+    app.act({"type": "next"})
+    assert app.flush() and app.selected.tolist() == [serial] == [app.session.current.serial], "asked again: there it is"
+    app.act({"type": "label", "label": 2})
+    assert app.flush() and app.session.codes[serial] == 2 and app.selected.tolist() == [app.session.current.serial] != [serial]
+    app.ask_above = 7
+    assert app.map.layer.confirm_above == 7 == app.ask_above and app.error == ""
+    app.close()
+
+
 def test_all_suspects_are_found_when_they_are_asked_for(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)

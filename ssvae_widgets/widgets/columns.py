@@ -39,14 +39,16 @@ def as_column(
     names=None,  # class names; makes whole numbers classes
     kind: str | None = None,  # "classes" or "values", when it cannot be told from the data
 ) -> Column:
-    "Read anything that can colour points. Whole numbers below 1,000 are classes, other numbers values, text and booleans classes."
+    "Read anything that can colour points. Whole numbers below 1,000 are classes, other numbers and dates (as years) values, text and booleans classes."
     if isinstance(values, Column): return values
     v = np.asarray(values)
     if v.ndim != 1: raise ValueError(f"got colours of shape {v.shape}, expected one value for each point")
     if v.dtype.kind == "b": v, names = v.astype(np.int32), names or ("False", "True")
+    if v.dtype.kind == "M": v = np.where(np.isnat(v), np.nan, 1970 + v.astype("datetime64[s]").astype(np.int64) / 31_556_952)  # years
     if v.dtype.kind not in "iuf":
         text = [None if x is None or x != x or x == "" else str(x) for x in v.tolist()]
         found = tuple(names) if names else tuple(sorted({t for t in text if t is not None}))
+        if len(found) > 1000: raise ValueError(f"got {len(found):,} different names such as {found[0]!r}; colours tell 1,000 classes apart at most: group them, or give numbers.")
         place = {t: i for i, t in enumerate(found)}
         if missing := {t for t in text if t is not None} - set(found): raise ValueError(f"got the class {sorted(missing)[0]!r}, expected one of {', '.join(found)}")
         return Column(np.array([-1 if t is None else place[t] for t in text], np.int32), "classes", found)

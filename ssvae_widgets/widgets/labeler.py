@@ -70,7 +70,6 @@ BY_ITSELF = {"train by hand": {}, "after 5 labels": {"labels": 5}, "after 20 lab
 
 class LatentLabeler(ipywidgets.VBox):
     "Map, preview, class buttons, contact sheet, training panel and status line, bound to a `LabelingSession`."
-    ask_above = 200  # more images than this at once are asked about first
     unsubscribe = None  # set while the session is heard
     hint = "Point at the map to see an image, click to select it, press a digit to label it."
 
@@ -113,6 +112,7 @@ class LatentLabeler(ipywidgets.VBox):
         self.looking_at, self.told = None, None  # the round on show (None: now); the changes that were told
         self.wanted_color, self.restored = session.view.get("color_by"), None  # as it was when the session was closed; what has just been put back
         self.advanced = None  # the proposal that was labeled last
+        self.looked_at, self.late = np.zeros(0, np.int64), None  # what was selected when a proposal was asked for; one that came while somebody looked elsewhere
         self.clustered = None  # the positions that the column "cluster" belongs to
         self.settled, self.unsaid, self.settled_at = deque(), "", 0.0  # gestures that are kept but not acknowledged yet
         self.sheet_turn = threading.RLock()  # the sheet and the selection change together
@@ -122,6 +122,14 @@ class LatentLabeler(ipywidgets.VBox):
         super().__init__([self.body, self.status])
         self.add_class("ssvae-labeler")
         self.bind()
+
+    @property
+    def ask_above(self) -> int:
+        "More images than this at once are asked about first."
+        return self.map.layer.confirm_above
+
+    @ask_above.setter
+    def ask_above(self, most: int): self.map.layer.confirm_above = check_whole(most, "ask_above")
 
     def __repr__(self):
         return f"LatentLabeler({self.n_items:,} images, {self.session.n_labeled:,} labeled, {self.session.n_classes} classes)"
@@ -199,7 +207,7 @@ def make_views(self: LatentLabeler, epochs: int, height: int, keymap: dict | Non
     s, classes = self.session, list(self.session.classes)
     look = {"classes": classes, "palette": class_palette(len(classes))}
     self.placed = s.xy
-    self.map = LatentMap(s.xy, color_columns(s, self.extra), classes=classes, images=s.images, height=height, color_by="label", keymap=keymap, confirm_above=self.ask_above)
+    self.map = LatentMap(s.xy, color_columns(s, self.extra), classes=classes, images=s.images, height=height, color_by="label", keymap=keymap)
     self.preview = Preview(n_items=self.n_items, **look)
     self.sheet = ContactSheet(lambda i: s.images[i], n_items=self.n_items, **look)
     self.actions = ActionBar(strategies=["auto", *STRATEGIES], strategy=s.strategy)
@@ -544,7 +552,7 @@ def on_trails(self: LatentLabeler, intent):
 def on_walk(self: LatentLabeler, intent):
     "The next point that the last round changed."
     self.present()
-    self.asker.ask("walk")
+    self.propose("walk")
 
 
 @patch
@@ -747,12 +755,15 @@ def on_select(self: LatentLabeler, intent):
 
 # %% ../../nbs/34_labeler.ipynb #ef43a9ac
 @patch
-def go(self: LatentLabeler, proposal, otherwise: str = "Nothing is left to propose."):
+def go(self: LatentLabeler, proposal, otherwise: str = ""):
     "Select a proposal, bring it into sight and say why."
     if proposal is None:
         self.map.set_suggested([])
         return self.status.say(otherwise)
     self.map.set_suggested([proposal.serial])
+    if not np.array_equal(self.selected, self.looked_at):  # a selection of a person is not taken away: the next key is about what they see
+        self.late = proposal
+        return self.status.say(f"The next proposal is #{proposal.serial}, the diamond on the map: ask again to go there.")
     self.map.focus(proposal.serial)
     self.painter.ask("preview")
     self.status.say(f"#{proposal.serial}: {proposal.reason}")
@@ -763,6 +774,13 @@ def proposed(self: LatentLabeler, serials) -> bool:
     "Is this selection exactly the proposal on show?"
     current = self.session.current
     return current is not None and len(serials) == 1 and int(serials[0]) == current.serial
+
+
+@patch
+def propose(self: LatentLabeler, kind: str):
+    "Ask for a proposal; it is gone to when it comes, unless somebody looks at something else by then."
+    self.looked_at, self.late = self.selected, None
+    self.asker.ask(kind)
 
 
 @patch
@@ -777,7 +795,7 @@ def fetch(self: LatentLabeler, kind: str):
         self.map.select_suspects()
         return self.status.say(f"{n:,} label{'s' * (n != 1)} look{'s' * (n == 1)} wrong" if (n := len(self.selected)) else "No label looks wrong.")
     if kind == "walk": return self.go(self.session.walk(), "That was everything the last round changed." if self.session.changes else "Nothing has changed yet: train twice.")
-    self.go({"next": self.session.next, "skip": self.session.skip, "back": self.session.back}[kind]())
+    self.go(getattr(self.session, kind)(), "There is no proposal before this one." if kind == "back" else "Nothing is left to propose.")
 
 
 @patch
@@ -792,22 +810,25 @@ def advance(self: LatentLabeler, serials):
     "After the proposed point is labeled, show the next one; a second key on the same point does not skip one."
     if self.proposed(serials) and self.session.current is not self.advanced:
         self.advanced, self.unsaid = self.session.current, ""  # the reason of the next one is the news
-        self.asker.ask("walk" if self.advanced.strategy == "changed" else "next")
+        self.propose("walk" if self.advanced.strategy == "changed" else "next")
 
 
 @patch
 def on_next(self: LatentLabeler, intent):
     "What next?"
+    if (late := self.late) is not None and late is self.session.current and self.session.codes[late.serial] < 0:
+        self.looked_at, self.late = self.selected, None
+        return self.go(late)
     self.status.say("Looking for the point worth labelling next …")
-    self.asker.ask("next")
+    self.propose("next")
 
 
 @patch
-def on_back(self: LatentLabeler, intent): self.asker.ask("back")
+def on_back(self: LatentLabeler, intent): self.propose("back")
 
 
 @patch
-def on_skip(self: LatentLabeler, intent): self.asker.ask("skip")
+def on_skip(self: LatentLabeler, intent): self.propose("skip")
 
 
 @patch
@@ -818,5 +839,6 @@ def on_suspects(self: LatentLabeler, intent): self.asker.ask("all suspects")
 def on_strategy(self: LatentLabeler, intent):
     "Choose in another way from now on."
     self.session.strategy = self.actions.strategy = intent["strategy"]
+    self.late = None
     if intent["strategy"] == "suspects": self.asker.ask("suspects")
     self.on_next({})
