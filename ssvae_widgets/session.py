@@ -363,7 +363,7 @@ def close(
     self._closed = True
     with contextlib.ExitStack() as last:  # every step is done, also when one before it fails or is interrupted; from the bottom up
         last.callback(self.events.emit, "closed")
-        last.callback(lambda: self.worker.alive or (self._warming and self._warming.is_alive()) or atexit.unregister(self._at_exit))
+        last.callback(lambda: self.worker.alive or atexit.unregister(self._at_exit))
         last.callback(self.store.close)
         last.callback(self.rounds.close)
         last.callback(self.folder.close)
@@ -372,7 +372,7 @@ def close(
         last.callback(self._forget)
         self.stop()
         self.worker.close(timeout)
-        if self._warming is not None: self._warming.join(timeout)
+        if self._trainer is not None: self._trainer.stop_warming()
 
 
 @patch
@@ -380,7 +380,7 @@ def _end(self: LabelingSession) -> None:
     "Python ends: close, and wait for whatever still runs, because a thread inside XLA must not outlive the interpreter."
     self.close(timeout=None)
     self.worker.close(timeout=None)
-    if self._warming is not None: self._warming.join()
+    if self._warming is not None: self._warming.join()  # begun while Python was ending, when it is too late to ask for it
 
 
 @patch

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/trainer.html.md"""
 # %% ../nbs/09_trainer.ipynb #7e4a716b
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ class InteractiveTrainer:
         self.target = 0  # epochs that the running call was asked for
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._warming: threading.Thread | None = None
+        self._enough = threading.Event()  # set: no more programs are compiled in the background
 
     def __getstate__(self):
         return dict(vae=self.vae, callbacks=self.callbacks)
@@ -123,19 +125,35 @@ def warm_up(
 ) -> threading.Thread:
     "Compile what training on these data will need, in the background."
     if self._warming is None or not self._warming.is_alive():
-        self._warming = threading.Thread(target=_warm_up, args=(self.vae, data), name="ssvae-warm-up", daemon=True)
+        self._enough = threading.Event()
+        self._warming = threading.Thread(target=_warm_up, args=(self.vae, data, self._enough), name="ssvae-warm-up", daemon=True)
         self._warming.start()
     if wait: self._warming.join()
     return self._warming
 
 
-def _warm_up(vae: SSVAE, data: Any) -> None:
+@patch
+def stop_warming(self: InteractiveTrainer) -> None:
+    "Nobody will train: what is being compiled is the last of `warm_up`. Returns at once."
+    self._enough.set()
+
+
+def _warm_up(vae: SSVAE, data: Any, enough: threading.Event) -> None:
     "Compile; data that cannot be trained on are reported by `train_epochs`, where somebody listens."
+    me = threading.current_thread()
+
+    def end():  # a thread inside XLA must not outlive the interpreter
+        enough.set()
+        me.join()
+    atexit.register(end)
     try:
         feed = vae.adopt(data)
-        for n_labels, streams in coming_streams(vae): _compile_epoch(vae, feed, n_labels, streams)
-        _compile_looking(vae)
+        for n_labels, streams in coming_streams(vae):
+            if enough.is_set(): return
+            _compile_epoch(vae, feed, n_labels, streams)
+        if not enough.is_set(): _compile_looking(vae)
     except ValueError: pass
+    finally: atexit.unregister(end)
 
 
 def coming_streams(

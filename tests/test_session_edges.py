@@ -311,3 +311,18 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert not (tmp_path / "l.csv.session" / "unfinished.ckpt").exists()
         repeated = s.replay()
         assert all(np.array_equal(np.asarray(p), np.asarray(s.model.params[k])) for k, p in repeated.params.items())
+
+
+def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
+    import ssvae_widgets.trainer as module
+    began, gate = threading.Event(), threading.Event()
+    monkeypatch.setattr(module, "_compile_epoch", lambda *a: (began.set(), gate.wait(60)))
+    s = LabelingSession(np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), None, classes=3)
+    try:
+        s.prepare()
+        assert began.wait(60) and s.wait(60)
+        s.close(timeout=60)
+        assert s._warming.is_alive() and not gate.is_set()
+    finally: gate.set()
+    s._warming.join(60)
+    assert not s._warming.is_alive()

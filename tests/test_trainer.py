@@ -340,6 +340,23 @@ def test_training_waits_for_a_running_warm_up():
     assert t.epoch == 1
 
 
+def test_a_warm_up_that_nobody_needs_ends_with_the_program_it_compiles(monkeypatch):
+    import ssvae_widgets.trainer as module
+    began, gate, compiled = threading.Event(), threading.Event(), []
+    monkeypatch.setattr(module, "_compile_epoch", lambda *a: (compiled.append(a), began.set(), gate.wait(60)))
+    monkeypatch.setattr(module, "_compile_looking", lambda vae: compiled.append(vae))
+    t = trainer()
+    thread = t.warm_up(IMAGES)
+    assert began.wait(60)
+    t.stop_warming()
+    assert thread.is_alive(), "it is not waited for"
+    gate.set()
+    thread.join(60)
+    assert not thread.is_alive() and len(compiled) == 1
+    t.warm_up(IMAGES, wait=True)
+    assert len(compiled) > 3, "asked again, it compiles everything"
+
+
 def test_warm_up_with_useless_data_is_silent_and_training_reports_it():
     t = trainer()
     t.warm_up(np.full((4, 6, 6), np.nan), wait=True)
