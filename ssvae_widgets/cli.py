@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 # %% auto #0
-__all__ = ['EXIT_CODES', 'field_help', 'add_config_flags', 'read_config', 'UsageError', 'run_command', 'say', 'make_parser',
-           'add_data_flags', 'read_images', 'read_label_file']
+__all__ = ['EXIT_CODES', 'field_help', 'add_config_flags', 'given_fields', 'read_config', 'UsageError', 'run_command',
+           'check_target', 'say', 'make_parser', 'add_data_flags', 'read_images', 'check_shape', 'read_label_file']
 
 # %% ../nbs/40_cli.ipynb #7fa7109c
 def field_help(
@@ -51,19 +51,32 @@ def add_config_flags(
         group.add_argument("--" + f.name.replace("_", "-"), dest=f.name, default=argparse.SUPPRESS, help=text, **kind)
 
 
+def _config_file(args) -> dict[str, Any]:
+    "The fields that `--config` sets."
+    import tomllib
+
+    if not args.config: return {}
+    try: return tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
+    except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
+
+
+def given_fields(
+    args: argparse.Namespace,  # of a parser with `add_config_flags`
+) -> list[str]:  # names
+    "The fields that the preset, the file or a flag sets."
+    from ssvae_widgets.config import PRESETS, SSVAEConfig
+
+    return [f.name for f in dataclasses.fields(SSVAEConfig) if hasattr(args, f.name) or f.name in {**PRESETS[args.preset], **_config_file(args)}]
+
+
 def read_config(
     args: argparse.Namespace,  # of a parser with `add_config_flags`
 ):  # an SSVAEConfig
     "Preset, then file, then flags."
-    import tomllib
-
     from ssvae_widgets.config import SSVAEConfig
 
-    values = {}
-    if args.config:
-        try: values = tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
-        except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
+    values = _config_file(args)
     try:
         config = SSVAEConfig.preset(args.preset).replace(**values)
         return config.replace(**{f.name: getattr(args, f.name) for f in dataclasses.fields(config) if hasattr(args, f.name)})
@@ -83,30 +96,91 @@ def run_command(
     argv: Sequence[str] | None = None,  # None: the words of this process
 ) -> int:  # exit code
     "Parse, work, and say in one sentence what went wrong."
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait let others work: on a busy machine t-SNE took four times the processor time otherwise
     try: args = parser.parse_args(argv)
     except SystemExit as e:
-        if e.code and "--json" in (sys.argv[1:] if argv is None else argv): print(json.dumps(dict(error=parser.wrong, exit_code=e.code)))
+        if e.code and "--json" in (sys.argv[1:] if argv is None else argv): _tell(json.dumps(dict(error=parser.wrong, exit_code=e.code)), sys.stdout)
         return int(e.code or 0)
-    def note(message, *_, **__): print(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{_SKIP}', '')}", file=sys.stderr)
+    except OSError: return _leave(1)  # --help | head
+    def note(message, *_, **__): _tell(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{_SKIP}', '')}", sys.stderr)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = note
+            _expand_paths(parser, args)
             work(args)
+            if sys.stdout is not None: sys.stdout.flush()
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        if args.json: print(json.dumps(dict(error="interrupted", exit_code=130)))
-        return 130
+        _tell(f"{parser.prog}: interrupted", sys.stderr)
+        if args.json: _tell(json.dumps(dict(error="interrupted", exit_code=130)), sys.stdout)
+        return _leave(130)
     except Exception as e:
         if args.debug: traceback.print_exc()
-        sentence, code = _one_line(e) or type(e).__name__, 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
-        print(f"{parser.prog}: {sentence}", file=sys.stderr)
-        if args.json: print(json.dumps(dict(error=sentence, exit_code=code)))
-        return code
+        sentence, code = _sentence(e), 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
+        _tell(f"{parser.prog}: {sentence}", sys.stderr)
+        if args.json: _tell(json.dumps(dict(error=sentence, exit_code=code)), sys.stdout)
+        return _leave(code)
     return 0
 
 
 def _one_line(what) -> str: return " ".join(str(what).split())
+
+
+def _sentence(error: Exception) -> str:
+    "What went wrong and what to do, in one line."
+    from ssvae_widgets.files import explain_os_error
+
+    if isinstance(error, OSError) and error.errno is not None:
+        told = error.filename is None and error.strerror != os.strerror(error.errno)  # the library has said it already
+        return f"{_one_line(error.strerror)}" if told else f"{error.filename or 'the output'} cannot be read or written: {explain_os_error(error)}."
+    if isinstance(error, MemoryError): return f"There is not enough memory ({_one_line(error) or 'none left'}): take fewer images (--n), smaller ones, or a smaller network."
+    return _one_line(error) or type(error).__name__
+
+
+def _tell(text: str, stream) -> None:
+    "Say something to whoever still listens."
+    try:
+        if stream is not None: print(text, file=stream, flush=True)
+    except OSError: pass
+
+
+def _leave(code: int) -> int:
+    "The exit code; what a closed pipe or a full disk did not take is dropped, or Python would complain of it once more."
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None: stream.flush()
+        except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
+
+
+def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    "`~` in paths, also where the shell leaves it alone (`--weights=~/x.ckpt`); an empty one, as of an unset variable, is refused."
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        if action.metavar not in _PATHS or value is None: continue
+        if "" in (value if isinstance(value, list) else [value]): raise UsageError(f"{(action.option_strings or [action.metavar])[0]} is empty; give a path.")
+        setattr(args, action.dest, [os.path.expanduser(v) for v in value] if isinstance(value, list) else os.path.expanduser(value))
+
+
+def check_target(
+    flag: str,  # that names the file
+    path: Path,  # file to be written
+    start: bytes,  # first bytes of files of its kind
+    kind: str,  # what it will be
+) -> None:
+    "A file may be replaced by one of its kind, but not labels by weights; its folder is made. Said before the work, not after it."
+    from ssvae_widgets.files import explain_os_error
+
+    if path.exists() and not path.is_file(): raise UsageError(f"{flag} {path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        other = False
+        if path.exists():
+            with open(path, "rb") as f: other = f.read(len(start)) not in (start, b"")
+    except OSError as e: raise UsageError(f"{flag} {path} cannot be written: {explain_os_error(e)}.") from None
+    if other: raise UsageError(f"{flag} {path} exists and is no {kind}, so it is kept; give another name, or remove it first.")
+    if not os.access(path.parent, os.W_OK): raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
 
 
 def say(
@@ -206,7 +280,21 @@ def read_images(
     if args.size and min(args.size) < 1: raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
     options = dict(size=tuple(args.size) if args.size else None, fit=args.fit, color=args.color, errors="skip" if args.skip_unreadable else None)
     try: return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **{k: v for k, v in options.items() if v is not None})
-    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_one_line(e).replace(_SKIP, ', or give --skip-unreadable')}") from None
+    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_sentence(e).replace(_SKIP, ', or give --skip-unreadable')}") from None
+
+
+def check_shape(
+    args: argparse.Namespace,  # with `data` and `weights`
+    vae,  # the SSVAE of `weights`
+    images,
+) -> None:
+    "The model was made for images of this shape, or a `UsageError` that names the flags that make them so."
+    from ssvae_widgets.data import image_shape
+
+    want, have = vae.input_shape, image_shape(images)
+    if want == have: return
+    advice = f"the flags that you trained with, here --size {want[0]} {want[1]} {'--no-color' if want[2] == 1 else '--color'}" if len(want) == 3 and Path(args.data).is_dir() else "the data that you trained on"
+    raise UsageError(f"--weights {args.weights} was trained on items of shape {want}, --data {args.data} gives {have}; give {advice}.")
 
 # %% ../nbs/40_cli.ipynb #836d6449
 def read_label_file(

@@ -60,6 +60,7 @@ def _label_sets(args) -> None:
 
     found, folder = read_images(args), Path(args.output)
     if found.truth is None: raise UsageError(f"The classes of {args.data} are not known; label sets need them: use sub-folders, or a .npz with truth.")
+    if args.seed < 0: raise UsageError(f"--seed is {args.seed}; give 0 or more.")
     check_counts(args.budgets, args.draws, int((found.truth >= 0).sum()))
     folder.mkdir(parents=True, exist_ok=True)
     z, sets = pixel_features(found.images) if "acquired" in args.kinds else None, []
@@ -126,10 +127,12 @@ def experiment_parser() -> argparse.ArgumentParser:
 
 # %% ../nbs/41b_cli_experiments.ipynb #3817f6cb
 def _label_efficiency(args) -> None:
-    from ssvae_widgets.experiments import experiment_data, plan, run_all, write_results
+    from ssvae_widgets.data import fingerprint
+    from ssvae_widgets.experiments import experiment_data, plan, read_record, run_all, run_key, write_results
 
     if (args.scale, args.binarize, args.size, args.fit, args.color, args.skip_unreadable) != (True, True, None, None, None, False):
         raise UsageError("An experiment reads the data as they are by default; prepare a .npz first if you want them otherwise.")
+    if args.records or args.key: raise UsageError(f"label-efficiency takes no file and no --key ({args.records or args.key}); --output names the folder of the results, `repeat` does one run again.")
     read_images(args)  # says what is wrong with the data
     shared, test = {w: architecture(w, args) for w in args.architectures}, None if args.data == "mnist" else args.test
     if not 0 < args.test < 1: raise UsageError(f"--test is {args.test:g}; give a share between 0 and 1.")
@@ -138,6 +141,10 @@ def _label_efficiency(args) -> None:
     except ValueError as e: raise UsageError(str(e)) from None
     check_counts(args.budgets, args.draws, len(seen[1]))
     runs, folder = plan(args.data, args.budgets, shared, args.selections, args.draws, args.networks, n=args.n, epochs=tuple(args.epochs), test=args.test), Path(args.output)
+
+    now = fingerprint(seen[0]).to_dict()
+    old = [k for r in runs if (record := read_record(folder / "runs" / f"{(k := run_key(r))}.json")) and record["data"] != now]
+    if old: raise UsageError(f"{folder} holds runs of the same name on other images ({args.data} has changed since: {old[0]}); give another --output.")
 
     def told(record, done, total):
         if args.quiet or args.json: return
@@ -152,18 +159,18 @@ def _repeat(args) -> None:
     "One run again, from its record."
     import tempfile
 
-    from ssvae_widgets.experiments import do_run, read_record, run_key
+    from ssvae_widgets.experiments import do_run, is_record, read_record
 
     if not args.records: raise UsageError("repeat needs a file: runs/KEY.json, or a _records.jsonl with --key.")
     try: lines = Path(args.records).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e: raise UsageError(f"{args.records} cannot be read: {getattr(e, 'strerror', None) or e}.") from None
     try: records = [read_record(args.records)] if args.records.endswith(".json") else [json.loads(line) for line in lines.splitlines()]
     except ValueError as e: raise UsageError(f"{args.records} is no file of records: {e}.") from None
-    found = [r for r in records if isinstance(r, dict) and {"key", "run", "accuracy"} <= r.keys() and r["key"].startswith(args.key or "") and r["key"] == run_key(r["run"])]
+    found = [r for r in records if is_record(r) and r["key"].startswith(args.key or "")]
     if len(found) != 1: raise UsageError(f"{args.records} holds {len(found)} runs that start with --key {args.key or ''!r}; name one.")
     with tempfile.TemporaryDirectory() as folder: again = do_run(found[0]["run"], folder)
-    report = dict(key=again["key"], accuracy=again["accuracy"], before=found[0]["accuracy"], same_labels=again["labels"] == found[0]["labels"])
-    say(args, report, "{key}: {accuracy:.4f} again, {before:.4f} before")
+    report = dict(key=again["key"], accuracy=again["accuracy"], before=found[0]["accuracy"], same_labels=again["labels"] == found[0]["labels"], same_data=again["data"] == found[0]["data"])
+    say(args, report, "{key}: {accuracy:.4f} again, {before:.4f} before{changed}", changed="" if report["same_data"] else " (the images are not the same any more)")
 
 
 def experiment(argv: Sequence[str] | None = None) -> int:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli import UsageError, add_data_flags, make_parser, read_images, read_label_file, run_command, say
+from .cli import UsageError, add_data_flags, check_shape, check_target, make_parser, read_images, read_label_file, run_command, say
 from .cli_train import translate
 
 # %% auto #0
@@ -105,12 +106,14 @@ def _infer(args) -> None:
     from ssvae_widgets.files import atomic_write
     from ssvae_widgets.model import SSVAE
 
-    if args.perplexity <= 0: raise UsageError(f"--perplexity is {args.perplexity:g}; give a number above 0.")
+    if not 0 < args.perplexity < math.inf: raise UsageError(f"--perplexity is {args.perplexity:g}; give a number above 0.")
+    if not 0 <= args.seed < 2**32: raise UsageError(f"--seed is {args.seed}; give a whole number from 0 to {2**32 - 1}.")
     found = read_images(args)
     if not Path(args.weights).exists(): raise UsageError(f"--weights {args.weights} does not exist; train first: ssvae-train --weights {args.weights}")
-    arrays, output = _arrays(args, found, SSVAE.from_checkpoint(args.weights)), Path(args.output)
-    try: output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise UsageError(f"--output {output} cannot be written: {e.strerror}.") from None
+    vae, output = SSVAE.from_checkpoint(args.weights), Path(args.output)
+    check_shape(args, vae, found.images)
+    check_target("--output", output, b"PK", ".npz file")
+    arrays = _arrays(args, found, vae)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     atomic_write(output, buffer.getvalue())

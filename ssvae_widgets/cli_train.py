@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,12 +78,11 @@ def _train(args) -> None:
     labels, classes = _labels(args, found)
     config = cli.read_config(args)
     if args.resume and not weights.exists(): raise UsageError(f"--weights {weights} does not exist, so there is nothing to resume; train without --resume first.")
-    try: weights.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise UsageError(f"--weights {weights} cannot be written: {e.strerror}.") from None
+    if not args.resume: cli.check_target("--weights", weights, b"\x89SSVAE", "checkpoint")
     from ssvae_widgets.callbacks import ConsoleLogger, ProgressBar
 
     callbacks, start = history_files(weights), time.perf_counter()
-    if not (args.quiet or args.json): callbacks.append(ProgressBar() if sys.stderr.isatty() else ConsoleLogger(every=max(1, config.max_epochs // 10)))
+    if not (args.quiet or args.json): callbacks.append(ProgressBar() if sys.stderr and sys.stderr.isatty() else ConsoleLogger(every=max(1, config.max_epochs // 10)))
     vae, history = (_go_on if args.resume else _begin)(args, found, labels, classes, config, weights, callbacks)
     report = dict(weights=str(weights), images=len(found), labels=0 if labels is None else int((labels >= 0).sum()), epochs=len(history["loss"]), total_epochs=vae.epoch,
                   seconds=round(time.perf_counter() - start, 2), loss=history["loss"][-1] if history["loss"] else None)
@@ -103,9 +103,14 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     from ssvae_widgets.trainer import InteractiveTrainer
 
     vae = SSVAE.from_checkpoint(weights)
+    cli.check_shape(args, vae, found.images)
+    given = cli.given_fields(args)
+    other = [k for k in given if k != "max_epochs" and getattr(config, k) != getattr(vae.config, k)]
+    if other: warnings.warn(f"{', '.join(other)} stay as they were in {weights}: --resume goes on with its configuration; train without --resume for another.", stacklevel=2)
+    epochs = config.max_epochs if "max_epochs" in given else vae.config.max_epochs
     if labels is not None and classes: labels = translate(labels, classes, vae)
     trainer, before = InteractiveTrainer(vae), vae.epoch
-    try: return vae, trainer.train_epochs(getattr(args, "max_epochs", vae.config.max_epochs), found.images, labels, callbacks)
+    try: return vae, trainer.train_epochs(epochs, found.images, labels, callbacks)
     finally:
         if vae.epoch > before: vae.save(weights)
 

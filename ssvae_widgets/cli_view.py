@@ -104,6 +104,7 @@ def lab_command(
 def _view(args) -> None:
     from ssvae_widgets.viewer import read_latent
 
+    if args.port is not None and not 1 <= args.port <= 65535: raise UsageError(f"--port is {args.port}; give a number from 1 to 65535.")
     latent = Path(args.latent)
     try: found = read_latent(latent)
     except ValueError as e: raise UsageError(str(e)) from None
@@ -111,6 +112,8 @@ def _view(args) -> None:
     if weights is not None: _check_weights(weights, found)
     if labels.exists(): _check_labels(labels, found)
     notebook = Path(args.notebook) if args.notebook else latent.with_name(f"{latent.stem}_viewer.ipynb")
+    if notebook.is_dir(): raise UsageError(f"--notebook {notebook} is a folder; give the name of a file.")
+    notebook.parent.mkdir(parents=True, exist_ok=True)
     new, note = _write_notebook(notebook, viewer_notebook(latent, labels, weights, notebook))
     say(args, dict(notebook=str(notebook), new=new, images=len(found["images"]), labels=str(labels)), "{notebook}: {images} images{note}", note=note)
     if args.no_open: return

@@ -146,12 +146,15 @@ def _check(config: SSVAEConfig) -> None:
             raise ValueError(f"SSVAEConfig.{name} is {value!r}; give a finite number {'≥' if closed else '>'} {low} and ≤ {high}.")
     for name, least in _LEAST.items():
         value = getattr(config, name)
-        if not _is_int(value) or value < least:
-            raise ValueError(f"SSVAEConfig.{name} is {value!r}; give a whole number of at least {least}.")
+        if not _is_int(value) or not least <= value < 2**53:
+            raise ValueError(f"SSVAEConfig.{name} is {value!r}; give a whole number of at least {least}{' and below 2**53' if _is_int(value) and value > least else ''}.")
     for name in ("hidden_dims", "conv_channels"):
         value = getattr(config, name)
         if not value or not all(_is_int(v) and v > 0 for v in value):
             raise ValueError(f"SSVAEConfig.{name} is {value!r}; give one or more positive whole numbers, such as (256, 128).")
+    for f in dataclasses.fields(config):
+        value, kind = getattr(config, f.name), type(f.default)
+        if kind in (bool, str) and not isinstance(value, kind): raise ValueError(f"SSVAEConfig.{f.name} is {value!r}; give {'true or false' if kind is bool else 'a name in quotes'}.")
     for name, choices in _CHOICES.items():
         if getattr(config, name) not in choices:
             raise ValueError(f"SSVAEConfig.{name} is {getattr(config, name)!r}; choose one of {', '.join(choices)}.")

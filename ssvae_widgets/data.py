@@ -132,7 +132,7 @@ def _mnist_file(name, download, mirrors):
             return read_idx(atomic_write(folders[-1] / f"{name}.gz", packed))
         except (OSError, ValueError) as e: problems.append(str(e) or type(e).__name__)
     raise FileNotFoundError(
-        f"MNIST is not here: {name}.gz was found neither in {' nor in '.join(map(str, folders))}"
+        f"MNIST is not here: {name}.gz was not found in {' or in '.join(map(str, folders))}"
         + (f" and could not be downloaded ({'; '.join(problems)})" if problems else "")
         + f". Put {', '.join(f'{n}.gz' for n in MNIST_FILES)} into one of these folders, or set SSVAE_WIDGETS_DATA to the folder that contains mnist/.")
 
@@ -279,7 +279,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", 
 
 def _find_pictures(folder):
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file() and not any(q.startswith(".") for q in p.relative_to(folder).parts))
-    if not found: raise FileNotFoundError(f"{folder} contains no pictures ({', '.join(_PICTURES)}), no IDX files and no .npy: check the folder.")
+    if not found: raise FileNotFoundError(f"{folder} contains no pictures ({', '.join(_PICTURES)}) and no IDX files: check the folder, or name one of its .npy or .npz files.")
     return found
 
 # %% ../nbs/01_data.ipynb #4b345c41
@@ -420,6 +420,7 @@ def _from_npz(path):
     key = next((k for k in _IMAGE_KEYS if k in arrays), None) or (next(iter(arrays)) if len(arrays) == 1 else None)
     if key is None: raise ValueError(f"{path} holds {', '.join(sorted(arrays))}; expected the images under one of {', '.join(_IMAGE_KEYS)}.")
     truth, names = None, arrays.get("class_names")
+    if names is not None and (names.ndim != 1 or len({str(n) for n in names}) < len(names)): raise ValueError(f"{path}: class_names has shape {names.shape} and {len(np.unique(names))} different names; expected a list of names, each once.")
     classes = None if names is None else [str(n) for n in names]
     for k in _TRUTH_KEYS:
         if k in arrays: truth, classes = encode_labels(arrays[k], len(arrays[key]), classes); truth = truth.astype(np.int64); break
@@ -453,8 +454,8 @@ def load_images(
     if not path.exists(): raise FileNotFoundError(f"{text} does not exist; expected digits, mnist, a folder of images, a .npy, a .npz or IDX files.")
     try:
         if path.is_dir(): found = _from_idx(path) or read_folder(path, limit=n, **folder_options)
-        elif path.suffix == ".npy": found = ImageSet(read_npy(path))
-        elif path.suffix == ".npz": found = _from_npz(path)
+        elif path.suffix.lower() == ".npy": found = ImageSet(read_npy(path))
+        elif path.suffix.lower() == ".npz": found = _from_npz(path)
         elif "idx" in path.name: found = ImageSet(read_idx(path))
         else: raise ValueError(f"{text} is of no known kind; expected a folder of images, a .npy, a .npz or IDX files.")
     except OSError as e:

@@ -25,8 +25,8 @@ from .files import atomic_write
 
 # %% auto #0
 __all__ = ['KINDS', 'COLUMNS', 'label_order', 'save_label_set', 'make_run', 'run_key', 'plan', 'experiment_data', 'pretrained',
-           'environment', 'do_run', 'divide_cores', 'read_record', 'run_all', 'collect', 'as_rows', 'summarize',
-           'to_csv', 'plot_label_efficiency', 'write_results']
+           'environment', 'do_run', 'divide_cores', 'read_record', 'is_record', 'run_all', 'collect', 'as_rows',
+           'summarize', 'to_csv', 'plot_label_efficiency', 'write_results']
 
 # %% ../nbs/41_experiments.ipynb #9b24d159
 KINDS = ("random", "balanced", "acquired")
@@ -246,7 +246,20 @@ def read_record(
     "A finished run."
     try: record = json.loads(Path(path).read_text())
     except (OSError, ValueError): return None
-    return record if isinstance(record, dict) and {"key", "run", "accuracy", "labels"} <= record.keys() and record["key"] == run_key(record["run"]) else None
+    return record if is_record(record) else None
+
+
+_NUMBER = (int, float)
+_PARTS = dict(key=str, run=dict, labels=list, accuracy=_NUMBER, low=_NUMBER, high=_NUMBER, tested=int, images=int, seconds=_NUMBER, cpu_seconds=_NUMBER, data=dict)
+_RUN = dict(data=str, architecture=str, config=dict, selection=str, budget=int, draw=int, epochs=list, n=(int, type(None)), test=(int, float, type(None)))
+
+
+def is_record(
+    record: Any,  # something read from a file
+) -> bool:
+    "Whether it has all that the tables and a repetition need, and is named after its run."
+    def has(d, parts): return all(isinstance(d.get(k), kind) for k, kind in parts.items())
+    return isinstance(record, dict) and has(record, _PARTS) and has(record["run"], _RUN) and len(record["run"]["epochs"]) == 2 and record["key"] == run_key(record["run"])
 
 
 def run_all(
@@ -305,6 +318,19 @@ def collect(
 COLUMNS = ("data", "images", "architecture", "selection", "budget", "draw", "network", "accuracy", "low", "high", "tested", "seconds", "cpu_seconds", "key")
 
 
+def _differences(records) -> list[str]:
+    "For every record what tells its settings from others of the same architecture, data and number of images: draws of different things are not averaged."
+    def settings(r): return {**r["run"]["config"], "random_seed": None, "epochs": r["run"]["epochs"], "test": r["run"].get("test"), "pixels": r["data"].get("sample_hash")}
+    groups: dict[tuple, list] = {}
+    for r in records: groups.setdefault((Path(r["run"]["data"]).name, r["images"], r["run"]["architecture"]), []).append(settings(r))
+    out = []
+    for r in records:
+        mine, others = settings(r), groups[Path(r["run"]["data"]).name, r["images"], r["run"]["architecture"]]
+        vary = [k for k in mine if any(o.get(k) != mine[k] for o in others)]
+        out.append("".join(f" {k}={str(mine[k]).replace(' ', '')[:20]}" for k in vary))
+    return out
+
+
 def as_rows(
     records: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
@@ -312,6 +338,7 @@ def as_rows(
     rows = [{**{k: r["run"].get(k, r.get(k)) for k in COLUMNS}, "images": r["images"], "network": r["run"]["config"]["random_seed"],
              **{k: round(r[k], 5) for k in ("accuracy", "low", "high")}} for r in records]
     rows = [{**row, "data": Path(str(row["data"])).name, "key": r["key"]} for row, r in zip(rows, records)]
+    for row, extra in zip(rows, _differences(records)): row["architecture"] += extra
     return sorted(rows, key=lambda r: [r[k] for k in ("data", "architecture", "selection", "budget", "draw", "images", "key")])
 
 
@@ -397,6 +424,7 @@ def write_results(
     "Table, summary, picture, and all that is needed to repeat a row."
     path = Path(path)
     if not records: raise ValueError("There is no finished run to collect.")
+    if path.suffix.lower() in (".png", ".jsonl", ".json"): raise ValueError(f"{path} is the name of the table; give one that ends in .csv, the picture and the records are named after it.")
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = as_rows(records)
     summary, picture = summarize(rows), io.BytesIO()

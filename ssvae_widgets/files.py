@@ -70,8 +70,9 @@ def atomic_write(
         finally: os.close(fd)
         _keep_mode(path, temp)
         os.replace(temp, path)
-    except BaseException:
+    except BaseException as e:
         _remove(temp)
+        if isinstance(e, OSError): e.filename, e.filename2 = str(path), None  # the name that a person knows
         raise
     fsync_folder(path.parent)
     remove_leftovers(path)
@@ -144,12 +145,14 @@ _ADVICE = {
     errno.EDQUOT: "your disk quota is used up: free some space",
     errno.EFBIG: "the file may not grow further (a size limit of the system): raise the limit or use another disk",
     errno.EROFS: "the disk is read-only: use another folder",
-    errno.EACCES: "you may not write there: change the permissions or use another folder",
-    errno.EPERM: "you may not write there: change the permissions or use another folder",
+    errno.EACCES: "permission is missing: change the permissions or use another folder",
+    errno.EPERM: "permission is missing: change the permissions or use another folder",
+    errno.EEXIST: "a file of that name is in the way: use another path",
     errno.ENOENT: "the folder does not exist (any more): bring it back or use another one",
     errno.ENOTDIR: "a part of the path is a file, not a folder: use another path",
     errno.EISDIR: "the path is a folder, a file was expected: use another path",
     errno.EIO: "the disk reported an error: check it, and use another one",
+    errno.EPIPE: "whoever read the output has gone: what was written until then stays",
     errno.ESTALE: "the network folder went away: reconnect it",
     errno.ENAMETOOLONG: "the name is too long: use a shorter one",
     errno.EMFILE: "too many files are open: close some",

@@ -32,6 +32,8 @@ def read_latent(
     n = len(a["input"])
     for key in ("tsne", "latent", "reconstructed", "reconstruted", "labels", "pred_classes", "pred_certainty", "pred_probs", "names"):
         if key in a and len(np.atleast_1d(a[key])) != n: raise ValueError(f"{path}: {key} has {len(np.atleast_1d(a[key]))} rows for {n} images.")
+    if a["input"].ndim not in (2, 3, 4) or not n: raise ValueError(f"{path}: input has shape {a['input'].shape}; expected at least one image, or one row of numbers an item.")
+    _check_answers(path, a)
     latent = a.get("latent", a.get("tsne"))
     xy = a.get("tsne", latent)
     if xy is None or xy.ndim != 2 or xy.shape[1] != 2: raise ValueError(f"{path} has no two columns to draw: expected tsne of shape ({n}, 2).")
@@ -41,6 +43,15 @@ def read_latent(
     if recon is not None and recon.shape != a["input"].shape: raise ValueError(f"{path}: the reconstructions have shape {recon.shape}, the images {a['input'].shape}.")
     return dict(images=a["input"], xy=xy, latent=latent, recon=recon, probs=_probabilities(a), truth=a.get("labels"),
                 classes=[str(c) for c in a["class_names"]] if "class_names" in a else None, names=[str(v) for v in a["names"]] if "names" in a else None)
+
+
+def _check_answers(path, a: dict[str, np.ndarray]) -> None:
+    "What is known of the classes is of a kind that can be drawn."
+    for key, ndim, kinds in (("labels", 1, "biuf"), ("pred_classes", 1, "biu"), ("pred_certainty", 1, "f"), ("pred_probs", 2, "f"), ("class_names", 1, "US"), ("names", 1, "US")):
+        if key in a and (a[key].ndim != ndim or a[key].dtype.kind not in kinds):
+            raise ValueError(f"{path}: {key} has shape {a[key].shape} and type {a[key].dtype}; expected {ndim} axis{'' if ndim == 1 else ' more'} of {'text' if 'U' in kinds else 'numbers'}, as ssvae-infer writes it.")
+    if "pred_classes" in a and a["pred_classes"].min(initial=0) < 0: raise ValueError(f"{path}: pred_classes holds {a['pred_classes'].min()}; expected 0, 1, 2, ….")
+    if "class_names" in a and len(set(a["class_names"].tolist())) < len(a["class_names"]): raise ValueError(f"{path}: class_names holds a name twice; every class needs its own.")
 
 
 def _probabilities(a: dict[str, np.ndarray]) -> np.ndarray | None:

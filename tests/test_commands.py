@@ -19,6 +19,7 @@ from ssvae_widgets.cli_infer import infer
 from ssvae_widgets.cli_train import train
 from ssvae_widgets.cli_view import view
 from ssvae_widgets.data import load_digits
+from ssvae_widgets.experiments import experiment_data
 
 TINY = ["--encoder-type", "dense", "--hidden-dims", "8", "--latent-dim", "2", "--max-epochs", "1", "--quiet"]
 COMMANDS = {"ssvae-train": train, "ssvae-infer": infer, "ssvae-view": view, "ssvae-label-sets": label_sets, "ssvae-experiment": experiment, "ssvae-collect": collect_runs}
@@ -352,3 +353,124 @@ def test_two_workers_give_what_one_gives(tmp_path):
     one, two = ([json.loads(p.read_text()) for p in sorted((tmp_path / name / "runs").iterdir())] for name in ("one", "two"))
     assert len(one) == 4
     for a, b in zip(one, two): assert (a["key"], a["labels"], a["right"]) == (b["key"], b["labels"], b["right"])
+
+
+# ------------------------------------------------------------------ what a user's day brings
+def shell(line: str, folder: Path, **env) -> subprocess.CompletedProcess:
+    "A command line in a folder, with the commands of this environment."
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": path, **env})
+
+
+def test_a_reader_that_leaves_is_no_traceback(tmp_path):
+    "`| true`, a full or a closed output: one sentence at most, and what was made stays."
+    words = " ".join(["ssvae-train --n 40", *TINY[:-1]])
+    for end in ("--json | true", "--json > /dev/full", "2>&1 | true", "> /dev/full 2>&1", "2>&-", "--json >&-"):
+        done = shell(f"{words} {end}", tmp_path)
+        assert done.returncode in (0, 1) and "Traceback" not in done.stderr and "Exception" not in done.stderr and "NoneType" not in done.stderr, (end, done)
+        assert len(done.stderr.splitlines()) <= 1, (end, done.stderr)
+    assert (tmp_path / "artifacts" / "checkpoints" / "ssvae.ckpt").exists()
+    for words in ("ssvae-train --help | true", "ssvae-train --print-completion bash | true"): assert "Traceback" not in shell(words, tmp_path).stderr
+
+
+def test_names_that_the_terminal_cannot_show(tmp_path):
+    "An ASCII terminal gets an escape instead of an error after the work."
+    done = shell(f"ssvae-train --n 40 {' '.join(TINY[:-1])} --weights größe/m.ckpt && ssvae-infer --help", tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and r"gr\xf6\xdfe/m.ckpt: 40 images" in done.stdout, done
+
+
+def test_home_and_empty_paths(tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert train(["--n", "40", "--weights=~/m.ckpt", *TINY]) == 0
+    assert (tmp_path / "home" / "m.ckpt").exists() and not (tmp_path / "~").exists()
+    for words in (["ssvae-train", "--labels", ""], ["ssvae-train", "--config", ""], ["ssvae-train", "--weights", ""], ["ssvae-train", "--data", ""], ["ssvae-infer", "--output", ""], ["ssvae-view", "--latent", ""],
+                  ["ssvae-collect", ""]):
+        assert "is empty; give a path" in refused(capfd, *words)
+
+
+def test_files_of_another_kind_are_not_replaced(model, tmp_path, capfd):
+    "A wrong name after --weights or --output costs nobody labels or a model."
+    labels, weights = tmp_path / "labels.csv", tmp_path / "m.ckpt"
+    labels.write_text("Serial,label\n0,1\n")
+    weights.write_bytes((model / "ssvae.ckpt").read_bytes())
+    assert "no checkpoint, so it is kept" in refused(capfd, "ssvae-train", "--n", "40", "--labels", labels, "--weights", labels, *TINY)
+    assert "no .npz file, so it is kept" in refused(capfd, "ssvae-infer", "--n", "40", "--weights", weights, "--output", weights)
+    assert "is a folder" in refused(capfd, "ssvae-infer", "--n", "40", "--weights", weights, "--output", tmp_path)
+    assert "is a folder" in refused(capfd, "ssvae-train", "--n", "40", "--weights", tmp_path, *TINY)
+    assert "no plain file" in refused(capfd, "ssvae-infer", "--n", "40", "--weights", weights, "--output", "/dev/null")
+    assert "is a folder" in refused(capfd, "ssvae-view", "--latent", model / "out.npz", "--no-open", "--notebook", tmp_path)
+    assert labels.read_text() == "Serial,label\n0,1\n" and weights.read_bytes() == (model / "ssvae.ckpt").read_bytes()
+
+
+@pytest.mark.parametrize("error", [28, 13], ids=["full", "no permission"])
+def test_the_system_is_quoted_in_words(error, model, tmp_path, capfd, monkeypatch):
+    "The file that a person knows, what is wrong with it, what to do; no number and no temporary name."
+    import ssvae_widgets.files as files
+
+    def fail(*_): raise OSError(error, os.strerror(error))
+    monkeypatch.setattr(files, "write_all", fail)
+    said = refused(capfd, "ssvae-infer", "--n", "200", "--weights", model / "ssvae.ckpt", "--output", tmp_path / "out.npz")
+    assert "out.npz" in said and "Errno" not in said and ".tmp" not in said and {28: "free some space", 13: "change the permissions"}[error] in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_resume_says_what_it_does_not_take(model, tmp_path, capfd):
+    "Fields that differ are named; epochs of a file count."
+    weights, toml = tmp_path / "m.ckpt", tmp_path / "c.toml"
+    weights.write_bytes((model / "ssvae.ckpt").read_bytes())
+    toml.write_text("max_epochs = 2\nlearning_rate = 0.5\nlatent_dim = 2\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert train(["--n", "200", "--weights", str(weights), "--resume", "--config", str(toml), "--batch-size", "7", "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["epochs"] == 2
+    assert "learning_rate" in err and "batch_size" in err and "latent_dim" not in err and "--resume goes on with its configuration" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("toml", ['use_contrastive = "no"', "encoder_type = ['dense']", "hold_out_labels = 1", "random_seed = 99999999999999999999"], ids=repr)
+def test_values_of_another_type(toml, tmp_path, capfd):
+    (tmp_path / "c.toml").write_text(toml)
+    assert "SSVAEConfig." in refused(capfd, "ssvae-train", "--config", tmp_path / "c.toml", "--weights", tmp_path / "new.ckpt", "--n", "20")
+
+
+def test_shape_errors_name_the_flags(model, tmp_path, capfd):
+    from PIL import Image
+
+    (tmp_path / "p").mkdir()
+    for i in range(3): Image.new("RGB", (9, 7), (i, 99, 0)).save(tmp_path / "p" / f"{i}.png")
+    assert "--size 8 8 --no-color" in refused(capfd, "ssvae-infer", "--data", tmp_path / "p", "--weights", model / "ssvae.ckpt", "--output", tmp_path / "o.npz")
+
+
+@pytest.mark.parametrize("change", [dict(class_names=np.array("a")), dict(class_names=np.array(["a", "a"])), dict(pred_classes=np.full(200, -3)), dict(pred_probs=np.zeros(200)),
+                                    dict(labels=np.full(200, "a")), dict(input=np.zeros((200, 2, 2, 2, 2)))], ids=lambda c: next(iter(c)))
+def test_odd_files_are_no_viewer(change, model, tmp_path, capfd):
+    with np.load(model / "out.npz") as a: np.savez(tmp_path / "odd.npz", **{**a, **change})
+    assert next(iter(change)) in refused(capfd, "ssvae-view", "--latent", tmp_path / "odd.npz", "--no-open") and not list(tmp_path.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("words", [("ssvae-view", "--port", "70000"), ("ssvae-label-sets", "--seed", "-1"), ("ssvae-infer", "--seed", "-1"), ("ssvae-infer", "--perplexity", "nan"),
+                                   ("ssvae-experiment", "label-efficiency", "results")], ids=" ".join)
+def test_more_wrong_words(words, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(capfd, *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_experiments_do_not_mix_what_differs(tmp_path, capfd, monkeypatch):
+    "Other settings in one folder: rows told apart. Other images under the same name: refused. Damaged and foreign records: left out."
+    monkeypatch.chdir(tmp_path)
+    rng, t = np.random.default_rng(0), np.arange(60) % 3
+    np.savez("x.npz", images=rng.random((60, 6, 6)), truth=t)
+    words = ["label-efficiency", "--data", "x.npz", "--budgets", "6", "--architectures", "dense", "--draws", "1", "--epochs", "1", "1", "--latent-dim", "2", "--quiet", "--output", "runs"]
+    for width in ("8", "9"): assert experiment([*words, "--hidden-dims", width]) == 0
+    (tmp_path / "runs" / "runs" / "foreign.json").write_text('{"key": 3, "run": {}, "accuracy": null}')
+    assert collect_runs(["runs", "--output", "all.csv", "--quiet"]) == 0
+    assert {line.split(",")[2] for line in Path("all_summary.csv").read_text().splitlines()[1:]} == {"dense hidden_dims=[8]", "dense hidden_dims=[9]"}
+    assert "other images" not in capfd.readouterr().err
+    np.savez("x.npz", images=rng.random((60, 6, 6)), truth=t)
+    experiment_data.cache_clear()  # as in a process of its own
+    assert "has changed since" in refused(capfd, "ssvae-experiment", *words, "--hidden-dims", "8")
+    Path("bad.jsonl").write_text('{"key": 3, "run": 4, "accuracy": 1}\n[]\n')
+    assert "holds 0 runs" in refused(capfd, "ssvae-experiment", "repeat", "bad.jsonl")
+    assert "ends in .csv" in refused(capfd, "ssvae-collect", "runs", "--output", "all.png")
