@@ -224,7 +224,7 @@ def centers_of(
     step = max(1, len(xy) // 100_000)
     xy, codes = xy[::step], column.values[::step]
     found = np.flatnonzero(np.bincount(codes[codes >= 0]))
-    words, size = [_plain(column.names[k], 40) for k in found], np.array([740.0, 520.0])  # a map of a common size
+    words, size = [_plain(column.names[k], 40) for k in found], np.array([600.0, 440.0])  # a small map: on a larger one names have more room
     middles = np.array([np.nanmedian(xy[codes == k], axis=0) for k in found]).reshape(-1, 2)
     low, span = np.array(home[::2]), np.array(home[1::2]) - np.array(home[::2])
     return apart((middles - low) / span * size, np.array([7.6 * len(w) + 6 for w in words]), size) / size * span + low, words
