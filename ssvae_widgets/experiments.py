@@ -221,6 +221,9 @@ def divide_cores(
 
 def _settle_in(shares) -> None:
     "First thing in a worker: take one share of the cores."
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes of a terminal: this one ends without a word, the first one says it
     mine = shares.get()
     if hasattr(os, "sched_setaffinity"): os.sched_setaffinity(0, mine)
 

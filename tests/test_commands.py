@@ -474,3 +474,24 @@ def test_experiments_do_not_mix_what_differs(tmp_path, capfd, monkeypatch):
     Path("bad.jsonl").write_text('{"key": 3, "run": 4, "accuracy": 1}\n[]\n')
     assert "holds 0 runs" in refused(capfd, "ssvae-experiment", "repeat", "bad.jsonl")
     assert "ends in .csv" in refused(capfd, "ssvae-collect", "runs", "--output", "all.png")
+
+
+def test_interrupted_workers_say_nothing(tmp_path):
+    "Ctrl-C in a terminal reaches every process: one word, no traceback of a worker, finished runs stay."
+    import signal
+    import time
+
+    words = ["label-efficiency", "--n", "300", "--budgets", "10", "20", "--architectures", "dense", "--draws", "40", "--epochs", "1", "1", "--hidden-dims", "8", "--latent-dim", "2", "--quiet", "--workers", "2"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen([Path(sys.executable).with_name("ssvae-experiment"), *words, "--output", tmp_path / "runs"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
+    try:
+        end = time.monotonic() + 240
+        while not list(tmp_path.glob("runs/runs/*.json")) and process.poll() is None and time.monotonic() < end: time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130 and err == "ssvae-experiment: interrupted\n", err
+    for path in tmp_path.glob("runs/runs/*.json"): assert json.loads(path.read_text())["tested"] == 60
