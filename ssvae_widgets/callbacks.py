@@ -8,12 +8,15 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/callbacks.html.md"""
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from .files import atomic_write
 
 # %% auto #0
 __all__ = ['COLUMNS', 'TrainingCallback', 'make_history', 'monitored', 'ConsoleLogger', 'ProgressBar', 'CSVExporter',
@@ -139,10 +142,13 @@ class CSVExporter(TrainingCallback):
         self._rows.append(metrics)
         names = list(make_history(self._rows))
         fresh = names != self._names
-        with open(self.path, "w" if fresh else "a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names, restval="nan")
-            if fresh: writer.writeheader()
-            writer.writerows(self._rows if fresh else [metrics])
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, names, restval="nan")
+        if fresh: writer.writeheader()
+        writer.writerows(self._rows if fresh else [metrics])
+        if fresh: atomic_write(self.path, text.getvalue().encode())  # a full disk leaves the history that was there
+        else:
+            with open(self.path, "a", newline="", encoding="utf-8") as file: file.write(text.getvalue())
         self._names = names
 
 

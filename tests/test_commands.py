@@ -495,3 +495,15 @@ def test_interrupted_workers_say_nothing(tmp_path):
         process.wait()
     assert process.returncode == 130 and err == "ssvae-experiment: interrupted\n", err
     for path in tmp_path.glob("runs/runs/*.json"): assert json.loads(path.read_text())["tested"] == 60
+
+
+def test_a_full_disk_leaves_the_history(model, tmp_path, capfd, monkeypatch):
+    "The history of a model that goes on is replaced as a whole or not at all."
+    import ssvae_widgets.files as files
+
+    for name in ("ssvae.ckpt", "ssvae_history.csv"): (tmp_path / name).write_bytes((model / name).read_bytes())
+
+    def fail(*_): raise OSError(28, os.strerror(28))
+    monkeypatch.setattr(files, "write_all", fail)
+    assert "the disk is full" in refused(capfd, "ssvae-train", "--n", "200", "--weights", tmp_path / "ssvae.ckpt", "--resume", *TINY)
+    for name in ("ssvae.ckpt", "ssvae_history.csv"): assert (tmp_path / name).read_bytes() == (model / name).read_bytes()
