@@ -15,7 +15,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .cli import UsageError, add_data_flags, check_shape, check_target, make_parser, read_images, read_label_file, run_command, say
+from ssvae_widgets.cli import (
+    UsageError,
+    add_data_flags,
+    check_shape,
+    check_target,
+    make_parser,
+    read_images,
+    read_label_file,
+    run_command,
+    say,
+)
 from .cli_train import translate
 
 # %% auto #0
