@@ -201,7 +201,10 @@ def as_uint8(
     if x.dtype == np.uint8 and x.ndim > 2: return x
     if x.dtype.kind == "f" and (bad := _first_bad(x)) is not None:
         raise ValueError(f"image {bad} contains NaN or infinite values; expected finite numbers: replace them, for instance with numpy.nan_to_num, or drop the image.")
-    if x.ndim == 2: return x if x.dtype == np.float32 else x.astype(np.float32)
+    if x.ndim == 2:
+        most = max(max(float(x[b].max()), -float(x[b].min())) for b in _blocks(x))
+        if most > 1e15: raise ValueError(f"the vectors hold values up to {most:.0e}, too large to compute with: scale them first, for instance (x - x.mean(0)) / x.std(0).") # squares overflow
+        return x if x.dtype == np.float32 else x.astype(np.float32)
     low, high = (min(float(x[b].min()) for b in _blocks(x)), max(float(x[b].max()) for b in _blocks(x)))
     top = (1.0 if high <= 1 + 1e-4 else 255.0) if value_range is None else float(value_range[1])
     if low < -1e-4 * top or high > top * (1 + 1e-4):

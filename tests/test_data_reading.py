@@ -70,7 +70,7 @@ def test_ranges_constants_and_singles():
 @pytest.mark.parametrize("bad, reason", [
     (np.full((3, 2, 2), np.nan), "image 0 contains NaN"), (np.r_[np.zeros((2, 2, 2)), np.full((1, 2, 2), np.inf)], "image 2 contains NaN or infinite"), (np.zeros((0, 2, 2)), "no images"), (np.zeros((3, 0, 2)), "axis is empty"),
     (np.zeros(5), "expected"), (np.zeros((1, 2, 3, 4, 5)), "expected"), (np.full((1, 2, 2), -0.5), "run from -0.5"), (np.full((1, 2, 2), 300.0), "run from 300"), (np.array([[["a"]]]), "expected numbers"), ([np.zeros((2, 2)), np.zeros((3, 3))], "different sizes"),
-    (np.zeros((2, 3, 32, 32)), "channels first"), (np.array([[[{}]]], object), "expected numbers"), (np.zeros((2, 2, 2), complex), "expected numbers"), (np.full((3, 4), np.nan), "NaN"),
+    (np.zeros((2, 3, 32, 32)), "channels first"), (np.array([[[{}]]], object), "expected numbers"), (np.zeros((2, 2, 2), complex), "expected numbers"), (np.full((3, 4), np.nan), "NaN"), (np.full((3, 4), 1e300), "too large"),
 ])
 def test_unusable_images_are_refused_in_one_sentence(bad, reason):
     with pytest.raises(ValueError, match=reason) as e: as_uint8(bad)
