@@ -286,7 +286,7 @@ def find_label_issues(
     classes: Sequence[str] | None = None,  # class names for the reasons
     n: int | None = None,  # labels returned at most; None: every label that is contradicted
 ) -> Suggestions:
-    "Labels that the other labels and the model contradict, most doubtful first."
+    "Labels that the other labels, or they and the model together, contradict, most doubtful first."
     codes = np.asarray(codes)
     n_classes = max(int(codes.max(initial=-1)) + 1, 1 if probs is None else np.shape(probs)[1])
     if (codes >= 0).sum() < 2: return Suggestions(np.zeros(0, int), np.zeros(0), [])
@@ -294,14 +294,17 @@ def find_label_issues(
         if z is None: raise ValueError("find_label_issues needs z= or propagator=")
         propagator = Propagator(z, n_classes)
     propagator.update(codes, n_classes=max(n_classes, propagator.n_classes))
-    rows, voice = propagator.leave_one_out()
-    if probs is not None: voice = (voice + np.asarray(probs)[rows, : voice.shape[1]]) / 2
-    given = voice[np.arange(len(rows)), codes[rows]]
-    rest = voice.copy()
-    rest[np.arange(len(rows)), codes[rows]] = -1
-    score, better = rest.max(1) - given, rest.argmax(1)
-    order = np.argsort(-score, kind="stable")
-    order = order[score[order] > 0] if n is None else order[:n]
+    rows, others = propagator.leave_one_out()
+    voice = others if probs is None else (others + np.asarray(probs)[rows, : others.shape[1]]) / 2
+
+    def against(voice):  # how much more a voice says of the best other class than of the given one, and what it says of the others
+        rest = voice.copy()
+        rest[np.arange(len(rows)), codes[rows]] = -1
+        return rest.max(1) - voice[np.arange(len(rows)), codes[rows]], rest
+
+    score, rest = against(voice)
+    better, order = rest.argmax(1), np.argsort(-score, kind="stable")
+    order = order[(score > 0)[order] | (against(others)[0] > 0)[order]] if n is None else order[:n]  # a model may have learned the mistake by heart
     name = Pool(codes, classes=classes).name
     who = "the other labels say" if probs is None else "the other labels and the model say"
     return Suggestions(rows[order], score[order], [f"your label {name(codes[rows[i]])}, {who} {name(better[i])} with {rest[i].max():.2f}" for i in order])

@@ -206,7 +206,7 @@ def suggest(
     if strategy == "suspects":
         wanted = np.isin(np.arange(self.n_items), check_serials(skip, self.n_items) if len(skip) else (), invert=True)
         if within is not None: wanted &= np.isin(np.arange(self.n_items), check_serials(within, self.n_items))
-        with self._propagator() as graph: found = find_label_issues(codes, z=self.features, propagator=graph, probs=probs, classes=self.classes)
+        with self._propagator() as graph: found = find_label_issues(codes, z=self.features, propagator=graph, probs=probs if self.answer == "network" else None, classes=self.classes)  # the graph repeats every label
         return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons) if wanted[i]][:n]
     found = suggest(n, STRATEGIES.get(strategy, strategy), z=self.features, probs=probs, codes=codes, classes=self.classes, within=within, skip=skip, rng=rng)
     return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons)]

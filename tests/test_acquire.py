@@ -68,6 +68,9 @@ def test_flipped_labels_are_the_first_suspects():
     issues = find_label_issues(codes, z=z, n=9)
     assert len(set(issues.indices) & set(bad)) >= 5
     assert issues.reasons[0].startswith("your label")
+    learned = np.where(codes[:, None] >= 0, np.eye(4)[codes], 0.25)  # a model that repeats every label
+    suspects = find_label_issues(codes, z=z, probs=learned)
+    assert len(set(suspects.indices) & set(bad)) >= 5 and len(suspects) < 20, "still found, and not every label is one"
 
 
 def test_an_adapted_strategy_that_returns_its_utilities():
