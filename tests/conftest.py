@@ -4,6 +4,8 @@ With `-n 2 --dist loadgroup` two processes share the work: each file goes to one
 """
 
 import gc
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items):
     late = {"test_javascript.py": 1, "browser": 2, "test_wheel.py": 3}
     items.sort(key=lambda item: max((late.get(part, 0) for part in item.path.relative_to(ROOT).parts), default=0))
-    together = {"test_wheel.py": "build", "test_release.py": "build"}  # setuptools builds in the repository itself
+    together = {"test_wheel.py": "build", "test_release.py": "build"}  # two builds at once are slow
     for item in items: item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else together.get(item.path.name, item.path.name)))
 
 
@@ -23,6 +25,20 @@ def pytest_collection_modifyitems(items):
 def root() -> Path:
     "The repository."
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> Path:
+    "A copy of the repository to build in, with whatever lies about in it: other tests make and remove files meanwhile, setuptools makes its own."
+    there = tmp_path_factory.mktemp("sources")
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [d for d in below if d not in (".git", ".venv", "node_modules")]
+        to = there / Path(folder).relative_to(ROOT)
+        to.mkdir(exist_ok=True)
+        for name in names:
+            try: shutil.copy2(Path(folder) / name, to / name)
+            except FileNotFoundError: pass
+    return there
 
 
 @pytest.fixture(autouse=True, scope="module")

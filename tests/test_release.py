@@ -13,9 +13,9 @@ import ssvae_widgets
 
 
 @pytest.fixture(scope="module")
-def sdist(root, tmp_path_factory) -> tarfile.TarFile:
+def sdist(sources, tmp_path_factory) -> tarfile.TarFile:
     out = tmp_path_factory.mktemp("dist")
-    done = subprocess.run([sys.executable, "-m", "build", "--sdist", "--outdir", out, root], cwd=out, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "build", "--sdist", "--outdir", out, sources], cwd=out, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     [path] = out.glob("*.tar.gz")
     assert path.name == f"ssvae_widgets-{ssvae_widgets.__version__}.tar.gz" and path.stat().st_size < 12e6

@@ -20,10 +20,10 @@ def run(*command, cwd, **env):
 
 
 @pytest.fixture(scope="module")
-def dist(root, tmp_path_factory):
-    "Wheel and sdist, built from the tracked and untracked sources in a clean folder."
+def dist(sources, tmp_path_factory):
+    "Wheel and sdist, built from a copy of the tracked and untracked sources."
     out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", out, root, cwd=out)
+    run(sys.executable, "-m", "build", "--outdir", out, sources, cwd=out)
     return out
 
 

@@ -112,10 +112,10 @@ def test_read_only_folder(tmp_path_factory):
             s = LabelStore(p, 9, classes=3)
             assert s.codes[4] == 2 and s.saved
             g = s.set(1, 1)
-            assert not g.saved and s.status == "not saved" and "may not write" in s.message, s.message
+            assert not g.saved and s.status == "not saved" and "permission is missing" in s.message, s.message
             assert s.codes[1] == 1 and s.labels[1] == 1
             new = LabelStore(p.with_name("new.csv"), 9)
-            assert not new.set(0, 1).saved and "may not write" in new.message
+            assert not new.set(0, 1).saved and "permission is missing" in new.message
             print("fine")
             import os; os._exit(0)
             """, base)
