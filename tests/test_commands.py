@@ -340,7 +340,8 @@ def test_interrupted_run_can_be_resumed(tmp_path):
     assert interrupt([*words, "--resume", "--max-epochs", "100000"], history, first + 6) == "ssvae-train: interrupted\n"
     _, meta = load_checkpoint(weights)
     epochs = [line.split(",")[0] for line in history.read_text().splitlines()[1:]]
-    assert meta["epoch"] >= first + 5 and epochs == [str(i + 1) for i in range(meta["epoch"])]
+    assert meta["epoch"] >= first + 5 and epochs == [str(i + 1) for i in range(len(epochs))]
+    assert len(epochs) in (meta["epoch"], meta["epoch"] - 1), "Ctrl-C may come between an epoch and its row"
 
 
 def test_two_workers_give_what_one_gives(tmp_path):

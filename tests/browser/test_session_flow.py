@@ -94,5 +94,6 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
 def neighbours_are_in_sight(page):
     "With curves, timeline and standing on show, the neighbours of the selected point are not cut off at a height of 600."
     page.wait_for_selector(".ssvae-strip")
-    strip, box = (page.locator(s).first.bounding_box() for s in (".ssvae-strip", ".ssvae-preview"))
-    assert strip["y"] + strip["height"] <= box["y"] + box["height"] + 1, (strip, box)
+    page.wait_for_function("""() => {
+        const [strip, box] = [".ssvae-strip", ".ssvae-preview"].map(s => document.querySelector(s)?.getBoundingClientRect());
+        return strip && box && strip.height > 0 && strip.bottom <= box.bottom + 1; }""")  # once the panels below have found their height
