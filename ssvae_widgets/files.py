@@ -58,17 +58,18 @@ def write_all(
 def atomic_write(
     path: str | os.PathLike, # file to create or replace; links are followed
     data: bytes | Iterable[bytes], # content, whole or in pieces
+    like: str | os.PathLike | None = None, # file whose permissions and owner a new one gets; one that exists keeps its own
 ) -> Path: # the file that was written
     "Replace `path` by `data` in one step: after a crash at any instant the file is the old one or the new one."
     path = Path(os.path.realpath(path))
-    temp = temporary_name(path)
+    temp, model = temporary_name(path), path if like is None or path.exists() else Path(like)
     try:
-        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
+        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), _mode(model))
         try:
             for piece in (data,) if isinstance(data, bytes | bytearray | memoryview) else data: write_all(fd, piece)
             fsync_file(fd)
         finally: os.close(fd)
-        _keep_mode(path, temp)
+        _keep_access(model, temp)
         os.replace(temp, path)
     except BaseException as e:
         _remove(temp)
@@ -79,9 +80,26 @@ def atomic_write(
     return path
 
 
-def _keep_mode(old, new):
-    try: os.chmod(new, os.stat(old).st_mode & 0o7777)
-    except OSError: pass  # no file before, or a drive without permissions
+def _mode(path: Path) -> int: # for `os.open`; never more than the model allows, also for a moment
+    try: return os.stat(path).st_mode & 0o777
+    except OSError: return 0o666
+
+
+def _keep_access(old: Path, new: Path) -> None:
+    "Owner, permissions and access list of one file for another, as far as the system lets us."
+    try: was, now = os.stat(old), os.stat(new)
+    except OSError: return # no file before
+    if hasattr(os, "chown") and (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
+        for owner in ((was.st_uid, was.st_gid), (-1, was.st_gid)): # a group may be given by its members, an owner by root only
+            try: os.chown(new, *owner); break
+            except OSError: continue
+    try: os.chmod(new, was.st_mode & 0o7777)
+    except OSError: pass # a drive without permissions
+    try: os.setxattr(new, _ACCESS_LIST, os.getxattr(old, _ACCESS_LIST))
+    except (AttributeError, OSError): pass # no list, or a system that keeps none in this way
+
+
+_ACCESS_LIST = "system.posix_acl_access"
 
 
 def _remove(path):

@@ -119,6 +119,12 @@ class ClassTable:
         self.named[uid] = name
         self._names = self._lookup = None
 
+    def with_same_places(self) -> "ClassTable":
+        "A table in which the identities known here have their codes, and nobody has been renamed or merged."
+        table = ClassTable()
+        for uid in self.uids: table.add(uid)
+        return table
+
     def forget(self) -> None:
         "Take back every name and merge; identities and their codes stay."
         self.into.clear(); self.named.clear(); self.former.clear()
@@ -194,7 +200,7 @@ class Replay:
         self.base: np.ndarray | None = None # raw codes of a snapshot
         self.raw = np.full(n_items, -1, np.int32) # code as labelled, before merges
         self.codes = np.full(n_items, -1, np.int32) # after merges
-        self.changes: list[tuple[int, np.ndarray, np.ndarray]] = [] # (seq when it showed, rows, codes after)
+        self.changes: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = [] # (seq when it showed, rows, codes before, codes after)
         self.done: list[Entry] = [] # what undo takes back, newest last
         self.redone: list[Entry] = [] # what redo brings back, newest last
         self.class_log: list[Entry] = [] # class and merge gestures in order
@@ -210,7 +216,6 @@ class Replay:
         try: changed = step(record, mine)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError): return None # a line of another version: the checksum is right, the content is not for us
         self.seen.add(key)
-        if record["op"] in GESTURES or len(changed): self.changes.append((self.seq, changed, self.codes[changed]))
         return changed
 
 # %% ../nbs/01b_label_log.ipynb #eebe99c5
@@ -248,8 +253,7 @@ def _set_one(self: Replay, entry, row, code):
     self.raw[row] = code
     code = self.table.resolve(code) if code >= 0 else -1
     if code == self.codes[row]: return _NO_ROWS
-    self.codes[row] = code
-    return np.array([row], np.int64)
+    return self._change(np.array([row], np.int64), np.array([code], np.int32))
 
 
 @patch
@@ -263,9 +267,15 @@ def _codes_for(self: Replay, labels) -> list[int]:
 @patch
 def _refresh(self: Replay, rows):
     codes = self.table.holders(self.raw[rows])
-    changed = rows[codes != self.codes[rows]]
+    moved = codes != self.codes[rows]
+    return self._change(rows[moved], codes[moved])
+
+
+@patch
+def _change(self: Replay, rows, codes):
+    if len(rows): self.changes.append((self.seq, rows, self.codes[rows], codes))
     self.codes[rows] = codes
-    return changed
+    return rows
 
 
 @patch
@@ -282,6 +292,38 @@ def _switch(self: Replay, record, mine, active, source, target):
     rows = np.array(entry.rows, np.int64)
     self.raw[rows] = [*map(self._top, entry.rows)]
     return self._refresh(rows)
+
+
+@patch
+def _switch_below(self: Replay, record, active):
+    """Undo or redo of a gesture that a compaction has made part of the snapshot: the record says what it changes there.
+
+    Another process may compact between the decision and the line. Newer gestures on the rows stay on top, and a row whose label below is not the one that was there when it was decided is left alone.
+    """
+    if "classes" in record or "merged" in record: return self._switch_classes_below(record, active)
+    if self.base is None or "serials" not in record: return _NO_ROWS
+    rows, labels, previous = np.array(record["serials"], np.int64), self._codes_for(record["labels"]), self._codes_for(record["previous"])
+    if len(rows) != len(labels) or len(rows) != len(previous) or (len(rows) and not 0 <= rows.min() <= rows.max() < self.n_items): raise ValueError
+    fits = self.base[rows] == np.array(previous, np.int32)
+    rows, labels = rows[fits], np.array(labels, np.int32)[fits]
+    self.base[rows] = labels
+    self.raw[rows] = [self._top(row) if row in self.stacks else self.base[row] for row in rows.tolist()]
+    return self._refresh(rows)
+
+
+@patch
+def _switch_classes_below(self: Replay, record, active):
+    names = dict(map(tuple, self.head.get("classes", ())))
+    for uid, name, before in record.get("classes", ()):
+        if identity(uid) and str(names.get(uid)) == before: names[uid] = name; self.head.setdefault("former", {})[before] = uid
+    self.head["classes"] = [list(pair) for pair in names.items()]
+    merged = [list(pair) for pair in self.head.get("merged", ())]
+    for pair in record.get("merged", ()):
+        if active and pair not in merged: merged.append(pair)
+        if not active and pair in merged: merged.remove(pair)
+    self.head["merged"] = merged
+    self.class_moves.append((self.seq, None, active))
+    return self._replay_classes()
 
 
 def _last(entries, entry): return next((i for i in reversed(range(len(entries))) if entries[i] is entry), None)
