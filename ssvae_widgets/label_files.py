@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .errors import DataError
+
 # %% ../nbs/01c_label_files.ipynb #815a3fee
 _FORMULA = tuple("=+-@\t\r'＝＋－＠")
 _INSIDE, _GUARDED = re.compile(r"([;,|\t])('*\s*[=+\-@＝＋－＠])"), re.compile(r"([;,|\t])'('*\s*[=+\-@＝＋－＠])")
@@ -56,7 +58,7 @@ def render_csv(
     return ("\n".join(["Serial,label", *rows]) + "\n").encode()
 
 # %% ../nbs/01c_label_files.ipynb #87e18177
-class LabelFileError(ValueError):
+class LabelFileError(DataError):
     "A file of labels cannot be used; the message names the file, the line and the reason."
 
 
