@@ -203,6 +203,7 @@ class Replay:
         self.changes: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = [] # (seq when it showed, rows, codes before, codes after)
         self.done: list[Entry] = [] # what undo takes back, newest last
         self.redone: list[Entry] = [] # what redo brings back, newest last
+        self.on, self.below = "", [] # id of the log or snapshot that the lines belong to; ids of the lines that changed what lies in that snapshot
         self.class_log: list[Entry] = [] # class and merge gestures in order
         self.class_moves: list[tuple[int, Entry | None, bool]] = [] # (seq, gesture, whether it was switched on); None: the head changed
         self._code_of: dict[int | str | None, int] = {None: -1} # of the labels met so far
@@ -282,7 +283,10 @@ def _change(self: Replay, rows, codes):
 def _switch(self: Replay, record, mine, active, source, target):
     self.seq += 1
     entry = self.entries.get(record["target"])
-    if entry is None: return self._switch_below(record, active)
+    if "on" in record:
+        if (record["on"], record["after"]) != (self.on, len(self.below)): return _NO_ROWS # decided on another state: whoever wrote it decides again
+        self.below.append(record["id"])
+    if entry is None: return self._switch_below(record)
     if mine and (i := _last(source, entry)) is not None: target.append(source.pop(i))
     if entry.active == active: return _NO_ROWS
     entry.active = active
@@ -295,35 +299,26 @@ def _switch(self: Replay, record, mine, active, source, target):
 
 
 @patch
-def _switch_below(self: Replay, record, active):
-    """Undo or redo of a gesture that a compaction has made part of the snapshot: the record says what it changes there.
-
-    Another process may compact between the decision and the line. Newer gestures on the rows stay on top, and a row whose label below is not the one that was there when it was decided is left alone.
-    """
-    if "classes" in record or "merged" in record: return self._switch_classes_below(record, active)
-    if self.base is None or "serials" not in record: return _NO_ROWS
-    rows, labels, previous = np.array(record["serials"], np.int64), self._codes_for(record["labels"]), self._codes_for(record["previous"])
-    if len(rows) != len(labels) or len(rows) != len(previous) or (len(rows) and not 0 <= rows.min() <= rows.max() < self.n_items): raise ValueError
-    fits = self.base[rows] == np.array(previous, np.int32)
-    rows, labels = rows[fits], np.array(labels, np.int32)[fits]
+def _switch_below(self: Replay, record):
+    "Undo or redo of a gesture that has become part of the snapshot: the line says what it changes there."
+    if "on" not in record or self.base is None: return _NO_ROWS
+    if "classes" in record:
+        self.head |= {k: record[k] for k in ("classes", "former", "merged")}
+        self.class_moves.append((self.seq, None, True))
+        return self._replay_classes()
+    rows, labels = np.array(record["serials"], np.int64), np.array(self._codes_for(record["labels"]), np.int32)
     self.base[rows] = labels
     self.raw[rows] = [self._top(row) if row in self.stacks else self.base[row] for row in rows.tolist()]
     return self._refresh(rows)
 
 
 @patch
-def _switch_classes_below(self: Replay, record, active):
-    names = dict(map(tuple, self.head.get("classes", ())))
-    for uid, name, before in record.get("classes", ()):
-        if identity(uid) and str(names.get(uid)) == before: names[uid] = name; self.head.setdefault("former", {})[before] = uid
-    self.head["classes"] = [list(pair) for pair in names.items()]
-    merged = [list(pair) for pair in self.head.get("merged", ())]
-    for pair in record.get("merged", ()):
-        if active and pair not in merged: merged.append(pair)
-        if not active and pair in merged: merged.remove(pair)
-    self.head["merged"] = merged
-    self.class_moves.append((self.seq, None, active))
-    return self._replay_classes()
+def facts_on(self: Replay, row: int) -> list[str]:
+    "Names of what was noted as true with the present label of a row."
+    node = self.stacks.get(row)
+    while node is not None and not node[0].active: node = node[2]
+    if node is None: return [name for name, rows in self.head.get("facts", {}).items() if row in rows]
+    return [k for k, v in node[0].record.items() if v is True and k != "undoable"] if node[1] >= 0 else []
 
 
 def _last(entries, entry): return next((i for i in reversed(range(len(entries))) if entries[i] is entry), None)
@@ -410,6 +405,7 @@ def tell_classes(
 @patch
 def _log(self: Replay, record, mine):
     fresh = [[identity(uid), name] for uid, name in record.get("classes", ()) if identity(uid) not in self.table.place]
+    self.on = self.on or record["id"]
     if not self.head: self.head, fresh = {**record, "classes": [*record.get("classes", ())]}, record.get("classes", ())
     else: self.head.setdefault("classes", []).extend(fresh) # two processes started at once
     for uid, name in fresh: self.table.rename(identity(uid), name)
@@ -426,10 +422,12 @@ def _data(self: Replay, record, mine):
 
 @patch
 def _snapshot(self: Replay, record, mine):
-    if self.head: return _NO_ROWS
+    if self.head: # the lines before were read from an archive
+        self.on, self.below = record["id"], []
+        return _NO_ROWS
     seq, rows = int(record["seq"]), np.asarray(record["serials"], np.int64)
     if len(rows) and not 0 <= rows.min() <= rows.max() < self.n_items: raise ValueError
-    self.head, self.seq = dict(record), seq
+    self.head, self.seq, self.on = dict(record), seq, record["id"]
     tell_classes(self.table, self.head, ())
     self.class_moves.append((self.seq, None, True))
     self.raw[rows] = [self.table.add(identity(u)) for u in record["labels"]]

@@ -121,7 +121,7 @@ def test_a_gesture_during_adopt_is_kept(tmp_path, monkeypatch):
 
 def test_two_compactions_without_any_lock_lose_nothing(tmp_path, monkeypatch):
     path, real, acked = tmp_path / "labels.csv", labels_module._install, []
-    monkeypatch.setattr(labels_module, "_only_one", lambda log: contextlib.nullcontext())
+    monkeypatch.setattr(labels_module, "_only_one", lambda *_: contextlib.nullcontext())
     a, b = open_store(path, 100), open_store(path, 100)
     for k in range(20): a.set(k, 1)
     b.sync()
