@@ -33,7 +33,7 @@ from fastcore.basics import patch
 from .errors import as_whole, check_file, check_path, check_row, check_rows
 from .files import atomic_write, explain_os_error, fsync_folder, remove_leftovers, temporary_name
 from .label_files import _BLANK, MAX_CSV, LabelFileError, LabelRows, _integer, describe_problems, parse_csv, read_cells, render_csv, understand
-from .label_log import GESTURES, LogFile, Replay, _plain, decimal, encode_line
+from .label_log import GESTURES, LogFile, Replay, _plain, decimal, encode_line, no_garbage
 from .label_past import Namings, Origin, find_origin
 from .label_snapshot import CORE, FORMAT, below, compact_uid as _compact, late_lines, mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
 from .names import clean_name, is_missing
@@ -417,7 +417,7 @@ def _reopen(self: LabelStore, create: bool = False):
     if not self._log.open(create): return
     self._enter()
     try:
-        self._join(self._read_whole())
+        with no_garbage(): self._join(self._read_whole())
     except BaseException:
         self._log.close() # nothing may be added to a file that was not understood
         raise
@@ -459,9 +459,23 @@ def _read_whole(self: LabelStore) -> list[dict]:
     if self._log.damaged and not any(r["op"] in ("log", "snapshot") for r in found): found = self._repaired(found)
     head = next((r for r in found if r["op"] == "snapshot"), None)
     if head is not None:
+        inside = self._inside(head) if self._unsaved_by_hand() else ()
+        self._unsaved = [r for r in self._unsaved if r["id"] not in inside]
         waiting = {r["id"] for r in self._unsaved}
         self._unsaved = [r for r in late_lines(self.log_path.parent, head, found, self.n_items) if r.get("id") not in waiting] + self._unsaved
     return found
+
+
+@patch
+def _inside(self: LabelStore, head: dict) -> set[str]:
+    "Ids of the lines that became part of a snapshot since the log that is known here: one that was just written may be among them."
+    ids: set[str] = {*()}
+    while head is not None and head["id"] != self._replay.head.get("id") and head.get("archive"):
+        path = self.log_path.with_name(os.path.basename(str(head["archive"])))
+        lines = read_lines(path, 0, head["covered"]) if path.is_file() else []
+        ids |= {r["id"] for r in lines if isinstance(r.get("id"), str)}
+        head = next((r for r in lines if r["op"] == "snapshot"), None)
+    return ids
 
 
 @patch
@@ -1227,7 +1241,13 @@ _hooks: list = []
 def _archived(self: LabelStore) -> tuple[str, Replay]:
     "The replay of the archives up to the snapshot that starts the log, read once."
     head = self._replay.head
-    if self._archive_read is not None and self._archive_read[0] == head["id"]: return self._archive_read
+    if self._archive_read is None or self._archive_read[0] != head["id"]:
+        with no_garbage(): self._archive_read = self._read_archives(head)
+    return self._archive_read
+
+
+@patch
+def _read_archives(self: LabelStore, head: dict) -> tuple[str, Replay, int]:
     looked = {self.log_path.name}
     records, oldest = [], head # ends as None, or as the oldest snapshot whose archive is missing
     while oldest is not None and oldest.get("archive"):
@@ -1239,9 +1259,7 @@ def _archived(self: LabelStore) -> tuple[str, Replay]:
             older = archive.read(oldest["covered"])
         finally: archive.close()
         records, oldest = older + records, next((r for r in older if r["op"] == "snapshot"), None)
-    whole = replayed([*filter(None, [oldest]), *records], self.n_items)
-    self._archive_read = (head["id"], whole, 0)
-    return self._archive_read
+    return head["id"], replayed([*filter(None, [oldest]), *records], self.n_items), 0
 
 
 @patch
@@ -1391,7 +1409,7 @@ def _compact(self: LabelStore, keep: int, patience: float) -> Path | None:
                 records = [r for r, _ in self._records]
             cut = where_to_cut(records, keep)
             if sum(r["op"] in GESTURES for r in records[:cut]) == 0: return None
-            body = snapshot_of(replayed(records[:cut], self.n_items)) # nobody waits for this
+            with no_garbage(): body = snapshot_of(replayed(records[:cut], self.n_items)) # nobody waits for this
             lines = [encode_line(r) for r in records[cut:]]
             with self._io: archive = self._start_anew(body, lines, records)
     except Timeout: raise LabelFileError(f"{self.log_path.name} is being compacted by another process; try again later.") from None
