@@ -359,8 +359,8 @@ def _save(self: LabelStore):
 def _fitting(self: LabelStore, record: dict) -> dict | None: # None: its target is nowhere to be found, or as it should be
     "An undo or redo for the log as it is now: another process may have put its target into a snapshot since it was decided."
     if record["op"] not in ("undo", "redo") or record["target"] in self._replay.entries or record["id"] in self._have: return record
-    if any(r["id"] == record["target"] for r in self._unsaved): return record
     head = self._replay.head
+    if record.get("on") == head["id"] or any(r["id"] == record["target"] for r in self._unsaved): return record
     archive = self.log_path.with_name(os.path.basename(str(head.get("archive"))))
     if head.get("op") != "snapshot" or not archive.is_file(): return None
     inside = replayed([r for r in read_lines(archive, 0, head["covered"]) if r.get("id") not in self._have], self.n_items)
@@ -718,6 +718,7 @@ def _load(self: LabelStore, classes):
     self._open_ended = classes is None
     names = self._wanted(classes)
     if self.path is not None and self.log_path.exists():
+        check_file(self.log_path)
         self._enter()
         self._reopen()
         self._apply(*((r, self._is_mine(r)) for r in self._unsaved)) # confirmed by somebody, but not in this log yet
@@ -911,9 +912,11 @@ def _replace_csv(self: LabelStore, data: bytes):
             replaced = held.read_bytes()
             if _hash(replaced) not in (self._csv_known[1], _hash(data)): # somebody saved in this very moment
                 self._csv_known = (_look(self.path), _hash(data))
-                os.replace(held, self._backup_path(replaced)) # a new name needs no space on a full disk
+                kept = self._backup_path(replaced)
+                os.replace(held, kept) # a new name needs no space on a full disk
                 held = None
-                return self._merge_csv(replaced)
+                if self._merge_csv(replaced): kept.unlink(missing_ok=True)
+                return
         self._csv_known = (_look(self.path), _hash(data))
     finally:
         if held is not None: held.unlink(missing_ok=True)
@@ -945,12 +948,12 @@ def _origin(self: LabelStore, cells) -> tuple[Origin, Replay]: # where a file co
 
 
 @patch
-def _merge_csv(self: LabelStore, data: bytes, first: bool = False):
+def _merge_csv(self: LabelStore, data: bytes, first: bool = False) -> bool: # whether it was an export of this store, of any time
     "Take in what somebody wrote into `labels.csv`."
     name = self.path.name
     with self._io:
         self._catch_up() # what another process exported is in the log already
-        if data == self._rendered(): return
+        if data == self._rendered(): return True
     try: cells, refused = read_cells(data, self.n_items, name), None # a key press must not wait for a long file
     except LabelFileError as e: cells, refused = None, e
     with self._io:
@@ -966,6 +969,7 @@ def _merge_csv(self: LabelStore, data: bytes, first: bool = False):
         older = not edited.any() and origin.seq < replay.seq and not first and (replay.table.holders(rows.codes) != had).any()
         self._tell_merge(rows, int(edited.sum()), int((edited & (had != then)).sum()), missing, kept, older)
         self._export_soon(0 if first else 1.0) # somebody may still be writing
+        return False
 
 
 @patch
@@ -980,20 +984,22 @@ def _reader(self: LabelStore, origin: Origin, replay: Replay) -> Callable[[str],
 
 
 @patch
-def _old_export(self: LabelStore, data: bytes, origin: Origin, replay: Replay, first: bool):
+def _old_export(self: LabelStore, data: bytes, origin: Origin, replay: Replay, first: bool) -> bool: # whether it is ours to the byte
     "A file that says what an earlier state said has nothing new; it is kept if somebody's own hand went back."
     self._export_soon(0)
     rows = np.flatnonzero(origin.state >= 0)
     kept = "" if render_csv(rows, origin.state[rows], origin.naming.names) == data else f" The file as it was is kept as {self._backup(data)}."
-    if first or time.monotonic() - self._last_change <= 3 and not kept or np.array_equal(origin.state, replay.codes): return
-    self._note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)
+    if not (first or time.monotonic() - self._last_change <= 3 and not kept or np.array_equal(origin.state, replay.codes)):
+        self._note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)
+    return not kept
 
 
 @patch
-def _refuse_csv(self: LabelStore, data: bytes, why: LabelFileError, first: bool):
+def _refuse_csv(self: LabelStore, data: bytes, why: LabelFileError, first: bool) -> bool:
     if first and not self._records: raise why
     self._export_soon(0)
     self._note(f"{str(why).rstrip('.')}. Nothing was taken from it; it is kept as {self._backup(data)}, and the labels known here are written again.")
+    return False
 
 
 @patch
