@@ -88,3 +88,48 @@ def test_200_keys_in_a_hurry_label_what_was_on_show(open_notebook, slow):
     assert found["given"] >= 10, found
     if slow == "idle":
         nb.screenshot("what-next")
+
+
+def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
+    nb = open_notebook([OPEN], width=1280, height=800)
+    app = App(nb)
+    page, root = app.page, app.page.locator(".ssvae-labeler").first
+    shows = "n => document.querySelector('.ssvae-preview').dataset.serial === String(n)"
+    refused = "() => document.querySelector('.ssvae-status').dataset.refused === 'yes'"
+    here, there = app.alone(2)
+    # the picture of another point, under the pointer, is on show: the selected one is shown first
+    app.click(here)
+    page.wait_for_function(shows, arg=here)
+    page.mouse.move(*app.place(there), steps=5)
+    page.wait_for_function(shows, arg=there)
+    page.keyboard.press("3")
+    assert page.evaluate(refused)
+    page.wait_for_function(shows, arg=here)
+    page.keyboard.press("4")
+    nb.until(f"app.session.codes[{here}] == 4")
+    assert log_of(nb) == [(here, "4")]
+    # an image that is left out of the sheet is not labeled by a key that follows at once, however late the kernel is
+    nb.execute("app.map.selected = np.arange(30, 36)")
+    page.wait_for_selector(".ssvae-sheet .ssvae-tile canvas")
+    nb.execute(SLOW["kernel"] + "; _exclude = app.on_exclude; app.on_exclude = lambda i: (time.sleep(0.5), _exclude(i))")
+    tile = page.locator(".ssvae-tile").nth(2)
+    out = int(tile.get_attribute("data-serial"))
+    tile.click()
+    root.press("7")
+    nb.until("(app.session.codes == 7).sum() == 5", timeout=60)
+    assert nb.python(f"app.session.codes[{out}]") == -1
+    # undo returns to the proposal whose answer it takes away, in the same moment
+    page.keyboard.press("Escape")
+    nb.until("len(app.map.selected) == 0")
+    begin(nb, app)
+    nb.until("app.flush(0.1)")
+    first = nb.python("app.session.current.serial")
+    page.keyboard.press("1")
+    page.wait_for_function("n => { const s = document.querySelector('.ssvae-preview').dataset.serial; return s !== undefined && s !== String(n) }", arg=first)
+    page.keyboard.press("Control+z")
+    assert page.evaluate(shows, first)
+    nb.until(f"app.session.codes[{first}] == -1 and app.session.current.serial == {first}")
+    page.keyboard.press("2")
+    nb.until(f"app.session.codes[{first}] == 2 and app.session.current.serial != {first}")
+    nb.theme("dark")
+    nb.screenshot("what-next-dark")
