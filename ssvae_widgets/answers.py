@@ -229,7 +229,7 @@ def next(self: Answering) -> Suggestion | None:
     for again in (False, True):
         if again:
             seq, batch = self.seq, fill(self.queue, self.suggest)
-            with self._lock: self.queue.waiting, self._proposed = batch, seq
+            with self._lock: self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
         elif self.seq > self._proposed + 2 * len(self.queue.waiting) + 10: self._propose_anew()
         with self._lock: found = self.queue.take(self.codes)
         if found is not None: break
@@ -240,7 +240,42 @@ def next(self: Answering) -> Suggestion | None:
 @patch
 def _propose_anew(self: Answering) -> None:
     "What waits was proposed by what was known then."
-    with self._lock: self.queue.waiting = []
+    with self._lock: self.queue.waiting, self.queue.dry = [], False
+
+
+@patch
+def upcoming(
+    self: Answering,
+    n: int = 5,  # how many at most
+) -> list[Suggestion]:
+    "What `next` will go to, without going there: for a view that holds the next ones ready."
+    if self.seq > self._proposed + 2 * len(self.queue.waiting) + 10: self._propose_anew()
+    return self.queue.ahead(self.codes, n)
+
+
+@patch
+def look_ahead(self: Answering) -> None:
+    "Let more proposals wait; takes as long as `suggest`."
+    if self.queue.dry: return
+    strategy, seq, more = self.queue.strategy, self.seq, fill(self.queue, self.suggest)
+    with self._lock:
+        if self.queue.strategy == strategy:  # else another was chosen meanwhile
+            self.queue.add(more)
+            self._proposed = seq
+
+
+@patch
+def go_to(
+    self: Answering,
+    item: Suggestion,  # of `upcoming`, or one that was visited
+    leaving: str = "",  # "skip": put the current item aside; "back": it comes next again
+) -> Suggestion:
+    "Make a proposal the current one: a view that held it shows it already."
+    with self._lock:
+        if leaving == "skip": self.queue.skip()
+        found = self.queue.back_to(item) if leaving == "back" else self.queue.go(item)
+    self.events.emit("queue", current=found)
+    return found
 
 
 @patch

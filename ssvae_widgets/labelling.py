@@ -248,12 +248,14 @@ def accept(
     self: Labelling,
     serials,  # one row number or many
     source: str = "key",
+    said=None,  # the predicted classes that were on show when somebody accepted them; None: those of now
 ):
     "Label items with their predictions."
     rows, probs = check_serials(serials, self.n_items), self.probs
     if not rows.size: return None
-    if probs is None: raise ValueError("There are no predictions to accept yet: label a few items or train first.")
-    return self.store.set(rows, probs[rows].argmax(1), source=source, accepted=True, **self._provenance(rows))
+    if probs is None and said is None: raise ValueError("There are no predictions to accept yet: label a few items or train first.")
+    codes = probs[rows].argmax(1) if said is None else np.array([self._code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
+    return self.store.set(rows, codes, source=source, accepted=True, **self._provenance(rows))
 
 
 @patch

@@ -6,11 +6,11 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/point_layer.html.md"""
 
 # %% auto #0
 __all__ = ['NONE', 'SAMPLE', 'MANY', 'TOOLS', 'inline_esm', 'SharedModule', 'pack_positions', 'pack_codes', 'every', 'serials',
-           'whole', 'number', 'PointLayer']
+           'whole', 'number', 'shown', 'PointLayer']
 
 # %% ../../nbs/30_point_layer.ipynb #2cf10df4
+import contextlib
 import hashlib
-import math
 import re
 import threading
 import uuid
@@ -126,20 +126,30 @@ def whole(
     high: int,  # largest value allowed
 ) -> int:
     "A whole number between `low` and `high`, or a ValueError."
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)
-    if not ok or not low <= value <= high: raise ValueError(f"got {str(value)[:40]!r}, expected a whole number from {low} to {high}")
+    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high and value == int(value)  # NaN is in no range, and int() of no huge one is taken
+    if not ok: raise ValueError(f"got {shown(value)}, expected a whole number from {low} to {high}")
     return int(value)
 
 def number(
     value,  # what a message said
 ) -> float:
     "A finite number, or a ValueError."
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value): raise ValueError(f"got {str(value)[:40]!r}, expected a number")
+    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
+    if not ok: raise ValueError(f"got {shown(value)}, expected a number")
     return float(value)
+
+
+def shown(
+    value,  # whatever a page sent
+) -> str:  # at most 60 characters
+    "A value for an error message; an integer of thousands of digits has no short text."
+    try: return repr(value)[:60]
+    except ValueError: return "a huge number"
 
 # %% ../../nbs/30_point_layer.ipynb #ce557d7e
 TOOLS = ("pointer", "lasso", "box", "pan")
 _BULK = {"positions", "codes", "labeled"}
+_MOVES = {"label", "accept", "next", "back", "skip", "walk", "undo", "redo"}  # with these a page may go on to a proposal that it holds
 _INTENTS = {"label", "clear", "undo", "redo", "accept", "next", "back", "skip", "train", "stop", "color", "filter", "snapshot", "select", "help", "classes", "walk", "trails"}
 
 
@@ -184,6 +194,7 @@ class PointLayer(SharedModule):
         unknown = set(traits) - set(self.class_own_traits()) - {"family"}
         if unknown: raise TypeError(f"PointLayer got {', '.join(sorted(unknown))}, expected one of {', '.join(sorted(self.class_own_traits()))}")
         self.lock, self.refused, self._quiet, self._handlers, self.thumbnails = threading.RLock(), 0, set(), [], None
+        self.dealer = lambda: None  # called when a page asks for the proposals that it may hold
         positions = traits.get("positions", b"")
         self._held, self._opening = len(positions) // 8 > MANY, False  # the bulk is held back until the page has asked for it
         super().__init__(**{"total": len(positions) // 8, "sample": every(positions, 8) if self._held else b"", **traits})
@@ -256,8 +267,8 @@ class PointLayer(SharedModule):
         try: intent = self._check(content, buffers or [])
         except (TypeError, ValueError, KeyError, IndexError):
             self.refused += 1
-            gesture = content.get("intent", {}).get("gesture") if isinstance(content, dict) and isinstance(content.get("intent"), dict) else None
-            if isinstance(gesture, int): self.send({"type": "ack", "gesture": gesture, "ok": False, "message": "refused"})
+            raw = content.get("intent") if isinstance(content, dict) else None
+            with contextlib.suppress(ValueError): self.send({"type": "ack", "gesture": whole(raw.get("gesture") if isinstance(raw, dict) else None, 0, 2**53), "ok": False, "message": "refused"})
             return
         if intent is None: return
         for fn in list(self._handlers): fn(intent)
@@ -265,6 +276,7 @@ class PointLayer(SharedModule):
     def _check(self, content, buffers):
         if not isinstance(content, dict): raise ValueError("a message is a dict")
         if content.get("type") == "more": return self._send_all()
+        if content.get("type") == "deck": return self.dealer()
         if content.get("type") == "thumbs":
             wanted = serials(buffers[0], self.n)[:256]
             if self.thumbnails is not None: self.thumbnails(wanted)
@@ -278,6 +290,12 @@ class PointLayer(SharedModule):
             intent["gesture"] = whole(raw.get("gesture"), 0, 2**53)
             if not buffers or not intent["serials"].size: raise ValueError("a label needs points")
         if kind == "label": intent["label"] = whole(raw.get("label"), 0, len(self.classes) - 1)
+        if kind == "accept" and "said" in raw:
+            intent |= {"said": whole(raw["said"], 0, len(self.classes) - 1), "gesture": whole(raw.get("gesture"), 0, 2**53)}
+            if not buffers or not intent["serials"].size: raise ValueError("an accepted prediction needs its point")
+        if kind in _MOVES:
+            if "to" in raw: intent["to"] = whole(raw["to"], 0, self.n - 1)
+            if "move" in raw: intent["move"] = whole(raw["move"], 0, 2**53)
         if kind == "color": intent["column"] = _one_of(raw.get("column"), self.columns)
         if kind == "snapshot": intent["step"] = whole(raw.get("step"), -1, 1)
         if kind == "select": intent["op"] = _one_of(raw.get("op"), ("grow", "uncertain", "suspects", "below"))
@@ -287,5 +305,5 @@ class PointLayer(SharedModule):
 
 
 def _one_of(value, allowed) -> str:
-    if not isinstance(value, str) or value not in allowed: raise ValueError(f"got {str(value)[:40]!r}, expected one of {', '.join(sorted(allowed))}")
+    if not isinstance(value, str) or value not in allowed: raise ValueError(f"got {shown(value)}, expected one of {', '.join(sorted(allowed))}")
     return value
