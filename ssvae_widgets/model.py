@@ -49,6 +49,7 @@ from ssvae_widgets.train_state import (
     make_spec,
     make_weights,
     network,
+    parameter_shapes,
     pictures,
     softmax,
 )
@@ -282,12 +283,12 @@ def from_checkpoint(
     path: str | os.PathLike,
 ) -> SSVAE:
     "The model of a checkpoint, with its own configuration and classes."
-    arrays, meta = _read(path)
-    config = SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
+    arrays, meta, config = _read(path)
+    _check_arrays(path, arrays, _asked_spec(path, arrays, meta, config), own=True)
     classes = meta["class_names"] or (meta["n_classes"] if meta["fixed_classes"] else None)
     vae = cls(tuple(meta["input_shape"]), config, classes)
     if vae.n_classes < meta["n_classes"]: vae.set_classes(meta["n_classes"])
-    return vae._restore(path, arrays, meta)
+    return vae._restore(arrays, meta)
 
 
 @patch
@@ -296,22 +297,114 @@ def load_model_weights(
     path: str | os.PathLike,
 ) -> None:
     "Replace parameters and progress by those of a checkpoint of the same architecture; on an error nothing has changed."
-    arrays, meta = _read(path)
-    if meta["n_classes"] > self.n_classes: self.set_classes(meta["class_names"] or meta["n_classes"])
-    self._restore(path, arrays, meta)
+    arrays, meta, _ = _read(path)
+    more = meta["n_classes"] > self.n_classes
+    _check_arrays(path, arrays, make_spec(self.input_shape, max(meta["n_classes"], self.n_classes), self.config) if more else self.spec)
+    if more: self.set_classes(meta["class_names"] or meta["n_classes"])
+    self._restore(arrays, meta)
 
-
-def _read(path):
+# %% ../nbs/08_model.ipynb #56835132
+def _read(path) -> tuple[dict, dict, SSVAEConfig]:
+    "Arrays, facts and configuration of a model; every fact is of its kind."
     arrays, meta = load_checkpoint(path, finite=("params", "ema"))
-    missing = [k for k in ("params", "adam", "step") if k not in arrays] + [k for k in ("config", "input_shape", "n_classes") if k not in meta]
-    if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing) or 'its kind'}).")
-    return arrays, meta
+    missing = [k for k in ("params", "ema", "adam", "running", "step", "epochs", "shift", "scale") if k not in arrays]
+    missing += [k for k in ("config", "input_shape", "n_classes", "class_names", "fixed_classes", "epoch", "history", "map_step", "value_range", "fingerprint") if k not in meta]
+    if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing[:4]) or 'its kind'}).")
+    odd = [k for k, fine in _FACTS.items() if not fine(meta[k])]
+    names = meta["class_names"]
+    if odd or names and len(names) != meta["n_classes"]: raise CheckpointError(f"{path} is damaged: {odd[0] if odd else 'class_names'} is {str(meta[odd[0] if odd else 'class_names'])[:60]!r}.")
+    try:
+        if meta["fingerprint"]: Fingerprint.from_dict(meta["fingerprint"])
+        return arrays, meta, SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
+    except (AttributeError, KeyError, TypeError, ValueError) as e: raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
+
+
+def _real(v) -> bool: return isinstance(v, int | float) and not isinstance(v, bool)
+def _whole(v, low: int = 0, high: int = 2**53) -> bool: return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+def _list_of(v, fine) -> bool: return isinstance(v, list) and all(map(fine, v))
+
+
+_FACTS = dict(
+    config=lambda v: isinstance(v, dict), input_shape=lambda v: _list_of(v, lambda s: _whole(s, 1)) and len(v) in (1, 3), n_classes=lambda v: _whole(v, 0, 2**31),
+    class_names=lambda v: v is None or _list_of(v, lambda c: isinstance(c, str)), fixed_classes=lambda v: isinstance(v, bool), epoch=_whole,
+    history=lambda v: _list_of(v, lambda r: isinstance(r, dict) and all(map(_real, r.values()))), map_step=lambda v: _whole(v, -1),
+    value_range=lambda v: v is None or _list_of(v, _real) and len(v) == 2, fingerprint=lambda v: v is None or isinstance(v, dict))
+
+
+def _asked_spec(path, arrays, meta, config) -> Spec:
+    "What the configuration of a file asks for, if its arrays can be that; nothing is built."
+    held = sum(np.size(a) for a in _leaves(arrays["params"]))
+    asked = dict(latent_dim=config.latent_dim, n_classes=meta["n_classes"])
+    layers = len(config.hidden_dims) + len(config.conv_channels)
+    wrong = next((f"{k} is {v}" for k, v in asked.items() if v > held), None) or (f"the configuration has {layers} layers" if layers > len(_leaves(arrays["params"])) + 100 else None)
+    if wrong: raise CheckpointError(f"{path} is damaged: {wrong}, but the file holds {held:,} weights.")
+    try: return make_spec(tuple(meta["input_shape"]), meta["n_classes"], config)
+    except ValueError as e: raise CheckpointError(f"{path} cannot be used: {e}") from None
+
+
+def _leaves(tree) -> list:
+    return [x for v in tree.values() for x in _leaves(v)] if isinstance(tree, dict) else [tree]
+
+
+def _check_arrays(path, arrays, spec: Spec, own: bool = False) -> None:
+    "Compare every array with what the spec asks for, before anything of that size is made; `own`: the spec is the file's own."
+    try: want = parameter_shapes(spec)
+    except (ValueError, TypeError, OverflowError, MemoryError) as e: raise CheckpointError(f"{path} is damaged: its configuration cannot be built ({' '.join(str(e).split())[:120]}).") from None
+    adam = arrays["adam"] if isinstance(arrays["adam"], dict) else {}
+    for part, found in (("params", arrays["params"]), ("ema", arrays["ema"]), ("adam/mu", adam.get("mu")), ("adam/nu", adam.get("nu"))):
+        if not isinstance(found, dict): raise CheckpointError(f"{path} is damaged: {part} is a {type(found).__name__}, expected arrays by name.")
+        if part != "ema" or found: _check_names(path, found, want, own)
+    vector = {(), spec.input_shape} if len(spec.input_shape) == 1 else {()}
+    for name, value, shapes, kinds in (("adam/count", adam.get("count"), {()}, "iu"), ("step", arrays["step"], {()}, "iu"), ("epochs", arrays["epochs"], {()}, "f"),
+                                       ("running", arrays["running"], {(spec.slots,)}, "f"), ("shift", arrays["shift"], vector, "f"), ("scale", arrays["scale"], vector, "f")):
+        fits = isinstance(value, np.ndarray) and value.shape in shapes and value.dtype.kind in kinds and np.isfinite(value).all()
+        if not fits or name == "step" and not 0 <= value < 2**31: raise CheckpointError(f"{path} is damaged: {name} is no number, or not of shape {' or '.join(map(str, shapes))}.")
+    if not _sound_map(arrays.get("map_head"), spec.config.latent_dim): raise CheckpointError(f"{path} is damaged: its map does not fit a latent of {spec.config.latent_dim}.")
+    if "opinion" in arrays and not _sound_opinion(arrays["opinion"], spec.slots): raise CheckpointError(f"{path} is damaged: what it keeps of the neighbor graph does not fit together.")
+
+
+def _check_names(path, found, expected, own=False):
+    "Refuse another architecture, naming the first difference."
+    for name in sorted({*map(str, found)} | set(expected)):
+        here = found.get(name)
+        fine = isinstance(here, np.ndarray) and here.dtype == np.float32
+        a, b = here.shape if fine else None, expected.get(name)
+        if a == b: continue
+        there = f"{a} there" if a is not None else "absent there" if here is None else "no array of float32 there"
+        if own: raise CheckpointError(f"{path} is damaged: {name} is {there}, its own configuration asks for {b or 'none'}.")
+        raise CheckpointError(f"{path} was saved from another architecture: {name} is {there} and {b or 'absent'} in this model; use SSVAE.from_checkpoint(path) to get the model it was saved from.")
+
+
+def _sound_map(head, latent_dim: int) -> bool:
+    "Whether a map head goes from the latent to two columns and back."
+    if head is None: return True
+    if not isinstance(head, dict) or not all(isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isfinite(a).all() for a in _leaves(head)): return False
+    shapes = dict(center=(latent_dim,), scale=(), rotation=(2, 2), shift=(2,))
+    return all(np.shape(head.get(k)) == v and k in head for k, v in shapes.items()) and _sound_layers(head.get("encoder"), latent_dim, 2) and _sound_layers(head.get("decoder"), 2, latent_dim)
+
+
+def _sound_layers(layers, width: int, last: int) -> bool:
+    if not isinstance(layers, dict) or not layers: return False
+    for i in range(len(layers) // 2):
+        w, b = layers.get(f"w{i}"), layers.get(f"b{i}")
+        if not isinstance(w, np.ndarray) or not isinstance(b, np.ndarray) or w.ndim != 2 or w.shape[0] != width or b.shape != w.shape[1:]: return False
+        width = w.shape[1]
+    return width == last and len(layers) % 2 == 0
+
+
+def _sound_opinion(found, slots: int) -> bool:
+    if not isinstance(found, dict) or set(found) != {*Opinion._fields} or not all(isinstance(a, np.ndarray | int) for a in found.values()): return False
+    o = Opinion(**{k: np.asarray(v) for k, v in found.items()})
+    whole = all(a.dtype.kind in "iu" for a in (o.rows, o.labeled, o.codes, o.step, o.n))
+    fits = o.rows.ndim == o.labeled.ndim == o.shares.ndim == 1 and o.soft.ndim == 2 and len(o.soft) == len(o.rows) and o.codes.shape == o.labeled.shape and o.step.ndim == o.n.ndim == 0
+    if not whole or not fits or o.soft.dtype != np.uint8 or o.shares.dtype.kind != "f" or max(o.soft.shape[1], len(o.shares)) > slots: return False
+    return all(not len(a) or 0 <= a.min() and a.max() < o.n for a in (o.rows, o.labeled)) and bool(np.isfinite(o.shares).all())
 
 
 @patch
-def _restore(self: SSVAE, path, arrays, meta) -> SSVAE:
+def _restore(self: SSVAE, arrays, meta) -> SSVAE:
+    "Take over what `_check_arrays` has found to fit."
     fresh = init_state(self.spec, self.config.random_seed)
-    _check_names(path, arrays["params"], fresh.params)
     ema = arrays["ema"] if fresh.ema and arrays["ema"] else {k: np.array(v) for k, v in arrays["params"].items()} if fresh.ema else {}
     opt_state = optax.tree_utils.tree_set(fresh.opt_state, **{k: arrays["adam"][k] for k in ("count", "mu", "nu")})
     state = TrainState(arrays["params"], ema, opt_state, arrays["running"], np.int32(arrays["step"]), np.float32(arrays["epochs"]))
@@ -324,15 +417,6 @@ def _restore(self: SSVAE, path, arrays, meta) -> SSVAE:
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None
         self.fingerprint = Fingerprint.from_dict(meta["fingerprint"]) if meta["fingerprint"] else None
     return self
-
-
-def _check_names(path, found, expected):
-    "Refuse another architecture, naming the first difference."
-    for name in sorted(set(found) | set(expected)):
-        a, b = np.shape(found[name]) if name in found else None, np.shape(expected[name]) if name in expected else None
-        if a != b:
-            raise CheckpointError(f"{path} was saved from another architecture: {name} is {a or 'absent'} there and {b or 'absent'} in this model; "
-                                  "use SSVAE.from_checkpoint(path) to get the model it was saved from.")
 
 # %% ../nbs/08_model.ipynb #5bf12d5f
 @patch
