@@ -160,7 +160,7 @@ def pretrained(
         x, _, _, _, k = experiment_data(run["data"], run["n"], run["test"])
         start, cpu = time.perf_counter(), time.process_time()
         vae = SSVAE(x.shape[1:], SSVAEConfig.from_dict(run["config"]), classes=k)
-        if run["epochs"][0]: InteractiveTrainer(vae).train_epochs(run["epochs"][0], x)
+        if run["epochs"][0]: InteractiveTrainer(vae, callbacks=None).train_epochs(run["epochs"][0], x)
         path.parent.mkdir(parents=True, exist_ok=True)
         vae.save(path)
         cost = dict(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - cpu)
@@ -197,7 +197,7 @@ def do_run(
     rows = label_order(t, run["selection"], run["draw"], run["budget"], features)
     codes = np.full(len(x), -1, np.int32)
     codes[rows] = t[rows]
-    history = InteractiveTrainer(vae).train_epochs(run["epochs"][1], x, codes)
+    history = InteractiveTrainer(vae, callbacks=None).train_epochs(run["epochs"][1], x, codes)
     right = int((vae.predict_proba(xt).argmax(1) == tt).sum())
     low, high = wilson_interval(right, len(tt))
     record = dict(

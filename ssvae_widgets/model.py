@@ -20,7 +20,8 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from . import __version__
-from .callbacks import BestCheckpoint, EarlyStopping, make_history
+from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, make_history
+from .callbacks import default_callbacks as _default_callbacks
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import SSVAEConfig
 from .data import Fingerprint, as_array, as_uint8, fingerprint, image_shape
@@ -425,7 +426,8 @@ def fit(
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
     labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
-    callbacks: Sequence[Any] = (),
+    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: no callbacks at all, nothing is shown
+    defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."
     feed, stop, c = self.adopt(x), threading.Event(), self.config
@@ -435,7 +437,17 @@ def fit(
     run = _FitRun(self, stop)
     own = [EarlyStopping(c.patience, c.monitor_metric)]
     if weights_path is not None: own.append(BestCheckpoint(weights_path, c.monitor_metric))
-    return run_epochs(self, feed, self.label_source(labels, feed.n), c.max_epochs, [*own, *callbacks], stop, run)
+    if callbacks is not None: own += [*(self.default_callbacks(weights_path) if defaults is None else defaults), *callbacks]
+    return run_epochs(self, feed, self.label_source(labels, feed.n), c.max_epochs, own, stop, run)
+
+
+@patch
+def default_callbacks(
+    self: SSVAE,
+    weights_path: str | os.PathLike | None = None,  # as given to `fit`
+) -> list[TrainingCallback]:
+    "What `fit` runs with besides early stopping and the best weights: override it in a subclass for others."
+    return _default_callbacks(weights_path)
 
 
 class _FitRun:
