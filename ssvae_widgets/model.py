@@ -83,6 +83,7 @@ class SSVAE:
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.augmentation: str | None = None  # what "auto" means for these data
         self.opinion: Opinion | None = None  # what the graph said last
+        self.taught: frozenset[int] = frozenset()  # codes of classes that labels have taught; empty: none yet
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
         self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
 
@@ -194,6 +195,7 @@ def prepare_epoch(
     if labels.n_classes > self.n_classes:
         names = self.class_names and [*self.class_names, *(str(i) for i in range(self.n_classes, labels.n_classes))]
         self.set_classes(names or labels.n_classes)
+    self.taught |= frozenset(np.unique(labels.train[labels.train >= 0]).tolist())
     streams = self.streams(labels.n_train, len(np.unique(labels.train[labels.train >= 0])) > 1)
     epoch_steps = -(-len(feed.train_rows) // self.config.batch_size)
     if streams.soft and not (self.opinion and self.opinion.holds(labels.train, self.step, max(150, self.config.graph_epochs * epoch_steps))):
@@ -274,7 +276,7 @@ def save(
     meta = dict(
         kind="ssvae", library=__version__, input_shape=list(self.input_shape), config=self.config.to_dict(), class_names=self.class_names,
         n_classes=self.n_classes, fixed_classes=self._fixed, epoch=epoch, history=[dict(r) for r in rows], map_step=self.map_step,
-        value_range=self.value_range, fingerprint=self.fingerprint.to_dict() if self.fingerprint else None)
+        value_range=self.value_range, fingerprint=self.fingerprint.to_dict() if self.fingerprint else None, taught=sorted(self.taught))
     save_checkpoint(path, arrays, meta)
 
 
@@ -311,7 +313,7 @@ def _read(path) -> tuple[dict, dict, SSVAEConfig]:
     missing = [k for k in ("params", "ema", "adam", "running", "step", "epochs", "shift", "scale") if k not in arrays]
     missing += [k for k in ("config", "input_shape", "n_classes", "class_names", "fixed_classes", "epoch", "history", "map_step", "value_range", "fingerprint") if k not in meta]
     if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing[:4]) or 'its kind'}).")
-    odd = [k for k, fine in _FACTS.items() if not fine(meta[k])]
+    odd = [k for k, fine in _FACTS.items() if not fine(meta[k])] + ["taught"] * (not _list_of(meta.get("taught", []), lambda c: _whole(c, 0, meta["n_classes"] - 1)))
     names = meta["class_names"]
     if odd or names and len(names) != meta["n_classes"]: raise CheckpointError(f"{path} is damaged: {odd[0] if odd else 'class_names'} is {str(meta[odd[0] if odd else 'class_names'])[:60]!r}.")
     try:
@@ -413,6 +415,7 @@ def _restore(self: SSVAE, arrays, meta) -> SSVAE:
         self.progress = Progress(state, int(meta["epoch"]), tuple(meta["history"]))
         self.shift, self.scale = arrays["shift"], arrays["scale"]
         self.opinion = Opinion(**{k: int(v) if np.ndim(v) == 0 else v for k, v in arrays["opinion"].items()}) if "opinion" in arrays else None
+        self.taught = frozenset(meta.get("taught", ()))
         self.map_head, self.map_step = arrays.get("map_head"), meta["map_step"]
         self._map_epoch, self._shown = self.epoch, None
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None
@@ -493,12 +496,19 @@ def _padded(x: np.ndarray, size: int) -> np.ndarray:
 
 
 @patch
+def answers(self: SSVAE) -> Float[np.ndarray, "slots"]:
+    "1 for every class that may be an answer: once there are labels, those that some label has taught."
+    codes = np.arange(self.spec.slots)
+    return ((codes < max(self.n_classes, 1)) & (np.isin(codes, list(self.taught)) if self.taught else True)).astype(np.float32)
+
+
+@patch
 def _look(self: SSVAE, x, with_images=False, key=None):
     "Latent, probabilities and pictures of any number of items."
     x = as_array(x)
     if image_shape(x) != self.input_shape: raise ValueError(f"The model was built for items of shape {self.input_shape}, got {image_shape(x)}.")
-    with self._lock: spec, params, n_classes = self.spec, self.params, max(self.n_classes, 1)
-    active, scale = (np.arange(spec.slots) < n_classes).astype(np.float32), self.value_range or float_range(x)
+    with self._lock: spec, params, n_classes, active = self.spec, self.params, max(self.n_classes, 1), self.answers()
+    scale = self.value_range or float_range(x)
     parts, size = [], _BATCHES[0] if len(x) <= _BATCHES[0] else _BATCHES[1]
     for i in range(0, len(x), size):
         piece = as_uint8(x[i : i + size], scale)
@@ -580,6 +590,7 @@ class Snapshot:
     map_head: Any  # None: the latent is the map, or nothing has been mapped yet
     value_range: tuple[float, float] | None
     revision: int  # the step it was taken at
+    answers: Any = None  # (slots,) 1 for classes that may be an answer; None: all
 
     def __post_init__(self):
         object.__setattr__(self, "_net", network(self.spec, self.params))
@@ -596,7 +607,9 @@ class Snapshot:
     def classify(self, x: Any) -> Float[np.ndarray, "batch classes"]:
         "Class probabilities."
         h, z, _ = self._net.encode(self._inputs(x))
-        return softmax(np.asarray(self._net.logits(h, z))[:, : max(self.n_classes, 1)])
+        logits = np.asarray(self._net.logits(h, z))
+        if self.answers is not None: logits = np.where(self.answers > 0, logits, -np.inf)
+        return softmax(logits[:, : max(self.n_classes, 1)])
 
     def decode(self, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch ..."]:
         "Images in [0, 1] (or vectors); gray images have no channel axis."
@@ -631,9 +644,9 @@ def two_columns(z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batc
 def snapshot(self: SSVAE) -> Snapshot:
     "A numpy copy of the model as it is now."
     with self._lock:
-        spec, state, head, n = self.spec, self.progress.state, self.map_head, self.n_classes
+        spec, state, head, n, answers = self.spec, self.progress.state, self.map_head, self.n_classes, self.answers()
     params = {k: np.asarray(v) for k, v in eval_params(state).items()}
-    return Snapshot(spec, params, n, self.shift, self.scale, head, self.value_range, int(state.step))
+    return Snapshot(spec, params, n, self.shift, self.scale, head, self.value_range, int(state.step), answers)
 
 # %% ../nbs/08_model.ipynb #112577cb
 def leading_components(z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:
