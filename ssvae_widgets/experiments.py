@@ -11,7 +11,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -276,8 +275,10 @@ def is_record(
     if not isinstance(record, dict) or not has(record, _PARTS) or not has(record["run"], _RUN): return False
     run = record["run"]
     fine = len(run["epochs"]) == 2 and whole(*run["epochs"], *record["labels"], run["config"].get("random_seed"))
-    finite = all(math.isfinite(record[k]) for k in ("accuracy", "low", "high", "seconds", "cpu_seconds") if abs(record[k]) < 2**63 or math.isinf(record[k]))
-    try: return fine and finite and all(abs(record[k]) < 2**63 for k in _PARTS if k in record and isinstance(record[k], _NUMBER)) and record["key"] == run_key(run)
+    fine = fine and all(-2**63 < record[k] < 2**63 for k, kind in _PARTS.items() if kind in (int, _NUMBER))  # finite too
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+        return fine and record["key"] == run_key(run)
     except (ValueError, RecursionError): return False  # text that is no text
 
 

@@ -322,16 +322,17 @@ def _read(path) -> tuple[dict, dict, SSVAEConfig]:
     except (AttributeError, KeyError, TypeError, ValueError) as e: raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
 
 
-def _real(v) -> bool: return isinstance(v, int | float) and not isinstance(v, bool)
+def _real(v) -> bool: return isinstance(v, float) or _whole(v, -2**63, 2**63)
+def _text(v) -> bool: return isinstance(v, str) and v.encode(errors="ignore").decode() == v  # no half characters
 def _whole(v, low: int = 0, high: int = 2**53) -> bool: return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
 def _list_of(v, fine) -> bool: return isinstance(v, list) and all(map(fine, v))
 
 
 _FACTS = dict(
     config=lambda v: isinstance(v, dict), input_shape=lambda v: _list_of(v, lambda s: _whole(s, 1)) and len(v) in (1, 3), n_classes=lambda v: _whole(v, 0, 2**31),
-    class_names=lambda v: v is None or _list_of(v, lambda c: isinstance(c, str)), fixed_classes=lambda v: isinstance(v, bool), epoch=_whole,
+    class_names=lambda v: v is None or _list_of(v, _text), fixed_classes=lambda v: isinstance(v, bool), epoch=_whole,
     history=lambda v: _list_of(v, lambda r: isinstance(r, dict) and all(map(_real, r.values()))), map_step=lambda v: _whole(v, -1),
-    value_range=lambda v: v is None or _list_of(v, _real) and len(v) == 2, fingerprint=lambda v: v is None or isinstance(v, dict))
+    value_range=lambda v: v is None or _list_of(v, _real) and len(v) == 2 and -1e30 < v[0] < v[1] < 1e30, fingerprint=lambda v: v is None or isinstance(v, dict))
 
 
 def _asked_spec(path, arrays, meta, config) -> Spec:
