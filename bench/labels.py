@@ -75,7 +75,7 @@ class Bench:
             if length == "long": vae, before = self.model("short")
             else: vae = SSVAE(self.x.shape[1:], SSVAEConfig(), classes=10)
             start = cpu()
-            InteractiveTrainer(vae).train_epochs(EPOCHS[length][0] - vae.epoch, self.x)
+            InteractiveTrainer(vae, callbacks=None).train_epochs(EPOCHS[length][0] - vae.epoch, self.x)
             path.with_suffix(".seconds").write_text(str(before + cpu() - start))
             vae.save(path)
         return SSVAE.from_checkpoint(path), float(path.with_suffix(".seconds").read_text())
@@ -87,7 +87,7 @@ class Bench:
 
         vae, before = self.model(length)
         start = cpu()
-        InteractiveTrainer(vae).train_epochs(EPOCHS[length][1], self.x, codes)
+        InteractiveTrainer(vae, callbacks=None).train_epochs(EPOCHS[length][1], self.x, codes)
         seconds = before + cpu() - start
         probs = vae.predict_proba(self.xt)
         return vae, 100 * (probs.argmax(1) == self.tt).mean(), ece(probs, self.tt), seconds
@@ -202,7 +202,7 @@ def interactive(b):
         vae = b.learn(few)[0]
         accuracy = lambda v: 100 * (v.predict_proba(b.xt).argmax(1) == b.tt).mean()  # noqa: E731
         before, start = accuracy(vae), cpu()
-        InteractiveTrainer(vae).train_epochs(3, b.x, more)
+        InteractiveTrainer(vae, callbacks=None).train_epochs(3, b.x, more)
         seconds = cpu() - start
         _, scratch, _, all_seconds = b.learn(more)
         for k, v in dict(twenty=before, three_more_epochs=accuracy(vae), from_scratch=scratch, cpu_seconds=seconds, cpu_seconds_from_scratch=all_seconds).items():
@@ -245,7 +245,7 @@ def digits(b):
         for s in range(b.args.draws):
             start = cpu()
             vae = SSVAE(x.shape[1:], SSVAEConfig(random_seed=s), classes=10)
-            trainer = InteractiveTrainer(vae)
+            trainer = InteractiveTrainer(vae, callbacks=None)
             trainer.train_epochs(400, x[seen])
             trainer.train_epochs(100, x[seen], draw(t[seen], kind, 50, s))
             seconds = cpu() - start
@@ -264,7 +264,7 @@ def seeds(b):
     for seed in range(1, 1 + b.args.draws):
         start = cpu()
         vae = SSVAE(b.x.shape[1:], SSVAEConfig(random_seed=seed), classes=10)
-        trainer = InteractiveTrainer(vae)
+        trainer = InteractiveTrainer(vae, callbacks=None)
         trainer.train_epochs(EPOCHS["short"][0], b.x)
         trainer.train_epochs(EPOCHS["short"][1], b.x, draw(b.t, "balanced", 50, 100 + seed))
         rows["cpu_seconds"].append(cpu() - start)
@@ -290,7 +290,7 @@ def planes(b):
     from ssvae_widgets.trainer import InteractiveTrainer
 
     narrow = SSVAE(b.x.shape[1:], SSVAEConfig(latent_dim=2, use_contrastive=False, recon_weight=1.0, kl_weight=1.0), classes=10)
-    InteractiveTrainer(narrow).train_epochs(20, b.x)
+    InteractiveTrainer(narrow, callbacks=None).train_epochs(20, b.x)
     wide = b.model()[0].embed(b.x)
     pca = (wide.z - wide.z.mean(0)) @ np.linalg.svd(wide.z - wide.z.mean(0), full_matrices=False)[2][:2].T
     shown = {"a latent of two numbers": narrow.encode(b.x), "principal components of sixteen": pca, "sixteen, drawn by the map head": wide.xy}

@@ -127,7 +127,7 @@ def loop(args):
     with LabelingSession(images, None, truth=truth) as s:
         s.train(2)
         s.wait()
-        trainer = InteractiveTrainer(s.model)
+        trainer = InteractiveTrainer(s.model, callbacks=None)
         for _ in range(2 if args.quick else 5):
             for i in rng.integers(0, n, 10): s.label(int(i), int(truth[i]))
             s.wait()

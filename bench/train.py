@@ -207,7 +207,7 @@ def ours(kind, images, labels):
     from ssvae_widgets.model import SSVAE
     from ssvae_widgets.trainer import InteractiveTrainer
 
-    return InteractiveTrainer(SSVAE((28, 28), config(kind), classes=10))
+    return InteractiveTrainer(SSVAE((28, 28), config(kind), classes=10), callbacks=None)
 
 
 def dense_layers(c):
@@ -346,7 +346,7 @@ import numpy as np
 images, labels = b.data(12_000)
 from ssvae_widgets.model import SSVAE
 from ssvae_widgets.trainer import InteractiveTrainer
-trainer = InteractiveTrainer(SSVAE((28, 28), b.config({kind!r}), classes=10))
+trainer = InteractiveTrainer(SSVAE((28, 28), b.config({kind!r}), classes=10), callbacks=None)
 trainer.train_epochs(1, images, labels)
 """
 TORCH = """
@@ -402,7 +402,7 @@ images = np.load({path!r}, mmap_mode="r")
 run.PIECE_BYTES = 64 << 20
 from ssvae_widgets.model import SSVAE
 from ssvae_widgets.trainer import InteractiveTrainer
-small = InteractiveTrainer(SSVAE((28, 28), b.config("dense"), classes=10))
+small = InteractiveTrainer(SSVAE((28, 28), b.config("dense"), classes=10), callbacks=None)
 small.train_epochs(1, np.asarray(images[:3000]))
 def anonymous(): return int(next(l for l in open("/proc/self/status") if l.startswith("RssAnon")).split()[1]) / 1024
 import threading
@@ -411,7 +411,7 @@ base = peak[0]
 def watch():
     while not stop.wait(0.02): peak[0] = max(peak[0], anonymous())
 t = threading.Thread(target=watch); t.start()
-trainer = InteractiveTrainer(SSVAE((28, 28), b.config("dense"), classes=10))
+trainer = InteractiveTrainer(SSVAE((28, 28), b.config("dense"), classes=10), callbacks=None)
 trainer.train_epochs(1, images)
 start = time.perf_counter(); trainer.train_epochs(1, images); seconds = time.perf_counter() - start
 stop.set(); t.join()

@@ -14,6 +14,7 @@ _PUBLIC = {
     "CSVExporter": "callbacks",
     "LossCurvePlotter": "callbacks",
     "EarlyStopping": "callbacks",
+    "default_callbacks": "callbacks",
     "SSVAE": "model",
     "SSVAEClassifier": "classifier",
     "InteractiveTrainer": "trainer",

@@ -19,8 +19,8 @@ from typing import Any
 from .files import atomic_write
 
 # %% auto #0
-__all__ = ['COLUMNS', 'TrainingCallback', 'make_history', 'monitored', 'ConsoleLogger', 'ProgressBar', 'CSVExporter',
-           'LossCurvePlotter', 'EarlyStopping', 'BestCheckpoint']
+__all__ = ['COLUMNS', 'TrainingCallback', 'make_history', 'monitored', 'ConsoleLogger', 'ProgressBar', 'in_notebook',
+           'CSVExporter', 'LossCurvePlotter', 'EarlyStopping', 'BestCheckpoint', 'LastCheckpoint', 'default_callbacks']
 
 # %% ../nbs/06_callbacks.ipynb #6c2ee5c4
 class TrainingCallback:
@@ -79,17 +79,18 @@ class ConsoleLogger(TrainingCallback):
 
     def __init__(
         self,
-        every: int = 1,  # print each so many epochs
+        every: int | None = 1,  # print each so many epochs; None: about ten lines a run
         stream: Any = None,  # file to write to; None: standard output
         columns: tuple[str, ...] | None = None,  # None: losses that were measured, accuracy
     ):
-        self.every, self.stream, self.columns = max(1, every), stream, columns
+        self.every, self.stream, self.columns = every if every is None else max(1, every), stream, columns
 
     def on_train_start(self, trainer):
         self._shown, self._time = None, time.perf_counter()
+        self._every = self.every or max(1, (getattr(trainer, "target", None) or 1) // 10)
 
     def on_epoch_end(self, trainer, epoch, metrics):
-        if epoch % self.every: return
+        if epoch % self._every: return
         out = self.stream or sys.stdout
         if self._shown is None:
             self._shown = [n for n in (self.columns or metrics) if n != "epoch" and (self.columns or not math.isnan(metrics[n]))]
@@ -104,7 +105,7 @@ def _short(name: str) -> str:
 
 
 class ProgressBar(TrainingCallback):
-    "A tqdm bar, in a notebook or a terminal."
+    "A bar in a terminal, one line that changes in place in a notebook."
 
     def __init__(
         self,
@@ -113,9 +114,12 @@ class ProgressBar(TrainingCallback):
         self.total = total
 
     def on_train_start(self, trainer):
-        from tqdm.auto import tqdm
+        total = self.total or getattr(trainer, "target", None)
+        if in_notebook(): self._bar = _CellBar(total)
+        else:
+            from tqdm import tqdm
 
-        self._bar = tqdm(total=self.total or getattr(trainer, "target", None), unit="epoch")
+            self._bar = tqdm(total=total, unit="epoch")
 
     def on_epoch_end(self, trainer, epoch, metrics):
         self._bar.set_postfix(loss=f"{metrics['loss']:.4g}", refresh=False)
@@ -124,6 +128,38 @@ class ProgressBar(TrainingCallback):
     def on_train_end(self, trainer, history):
         self._bar.close()
 
+
+def in_notebook() -> bool:
+    "Is this the cell of a notebook, which can show something in place?"
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+class _CellBar:
+    "One line of text below a cell, with the verbs of tqdm; what stays is how it ended."
+
+    def __init__(self, total: int | None):
+        from IPython.display import display
+
+        self.total, self.n, self.loss, self._start, self._told = total, 0, "", time.perf_counter(), 0.0
+        self._line = display(self, display_id=True)
+
+    def __repr__(self):
+        bar = "█" * round(20 * self.n / self.total) if self.total else ""
+        return (f"{bar:░<20} " if self.total else "") + f"epoch {self.n}" + (f" of {self.total}" if self.total else "") + f", loss {self.loss or '–'}, {time.perf_counter() - self._start:.1f} s"
+
+    def set_postfix(self, loss: str, refresh: bool = False): self.loss = loss
+
+    def update(self):
+        self.n += 1
+        if time.perf_counter() - self._told > 0.1: self._show()
+
+    def _show(self):
+        self._told = time.perf_counter()
+        self._line.update(self)
+
+    def close(self): self._show()
+
 # %% ../nbs/06_callbacks.ipynb #9b6946fc
 class CSVExporter(TrainingCallback):
     "The history as a CSV file, complete after every epoch."
@@ -131,25 +167,43 @@ class CSVExporter(TrainingCallback):
     def __init__(
         self,
         path: str | os.PathLike,  # file to write; its folder is made
+        whole: bool = False,  # True: over the life of the model, not only of this run
     ):
-        self.path = Path(path)
+        self.path, self.whole = Path(path), whole
 
     def on_train_start(self, trainer):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._rows, self._names = [], None
+        self._past = _rows(trainer.history) if self.whole else []
+        self._rows, self._names = list(self._past), None
+        if self._past: self._write()  # rows that a killed run wrote for weights that it did not keep
 
     def on_epoch_end(self, trainer, epoch, metrics):
         self._rows.append(metrics)
-        names = list(make_history(self._rows))
-        fresh = names != self._names
+        if list(make_history(self._rows)) != self._names: return self._write()
+        with open(self.path, "a", newline="", encoding="utf-8") as file: file.write(self._text([metrics]))
+
+    def on_train_end(self, trainer, history):
+        self._rows = [*self._past, *_rows(history)]
+        if not self._rows: return
+        try: found = self.path.read_bytes()
+        except OSError: found = b""
+        self._names = list(make_history(self._rows))
+        if found != self._text(self._rows, head=True).encode(): self._write()  # an interrupt came between an epoch and its row
+
+    def _write(self):
+        self._names = list(make_history(self._rows))
+        atomic_write(self.path, self._text(self._rows, head=True).encode())  # a full disk leaves the history that was there
+
+    def _text(self, rows, head: bool = False) -> str:
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, names, restval="nan")
-        if fresh: writer.writeheader()
-        writer.writerows(self._rows if fresh else [metrics])
-        if fresh: atomic_write(self.path, text.getvalue().encode())  # a full disk leaves the history that was there
-        else:
-            with open(self.path, "a", newline="", encoding="utf-8") as file: file.write(text.getvalue())
-        self._names = names
+        writer = csv.DictWriter(text, self._names, restval="nan")
+        if head: writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+
+def _rows(history: dict[str, list[float]]) -> list[dict[str, float]]:
+    return [dict(zip(history, values)) for values in zip(*history.values())]
 
 
 class LossCurvePlotter(TrainingCallback):
@@ -159,19 +213,20 @@ class LossCurvePlotter(TrainingCallback):
         self,
         path: str | os.PathLike,  # picture to write; its folder is made
         every: int = 0,  # also every so many epochs; 0: only at the end
+        whole: bool = False,  # True: over the life of the model, not only of this run
     ):
-        self.path, self.every = Path(path), every
+        self.path, self.every, self.whole = Path(path), every, whole
 
     def on_epoch_end(self, trainer, epoch, metrics):
         if self.every and epoch % self.every == 0: self._draw(trainer.history)
 
     def on_train_end(self, trainer, history):
-        if history["epoch"]: self._draw(history)
+        if history["epoch"]: self._draw(trainer.history if self.whole else history)
 
     def _draw(self, history):
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(8, 3), layout="constrained")
+        figure, picture = Figure(figsize=(8, 3), layout="constrained"), io.BytesIO()
         names = [n for n in history if n.endswith("loss") and not n.startswith("val_") and any(v == v and v for v in history[n])]
         for axis, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names):
             axis.plot(history["epoch"], history[name], label="train")
@@ -180,7 +235,8 @@ class LossCurvePlotter(TrainingCallback):
             axis.set_xlabel("epoch")
         if names: axis.legend(frameon=False, fontsize=8)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(self.path, dpi=120)
+        figure.savefig(picture, format=self.path.suffix[1:].lower() or "png", dpi=120)
+        atomic_write(self.path, picture.getvalue())
 
 # %% ../nbs/06_callbacks.ipynb #2756dd78
 class _Watch(TrainingCallback):
@@ -192,10 +248,10 @@ class _Watch(TrainingCallback):
         self.sign = -1.0 if mode == "max" or (mode == "auto" and "accuracy" in monitor) else 1.0
 
     def on_train_start(self, trainer):
-        self.best, self.best_epoch, self.waited = math.inf, 0, 0
+        self.best, self.best_epoch, self.waited, self.seen = math.inf, 0, 0, 0
 
     def improved(self, epoch, metrics) -> bool:
-        value = self.sign * monitored(metrics, self.monitor)
+        self.seen, value = epoch, self.sign * monitored(metrics, self.monitor)
         better = value < self.best - self.min_delta
         if better: self.best, self.best_epoch, self.waited = value, epoch, 0
         else: self.waited += 1
@@ -234,3 +290,44 @@ class BestCheckpoint(_Watch):
 
     def on_epoch_end(self, trainer, epoch, metrics):
         if self.improved(epoch, metrics): trainer.save_checkpoint(self.path)
+
+    def on_train_end(self, trainer, history):
+        if not history.get("epoch") or history["epoch"][-1] <= self.seen: return
+        self.on_epoch_end(trainer, history["epoch"][-1], _rows(history)[-1])  # an interrupt came before this epoch was judged
+
+
+class LastCheckpoint(TrainingCallback):
+    "Write the weights as they are: at the end, and now and then before it, so that a run that is killed loses little."
+
+    def __init__(
+        self,
+        path: str | os.PathLike,  # checkpoint file
+        share: float = 0.05,  # of the time that writing may take
+    ):
+        self.path, self.share = path, share
+
+    def on_train_start(self, trainer):
+        self._kept, self._next = trainer.epoch, 0.0
+
+    def on_epoch_end(self, trainer, epoch, metrics):
+        if time.perf_counter() >= self._next: self._keep(trainer)
+
+    def on_train_end(self, trainer, history):
+        if trainer.epoch > self._kept: self._keep(trainer)
+
+    def _keep(self, trainer):
+        start, epoch = time.perf_counter(), trainer.epoch
+        trainer.save_checkpoint(self.path)
+        now = time.perf_counter()
+        self._kept, self._next = epoch, now + (now - start) / self.share
+
+# %% ../nbs/06_callbacks.ipynb #c7ed8a74
+def default_callbacks(
+    weights_path: str | os.PathLike | None = None,  # where the weights go; None: nothing is written
+    display: TrainingCallback | bool = True,  # what is shown meanwhile: True: a table, in a notebook one line that changes; False: nothing; or your own
+) -> list[TrainingCallback]:
+    "What comes with training where nothing else is asked for: a display, and beside the weights `b.ckpt` the history `b_history.csv` and its curves `b_loss.png`."
+    shown = [ProgressBar() if in_notebook() else ConsoleLogger(every=None)] if display is True else [display] if display else []
+    if weights_path is None: return shown
+    path = Path(weights_path)
+    return [*shown, CSVExporter(path.with_name(f"{path.stem}_history.csv"), whole=True), LossCurvePlotter(path.with_name(f"{path.stem}_loss.png"), whole=True)]

@@ -20,7 +20,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from .files import atomic_write, explain_os_error
+from .files import atomic_write, explain_os_error, open_plain, parse_json
 
 # %% ../nbs/07_checkpoint.ipynb #0b2a559a
 MAGIC = b"\x89SSVAE\r\n"
@@ -28,7 +28,10 @@ VERSION = 1
 _PREFIX = struct.Struct("<8sIQQ32s")
 _DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
            "float16", "float32", "float64", "bfloat16", "complex64", "complex128")
-_MAX_DEPTH, _MAX_HEADER = 64, 256 << 20
+_MAX_DEPTH, _MAX_HEADER, _MAX_TREE = 64, 128 << 20, 2 << 20
+
+
+_META, _TREE = b"\x82\xa4meta", b"\xa4tree"  # a map of two, in msgpack
 
 
 class CheckpointError(ValueError):
@@ -68,8 +71,11 @@ def save_checkpoint(
     payload: list[np.ndarray] = []
     tree = _pack(dict(arrays), payload)
     try: text = json.dumps(meta or {})
-    except (TypeError, ValueError) as e: raise CheckpointError(f"meta cannot be written as JSON ({e}); expected dictionaries, lists, text and numbers.") from None
-    header = msgpack.packb({"meta": text, "tree": tree}, use_bin_type=True)
+    except (TypeError, ValueError, RecursionError) as e: raise CheckpointError(f"meta cannot be written as JSON ({e}); expected dictionaries, lists, text and numbers.") from None
+    table = msgpack.packb(tree, use_bin_type=True)
+    if len(table) > _MAX_TREE: raise CheckpointError(f"names and plain values take {len(table):,} bytes, the format has room for {_MAX_TREE:,}: keep long text and many numbers in arrays.")
+    header = _META + msgpack.packb(text) + _TREE + table
+    if len(header) > _MAX_HEADER: raise CheckpointError(f"meta takes {len(header):,} bytes, the format has room for {_MAX_HEADER:,}: keep large things in arrays.")
     pieces = [header, *(memoryview(a.reshape(-1).view(np.uint8)) for a in payload if a.nbytes)]
     sizes = struct.pack("<IQQ", VERSION, len(header), sum(a.nbytes for a in payload))
     digest = hashlib.sha256(sizes)
@@ -101,13 +107,6 @@ def _check_prefix(f, path, max_bytes):
     if size > max_bytes: raise CheckpointError(f"{path} is {size} bytes long, more than the limit of {max_bytes}: raise max_bytes if you trust it.")
     return n_header, n_payload, digest, raw[8:28]
 
-
-def _check_digest(f, sizes, digest, path):
-    h = hashlib.sha256(sizes)
-    f.seek(_PREFIX.size)
-    while block := f.read(1 << 20): h.update(block)
-    if h.digest() != digest: raise CheckpointError(f"{path} is damaged: its checksum does not match its content; copy or save it again.")
-
 # %% ../nbs/07_checkpoint.ipynb #82b8c495
 def _dtype(name):
     if name == "bfloat16":
@@ -130,31 +129,49 @@ def _declared(node) -> Iterator[int]:
         elif kind == "a":
             name, shape, nbytes = body
             ok = name in _DTYPES and isinstance(shape, list) and len(shape) <= 32 and all(isinstance(s, int) and 0 <= s < 2**62 for s in shape)
-            if not ok or not isinstance(nbytes, int) or math.prod(shape) * _dtype(name).itemsize != nbytes: raise ValueError(f"an array is declared as {name} {shape} in {nbytes} bytes")
+            if not ok or not isinstance(nbytes, int) or math.prod(s or 1 for s in shape) >= 2**58 or math.prod(shape) * _dtype(name).itemsize != nbytes: raise ValueError(f"an array is declared as {name} {shape} in {nbytes} bytes")
             yield nbytes
         elif kind != "v" or not (body is None or isinstance(body, bool | int | float | str | bytes)): raise ValueError("a node is malformed")
 
 
+def _split(raw: memoryview) -> tuple[str, bytes]:
+    "The JSON text and the packed table of arrays: their lengths are known before an object is made of them."
+    width = {0xD9: 1, 0xDA: 2, 0xDB: 4}.get(raw[6] if len(raw) > 6 else 0, 0)
+    if bytes(raw[:6]) != _META or not width and not 0xA0 <= raw[6] <= 0xBF: raise ValueError("it does not begin with meta")
+    n, start = (int.from_bytes(raw[7 : 7 + width], "big") if width else raw[6] & 31), 7 + width
+    table = raw[start + n + len(_TREE) :]
+    if bytes(raw[start + n : start + n + len(_TREE)]) != _TREE: raise ValueError("there is no table of arrays behind meta")
+    if len(table) > _MAX_TREE: raise ValueError(f"its table of arrays has {len(table):,} bytes, at most {_MAX_TREE:,} are read")
+    return str(raw[start : start + n], "ascii"), bytes(table)
+
+
 def _parse_header(raw, n_payload, path):
     try:
-        header = msgpack.unpackb(raw, raw=False, strict_map_key=False, max_ext_len=0)
-        meta, tree = json.loads(header["meta"]), header["tree"]
+        text, table = _split(memoryview(raw))
+        del raw
+        meta, tree = parse_json(text), msgpack.unpackb(table, raw=False, strict_map_key=False, max_ext_len=0)
         total = sum(_declared(tree))
-    except (ValueError, KeyError, TypeError, RecursionError, msgpack.UnpackException) as e: raise CheckpointError(f"{path} has a malformed header ({e}).") from None
-    if total != n_payload or "d" not in tree or not isinstance(meta, dict): raise CheckpointError(f"{path} has a malformed header: its arrays need {total} bytes, {n_payload} are there.")
+    except (ValueError, KeyError, TypeError, RecursionError, msgpack.UnpackException) as e:
+        raise CheckpointError(f"{path} has a malformed header ({' '.join(str(e).split())[:200]}): it is damaged; copy or save it again.") from None
+    if total != n_payload or "d" not in tree or not isinstance(meta, dict):
+        raise CheckpointError(f"{path} has a malformed header: its arrays need {total} bytes, {n_payload} are there.")
     return meta, tree
 
 
-def _read_array(f, body):
+def _read_array(f, body, digest):
     name, shape, nbytes = body
     array = np.empty(shape, _dtype(name))
-    if nbytes and f.readinto(memoryview(array.reshape(-1).view(np.uint8))) != nbytes: raise CheckpointError("the file shrank while it was read.")
+    view = memoryview(array.reshape(-1).view(np.uint8)) if nbytes else memoryview(b"")
+    for at in range(0, nbytes, 1 << 20):
+        piece = view[at : at + (1 << 20)]
+        if f.readinto(piece) != len(piece): raise CheckpointError("the file shrank while it was read.")
+        digest.update(piece)
     return array if np.little_endian or name == "bfloat16" else array.astype(array.dtype.newbyteorder("="))
 
 
-def _unpack(node, f):
+def _unpack(node, f, digest):
     (kind, body), = node.items()
-    return {k: _unpack(v, f) for k, v in body} if kind == "d" else _read_array(f, body) if kind == "a" else body
+    return {k: _unpack(v, f, digest) for k, v in body} if kind == "d" else _read_array(f, body, digest) if kind == "a" else body
 
 # %% ../nbs/07_checkpoint.ipynb #4b400455
 def _non_finite(tree, where=()):
@@ -172,14 +189,16 @@ def load_checkpoint(
 ) -> tuple[dict, dict[str, Any]]: # arrays, meta
     "Read and verify a checkpoint; whatever is wrong with it ends in a `CheckpointError` of one sentence."
     try:
-        with open(path, "rb") as f:
-            n_header, n_payload, digest, sizes = _check_prefix(f, path, max_bytes)
-            _check_digest(f, sizes, digest, path)
-            f.seek(_PREFIX.size)
-            meta, tree = _parse_header(f.read(n_header), n_payload, path)
-            arrays = _unpack(tree, f)
+        with open_plain(path) as f:
+            n_header, n_payload, expected, sizes = _check_prefix(f, path, max_bytes)
+            raw = f.read(n_header)
+            digest = hashlib.sha256(sizes + raw)
+            meta, tree = _parse_header(raw, n_payload, path)
+            del raw
+            arrays = _unpack(tree, f, digest)
     except OSError as e: raise CheckpointError(f"the checkpoint {path} could not be read: {explain_os_error(e)}.") from e
     except MemoryError: raise CheckpointError(f"{path} is larger than the free memory.") from None
+    if digest.digest() != expected: raise CheckpointError(f"{path} is damaged: its checksum does not match its content; copy or save it again.")
     bad = [w for key in finite for w in _non_finite(arrays.get(key), (key,))]
     if bad: raise CheckpointError(f"{path} holds NaN or infinite values in {', '.join(bad[:3])}: it was saved from a run that diverged; use an earlier checkpoint.")
     return arrays, meta
@@ -190,7 +209,8 @@ def read_meta(
 ) -> dict: # what was given as `meta`
     "Only the description of a checkpoint, without loading its arrays (lengths are checked, the checksum is not)."
     try:
-        with open(path, "rb") as f:
+        with open_plain(path) as f:
             n_header, n_payload, _, _ = _check_prefix(f, path, 1 << 62)
             return _parse_header(f.read(n_header), n_payload, path)[0]
     except OSError as e: raise CheckpointError(f"the checkpoint {path} could not be read: {explain_os_error(e)}.") from e
+    except MemoryError: raise CheckpointError(f"{path} is larger than the free memory.") from None

@@ -57,7 +57,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         config = base.replace(latent_dim=int(self.latent_dim), hidden_dims=tuple(self.hidden_dims), max_epochs=int(self.max_epochs),
                               learning_rate=float(self.learning_rate), batch_size=int(self.batch_size), random_seed=int(seed))
         self.vae_ = SSVAE(self.image_shape or n_features, config, classes=n_classes)
-        self.trainer_ = InteractiveTrainer(self.vae_)
+        self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None)
 
     def _images(self, X, reset=False) -> np.ndarray:
         X = validate_data(self, X, dtype=np.float32, reset=reset)

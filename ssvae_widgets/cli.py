@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import glob
 import inspect
 import json
 import math
 import os
 import re
+import shutil
+import signal
 import sys
+import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +112,16 @@ def run_command(
     except OSError: return _leave(1)  # --help | head
     def note(message, *_, **__): _tell(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{_SKIP}', '')}", sys.stderr)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _orderly_end():
             warnings.showwarning = note
             _expand_paths(parser, args)
             work(args)
             if sys.stdout is not None: sys.stdout.flush()
-    except KeyboardInterrupt:
-        _tell(f"{parser.prog}: interrupted", sys.stderr)
-        if args.json: _tell(json.dumps(dict(error="interrupted", exit_code=130)), sys.stdout)
-        return _leave(130)
+    except KeyboardInterrupt as e:
+        what, code = ("ended by the system", 128 + e.number) if isinstance(e, _Ended) else ("interrupted", 130)
+        _tell(f"{parser.prog}: {what}", sys.stderr)
+        if args.json: _tell(json.dumps(dict(error=what, exit_code=code)), sys.stdout)
+        return _leave(code)
     except Exception as e:
         if args.debug: traceback.print_exc()
         sentence, code = _sentence(e), 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
@@ -122,6 +129,23 @@ def run_command(
         if args.json: _tell(json.dumps(dict(error=sentence, exit_code=code)), sys.stdout)
         return _leave(code)
     return 0
+
+
+class _Ended(KeyboardInterrupt):
+    "The system asked for an end (shutdown, a batch system, a closed terminal): what is finished is kept, as after Ctrl-C."
+
+    def __init__(self, number: int): self.number = number
+
+
+@contextmanager
+def _orderly_end():
+    "SIGTERM and SIGHUP end the work as Ctrl-C does; one that is ignored (nohup) stays ignored."
+    def end(number, frame): raise _Ended(number)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)] if threading.current_thread() is threading.main_thread() else []
+    before = {n: signal.signal(n, end) for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
+    try: yield
+    finally:
+        for n, handler in before.items(): signal.signal(n, handler)
 
 
 def _one_line(what) -> str: return " ".join(str(what).split())
@@ -161,6 +185,9 @@ def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         if action.metavar not in _PATHS or value is None: continue
         if "" in (value if isinstance(value, list) else [value]): raise UsageError(f"{(action.option_strings or [action.metavar])[0]} is empty; give a path.")
         setattr(args, action.dest, [os.path.expanduser(v) for v in value] if isinstance(value, list) else os.path.expanduser(value))
+        for path in map(Path, [getattr(args, action.dest)] if isinstance(value, str) else getattr(args, action.dest)):
+            if os.path.exists(path) and not path.is_file() and not path.is_dir():
+                raise UsageError(f"{(action.option_strings or [action.metavar])[0]} {path} is no plain file but a pipe or a device; give the name of a file.")
 
 
 def check_target(
@@ -226,7 +253,7 @@ class _Completion(argparse.Action):
         parser.exit()
 
 
-EXIT_CODES = "exit codes:\n  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted"
+EXIT_CODES = "exit codes:\n  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted, 143 ended by the system"
 
 
 def make_parser(
@@ -298,34 +325,52 @@ def check_shape(
 
 # %% ../nbs/40_cli.ipynb #836d6449
 def read_label_file(
-    path: str,  # a CSV with the columns Serial and label
+    path: str,  # labels.csv, or a CSV of file names and labels
     n_items: int,  # number of images
-    classes: Sequence[str] | None = None,  # class names that may stand in `label`; None: the names in the file
-):  # codes (n_items,) with −1 for unlabeled, and the class names or None
-    "Labels of a CSV file; it is only read, and every unusable line is an error that names it."
+    classes: Sequence[str] | None = None,  # class names that may stand in `label`; None: those of the file
+    names: Sequence[str] | None = None,  # file name of each image, where they are known
+):  # codes (n_items,) with −1 for unlabeled, and the class names; None where they are the numbers 0, 1, 2, …
+    "Labels as the app reads them, with the log beside the file if there is one; nothing is written, and every unusable line is an error that names it."
     import numpy as np
 
-    from ssvae_widgets.label_files import describe_problems, parse_csv
+    from ssvae_widgets.label_files import describe_problems
+    from ssvae_widgets.labels import LabelStore
 
-    known = list(classes or [])
-    found: list[str] = []
+    said, path = path, Path(os.path.realpath(path))
+    logs = list(path.parent.glob(f"{glob.escape(path.name)}.log*.jsonl")) if path.parent.is_dir() else []
+    if not path.exists() and not logs: raise UsageError(f"--labels {said} cannot be read: it does not exist.")
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is refused is told below
+        try:
+            for file in (path, *logs) if path.exists() else logs: _copy_plain(file, Path(folder, file.name))
+            if path.exists() and _names_files(path): store = _by_file_name(path, n_items, classes, names)
+            else: store = LabelStore(Path(folder, path.name), n_items, classes=None if classes is None else list(classes))
+        except (OSError, ValueError) as e: raise UsageError(f"--labels {said}: {_sentence(e).replace(folder + os.sep, '')}") from None
+        with store:
+            if store.problems: raise UsageError(describe_problems(str(said), store.problems))
+            codes, found = np.array(store.codes), store.classes
+    known = [*(classes or ()), *found[len(classes or ()):]]  # as they were given, also where the labels write a name in another way
+    return codes, None if classes is None and known == [str(k) for k in range(len(known))] else known
 
-    def find(text: str) -> int | None:
-        if text in known: return known.index(text)
-        if re.fullmatch(r"\d{1,4}", text) and int(text) < (len(known) or 1000): return int(text)
-        if classes or not text: return None
-        if text not in found: found.append(text)
-        return 1000 + found.index(text)
 
-    try: data = Path(path).read_bytes()
-    except OSError as e: raise UsageError(f"--labels {path} cannot be read: {e.strerror}.") from None
-    try: rows = parse_csv(data, n_items, find, str(path))
-    except ValueError as e: raise UsageError(str(e)) from None
-    if rows.problems: raise UsageError(describe_problems(str(path), rows.problems))
-    codes = np.full(n_items, -1, np.int32)
-    codes[rows.serials] = rows.codes
-    if not found: return codes, list(classes) if classes else None
-    if ((codes >= 0) & (codes < 1000)).any(): raise UsageError(f"--labels {path} mixes numbers and names such as {found[0]!r}; use one of them.")
-    names = sorted(found)
-    codes[codes >= 0] = [names.index(found[c - 1000]) for c in codes[codes >= 0]]
-    return codes, names
+def _copy_plain(source: Path, to: Path) -> None:
+    from ssvae_widgets.files import open_plain
+
+    with open_plain(source) as there, to.open("wb") as here: shutil.copyfileobj(there, here)
+
+
+def _names_files(path: Path) -> bool:
+    "Whether the header of a CSV asks for images by the names of their files."
+    from ssvae_widgets.label_exchange import by_name
+
+    with path.open("rb") as f: return by_name(f.read(4096))
+
+
+def _by_file_name(path: Path, n_items: int, classes, names):
+    "A store in memory with the labels of a CSV of file names."
+    from ssvae_widgets.label_exchange import import_labels
+    from ssvae_widgets.labels import LabelStore
+
+    store = LabelStore(None, n_items, classes=None if classes is None else list(classes))
+    import_labels(store, path, format="csv", images=names, new_classes=classes is None)
+    return store

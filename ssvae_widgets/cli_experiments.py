@@ -160,11 +160,13 @@ def _repeat(args) -> None:
     import tempfile
 
     from ssvae_widgets.experiments import do_run, is_record, read_record
+    from ssvae_widgets.files import open_plain, parse_json
 
     if not args.records: raise UsageError("repeat needs a file: runs/KEY.json, or a _records.jsonl with --key.")
-    try: lines = Path(args.records).read_text(encoding="utf-8")
+    try:
+        with open_plain(args.records) as f: lines = f.read().decode()
     except (OSError, UnicodeDecodeError) as e: raise UsageError(f"{args.records} cannot be read: {getattr(e, 'strerror', None) or e}.") from None
-    try: records = [read_record(args.records)] if args.records.endswith(".json") else [json.loads(line) for line in lines.splitlines()]
+    try: records = [read_record(args.records)] if args.records.endswith(".json") else [parse_json(line) for line in lines.splitlines() if line.strip()]
     except ValueError as e: raise UsageError(f"{args.records} is no file of records: {e}.") from None
     found = [r for r in records if is_record(r) and r["key"].startswith(args.key or "")]
     if len(found) != 1: raise UsageError(f"{args.records} holds {len(found)} runs that start with --key {args.key or ''!r}; name one.")

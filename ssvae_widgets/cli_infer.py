@@ -90,7 +90,7 @@ def _known(args, found, vae):
     import numpy as np
 
     codes, classes = found.truth, found.class_names
-    if args.labels: codes, classes = read_label_file(args.labels, len(found), found.class_names or vae.class_names)
+    if args.labels: codes, classes = read_label_file(args.labels, len(found), found.class_names or vae.class_names, found.names)
     if codes is None: return np.full(len(found), np.nan)
     if classes and vae.class_names and list(classes) != vae.class_names: codes = translate(codes, classes, vae)
     return np.where(np.asarray(codes) < 0, np.nan, codes)

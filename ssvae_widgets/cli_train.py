@@ -18,7 +18,7 @@ from . import cli
 from .cli import UsageError, make_parser, read_images, read_label_file, run_command, say
 
 # %% auto #0
-__all__ = ['train_parser', 'history_files', 'translate', 'train']
+__all__ = ['train_parser', 'translate', 'train']
 
 # %% ../nbs/40b_cli_train.ipynb #58009c5b
 def train_parser() -> argparse.ArgumentParser:
@@ -46,31 +46,9 @@ def _labels(args, found):
     import numpy as np
 
     if not args.labels: return None, found.class_names
-    if args.labels != "truth": return read_label_file(args.labels, len(found), found.class_names)
+    if args.labels != "truth": return read_label_file(args.labels, len(found), found.class_names, found.names)
     if found.truth is None: raise UsageError(f"--labels truth: the classes of {args.data} are not known; give a CSV.")
     return np.asarray(found.truth, np.int32), found.class_names
-
-# %% ../nbs/40b_cli_train.ipynb #0e232ce3
-def history_files(
-    weights: Path,  # file of the weights
-) -> list:  # callbacks
-    "Callbacks that keep `_history.csv` and `_loss.png` beside the weights."
-    from ssvae_widgets.callbacks import CSVExporter, LossCurvePlotter
-
-    class WholeHistory(CSVExporter):
-        "The CSV starts with what the model has seen before."
-
-        def on_train_start(self, trainer):
-            super().on_train_start(trainer)
-            past = trainer.history
-            self._rows = [dict(zip(past, values)) for values in zip(*past.values())]
-
-    class WholeCurve(LossCurvePlotter):
-        "The curve too."
-
-        def on_train_end(self, trainer, history): super().on_train_end(trainer, trainer.history)
-
-    return [WholeHistory(weights.with_name(weights.stem + "_history.csv")), WholeCurve(weights.with_name(weights.stem + "_loss.png"))]
 
 # %% ../nbs/40b_cli_train.ipynb #77f07825
 def _train(args) -> None:
@@ -79,10 +57,10 @@ def _train(args) -> None:
     config = cli.read_config(args)
     if args.resume and not weights.exists(): raise UsageError(f"--weights {weights} does not exist, so there is nothing to resume; train without --resume first.")
     if not args.resume: cli.check_target("--weights", weights, b"\x89SSVAE", "checkpoint")
-    from ssvae_widgets.callbacks import ConsoleLogger, ProgressBar
+    from ssvae_widgets.callbacks import ProgressBar, default_callbacks
 
-    callbacks, start = history_files(weights), time.perf_counter()
-    if not (args.quiet or args.json): callbacks.append(ProgressBar() if sys.stderr and sys.stderr.isatty() else ConsoleLogger(every=max(1, config.max_epochs // 10)))
+    silent, terminal, start = args.quiet or args.json, sys.stderr and sys.stderr.isatty(), time.perf_counter()
+    callbacks = default_callbacks(weights, False if silent else ProgressBar() if terminal else True)
     vae, history = (_go_on if args.resume else _begin)(args, found, labels, classes, config, weights, callbacks)
     report = dict(weights=str(weights), images=len(found), labels=0 if labels is None else int((labels >= 0).sum()), epochs=len(history["loss"]), total_epochs=vae.epoch,
                   seconds=round(time.perf_counter() - start, 2), loss=history["loss"][-1] if history["loss"] else None)
@@ -94,11 +72,12 @@ def _begin(args, found, labels, classes, config, weights, callbacks):
     from ssvae_widgets.model import SSVAE
 
     vae = SSVAE(found.images.shape[1:], config, classes=classes)
-    return vae, vae.fit(found.images, labels, weights_path=weights, callbacks=callbacks)
+    return vae, vae.fit(found.images, labels, weights_path=weights, defaults=callbacks)
 
 
 def _go_on(args, found, labels, classes, config, weights, callbacks):
-    "The model of the weights; an interrupt keeps every finished epoch."
+    "The model of the weights; an interrupt keeps every finished epoch, a kill most of them."
+    from ssvae_widgets.callbacks import LastCheckpoint
     from ssvae_widgets.model import SSVAE
     from ssvae_widgets.trainer import InteractiveTrainer
 
@@ -109,10 +88,7 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     if other: warnings.warn(f"{', '.join(other)} stay as they were in {weights}: --resume goes on with its configuration; train without --resume for another.", stacklevel=2)
     epochs = config.max_epochs if "max_epochs" in given else vae.config.max_epochs
     if labels is not None and classes: labels = translate(labels, classes, vae)
-    trainer, before = InteractiveTrainer(vae), vae.epoch
-    try: return vae, trainer.train_epochs(epochs, found.images, labels, callbacks)
-    finally:
-        if vae.epoch > before: vae.save(weights)
+    return vae, InteractiveTrainer(vae, defaults=[LastCheckpoint(weights), *callbacks]).train_epochs(epochs, found.images, labels)
 
 
 def translate(

@@ -51,11 +51,13 @@ def untouched(
 ) -> bool:
     "Whether a notebook is as this command writes it, apart from outputs."
     try:
-        cells = [c for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if "".join(c["source"])]
+        from ssvae_widgets.files import open_plain, parse_json
+
+        with open_plain(notebook) as f: cells = [c for c in parse_json(f.read())["cells"] if "".join(c["source"])]
         call = ast.parse("".join(cells[1]["source"])).body[1].value
         flags = {k.arg: k.value.value for k in call.keywords}
         again = viewer_notebook(Path(call.args[0].value), Path(flags["labels"]), Path(flags["weights"]) if "weights" in flags else None, Path("."))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, SyntaxError): return False
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, SyntaxError, RecursionError, MemoryError): return False
     return [_sources(c) for c in cells] == [_sources(c) for c in json.loads(again)["cells"]]
 
 
@@ -135,7 +137,7 @@ def _check_labels(labels: Path, found: dict) -> None:
     "The labels fit the images; they are only read here."
     from ssvae_widgets.cli import read_label_file
 
-    read_label_file(str(labels), len(found["images"]), found["classes"])
+    read_label_file(str(labels), len(found["images"]), found["classes"], found["names"])
 
 
 def view(argv: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from .files import atomic_write
+from .files import atomic_write, open_plain, parse_json
 
 # %% auto #0
 __all__ = ['KINDS', 'COLUMNS', 'label_order', 'save_label_set', 'make_run', 'run_key', 'plan', 'experiment_data', 'pretrained',
@@ -156,16 +156,24 @@ def pretrained(
     shared = {k: run[k] for k in ("data", "n", "test", "config")} | {"epochs": run["epochs"][0]}
     path = Path(folder) / "networks" / f"{run_key(shared)}.ckpt"
     note = path.with_suffix(".json")
-    if not note.exists():
+    cost = _cost(note)
+    if cost is None or not path.is_file():
         x, _, _, _, k = experiment_data(run["data"], run["n"], run["test"])
         start, cpu = time.perf_counter(), time.process_time()
         vae = SSVAE(x.shape[1:], SSVAEConfig.from_dict(run["config"]), classes=k)
-        if run["epochs"][0]: InteractiveTrainer(vae).train_epochs(run["epochs"][0], x)
+        if run["epochs"][0]: InteractiveTrainer(vae, callbacks=None).train_epochs(run["epochs"][0], x)
         path.parent.mkdir(parents=True, exist_ok=True)
         vae.save(path)
         cost = dict(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - cpu)
         atomic_write(note, json.dumps(cost).encode())
-    return SSVAE.from_checkpoint(path), json.loads(note.read_text())
+    return SSVAE.from_checkpoint(path), cost
+
+
+def _cost(note: Path) -> dict[str, float] | None:  # None: not trained yet, or the note is damaged
+    try:
+        with open_plain(note) as f: cost = parse_json(f.read())
+    except (OSError, ValueError): return None
+    return cost if isinstance(cost, dict) and all(isinstance(cost.get(k), (int, float)) for k in ("seconds", "cpu_seconds")) else None
 
 # %% ../nbs/41_experiments.ipynb #a36f4a3c
 def environment() -> dict[str, str]:
@@ -197,7 +205,7 @@ def do_run(
     rows = label_order(t, run["selection"], run["draw"], run["budget"], features)
     codes = np.full(len(x), -1, np.int32)
     codes[rows] = t[rows]
-    history = InteractiveTrainer(vae).train_epochs(run["epochs"][1], x, codes)
+    history = InteractiveTrainer(vae, callbacks=None).train_epochs(run["epochs"][1], x, codes)
     right = int((vae.predict_proba(xt).argmax(1) == tt).sum())
     low, high = wilson_interval(right, len(tt))
     record = dict(
@@ -247,7 +255,8 @@ def read_record(
     path: str | os.PathLike,
 ) -> dict[str, Any] | None:  # None: there is none, or it is damaged
     "A finished run."
-    try: record = json.loads(Path(path).read_text())
+    try:
+        with open_plain(path) as f: record = parse_json(f.read())
     except (OSError, ValueError): return None
     return record if is_record(record) else None
 
@@ -261,8 +270,16 @@ def is_record(
     record: Any,  # something read from a file
 ) -> bool:
     "Whether it has all that the tables and a repetition need, and is named after its run."
-    def has(d, parts): return all(isinstance(d.get(k), kind) for k, kind in parts.items())
-    return isinstance(record, dict) and has(record, _PARTS) and has(record["run"], _RUN) and len(record["run"]["epochs"]) == 2 and record["key"] == run_key(record["run"])
+    def has(d, parts): return all(isinstance(d.get(k), kind) and not isinstance(d.get(k), bool) for k, kind in parts.items())
+    def whole(*values): return all(isinstance(v, int) and not isinstance(v, bool) for v in values)
+    if not isinstance(record, dict) or not has(record, _PARTS) or not has(record["run"], _RUN): return False
+    run = record["run"]
+    fine = len(run["epochs"]) == 2 and whole(*run["epochs"], *record["labels"], run["config"].get("random_seed"))
+    fine = fine and all(-2**63 < record[k] < 2**63 for k, kind in _PARTS.items() if kind in (int, _NUMBER))  # finite too
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+        return fine and record["key"] == run_key(run)
+    except (ValueError, RecursionError): return False  # text that is no text
 
 
 def run_all(

@@ -6,17 +6,20 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/files.html.md"""
 
 # %% auto #0
 __all__ = ['fsync_file', 'fsync_folder', 'write_all', 'atomic_write', 'temporary_name', 'remove_leftovers', 'append_bytes',
-           'open_append', 'explain_os_error']
+           'open_append', 'explain_os_error', 'open_plain', 'parse_json']
 
 # %% ../nbs/00b_files.ipynb #ca181ee1
 import errno
+import json
 import os
 import secrets
 import socket
+import stat
 import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 # %% ../nbs/00b_files.ipynb #2f966bff
 def fsync_file(
@@ -182,3 +185,26 @@ def explain_os_error(
 ) -> str: # one clause without a final stop
     "What an `OSError` means for a person, and what to do."
     return _ADVICE.get(error.errno, error.strerror or str(error) or type(error).__name__)
+
+# %% ../nbs/00b_files.ipynb #1001fcda
+def open_plain(
+    path: str | os.PathLike, # file to read
+) -> BinaryIO:
+    "Open a plain file for reading; a folder, pipe or device is an `OSError` at once."
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode): return os.fdopen(fd, "rb")
+    os.close(fd)
+    if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: copy what it gives into a file first", os.fspath(path))
+
+
+def parse_json(
+    text: str | bytes, # content of a file
+) -> Any:
+    "The value of a JSON text; a `ValueError` says what is wrong with it, also where Python would run out of stack or memory."
+    if isinstance(text, bytes): text = text.decode("utf-8-sig")
+    need = 200 * text.count("{") + 72 * text.count("[") + 60 * text.count(",")  # bytes that the values take, about
+    if need > (50 << 20) + 2.5 * len(text): raise ValueError(f"its {len(text):,} characters stand for about {need >> 20:,} MiB of values, more than any file of this package has")
+    try: return json.loads(text)
+    except RecursionError: raise ValueError("it is nested too deeply") from None

@@ -102,7 +102,7 @@ def _prepare(self: Learning) -> None:
     model = self._first_model()
     if model is None: model = SSVAE(self.images.shape[1:], self._config or SSVAEConfig(random_seed=self.seed), classes=list(self.classes))
     elif not isinstance(model, SSVAE): model = SSVAE.from_checkpoint(model)
-    trainer = InteractiveTrainer(model)
+    trainer = InteractiveTrainer(model, callbacks=None)
     warming = trainer.warm_up(self.images)  # its own thread: a first epoch need not wait for programs it does not use
     with self._lock: self._model, self._trainer, self._warming = model, trainer, warming
     self._tell_classes()

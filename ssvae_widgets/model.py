@@ -20,7 +20,8 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from . import __version__
-from .callbacks import BestCheckpoint, EarlyStopping, make_history
+from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, make_history
+from .callbacks import default_callbacks as _default_callbacks
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import SSVAEConfig
 from .data import Fingerprint, as_array, as_uint8, fingerprint, image_shape
@@ -49,6 +50,7 @@ from ssvae_widgets.train_state import (
     make_spec,
     make_weights,
     network,
+    parameter_shapes,
     pictures,
     softmax,
 )
@@ -81,6 +83,7 @@ class SSVAE:
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.augmentation: str | None = None  # what "auto" means for these data
         self.opinion: Opinion | None = None  # what the graph said last
+        self.taught: frozenset[int] = frozenset()  # codes of classes that labels have taught; empty: none yet
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
         self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
 
@@ -192,6 +195,7 @@ def prepare_epoch(
     if labels.n_classes > self.n_classes:
         names = self.class_names and [*self.class_names, *(str(i) for i in range(self.n_classes, labels.n_classes))]
         self.set_classes(names or labels.n_classes)
+    self.taught |= frozenset(np.unique(labels.train[labels.train >= 0]).tolist())
     streams = self.streams(labels.n_train, len(np.unique(labels.train[labels.train >= 0])) > 1)
     epoch_steps = -(-len(feed.train_rows) // self.config.batch_size)
     if streams.soft and not (self.opinion and self.opinion.holds(labels.train, self.step, max(150, self.config.graph_epochs * epoch_steps))):
@@ -272,7 +276,7 @@ def save(
     meta = dict(
         kind="ssvae", library=__version__, input_shape=list(self.input_shape), config=self.config.to_dict(), class_names=self.class_names,
         n_classes=self.n_classes, fixed_classes=self._fixed, epoch=epoch, history=[dict(r) for r in rows], map_step=self.map_step,
-        value_range=self.value_range, fingerprint=self.fingerprint.to_dict() if self.fingerprint else None)
+        value_range=self.value_range, fingerprint=self.fingerprint.to_dict() if self.fingerprint else None, taught=sorted(self.taught))
     save_checkpoint(path, arrays, meta)
 
 
@@ -282,12 +286,12 @@ def from_checkpoint(
     path: str | os.PathLike,
 ) -> SSVAE:
     "The model of a checkpoint, with its own configuration and classes."
-    arrays, meta = _read(path)
-    config = SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
+    arrays, meta, config = _read(path)
+    _check_arrays(path, arrays, _asked_spec(path, arrays, meta, config), own=True)
     classes = meta["class_names"] or (meta["n_classes"] if meta["fixed_classes"] else None)
     vae = cls(tuple(meta["input_shape"]), config, classes)
     if vae.n_classes < meta["n_classes"]: vae.set_classes(meta["n_classes"])
-    return vae._restore(path, arrays, meta)
+    return vae._restore(arrays, meta)
 
 
 @patch
@@ -296,22 +300,115 @@ def load_model_weights(
     path: str | os.PathLike,
 ) -> None:
     "Replace parameters and progress by those of a checkpoint of the same architecture; on an error nothing has changed."
-    arrays, meta = _read(path)
-    if meta["n_classes"] > self.n_classes: self.set_classes(meta["class_names"] or meta["n_classes"])
-    self._restore(path, arrays, meta)
+    arrays, meta, _ = _read(path)
+    more = meta["n_classes"] > self.n_classes
+    _check_arrays(path, arrays, make_spec(self.input_shape, max(meta["n_classes"], self.n_classes), self.config) if more else self.spec)
+    if more: self.set_classes(meta["class_names"] or meta["n_classes"])
+    self._restore(arrays, meta)
 
-
-def _read(path):
+# %% ../nbs/08_model.ipynb #56835132
+def _read(path) -> tuple[dict, dict, SSVAEConfig]:
+    "Arrays, facts and configuration of a model; every fact is of its kind."
     arrays, meta = load_checkpoint(path, finite=("params", "ema"))
-    missing = [k for k in ("params", "adam", "step") if k not in arrays] + [k for k in ("config", "input_shape", "n_classes") if k not in meta]
-    if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing) or 'its kind'}).")
-    return arrays, meta
+    missing = [k for k in ("params", "ema", "adam", "running", "step", "epochs", "shift", "scale") if k not in arrays]
+    missing += [k for k in ("config", "input_shape", "n_classes", "class_names", "fixed_classes", "epoch", "history", "map_step", "value_range", "fingerprint") if k not in meta]
+    if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing[:4]) or 'its kind'}).")
+    odd = [k for k, fine in _FACTS.items() if not fine(meta[k])] + ["taught"] * (not _list_of(meta.get("taught", []), lambda c: _whole(c, 0, meta["n_classes"] - 1)))
+    names = meta["class_names"]
+    if odd or names and len(names) != meta["n_classes"]: raise CheckpointError(f"{path} is damaged: {odd[0] if odd else 'class_names'} is {str(meta[odd[0] if odd else 'class_names'])[:60]!r}.")
+    try:
+        if meta["fingerprint"]: Fingerprint.from_dict(meta["fingerprint"])
+        return arrays, meta, SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
+    except (AttributeError, KeyError, TypeError, ValueError) as e: raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
+
+
+def _real(v) -> bool: return isinstance(v, float) or _whole(v, -2**63, 2**63)
+def _text(v) -> bool: return isinstance(v, str) and v.encode(errors="ignore").decode() == v  # no half characters
+def _whole(v, low: int = 0, high: int = 2**53) -> bool: return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+def _list_of(v, fine) -> bool: return isinstance(v, list) and all(map(fine, v))
+
+
+_FACTS = dict(
+    config=lambda v: isinstance(v, dict), input_shape=lambda v: _list_of(v, lambda s: _whole(s, 1)) and len(v) in (1, 3), n_classes=lambda v: _whole(v, 0, 2**31),
+    class_names=lambda v: v is None or _list_of(v, _text), fixed_classes=lambda v: isinstance(v, bool), epoch=_whole,
+    history=lambda v: _list_of(v, lambda r: isinstance(r, dict) and all(map(_real, r.values()))), map_step=lambda v: _whole(v, -1),
+    value_range=lambda v: v is None or _list_of(v, _real) and len(v) == 2 and -1e30 < v[0] < v[1] < 1e30, fingerprint=lambda v: v is None or isinstance(v, dict))
+
+
+def _asked_spec(path, arrays, meta, config) -> Spec:
+    "What the configuration of a file asks for, if its arrays can be that; nothing is built."
+    held = sum(np.size(a) for a in _leaves(arrays["params"]))
+    asked = dict(latent_dim=config.latent_dim, n_classes=meta["n_classes"])
+    layers = len(config.hidden_dims) + len(config.conv_channels)
+    wrong = next((f"{k} is {v}" for k, v in asked.items() if v > held), None) or (f"the configuration has {layers} layers" if layers > len(_leaves(arrays["params"])) + 100 else None)
+    if wrong: raise CheckpointError(f"{path} is damaged: {wrong}, but the file holds {held:,} weights.")
+    try: return make_spec(tuple(meta["input_shape"]), meta["n_classes"], config)
+    except ValueError as e: raise CheckpointError(f"{path} cannot be used: {e}") from None
+
+
+def _leaves(tree) -> list:
+    return [x for v in tree.values() for x in _leaves(v)] if isinstance(tree, dict) else [tree]
+
+
+def _check_arrays(path, arrays, spec: Spec, own: bool = False) -> None:
+    "Compare every array with what the spec asks for, before anything of that size is made; `own`: the spec is the file's own."
+    try: want = parameter_shapes(spec)
+    except (ValueError, TypeError, OverflowError, MemoryError) as e: raise CheckpointError(f"{path} is damaged: its configuration cannot be built ({' '.join(str(e).split())[:120]}).") from None
+    adam = arrays["adam"] if isinstance(arrays["adam"], dict) else {}
+    for part, found in (("params", arrays["params"]), ("ema", arrays["ema"]), ("adam/mu", adam.get("mu")), ("adam/nu", adam.get("nu"))):
+        if not isinstance(found, dict): raise CheckpointError(f"{path} is damaged: {part} is a {type(found).__name__}, expected arrays by name.")
+        if part != "ema" or found: _check_names(path, found, want, own)
+    vector = {(), spec.input_shape} if len(spec.input_shape) == 1 else {()}
+    for name, value, shapes, kinds in (("adam/count", adam.get("count"), {()}, "iu"), ("step", arrays["step"], {()}, "iu"), ("epochs", arrays["epochs"], {()}, "f"),
+                                       ("running", arrays["running"], {(spec.slots,)}, "f"), ("shift", arrays["shift"], vector, "f"), ("scale", arrays["scale"], vector, "f")):
+        fits = isinstance(value, np.ndarray) and value.shape in shapes and value.dtype.kind in kinds and np.isfinite(value).all()
+        if not fits or name == "step" and not 0 <= value < 2**31: raise CheckpointError(f"{path} is damaged: {name} is no number, or not of shape {' or '.join(map(str, shapes))}.")
+    if not _sound_map(arrays.get("map_head"), spec.config.latent_dim): raise CheckpointError(f"{path} is damaged: its map does not fit a latent of {spec.config.latent_dim}.")
+    if "opinion" in arrays and not _sound_opinion(arrays["opinion"], spec.slots): raise CheckpointError(f"{path} is damaged: what it keeps of the neighbor graph does not fit together.")
+
+
+def _check_names(path, found, expected, own=False):
+    "Refuse another architecture, naming the first difference."
+    for name in sorted({*map(str, found)} | set(expected)):
+        here = found.get(name)
+        fine = isinstance(here, np.ndarray) and here.dtype == np.float32
+        a, b = here.shape if fine else None, expected.get(name)
+        if a == b: continue
+        there = f"{a} there" if a is not None else "absent there" if here is None else "no array of float32 there"
+        if own: raise CheckpointError(f"{path} is damaged: {name} is {there}, its own configuration asks for {b or 'none'}.")
+        raise CheckpointError(f"{path} was saved from another architecture: {name} is {there} and {b or 'absent'} in this model; use SSVAE.from_checkpoint(path) to get the model it was saved from.")
+
+
+def _sound_map(head, latent_dim: int) -> bool:
+    "Whether a map head goes from the latent to two columns and back."
+    if head is None: return True
+    if not isinstance(head, dict) or not all(isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isfinite(a).all() for a in _leaves(head)): return False
+    shapes = dict(center=(latent_dim,), scale=(), rotation=(2, 2), shift=(2,))
+    return all(np.shape(head.get(k)) == v and k in head for k, v in shapes.items()) and _sound_layers(head.get("encoder"), latent_dim, 2) and _sound_layers(head.get("decoder"), 2, latent_dim)
+
+
+def _sound_layers(layers, width: int, last: int) -> bool:
+    if not isinstance(layers, dict) or not layers: return False
+    for i in range(len(layers) // 2):
+        w, b = layers.get(f"w{i}"), layers.get(f"b{i}")
+        if not isinstance(w, np.ndarray) or not isinstance(b, np.ndarray) or w.ndim != 2 or w.shape[0] != width or b.shape != w.shape[1:]: return False
+        width = w.shape[1]
+    return width == last and len(layers) % 2 == 0
+
+
+def _sound_opinion(found, slots: int) -> bool:
+    if not isinstance(found, dict) or set(found) != {*Opinion._fields} or not all(isinstance(a, np.ndarray | int) for a in found.values()): return False
+    o = Opinion(**{k: np.asarray(v) for k, v in found.items()})
+    whole = all(a.dtype.kind in "iu" for a in (o.rows, o.labeled, o.codes, o.step, o.n))
+    fits = o.rows.ndim == o.labeled.ndim == o.shares.ndim == 1 and o.soft.ndim == 2 and len(o.soft) == len(o.rows) and o.codes.shape == o.labeled.shape and o.step.ndim == o.n.ndim == 0
+    if not whole or not fits or o.soft.dtype != np.uint8 or o.shares.dtype.kind != "f" or max(o.soft.shape[1], len(o.shares)) > slots: return False
+    return all(not len(a) or 0 <= a.min() and a.max() < o.n for a in (o.rows, o.labeled)) and bool(np.isfinite(o.shares).all())
 
 
 @patch
-def _restore(self: SSVAE, path, arrays, meta) -> SSVAE:
+def _restore(self: SSVAE, arrays, meta) -> SSVAE:
+    "Take over what `_check_arrays` has found to fit."
     fresh = init_state(self.spec, self.config.random_seed)
-    _check_names(path, arrays["params"], fresh.params)
     ema = arrays["ema"] if fresh.ema and arrays["ema"] else {k: np.array(v) for k, v in arrays["params"].items()} if fresh.ema else {}
     opt_state = optax.tree_utils.tree_set(fresh.opt_state, **{k: arrays["adam"][k] for k in ("count", "mu", "nu")})
     state = TrainState(arrays["params"], ema, opt_state, arrays["running"], np.int32(arrays["step"]), np.float32(arrays["epochs"]))
@@ -319,20 +416,12 @@ def _restore(self: SSVAE, path, arrays, meta) -> SSVAE:
         self.progress = Progress(state, int(meta["epoch"]), tuple(meta["history"]))
         self.shift, self.scale = arrays["shift"], arrays["scale"]
         self.opinion = Opinion(**{k: int(v) if np.ndim(v) == 0 else v for k, v in arrays["opinion"].items()}) if "opinion" in arrays else None
+        self.taught = frozenset(meta.get("taught", ()))
         self.map_head, self.map_step = arrays.get("map_head"), meta["map_step"]
         self._map_epoch, self._shown = self.epoch, None
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None
         self.fingerprint = Fingerprint.from_dict(meta["fingerprint"]) if meta["fingerprint"] else None
     return self
-
-
-def _check_names(path, found, expected):
-    "Refuse another architecture, naming the first difference."
-    for name in sorted(set(found) | set(expected)):
-        a, b = np.shape(found[name]) if name in found else None, np.shape(expected[name]) if name in expected else None
-        if a != b:
-            raise CheckpointError(f"{path} was saved from another architecture: {name} is {a or 'absent'} there and {b or 'absent'} in this model; "
-                                  "use SSVAE.from_checkpoint(path) to get the model it was saved from.")
 
 # %% ../nbs/08_model.ipynb #5bf12d5f
 @patch
@@ -341,7 +430,8 @@ def fit(
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
     labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
-    callbacks: Sequence[Any] = (),
+    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: no callbacks at all, nothing is shown
+    defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."
     feed, stop, c = self.adopt(x), threading.Event(), self.config
@@ -351,7 +441,17 @@ def fit(
     run = _FitRun(self, stop)
     own = [EarlyStopping(c.patience, c.monitor_metric)]
     if weights_path is not None: own.append(BestCheckpoint(weights_path, c.monitor_metric))
-    return run_epochs(self, feed, self.label_source(labels, feed.n), c.max_epochs, [*own, *callbacks], stop, run)
+    if callbacks is not None: own += [*(self.default_callbacks(weights_path) if defaults is None else defaults), *callbacks]
+    return run_epochs(self, feed, self.label_source(labels, feed.n), c.max_epochs, own, stop, run)
+
+
+@patch
+def default_callbacks(
+    self: SSVAE,
+    weights_path: str | os.PathLike | None = None,  # as given to `fit`
+) -> list[TrainingCallback]:
+    "What `fit` runs with besides early stopping and the best weights: override it in a subclass for others."
+    return _default_callbacks(weights_path)
 
 
 class _FitRun:
@@ -397,12 +497,19 @@ def _padded(x: np.ndarray, size: int) -> np.ndarray:
 
 
 @patch
+def answers(self: SSVAE) -> Float[np.ndarray, "slots"]:
+    "1 for every class that may be an answer: once there are labels, those that some label has taught."
+    codes = np.arange(self.spec.slots)
+    return ((codes < max(self.n_classes, 1)) & (np.isin(codes, list(self.taught)) if self.taught else True)).astype(np.float32)
+
+
+@patch
 def _look(self: SSVAE, x, with_images=False, key=None):
     "Latent, probabilities and pictures of any number of items."
     x = as_array(x)
     if image_shape(x) != self.input_shape: raise ValueError(f"The model was built for items of shape {self.input_shape}, got {image_shape(x)}.")
-    with self._lock: spec, params, n_classes = self.spec, self.params, max(self.n_classes, 1)
-    active, scale = (np.arange(spec.slots) < n_classes).astype(np.float32), self.value_range or float_range(x)
+    with self._lock: spec, params, n_classes, active = self.spec, self.params, max(self.n_classes, 1), self.answers()
+    scale = self.value_range or float_range(x)
     parts, size = [], _BATCHES[0] if len(x) <= _BATCHES[0] else _BATCHES[1]
     for i in range(0, len(x), size):
         piece = as_uint8(x[i : i + size], scale)
@@ -484,6 +591,7 @@ class Snapshot:
     map_head: Any  # None: the latent is the map, or nothing has been mapped yet
     value_range: tuple[float, float] | None
     revision: int  # the step it was taken at
+    answers: Any = None  # (slots,) 1 for classes that may be an answer; None: all
 
     def __post_init__(self):
         object.__setattr__(self, "_net", network(self.spec, self.params))
@@ -500,7 +608,9 @@ class Snapshot:
     def classify(self, x: Any) -> Float[np.ndarray, "batch classes"]:
         "Class probabilities."
         h, z, _ = self._net.encode(self._inputs(x))
-        return softmax(np.asarray(self._net.logits(h, z))[:, : max(self.n_classes, 1)])
+        logits = np.asarray(self._net.logits(h, z))
+        if self.answers is not None: logits = np.where(self.answers > 0, logits, -np.inf)
+        return softmax(logits[:, : max(self.n_classes, 1)])
 
     def decode(self, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch ..."]:
         "Images in [0, 1] (or vectors); gray images have no channel axis."
@@ -535,9 +645,9 @@ def two_columns(z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batc
 def snapshot(self: SSVAE) -> Snapshot:
     "A numpy copy of the model as it is now."
     with self._lock:
-        spec, state, head, n = self.spec, self.progress.state, self.map_head, self.n_classes
+        spec, state, head, n, answers = self.spec, self.progress.state, self.map_head, self.n_classes, self.answers()
     params = {k: np.asarray(v) for k, v in eval_params(state).items()}
-    return Snapshot(spec, params, n, self.shift, self.scale, head, self.value_range, int(state.step))
+    return Snapshot(spec, params, n, self.shift, self.scale, head, self.value_range, int(state.step), answers)
 
 # %% ../nbs/08_model.ipynb #112577cb
 def leading_components(z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:

@@ -8,6 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/networks.html.md"""
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -21,12 +23,29 @@ from jaxtyping import Array, Float
 from .config import SSVAEConfig
 
 # %% auto #0
-__all__ = ['leaky_relu', 'Dense', 'conv2d', 'Conv', 'pixel_shuffle', 'register', 'registered', 'DenseEncoder', 'ConvEncoder',
-           'DenseDecoder', 'ConvDecoder', 'dropout', 'LinearClassifier', 'MLPClassifier', 'Network', 'input_shape']
+__all__ = ['outline', 'leaky_relu', 'Dense', 'conv2d', 'Conv', 'pixel_shuffle', 'register', 'registered', 'DenseEncoder',
+           'ConvEncoder', 'DenseDecoder', 'ConvDecoder', 'dropout', 'LinearClassifier', 'MLPClassifier', 'Network',
+           'input_shape']
 
 # %% ../nbs/03_networks.ipynb #538f617f
+_outlined: ContextVar[bool] = ContextVar("outlined", default=False)
+
+
+@contextmanager
+def outline():
+    "Networks made in this block have their shapes but take no memory: what a checkpoint asks for is compared before it is built."
+    token = _outlined.set(True)
+    try: yield
+    finally: _outlined.reset(token)
+
+
+def _zeros(n: int) -> np.ndarray:
+    return np.broadcast_to(np.float32(0), n) if _outlined.get() else np.zeros(n, np.float32)
+
+
 def _normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int, gain: float) -> np.ndarray:
     "Normal weights with variance gain²/fan_in."
+    if _outlined.get(): return np.broadcast_to(np.float32(0), shape)
     key = np.asarray(jax.random.key_data(rngs.params()))
     return (np.random.default_rng(key).standard_normal(shape) * (gain / math.sqrt(fan_in))).astype(np.float32)
 
@@ -57,7 +76,7 @@ class Dense(nnx.Module):
         rngs: nnx.Rngs,  # source of the initial weights
     ):
         self.kernel = nnx.Param(_normal(rngs, (n_in, n_out), n_in, gain))
-        self.bias = nnx.Param(np.zeros(n_out, np.float32))
+        self.bias = nnx.Param(_zeros(n_out))
 
     def __call__(self, x: Float[Array, "batch in"]) -> Float[Array, "batch out"]:
         return x @ self.kernel[...] + self.bias[...]
@@ -165,7 +184,7 @@ class Conv(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.kernel = nnx.Param(_normal(rngs, (3, 3, n_in, n_out), 9 * n_in, gain))
-        self.bias = nnx.Param(np.zeros(n_out, np.float32))
+        self.bias = nnx.Param(_zeros(n_out))
         self.stride = stride
 
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch out_height out_width out"]:

@@ -179,7 +179,7 @@ def replay_training(
     start = events[0]
     if model is None and start["given"]: raise ValueError("The recorded session went on from a model of its own: give it as model=.")
     if model is None: model = SSVAE(images.shape[1:], SSVAEConfig.from_dict(start["config"]), classes=list(start["classes"]))
-    trainer, wanted = InteractiveTrainer(model), {e["number"] for e in events if e["event"] == "goto"}
+    trainer, wanted = InteractiveTrainer(model, callbacks=None), {e["number"] for e in events if e["event"] == "goto"}
     with tempfile.TemporaryDirectory() as folder:
         for e in events[1:]:
             if e["event"] == "epoch": _epoch_again(trainer, images, labels_at, e)

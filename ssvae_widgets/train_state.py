@@ -24,13 +24,13 @@ from . import losses
 from .augment import augment, cutout
 from .config import SSVAEConfig
 from .losses import Weights
-from .networks import Network, registered
+from .networks import Network, outline, registered
 
 # %% auto #0
 __all__ = ['Params', 'METRICS', 'train_epoch', 'evaluate_part', 'Spec', 'class_slots', 'make_spec', 'make_weights', 'network',
-           'init_params', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data', 'Streams',
-           'data_mesh', 'everywhere', 'batch_inputs', 'loss_terms', 'train_step', 'evaluate', 'pictures', 'softmax',
-           'look', 'decode', 'count_compilations']
+           'init_params', 'parameter_shapes', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params',
+           'Data', 'Streams', 'data_mesh', 'everywhere', 'batch_inputs', 'loss_terms', 'train_step', 'evaluate',
+           'pictures', 'softmax', 'look', 'decode', 'count_compilations']
 
 # %% ../nbs/05_train_state.ipynb #61fdc810
 _DYNAMIC = (
@@ -114,6 +114,15 @@ def init_params(
     net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(seed))
     leaves = jax.tree.leaves(nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[1]))
     return {n: np.asarray(leaf) for n, leaf in zip(_skeleton(spec)[3], leaves)}
+
+
+def parameter_shapes(
+    spec: Spec,
+) -> dict[str, tuple[int, ...]]:
+    "Shape of every parameter, without making them: a network of the library's layers takes no memory for it."
+    with outline(): net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(0))
+    leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[1]))
+    return {"/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path): np.shape(leaf) for path, leaf in leaves}
 
 # %% ../nbs/05_train_state.ipynb #fad89ed7
 class TrainState(NamedTuple):

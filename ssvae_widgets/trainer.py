@@ -17,6 +17,7 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float
 
+from .callbacks import TrainingCallback, default_callbacks
 from .guide import unit_features
 from .model import _BATCHES, SSVAE
 from .programs import PROGRAMS
@@ -33,19 +34,25 @@ class InteractiveTrainer:
     def __init__(
         self,
         vae: SSVAE,
-        callbacks: Sequence[Any] = (),  # called in every `train_epochs`
+        callbacks: Sequence[Any] | None = (),  # called in every `train_epochs`, after the default ones; None: nothing is shown
+        defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks()`
     ):
-        self.vae, self.callbacks = vae, list(callbacks)
+        self.vae, self.callbacks = vae, list(callbacks or ())
+        self.defaults = () if callbacks is None else defaults if defaults is None else list(defaults)
         self.target = 0  # epochs that the running call was asked for
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._warming: threading.Thread | None = None
         self._enough = threading.Event()  # set: no more programs are compiled in the background
 
     def __getstate__(self):
-        return dict(vae=self.vae, callbacks=self.callbacks)
+        return dict(vae=self.vae, callbacks=self.callbacks, defaults=self.defaults)
 
     def __setstate__(self, state):
         self.__init__(**state)
+
+    def default_callbacks(self) -> list[TrainingCallback]:
+        "What every call runs with, before your callbacks: a table, in a notebook one line that changes. Override it in a subclass for others."
+        return default_callbacks() if self.defaults is None else list(self.defaults)
 
     @property
     def epoch(self) -> int:
@@ -69,7 +76,7 @@ def train_epochs(
     num_epochs: int,
     data: Any,  # images or vectors
     labels: Any = None,  # codes or names, one an image; or a function that is asked again before every epoch
-    callbacks: Sequence[Any] = (),  # for this call, after the trainer's own
+    callbacks: Sequence[Any] | None = (),  # for this call, after the trainer's own; None: this call runs without any
     most: float = 1.0,  # share of each epoch to run; less than 1 only repeats an epoch that was stopped
 ) -> dict[str, list[float]]:
     "Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished epoch kept."
@@ -80,7 +87,8 @@ def train_epochs(
         self._stop.clear()
         self.target = int(num_epochs)
         feed = self.vae.adopt(data)
-        return run_epochs(self.vae, feed, self.vae.label_source(labels, feed.n), self.target, [*self.callbacks, *callbacks], self._stop, self, most)
+        called = [] if callbacks is None else [*self.default_callbacks(), *self.callbacks, *callbacks]
+        return run_epochs(self.vae, feed, self.vae.label_source(labels, feed.n), self.target, called, self._stop, self, most)
     finally:
         self.target = 0
         self._busy.release()
