@@ -248,7 +248,7 @@ def fit_feature_pca(
     spread = np.zeros((d, d))
     for b in blocks: a = _flatten(features[b]) - mean.astype(np.float32); spread += a.T @ a
     variance, axes = np.linalg.eigh(spread / n)
-    axes = axes[:, ::-1][:, :min(dim, max(1, int((variance > 1e-9 * max(variance[-1], 1e-30)).sum())))]
+    axes = axes[:, ::-1][:, :max(1, min(dim, n - 1, int((variance > 1e-7 * variance[-1]).sum())))]  # n points span n - 1 directions
     axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])  # eigenvectors have no sign of their own
     return FeaturePCA(mean.astype(np.float32), axes.astype(np.float32))
 

@@ -20,10 +20,16 @@ from PIL import Image
 
 from ssvae_widgets import efficientnet, extractors, feature_cache, features
 from ssvae_widgets.efficientnet import embed_pictures, read_structure, read_tensors, read_weights
-from ssvae_widgets.extractors import (Extractor, efficientnet_lite0, find_extractor, function_extractor, onnx_extractor, restore_extractor,
-                                      why_unavailable)
+from ssvae_widgets.extractors import (
+    Extractor,
+    efficientnet_lite0,
+    find_extractor,
+    function_extractor,
+    onnx_extractor,
+    restore_extractor,
+    why_unavailable,
+)
 from ssvae_widgets.features import FeaturePCA, as_rgb, extract_features, prepare_features
-
 
 # ---------------------------------------------------------------- the network
 
@@ -275,7 +281,9 @@ def test_memory_is_that_of_a_few_batches(tmp_path):
 # ---------------------------------------------------------------- the cache
 
 def counted(version="1"):
-    f = lambda b: (f.rows.append(len(b)), b.reshape(len(b), -1)[:, :9].astype(np.float32))[1]
+    def f(b):
+        f.rows.append(len(b))
+        return b.reshape(len(b), -1)[:, :9].astype(np.float32)
     f.rows = []
     return f, Extractor("counted", version, None, "RGB", f)
 
