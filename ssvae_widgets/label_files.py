@@ -12,9 +12,9 @@ __all__ = ['MAX_CSV', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileErro
 import csv
 import io
 import re
-from decimal import Decimal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .label_files import CellRows
-from .label_log import ClassTable, Entry, Replay, tell_classes
+from .label_log import Entry, Replay, tell_classes
 
 # %% auto #0
 __all__ = ['Naming', 'Namings', 'Origin', 'find_origin']

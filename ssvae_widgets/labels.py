@@ -32,10 +32,22 @@ from fastcore.basics import patch
 
 from .errors import as_whole, check_file, check_path, check_row, check_rows
 from .files import atomic_write, explain_os_error, fsync_folder, remove_leftovers, temporary_name
-from .label_files import _BLANK, MAX_CSV, LabelFileError, LabelRows, _integer, describe_problems, parse_csv, read_cells, render_csv, understand
+from ssvae_widgets.label_files import (
+    _BLANK,
+    MAX_CSV,
+    LabelFileError,
+    LabelRows,
+    _integer,
+    describe_problems,
+    parse_csv,
+    read_cells,
+    render_csv,
+    understand,
+)
 from .label_log import GESTURES, LogFile, Replay, _plain, decimal, encode_line, no_garbage
 from .label_past import Namings, Origin, find_origin
-from .label_snapshot import CORE, FORMAT, below, compact_uid as _compact, late_lines, mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
+from .label_snapshot import CORE, FORMAT, below, late_lines, mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
+from .label_snapshot import compact_uid as _compact
 from .names import clean_name, is_missing
 from .presence import Presence
 

@@ -8,10 +8,14 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/presence.html.md"""
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+fcntl = None
+with suppress(ImportError): import fcntl
+
 # %% auto #0
-__all__ = ['Presence']
+__all__ = ['fcntl', 'Presence']
 
 # %% ../nbs/00c_presence.ipynb #e2b0fdcd
 class Presence:
@@ -25,8 +29,7 @@ class Presence:
         self.alone = self._enter() # whether nobody else was here; False also on a drive that cannot tell
 
     def _enter(self) -> bool:
-        try: import fcntl
-        except ImportError: return True # Windows has no lock that many can hold
+        if fcntl is None: return True # Windows has no lock that many can hold
         try: self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         except OSError: return False
         alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,8 +42,6 @@ class Presence:
 
 
 def _lock(fd, how) -> bool:
-    import fcntl
-
     try: fcntl.flock(fd, how)
     except OSError: return False
     return True

@@ -20,7 +20,6 @@ from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.label_files import read_cells
 from ssvae_widgets.label_log import encode_line
 
-
 moments = itertools.count()
 
 
@@ -160,29 +159,27 @@ def test_a_fork_is_somebody_else(tmp_path):
         assert s.undo() is not None and s.codes[3] == -1 and s.codes[4] == 1 and s.undo() is None
 
 
-def test_undo_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch):
-    for what in ("set", "class", "merge"):
-        path = tmp_path / what / "labels.csv"
-        path.parent.mkdir()
-        a, b = (LabelStore(path, 50, classes=["x", "y"], poll=3600) for _ in range(2))
-        a.set([1, 2], "x")
-        if what == "set": a.set([1], "y")
-        if what == "class": a.rename_class("x", "z")
-        if what == "merge": a.merge_classes("x", "y")
-        for k in range(10): b.set(20 + k, "y")
-        real, done = labels_module.LabelStore._commit, []
+@pytest.mark.parametrize("what", ["set", "class", "merge"])
+def test_undo_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, what):
+    path = tmp_path / "labels.csv"
+    a, b = (LabelStore(path, 50, classes=["x", "y"], poll=3600) for _ in range(2))
+    a.set([1, 2], "x")
+    if what == "set": a.set([1], "y")
+    if what == "class": a.rename_class("x", "z")
+    if what == "merge": a.merge_classes("x", "y")
+    for k in range(10): b.set(20 + k, "y")
+    real, done = labels_module.LabelStore._commit, []
 
-        def commit(self, record):
-            if self is a and not done: done.append(b.compact(keep=0))
-            return real(self, record)
-        monkeypatch.setattr(labels_module.LabelStore, "_commit", commit)
-        assert a.undo().saved and done[0] is not None
-        monkeypatch.undo()
-        for s in (a, b):
-            s.sync()
-            assert s.codes[1] == 0 and s.codes[2] == 0 and s.classes == ["x", "y"] and not s.merged
-        a.close(), b.close()
-        with LabelStore(path, 50) as s: assert named(s) == {1: "x", 2: "x", **{20 + k: "y" for k in range(10)}} and s.history(1)[-1]["undone"] == (what == "set")
+    def commit(self, record):
+        if self is a and not done: done.append(b.compact(keep=0))
+        return real(self, record)
+    monkeypatch.setattr(labels_module.LabelStore, "_commit", commit)
+    assert a.undo().saved and done[0] is not None
+    for s in (a, b):
+        s.sync()
+        assert s.codes[1] == 0 and s.codes[2] == 0 and s.classes == ["x", "y"] and not s.merged
+    a.close(), b.close()
+    with LabelStore(path, 50) as s: assert named(s) == {1: "x", 2: "x", **{20 + k: "y" for k in range(10)}} and s.history(1)[-1]["undone"] == (what == "set")
 
 
 # ---- lines beside a new log
