@@ -8,14 +8,15 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/presence.html.md"""
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
-fcntl = None
-with suppress(ImportError): import fcntl
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
 
 # %% auto #0
-__all__ = ['fcntl', 'Presence']
+__all__ = ['Presence']
 
 # %% ../nbs/00c_presence.ipynb #e2b0fdcd
 class Presence:
