@@ -22,6 +22,7 @@ from ssvae_widgets.evidence import (
     Exam,
     Source,
     Temper,
+    ahead,
     assign_folds,
     choose,
     examined_trust,
@@ -29,7 +30,6 @@ from ssvae_widgets.evidence import (
     judged,
     linear_head,
     replaces,
-    ahead,
     trust,
     valid_exams,
 )
