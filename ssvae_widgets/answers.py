@@ -492,8 +492,8 @@ def why(self: Answering) -> str:
     name, sources = self.answer, self.sources
     if name not in SOURCES: return ""
     if self._wanted == name and self._wanted != self._chosen: return f"on show because you asked for it: {_NAMES[name]}"
-    others = [f"{_NAMES[n]} {s.accuracy:.0%}" for n, s in sources.items() if n != name and s.n and (n != "network" or n in self._views)]
-    unknown = ["the network is not checked yet"] * ("network" in self._views and name != "network" and not sources["network"].n)
+    others = [f"{_NAMES[n]} {s.accuracy:.0%}" for n, s in sources.items() if n != name and s.n >= 8 and (n != "network" or n in self._views)]
+    unknown = ["the network is not checked yet"] * ("network" in self._views and name != "network" and sources["network"].n < 8)
     return f"on show: {_NAMES[name]}" + (f" ({', '.join([*others, *unknown])})" if others or unknown else "")
 
 

@@ -148,12 +148,13 @@ def choose(
     available: Sequence[str],  # answers there are, the simplest first
     right: dict[tuple[str, str], tuple[Any, Any]],  # (simpler, other) -> right answers of both on the same labels
     on_show: str | None = None,
+    least: int = 8,  # labels asked of both, below which nothing is replaced
 ) -> str | None:  # None: there is no answer
     "The answer that the evidence is for."
     best = available[0] if available else None
     for name in available[1:]:
         simpler, other = right.get((best, name), ((), ()))
-        if replaces(*ahead(other, simpler), on_show == name): best = name
+        if (len(other) >= least or on_show == name) and replaces(*ahead(other, simpler), on_show == name): best = name
     return best
 
 # %% ../nbs/12b_evidence.ipynb #ev000025
