@@ -357,6 +357,7 @@ def _look(
         self._fold_graphs, self._stock = {}, None  # what was left out so far was left out of other features
         if self.images.ndim > 2 or self._space is not self._pixels: self._space = features
         if self.n_labeled: self._view_of("graph", self.codes)
+    if self.n_labeled: self._note(self.codes, self.seq, self.training.total)  # at once with what is known; the folds may take their time
     self._ask_stock()
 
 # %% ../nbs/20i_learning.ipynb #dd0fc581
