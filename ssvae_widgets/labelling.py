@@ -116,7 +116,7 @@ class Labelling:
         self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
         self.training, self.message = TrainingStatus(), ""
         self._lock, self._closed = self.worker.lock, False
-        self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph" or "network"
+        self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph", "linear" or "network"
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self._unsubscribe = self.store.observe(self._labels_changed)
 
@@ -239,8 +239,15 @@ def _provenance(
     if len(rows) == 1 and current is not None and current.serial == rows[0]:
         said = int(probs[rows[0]].argmax()) if known else -1
         facts |= dict(strategy=current.strategy, said=said)
-        if current.strategy == "audit": self.audits.setdefault(current.serial, said)
+        if current.strategy == "audit" and current.serial not in self.audits:
+            self.audits[current.serial] = said
+            self._asked_blind(current.serial)
     return facts
+
+
+@patch
+def _asked_blind(self: Labelling, row: int) -> None:
+    "A random pick is about to be labeled: whoever has predictions takes note of them."
 
 
 @patch

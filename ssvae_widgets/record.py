@@ -190,6 +190,7 @@ def replay_training(
 
 def _epoch_again(trainer, images, labels_at, e):
     codes = labels_at(e["seq"])
+    if e.get("held"): codes[np.asarray(e["held"])] = -1  # labels that waited to examine the network
     if checksum(codes) != e["labels"]: raise ValueError(f"The labels after gesture {e['seq']} are not those that epoch {e['epoch']} was trained with.")
     model = trainer.vae
     if len(e["classes"]) > model.n_classes or (model.class_names and len(e["classes"]) == model.n_classes): model.set_classes(e["classes"])

@@ -32,7 +32,7 @@ class Frame:
     epochs: int  # trained until then
     seq: int  # number of the last gesture in the label log
     labels: int  # items labeled
-    answer: str  # where the predictions came from: "none", "graph" or "network"
+    answer: str  # where the predictions came from: "none", "graph", "linear" or "network"
     time: float  # seconds since 1970
     metrics: dict[str, Any]  # of the last epoch, and how well it was doing
     xy: Float[np.ndarray, "batch 2"]  # positions

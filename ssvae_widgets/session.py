@@ -75,7 +75,7 @@ class LabelingSession(Learning):
             self._say(self.folder.problem)
         else: self.rounds, self.record = Rounds(None, self.n_items), Record()
         self._resume()
-        if self._given is None and self.n_labeled: self.worker.ask("instant answer", self._answer)
+        if self.n_labeled: self.worker.ask("instant answer", self._answer)
         self._forget = self.events.subscribe(self._remember)
         me = weakref.ref(self)
         self._at_exit = lambda: (session := me()) and session._end()
@@ -93,6 +93,7 @@ def _resume(self: LabelingSession) -> None:
         self.queue.load(state.get("queue", {}), self.n_items)
         self.audits = {int(k): int(v) for k, v in state.get("audits", {}).items() if 0 <= int(k) < self.n_items}
         self.standings, self.view = [Standing.from_dict(s) for s in state.get("standings", ())], dict(state.get("view", {}))
+        self._load_evidence(state.get("evidence", {}))
     except (AttributeError, KeyError, TypeError, ValueError): pass  # a state of another version
     if self._given is not None: return
     self._older = [dict(f, path=self.rounds._path(f["number"], "ckpt")) for f, kept in zip(self.rounds.facts, self.rounds.restorable) if kept]
@@ -117,7 +118,9 @@ def _take_up(self: LabelingSession) -> None:
         place = next((k for k, f in enumerate(self.rounds.facts) if f["number"] == facts["number"]), -1)
         with contextlib.suppress(CheckpointError, IndexError): self.xy = self.rounds[place].xy
         self._given, self._restored, self._learned = facts["path"], facts["number"], facts["seq"]
+        self._has_heard(facts["seq"], facts["epochs"])
         return self._set(total=facts["epochs"])
+    self._has_heard(0, -1)
     self._set(total=0)
 
 
@@ -156,12 +159,18 @@ def _remember(self: LabelingSession, event: dict) -> None:
 
 
 @patch
+def _state(self: LabelingSession) -> dict[str, Any]:
+    "Queue, exams and views, as JSON can hold them."
+    return dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view, evidence=self._evidence_state())
+
+
+@patch
 def _keep_state(self: LabelingSession) -> None:
     "Write the state of the queue and the views."
     with self._lock:
         self._claim()
         self._dirty, self._state_time = False, time.monotonic()
-        state = dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view)
+        state = self._state()
     problem, before = self.folder.write(state), self._state_problem
     self._state_problem = problem
     if problem or (before and self.message == before): self._say(problem)
@@ -244,8 +253,9 @@ def _record_start(
 @patch
 def _epoch_done(self: LabelingSession, metrics) -> None:
     Learning._epoch_done(self, metrics)
-    share = {"share": metrics["share"]} if "share" in metrics else {}
-    self.record.add("epoch", epoch=int(metrics["epoch"]), seq=self._learned, labels=checksum(self._heard), classes=list(self._model.class_names or self.classes), **share)
+    extra = {"share": metrics["share"]} if "share" in metrics else {}
+    if len(self._held): extra["held"] = self._held.tolist()
+    self.record.add("epoch", epoch=int(metrics["epoch"]), seq=self._learned, labels=checksum(self._taught), classes=list(self._model.class_names or self.classes), **extra)
     self._keep_going()
 
 
@@ -347,6 +357,7 @@ def _goto(self: LabelingSession, number: int) -> bool:  # False: the weights are
     self._record_goto(number)
     self._propose_anew()
     self.history, self._learned = {k: list(v) for k, v in self._model.history.items()}, facts["seq"]
+    self._has_heard(facts["seq"], facts["epochs"])
     self._set(total=self._model.epoch, epoch=0, metrics=dict(facts["metrics"]), message=f"Back at {facts['epochs']} epochs; your labels are as they were")
     self._look(final=True)
     self.snapshot()
@@ -440,8 +451,7 @@ def _copy_folder(self: LabelingSession, there: Path) -> None:
     copy_rounds(self.rounds, there)
     copied = Record(there / "record.jsonl")
     copied.path.write_text("".join(json.dumps(e) + "\n" for e in self.record.events), encoding="utf-8")
-    state = dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view)
-    atomic_write(there / "state.json", [json.dumps(dict(state, log=log_identity(self.store)[0])).encode()])
+    atomic_write(there / "state.json", [json.dumps(dict(self._state(), log=log_identity(self.store)[0])).encode()])
 
 
 def read_project(

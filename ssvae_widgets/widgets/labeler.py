@@ -366,7 +366,7 @@ def say_what_changed(self: LatentLabeler):
     if answer == "none" or self.session.training.running: return  # while it trains, the panel talks; the sum comes at the end
     self.shown = (answer, pred)
     changed = 0 if before[1] is None or (before[1] < 0).all() else int((before[1] != pred).sum())
-    new = {"graph": "predictions come from your labels", "network": "predictions come from the trained model"}.get(answer, "") if answer != before[0] else ""
+    new = {"graph": "predictions come from your labels", "linear": "predictions come from a linear head on your labels", "network": "predictions come from the trained model"}.get(answer, "") if answer != before[0] else ""
     count = f"{changed:,} prediction{'s' * (changed != 1)} changed" if changed else ""
     changes = self.session.changes
     if changes is not None and changes is not self.told: self.told, count = changes, changes.message + ("; w walks through them" if len(changes.rows) else "")
@@ -467,7 +467,7 @@ def paint_standing(self: LatentLabeler):
     "How well it is going."
     standing, view = self.session.standing, self.training.standing
     if standing is None or not standing.message: return
-    view.detail = "Each label is left out in turn and asked of the others by their pixels; the network is usually better. Random picks compare your answer with what the app had said before: few, but fair."
+    view.detail = "Neighbours and linear head are asked about your labels while these are left out, a fifth at a time; the network before it hears them. The best one is shown, the simpler one when they are equal. Random picks compare your answer with what the app had said before: few, but fair."
     view.draw(standing.message, learning_curve(self.session.standings))
 
 # %% ../../nbs/34_labeler.ipynb #f77396ff
