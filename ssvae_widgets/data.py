@@ -338,8 +338,13 @@ def check_values(
     if x.ndim == 2:
         if (most := max(high, -low)) > 1e15: raise DataError(f"the vectors hold values up to {most:.0e}, too large to compute with: scale them first, for instance (x - x.mean(0)) / x.std(0).") # squares overflow
         return 1.0
+    return _white(low, high, x.dtype.kind, value_range)
+
+
+def _white(low: float, high: float, kind: str, value_range=None) -> float:
+    "The value that stands for white, or a sentence about values that fit neither scale."
     top = (1.0 if high <= 1 + 1e-4 else 255.0) if value_range is None else float(value_range[1])
-    if x.dtype.kind in "iu" and high > 1: top = 255.0
+    if kind in "iu" and high > 1: top = 255.0
     if low < -1e-4 * top or high > top * (1 + 1e-4):
         want = "0–1 or 0–255" if value_range is None else f"0–{top:g}, as in the data before"
         way = "(x + 1) / 2" if low < 0 and low >= -1 - 1e-4 and high <= 1 + 1e-4 else "x / 255" if top == 1 and low >= 0 and high <= 255 else "(x - x.min()) / (x.max() - x.min())"
@@ -386,11 +391,13 @@ class ByteImages:
 def as_pictures(
     images, # whatever `as_array` takes
 ) -> UInt8[np.ndarray, "batch ..."] | ByteImages | Shaped[np.ndarray, "batch d"]: # bytes; vectors as they are
-    "Images as they are shown: on the scale that a model learns them on."
+    "Images as they are shown: on the scale that a model learns them on; what cannot be used is a `DataError`."
     if isinstance(images, ByteImages): return images
     x = as_array(images)
-    scale = pixel_range(x)
-    return x if scale is None else ByteImages(x, scale)
+    if x.dtype == np.uint8: return x
+    if isinstance(x, np.memmap): top = 1.0 if x.ndim == 2 else _white(*_extremes(x, -(-len(x) // 1024)), x.dtype.kind)
+    else: top = check_values(x)
+    return x if x.ndim == 2 else ByteImages(x, (0.0, top))
 
 
 def image_bytes(

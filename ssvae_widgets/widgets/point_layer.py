@@ -10,7 +10,6 @@ __all__ = ['NONE', 'SAMPLE', 'MANY', 'TOOLS', 'inline_esm', 'SharedModule', 'pac
 
 # %% ../../nbs/30_point_layer.ipynb #2cf10df4
 import hashlib
-import math
 import re
 import threading
 import uuid
@@ -21,6 +20,8 @@ import anywidget
 import numpy as np
 import traitlets
 from jaxtyping import Float, Integer, UInt32
+
+from ..errors import ArgumentError, check_number, check_whole, describe
 
 # %% ../../nbs/30_point_layer.ipynb #19e3026f
 _IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w.-]+)";\n', re.M)
@@ -62,6 +63,10 @@ class SharedModule(anywidget.AnyWidget):
         model_id = uuid.uuid4().hex
         super().__init__(**{"key": model_id, "model_id": model_id, "family": [model_id], "code": getattr(type(self), "_source", ""), **traits})
 
+    def __repr__(self):
+        n = getattr(self, "n_items", None)
+        return f"{type(self).__name__}({'' if n is None else f'{n:,} items'})"
+
     def open(self):
         "Tell the page that this widget exists, and hear its messages where the page sends them."
         super().open()
@@ -76,12 +81,21 @@ def pack_positions(
     xy: Float[np.ndarray, "points 2"],  # any finite or NaN coordinates; NaN is nowhere
 ) -> bytes:  # interleaved little-endian float32
     "Positions as the page wants them."
-    xy = np.asarray(xy)
-    if xy.ndim != 2 or xy.shape[1] != 2: raise ValueError(f"got positions of shape {xy.shape}, expected (points, 2)")
-    if xy.dtype.kind not in "fiu": raise ValueError(f"got positions of type {xy.dtype}, expected numbers")
+    given = xy
+    try: xy = np.asarray(xy)
+    except Exception: raise ArgumentError(f"got positions as {describe(given)}, expected an array (points, 2) of numbers") from None
+    if xy.ndim != 2 or xy.shape[1] != 2: raise ArgumentError(f"got positions as {describe(given)}, expected an array of shape (points, 2)")
+    if xy.dtype.kind == "O": xy = _numbers(xy, given)
+    if xy.dtype.kind not in "fiu": raise ArgumentError(f"got positions of type {xy.dtype}, expected numbers")
     with np.errstate(over="ignore"): xy = xy.astype("<f4", order="C")
     if not np.isfinite(xy.sum()): xy[~np.isfinite(xy)] = np.nan
     return xy.tobytes()
+
+
+def _numbers(xy: np.ndarray, given) -> np.ndarray:
+    "Positions that came as objects, from a data frame with missing values."
+    try: return np.array([[np.nan if v is None or type(v).__name__ == "NAType" else v for v in row] for row in xy], np.float64)
+    except (TypeError, ValueError): raise ArgumentError(f"got positions as {describe(given)} of mixed kinds, expected an array (points, 2) of numbers") from None
 
 
 def pack_codes(
@@ -126,16 +140,14 @@ def whole(
     high: int,  # largest value allowed
 ) -> int:
     "A whole number between `low` and `high`, or a ValueError."
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)
-    if not ok or not low <= value <= high: raise ValueError(f"got {str(value)[:40]!r}, expected a whole number from {low} to {high}")
-    return int(value)
+    return check_whole(value, "the value", low, high)
+
 
 def number(
     value,  # what a message said
 ) -> float:
     "A finite number, or a ValueError."
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value): raise ValueError(f"got {str(value)[:40]!r}, expected a number")
-    return float(value)
+    return check_number(value, "the value")
 
 # %% ../../nbs/30_point_layer.ipynb #ce557d7e
 TOOLS = ("pointer", "lasso", "box", "pan")
@@ -189,6 +201,8 @@ class PointLayer(SharedModule):
         super().__init__(**{"total": len(positions) // 8, "sample": every(positions, 8) if self._held else b"", **traits})
         self.add_class("ssvae-layer")
         self.on_msg(self._receive)
+
+    def __repr__(self): return f"PointLayer({self.n:,} points)"
 
     @property
     def n(self) -> int:
@@ -287,5 +301,5 @@ class PointLayer(SharedModule):
 
 
 def _one_of(value, allowed) -> str:
-    if not isinstance(value, str) or value not in allowed: raise ValueError(f"got {str(value)[:40]!r}, expected one of {', '.join(sorted(allowed))}")
+    if not isinstance(value, str) or value not in allowed: raise ValueError(f"got {describe(value)}, expected one of {', '.join(sorted(allowed))}")
     return value
