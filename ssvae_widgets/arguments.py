@@ -135,10 +135,16 @@ def check_image_set(
     shown, n = as_pictures(found.images), len(found.images)
     if found.names is not None: check_each(found.names, "names", n)
     if truth is not None or found.truth is None: return found, shown, truth, found.class_names if classes is None else classes
-    try: codes, names = encode_labels(found.truth, n, found.class_names)
+    try:
+        codes, names = encode_labels(found.truth, n, found.class_names)
+        check_classes(names)
     except ValueError as error: raise DataError(f"the truth of the images does not fit: {error}") from None
     if not (codes >= 0).any(): return found, shown, None, names if classes is None else classes
-    if classes is None: return found, shown, codes, names
+    if classes is None and names is None: return found, shown, codes, None
+    if classes is None:
+        from pandas import Categorical
+
+        return found, shown, Categorical.from_codes(codes, names), None  # by name: the labels may know more classes, in another order
     own = codes if names is None else [None if c < 0 else names[c] for c in codes]
     try: encode_labels(own, n, classes if isinstance(classes, (int, np.integer)) else [str(c) for c in classes])
     except (TypeError, ValueError):

@@ -140,8 +140,8 @@ def fetch(
     with urlopen(Request(url, headers={"User-Agent": "ssvae_widgets"}), timeout=timeout) as answer: packed = answer.read(2 * size + 1)
     try:
         with gzip.open(io.BytesIO(packed)) as f: plain = f.read(size + 1)
-    except (OSError, EOFError, zlib.error) as e: raise ValueError(f"{url} did not send a gzip file ({e})") from None
-    if len(plain) != size or hashlib.sha256(plain).hexdigest() != sha256: raise ValueError(f"{url} sent a file with the wrong checksum")
+    except (OSError, EOFError, zlib.error) as e: raise DataError(f"{url} did not send a gzip file ({e})") from None
+    if len(plain) != size or hashlib.sha256(plain).hexdigest() != sha256: raise DataError(f"{url} sent a file with the wrong checksum")
     return packed
 
 
@@ -173,8 +173,8 @@ def load_mnist(
     mirrors: Sequence[str] = MNIST_MIRRORS, # addresses to try, ending in a slash
 ) -> tuple[Float32[np.ndarray, "batch 28 28"], Int64[np.ndarray, " batch"]]: # images, true digits
     "MNIST from `$SSVAE_WIDGETS_DATA/mnist`, the user's cache, or a verified download."
-    if split not in ("train", "test"): raise ValueError(f"split is {split!r}; expected 'train' or 'test'.")
-    if n is not None and (not isinstance(n, int | np.integer) or n < 1): raise ValueError(f"n is {n!r}; expected a number of images, 1 or more.")
+    if split not in ("train", "test"): raise DataError(f"split is {split!r}; expected 'train' or 'test'.")
+    if n is not None and (not isinstance(n, int | np.integer) or n < 1): raise DataError(f"n is {n!r}; expected a number of images, 1 or more.")
     prefix = "train" if split == "train" else "t10k"
     x = _mnist_file(f"{prefix}-images-idx3-ubyte", download, mirrors)[:n]
     y = _mnist_file(f"{prefix}-labels-idx1-ubyte", download, mirrors)[:n]
@@ -201,11 +201,11 @@ def image_shape(
 ) -> tuple[int, ...]: # (height, width, channels) of one image, or (d,) of one vector
     "Shape of one item; a clear error when the array is not a stack of images or vectors."
     shape = np.shape(images)
-    if len(shape) not in (2, 3, 4): raise ValueError(f"images have shape {shape}; expected (n, height, width), (n, height, width, channels), or (n, d) for vectors.")
-    if 0 in shape[1:]: raise ValueError(f"images have shape {shape}: an axis is empty.")
+    if len(shape) not in (2, 3, 4): raise DataError(f"images have shape {shape}; expected (n, height, width), (n, height, width, channels), or (n, d) for vectors.")
+    if 0 in shape[1:]: raise DataError(f"images have shape {shape}: an axis is empty.")
     if len(shape) == 2: return (int(shape[1]),)
     if len(shape) == 4 and shape[3] > 4 and shape[1] in (1, 3):
-        raise ValueError(f"images have shape {shape}, which looks like channels first; expected (n, height, width, channels): use images.transpose(0, 2, 3, 1).")
+        raise DataError(f"images have shape {shape}, which looks like channels first; expected (n, height, width, channels): use images.transpose(0, 2, 3, 1).")
     return (int(shape[1]), int(shape[2]), int(shape[3]) if len(shape) == 4 else 1)
 
 # %% ../nbs/01_data.ipynb #f39eb1f7
@@ -429,12 +429,12 @@ def encode_labels(
         names = list(labels.dtype.categories)
         n_classes = len(names)
     values = labels if isinstance(labels, np.ndarray) else np.asarray(list(labels) if not hasattr(labels, "__array__") else labels, dtype=None if hasattr(labels, "__array__") else object)
-    if values.shape != (n_items,): raise ValueError(f"labels have shape {values.shape} for {n_items} images; expected one label an image: NaN, -1 or None where there is none.")
+    if values.shape != (n_items,): raise DataError(f"labels have shape {values.shape} for {n_items} images; expected one label an image: NaN, -1 or None where there is none.")
     if values.dtype.kind not in "biuf":
         known = [v for v in values.tolist() if not _missing(v)]
         if any(isinstance(v, str | bytes) for v in known): return _encode_names(values.tolist(), names)
         try: values = np.array([np.nan if _missing(v) else float(v) for v in values.tolist()])
-        except (TypeError, ValueError): raise ValueError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.") from None
+        except (TypeError, ValueError): raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.") from None
     return _encode_numbers(values, n_classes), names
 
 
@@ -445,18 +445,18 @@ def _encode_numbers(values, n_classes):
     if bad.any():
         i = int(bad.argmax())
         top = f"0 to {n_classes - 1}" if n_classes else "0, 1, 2, …"
-        raise ValueError(f"label {values[i]} of image {i} is no class; expected {top}, or NaN or -1 for unlabeled.")
+        raise DataError(f"label {values[i]} of image {i} is no class; expected {top}, or NaN or -1 for unlabeled.")
     return x.astype(np.int32)
 
 
 def _encode_names(values, names):
     if any(not isinstance(v, str | bytes) and not _missing(v) for v in values):
-        raise ValueError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.")
+        raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.")
     text = [None if _missing(v) else v.decode() if isinstance(v, bytes) else str(v) for v in values]
     if names is None: names = sorted({t for t in text if t is not None})
     code = {name: k for k, name in enumerate(names)}
     for i, t in enumerate(text):
-        if t is not None and t not in code: raise ValueError(f"label {t!r} of image {i} is no class; expected one of {', '.join(map(repr, names[:20]))}{', …' if len(names) > 20 else ''}.")
+        if t is not None and t not in code: raise DataError(f"label {t!r} of image {i} is no class; expected one of {', '.join(map(repr, names[:20]))}{', …' if len(names) > 20 else ''}.")
     return np.array([-1 if t is None else code[t] for t in text], np.int32), list(names)
 
 # %% ../nbs/01_data.ipynb #85328562
@@ -571,7 +571,7 @@ def read_folder(
     limit: int | None = None, # read only the first so many
 ) -> ImageSet: # uint8 images
     "Read a folder of pictures; the first folder level gives the class names."
-    if fit not in ("pad", "crop", "stretch"): raise ValueError(f"fit is {fit!r}; expected 'pad', 'crop' or 'stretch'.")
+    if fit not in ("pad", "crop", "stretch"): raise DataError(f"fit is {fit!r}; expected 'pad', 'crop' or 'stretch'.")
     folder = Path(folder)
     pictures, kept, bad = [], [], []
     for path in _find_pictures(folder)[:limit]:
@@ -580,7 +580,7 @@ def read_folder(
             if errors != "skip": raise
             bad.append(str(e))
     if bad: _warn(f"{len(bad)} pictures were skipped: {bad[0]}" + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""))
-    if not pictures: raise ValueError(f"none of the pictures in {folder} could be read.")
+    if not pictures: raise DataError(f"none of the pictures in {folder} could be read.")
     out = stack_pictures(pictures, size, color, fit)
     truth, classes = _folder_classes(kept, folder)
     return ImageSet(out, truth, classes, [p.relative_to(folder).as_posix() for p in kept])

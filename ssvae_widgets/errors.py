@@ -72,7 +72,7 @@ def _keys(value: dict) -> str:
     shown = ", ".join(describe(k, 20) for k in islice(value, 4))
     return f"the keys {shown}{', …' if len(value) > 4 else ''}"
 
-# %% ../nbs/00a_errors.ipynb #a8ee3fd5
+# %% ../nbs/00a_errors.ipynb #4b53d990
 def check_rows(
     serials: Any,  # a row number, several, or a mask over all items
     n_items: int,  # how many items there are
@@ -99,12 +99,12 @@ def check_rows(
 
 def _as_rows(serials: Any, n_items: int, what: str, want: str) -> np.ndarray:
     "An array of numbers or of booleans, at least one dimension."
-    given = serials
-    if not hasattr(serials, "__array__") and not np.isscalar(serials) and np.iterable(serials):
-        given = serials if isinstance(serials, (list, tuple, range)) else list(islice(serials, n_items + 1))
-        if given is not serials and len(given) > n_items: raise RowError(f"{what} is {describe(serials)} of more than {n_items} rows; expected {want}.")
-    try: rows = np.asarray(given)
-    except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever its `__array__` raises
+    once = not hasattr(serials, "__array__") and not np.isscalar(serials) and not isinstance(serials, (list, tuple, range)) and np.iterable(serials)
+    try:
+        given = list(islice(serials, n_items + 1)) if once else serials
+        rows = np.asarray(given)
+    except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever it raises when it is read
+    if once and len(given) > n_items: raise RowError(f"{what} is {describe(serials)} of more than {n_items} rows; expected {want}.")
     rows = np.atleast_1d(rows)
     if not rows.size and rows.ndim == 1: return np.empty(0, np.int64) if rows.dtype.kind != "b" else rows
     if rows.dtype.kind == "O" and rows.ndim == 1 or isinstance(given, (list, tuple)) and rows.ndim == 1: rows = _plain(rows, given, what, want)

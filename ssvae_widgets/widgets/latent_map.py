@@ -25,7 +25,7 @@ from ..errors import ArgumentError, as_whole, check_number, check_row, check_row
 from ..files import atomic_write
 from ..palettes import UNLABELED
 from .columns import Column, as_column, colors_for, home_domain
-from .point_layer import NONE, TOOLS, PointLayer, pack_codes, pack_positions
+from .point_layer import NONE, TOOLS, PointLayer, as_positions, pack_codes, pack_positions
 from .still import map_html, map_png, show_when_reopened
 
 # %% ../../nbs/31_latent_map.ipynb #f459e780
@@ -92,17 +92,19 @@ class LatentMap(ipywidgets.VBox):
         legend: bool = True,  # show the legend with counts
         dialogs: bool = True,  # `?` and `/` open the map's own dialogs; else they are intents
     ):
+        xy = as_positions(xy)
         positions = pack_positions(xy)
         self._take_points(np.array(xy, np.float64), images)
         classes = None if classes is None or np.ndim(classes) and not len(classes) else check_classes(classes)
         names = [str(i) for i in range(classes)] if isinstance(classes, int) else classes or []
         height, point_size = check_whole(height, "height", 1), check_number(point_size, "point_size", 0)
+        confirm_above = check_whole(confirm_above, "confirm_above", 0, 2**31 - 1)
         if not isinstance(keymap, dict | None): raise ArgumentError(f"keymap is {describe(keymap)}; expected a dict from an action to its keys, for instance {{'undo': ['u']}}.")
         self._take_columns(colors, names, color_by)
         self.figure = self._make_figure(title, height)
         self.layer = PointLayer(
             figure=f"IPY_MODEL_{self.figure.model_id}", positions=positions, home=self._home, keymap=keymap or {}, thumb={"n": self.n} if self.images is not None else {},
-            point_size=point_size, confirm_above=check_whole(confirm_above, "confirm_above", 0, 2**31 - 1), toolbar=toolbar, legend=legend, dialogs=dialogs)
+            point_size=point_size, confirm_above=confirm_above, toolbar=toolbar, legend=legend, dialogs=dialogs)
         super().__init__([self.layer, self.figure], layout=ipywidgets.Layout(width="100%"))
         self.layer.family = [part.model_id for part in (*self._parts(), self)]
         self.add_class("ssvae-map")
@@ -142,7 +144,7 @@ class LatentMap(ipywidgets.VBox):
 
     def close(self):
         "End the map and everything it is made of."
-        if getattr(self, "figure", None) is not None:
+        if getattr(self, "layer", None) is not None:
             for part in self._parts(): part.close()
         super().close()
 
@@ -524,7 +526,7 @@ def set_positions(
     animate: bool = True,  # travel there
 ):
     "Move all points."
-    positions, xy = pack_positions(xy), np.array(xy, np.float64)
+    positions, xy = pack_positions(xy), np.array(as_positions(xy), np.float64)
     if len(xy) != self.n: raise ValueError(f"got {len(xy)} positions, expected {self.n}; make a new LatentMap for other points")
     with self.layer.lock:
         at_rest = np.allclose(self.domain, self._home, rtol=1e-6)
