@@ -16,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 
-from .arguments import check_serials, check_whole
+from .errors import check_row, check_rows, check_whole
 from ssvae_widgets.evidence import (
     SOURCES,
     Exam,
@@ -211,7 +211,7 @@ def neighbors(
     n: int = 8,  # how many
 ) -> Int[np.ndarray, "n"]:
     "The items nearest in the features (the network's, or pixels before training), nearest first."
-    row, features = int(check_serials(serial, self.n_items)[0]), self.features
+    row, features = check_row(serial, self.n_items), self.features
     norms = self._norms
     if norms is None or norms[0] is not features: norms = self._norms = features, np.einsum("ij,ij->i", features, features)
     distance = norms[1] - 2 * (features @ features[row])  # squared distances up to a constant: one product with a vector
@@ -224,7 +224,7 @@ def neighbors(
 @patch
 def reconstruct(self: Answering, serial: int) -> np.ndarray | None:
     "What the model makes of one image; None while there is no model."
-    check_serials(serial, self.n_items)
+    check_row(serial, self.n_items)
 
 
 @patch
@@ -234,7 +234,7 @@ def point(
     neighbors: int = 8,  # how many neighbours
 ) -> dict[str, Any]:  # serial, image, reconstruction, label, pred, certainty, probs, truth, neighbors, history, answer
     "All there is to show about one item."
-    row = int(check_serials(serial, self.n_items)[0])
+    row = check_row(serial, self.n_items)
     probs, code = self.probs, int(self.codes[row])
     return dict(
         serial=row, image=self.images[row], reconstruction=self.reconstruct(row), label=code, answer=self.answer,
@@ -260,8 +260,8 @@ def suggest(
     if strategy == "auto": strategy = "boundary" if probs is not None and (codes >= 0).sum() >= 2 * self.n_classes else "start"
     if strategy == "boundary" and (probs is None or probs.shape[1] < 2): strategy = "start"
     if strategy == "suspects":
-        wanted = np.isin(np.arange(self.n_items), check_serials(skip, self.n_items) if len(skip) else (), invert=True)
-        if within is not None: wanted &= np.isin(np.arange(self.n_items), check_serials(within, self.n_items))
+        wanted = np.isin(np.arange(self.n_items), check_rows(skip, self.n_items, "skip"), invert=True)
+        if within is not None: wanted &= np.isin(np.arange(self.n_items), check_rows(within, self.n_items, "within"))
         with self._propagator() as graph: found = find_label_issues(codes, z=self.features, propagator=graph, probs=probs if self.answer == "network" else None, classes=self.classes)  # the graph repeats every label
         return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons) if wanted[i]][:n]
     found = suggest(n, STRATEGIES.get(strategy, strategy), z=self.features, probs=probs, codes=codes, classes=self.classes, within=within, skip=skip, rng=rng)

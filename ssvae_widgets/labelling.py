@@ -17,8 +17,9 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Int
 
-from .arguments import check_classes, check_images, check_labels, check_serials, check_truth, check_whole
+from .arguments import check_classes, check_image_set, check_labels, check_truth
 from .data import fingerprint, image_shape
+from .errors import check_rows, check_whole
 from .labels import LabelStore
 from .proposals import Queue
 from .worker import Events, Worker
@@ -95,14 +96,15 @@ class Labelling:
 
     def __init__(
         self,
-        images: np.ndarray,  # (n, height, width[, channel]) images or (n, d) vectors
+        images,  # (n, height, width[, channel]) images, (n, d) vectors, or an `ImageSet`, which brings truth, classes and names
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
         *,
         classes=None,  # class names, or how many classes; by default those of `truth`, else ten digits
         truth=None,  # the real labels where they are known (teaching, benchmarks): never used for training
         seed: int = 0,
     ):
-        self.images, self.truth = check_images(images), None
+        found, self.pictures, truth, classes = check_image_set(images, truth, classes)
+        self.images, self.names, self.truth = found.images, found.names, None  # `pictures`: the images as they are learned from and shown
         self.image_shape, self.seed = image_shape(self.images), check_whole(seed, "seed", 0, 2**31 - 1)
         labels, classes = check_labels(labels, len(self.images)), check_classes(classes)
         if truth is not None: _, names = check_truth(truth, len(self.images), classes)
@@ -222,7 +224,7 @@ def label(
     source: str = "api",  # "key", "lasso", "queue", "import" or "api"
 ):
     "Give one class to one or many items: one gesture, one undo."
-    rows, code = check_serials(serials, self.n_items), self._code(label)
+    rows, code = check_rows(serials, self.n_items), self._code(label)
     if not rows.size: return None
     return self.store.set(rows, code, source=source, **self._provenance(rows))
 
@@ -258,7 +260,7 @@ def accept(
     said=None,  # the predicted classes that were on show when somebody accepted them; None: those of now
 ):
     "Label items with their predictions."
-    rows, probs = check_serials(serials, self.n_items), self.probs
+    rows, probs = check_rows(serials, self.n_items), self.probs
     if not rows.size: return None
     if probs is None and said is None: raise ValueError("There are no predictions to accept yet: label a few items or train first.")
     codes = probs[rows].argmax(1) if said is None else np.array([self._code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
@@ -272,7 +274,7 @@ def clear(
     source: str = "api",
 ):
     "Remove labels: one gesture, one undo."
-    rows = check_serials(serials, self.n_items)
+    rows = check_rows(serials, self.n_items)
     return self.store.clear(rows, source=source) if rows.size else None
 
 

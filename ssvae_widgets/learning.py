@@ -16,7 +16,9 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from .answers import Answering
-from .arguments import check_model, check_serials, check_whole
+from .arguments import check_model
+from .data import ByteImages, as_image_set
+from .errors import check_row, check_whole
 from .evidence import Exam, linear_head
 
 # %% auto #0
@@ -56,7 +58,8 @@ class Learning(Answering):
         self._stopping, self._learned, self._heard = False, -1, None
         self._release = 0  # epoch of this run from which on no label waits
         self._config, self._given, self._model, self._trainer, self._warming, self._snapshot = config, model, None, None, None, None
-        if model is not None or config is not None: check_model(model, config, images)  # before any file is opened
+        images = as_image_set(images)
+        if model is not None or config is not None: check_model(model, config, images.images)  # before any file is opened
         super().__init__(images, labels, **given)
         self._heard = self.codes  # labels that the network has heard, or that were there before
         self._taught, self._held = self._heard, np.zeros(0, np.int64)  # labels of the present epoch, and rows whose label waits to examine the network
@@ -104,6 +107,7 @@ def _prepare(self: Learning) -> None:
     model = self._first_model()
     if model is None: model = SSVAE(self.images.shape[1:], self._config or SSVAEConfig(random_seed=self.seed), classes=list(self.classes))
     elif not isinstance(model, SSVAE): model = SSVAE.from_checkpoint(model)
+    if isinstance(self.pictures, ByteImages): model.value_range = self.pictures.value_range  # learned from as it is shown
     trainer = InteractiveTrainer(model, callbacks=None)
     warming = trainer.warm_up(self.images)  # its own thread: a first epoch need not wait for programs it does not use
     with self._lock: self._model, self._trainer, self._warming = model, trainer, warming
@@ -367,7 +371,7 @@ def reconstruct(
     serial: int,  # row number
 ) -> np.ndarray | None:  # image of the same shape with values in [0, 1] (vectors: their own scale); None before a model has been trained
     "What the model makes of one image: decoded from its posterior mean."
-    row = check_serials(serial, self.n_items)[:1]
+    row = [check_row(serial, self.n_items)]
     snapshot = self._snapshot
     if snapshot is None: return None
-    return np.asarray(snapshot.decode(snapshot.encode(self.images[row])))[0]
+    return np.asarray(snapshot.decode(snapshot.encode(self.pictures[row])))[0]

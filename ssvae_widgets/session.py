@@ -21,8 +21,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from .answers import pixel_features  # noqa: F401
-from .arguments import check_whole
 from .checkpoint import CheckpointError, read_meta
+from .errors import check_whole
 from .files import atomic_write
 from .learning import AutoTrain, Learning  # noqa: F401
 from .proposals import STRATEGIES, Suggestion  # noqa: F401
@@ -49,7 +49,7 @@ class LabelingSession(Learning):
 
     def __init__(
         self,
-        images: np.ndarray,  # (n, height, width[, channel]) images or (n, d) vectors
+        images,  # (n, height, width[, channel]) images, (n, d) vectors, or an `ImageSet`, which brings truth, classes and names
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
         *,
         classes=None,  # class names, or how many classes; by default those of `truth`, else ten digits

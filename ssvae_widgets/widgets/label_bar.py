@@ -13,7 +13,7 @@ import time
 import numpy as np
 import traitlets
 
-from .point_layer import shown
+from ..errors import describe
 from .view import View, one_of, serials_from, view_source, whole
 
 # %% ../../nbs/32b_label_bar.ipynb #5f2dc713
@@ -32,7 +32,7 @@ class ActionBar(View):
 def new_name(value, view) -> str:
     "A check for the name of a class that does not exist yet."
     name = value.strip() if isinstance(value, str) else ""
-    if not 0 < len(name) <= 80 or name != name.encode(errors="ignore").decode(): raise ValueError(f"got {shown(value)}, expected a name of 1 to 80 characters")
+    if not 0 < len(name) <= 80 or name != name.encode(errors="ignore").decode(): raise ValueError(f"got {describe(value)}, expected a name of 1 to 80 characters")
     if name in view.classes: raise ValueError(f"got {name!r}, which is a class already")
     return name
 

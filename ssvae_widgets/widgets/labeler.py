@@ -23,7 +23,9 @@ import ipywidgets
 import numpy as np
 from fastcore.basics import patch
 
-from ..arguments import RESERVED, check_columns, check_each, check_whole
+from ..arguments import RESERVED, check_columns, check_each
+from ..data import as_image_set
+from ..errors import check_whole
 from ..palettes import palette as class_palette
 from ..proposals import STRATEGIES, Suggestion
 from ..standing import learning_curve
@@ -78,7 +80,7 @@ class LatentLabeler(ipywidgets.VBox):
 
     def __init__(
         self,
-        images=None,  # (n, height, width[, channels]) or (n, d): uint8, or float in 0–1
+        images=None,  # (n, height, width[, channels]) or (n, d) in 0–1 or 0–255, or an `ImageSet`, which brings truth, classes and names
         labels="labels.csv",  # where labels are kept; None: only in memory
         truth=None,  # (n,) real labels if known, for teaching and benchmarks
         *,
@@ -96,8 +98,10 @@ class LatentLabeler(ipywidgets.VBox):
         if (session is None) == (images is None):
             raise TypeError(f"LatentLabeler got {'neither images nor a session' if images is None else 'images and a session'}, expected one of them: LatentLabeler(images)")
         from ssvae_widgets.session import LabelingSession
-        height, n = check_whole(height, "height", 240, 4000), len(images) if session is None and np.iterable(images) else 0
+        height = check_whole(height, "height", 240, 4000)
         if session is None:
+            images = as_image_set(images)
+            n = len(images.images)
             if columns is not None: check_columns(columns, n)
             if names is not None: check_each(names, "names", n)
             session = LabelingSession(images, labels, truth=truth, classes=classes, model=model, config=config, epochs=epochs, seed=seed)
@@ -105,6 +109,7 @@ class LatentLabeler(ipywidgets.VBox):
         elif any(v is not None for v in (truth, classes, model, config)) or labels != "labels.csv":
             raise TypeError("labels, truth, classes, model and config belong to the session that was given: give them to LabelingSession instead.")
         self.session, self.labels, self.n_items = session, session.store, len(session.images)
+        names = session.names if names is None else names
         self.names, self.extra = names, check_columns(columns, self.n_items, (*RESERVED, "cluster"))
         if names is not None: check_each(names, "names", self.n_items)
         self.last_action = self.error = ""
@@ -214,9 +219,9 @@ def make_views(self: LatentLabeler, epochs: int, height: int, keymap: dict | Non
     s, classes = self.session, list(self.session.classes)
     look = {"classes": classes, "palette": class_palette(len(classes))}
     self.placed = s.xy
-    self.map = LatentMap(s.xy, color_columns(s, self.extra), classes=classes, images=s.images, height=height, color_by="label", keymap=keymap)
+    self.map = LatentMap(s.xy, color_columns(s, self.extra), classes=classes, images=s.pictures, height=height, color_by="label", keymap=keymap)
     self.preview = Preview(n_items=self.n_items, of=self.map.layer.key, **look)
-    self.sheet = ContactSheet(lambda i: s.images[i], n_items=self.n_items, **look)
+    self.sheet = ContactSheet(lambda i: s.pictures[i], n_items=self.n_items, **look)
     self.actions = ActionBar(strategies=["auto", *STRATEGIES], strategy=s.strategy)
     self.buttons, self.training = ClassButtons(n_items=self.n_items, **look), TrainingPanel(epochs)
     self.status = StatusLine(n_items=self.n_items, of=self.map.layer.key)
@@ -438,9 +443,9 @@ def facts(self: LatentLabeler, serial: int, reason: str = "") -> dict:
     s = self.session
     p = s.point(serial)
     return dict(
-        serial=serial, image=p["image"], reconstruction=p["reconstruction"], label=p["label"], prediction=p["pred"], probs=p["probs"],
+        serial=serial, image=s.pictures[serial], reconstruction=p["reconstruction"], label=p["label"], prediction=p["pred"], probs=p["probs"],
         source={"network": "prediction · trained model", "graph": "prediction · from your labels"}.get(p["answer"], ""),
-        neighbours=[(int(i), s.images[int(i)], int(s.codes[int(i)])) for i in p["neighbors"]],
+        neighbours=[(int(i), s.pictures[int(i)], int(s.codes[int(i)])) for i in p["neighbors"]],
         history=[past(entry, s.classes) for entry in list(p["history"])[:-6:-1]],
         reason=reason, name="" if self.names is None else self.names[serial])
 

@@ -17,8 +17,9 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from .point_layer import SharedModule, shown
-from .point_layer import whole as whole_number
+from ..data import image_bytes
+from ..errors import check_whole, describe
+from .point_layer import SharedModule
 
 # %% ../../nbs/31b_view.ipynb #492cfccf
 def view_source(
@@ -38,7 +39,7 @@ def whole(
     "A check for a whole number in `low <= value < high`."
     def check(value, view):
         top = high(view) if callable(high) else high
-        return whole_number(value, low, 2**53 if top is None else top - 1)
+        return check_whole(value, "the value", low, 2**53 if top is None else top - 1)
     return check
 
 
@@ -46,7 +47,7 @@ def one_of(options: Callable) -> Callable:
     "A check for one of the strings that `options(view)` returns."
     def check(value, view):
         if not isinstance(value, str) or value not in options(view):
-            raise ValueError(f"got {shown(value)}, expected one of {', '.join(options(view))}")
+            raise ValueError(f"got {describe(value)}, expected one of {', '.join(options(view))}")
         return value
     return check
 
@@ -54,14 +55,14 @@ def one_of(options: Callable) -> Callable:
 def flag(value, view) -> bool:
     "A check for true or false."
     if not isinstance(value, bool):
-        raise ValueError(f"got {shown(value)}, expected true or false")
+        raise ValueError(f"got {describe(value)}, expected true or false")
     return value
 
 
 def text(value, view) -> str:
     "A check for text of at most a thousand characters."
     if not isinstance(value, str) or len(value) > 1000:
-        raise ValueError(f"got {shown(value)}, expected text")
+        raise ValueError(f"got {describe(value)}, expected text")
     return value
 
 
@@ -113,7 +114,7 @@ class View(SharedModule):
     def check(self, content, buffers=()) -> dict:
         "The intent behind a raw message, or `ValueError`."
         if not isinstance(content, dict) or not isinstance(content.get("type"), str) or content["type"] not in self.accepts:
-            raise ValueError(f"got {shown(content)}, expected a message of type {', '.join(self.accepts)}")
+            raise ValueError(f"got {describe(content)}, expected a message of type {', '.join(self.accepts)}")
         fields = self.accepts[content["type"]]
         return {"type": content["type"], **{name: check(content.get(name), self) for name, check in fields.items()}}
 
@@ -131,11 +132,12 @@ class View(SharedModule):
 
 # %% ../../nbs/31b_view.ipynb #07ea0269
 def wire_image(
-    image,  # (height, width), (height, width, channels) or (d,); uint8, or float in 0–1
+    image,  # (height, width), (height, width, channels) or (d,); uint8, or numbers in 0–1 or 0–255
     most: int = 320,  # the longer side at most, in pixels
 ) -> tuple[bytes, list[int]]:  # bytes; [height, width, channels] or [d]
     "One image as bytes for a canvas, and its shape."
     a = np.asarray(image)
+    if a.ndim > 1: a = image_bytes(a)
     if a.ndim == 1: return np.ascontiguousarray(a, "<f4").tobytes(), [int(a.shape[0])]
     if a.ndim == 2: a = a[..., None]
     if a.ndim != 3 or 0 in a.shape: raise ValueError(f"got an image of shape {np.shape(image)}, expected (height, width), (height, width, channels) or (d,)")
@@ -144,8 +146,7 @@ def wire_image(
         rows, columns = (np.arange(0, n, step) for n in a.shape[:2])
         a = np.add.reduceat(np.add.reduceat(a.astype(np.float32), rows, axis=0), columns, axis=1) / (
             np.diff(np.append(rows, a.shape[0]))[:, None, None] * np.diff(np.append(columns, a.shape[1]))[None, :, None])
-        if np.asarray(image).dtype == np.uint8: a = np.round(a).astype(np.uint8)
-    if a.dtype != np.uint8: a = np.round(np.clip(np.nan_to_num(a.astype(np.float32)), 0, 1) * 255).astype(np.uint8)
+        a = np.round(a).astype(np.uint8)
     if a.shape[2] > 4: a = a[..., :3]
     return np.ascontiguousarray(a).tobytes(), [int(n) for n in a.shape]
 
