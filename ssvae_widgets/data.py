@@ -19,7 +19,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -221,20 +221,17 @@ def _first_bad(x):
     return None
 
 
-_WAYS = ( # module or type name, way forward
-    ("scipy.sparse", "a dense array fits into memory for these vectors? Then use images.toarray()"),
-    ("builtins.dict", "give one of its values"),
-    ("builtins.set", "a set has no order; give a list"),
-    ("PIL.", "give a list of pictures, for instance [image]"),
-)
-
-
 def _refuse(images) -> ArgumentError:
     "The error for something that is no array of images."
-    kind = f"{type(images).__module__}.{type(images).__name__}"
-    way = next((way for start, way in _WAYS if kind.startswith(start)), None)
-    if isinstance(images, str | os.PathLike): way = f"load it first, with load_images({os.fsdecode(images)!r})"
-    if way is None and np.iterable(images) and not isinstance(images, bytes): way = "make a list or an array of it first, for instance np.stack(list(images))"
+    kind = type(images).__module__
+    if kind.startswith("scipy.sparse"): way = "a dense array, images.toarray(), if it fits into memory"
+    elif kind.startswith("PIL."): way = "give a list of pictures, for instance [image]"
+    elif isinstance(images, Mapping): way = "give one of its values"
+    elif isinstance(images, Set): way = "a set has no order; give a list"
+    elif isinstance(images, str | os.PathLike): way = f"load it first, with load_images({os.fsdecode(images)!r})"
+    elif isinstance(images, io.IOBase): way = "load the file by its name, with load_images(name)"
+    elif np.iterable(images) and not isinstance(images, bytes): way = "make a list or an array of it first, for instance np.stack(list(images))"
+    else: way = ""
     return ArgumentError(f"images is {describe(images)}; expected an array (n, height, width[, channels]), vectors (n, d), or a list of equally large images{': ' + way if way else ''}.")
 
 
@@ -286,9 +283,9 @@ def _from_list(items: list) -> np.ndarray:
 
 def _from_frame(frame) -> np.ndarray:
     "The rows of a pandas frame; missing values become NaN, which is refused later with its row."
-    other = [c for c in frame.columns if getattr(frame[c].dtype, "kind", "O") not in "buif"]
-    if other and frame.shape[1] == 1: return _from_list(frame[other[0]].tolist())
-    if other: raise DataError(f"images is {describe(frame)} whose column {other[0]!r} is of type {frame[other[0]].dtype}; expected columns of numbers: drop it, or give that column alone if it holds the images.")
+    other = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "O") not in "buif"]
+    if other and frame.shape[1] == 1: return _from_list(frame.iloc[:, 0].tolist())
+    if other: raise DataError(f"images is {describe(frame)} whose column {frame.columns[other[0]]!r} is of type {frame.dtypes.iloc[other[0]]}; expected columns of numbers: drop it, or give that column alone if it holds the images.")
     plain = all(isinstance(kind, np.dtype) for kind in frame.dtypes)
     return frame.to_numpy() if plain else frame.to_numpy(dtype=np.float64, na_value=np.nan)
 
@@ -425,6 +422,7 @@ def encode_labels(
     if labels is None: return np.full(n_items, -1, np.int32), names
     if isinstance(labels, str | bytes | dict | set | frozenset) or not np.iterable(labels):
         raise ArgumentError(f"labels is {describe(labels)}; expected one label an image, in the order of the images: NaN, -1 or None where there is none.")
+    if isinstance(labels, np.ma.MaskedArray): labels = labels.tolist() # masked becomes None
     if names is None and hasattr(getattr(labels, "dtype", None), "categories") and all(isinstance(c, str) for c in labels.dtype.categories):
         names = list(labels.dtype.categories)
         n_classes = len(names)

@@ -1,9 +1,11 @@
 """What comes in at the door: one conversion, one kind of error, names that decide nothing."""
 import argparse
 import copy
+import io
 import itertools
 import os
 import pickle
+from collections import OrderedDict, deque
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import scipy.sparse
 from PIL import Image
 
 from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, LatentLabeler, LatentMap, SSVAEClassifier, SSVAEConfig, load_images
-from ssvae_widgets.data import ByteImages, ImageSet, as_array, as_pictures, as_uint8, is_built_in, read_folder
+from ssvae_widgets.data import ByteImages, ImageSet, as_array, as_pictures, as_uint8, encode_labels, is_built_in, read_folder
 from ssvae_widgets.errors import ArgumentError, DataError, RowError, SSVAEWidgetsError, check_path, check_rows
 from ssvae_widgets.widgets.contact_sheet import ContactSheet
 from ssvae_widgets.widgets.latent_map import point_numbers, thumbnail
@@ -167,7 +169,7 @@ class Cuda(Tensor):
 
 
 @pytest.mark.parametrize("given, says", [
-    ((v for v in G), r"a generator; .*np.stack\(list\(images\)\)"), (map(np.asarray, G), "a map; .*list"), (iter(list(G)), "a list_iterator; .*list"), (itertools.count(), "list"), (zip(G, G), "a zip"), ({"images": G}, "a dict with the keys 'images'; .*one of its values"), ({}, "an empty dict"), (dict(enumerate(G)).values(), "list"),
+    ((v for v in G), r"a generator; .*np.stack\(list\(images\)\)"), (map(np.asarray, G), "a map; .*list"), (iter(list(G)), "a list_iterator; .*list"), (itertools.count(), "list"), (zip(G, G), "a zip"), ({"images": G}, "a dict with the keys 'images'; .*one of its values"), ({}, "an empty dict"), (OrderedDict(images=G), "OrderedDict|dict.*one of its values"), (frozenset([1]), "no order"), (io.BytesIO(b"x"), "load_images"), (deque(G), "list"), (dict(enumerate(G)).values(), "list"),
     (set("ab"), "a set has no order"), (scipy.sparse.random(30, 64, 0.2, format="csr"), r"sparse matrix of shape \(30, 64\).*toarray"), (scipy.sparse.coo_array((30, 64)), "toarray"), (None, "None"), (3, "images is 3"), (3.5, "3.5"), (True, "True"), ("photos", r"load_images\('photos'\)"), (Path("photos"), "load_images"), (b"abc", "b'abc'"),
     (Image.new("L", (8, 8)), r"list of pictures, for instance \[image\]"), ([], "empty list"), (np.empty(0, object), "expected"), ([G[0], None], "None at place 1"), ([G[0], G[1][:4]], r"different sizes \(image 0 \(8, 8\), image 1 \(4, 8\)\)"), ([Image.new("L", (8, 8)), G[0]], "at place 1, among pictures"), (["a.png", "b.png"], "'a.png' at place 0, which is no file"),
     (pd.DataFrame({"a": [1.0, 2], "name": ["x", "y"]}), "column 'name'"), (np.ma.masked_equal(G, 0), "masked"), (Cuda(G), r"cuda:0.*detach\(\).cpu\(\)"), (object(), "expected an array"), (np.zeros(3, [("a", "f4")]), "type"), (np.array("x"), "type|expected"),
@@ -184,6 +186,7 @@ def test_frames_of_numbers_are_vectors(idle):
     values = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
     frame = pd.DataFrame(values, columns=list("abcde"))
     with pytest.raises(DataError, match="image 1 contains NaN"): as_uint8(pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": [1, 2]}))
+    assert np.array_equal(as_array(frame.set_axis(list("aabbc"), axis=1)), values)  # a name twice
     nullable = frame.convert_dtypes()
     nullable["f"] = pd.array([1, 2] * 10, "Int64")
     nullable["g"] = pd.array([True, False] * 10, "boolean")
@@ -192,6 +195,12 @@ def test_frames_of_numbers_are_vectors(idle):
         session = LabelingSession(given, None)
         assert session.n_items == 20 and np.allclose(np.asarray(session.images)[:, 1], values[:, 1])
         session.close()
+
+
+def test_masked_labels_are_missing():
+    assert encode_labels(np.ma.masked_equal([1, 2, 0], 2), 3)[0].tolist() == [1, -1, 0] and encode_labels(np.ma.array(["a", "b"], mask=[True, False]), 2)[0].tolist() == [-1, 0]
+    for wrong in ({"a": 1}, "abc", {1, 2, 3}, 3, b"abc"):
+        with pytest.raises(ArgumentError, match="one label an image"): encode_labels(wrong, 3)
 
 
 def test_pictures_in_lists_are_read_as_in_folders(tmp_path):
