@@ -132,7 +132,7 @@ def _before_opening(self: LabelingSession, labels) -> None:
         except (ProjectError, OSError) as error: self._say(str(error))
     pid, former = _open_here.get(str(path), (0, lambda: None))
     former = former()
-    if pid != os.getpid() or former is None or former._closed or former.store.fingerprint != fingerprint(self.images).to_dict(): return
+    if pid != os.getpid() or former is None or former._closed or fingerprint(former.images) != fingerprint(self.images): return
     running, self._follows = former.training.target > 0, former
     former.close(timeout=60.0, keep_store=former._borrowed_store)
     done = former.training

@@ -124,7 +124,7 @@ class LatentLabeler(ipywidgets.VBox):
         super().__init__([self.body, self.status])
         self.add_class("ssvae-labeler")
         self.bind()
-        if session.message: self.status.say(session.message)
+        if session.message: self.say(session.message)
 
     @property
     def ask_above(self) -> int:
@@ -148,6 +148,10 @@ class LatentLabeler(ipywidgets.VBox):
 
     def __reduce_ex__(self, protocol):
         raise TypeError("A LatentLabeler cannot be pickled or copied, it holds a page, open files and threads: app.save(folder) writes all of it, LatentLabeler.open(folder) opens that anywhere.")
+
+    def __copy__(self): return self.__reduce_ex__(4)
+
+    def __deepcopy__(self, memo): return self.__reduce_ex__(4)
 
     def close(self):
         "Take the app off the page and end the session; the labels are on disk."
