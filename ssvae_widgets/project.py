@@ -135,6 +135,7 @@ def _move_labels(stage: Path, folder: Path) -> None:
     if not stage.is_dir(): return
     log = f"{LABELS}.log.jsonl"
     _move(stage / log, folder / log)
+    fsync_folder(folder)  # a table that is newer than its log would be taken for a person's edit
     for name in sorted(p.name for p in stage.iterdir() if p.suffix == ".jsonl"): _move(stage / name, folder / name)
     _move(stage / LABELS, folder / LABELS)
     fsync_folder(folder)
@@ -246,7 +247,7 @@ def read_columns(
     if not file.is_file(): return {}, None, ""
     columns, names = {}, None
     try:
-        with np.load(file, allow_pickle=False) as saved:
+        with open(file, "rb") as f, np.load(f, allow_pickle=False) as saved:
             if sum(part.file_size for part in saved.zip.infolist()) > 2 * file.stat().st_size + 65_536: raise ValueError("it unpacks to more than was saved")
             for name in saved.files:
                 array = saved[name]
