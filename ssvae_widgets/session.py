@@ -558,12 +558,15 @@ def close(
 def _let_go(self: LabelingSession) -> None:
     "Give the folder back; while a job still runs it is kept, because the job writes what it has learned there."
     def now():
-        self.worker.close(None)
         if self.folder.mine and self.folder.path != self.folder.home and not self._has_own: self.folder.remove()
         else: self.folder.close()
         self.rounds.close()
 
-    if self.worker.alive: threading.Thread(target=now, name="ssvae-closing", daemon=True).start()
+    def later():
+        self.worker.close(None)
+        now()
+
+    if self.worker.alive and self.worker.closed: threading.Thread(target=later, name="ssvae-closing", daemon=True).start()
     else: now()
 
 
