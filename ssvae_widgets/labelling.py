@@ -108,6 +108,9 @@ class Labelling:
         self.image_shape, self.seed = image_shape(self.images), check_whole(seed, "seed", 0, 2**31 - 1)
         labels, classes = check_labels(labels, len(self.images)), check_classes(classes)
         if truth is not None: _, names = check_truth(truth, len(self.images), classes)
+        self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
+        self.training, self.message = TrainingStatus(), ""
+        self._before_opening(labels)
         self.store = labels if isinstance(labels, LabelStore) else open_store(labels, self.images, classes, names if truth is not None else None)
         try:
             if not self.store.in_order: raise ValueError(f"The labels have their classes in the order {', '.join(name_order(self.store))}; give classes= in this order, new ones after them, or leave it out.")
@@ -115,12 +118,13 @@ class Labelling:
         except BaseException:
             if self.store is not labels: self.store.close()
             raise
-        self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
-        self.training, self.message = TrainingStatus(), ""
         self._lock, self._closed = self.worker.lock, False
         self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph", "linear" or "network"
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self._unsubscribe = self.store.observe(self._labels_changed)
+
+    def _before_opening(self, labels) -> None:
+        "The arguments are in order, the labels are not open yet; a session takes note of it."
 
     def _labels_changed(self, event) -> None:
         "The store tells us, from whichever thread or process the change came."

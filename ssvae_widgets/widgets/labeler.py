@@ -10,6 +10,7 @@ __all__ = ['PAUSES', 'BY_ITSELF', 'NO_CARDS', 'color_columns', 'past', 'LatentLa
 
 # %% ../../nbs/34_labeler.ipynb #c01e23c4
 import base64
+import io
 import threading
 import time
 import traceback
@@ -119,6 +120,7 @@ class LatentLabeler(ipywidgets.VBox):
         self.asker = Painter(self.fetch, ["next", "skip", "back", "walk", "suspects", "all suspects", "cluster", "deck", "cards"], {"cards": 0.5}, self.fetch_failed)  # proposals may take a second
         self.seeker = Painter(self.seek, ["ahead"], failed=self.fetch_failed)  # looks for more of them before they are needed
         self.looking_at, self.told = None, None  # the round on show (None: now); the changes that were told
+        self.retired = False  # a newer app on the same labels has taken over
         self.wanted_color, self.restored = session.view.get("color_by"), None  # as it was when the session was closed; what has just been put back
         self.advanced = None  # the proposal that was labeled last
         self.looked_at, self.late = np.zeros(0, np.int64), None  # what was selected when a proposal was asked for; one that came while somebody looked elsewhere
@@ -134,6 +136,7 @@ class LatentLabeler(ipywidgets.VBox):
         super().__init__([self.body, self.status])
         self.add_class("ssvae-labeler")
         self.bind()
+        if session.message: self.say(session.message)
 
     @property
     def ask_above(self) -> int:
@@ -155,12 +158,19 @@ class LatentLabeler(ipywidgets.VBox):
             show_when_reopened(png, f"A picture of the map with its {self.session.n_labeled:,} labels: run the cell again for the live one.")
         return bundle
 
+    def __reduce_ex__(self, protocol):
+        raise TypeError("A LatentLabeler cannot be pickled or copied, it holds a page, open files and threads: app.save(folder) writes all of it, LatentLabeler.open(folder) opens that anywhere.")
+
+    def __copy__(self): return self.__reduce_ex__(4)
+
+    def __deepcopy__(self, memo): return self.__reduce_ex__(4)
+
     def close(self):
         "Take the app off the page and end the session; the labels are on disk."
         if self.unsubscribe is not None:
             self.unsubscribe()
             self.unsubscribe = None
-            self.session.close()
+            if not self.retired: self.session.close()
             close_all(*self.children, self.layout)
         super().close()
 
@@ -171,10 +181,11 @@ def save(
     folder,  # where to; made when it is not there
 ):
     "Write images, labels with their history, rounds, weights, names and columns into one folder, for `LatentLabeler.open`."
-    folder = self.session.save(folder)
     plain = lambda v: np.array(["" if x is None or x != x else str(x) for x in v]) if v.dtype.hasobject else v  # noqa: E731
     own = {f"column {name}": plain(np.asarray(values)) for name, values in self.extra.items()} | ({} if self.names is None else {"names": np.array([str(name) for name in self.names])})
-    np.savez(folder / "columns.npz", allow_pickle=False, **own)
+    data = io.BytesIO()
+    np.savez(data, allow_pickle=False, **own)
+    folder = self.session.save(folder, more={"columns.npz": data.getvalue()})
     self.say(f"Saved in {folder}")
     return folder
 
@@ -185,14 +196,13 @@ def open_project(
     **given,  # arguments that replace saved ones
 ) -> LatentLabeler:  # the app as it was
     "Go on with a saved project: labels, weights, rounds, queue and colours."
-    from ssvae_widgets.session import read_project
+    from ssvae_widgets.project import read_columns, read_parts
 
-    project, file = read_project(folder), Path(folder).expanduser() / "columns.npz"
-    if file.is_file():
-        with np.load(file, allow_pickle=False) as saved:
-            project["columns"] = {name.removeprefix("column "): saved[name] for name in saved.files if name.startswith("column ")}
-            if "names" in saved.files: project["names"] = saved["names"].tolist()
-    return cls(**{**project, **given})
+    project, problems = read_parts(folder)
+    project["columns"], project["names"], problem = read_columns(Path(folder).expanduser(), len(project["images"]))
+    app = cls(**{**project, **given})
+    if said := " ".join([*problems, problem, app.session.message]).strip(): app.say(said)
+    return app
 
 
 class _Open:
@@ -287,6 +297,23 @@ def heard(self: LatentLabeler, event: dict):
         self.status.say(event.get("message", "something went wrong"), "error")
         self.painter.ask("training", "status")
     elif kind == "closed": self.status.say("This session is closed; the labels are on disk.")
+    elif kind == "replaced": self.retire(event["by"])
+
+
+@patch
+def retire(self: LatentLabeler, session):
+    "A newer app works with these labels: say so, and let go of everything else."
+    self.retired = True
+    self.unsubscribe()
+    self.unsubscribe = session.subscribe(lambda event: event["type"] == "replaced" and self.retire(event["by"]))
+    self.session, self.labels = session, session.store
+    self.status.say("This app was replaced by a newer one on the same labels: go on there.")
+    if self.body is None: return
+    for painter in (self.painter, self.asker):
+        painter.stop()
+    body, self.children, self.body = self.body, [self.status], None
+    close_all(body)
+    for name in ("map", "preview", "sheet", "actions", "buttons", "training", "stage", "side", "trails", "heads", "extra", "names", "placed", "shown", "told", "clustered"): setattr(self, name, None)
 
 
 @patch
