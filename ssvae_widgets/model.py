@@ -430,7 +430,7 @@ def fit(
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
     labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
-    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: no callbacks at all, nothing is shown
+    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: neither, nothing is shown, only the best weights are written
     defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."
