@@ -1,14 +1,16 @@
 """How long a key press waits for its label to be safe, and what that depends on.
 
-    python bench/labels_store.py [--images 60000] [--gestures 400] [--output artifacts/bench/labels_store.json]
+    python bench/labels_store.py [--images 60000] [--gestures 400] [--processes 8] [--seconds 60] [--output artifacts/bench/labels_store.json]
 
 Every measured gesture is interleaved with one plain `write` + `fsync` of the same number of bytes to a second file in the same folder, so that both see the same disk at the same time. What counts is the median of the difference:
 the cost of the store beyond the one fsync that no safe store can avoid. It must not grow with the number of labels.
+Then several processes label one file together, 20 gestures a second each; and a log of 100,000 gestures is opened, compacted and edited by hand (CPU seconds).
 """
 import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -68,20 +70,84 @@ def two_views(folder, images, n=40):
     return quantiles(waits)
 
 
+LABELLER = """
+import json, random, sys, time
+from ssvae_widgets.labels import LabelStore
+path, images, k, seconds, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5])
+rng, waits, said = random.Random(k), [], {}
+with LabelStore(path, images, classes=10) as store:
+    print("ready", flush=True); sys.stdin.readline()
+    begin = time.monotonic()
+    for i in range(int(seconds * rate)):
+        time.sleep(max(0, begin + i / rate - time.monotonic()))
+        row, label = rng.randrange(k, images, 100), rng.randrange(10)  # rows of its own, so that the last word is known
+        start = time.perf_counter()
+        gesture = store.set(row, label)
+        waits.append(time.perf_counter() - start)
+        if gesture.saved: said[row] = label
+print(json.dumps({"waits": waits, "said": said}), flush=True)
+"""
+
+
+def together(folder, images, processes, seconds, rate=20):
+    "Processes that label one file at the same time: how long each waits, and whether the file has all that was acknowledged."
+    path = folder / "together.csv"
+    running = [subprocess.Popen([sys.executable, "-c", LABELLER, path, *map(str, (images, k, seconds, rate))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for k in range(processes)]
+    for p in running: assert p.stdout.readline() == "ready\n"
+    for p in running: p.stdin.write("go\n"); p.stdin.flush()
+    told = [json.loads(p.communicate()[0]) for p in running]
+    said = {int(row): label for t in told for row, label in t["said"].items()}
+    with LabelStore(path, images) as store: lost = sum(int(store.codes[row]) != label for row, label in said.items())
+    waits = [w for t in told for w in t["waits"]]
+    return {"processes": processes, "seconds": seconds, "gestures": len(waits), "acknowledged": quantiles(waits), "rows": len(said), "lost_or_wrong": lost}
+
+
+def long_log(folder, images, gestures=100_000):
+    "CPU seconds for a log that was never compacted."
+    from ssvae_widgets.label_log import encode_line
+
+    path, rng = folder / "long.csv", np.random.default_rng(0)
+    with LabelStore(path, images, classes=10) as store: store.set(0, 1); log = store.log_path
+    rows, labels = rng.integers(images, size=gestures).tolist(), rng.integers(10, size=gestures).tolist()
+    facts = {"op": "set", "previous": [None], "source": "key", "time": "2026-01-01T00:00:00.000000Z", "session": "abc"}
+    with open(log, "ab") as f: f.writelines(encode_line({**facts, "seq": i + 2, "id": f"abc-{i}", "serials": [r], "labels": [c]}) for i, (r, c) in enumerate(zip(rows, labels)))
+    path.unlink()
+    spent = {}
+
+    def timed(name, does):
+        start = time.process_time()
+        done = does()
+        spent[f"{name}_cpu_s"] = round(time.process_time() - start, 2)
+        return done
+    store = timed("open", lambda: LabelStore(path, images, poll=3600))
+    store.flush()
+    timed("compact", store.compact)
+    lines = path.read_text().splitlines()
+    lines[5] = lines[5].split(",")[0] + "," + str((int(lines[5].split(",")[1]) + 1) % 10)
+    path.write_text("\n".join(lines) + "\n")
+    timed("hand_edit", store.flush)
+    timed("close", store.close)
+    timed("open_again", lambda: LabelStore(path, images, poll=3600)).close()
+    return {"gestures": gestures, **spent}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--images", type=int, default=60_000); p.add_argument("--gestures", type=int, default=400); p.add_argument("--output", type=Path, default=Path("artifacts/bench/labels_store.json"))
     p.add_argument("--folder", type=Path, default=None, help="where to write (another disk); default: the temporary folder")
+    p.add_argument("--processes", type=int, default=8); p.add_argument("--seconds", type=float, default=60)
     args = p.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         folder = Path(folder)
         result = {"images": args.images, "python": platform.python_version(), "system": platform.system(), "machine": platform.machine(), "cpus": os.cpu_count(),
-                  "keys": [measure(folder, args.images, n, args.gestures) for n in (0, 500, 5_000, 50_000)], "lasso": measure(folder, args.images, 5_000, max(20, args.gestures // 10), size=5_000), "other_view_sees_it": two_views(folder, args.images)}
+                  "keys": [measure(folder, args.images, n, args.gestures) for n in (0, 500, 5_000, 50_000)], "lasso": measure(folder, args.images, 5_000, max(20, args.gestures // 10), size=5_000), "other_view_sees_it": two_views(folder, args.images),
+                  "together": together(folder, args.images, args.processes, args.seconds), "long_log": long_log(folder, args.images)}
     reach = next(r for r in result["keys"] if r["labels"] == 5_000)["beyond_fsync_ms"]
     result["goal"] = {"beyond_fsync_ms_at_5000_labels": 5.0, "reached": reach <= 5.0, "growth_0_to_50000_labels_ms": round(result["keys"][-1]["beyond_fsync_ms"] - result["keys"][0]["beyond_fsync_ms"], 3)}
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(result, indent=1) + "\n")
     for r in [*result["keys"], result["lasso"]]: print(f"{r['labels']:>6} labels, {r['labels_per_gesture']:>4} a gesture: fsync {r['write_and_fsync']['median_ms']:.2f} ms, acknowledged {r['acknowledged']['median_ms']:.2f} ms, beyond {r['beyond_fsync_ms']:.2f} ms, open {r['open_ms']} ms")
+    print("together", result["together"]); print("a long log", result["long_log"])
     print("another view sees a label after", result["other_view_sees_it"]); print(result["goal"])
     return 0 if result["goal"]["reached"] else 1
 

@@ -135,7 +135,7 @@ def loop(args):
             began = time.perf_counter()
             s.label(int(rng.integers(n)), 3)
             s.train(1)
-            until(lambda seen=seen, frame=frame: s.training.total > seen and s.xy is not frame and s.answer == "network")
+            until(lambda seen=seen, frame=frame: s.training.total > seen and s.xy is not frame)
             totals.append(time.perf_counter() - began)
             s.wait()
             began = time.perf_counter()

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
+from .errors import check_rows
 from .neighbors import nearest_neighbors
 from .propagate import Propagator, knn_graph, poisson
 
@@ -266,9 +267,8 @@ def suggest(
     for name, value in dict(z=z, probs=probs, others=others).items():
         n_rows = len(codes) if value is None else np.shape(value)[-2]
         if n_rows != len(codes): raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
-    rows = np.arange(len(codes)) if within is None else np.flatnonzero(within) if np.asarray(within).dtype == bool else np.unique(np.asarray(within, int))
-    rows = rows[codes[rows] < 0]
-    if len(skip): rows = np.setdiff1d(rows, np.asarray(skip, int))
+    rows = np.arange(len(codes)) if within is None else np.unique(check_rows(within, len(codes), "within"))
+    rows = np.setdiff1d(rows[codes[rows] < 0], check_rows(skip, len(codes), "skip"))
     if n < 1 or not len(rows): return Suggestions(np.zeros(0, int), np.zeros(0), [])
     n = min(int(n), len(rows))
     asarray = lambda a: None if a is None else np.asarray(a)  # noqa: E731

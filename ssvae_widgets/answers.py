@@ -16,7 +16,23 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 
-from .arguments import check_serials, check_whole
+from .errors import check_row, check_rows, check_whole
+from ssvae_widgets.evidence import (
+    SOURCES,
+    Exam,
+    Source,
+    Temper,
+    ahead,
+    assign_folds,
+    choose,
+    examined_trust,
+    fit_temper,
+    judged,
+    linear_head,
+    replaces,
+    trust,
+    valid_exams,
+)
 from .labelling import Labelling
 from .proposals import STRATEGIES, Suggestion, fill
 from .standing import Standing, keep_standing, take_stock
@@ -63,8 +79,17 @@ class Answering(Labelling):
         super().__init__(images, labels, **given)
         self.features = pixel_features(self.images, seed=self.seed)
         self._pixels, self._norms, self.xy = self.features, None, self.features[:, :2]
+        self._latent, self._space = None, self._pixels  # features of a network that had never heard a label; those of graph and linear head
         self.standings: list[Standing] = []  # how well it was going, oldest first
         self._graphs, self._graph_turn = [], threading.Lock()  # only for building and asking the graph; never taken while the other lock is held
+        self._views: dict[str, np.ndarray] = {}  # source -> its probabilities, as it says them
+        self._answered = -1  # gesture up to which the graph has heard
+        self._chosen, self._wanted = None, None  # the source that the evidence is for, and the one that somebody asked to see
+        self._left_out: dict[str, tuple] = {}  # "graph" and "linear" -> rows, and what was said of them without their labels
+        self._tempers: dict[str, Temper] = {}
+        self._folds, self._fold_graphs, self._stock = None, {}, None
+        self.exams: dict[int, Exam] = {}  # labels that the network was asked before it heard them
+        self.blind: dict[int, tuple[int, dict[str, int]]] = {}  # random picks: row -> labels there were, and what each source said before the answer
         self._stock_time, self._stock_cost, self._proposed = 0.0, 0.0, self.seq
         self._merged = self.store.merged
         self.instant = True  # answer from the graph after every label
@@ -83,20 +108,22 @@ class Answering(Labelling):
     def _propagator(
         self,
         pixels: bool = False,  # True: over the pixels, which have never seen a label
+        blind: bool = False,  # True: over the features that answers come from, which have never seen a label either
     ):
         "The neighbour graph, built when it is first needed; for one thread at a time."
         from ssvae_widgets.propagate import Propagator
 
         with self._graph_turn:
-            features = self._pixels if pixels else self.features
+            features = self._pixels if pixels else self._space if blind else self.features
             graph = next((g for f, g in self._graphs if f is features), None)
             if graph is None:
                 graph = Propagator(features, self.n_classes)
-                self._graphs = [*((f, g) for f, g in self._graphs if f is self._pixels), (features, graph)]
+                in_use = (self._pixels, self._latent, self.features)
+                self._graphs = [*((f, g) for f, g in self._graphs if any(f is u for u in in_use)), (features, graph)]
             yield graph
 
     def _stale(self) -> bool:
-        "Would an answer of the graph be news? Not while a network trains, nor when it has heard all labels."
+        "May the worker spend time on answers? Not while a network trains."
         return not self.training.running
 
     def _live(self, probs: Float[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
@@ -112,17 +139,46 @@ class Answering(Labelling):
         while self._hurry and not self.worker.closed and (wait := min(self._label_time + 0.1, end) - time.monotonic()) > 0: time.sleep(wait)
 
     def _answer(self) -> None:
-        "On the worker: spread the labels over the graph."
+        "On the worker: what the labels say about all the others, by the source that is on show."
         self._calm()
         codes = self.codes
         if self.n_items < 3 or not self._stale(): return
         if not (codes >= 0).any():
-            with self._lock: self.probs, self.answer = None, "none"
-        else:
-            with self._propagator() as graph: probs = np.asarray(graph.update(codes, self.n_classes), np.float32)
-            with self._lock: self.probs, self.answer = self._live(probs), "graph"
-        self.events.emit("map", xy=self.xy, answer=self.answer, total=self.training.total)
+            with self._lock: self._views = {k: v for k, v in self._views.items() if k == "network"}
+        else: self._view_of("linear" if "linear" in (self._wanted, self._chosen) else "graph", codes)
+        self._show()
         self._ask_stock()
+
+    def _view_of(self, name: str, codes: Int[np.ndarray, "batch"]) -> None:
+        "On the worker: what the graph or the linear head says of every point."
+        seq = self.seq
+        if name == "graph":
+            with self._propagator(blind=True) as graph: probs = np.asarray(graph.update(codes, self.n_classes), np.float32)
+        else: probs = linear_head(self._space, codes, self.n_classes)
+        with self._lock:
+            self._views = {**self._views, name: probs}
+            if name == "graph": self._answered = seq
+
+    def _show(self) -> None:
+        "Put the source on show that was asked for, or that the evidence is for; the simplest one when there is none."
+        with self._lock:
+            there = [name for name in SOURCES if name in self._views]
+            name = next((n for n in (self._wanted, self._chosen, *there) if n in there), None)
+            if name is None: self.probs, self.answer = None, "none"
+            else:
+                probs = self._tempers.get(name, self._first_temper())(self._live(self._wide(self._views[name])))
+                self.probs, self.answer = probs, name
+        self.events.emit("map", xy=self.xy, answer=self.answer, total=self.training.total)
+
+    def _wide(self, probs: Float[np.ndarray, "batch some"]) -> Float[np.ndarray, "batch classes"]:
+        "A column for every class, also for those added a moment ago."
+        return np.pad(probs, ((0, 0), (0, max(0, self.n_classes - probs.shape[1]))))
+
+    def _first_temper(self) -> Temper:
+        "For answers that nothing was left out of yet."
+        counts = self.counts
+        alive = np.isin(np.arange(len(counts)), list(self._merged), invert=True)
+        return Temper(share=trust(int(counts.sum()), int((counts[alive] == 0).sum()))) if counts.any() else Temper()
 
 # %% ../nbs/20h_answers.ipynb #9139522b
 @patch(as_prop=True)
@@ -155,7 +211,7 @@ def neighbors(
     n: int = 8,  # how many
 ) -> Int[np.ndarray, "n"]:
     "The items nearest in the features (the network's, or pixels before training), nearest first."
-    row, features = int(check_serials(serial, self.n_items)[0]), self.features
+    row, features = check_row(serial, self.n_items), self.features
     norms = self._norms
     if norms is None or norms[0] is not features: norms = self._norms = features, np.einsum("ij,ij->i", features, features)
     distance = norms[1] - 2 * (features @ features[row])  # squared distances up to a constant: one product with a vector
@@ -168,7 +224,7 @@ def neighbors(
 @patch
 def reconstruct(self: Answering, serial: int) -> np.ndarray | None:
     "What the model makes of one image; None while there is no model."
-    check_serials(serial, self.n_items)
+    check_row(serial, self.n_items)
 
 
 @patch
@@ -178,7 +234,7 @@ def point(
     neighbors: int = 8,  # how many neighbours
 ) -> dict[str, Any]:  # serial, image, reconstruction, label, pred, certainty, probs, truth, neighbors, history, answer
     "All there is to show about one item."
-    row = int(check_serials(serial, self.n_items)[0])
+    row = check_row(serial, self.n_items)
     probs, code = self.probs, int(self.codes[row])
     return dict(
         serial=row, image=self.images[row], reconstruction=self.reconstruct(row), label=code, answer=self.answer,
@@ -204,8 +260,8 @@ def suggest(
     if strategy == "auto": strategy = "boundary" if probs is not None and (codes >= 0).sum() >= 2 * self.n_classes else "start"
     if strategy == "boundary" and (probs is None or probs.shape[1] < 2): strategy = "start"
     if strategy == "suspects":
-        wanted = np.isin(np.arange(self.n_items), check_serials(skip, self.n_items) if len(skip) else (), invert=True)
-        if within is not None: wanted &= np.isin(np.arange(self.n_items), check_serials(within, self.n_items))
+        wanted = np.isin(np.arange(self.n_items), check_rows(skip, self.n_items, "skip"), invert=True)
+        if within is not None: wanted &= np.isin(np.arange(self.n_items), check_rows(within, self.n_items, "within"))
         with self._propagator() as graph: found = find_label_issues(codes, z=self.features, propagator=graph, probs=probs if self.answer == "network" else None, classes=self.classes)  # the graph repeats every label
         return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons) if wanted[i]][:n]
     found = suggest(n, STRATEGIES.get(strategy, strategy), z=self.features, probs=probs, codes=codes, classes=self.classes, within=within, skip=skip, rng=rng)
@@ -229,7 +285,7 @@ def next(self: Answering) -> Suggestion | None:
     for again in (False, True):
         if again:
             seq, batch = self.seq, fill(self.queue, self.suggest)
-            with self._lock: self.queue.waiting, self._proposed = batch, seq
+            with self._lock: self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
         elif self.seq > self._proposed + 2 * len(self.queue.waiting) + 10: self._propose_anew()
         with self._lock: found = self.queue.take(self.codes)
         if found is not None: break
@@ -240,7 +296,42 @@ def next(self: Answering) -> Suggestion | None:
 @patch
 def _propose_anew(self: Answering) -> None:
     "What waits was proposed by what was known then."
-    with self._lock: self.queue.waiting = []
+    with self._lock: self.queue.waiting, self.queue.dry = [], False
+
+
+@patch
+def upcoming(
+    self: Answering,
+    n: int = 5,  # how many at most
+) -> list[Suggestion]:
+    "What `next` will go to, without going there: for a view that holds the next ones ready."
+    if self.seq > self._proposed + 2 * len(self.queue.waiting) + 10: self._propose_anew()
+    return self.queue.ahead(self.codes, n)
+
+
+@patch
+def look_ahead(self: Answering) -> None:
+    "Let more proposals wait; takes as long as `suggest`."
+    if self.queue.dry: return
+    strategy, seq, more = self.queue.strategy, self.seq, fill(self.queue, self.suggest)
+    with self._lock:
+        if self.queue.strategy == strategy:  # else another was chosen meanwhile
+            self.queue.add(more)
+            self._proposed = seq
+
+
+@patch
+def go_to(
+    self: Answering,
+    item: Suggestion,  # of `upcoming`, or one that was visited
+    leaving: str = "",  # "skip": put the current item aside; "back": it comes next again
+) -> Suggestion:
+    "Make a proposal the current one: a view that held it shows it already."
+    with self._lock:
+        if leaving == "skip": self.queue.skip()
+        found = self.queue.back_to(item) if leaving == "back" else self.queue.go(item)
+    self.events.emit("queue", current=found)
+    return found
 
 
 @patch
@@ -267,15 +358,225 @@ def _ask_stock(self: Answering) -> None:
 
 @patch
 def _take_stock(self: Answering) -> None:
-    "On the worker: how well it is going."
-    began, codes = time.monotonic(), self.codes
+    "On the worker, a piece at a time, so that an answer never waits for more than one of them: how well it is going."
+    began = time.monotonic()
+    if self._stock is None: self._stock, self._stock_cost = self._stock_pieces(), 0.0
+    try: ended = next(self._stock, True)
+    except BaseException:
+        self._stock = None
+        raise
+    self._stock_cost += time.monotonic() - began
+    self._stock_time = time.monotonic()
+    if not ended: return self.worker.ask("standing", self._take_stock)
+    self._stock = None
+    if self.standings and (self.standings[-1].seq, self.standings[-1].epochs) != (self.seq, self.training.total): self._ask_stock()
+
+
+@patch
+def _stock_pieces(self: Answering):
+    "Folds, exams, the choice, and a line in the book; yields False after each piece."
+    codes, seq, epochs = self.codes, self.seq, self.training.total
     if self.n_items < 3: return
-    with self._propagator(pixels=True) as graph:
-        if (codes >= 0).any(): graph.update(codes, self.n_classes)
-        new = take_stock(graph, codes, self.pred, self.truth, dict(self.audits), self.seq, self.training.total, self.store.rows_with("accepted"), self._merged)
-    self._stock_time, self._stock_cost = time.monotonic(), time.monotonic() - began
+    yield from self._leave_out(codes)
+    self._ask_network(codes)
+    self._decide(codes)
+    self._note(codes, seq, epochs)
+
+
+@patch
+def _leave_out(self: Answering, codes: Int[np.ndarray, "batch"]):
+    "What graph and linear head say of labels that were left out, fold by fold, in each space of features without labels."
+    if (codes >= 0).sum() < 10 or len(np.unique(codes[codes >= 0])) < 2:
+        self._left_out, self._folds = {}, None
+        return
+    self._folds = folds = assign_folds(codes, self._folds)
+    rows, n_classes = np.flatnonzero(codes >= 0), self.n_classes
+    spaces = [f for f in (self._latent, self._pixels) if f is not None]
+    self._fold_graphs = {k: g for k, g in self._fold_graphs.items() if any(k[0] == id(f) for f in spaces)}
+    said = {}
+    for space in spaces:
+        probs = np.zeros((len(rows), n_classes), np.float32)
+        for fold in range(5):
+            out = folds[rows] == fold
+            if not out.any(): continue
+            probs[out] = self._fold_graph(space, fold).update(np.where(folds == fold, -1, codes), n_classes)[rows[out]]
+            yield False
+        said[id(space)] = probs
+    self._choose_space(spaces, said, rows, codes)
+    linear = np.zeros((len(rows), n_classes), np.float32)
+    for fold in np.unique(folds[rows]):
+        out = folds[rows] == fold
+        linear[out] = linear_head(self._space, np.where(folds == fold, -1, codes), n_classes, rows[out])
+    with self._lock: self._left_out = dict(graph=(rows, said[id(self._space)]), linear=(rows, linear))
+    yield False
+
+
+@patch
+def _fold_graph(self: Answering, space: Float[np.ndarray, "batch features"], fold: int) -> Any:
+    "The propagator of a fold; it keeps what it has solved."
+    from ssvae_widgets.propagate import Propagator
+
+    key = id(space), fold
+    if key not in self._fold_graphs:
+        with self._graph_turn: self._fold_graphs[key] = Propagator(space, self.n_classes)
+    return self._fold_graphs[key]
+
+
+@patch
+def _choose_space(self: Answering, spaces: list, said: dict, rows: Int[np.ndarray, "labels"], codes: Int[np.ndarray, "batch"]) -> None:
+    "Pixels or the latent of a network without labels: the one whose graph finds more of the labels left out."
+    if len(spaces) < 2: return
+    own = ~np.isin(rows, self.store.rows_with("accepted"))
+    now = next(k for k, f in enumerate(spaces) if f is self._space)
+    right = [(said[id(f)].argmax(1) == codes[rows])[own] for f in spaces]
+    wins, losses = ahead(right[1 - now], right[now])
+    if not replaces(wins, losses, False): return
+    self._space = spaces[1 - now]
+    for name in {"graph", "linear"} & set(self._views): self._view_of(name, codes)
+
+
+@patch
+def _ask_network(self: Answering, codes: Int[np.ndarray, "batch"]) -> None:
+    "On the worker: labels that a network has not heard are asked of it; there is no network here."
+
+
+@patch
+def _judge(self: Answering, codes: Int[np.ndarray, "batch"]) -> tuple[dict[str, Source], dict]:  # each source, and right answers of each pair
+    "What the labels left out say about each source."
+    apart, total = self.store.rows_with("accepted"), int((codes >= 0).sum())
+    now = np.vectorize(lambda k: self._merged.get(int(k), int(k)), otypes=[np.int64])
+    right, pairs = {name: np.zeros(0, bool) for name in SOURCES}, {}
+    for name, (rows, probs) in self._left_out.items():
+        keep = (codes[rows] >= 0) & ~np.isin(rows, apart)
+        right[name] = now(probs.argmax(1))[keep] == codes[rows[keep]] if keep.any() else right[name]
+    pairs["graph", "linear"] = right["graph"], right["linear"]
+    rows = valid_exams(self.exams, codes, self.training.total)
+    rows = rows[~np.isin(rows, apart)]
+    for name in SOURCES:
+        said = np.array([self.exams[int(r)].said.get(name, -1) for r in rows], int)
+        answer = now(said) == codes[rows] if len(rows) else np.zeros(0, bool)
+        if name == "network": right[name] = answer
+        else: pairs[name, "network"] = [answer]
+    for name in SOURCES[:2]: pairs[name, "network"] = (pairs[name, "network"][0], right["network"])
+    sources = {name: judged(r) for name, r in right.items()}
+    for name in SOURCES:
+        picks = [(int(now(said[name])), int(codes[row])) for row, (labels, said) in self.blind.items() if name in said and codes[row] >= 0 and 2 * labels >= total]
+        if len(picks) >= 10: sources[name] = judged([a == b for a, b in picks], "blind test")
+    return sources, pairs
+
+
+@patch
+def _decide(self: Answering, codes: Int[np.ndarray, "batch"]) -> None:
+    "On the worker: who is on show from now on, and how much certainty it may claim."
+    sources, pairs = self._judge(codes)
+    there = [n for n in SOURCES if n in self._views or (n == "linear" and n in self._left_out)]
+    chosen = choose(there, pairs, self._chosen)
+    if chosen in ("graph", "linear") and chosen != self._chosen: self._view_of(chosen, codes)
+    silent = self._first_temper().share
+    tempers = {}
+    for name, (rows, probs) in self._left_out.items():
+        keep = codes[rows] >= 0
+        tempers[name] = fit_temper(probs[keep], codes[rows[keep]], silent)
+    if "network" in self._views and (codes >= 0).any(): tempers["network"] = self._network_temper(codes, silent)
+    with self._lock: changed, self._chosen, self._tempers = (chosen, tempers) != (self._chosen, self._tempers), chosen, tempers
+    if changed: self._show()
+
+
+@patch
+def _network_temper(self: Answering, codes: Int[np.ndarray, "batch"], silent: float) -> Temper:
+    "From the network's exams."
+    rows = valid_exams(self.exams, codes, self.training.total)
+    said = self._wide(np.array([self.exams[int(r)].probs for r in rows], float).reshape(len(rows), -1)) if len({len(self.exams[int(r)].probs) for r in rows}) == 1 else np.zeros((0, self.n_classes))
+    given = codes[rows] if len(said) else np.zeros(0, int)
+    return fit_temper(said, given, min(silent, examined_trust(said, given, float(self._views["network"].max(1).mean()))))
+
+
+@patch
+def _note(self: Answering, codes: Int[np.ndarray, "batch"], seq: int, epochs: int) -> None:
+    "On the worker: one more line about how well it is going."
+    checked = self.sources.get(self.answer, Source())
+    new = take_stock(None, codes, self.pred, self.truth, dict(self.audits), seq, epochs, self.store.rows_with("accepted"), self._merged, source=self.answer, checked=checked, why=self.why)
     with self._lock: self.standings = keep_standing(self.standings, new)
     self.events.emit("standing", standing=new)
+
+
+@patch(as_prop=True)
+def sources(self: Answering) -> dict[str, Source]:
+    "How good graph, linear head and network are on labels that they had not heard."
+    return self._judge(self.codes)[0]
+
+
+@patch(as_prop=True)
+def source(self: Answering) -> str:
+    "Whose predictions are on show: one of `sources`, or \"none\"."
+    return self.answer
+
+
+@patch(as_prop=True)
+def accuracy(self: Answering) -> Source:
+    "How good the predictions on show are: value, low, high, n, and how that is known."
+    return self.sources.get(self.answer, Source())
+
+
+_NAMES = {"graph": "the neighbours of your labels", "linear": "a linear head", "network": "the trained network"}
+
+
+@patch(as_prop=True)
+def why(self: Answering) -> str:
+    "Whose predictions are on show, and why, in one sentence; empty while there are none."
+    name, sources = self.answer, self.sources
+    if name not in SOURCES: return ""
+    if self._wanted == name and self._wanted != self._chosen: return f"on show because you asked for it: {_NAMES[name]}"
+    others = [f"{_NAMES[n]} {s.accuracy:.0%}" for n, s in sources.items() if n != name and s.n >= 8 and (n != "network" or n in self._views)]
+    unknown = ["the network is not checked yet"] * ("network" in self._views and name != "network" and sources["network"].n < 8)
+    return f"on show: {_NAMES[name]}" + (f" ({', '.join([*others, *unknown])})" if others or unknown else "")
+
+
+@patch
+def show_source(
+    self: Answering,
+    name: str | None,  # "graph", "linear" or "network"; None: the one that the evidence is for
+) -> None:
+    "Look at the answers of another source; returns at once."
+    if name is not None and name not in SOURCES: raise ValueError(f"There is no source {name!r}; choose {', '.join(SOURCES)}, or None for the one that the evidence is for.")
+    if name == "network" and name not in self._views: raise ValueError("There is no answer of a network yet: train first.")
+    if name in ("graph", "linear") and not self.n_labeled: raise ValueError(f"The {name} has nothing to say without labels: label a few items first.")
+    self._wanted = name
+    self.worker.ask("source", self._answer_from)
+
+
+@patch
+def _answer_from(self: Answering) -> None:
+    "On the worker: the source that was asked for, up to date."
+    codes, name = self.codes, self._wanted or self._chosen
+    if name in ("graph", "linear") and (codes >= 0).any(): self._view_of(name, codes)
+    self._show()
+    self._note(codes, self.seq, self.training.total)
+
+
+@patch
+def _asked_blind(self: Answering, row: int) -> None:
+    with self._lock:
+        if len(self.blind) >= 2000: self.blind.pop(next(iter(self.blind)))
+        self.blind[row] = self.n_labeled, {name: int(probs[row].argmax()) for name, probs in self._views.items()}
+
+
+@patch
+def _evidence_state(self: Answering) -> dict[str, Any]:
+    "Exams and what follows from them, as JSON can hold it."
+    exams = list(self.exams.items())[-500:]
+    return dict(chosen=self._chosen, wanted=self._wanted, blind={str(k): [n, said] for k, (n, said) in self.blind.items()},
+                exams={str(k): [e.epoch, e.said, [round(p, 4) for p in e.probs]] for k, e in exams})
+
+
+@patch
+def _load_evidence(self: Answering, saved: dict[str, Any]) -> None:
+    "Take up what `_evidence_state` has kept; entries that do not fit the data are left out."
+    def said(d): return {str(k): int(v) for k, v in d.items() if k in SOURCES}
+    exams = {int(k): Exam(int(epoch), said(d), tuple(map(float, probs))) for k, (epoch, d, probs) in saved.get("exams", {}).items()}
+    blind = {int(k): (int(n), said(d)) for k, (n, d) in saved.get("blind", {}).items()}
+    self.exams, self.blind = ({k: v for k, v in d.items() if 0 <= k < self.n_items} for d in (exams, blind))
+    self._chosen, self._wanted = (saved.get(k) if saved.get(k) in SOURCES else None for k in ("chosen", "wanted"))
 
 
 @patch(as_prop=True)

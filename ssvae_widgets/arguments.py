@@ -1,4 +1,4 @@
-"""Checks at the door: images, labels, classes, truth, model, configuration and row numbers are looked at before anything starts, and what is wrong is said in one sentence.
+"""Checks at the door: images, labels, classes, truth, model and configuration are looked at before anything starts, and what is wrong is said in one sentence.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/arguments.html.md"""
 
@@ -16,30 +16,21 @@ import numpy as np
 from jaxtyping import Int
 
 from .config import SSVAEConfig
-from .data import as_array, encode_labels, image_shape
+from .data import ImageSet, as_array, as_image_set, as_pictures, encode_labels, image_shape
+from .errors import ArgumentError, DataError, check_path, check_whole, describe
 from .labels import LabelStore
 
 # %% auto #0
-__all__ = ['RESERVED', 'check_images', 'check_classes', 'check_truth', 'check_labels', 'check_whole', 'check_model',
-           'check_columns', 'check_each', 'check_serials']
+__all__ = ['RESERVED', 'check_images', 'check_classes', 'check_truth', 'check_labels', 'check_model', 'check_columns',
+           'check_each', 'check_image_set']
 
 # %% ../nbs/20b_arguments.ipynb #5b89b926
 def check_images(
-    images: Any,  # (n, height, width[, channel]) images or (n, d) vectors
+    images: Any,  # (n, height, width[, channel]) images or (n, d) vectors, in any form that `as_array` takes
 ) -> np.ndarray:
     "Images as an array that can be trained on, or a sentence that names the first bad one."
-    if isinstance(images, (str, os.PathLike)): raise TypeError(f"images is the path {str(images)!r}; expected an array: load it first, with load_images({str(images)!r}).images")
     x = as_array(images)
-    if isinstance(x, np.memmap) or x.dtype == np.uint8: return x
-    low, high = np.inf, -np.inf
-    for i in range(0, len(x), 4096):
-        piece = x[i : i + 4096].reshape(len(x[i : i + 4096]), -1)
-        bad = ~np.isfinite(piece).all(1)
-        if bad.any(): raise ValueError(f"image {i + int(bad.argmax())} contains NaN or infinite values; replace them, for instance with numpy.nan_to_num, or drop the image.")
-        low, high = min(low, piece.min()), max(high, piece.max())
-    top = 1 if high <= 1 + 1e-4 else 255
-    if x.ndim > 2 and (low < -1e-4 * top or high > top * (1 + 1e-4)):
-        raise ValueError(f"pixel values run from {low:g} to {high:g}; expected 0 to 1 or 0 to 255: scale them first, for instance (x - x.min()) / (x.max() - x.min()).")
+    as_pictures(x)
     return x
 
 # %% ../nbs/20b_arguments.ipynb #327d08ff
@@ -49,14 +40,14 @@ def check_classes(
     "A number of classes, a list of names, or None."
     if classes is None: return None
     if isinstance(classes, (int, np.integer)) and not isinstance(classes, bool):
-        if classes < 1: raise ValueError(f"classes is {classes}; expected at least one class.")
+        if classes < 1: raise ArgumentError(f"classes is {classes}; expected at least one class.")
         return int(classes)
     if isinstance(classes, (str, bytes, float, bool, dict)) or not np.iterable(classes):
-        raise TypeError(f"classes is {classes!r}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog'].")
+        raise ArgumentError(f"classes is {classes!r}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog'].")
     names = [str(c) for c in classes]
-    if not names: raise ValueError("classes is an empty list; expected names, or leave it out.")
+    if not names: raise ArgumentError("classes is an empty list; expected names, or leave it out.")
     twice = {name for name in names if names.count(name) > 1}
-    if twice: raise ValueError(f"classes names {sorted(twice)[0]!r} more than once; every class needs a name of its own.")
+    if twice: raise ArgumentError(f"classes names {sorted(twice)[0]!r} more than once; every class needs a name of its own.")
     return names
 
 
@@ -67,8 +58,8 @@ def check_truth(
 ) -> tuple[Int[np.ndarray, "batch"], list[str]]:  # codes (−1: not known), class names
     "Known labels as codes, and the classes."
     try: codes, names = encode_labels(truth, n_items, classes)
-    except (TypeError, ValueError) as error: raise ValueError(f"truth does not fit: {error}") from None
-    if not (codes >= 0).any(): raise ValueError("truth holds no class for any image (all are NaN or -1); leave it out when the real labels are not known.")
+    except (TypeError, ValueError) as error: raise ArgumentError(f"truth does not fit: {error}") from None
+    if not (codes >= 0).any(): raise ArgumentError("truth holds no class for any image (all are NaN or -1); leave it out when the real labels are not known.")
     if isinstance(classes, int): names = None
     return codes, list(names or (str(k) for k in range(classes or int(codes.max()) + 1)))
 
@@ -79,26 +70,11 @@ def check_labels(
 ) -> Any:
     "A place for labels, checked."
     if isinstance(labels, LabelStore) and labels.n_items != n_items:
-        raise ValueError(f"The label store is for {labels.n_items} items, there are {n_items} images.")
+        raise ArgumentError(f"The label store is for {labels.n_items} items, there are {n_items} images.")
+    if isinstance(labels, (str, os.PathLike)): check_path(labels, "labels")
     if labels is None or isinstance(labels, (LabelStore, str, os.PathLike)): return labels
     hint = ": pass labels that are already known as truth=, or give them with session.label" if np.iterable(labels) else ""
-    raise TypeError(f"labels is {_short(labels)}; expected the path of the file that keeps them, such as 'labels.csv', a LabelStore, or None{hint}.")
-
-
-def _short(value: Any) -> str:
-    return f"an array of shape {np.shape(value)}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}" if np.iterable(value) else repr(value)
-
-
-def check_whole(
-    value: Any,
-    name: str,  # what it is called in the message
-    low: int = 1,
-    high: int = 100_000,
-) -> int:
-    "A whole number in a range."
-    whole = isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == value and abs(value) < 2**53 and int(value) == value
-    if not whole or not low <= value <= high: raise (ValueError if whole else TypeError)(f"{name} is {value!r}; expected a whole number from {low} to {high}.")
-    return int(value)
+    raise ArgumentError(f"labels is {describe(labels)}; expected the path of the file that keeps them, such as 'labels.csv', a LabelStore, or None{hint}.")
 
 # %% ../nbs/20b_arguments.ipynb #ea14ea24
 def check_model(
@@ -108,12 +84,12 @@ def check_model(
 ) -> None:
     "Whether a model and a configuration can be used for these images."
     if config is not None and not isinstance(config, SSVAEConfig):
-        raise TypeError(f"config is {_short(config)}; expected an SSVAEConfig" + (": use SSVAEConfig.from_dict(config)." if isinstance(config, dict) else "."))
+        raise ArgumentError(f"config is {describe(config)}; expected an SSVAEConfig" + (": use SSVAEConfig.from_dict(config)." if isinstance(config, dict) else "."))
     if model is None: return
     if isinstance(model, (str, os.PathLike)): shape = _checkpoint_shape(model)
     elif hasattr(model, "predict_proba") and hasattr(model, "input_shape"): shape = tuple(model.input_shape)
-    else: raise TypeError(f"model is {_short(model)}; expected an SSVAE, the path of a checkpoint, or None.")
-    if shape != image_shape(images): raise ValueError(f"The model was built for items of shape {shape}, the images have {image_shape(images)}; leave model= out to begin a new one.")
+    else: raise ArgumentError(f"model is {describe(model)}; expected an SSVAE, the path of a checkpoint, or None.")
+    if shape != image_shape(images): raise ArgumentError(f"The model was built for items of shape {shape}, the images have {image_shape(images)}; leave model= out to begin a new one.")
 
 
 def _checkpoint_shape(path) -> tuple[int, ...]:
@@ -135,10 +111,10 @@ def check_columns(
 ) -> dict[str, Any]:
     "Columns of the user, checked."
     if columns is None: return {}
-    if not isinstance(columns, dict): raise TypeError(f"columns is {_short(columns)}; expected a dictionary from a name to one value for each image.")
+    if not isinstance(columns, dict): raise ArgumentError(f"columns is {describe(columns)}; expected a dictionary from a name to one value for each image.")
     for name, values in columns.items():
-        if not isinstance(name, str): raise TypeError(f"columns has the name {name!r}; expected text.")
-        if name in reserved: raise ValueError(f"columns has {name!r}, which is a name of the app ({', '.join(reserved)}); choose another one.")
+        if not isinstance(name, str): raise ArgumentError(f"columns has the name {name!r}; expected text.")
+        if name in reserved: raise ArgumentError(f"columns has {name!r}, which is a name of the app ({', '.join(reserved)}); choose another one.")
         check_each(values, name, n_items)
     return dict(columns)
 
@@ -146,17 +122,34 @@ def check_columns(
 def check_each(values: Any, name: str, n_items: int) -> None:
     "One value an item?"
     n = len(values) if np.iterable(values) and not isinstance(values, (str, bytes)) else None
-    if n != n_items: raise ValueError(f"got {_short(values) if n is None else n} {'for ' if n is None else ''}{name}, expected {n_items}, one for each image")
+    if n != n_items: raise ArgumentError(f"got {describe(values) if n is None else n} {'for ' if n is None else ''}{name}, expected {n_items}, one for each image")
 
-# %% ../nbs/20b_arguments.ipynb #eac6fea6
-def check_serials(
-    serials,  # one row number or a sequence of them
-    n_items: int,  # how many items there are
-) -> Int[np.ndarray, "serials"]:
-    "Row numbers as an int64 array; anything else is an IndexError or TypeError that says what was given."
-    given = np.atleast_1d(np.asarray(serials))
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise TypeError(f"Serials must be whole numbers in one dimension, got {given.dtype} of shape {given.shape}.")
-    if given.size and (given.min() < 0 or given.max() >= n_items):
-        raise IndexError(f"Serial {given.max() if given.max() >= n_items else given.min()} is out of range: the data set has {n_items} items, 0 to {n_items - 1}.")
-    return given.astype(np.int64)
+# %% ../nbs/20b_arguments.ipynb #3a55f31a
+def check_image_set(
+    images: Any,  # images, or an `ImageSet` with what is known of them
+    truth: Any = None,  # as given beside them
+    classes: Any = None,  # as given beside them
+) -> tuple[ImageSet, Any, Any, Any]:  # images and names; what is shown; truth; classes
+    "Images checked, with the truth and the classes that were given or, where none were, that the images bring along."
+    found = as_image_set(images)
+    shown, n = as_pictures(found.images), len(found.images)
+    if found.names is not None: check_each(found.names, "names", n)
+    if truth is not None or found.truth is None: return found, shown, truth, found.class_names if classes is None else classes
+    try:
+        codes, names = encode_labels(found.truth, n, found.class_names)
+        check_classes(names)
+    except ValueError as error: raise DataError(f"the truth of the images does not fit: {error}") from None
+    if not (codes >= 0).any(): return found, shown, None, names if classes is None else classes
+    if classes is None and names is None: return found, shown, codes, None
+    if classes is None:
+        from pandas import Categorical
+
+        return found, shown, Categorical.from_codes(codes, names), None  # by name: the labels may know more classes, in another order
+    own = codes if names is None else [None if c < 0 else names[c] for c in codes]
+    try: encode_labels(own, n, classes if isinstance(classes, (int, np.integer)) else [str(c) for c in classes])
+    except (TypeError, ValueError):
+        import warnings
+
+        warnings.warn(f"The images come with the classes {', '.join(names or map(str, np.unique(codes[codes >= 0])))}, which are not those of classes=; they are left out.", UserWarning, stacklevel=4)
+        own = None
+    return found, shown, own, classes

@@ -16,11 +16,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .config import SSVAEConfig
+from .data import ImageSet, as_array, encode_labels
 from .model import SSVAE
 from .trainer import InteractiveTrainer
 
 # %% auto #0
-__all__ = ['labeled_rows', 'SSVAEClassifier']
+__all__ = ['labeled_rows', 'flat_rows', 'known_classes', 'SSVAEClassifier']
 
 # %% ../nbs/09b_classifier.ipynb #b59e4f00
 def labeled_rows(
@@ -33,6 +34,25 @@ def labeled_rows(
     return np.ones(len(y), bool)
 
 # %% ../nbs/09b_classifier.ipynb #d42c8fe0
+def flat_rows(
+    X: Any,  # rows, images, a list of pictures or files, or an `ImageSet`
+) -> tuple[Any, tuple[int, ...] | None]:  # what scikit-learn takes as X; shape of an image, None: X came as rows
+    "Images as rows of pixels; rows are passed through untouched."
+    items = isinstance(X, list) and X and (isinstance(X[0], str) or hasattr(X[0], "__fspath__") or type(X[0]).__module__.startswith("PIL."))
+    if not items and not isinstance(X, ImageSet) and getattr(X, "ndim", 2) <= 2: return X, None
+    x = as_array(X)
+    return x.reshape(len(x), -1), x.shape[1:] if x.ndim > 2 else None
+
+
+def known_classes(
+    images: ImageSet,
+) -> np.ndarray | None:  # names where there are names, else codes; None or −1: unlabeled
+    "The classes that an `ImageSet` knows of its images."
+    codes, names = encode_labels(images.truth, len(images.images), images.class_names)
+    if not (codes >= 0).any(): return None
+    return codes if names is None else np.array([None if c < 0 else names[c] for c in codes], object)
+
+
 class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     "Semi-supervised VAE with scikit-learn's interface."
 
@@ -51,17 +71,18 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.latent_dim, self.hidden_dims, self.max_epochs, self.partial_epochs = latent_dim, hidden_dims, max_epochs, partial_epochs
         self.learning_rate, self.batch_size, self.image_shape, self.config, self.random_state = learning_rate, batch_size, image_shape, config, random_state
 
-    def _build(self, n_features: int, n_classes: int) -> None:
+    def _build(self, n_features: int, n_classes: int, shape: tuple[int, ...] | None) -> None:
+        self.image_shape_ = self.image_shape or shape
         seed = self.random_state if isinstance(self.random_state, (int, np.integer)) else np.random.default_rng(self.random_state).integers(2**31)
         base = SSVAEConfig(encoder_type="dense", val_split=0.0, patience=0, augmentation="none") if self.config is None else self.config
         config = base.replace(latent_dim=int(self.latent_dim), hidden_dims=tuple(self.hidden_dims), max_epochs=int(self.max_epochs),
                               learning_rate=float(self.learning_rate), batch_size=int(self.batch_size), random_seed=int(seed))
-        self.vae_ = SSVAE(self.image_shape or n_features, config, classes=n_classes)
+        self.vae_ = SSVAE(self.image_shape_ or n_features, config, classes=n_classes)
         self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None)
 
     def _images(self, X, reset=False) -> np.ndarray:
-        X = validate_data(self, X, dtype=np.float32, reset=reset)
-        return X if self.image_shape is None else X.reshape(len(X), *self.image_shape)
+        X = validate_data(self, flat_rows(X)[0], dtype=np.float32, reset=reset)
+        return X if self.image_shape_ is None else X.reshape(len(X), *self.image_shape_)
 
     def _codes(self, y) -> np.ndarray:
         known = labeled_rows(y)
@@ -73,14 +94,16 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def fit(
         self,
-        X: Any,  # (n, features)
-        y: Any,  # (n,) classes; −1, NaN or None: unlabeled
+        X: Any,  # (n, features), images, or an `ImageSet`, which brings y along
+        y: Any = None,  # (n,) classes; −1, NaN or None: unlabeled
     ) -> SSVAEClassifier:
         "Train from scratch."
+        if y is None and isinstance(X, ImageSet): y = known_classes(X)
+        X, shape = flat_rows(X)
         X, y = _checked(self, X, y)
         self.classes_ = np.unique(y[labeled_rows(y)])
         if not len(self.classes_): raise ValueError("y holds no label at all; give at least one, or use SSVAE.fit for unsupervised training.")
-        self._build(X.shape[1], len(self.classes_))
+        self._build(X.shape[1], len(self.classes_), shape)
         self.trainer_.train_epochs(int(self.max_epochs), self._images(X), self._codes(y))
         return self
 
@@ -92,12 +115,14 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     ) -> SSVAEClassifier:
         "Train a little more on these rows."
         first = not hasattr(self, "vae_")
+        if y is None and isinstance(X, ImageSet): y = known_classes(X)
+        X, shape = flat_rows(X)
         if y is None: y = np.full(len(X), -1)
         X, y = _checked(self, X, y, reset=first)
         if first:
             self.classes_ = np.unique(y[labeled_rows(y)] if classes is None else classes)
             if not len(self.classes_): raise ValueError("The first partial_fit needs labels, or classes=[…].")
-            self._build(X.shape[1], len(self.classes_))
+            self._build(X.shape[1], len(self.classes_), shape)
         self.trainer_.train_epochs(int(self.partial_epochs), self._images(X), self._codes(y))
         return self
 

@@ -297,11 +297,11 @@ def read_images(
     args: argparse.Namespace,  # of a parser with `add_data_flags`, and `split` where there is one
 ):  # an ImageSet
     "The images that the flags name."
-    from ssvae_widgets.data import load_images
+    from ssvae_widgets.data import is_built_in, load_images
 
     source = args.data
     if getattr(args, "split", "train") == "test":
-        if source != "mnist": raise UsageError(f"--split test is for --data mnist; {source} has no test split.")
+        if source != "mnist" or not is_built_in(source): raise UsageError(f"--split test is for --data mnist; {source} has no test split.")
         source = "mnist-test"
     if args.n is not None and args.n < 1: raise UsageError(f"--n is {args.n}; give at least 1.")
     if args.size and min(args.size) < 1: raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .cli import UsageError, add_config_flags, add_data_flags, make_parser, read_config, read_images, run_command, say
+from .data import is_built_in
 from .experiments import KINDS
 
 # %% auto #0
@@ -134,7 +135,7 @@ def _label_efficiency(args) -> None:
         raise UsageError("An experiment reads the data as they are by default; prepare a .npz first if you want them otherwise.")
     if args.records or args.key: raise UsageError(f"label-efficiency takes no file and no --key ({args.records or args.key}); --output names the folder of the results, `repeat` does one run again.")
     read_images(args)  # says what is wrong with the data
-    shared, test = {w: architecture(w, args) for w in args.architectures}, None if args.data == "mnist" else args.test
+    shared, test = {w: architecture(w, args) for w in args.architectures}, None if args.data == "mnist" and is_built_in(args.data) else args.test
     if not 0 < args.test < 1: raise UsageError(f"--test is {args.test:g}; give a share between 0 and 1.")
     if min(args.epochs) < 0 or args.workers < 1 or args.networks < 1: raise UsageError("--epochs must be 0 or more, --workers and --networks 1 or more.")
     try: seen = experiment_data(args.data, args.n, test)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from .data import is_built_in
 from .files import atomic_write, open_plain, parse_json
 
 # %% auto #0
@@ -97,7 +98,7 @@ def make_run(
     test: float = 0.2,  # share that is held out where the data have no test split
 ) -> dict[str, Any]:
     "The full description of one training."
-    return dict(data=str(Path(data)), n=n, test=None if data == "mnist" else test, architecture=architecture, config={**config, "random_seed": network},
+    return dict(data=str(Path(data)), n=n, test=None if data == "mnist" and is_built_in(data) else test, architecture=architecture, config={**config, "random_seed": network},
                 selection=selection, budget=budget, draw=draw, epochs=list(epochs))
 
 

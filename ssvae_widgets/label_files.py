@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/label_files.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_CSV', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem', 'LabelRows',
-           'describe_problems', 'parse_csv']
+           'describe_problems', 'integer_name', 'CellRows', 'read_cells', 'understand', 'parse_csv']
 
 # %% ../nbs/01c_label_files.ipynb #e723b0a0
 import csv
@@ -14,8 +14,11 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
+
+from .errors import DataError
 
 # %% ../nbs/01c_label_files.ipynb #815a3fee
 _FORMULA = tuple("=+-@\t\r'＝＋－＠")
@@ -55,7 +58,7 @@ def render_csv(
     return ("\n".join(["Serial,label", *rows]) + "\n").encode()
 
 # %% ../nbs/01c_label_files.ipynb #87e18177
-class LabelFileError(ValueError):
+class LabelFileError(DataError):
     "A file of labels cannot be used; the message names the file, the line and the reason."
 
 
@@ -113,14 +116,24 @@ def describe_problems(
 
 # %% ../nbs/01c_label_files.ipynb #14fb2dfc
 _BLANK = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}
-_INTEGER = re.compile(r"[0-9]+([.][0-9]+)?\Z")
+_NUMBER = re.compile(r"[0-9]{1,20}([.][0-9]{1,20}([eE][+-]?[0-9]{1,2})?)?\Z")
 
 
 def _integer(cell, comma):
-    cell = cell.strip().replace(",", ".") if comma else cell.strip()
-    if not _INTEGER.match(cell): return None
-    whole, _, rest = cell.partition(".")
-    return int(whole) if not rest.strip("0") and len(whole) < 16 else None
+    "3 of `3`, `3.0`, `3.00e+00` and, where semicolons separate, of `3,0`; not 1000 of `1e3`, where digits may have been rounded away."
+    cell = cell.strip()
+    if cell.isascii() and cell.isdecimal() and len(cell) < 16: return int(cell)
+    cell = cell.replace(",", ".") if comma else cell
+    if not _NUMBER.match(cell): return None
+    number, (digits, _, power) = Decimal(cell), cell.lower().partition("e")
+    if power and int(power) > len(digits.partition(".")[2]): return None
+    return int(number) if number == number.to_integral_value() and number < 10**15 else None
+
+
+def integer_name(text: str) -> str | None: # "3" for "3.0"; None for other texts
+    "The number that a spreadsheet or pandas wrote with a decimal point."
+    whole = _integer(text, False)
+    return None if whole is None else str(whole)
 
 
 def _columns(lines, name):
@@ -133,61 +146,115 @@ def _columns(lines, name):
     raise LabelFileError(f"{name}, line {skip + 1}: the header is {head.strip()[:60]!r}; expected the columns Serial and label.")
 
 
+@dataclass
+class CellRows:
+    "The lines of a label file before anybody has said what their words mean."
+    serials: np.ndarray # row of each line
+    words: np.ndarray # index into `texts` of each line
+    lines: np.ndarray # number of each line, as an editor counts
+    texts: list[str] # the different contents of the label column
+    comma: bool # whether a comma is a decimal point here
+    problems: list[Problem] # refused lines
+
+    def codes(self, find: Callable[[str], int | None]) -> tuple[np.ndarray, dict[int, str]]: # code of each text, −1 no label, −2 refused; why
+        "What the texts mean to somebody who knows classes by name."
+        out, refused = np.full(len(self.texts) + 1, -2, np.int32), {}
+        for k, text in enumerate(self.texts):
+            try: out[k] = _meaning(text, self.comma, find)
+            except ValueError as e: refused[k] = str(e)
+        return out, refused
+
+
+def read_cells(
+    data: bytes, # content of the file
+    n_items: int, # number of images
+    name: str = "labels.csv", # what to call the file in an error
+) -> CellRows:
+    "Read `Serial,label` rows; unusable lines become problems, an unusable file a `LabelFileError`."
+    if len(data) > max(MAX_CSV, 512 * n_items): raise LabelFileError(f"{name} has {len(data):,} bytes, far more than {n_items} labels need; this is another file.")
+    lines = decode_text(data, name).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    skip, delimiter, s, t = _columns(lines, name)
+    found: list[tuple[int, int, int]] = []
+    texts: dict[str, int] = {}
+    problems: list[Problem] = []
+    for line, row in _records(lines, skip + 1, delimiter, (s, t)):
+        try:
+            if isinstance(row, str): raise ValueError(row)
+            if not any(c.strip() for c in row): continue
+            found.append((_serial(row, s, t, n_items, delimiter == ";"), texts.setdefault(row[t], len(texts)), line))
+        except ValueError as e: problems.append(Problem(line, str(e)))
+    serials, words, numbers = np.array(found, np.int64).reshape(-1, 3).T
+    return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems)
+
+
+def understand(
+    cells: CellRows,
+    find: Callable[[str], int | None], # class code of a name, None when there is none
+) -> LabelRows:
+    "The labels that the words stand for; what cannot be understood, or contradicts itself, becomes a problem."
+    of_text, refused = cells.codes(find)
+    codes, problems = of_text[cells.words], list(cells.problems)
+    problems += [Problem(line, refused[word]) for line, word in zip(cells.lines[codes == -2].tolist(), cells.words[codes == -2].tolist())]
+    order = np.flatnonzero(codes > -2)
+    order = order[np.argsort(cells.serials[order], kind="stable")]
+    serials, codes, lines = cells.serials[order], codes[order], cells.lines[order]
+    first = np.flatnonzero(np.r_[True, serials[1:] != serials[:-1]]) if len(serials) else np.zeros(0, np.int64)
+    same = np.maximum.reduceat(codes, first) == np.minimum.reduceat(codes, first) if len(first) else np.zeros(0, bool)
+    for start, end in zip(first[~same].tolist(), np.r_[first[1:], len(serials)][~same].tolist()):
+        where = f"Serial {serials[start]} has different labels in lines {', '.join(map(str, lines[start:end].tolist()))}"
+        problems += [Problem(line, where) for line in lines[start:end].tolist()]
+    return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line))
+
+
 def parse_csv(
     data: bytes, # content of the file
     n_items: int, # number of images
     find: Callable[[str], int | None], # class code of a name, None when there is none
     name: str = "labels.csv", # what to call the file in an error
 ) -> LabelRows:
-    "Read `Serial,label` rows; unusable lines become problems, an unusable file a `LabelFileError`."
-    if len(data) > max(MAX_CSV, 512 * n_items): raise LabelFileError(f"{name} has {len(data):,} bytes, far more than {n_items} labels need; this is another file.")
-    lines = decode_text(data, name).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    skip, delimiter, s, t = _columns(lines, name)
-    found: dict[int, list[tuple[int, int]]] = {}
-    problems: list[Problem] = []
-    for line, row in _records(lines, skip + 1, delimiter, (s, t)):
-        try:
-            if isinstance(row, str): raise ValueError(row)
-            if not any(c.strip() for c in row): continue
-            serial, code = _parse_row(row, s, t, n_items, find, delimiter == ";")
-        except ValueError as e: problems.append(Problem(line, str(e))); continue
-        found.setdefault(serial, []).append((line, code))
-    return _without_conflicts(found, problems)
+    "`read_cells`, then `understand`."
+    return understand(read_cells(data, n_items, name), find)
 
 # %% ../nbs/01c_label_files.ipynb #bf98e911
 def _records(lines, start, delimiter, wanted):
-    "(line number, cells or the reason why there are none) of every record from line index `start` on."
+    """(line number, cells or the reason why there are none) of every record from line index `start` on.
+
+    Reading again after a mark that is never closed costs time, so that a file gets no more of it than it has lines; then every line stands for itself.
+    """
+    spare = len(lines)
     while start < len(lines):
-        reader, last = csv.reader((line + "\n" for line in lines[start:]), delimiter=delimiter), 0
+        some = range(start, len(lines) if spare > 0 else start + 1)
+        reader, last = csv.reader((lines[k] + "\n" for k in some), delimiter=delimiter), 0
         try:
             for row in reader:
                 first, last = start + last, reader.line_num
-                broken = start + last - first > 1 and (any("\n" in row[k] for k in wanted if k < len(row)) or start + last == len(lines))
-                if broken: break
+                span = start + last - first
+                broken = span > 1 and (any("\n" in row[k] for k in wanted if k < len(row)) or start + last == len(lines))
+                if broken or (spare <= 0 and any("\n" in cell for cell in row)): break
                 yield first + 1, row
-            else: return
+            else:
+                start += last
+                continue
             reason = "a quotation mark is not closed"
+            spare -= span
         except csv.Error as e: first, reason = start + last, f"it cannot be split into cells ({e})"
         yield first + 1, reason
         start = first + 1
 
 
-def _parse_row(row, s, t, n_items, find, comma):
+def _serial(row, s, t, n_items, comma) -> int:
     if len(row) <= max(s, t): raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")
-    serial, cell = _integer(row[s], comma), row[t].strip()
+    serial = _integer(row[s], comma)
     if serial is None: raise ValueError(f"Serial {row[s].strip()[:40]!r} is no row number; expected 0 to {n_items - 1}")
     if serial >= n_items: raise ValueError(f"Serial {serial} is out of range; there are {n_items} images, 0 to {n_items - 1}")
-    for text in (row[t], cell, unguard_cell(row[t]), unguard_cell(cell))[::-1]:
-        if text and (code := find(text)) is not None: return serial, code
-    if cell.lower() in _BLANK: return serial, -1
+    return serial
+
+
+def _meaning(text, comma, find) -> int:
+    cell = text.strip()
+    for form in (unguard_cell(cell), unguard_cell(text), cell, text):
+        if form and (code := find(form)) is not None: return code
+    if cell.lower() in _BLANK: return -1
     whole = _integer(cell, comma)
-    if whole is not None and (code := find(str(whole))) is not None: return serial, code
+    if whole is not None and (code := find(str(whole))) is not None: return code
     raise ValueError(f"label {cell[:40]!r} is no class")
-
-
-def _without_conflicts(found, problems):
-    for serial, said in found.items():
-        if len({code for _, code in said}) > 1:
-            for line, _ in said: problems.append(Problem(line, f"Serial {serial} has different labels in lines {', '.join(str(n) for n, _ in said)}"))
-    serials = sorted(k for k, said in found.items() if len({code for _, code in said}) == 1)
-    return LabelRows(np.array(serials, np.int64), np.array([found[k][0][1] for k in serials], np.int32), sorted(problems, key=lambda p: p.line))

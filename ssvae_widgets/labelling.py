@@ -17,8 +17,9 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Int
 
-from .arguments import check_classes, check_images, check_labels, check_serials, check_truth, check_whole
+from .arguments import check_classes, check_image_set, check_labels, check_truth
 from .data import fingerprint, image_shape
+from .errors import check_rows, check_whole
 from .labels import LabelStore
 from .proposals import Queue
 from .worker import Events, Worker
@@ -95,17 +96,21 @@ class Labelling:
 
     def __init__(
         self,
-        images: np.ndarray,  # (n, height, width[, channel]) images or (n, d) vectors
+        images,  # (n, height, width[, channel]) images, (n, d) vectors, or an `ImageSet`, which brings truth, classes and names
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
         *,
         classes=None,  # class names, or how many classes; by default those of `truth`, else ten digits
         truth=None,  # the real labels where they are known (teaching, benchmarks): never used for training
         seed: int = 0,
     ):
-        self.images, self.truth = check_images(images), None
+        found, self.pictures, truth, classes = check_image_set(images, truth, classes)
+        self.images, self.names, self.truth = found.images, found.names, None  # `pictures`: the images as they are learned from and shown
         self.image_shape, self.seed = image_shape(self.images), check_whole(seed, "seed", 0, 2**31 - 1)
         labels, classes = check_labels(labels, len(self.images)), check_classes(classes)
         if truth is not None: _, names = check_truth(truth, len(self.images), classes)
+        self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
+        self.training, self.message = TrainingStatus(), ""
+        self._before_opening(labels)
         self.store = labels if isinstance(labels, LabelStore) else open_store(labels, self.images, classes, names if truth is not None else None)
         try:
             if not self.store.in_order: raise ValueError(f"The labels have their classes in the order {', '.join(name_order(self.store))}; give classes= in this order, new ones after them, or leave it out.")
@@ -113,12 +118,13 @@ class Labelling:
         except BaseException:
             if self.store is not labels: self.store.close()
             raise
-        self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
-        self.training, self.message = TrainingStatus(), ""
         self._lock, self._closed = self.worker.lock, False
-        self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph" or "network"
+        self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph", "linear" or "network"
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self._unsubscribe = self.store.observe(self._labels_changed)
+
+    def _before_opening(self, labels) -> None:
+        "The arguments are in order, the labels are not open yet; a session takes note of it."
 
     def _labels_changed(self, event) -> None:
         "The store tells us, from whichever thread or process the change came."
@@ -222,7 +228,7 @@ def label(
     source: str = "api",  # "key", "lasso", "queue", "import" or "api"
 ):
     "Give one class to one or many items: one gesture, one undo."
-    rows, code = check_serials(serials, self.n_items), self._code(label)
+    rows, code = check_rows(serials, self.n_items), self._code(label)
     if not rows.size: return None
     return self.store.set(rows, code, source=source, **self._provenance(rows))
 
@@ -239,8 +245,15 @@ def _provenance(
     if len(rows) == 1 and current is not None and current.serial == rows[0]:
         said = int(probs[rows[0]].argmax()) if known else -1
         facts |= dict(strategy=current.strategy, said=said)
-        if current.strategy == "audit": self.audits.setdefault(current.serial, said)
+        if current.strategy == "audit" and current.serial not in self.audits:
+            self.audits[current.serial] = said
+            self._asked_blind(current.serial)
     return facts
+
+
+@patch
+def _asked_blind(self: Labelling, row: int) -> None:
+    "A random pick is about to be labeled: whoever has predictions takes note of them."
 
 
 @patch
@@ -248,12 +261,14 @@ def accept(
     self: Labelling,
     serials,  # one row number or many
     source: str = "key",
+    said=None,  # the predicted classes that were on show when somebody accepted them; None: those of now
 ):
     "Label items with their predictions."
-    rows, probs = check_serials(serials, self.n_items), self.probs
+    rows, probs = check_rows(serials, self.n_items), self.probs
     if not rows.size: return None
-    if probs is None: raise ValueError("There are no predictions to accept yet: label a few items or train first.")
-    return self.store.set(rows, probs[rows].argmax(1), source=source, accepted=True, **self._provenance(rows))
+    if probs is None and said is None: raise ValueError("There are no predictions to accept yet: label a few items or train first.")
+    codes = probs[rows].argmax(1) if said is None else np.array([self._code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
+    return self.store.set(rows, codes, source=source, accepted=True, **self._provenance(rows))
 
 
 @patch
@@ -263,7 +278,7 @@ def clear(
     source: str = "api",
 ):
     "Remove labels: one gesture, one undo."
-    rows = check_serials(serials, self.n_items)
+    rows = check_rows(serials, self.n_items)
     return self.store.clear(rows, source=source) if rows.size else None
 
 

@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from .answers import Answering
-from .arguments import check_model, check_serials, check_whole
+from .arguments import check_model
+from .data import ByteImages, as_image_set
+from .errors import check_row, check_whole
+from .evidence import Exam, linear_head
 
 # %% auto #0
 __all__ = ['AutoTrain', 'Learning']
@@ -53,19 +56,21 @@ class Learning(Answering):
         self.look_share = 0.05  # at most this share of the training time goes into drawing the map
         self.auto = AutoTrain()
         self._stopping, self._learned, self._heard = False, -1, None
+        self._release = 0  # epoch of this run from which on no label waits
         self._config, self._given, self._model, self._trainer, self._warming, self._snapshot = config, model, None, None, None, None
-        if model is not None or config is not None: check_model(model, config, images)  # before any file is opened
+        images = as_image_set(images)
+        if model is not None or config is not None: check_model(model, config, images.images)  # before any file is opened
         super().__init__(images, labels, **given)
         self._heard = self.codes  # labels that the network has heard, or that were there before
+        self._taught, self._held = self._heard, np.zeros(0, np.int64)  # labels of the present epoch, and rows whose label waits to examine the network
+        self._ever = self._heard >= 0 if model is not None else np.zeros(self.n_items, bool)  # rows whose label the network has heard, ever
+        self._foreign = model is not None  # nobody knows what it has heard
 
     def _labels_changed(self, event) -> None:
         super()._labels_changed(event)
         if event.kind == "classes" and self._model is not None: self.worker.ask("classes", self._tell_classes)
         if self.auto.labels and self.unheard >= self.auto.labels: self.worker.ask("automatic training", self._train_by_itself)
         elif self.auto.idle and len(event.serials): self.worker.ask("automatic training", lambda: self._train_by_itself(idle=True), after=self.auto.idle)
-
-    def _stale(self) -> bool:
-        return super()._stale() and not (self.answer == "network" and self.store.seq <= self._learned)  # labeled during the run: the network has heard it
 
     @property
     def unheard(self) -> int:
@@ -102,6 +107,7 @@ def _prepare(self: Learning) -> None:
     model = self._first_model()
     if model is None: model = SSVAE(self.images.shape[1:], self._config or SSVAEConfig(random_seed=self.seed), classes=list(self.classes))
     elif not isinstance(model, SSVAE): model = SSVAE.from_checkpoint(model)
+    if isinstance(self.pictures, ByteImages): model.value_range = self.pictures.value_range  # learned from as it is shown
     trainer = InteractiveTrainer(model, callbacks=None)
     warming = trainer.warm_up(self.images)  # its own thread: a first epoch need not wait for programs it does not use
     with self._lock: self._model, self._trainer, self._warming = model, trainer, warming
@@ -211,8 +217,68 @@ def _labels_to_learn(self: Learning) -> Float[np.ndarray, "batch"]:
     while True:  # a label may arrive between the two
         seq, codes = self.store.seq, self.store.codes
         if seq == self.store.seq: break
-    self._learned, self._heard = seq, codes
-    return np.where(codes >= 0, codes, np.nan)
+    self._hold_back(codes)
+    self._ask_network(codes)
+    self._learned, self._heard, self._taught = seq, codes, codes.copy()
+    self._taught[self._held] = -1
+    self._heard = self._taught
+    self._ever |= self._taught >= 0
+    return np.where(self._taught >= 0, self._taught, np.nan)
+
+
+@patch
+def _unheard_rows(self: Learning, codes: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "rows"]:
+    "Labels of a person's own that the network has not heard and was not asked."
+    fresh = (codes >= 0) & ~self._ever
+    fresh[[row for row in self.exams if row < len(fresh)]] = False
+    fresh[self.store.rows_with("accepted")] = False
+    return np.flatnonzero(fresh)
+
+
+@patch
+def _hold_back(self: Learning, codes: Int[np.ndarray, "batch"], most: int = 500) -> None:
+    "In the first half of the first run with labels, half of each class waits, to examine the network later."
+    done, target = self.training.epoch, self.training.target
+    if not done and target > 1 and not self._ever.any() and not self._foreign:
+        rows = np.random.default_rng([self.seed, 5]).permutation(self._unheard_rows(codes))
+        wait = [mine[: (codes == c).sum() // 2] for c in np.unique(codes[rows]) for mine in [rows[codes[rows] == c]]]
+        self._held = np.sort(np.concatenate([rows[:0], *wait])[:most]) if len(rows) < 2 * most else np.sort(rows[:most])
+        self._release = max(1, target // 2)
+    elif done >= self._release: self._held = self._held[:0]
+    self._held = self._held[codes[self._held] >= 0]
+
+
+@patch
+def _ask_network(self: Learning, codes: Int[np.ndarray, "batch"], most: int = 500) -> None:
+    "On the worker: labels that the network is about to hear for the first time are asked of it, and of graph and linear head with the same labels to go by."
+    model, rows = self._model, self._unheard_rows(codes)
+    rows = rows[~np.isin(rows, self._held)] if self.training.running else rows
+    known = np.where(self._ever, codes, -1)
+    if model is None or not model.trained or not len(rows) or not (self._ever.any() or self._foreign): return
+    if len(rows) > most: rows = np.sort(np.random.default_rng([self.seed, self.seq]).choice(rows, most, replace=False))
+    probs, said = np.asarray(model.predict_proba(self.images[rows]), float), {}
+    if len(np.unique(known[known >= 0])) > 1:
+        said["graph"] = self._fold_graph(self._space, -1).update(known, self.n_classes)[rows].argmax(1)
+        said["linear"] = linear_head(self._space, known, self.n_classes, rows).argmax(1)
+    said["network"] = probs.argmax(1)
+    with self._lock:
+        for k, row in enumerate(rows.tolist()): self.exams[row] = Exam(model.epoch, {name: int(v[k]) for name, v in said.items()}, tuple(probs[k].tolist()))
+        while len(self.exams) > 2000: self.exams.pop(next(iter(self.exams)))
+    if self.training.running: self._decide(codes)
+
+
+@patch
+def _has_heard(
+    self: Learning,
+    seq: int,  # number of the last gesture that the weights on hand have heard; negative: not known
+    epochs: int,  # they were trained; not positive: they have heard nothing
+) -> None:
+    "Other weights are taken up: what they have not heard can be asked of them."
+    codes = self.codes
+    later = np.zeros(0, int) if seq < 0 else self.store.changed_since(seq)
+    self._ever = (codes >= 0) & ~np.isin(np.arange(len(codes)), later) & (epochs > 0)
+    self._foreign, self._held = False, self._held[:0]
+    with self._lock: self.exams = {row: e for row, e in self.exams.items() if e.epoch <= epochs}
 
 
 @patch
@@ -222,6 +288,10 @@ def _train(self: Learning) -> None:
     with self._lock:
         if not self._stopping: self.training = replace(self.training, phase="training")
     self._run_begins()
+    codes = self.codes
+    if (codes >= 0).any() and self._answered != self.seq: self._view_of("graph", codes)  # what is on show until there is evidence for the network
+    self._held = self._held[:0]
+    self._release = 0
     follow = _Follow(self)
     if self._warming.is_alive(): self._set(message="Preparing the first epoch")
     ended = False
@@ -278,11 +348,20 @@ def _look(
     "On the worker: where every point is now, and what the network says of it."
     seen = self._model.embed(self.images, map_steps)
     xy = np.asarray(seen.xy, np.float32)
-    with self._lock: self.xy, self.probs, self.answer, self._snapshot = xy, self._live(np.asarray(seen.probs)), "network", self._model.snapshot()
-    self.events.emit("map", xy=xy, answer="network", total=self.training.total)
+    informed = self._foreign or bool(self._ever.any())
+    with self._lock:
+        self.xy, self._snapshot = xy, self._model.snapshot()
+        if informed: self._views = {**self._views, "network": np.asarray(seen.probs)}
+    self._show()
     if not final: return
     features = np.asarray(self._model.features(self.images))  # after the frame: nobody waits for it
     with self._lock: self.features = features
+    if not informed:
+        with self._lock: self._latent, self._left_out = features, {}
+        self._fold_graphs, self._stock = {}, None  # what was left out so far was left out of other features
+        if self.images.ndim > 2 or self._space is not self._pixels: self._space = features
+        if self.n_labeled: self._view_of("graph", self.codes)
+    if self.n_labeled: self._note(self.codes, self.seq, self.training.total)  # at once with what is known; the folds may take their time
     self._ask_stock()
 
 # %% ../nbs/20i_learning.ipynb #dd0fc581
@@ -292,7 +371,7 @@ def reconstruct(
     serial: int,  # row number
 ) -> np.ndarray | None:  # image of the same shape with values in [0, 1] (vectors: their own scale); None before a model has been trained
     "What the model makes of one image: decoded from its posterior mean."
-    row = check_serials(serial, self.n_items)[:1]
+    row = [check_row(serial, self.n_items)]
     snapshot = self._snapshot
     if snapshot is None: return None
-    return np.asarray(snapshot.decode(snapshot.encode(self.images[row])))[0]
+    return np.asarray(snapshot.decode(snapshot.encode(self.pictures[row])))[0]

@@ -24,7 +24,7 @@ from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, make_his
 from .callbacks import default_callbacks as _default_callbacks
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .config import SSVAEConfig
-from .data import Fingerprint, as_array, as_uint8, fingerprint, image_shape
+from .data import Fingerprint, as_array, as_uint8, fingerprint, image_shape, pixel_range
 from .data import encode_labels as to_codes
 from ssvae_widgets.guide import (
     Opinion,
@@ -56,7 +56,7 @@ from ssvae_widgets.train_state import (
 )
 
 # %% auto #0
-__all__ = ['SSVAE', 'float_range', 'Embedding', 'Snapshot', 'two_columns', 'leading_components']
+__all__ = ['SSVAE', 'Embedding', 'Snapshot', 'two_columns', 'leading_components']
 
 # %% ../nbs/08_model.ipynb #c5b3166b
 class SSVAE:
@@ -235,14 +235,6 @@ def program(
                    (prior / prior.sum()).astype(np.float32), self.shift, self.scale)
 
 
-def float_range(
-    x: np.ndarray,  # images or vectors
-) -> tuple[float, float] | None:
-    "Whether float images run from 0 to 1 or from 0 to 255; None for bytes and vectors, which need no scale."
-    if x.ndim == 2 or x.dtype == np.uint8: return None
-    return (0.0, 1.0 if float(np.max(x)) <= 1 + 1e-4 else 255.0)
-
-
 @patch
 def adopt(
     self: SSVAE,
@@ -252,7 +244,7 @@ def adopt(
     x = as_array(x)
     if image_shape(x) != self.input_shape:
         raise ValueError(f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build SSVAE({x.shape[1:]}, …).")
-    if self.value_range is None: self.value_range = float_range(x)
+    self.value_range = pixel_range(x, self.value_range) or self.value_range
     if len(self.input_shape) == 1 and not self.trained:
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
         self.shift, self.scale = sample.mean(0), np.maximum(sample.std(0), 1e-6)
@@ -510,7 +502,7 @@ def _look(self: SSVAE, x, with_images=False, key=None):
     x = as_array(x)
     if image_shape(x) != self.input_shape: raise ValueError(f"The model was built for items of shape {self.input_shape}, got {image_shape(x)}.")
     with self._lock: spec, params, n_classes, active = self.spec, self.params, max(self.n_classes, 1), self.answers()
-    scale = self.value_range or float_range(x)
+    scale = self.value_range or pixel_range(x)
     parts, size = [], _BATCHES[0] if len(x) <= _BATCHES[0] else _BATCHES[1]
     for i in range(0, len(x), size):
         piece = as_uint8(x[i : i + size], scale)
@@ -565,7 +557,7 @@ def features(
 ) -> Float[np.ndarray, "batch features"]:
     "What the classifier sees, each row of length one: neighbours here share a class more often than in the latent."
     x = as_array(x)
-    with self._lock: spec, params, scale = self.spec, self.params, self.value_range or float_range(x)
+    with self._lock: spec, params, scale = self.spec, self.params, self.value_range or pixel_range(x)
 
     def read(rows): return as_uint8(x[rows], scale).reshape(len(rows), *self.input_shape)
 
@@ -598,7 +590,7 @@ class Snapshot:
         object.__setattr__(self, "_net", network(self.spec, self.params))
 
     def _inputs(self, x):
-        x = as_uint8(np.asarray(x), self.value_range)
+        x = as_uint8(x, self.value_range)
         x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else (x - self.shift) / self.scale
         return x.reshape(len(x), *self.spec.input_shape)
 

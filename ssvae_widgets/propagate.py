@@ -255,9 +255,11 @@ class Propagator:
         "What the other labels say about each labeled point: for suspects and for an honest accuracy estimate."
         rows = np.flatnonzero(self.codes >= 0)
         if len(rows) > limit: rows = np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
-        columns = np.zeros((len(self.codes), len(rows)), np.float32)
-        columns[rows, np.arange(len(rows))] = 1
-        arrives = _solve(self.graph, columns)[rows]  # arrives[i, j]: flow from label j at point i
+        arrives = np.empty((len(rows), len(rows)), np.float32)  # arrives[i, j]: flow from label j at point i
+        for i in range(0, len(rows), 32):  # never more than 32 columns as long as the data
+            columns = np.zeros((len(self.codes), len(rows[i : i + 32])), np.float32)
+            columns[rows[i : i + 32], np.arange(columns.shape[1])] = 1
+            arrives[:, i : i + 32] = _solve(self.graph, columns)[rows]
         np.fill_diagonal(arrives, 0)
         member = np.eye(self.n_classes)[self.codes[rows]]
         counts = member.sum(0) - member

@@ -38,6 +38,7 @@ class Queue:
         self.waiting: list[Suggestion] = []
         self.visited: list[Suggestion] = []
         self.skipped: set[int] = set()
+        self.dry = False  # the last look for more found nothing new
 
     def choose(
         self,
@@ -45,7 +46,7 @@ class Queue:
     ) -> None:
         "Ask for something else from now on; what waits is dropped."
         if strategy != "auto" and strategy not in STRATEGIES: raise ValueError(f"There is no strategy {strategy!r}; choose auto, {', '.join(STRATEGIES)}.")
-        self.strategy, self.waiting = strategy, []
+        self.strategy, self.waiting, self.dry = strategy, [], False
 
     def take(
         self,
@@ -54,15 +55,38 @@ class Queue:
         "The next proposal."
         while self.waiting:
             item = self.waiting.pop(0)
-            if item.serial in self.skipped or (codes[item.serial] >= 0 and item.strategy != "suspects"): continue
-            return self.show(item)
+            if self.open(item, codes): return self.show(item)
         return None
+
+    def open(self, item: Suggestion, codes: Int[np.ndarray, "batch"]) -> bool:
+        "Is a proposal still worth showing?"
+        return item.serial not in self.skipped and (codes[item.serial] < 0 or item.strategy == "suspects")
+
+    def ahead(
+        self,
+        codes: Int[np.ndarray, "batch"],  # labels now
+        n: int,  # how many at most
+    ) -> list[Suggestion]:
+        "What `take` would give next; nothing is taken."
+        here = -1 if self.current is None else self.current.serial
+        return [item for item in self.waiting if item.serial != here and self.open(item, codes)][:n]
+
+    def add(self, more: list[Suggestion]) -> None:
+        "Let more proposals wait."
+        held = {item.serial for item in self.waiting}
+        new = [item for item in more if item.serial not in held]
+        self.waiting, self.dry = [*self.waiting, *new], not new
 
     def show(self, item: Suggestion) -> Suggestion:
         "Make a proposal the current one."
         self.visited = [*self.visited[-999:], item]
         self.current = item
         return item
+
+    def go(self, item: Suggestion) -> Suggestion:
+        "Go to a proposal of one's choice, such as one that a page held; it waits no more."
+        self.waiting = [other for other in self.waiting if other.serial != item.serial]
+        return item if item == self.current else self.show(item)
 
     def skip(self) -> None:
         "Put the current item aside for good."
@@ -74,6 +98,12 @@ class Queue:
             self.waiting.insert(0, self.visited.pop())
             self.current = self.visited[-1]
             self.skipped.discard(self.current.serial)
+        return self.current
+
+    def back_to(self, item: Suggestion) -> Suggestion:
+        "Go back to a proposal that was visited; those after it come next again."
+        if item not in self.visited: return self.go(item)
+        while self.current != item and len(self.visited) > 1: self.back()
         return self.current
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,9 +129,10 @@ def fill(
     suggest: Callable[..., list[Suggestion]],  # suggest(n, strategy, skip=rows)
     n: int = 10,  # how many
 ) -> list[Suggestion]:
-    "A new batch."
+    "A new batch, of what neither waits nor was visited."
     batch: list[Suggestion] = []
-    for passed in ({s.serial for s in queue.visited}, set()):
+    seen, held = {s.serial for s in queue.visited}, {s.serial for s in queue.waiting}
+    for passed in (seen | held,) if held else (seen, set()):  # what was passed by comes again when nothing else is left
         away = sorted(queue.skipped | passed)
         batch = suggest(n, queue.strategy, skip=away)
         if batch: break

@@ -7,10 +7,15 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/record.html.md"""
 # %% ../nbs/20f_record.ipynb #662a469d
 from __future__ import annotations
 
+import contextlib
+import glob
 import io
 import json
+import math
 import os
+import shutil
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -21,17 +26,26 @@ import numpy as np
 from filelock import FileLock, Timeout
 from jaxtyping import Int
 
-from .files import atomic_write
+from ssvae_widgets.files import (
+    atomic_write,
+    copy_whole,
+    fsync_file,
+    fsync_folder,
+    open_append,
+    set_aside,
+    temporary_name,
+    write_all,
+)
 from .label_log import GESTURES, Replay
 from .labels import LabelStore
 
 # %% auto #0
 __all__ = ['Folder', 'log_identity', 'Record', 'checksum', 'LabelTimeline', 'replay_training', 'write_images', 'write_array',
-           'read_images']
+           'read_array', 'read_images']
 
 # %% ../nbs/20f_record.ipynb #cda2d5fa
 class Folder:
-    "Where a session keeps what is not a label; one session at a time."
+    "Where a session keeps what is not a label; one session at a time, others beside it."
 
     def __init__(
         self,
@@ -39,45 +53,96 @@ class Folder:
         log: Callable[[], tuple[str, ...]],  # identity of the label log it belongs to, then its former ones
     ):
         self.path, self.log, self.mine, self.state = path, log, False, {}
+        self.home = path  # where it would be if nobody else had it
         self.problem = ""  # why it is not mine, though I asked
+        self.held = False  # is that because another session has it?
+        self.notes: list[str] = []  # what was found damaged, a sentence each
+        self._kept: dict[str, Any] = {}  # goes into every state
         self._lock: FileLock | None = None
         self._closed = False
-        if path is not None and path.is_dir() and self._ours() and not self.claim(): self.state = self._read()
+        if path is not None and path.is_dir() and self._ours() and not self.claim(): self.state = self._read()[0]
 
     def claim(self) -> bool:
         "Make the folder and take it, if nobody else has it."
         if self.mine or self.path is None or self._closed: return self.mine
-        self.problem = ""
+        self.problem, self.held = "", False
         try:
             new = not self.path.exists()
             self._take()
             if not new and not self._ours():
                 self._lock.release()
-                os.rename(self.path, self.path.with_name(f"{self.path.name}.{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(2).hex()}"))
+                set_aside(self.path, "other-labels")
                 self._take()
-            self.state, self.mine = self._read(), True
+            self.state, damaged = self._read()
+            if damaged and (kept := set_aside(self.path / "state.json")) is not None:
+                self.notes.append(f"The queue of the last time cannot be read and begins anew; the damaged file is kept as {kept.name}.")
+            self.mine = True
             if not self.state: self.write({})
-        except Timeout: self._lock, self.problem = None, "These labels are open in another session, which keeps rounds and queue in its folder; here they last until this session is closed."
+            if new: fsync_folder(self.path.parent)
+        except Timeout:
+            self._lock, self.held = None, True
+            self.problem = "These labels are open in another session, which keeps rounds and queue in its folder; here they last until this session is closed."
         except (OSError, NotImplementedError) as error: self._lock, self.problem = None, f"Rounds and queue last only until this session is closed, their folder cannot be used: {error}"  # also a drive without locks
         return self.mine
+
+    def beside(
+        self,
+        base: int,  # number of the newest round that is not mine
+    ) -> bool:  # False: that is not possible either
+        "Another session has the folder: make one of my own, which is found when the labels are opened again."
+        path = self.home.with_name(f"{self.home.name}.beside-{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(3).hex()}")
+        try:
+            self.path, self._kept = path, {"base": base}
+            self._take()
+            self.mine = True
+            if problem := self.write(self.state): raise OSError(problem)
+            fsync_folder(path.parent)
+        except (OSError, NotImplementedError):
+            self.close()
+            self.path, self._closed, self._kept = self.home, False, {}
+            shutil.rmtree(path, ignore_errors=True)
+            return False
+        self.problem = (f"These labels are open in another session: labels are shared with it at once, its rounds are borrowed, and what is trained here is kept in "
+                        f"{path.name} and joined with the others when the labels are opened again.")
+        return True
+
+    def others(self) -> list[Folder]:
+        "Folders beside mine whose sessions have ended, taken: close them."
+        found = []
+        for path in sorted(self.home.parent.glob(f"{glob.escape(self.home.name)}.beside-*")):
+            other = Folder(None, self.log)
+            other.path = other.home = path
+            if path.is_dir() and path != self.path and other._ours() and other.claim(): found.append(other)
+        return found
+
+    def remove(self) -> None:
+        "Close, and take the folder off the disk, in one step for whoever looks."
+        path = self.path
+        self.close()
+        gone = temporary_name(path)
+        with contextlib.suppress(OSError):
+            os.rename(path, gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     def _take(self) -> None:
         self.path.mkdir(exist_ok=True)
         self._lock = FileLock(self.path / "lock", thread_local=False)  # taken on the worker, let go on any thread
         self._lock.acquire(timeout=0)
 
-    def _read(self) -> dict[str, Any]:
-        try: found = json.loads((self.path / "state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError): return {}
-        return found if isinstance(found, dict) else {}
+    def _read(self) -> tuple[dict[str, Any], bool]:  # state, whether it is damaged
+        try: found = json.loads((self.path / "state.json").read_bytes())
+        except OSError: return {}, False
+        except (ValueError, RecursionError): return {}, True
+        if not isinstance(found, dict) or not isinstance(found.get("log", ""), str): return {}, True
+        return found, False
 
-    def _ours(self) -> bool: return self._read().get("log") in ("", *self.log())
+    def _ours(self) -> bool: return self._read()[0].get("log", "") in ("", *self.log())  # what says nothing of its log is ours as well
 
     def write(self, state: dict[str, Any]) -> str:  # why it could not be written; empty: it is
         "Keep the state of the queue and the views."
         if not self.claim(): return ""
         self.state = state
-        try: atomic_write(self.path / "state.json", [json.dumps(dict(state, log=self.log()[0]), allow_nan=False).encode()])
+        try: atomic_write(self.path / "state.json", [json.dumps({**state, **self._kept, "log": self.log()[0]}, allow_nan=False).encode()])
         except (OSError, TypeError, ValueError) as error: return f"The queue is not on disk: {error}"
         return ""
 
@@ -87,6 +152,7 @@ class Folder:
         if self._lock is not None: self._lock.release()
         self._lock, self.mine = None, False
 
+
 def log_identity(store: LabelStore) -> tuple[str, ...]:  # for `Folder`
     "The name of a store's log, and its former ones; empty while nothing has been written."
     if store.path is None or not store.log_path.exists(): return ("",)
@@ -94,34 +160,73 @@ def log_identity(store: LabelStore) -> tuple[str, ...]:  # for `Folder`
     return str(head.get("id", "")), *map(str, head.get("lineage", ()))
 
 # %% ../nbs/20f_record.ipynb #2acd9514
+_KINDS = dict(seed=int, epoch=int, seq=int, labels=int, number=int, share=(int, float), given=bool, config=dict, classes=list)
+_NEEDS = {"start": {"config", "classes", "given"}, "epoch": {"epoch", "seq", "labels", "classes"}, "round": {"number"}, "goto": {"number"}}
+
+
+def _sound(event: Any) -> bool:
+    "Whether a line of a record makes sense."
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str): return False
+    if any(k in event and (not isinstance(event[k], kind) or (kind is not bool and isinstance(event[k], bool))) for k, kind in _KINDS.items()): return False
+    return all(isinstance(name, str) for name in event.get("classes", ())) and ("number" in event or event["event"] not in ("round", "goto"))
+
+
 class Record:
     "What happened to the model, oldest first."
 
     def __init__(
         self,
         path: Path | None = None,  # file to go on with; None: in memory only
+        mine: bool = False,  # whether a damaged file may be put aside
     ):
         self.path, self.events = path, []
-        try: lines = path.read_text(encoding="utf-8").splitlines() if path is not None else []
+        self.damaged = 0  # lines that cannot be used; a torn last one does not count
+        self._turn = threading.Lock()
+        try: lines = path.read_bytes().split(b"\n") if path is not None else []
         except OSError: lines = []
-        for line in lines:
-            try: self.events.append(json.loads(line))
-            except ValueError: continue
+        for line in lines[:-1]:
+            event = _parsed(line)
+            if event is not None: self.events.append(event)
+            elif line.strip(): self.damaged += 1
+        last = _parsed(lines[-1]) if lines else None
+        if last is not None: self.events.append(last)  # only its line end is missing
+        self._whole = bool(lines) and not lines[-1]  # whether the file ends where a line ends
         self._kept = len(self.events)  # how many of them are on disk
+        if self.damaged and mine:
+            with contextlib.suppress(OSError): copy_whole(path, path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(2).hex()}"))
+            self.rewrite()
 
     def add(
         self,
         event: str,  # "start", "epoch", "round" or "goto"
         **facts,
     ) -> None:
-        "One more event; lines that a disk refused are written with the next one."
-        self.events.append({"event": event, "time": round(time.time(), 3), **facts})
-        if self.path is None: return
-        late = self._kept < len(self.events) - 1  # half a line may be there
-        try:
-            with open(self.path, "a", encoding="utf-8") as f: f.write("\n" * late + "".join(json.dumps(e) + "\n" for e in self.events[self._kept :]))
-            self._kept = len(self.events)
-        except OSError: pass
+        "One more event; an epoch may reach the device later, with the next event of another kind. What a disk refused is written with the next one."
+        with self._turn:
+            self.events.append({"event": event, "time": round(time.time(), 3), **facts})
+            if self.path is None: return
+            try:
+                if not self._whole: return self._write()
+                fd = open_append(self.path)
+                try:
+                    write_all(fd, b"".join(map(_line, self.events[self._kept :])))
+                    if event != "epoch": fsync_file(fd)
+                finally: os.close(fd)
+                self._kept = len(self.events)
+            except OSError: self._whole = False  # half a line may be there
+
+    def rewrite(self) -> None:
+        "Write all of it, in one step; what a disk refuses is written with the next event."
+        with contextlib.suppress(OSError): self.write()
+
+    def write(self) -> None:
+        "Write all of it, in one step, or raise `OSError`."
+        with self._turn: self._write()
+
+    def _write(self) -> None:
+        self._whole = False
+        atomic_write(self.path, [_line(e) for e in self.events])
+        self._whole, self._kept = True, len(self.events)
 
     def life(self) -> list[dict[str, Any]]:
         "The events since the present model began."
@@ -131,6 +236,15 @@ class Record:
     def knows(self, number: int) -> bool:
         "Whether a round belongs to the present model."
         return any(e["event"] == "round" and e["number"] == number for e in self.life())
+
+
+def _line(event: dict[str, Any]) -> bytes: return json.dumps(event).encode() + b"\n"
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try: event = json.loads(line)
+    except (ValueError, RecursionError): return None
+    return event if _sound(event) else None
 
 
 def checksum(
@@ -176,6 +290,7 @@ def replay_training(
     from ssvae_widgets.trainer import InteractiveTrainer
 
     if not events or events[0]["event"] != "start": raise ValueError("There is no recorded training to repeat.")
+    if any(_NEEDS.get(e["event"], set()) - set(e) for e in events): raise ValueError("The record of the training lacks what is needed to repeat it; it is damaged.")
     start = events[0]
     if model is None and start["given"]: raise ValueError("The recorded session went on from a model of its own: give it as model=.")
     if model is None: model = SSVAE(images.shape[1:], SSVAEConfig.from_dict(start["config"]), classes=list(start["classes"]))
@@ -190,6 +305,7 @@ def replay_training(
 
 def _epoch_again(trainer, images, labels_at, e):
     codes = labels_at(e["seq"])
+    if e.get("held"): codes[np.asarray(e["held"])] = -1  # labels that waited to examine the network
     if checksum(codes) != e["labels"]: raise ValueError(f"The labels after gesture {e['seq']} are not those that epoch {e['epoch']} was trained with.")
     model = trainer.vae
     if len(e["classes"]) > model.n_classes or (model.class_names and len(e["classes"]) == model.n_classes): model.set_classes(e["classes"])
@@ -227,10 +343,26 @@ def write_array(
 def _from_bytes(small: np.ndarray, dtype) -> np.ndarray: return small.astype(dtype) / np.asarray(255, dtype)
 
 
+def read_array(
+    path: Path,  # .npy
+) -> np.ndarray:
+    "Plain numbers from a .npy file; a damaged one is a `ValueError` before anything is allocated for it."
+    try:
+        with open(path, "rb") as f:
+            version = np.lib.format.read_magic(f)
+            shape, _, dtype = (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(f)
+            size = math.prod(shape) * dtype.itemsize
+            if dtype.kind not in "biuf" or f.tell() + size != os.fstat(f.fileno()).st_size: raise ValueError("its length is not what it says")
+            f.seek(0)
+            return np.load(f, allow_pickle=False)
+    except (OSError, MemoryError): raise
+    except Exception as error: raise ValueError(f"{path} is damaged ({type(error).__name__}); bring back a copy of it.") from None  # whatever a parser of Python literals may raise
+
+
 def read_images(
     path: Path,
     facts: dict[str, Any],  # from `write_images`
 ) -> np.ndarray:
     "The images of a project."
-    stored = np.load(path, allow_pickle=False)
+    stored = read_array(path)
     return _from_bytes(stored, np.dtype(facts["dtype"])) if facts["bytes"] else stored

@@ -8,8 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/rounds.html.md"""
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .checkpoint import CheckpointError, load_checkpoint, read_meta, save_checkpoint
+from .files import copy_whole, set_aside
 
 # %% auto #0
-__all__ = ['Frame', 'pack', 'unpack', 'Rounds', 'add_round', 'copy_rounds', 'borrow_rounds', 'Changes', 'far', 'what_changed']
+__all__ = ['Frame', 'pack', 'unpack', 'read_facts', 'check_arrays', 'Rounds', 'add_round', 'copy_rounds', 'take_rounds',
+           'borrow_rounds', 'Changes', 'far', 'what_changed']
 
 # %% ../nbs/20c_rounds.ipynb #2beae366
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class Frame:
     epochs: int  # trained until then
     seq: int  # number of the last gesture in the label log
     labels: int  # items labeled
-    answer: str  # where the predictions came from: "none", "graph" or "network"
+    answer: str  # where the predictions came from: "none", "graph", "linear" or "network"
     time: float  # seconds since 1970
     metrics: dict[str, Any]  # of the last epoch, and how well it was doing
     xy: Float[np.ndarray, "batch 2"]  # positions
@@ -59,6 +61,36 @@ def unpack(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Frame:
     xy = arrays["low"] + arrays["xy"].astype(np.float32) / 65535 * (arrays["high"] - arrays["low"])
     return Frame(**{k: facts[k] for k in _FACTS}, xy=xy.astype(np.float32), pred=arrays["pred"].astype(np.int32) - 1, certainty=share(arrays["certainty"]), entropy=share(arrays["entropy"]))
 
+
+def _whole(value: Any, low: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value < 2**53
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and (isinstance(value, float) or abs(value) < 2**53)
+
+
+def read_facts(
+    path: Path,  # of a frame; its name holds the number of the round
+) -> dict[str, Any]:  # what is known of the round, and how many items it has
+    "The facts of a frame, or a `CheckpointError` when they make no sense."
+    facts, name = read_meta(path), re.fullmatch(r"round-(\d+)\.frame", path.name)
+    sound = set(_FACTS) <= set(facts) and name is not None and _whole(facts["number"]) and facts["number"] == int(name[1])
+    sound = sound and all(_whole(facts[k], low) for k, low in (("epochs", 0), ("seq", -1), ("labels", 0))) and isinstance(facts["answer"], str)
+    sound = sound and _number(facts["time"]) and math.isfinite(facts["time"]) and isinstance(facts["metrics"], dict)
+    if not sound: raise CheckpointError(f"{path} says nothing sensible about its round: it is damaged.")
+    return dict(facts, metrics={k: v for k, v in facts["metrics"].items() if _number(v)})
+
+
+def check_arrays(arrays: dict[str, Any], n_items: int) -> None:
+    "Raise `CheckpointError` unless these are the arrays of a frame of so many points."
+    wanted = dict(xy=(n_items, 2), low=(2,), high=(2,), pred=(n_items,), certainty=(n_items,), entropy=(n_items,))
+    for name, shape in wanted.items():
+        array = arrays.get(name)
+        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype.kind != ("f" if name in ("low", "high") else "u"):
+            raise CheckpointError(f"this round cannot be shown: its {name} does not fit {n_items:,} images; the file is damaged.")
+        if name in ("low", "high") and not np.isfinite(array).all(): raise CheckpointError("this round cannot be shown: its map has no finite size; the file is damaged.")
+
 # %% ../nbs/20c_rounds.ipynb #6968501b
 class Rounds:
     "The newest frames and the weights of the newest few, oldest first."
@@ -69,16 +101,22 @@ class Rounds:
         n_items: int,
         keep: int = 60,  # frames
         keep_weights: int = 3,  # checkpoints
+        mine: bool = False,  # whether damaged files may be put aside
     ):
+        self.damaged: list[str] = []  # names of files that cannot be used
         self.folder, self.n_items, self.keep, self.keep_weights = folder, n_items, keep, keep_weights
         self.problem = ""  # why the last one is not on disk
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._facts: list[dict] = []
         self._held: dict[int, dict] = {}  # frames that are not on disk
         for path in sorted(folder.glob("round-*.frame")) if folder is not None and folder.is_dir() else ():
-            try: facts = read_meta(path)
-            except CheckpointError: continue
-            if facts.get("n_items") == n_items and set(_FACTS) <= set(facts): self._facts.append(facts)
+            try: facts = read_facts(path)
+            except CheckpointError as error:
+                if isinstance(error.__cause__, OSError): continue  # the disk, not the file
+                self.damaged.append(path.name)
+                if mine: set_aside(path)
+                continue
+            if facts.get("n_items") == n_items: self._facts.append(facts)
 
     def __len__(self) -> int: return len(self._facts)
 
@@ -86,7 +124,9 @@ class Rounds:
         "The frame at a place, 0 the oldest."
         facts = self._facts[k]
         held = self._held.get(facts["number"])
-        return unpack(load_checkpoint(self._path(facts["number"], "frame"))[0] if held is None else held, facts)
+        arrays = load_checkpoint(self._path(facts["number"], "frame"))[0] if held is None else held
+        check_arrays(arrays, self.n_items)
+        return unpack(arrays, facts)
 
     @property
     def facts(self) -> list[dict]:
@@ -99,7 +139,17 @@ class Rounds:
         return [self._path(f["number"], "ckpt").is_file() for f in self._facts]
 
     @property
-    def next_number(self) -> int: return self._facts[-1]["number"] + 1 if self._facts else 0
+    def next_number(self) -> int:
+        "One more than any round that was ever kept here, whether its frame can be read or not."
+        return max([-1, *(f["number"] for f in self._facts), *self.weights(), *self._names("frame")]) + 1
+
+    def _names(self, kind: str) -> list[int]:
+        if self.folder is None or not self.folder.is_dir(): return []
+        return sorted(int(m[1]) for p in self.folder.iterdir() if (m := re.match(rf"round-(\d{{1,15}})\.{kind}(\.damaged-.*)?$", p.name)))
+
+    def weights(self) -> list[int]:
+        "Numbers of the rounds whose weights are there, oldest first; also of rounds whose frame is lost."
+        return [] if self.folder is None else [k for k in self._names("ckpt") if self._path(k, "ckpt").is_file()]
 
     def _path(self, number: int, kind: str) -> Path:
         if self.folder is None:
@@ -132,8 +182,8 @@ def add_round(
         rounds._held[frame.number] = small
     rounds._facts.append(facts)
     while len(rounds._facts) > rounds.keep: _drop(rounds, rounds._facts.pop(0))
-    heavy = [f["number"] for f, there in zip(rounds._facts, rounds.restorable) if there]
-    for number in heavy[: -rounds.keep_weights]: rounds._path(number, "ckpt").unlink(missing_ok=True)
+    for number in rounds.weights()[: -rounds.keep_weights]:
+        with contextlib.suppress(OSError): rounds._path(number, "ckpt").unlink(missing_ok=True)
     return len(rounds._facts) - 1
 
 
@@ -145,13 +195,42 @@ def _drop(rounds, facts):
         except OSError: pass
 
 
-def copy_rounds(rounds: Rounds, folder: Path) -> None:
-    "Copy everything that is on disk to another folder."
+def copy_rounds(
+    rounds: Rounds,
+    folder: Path,  # made when it is not there
+) -> None:
+    "Copy every round to another folder, also those that a full disk had refused."
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("round-*.*"): old.unlink()
-    for path in rounds._path(0, "frame").parent.glob("round-*.*"):
+    for path in () if rounds.folder is None else sorted(rounds.folder.glob("round-*.*")):
         if re.fullmatch(r"round-\d+\.(frame|ckpt)", path.name):
-            with contextlib.suppress(FileNotFoundError): shutil.copy2(path, folder / path.name)  # whoever owns it may drop it meanwhile
+            with contextlib.suppress(FileNotFoundError): copy_whole(path, folder / path.name)  # whoever owns it may drop it meanwhile
+    for facts in rounds._facts:
+        held = rounds._held.get(facts["number"])
+        if held is not None: save_checkpoint(folder / f"round-{facts['number']:06d}.frame", held, dict(facts, n_items=rounds.n_items))
+
+
+def take_rounds(
+    rounds: Rounds,  # gets them
+    other: Rounds,  # they were trained meanwhile in another folder
+    numbers: Sequence[int],  # which of its rounds, oldest first
+    renumber: bool,  # False: they keep their numbers
+) -> list[int]:  # their numbers now
+    "Rounds of another folder become the newest of this one; the newest weights among them come along."
+    heavy, now = [k for k in other.weights() if k in numbers][-1:], []
+    for k in numbers:
+        new = rounds.next_number if renumber else k
+        if k in heavy: copy_whole(other._path(k, "ckpt"), rounds._path(new, "ckpt"))
+        facts = next((f for f in other._facts if f["number"] == k), None)
+        try:
+            if facts is not None:
+                arrays = load_checkpoint(other._path(k, "frame"))[0]
+                check_arrays(arrays, rounds.n_items)
+                facts = dict(facts, number=new, n_items=rounds.n_items)
+                save_checkpoint(rounds._path(new, "frame"), arrays, facts)
+                rounds._facts.append(facts)
+        except CheckpointError: pass  # its weights are here all the same
+        now.append(new)
+    return now
 
 
 def borrow_rounds(

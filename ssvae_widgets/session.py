@@ -10,8 +10,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import operator
+import os
 import shutil
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -21,10 +24,24 @@ import numpy as np
 from fastcore.basics import patch
 
 from .answers import pixel_features  # noqa: F401
-from .arguments import check_whole
 from .checkpoint import CheckpointError, read_meta
-from .files import atomic_write
+from .errors import check_whole
+from .files import atomic_write, copy_whole
+from .labelling import fingerprint
+from .labels import LabelStore
 from .learning import AutoTrain, Learning  # noqa: F401
+from ssvae_widgets.project import (
+    LABELS,
+    SESSION,
+    ProjectError,
+    finish,
+    is_ours,
+    locked,
+    read_parts,
+    read_project,  # noqa: F401
+    recover,
+    staged,
+)
 from .proposals import STRATEGIES, Suggestion  # noqa: F401
 from ssvae_widgets.record import (
     Folder,
@@ -32,16 +49,24 @@ from ssvae_widgets.record import (
     Record,
     checksum,
     log_identity,
-    read_images,
     replay_training,
     write_array,
     write_images,
 )
-from .rounds import Changes, Frame, Rounds, add_round, borrow_rounds, copy_rounds, what_changed
+from ssvae_widgets.rounds import (
+    Changes,
+    Frame,
+    Rounds,
+    add_round,
+    borrow_rounds,
+    copy_rounds,
+    take_rounds,
+    what_changed,
+)
 from .standing import Standing
 
 # %% auto #0
-__all__ = ['LabelingSession', 'read_project']
+__all__ = ['LabelingSession']
 
 # %% ../nbs/20j_session.ipynb #428ab5df
 class LabelingSession(Learning):
@@ -49,7 +74,7 @@ class LabelingSession(Learning):
 
     def __init__(
         self,
-        images: np.ndarray,  # (n, height, width[, channel]) images or (n, d) vectors
+        images,  # (n, height, width[, channel]) images, (n, d) vectors, or an `ImageSet`, which brings truth, classes and names
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
         *,
         classes=None,  # class names, or how many classes; by default those of `truth`, else ten digits
@@ -59,6 +84,9 @@ class LabelingSession(Learning):
         epochs: int = 10,  # epochs of one press on "train"
         seed: int = 0,
     ):
+        self._opening, self._replaced = True, False  # what is said while it opens belongs together; whether a newer session went on with these labels
+        self._borrowed_store = isinstance(labels, LabelStore)
+        self._follows: LabelingSession | None = None  # the one before it in this process
         super().__init__(images, labels, classes=classes, truth=truth, model=model, config=config, epochs=epochs, seed=seed)
         self.view: dict[str, Any] = {}  # what a view wants to find again: colouring, …
         self.changes: Changes | None = None  # what the last round did
@@ -68,38 +96,172 @@ class LabelingSession(Learning):
         self._dirty, self._state_time, self._weights_time, self._state_problem = False, 0.0, 0.0, ""
         path = self.store.path
         self.folder = Folder(None if path is None else path.with_name(path.name + ".session"), lambda store=self.store: log_identity(store))
-        if self.folder.mine: self.rounds, self.record = Rounds(self.folder.path, self.n_items), Record(self.folder.path / "record.jsonl")
-        elif self.folder.problem:
-            self.rounds, self.record = borrow_rounds(self.folder.path, self.n_items), Record(self.folder.path / "record.jsonl")
-            self.record.path = None
-            self._say(self.folder.problem)
-        else: self.rounds, self.record = Rounds(None, self.n_items), Record()
+        self.rounds, self.record = Rounds(None, self.n_items), Record()
+        if self.folder.mine: self._settle_in()
+        elif self.folder.held: self._settle_beside()
+        elif self.folder.problem: self._borrow()
+        for note in self.folder.notes: self._say(note)
         self._resume()
-        if self._given is None and self.n_labeled: self.worker.ask("instant answer", self._answer)
+        if self.n_labeled: self.worker.ask("instant answer", self._answer)
         self._forget = self.events.subscribe(self._remember)
         me = weakref.ref(self)
         self._at_exit = lambda: (session := me()) and session._end()
         atexit.register(self._at_exit)
+        self._opening = False
+        if path is not None: _open_here[str(path)] = (os.getpid(), me)
+        if self._follows is not None: self._follow()
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("A LabelingSession cannot be pickled or copied, it holds open files and a thread: session.save(folder) writes all of it, LabelingSession.open(folder) opens that anywhere.")
 
     def __repr__(self):
         return f"LabelingSession({self.n_items:,} images, {self.n_labeled:,} labeled, {self.n_classes} classes, {self.training.total} epochs)"
+
+# %% ../nbs/20j_session.ipynb #5a1e0c01
+_open_here: dict[str, tuple[int, weakref.ref]] = {}  # labels.csv -> process and session that has it open
+
+
+@patch
+def _before_opening(self: LabelingSession, labels) -> None:
+    "One session on the same labels in one process: the former one keeps everything it has trained and closes."
+    path = labels.path if isinstance(labels, LabelStore) else labels
+    if path is None: return
+    path = Path(os.path.realpath(os.path.expanduser(path)))
+    if path.name == LABELS:
+        try: self._say(recover(path.parent))
+        except (ProjectError, OSError) as error: self._say(str(error))
+    pid, former = _open_here.get(str(path), (0, lambda: None))
+    former = former()
+    if pid != os.getpid() or former is None or former._closed or fingerprint(former.images) != fingerprint(self.images): return
+    running, self._follows = former.training.target > 0, former
+    former.close(timeout=60.0, keep_store=former._borrowed_store)
+    done = former.training
+    said = "This session took over from the one that was open on these labels."
+    if running: said += f" Its training was stopped after {done.total} epoch{'s' * (done.total != 1)}, all it has learned is here: train goes on from there."
+    self._say(said)
+
+
+@patch
+def _follow(self: LabelingSession) -> None:
+    "Who still holds the former session works with the labels of this one."
+    former, self._follows = self._follows, None
+    former._replaced, former.store = True, self.store
+    former.events.emit("replaced", by=self)
+
+# %% ../nbs/20j_session.ipynb #5a1e0c02
+@patch
+def _settle_in(self: LabelingSession) -> None:
+    "The folder is ours: what it holds, and what others have trained beside it."
+    place = self.folder.path
+    self.rounds, self.record = Rounds(place, self.n_items, mine=True), Record(place / "record.jsonl", mine=True)
+    if n := len(self.rounds.damaged): self._say(f"{n} round{'s' * (n > 1)} of an earlier time cannot be shown: the damaged file{'s are' if n > 1 else ' is'} kept beside the others.")
+    if n := self.record.damaged: self._say(f"{n} line{'s' * (n > 1)} of the record of the training cannot be read; a copy of the damaged file is kept beside it.")
+    for other in self.folder.others():
+        try: joined = self._join(other)
+        except (OSError, ValueError) as error:
+            self._say(f"Rounds that were trained beside these cannot be joined and stay in {other.path.name}: {error}")
+            other.close()
+            continue
+        if joined: self._say(f"{joined} round{'s' * (joined > 1)} that another session had trained on these labels {'are' if joined > 1 else 'is'} here as well.")
+        other.remove()
+
+
+@patch
+def _join(self: LabelingSession, other: Folder) -> int:  # how many came along
+    "Rounds that another session has trained on these labels become the newest, unless ours are newer."
+    base = other.state.get("base", -1)
+    theirs, record = Rounds(other.path, self.n_items), Record(other.path / "record.jsonl")
+    known = {(f["epochs"], f["seq"], f["time"]) for f in self.rounds._facts}
+    base = base if isinstance(base, int) else -1
+    numbers = sorted(k for k in {*(f["number"] for f in theirs._facts), *theirs.weights()} if k > base)
+    numbers = [k for k in numbers if not any(f["number"] == k and (f["epochs"], f["seq"], f["time"]) in known for f in theirs._facts)]
+    unfinished = other.path / "unfinished.ckpt"
+    with contextlib.suppress(CheckpointError, KeyError, TypeError):
+        if read_meta(unfinished)["epoch"] > max([f["epochs"] for f in theirs._facts], default=-1):
+            numbers.append(theirs.next_number)
+            copy_whole(unfinished, theirs._path(numbers[-1], "ckpt"))
+    if not numbers: return 0
+    before, same = len(self.record.events), self.record.events == record.events[: len(self.record.events)] and self.rounds.next_number <= numbers[0]
+    newest = self.rounds._facts[-1] if self.rounds._facts and self.rounds.restorable[-1] else None
+    take_rounds(self.rounds, theirs, numbers, renumber=not same)
+    if same: self.record.events += record.events[before:]
+    if newest is not None and newest["time"] > max((f["time"] for f in theirs._facts if f["number"] in numbers), default=0.0):
+        [number] = take_rounds(self.rounds, self.rounds, [newest["number"]], renumber=True)
+        self.record.events.append({"event": "round", "time": round(time.time(), 3), "number": number})
+    self.record.rewrite()
+    return len(numbers)
+
+
+@patch
+def _settle_beside(self: LabelingSession) -> None:
+    "Somebody else has the folder: a folder of our own beside it, with a copy of what is there."
+    home = Rounds(self.folder.home, self.n_items) if self._opening else None
+    record = Record(self.folder.home / "record.jsonl") if self._opening else self.record
+    if not self.folder.beside(base=-1 if home is None else home.next_number - 1): return self._borrow() if self._opening else self._say(self.folder.problem)
+    place = self.folder.path
+    with contextlib.suppress(OSError, CheckpointError): copy_rounds(self.rounds if home is None else home, place)
+    held, events = self.rounds._held, record.events
+    self.rounds.close()
+    self.rounds, self.record = Rounds(place, self.n_items, mine=True), Record(place / "record.jsonl", mine=True)
+    self.rounds._held, self.record.events = held, list(events)
+    self.record.rewrite()
+    self._say(self.folder.problem)
+
+
+@patch
+def _borrow(self: LabelingSession) -> None:
+    "Nothing can be kept there: a temporary copy."
+    self.rounds, self.record = borrow_rounds(self.folder.path, self.n_items), Record(self.folder.path / "record.jsonl")
+    self.record.path = None
+    self._say(self.folder.problem)
 
 # %% ../nbs/20j_session.ipynb #87f42266
 @patch
 def _resume(self: LabelingSession) -> None:
     "Take up queue, exams, colouring, and the weights of the newest round that has some."
-    state = self.folder.state
-    try:
-        self.queue.load(state.get("queue", {}), self.n_items)
-        self.audits = {int(k): int(v) for k, v in state.get("audits", {}).items() if 0 <= int(k) < self.n_items}
-        self.standings, self.view = [Standing.from_dict(s) for s in state.get("standings", ())], dict(state.get("view", {}))
-    except (AttributeError, KeyError, TypeError, ValueError): pass  # a state of another version
+    for part, sound in self._read_state(self.folder.state):
+        if not sound: self._say(f"The {part} of the last time cannot be read and begins anew.")
     if self._given is not None: return
-    self._older = [dict(f, path=self.rounds._path(f["number"], "ckpt")) for f, kept in zip(self.rounds.facts, self.rounds.restorable) if kept]
+    facts = {f["number"]: f for f in self.rounds.facts}
+    for number in self.rounds.weights():
+        path = self.rounds._path(number, "ckpt")
+        with contextlib.suppress(CheckpointError, KeyError, TypeError):
+            known = facts.get(number) or dict(number=number, epochs=_epochs(read_meta(path)), seq=-1)  # the map of that round is lost, what was learned is not
+            self._older.append(dict(known, path=path))
     with contextlib.suppress(CheckpointError, KeyError, TypeError):  # the last run came to its end
-        meta = read_meta(self._unfinished)
-        if not self._older or meta["epoch"] > self._older[-1]["epochs"]: self._older.append(dict(number=-meta["epoch"], path=self._unfinished, epochs=meta["epoch"], seq=-1))
+        epochs = _epochs(read_meta(self._unfinished))
+        if not self._older or epochs > self._older[-1]["epochs"]: self._older.append(dict(number=-epochs, path=self._unfinished, epochs=epochs, seq=-1))
     self._take_up()
+
+
+def _epochs(meta: dict[str, Any]) -> int:
+    if not isinstance(meta["epoch"], int) or not 0 <= meta["epoch"] < 2**53: raise TypeError("no number of epochs")
+    return meta["epoch"]
+
+
+@patch
+def _read_state(self: LabelingSession, state: dict[str, Any]):  # yields each part that is there and whether it makes sense
+    "Queue, exams, standings and views as they were left."
+    def queue(saved):
+        try: self.queue.load(saved, self.n_items)
+        except BaseException:
+            self.queue.__init__()
+            raise
+    def audits(saved): self.audits = {int(k): int(v) for k, v in saved.items() if 0 <= int(k) < self.n_items}
+    def standings(saved):
+        found = [Standing.from_dict(s) for s in saved]
+        plain = [v for s in found for k, v in vars(s).items() if not (k in ("source", "how", "why") and isinstance(v, str))]
+        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and (v != v or abs(v) < 2**53) for v in plain): raise ValueError("no numbers")
+        self.standings = found
+    def view(saved):
+        if any(not isinstance(v, (str, int, float, bool, type(None))) or v != v or (isinstance(v, float) and math.isinf(v)) for v in saved.values()): raise ValueError("no plain values")
+        self.view = dict(saved)
+    def evidence(saved): self._load_evidence(saved)
+    for part in (queue, audits, standings, view, evidence):
+        if part.__name__ not in state: continue
+        try: part(state[part.__name__])
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError): yield {"audits": "random picks", "standings": "curve", "view": "coloring"}.get(part.__name__, part.__name__), False  # a state of another version, or a damaged one
+        else: yield part.__name__, True
 
 
 @patch
@@ -108,16 +270,22 @@ def _take_up(self: LabelingSession) -> None:
     self._given, self._restored = None, None
     while self._older:
         facts = self._older.pop()
-        try: meta = read_meta(facts["path"])
-        except CheckpointError as error:
+        try:
+            meta = read_meta(facts["path"])
+            fits = tuple(meta["input_shape"]) == self.image_shape and meta["n_classes"] <= self.n_classes
+            other = self._config is not None and meta["config"] != self._config.to_dict()
+        except (CheckpointError, KeyError, TypeError) as error:
             self._say(f"Weights after {facts['epochs']} epochs cannot be read, older ones are taken: {error}")
             continue
-        if self._config is not None and meta["config"] != self._config.to_dict(): return self._say("The rounds on disk were trained with another configuration: a new model begins.")
-        if tuple(meta["input_shape"]) != self.image_shape or meta["n_classes"] > self.n_classes: return self._say("The rounds on disk do not fit these images and classes: a new model begins.")
-        place = next((k for k, f in enumerate(self.rounds.facts) if f["number"] == facts["number"]), -1)
-        with contextlib.suppress(CheckpointError, IndexError): self.xy = self.rounds[place].xy
+        if other: return self._say("The rounds on disk were trained with another configuration: a new model begins.")
+        if not fits: return self._say("The rounds on disk do not fit these images and classes: a new model begins.")
+        place = next((k for k, f in enumerate(self.rounds.facts) if f["number"] == facts["number"]), None)
+        if place is not None:
+            with contextlib.suppress(CheckpointError, IndexError): self.xy = self.rounds[place].xy
         self._given, self._restored, self._learned = facts["path"], facts["number"], facts["seq"]
+        self._has_heard(facts["seq"], facts["epochs"])
         return self._set(total=facts["epochs"])
+    self._has_heard(0, -1)
     self._set(total=0)
 
 
@@ -128,7 +296,7 @@ def _first_model(self: LabelingSession) -> Any:
 
     while self._restored is not None:
         try: return SSVAE.from_checkpoint(self._given)
-        except CheckpointError as error:
+        except Exception as error:  # whatever is wrong with one file
             self._say(f"Weights after {self.training.total} epochs cannot be read, older ones are taken: {error}")
             self._take_up()
     return self._given
@@ -142,8 +310,9 @@ def _unfinished(self: LabelingSession) -> Path | None:
 
 @patch
 def _say(self: LabelingSession, message: str) -> None:
-    "A sentence for the status line."
-    self.message = message
+    "A sentence for the status line; while the session opens, one after the other."
+    if not message: return
+    self.message = f"{self.message} {message}".strip() if self._opening else message
     self.events.emit("status", message=message)
 
 # %% ../nbs/20j_session.ipynb #e00f5b50
@@ -156,15 +325,23 @@ def _remember(self: LabelingSession, event: dict) -> None:
 
 
 @patch
+def _state(self: LabelingSession) -> dict[str, Any]:
+    "Queue, exams and views, as JSON can hold them."
+    return dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view, evidence=self._evidence_state())
+
+
+@patch
 def _keep_state(self: LabelingSession) -> None:
     "Write the state of the queue and the views."
     with self._lock:
         self._claim()
         self._dirty, self._state_time = False, time.monotonic()
-        state = dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view)
+        state = self._state()
     problem, before = self.folder.write(state), self._state_problem
     self._state_problem = problem
-    if problem or (before and self.message == before): self._say(problem)
+    if problem or (before and self.message == before):
+        self.message = problem
+        self.events.emit("status", message=problem)
 
 
 @patch
@@ -194,9 +371,13 @@ def keep_view(
 @patch
 def _claim(self: LabelingSession) -> None:
     "Make the folder before the first thing that goes into it."
-    if self.folder.path is None or self.folder.mine or self.rounds.folder is not None: return
-    if not self.folder.claim(): return self._say(self.folder.problem)
-    self.rounds.folder, self.record.path = self.folder.path, self.folder.path / "record.jsonl"
+    if self._closed or self.folder.path is None or self.folder.mine or self.rounds.folder is not None: return
+    if self.folder.claim():
+        events, self.folder.notes = self.record.events, []
+        self._settle_in()
+        if events: self.record.events += events
+    elif self.folder.held: self._settle_beside()
+    elif self.folder.problem: self._say(self.folder.problem)
 
 
 @patch
@@ -244,8 +425,9 @@ def _record_start(
 @patch
 def _epoch_done(self: LabelingSession, metrics) -> None:
     Learning._epoch_done(self, metrics)
-    share = {"share": metrics["share"]} if "share" in metrics else {}
-    self.record.add("epoch", epoch=int(metrics["epoch"]), seq=self._learned, labels=checksum(self._heard), classes=list(self._model.class_names or self.classes), **share)
+    extra = {"share": metrics["share"]} if "share" in metrics else {}
+    if len(self._held): extra["held"] = self._held.tolist()
+    self.record.add("epoch", epoch=int(metrics["epoch"]), seq=self._learned, labels=checksum(self._taught), classes=list(self._model.class_names or self.classes), **extra)
     self._keep_going()
 
 
@@ -322,6 +504,7 @@ def train(
     epochs: int | None = None,  # how many more; None: `session.epochs`
 ) -> None:
     "Train on the worker; returns at once. A second call while it runs adds to the run; after `goto` it waits for the return."
+    if self._replaced: raise RuntimeError("This session was replaced by a newer one on the same labels: train there.")
     with self._lock:
         if not self._going or self.worker.closed: return Learning.train(self, epochs)
         self._then += check_whole(self.epochs if epochs is None else epochs, "epochs")
@@ -347,6 +530,7 @@ def _goto(self: LabelingSession, number: int) -> bool:  # False: the weights are
     self._record_goto(number)
     self._propose_anew()
     self.history, self._learned = {k: list(v) for k, v in self._model.history.items()}, facts["seq"]
+    self._has_heard(facts["seq"], facts["epochs"])
     self._set(total=self._model.epoch, epoch=0, metrics=dict(facts["metrics"]), message=f"Back at {facts['epochs']} epochs; your labels are as they were")
     self._look(final=True)
     self.snapshot()
@@ -357,6 +541,8 @@ def _goto(self: LabelingSession, number: int) -> bool:  # False: the weights are
 def close(
     self: LabelingSession,
     timeout: float | None = 10.0,  # seconds to wait for the running epoch; None: as long as it takes
+    *,
+    keep_store: bool = False,  # whether the label store, given by somebody else, stays open
 ) -> None:
     "Stop, flush the labels, tell the views. Closing twice does nothing."
     if self._closed: return
@@ -364,15 +550,37 @@ def close(
     with contextlib.ExitStack() as last:  # every step is done, also when one before it fails or is interrupted; from the bottom up
         last.callback(self.events.emit, "closed")
         last.callback(lambda: self.worker.alive or atexit.unregister(self._at_exit))
-        last.callback(self.store.close)
-        last.callback(self.rounds.close)
-        last.callback(self.folder.close)
+        last.callback(self.store.flush if keep_store else self.store.close)
+        last.callback(self._let_go)
         if self.store.path is not None and (self.folder.mine or self.queue.visited): last.callback(self._keep_state)
         last.callback(self._unsubscribe)
         last.callback(self._forget)
         self.stop()
         self.worker.close(timeout)
         if self._trainer is not None: self._trainer.stop_warming()
+
+
+@patch
+def _let_go(self: LabelingSession) -> None:
+    "Give the folder back; while a job still runs it is kept, because the job writes what it has learned there."
+    def now():
+        if self.folder.mine and self.folder.path != self.folder.home and not self._has_own: self.folder.remove()
+        else: self.folder.close()
+        self.rounds.close()
+
+    def later():
+        self.worker.close(None)
+        now()
+
+    if self.worker.alive and self.worker.closed: threading.Thread(target=later, name="ssvae-closing", daemon=True).start()
+    else: now()
+
+
+@patch(as_prop=True)
+def _has_own(self: LabelingSession) -> bool:
+    "Whether something was trained or kept here that is in no other folder."
+    base = self.folder._kept.get("base", -1)
+    return bool(self.rounds.next_number > base + 1 or (self._unfinished is not None and self._unfinished.is_file()))
 
 
 @patch
@@ -404,57 +612,62 @@ def replay(
 def save(
     self: LabelingSession,
     folder,  # where to; made when it is not there
+    *,
+    more: dict[str, bytes] | None = None,  # files of a view that belong to the project, such as columns.npz
 ) -> Path:
-    "Write images, truth, labels with their history, rounds, weights and queue into one folder."
+    """Write images, truth, labels with their history, rounds, weights and queue into one folder, in one step.
+
+    Whatever ends it in the middle, the folder holds the earlier save or the new one. Other files in it stay.
+    Raises `FileExistsError` where something else is in the way, `OSError` where it cannot be written.
+    """
     folder = Path(folder).expanduser()
-    at_home = self.store.path is not None and self.store.path.parent == folder.resolve()
-    there = folder.resolve() / "labels.csv.session"
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "project.json").is_file() and not at_home:
+    here, mine = folder.resolve(), self.store.path
+    if folder.exists() and not folder.is_dir(): raise FileExistsError(f"{folder} is a file; give the name of a folder.")
+    if folder.is_dir() and not all(map(is_ours, folder.iterdir())) and not (folder / "project.json").is_file() and (mine is None or mine.parent != here):
         raise FileExistsError(f"{folder} is not empty and holds no project; give another folder.")
-    if n := self.store.lacks(folder / "labels.csv"):
-        raise FileExistsError(f"{folder} has {n} change{'s' * (n > 1)} of labels that this session does not have: open it with LabelingSession.open, or give another folder. Nothing was written.")
-    folder.mkdir(parents=True, exist_ok=True)
+    if self._given is not None and self._restored is None and self._model is None: self.prepare(), self.wait()  # a model that was given and not looked at yet
     with self._lock: self._claim()
-    beside = self.folder if self.folder.path == there else Folder(there, self.folder.log)
-    if not beside.mine and not beside.claim(): raise FileExistsError(f"{folder} cannot take rounds and queue ({beside.problem}); close the other session or give another folder. Nothing was written.")
-    try: return self._save(folder, beside)
-    finally:
-        if beside is not self.folder: beside.close()
-
-
-@patch
-def _save(self: LabelingSession, folder: Path, beside: Folder) -> Path:
-    if self._model is not None and self._model.trained and not (len(self.rounds) and self.rounds.restorable[-1] and self.rounds.facts[-1]["epochs"] == self.training.total): self.snapshot()
-    facts = dict(format=1, images=write_images(folder / "images.npy", self.images), truth=self.truth is not None, classes=list(self.classes), seed=self.seed, epochs=self.epochs)
-    if self.truth is not None: write_array(folder / "truth.npy", self.truth)
-    self._keep_state()
-    self.store.copy_to(folder / "labels.csv")
-    if beside is not self.folder: self._copy_folder(beside.path)
-    atomic_write(folder / "project.json", [json.dumps(facts, indent=1).encode()])
+    at_home = mine == here / LABELS
+    if at_home and not (self.folder.mine and self.folder.path == here / SESSION):
+        raise FileExistsError(f"{folder} cannot take rounds and queue ({self.folder.problem}); close the other session or give another folder. Nothing was written.")
+    with contextlib.nullcontext() if at_home else locked(folder):
+        finish(folder)
+        if not at_home and (n := self.store.lacks(folder / LABELS)):
+            raise FileExistsError(f"{folder} has {n} change{'s' * (n > 1)} of labels that this session does not have: open it with LabelingSession.open, or give another folder. Nothing was written.")
+        with staged(folder) as stage: self._write_project(stage, at_home, more or {})
     return folder
 
 
 @patch
+def _write_project(
+    self: LabelingSession,
+    stage: Path,
+    at_home: bool,  # labels and rounds are in the project already
+    more: dict[str, bytes],
+) -> None:
+    if self._model is not None and self._model.trained and not (len(self.rounds) and self.rounds.restorable[-1] and self.rounds.facts[-1]["epochs"] == self.training.total): self.snapshot()
+    facts = dict(format=1, images=write_images(stage / "images.npy", self.images), truth=self.truth is not None, classes=list(self.classes), seed=self.seed, epochs=self.epochs, n_items=self.n_items)
+    if self.truth is not None: write_array(stage / "truth.npy", self.truth)
+    for name, data in more.items(): atomic_write(stage / name, [data])
+    self._keep_state()
+    if not at_home:
+        (stage / "labels").mkdir()
+        self.store.copy_to(stage / "labels" / LABELS)
+        self._copy_folder(stage / "session")
+    atomic_write(stage / "project.json", [json.dumps(facts, indent=1).encode()])
+
+
+@patch
 def _copy_folder(self: LabelingSession, there: Path) -> None:
-    "Rounds, record and state, for the copied label log."
+    "Rounds, weights, record and state, for the copied label log."
     copy_rounds(self.rounds, there)
+    if self._model is not None and self._model.trained and len(self.rounds) and not self.rounds.restorable[-1]: self._model.save(there / f"round-{self.rounds.facts[-1]['number']:06d}.ckpt")  # a full disk had refused them
+    if self._unfinished is not None and self._unfinished.is_file():
+        with contextlib.suppress(FileNotFoundError): copy_whole(self._unfinished, there / "unfinished.ckpt")
     copied = Record(there / "record.jsonl")
-    copied.path.write_text("".join(json.dumps(e) + "\n" for e in self.record.events), encoding="utf-8")
-    state = dict(queue=self.queue.to_dict(), audits={str(k): v for k, v in self.audits.items()}, standings=[s.to_dict() for s in self.standings], view=self.view)
-    atomic_write(there / "state.json", [json.dumps(dict(state, log=log_identity(self.store)[0])).encode()])
-
-
-def read_project(
-    folder,  # written by `LabelingSession.save`
-) -> dict[str, Any]:  # arguments of `LabelingSession`
-    "What a project folder holds."
-    folder = Path(folder).expanduser()
-    try: facts = json.loads((folder / "project.json").read_text(encoding="utf-8"))
-    except FileNotFoundError: raise FileNotFoundError(f"{folder} holds no project (there is no project.json in it); save one with session.save({str(folder)!r}).") from None
-    except ValueError: raise ValueError(f"{folder / 'project.json'} cannot be read; it is damaged.") from None
-    if facts.get("format") != 1: raise ValueError(f"{folder} was saved by a newer ssvae_widgets; upgrade it.")
-    truth = np.load(folder / "truth.npy", allow_pickle=False) if facts["truth"] else None
-    return dict(images=read_images(folder / "images.npy", facts["images"]), labels=folder / "labels.csv", classes=facts["classes"], truth=truth, epochs=facts["epochs"], seed=facts["seed"])
+    copied.events = list(self.record.events)
+    copied.write()
+    atomic_write(there / "state.json", [json.dumps(dict(self._state(), log=log_identity(self.store)[0])).encode()])
 
 
 @patch(cls_method=True)
@@ -464,4 +677,9 @@ def open(
     **given,  # arguments that replace saved ones
 ):  # a session
     "Go on with a saved project."
-    return cls(**{**read_project(folder), **given})
+    project, problems = read_parts(folder)
+    session = cls(**{**project, **given})
+    session._opening = True
+    for problem in problems: session._say(problem)
+    session._opening = False
+    return session

@@ -30,6 +30,10 @@ class Standing:
     asked: int  # random picks answered
     right: int  # of these, as predicted before the answer
     truth: float  # share of all predictions that are right, NaN: not known
+    source: str = "graph"  # whose predictions: "graph", "linear" or "network"
+    n: int = 0  # labels that `value` rests on; 0: not known
+    how: str = "left out"  # or "blind test": random picks, predicted before they were labeled
+    why: str = ""  # why this answer is on show and no other
 
     @property
     def audit(self) -> tuple[float, float, float]:
@@ -42,8 +46,10 @@ class Standing:
     def message(self) -> str:
         "One sentence; empty while there is nothing to say."
         parts = []
-        if self.value == self.value: parts.append(f"labels left out in turn: {self.value:.0%} right ({self.low:.0%} to {self.high:.0%})")
-        if self.asked >= 3: parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
+        checked = "labels left out in turn" if self.how == "left out" else "random picks, answered blind"
+        if self.value == self.value: parts.append(f"checked on your own {checked}: {self.value:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f})" + (f", {self.n} label{'s' * (self.n != 1)}" if self.n else ""))
+        if self.why: parts.append(self.why)
+        if self.asked >= 3 and self.how == "left out": parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
         if self.truth == self.truth: parts.append(f"truth: {self.truth:.1%}")
         return " · ".join(parts)
 
@@ -54,7 +60,8 @@ class Standing:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Standing:
         "From `to_dict`."
-        return cls(**{k: math.nan if saved[k] is None else saved[k] for k in cls.__dataclass_fields__})
+        known = {k: v for k, v in saved.items() if k in cls.__dataclass_fields__}
+        return cls(**{k: math.nan if v is None else v for k, v in known.items()})
 
 # %% ../nbs/20e_standing.ipynb #4bda01af
 _NOBODY = np.zeros(0, np.int64)
@@ -70,25 +77,28 @@ def take_stock(
     epochs: int,
     accepted: Int[np.ndarray, "rows"] = _NOBODY,  # rows whose label is an accepted prediction: they vote, and are not judged
     merged: dict[int, int] | None = None,  # class that is no more -> class that took its items
+    *,
+    source: str = "graph",  # whose predictions are on show
+    checked: Any = None,  # `Source`: how good they are on labels left out; None: the graph is asked, label by label
+    why: str = "",  # why they are on show
 ) -> Standing:
     "How well it is going."
-    from ssvae_widgets.metrics import accuracy_estimate
+    from ssvae_widgets.evidence import judged
 
     if merged:
         now = np.vectorize(lambda k: merged.get(int(k), int(k)), otypes=[np.int64])
         pred, truth, audits = now(pred), None if truth is None else now(truth), {row: int(now(said)) for row, said in audits.items()}
 
-    labels, value, low, high = int((codes >= 0).sum()), math.nan, 0.0, 1.0
-    if labels >= 10 and len(np.unique(codes[codes >= 0])) > 1:
+    labels = int((codes >= 0).sum())
+    if checked is None and labels >= 10 and len(np.unique(codes[codes >= 0])) > 1:
         rows, voice = propagator.leave_one_out()
-        judged = ~np.isin(rows, accepted)
-        if judged.sum() >= 10:
-            e = accuracy_estimate(voice.argmax(1)[judged], codes[rows[judged]])
-            value, low, high = e.value, e.low, e.high
+        own = ~np.isin(rows, accepted)
+        checked = judged(voice.argmax(1)[own] == codes[rows[own]])
+    value, low, high, n, how = (checked.accuracy, checked.low, checked.high, checked.n, checked.how) if checked is not None and checked.n >= 10 else (math.nan, 0.0, 1.0, 0, "left out")
     answered = [(said, int(codes[row])) for row, said in audits.items() if said >= 0 and codes[row] >= 0]
     known = (truth >= 0) & (pred >= 0) if truth is not None else np.zeros(0, bool)
     real = float((pred[known] == truth[known]).mean()) if known.any() else math.nan
-    return Standing(seq, epochs, labels, value, low, high, len(answered), sum(a == b for a, b in answered), real)
+    return Standing(seq, epochs, labels, value, low, high, len(answered), sum(a == b for a, b in answered), real, source, n, how, why)
 
 # %% ../nbs/20e_standing.ipynb #4d450b2b
 def learning_curve(

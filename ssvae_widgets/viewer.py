@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import check_row
 from .files import explain_os_error, open_plain
 from .session import LabelingSession
 
@@ -108,9 +109,7 @@ class StoredSession(LabelingSession):
 
     def reconstruct(self, serial: int) -> np.ndarray | None:
         "The stored reconstruction of one image."
-        from ssvae_widgets.arguments import check_serials
-
-        row = int(check_serials(serial, self.n_items)[0])
+        row = check_row(serial, self.n_items)
         return None if self.stored is None else np.asarray(self.stored[row])
 
 

@@ -107,9 +107,9 @@ def test_a_gesture_during_adopt_is_kept(tmp_path, monkeypatch):
     a.set(0, 1)
     told = []
 
-    def late(target, data):
+    def late(target, data, **kw):
         if str(target).endswith(".log.jsonl") and not told: told.append(a.set(5, 2).saved)
-        return real(target, data)
+        return real(target, data, **kw)
     monkeypatch.setattr(labels_module, "atomic_write", late)
     with LabelStore.adopt(path, 40, mapping=np.arange(30) + 10) as b:
         assert told == [True] and {int(i): int(b.codes[i]) for i in np.flatnonzero(b.codes >= 0)} == {10: 1, 15: 2}
@@ -121,7 +121,7 @@ def test_a_gesture_during_adopt_is_kept(tmp_path, monkeypatch):
 
 def test_two_compactions_without_any_lock_lose_nothing(tmp_path, monkeypatch):
     path, real, acked = tmp_path / "labels.csv", labels_module._install, []
-    monkeypatch.setattr(labels_module, "_only_one", lambda log: contextlib.nullcontext())
+    monkeypatch.setattr(labels_module, "_only_one", lambda *_: contextlib.nullcontext())
     a, b = open_store(path, 100), open_store(path, 100)
     for k in range(20): a.set(k, 1)
     b.sync()
@@ -176,7 +176,7 @@ def test_an_interrupted_compaction_reads_everything_again(tmp_path, monkeypatch)
         with open_store(path) as s:
             for k in range(10): s.set(k, 1)
             with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
-                m.setattr(labels_module, place, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+                m.setattr(labels_module, place, lambda *_, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
                 s.compact(keep=2)
             assert s.set(20, 2).saved
         with LabelStore(path, 30) as s: assert s.n_labeled == 11
@@ -357,8 +357,8 @@ def test_an_edit_in_the_moment_of_the_export_is_kept_on_a_full_disk(tmp_path, mo
     store.set(0, 0); store.flush(); store.set(1, 1)
     real = labels_module.atomic_write
 
-    def full(target, data):
-        if target == store.path: target.write_bytes(b"Serial,label\n0,0\n5,2\n"); return real(target, data)
+    def full(target, data, **kw):
+        if target == store.path: target.write_bytes(b"Serial,label\n0,0\n5,2\n"); return real(target, data, **kw)
         raise OSError(28, "no space left on device")
     monkeypatch.setattr(os, "link", (lambda link: lambda a, b: (a.write_bytes(b"Serial,label\n0,0\n5,2\n"), link(a, b))[1])(os.link))
     monkeypatch.setattr(labels_module, "atomic_write", full)
@@ -429,12 +429,12 @@ def test_a_key_press_does_not_wait_for_a_long_file(tmp_path, monkeypatch):
     "While somebody's file is read, labels are acknowledged."
     store = LabelStore(tmp_path / "labels.csv", 100, classes=3, poll=0.02)
     store.set(0, 0); store.flush()
-    reading, go_on, real = threading.Event(), threading.Event(), labels_module.parse_csv
+    reading, go_on, real = threading.Event(), threading.Event(), labels_module.read_cells
 
     def slow(*args):
         reading.set(); assert go_on.wait(60)
         return real(*args)
-    monkeypatch.setattr(labels_module, "parse_csv", slow)
+    monkeypatch.setattr(labels_module, "read_cells", slow)
     store.path.write_text(store.path.read_text() + "5,2\n")
     assert reading.wait(60)
     start = time.monotonic()

@@ -304,7 +304,7 @@ def test_names_of_any_text_survive_everywhere(tmp_path, name):
     if "\u202e" not in name: assert ET.fromstring(label_studio_config([clean])).find(".//Choice").get("value") == clean
 
 
-@pytest.mark.parametrize("bad", ["", "  ", "\0", "x" * 501, "\ud800", 3.5, None])
+@pytest.mark.parametrize("bad", ["", "  ", "\0", "x" * 501, "\ud800", 3.5])
 def test_impossible_names(bad):
     with pytest.raises(ValueError, match="class name"): LabelStore(None, 5, classes=[bad, "b"])
     s = LabelStore(None, 5, classes=["a"])
@@ -402,10 +402,10 @@ def test_two_views_undo_only_their_own(tmp_path):
     assert (a.codes == b.codes).all() and b.codes[:3].tolist() == [0, 0, 2]
     b.undo(); assert b.codes[1] == -1
     b.undo(); assert b.codes[2] == -1
-    b.undo(); assert b.codes[0] == -1 # what was there when b was opened
-    assert b.undo() is None
+    assert b.undo() is None and b.codes[0] == 0 # what was there when b was opened is a's, and a is at work
     wait(lambda: (a.codes == b.codes).all())
     a.close(); b.close()
+    with LabelStore(tmp_path / "labels.csv", 10) as c: c.undo(); assert c.codes[0] == -1 # both have gone
 
 
 def test_observers_hear_everything_in_order_and_may_fail_or_label(tmp_path, caplog):

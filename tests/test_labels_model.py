@@ -93,7 +93,7 @@ class Labels(RuleBasedStateMachine):
     def killed(self):
         "Without closing: only what was confirmed is there."
         self.store._closed = True; self.store._wake.set()
-        self.store._log.close()
+        self.store._log.close(); self.store._leave()
         self.store = self.open()
 
     @rule(keep=st.integers(0, 4))

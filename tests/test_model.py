@@ -13,7 +13,7 @@ from ssvae_widgets import __version__
 from ssvae_widgets.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.data import fingerprint
-from ssvae_widgets.model import SSVAE, float_range
+from ssvae_widgets.model import SSVAE
 from ssvae_widgets.train_state import Data, evaluate_part, make_weights
 from ssvae_widgets.trainer import InteractiveTrainer
 
@@ -49,9 +49,11 @@ def test_bytes_and_floats_are_the_same_images():
     np.testing.assert_allclose(runs[2].encode(dark), runs[2].encode(np.ones_like(IMAGES)), atol=1e-6)
 
 
-def test_float_range():
-    assert float_range(IMAGES) is None and float_range(np.zeros((2, 3))) is None
-    assert float_range(np.ones((1, 2, 2))) == (0.0, 1.0) and float_range(np.full((1, 2, 2), 200.0)) == (0.0, 255.0)
+def test_pixel_range():
+    from ssvae_widgets.data import pixel_range
+
+    assert pixel_range(IMAGES) is None and pixel_range(np.zeros((2, 3))) is None
+    assert pixel_range(np.ones((1, 2, 2))) == (0.0, 1.0) and pixel_range(np.full((1, 2, 2), 200.0)) == (0.0, 255.0)
 
 
 @pytest.mark.parametrize("images, message", [

@@ -191,16 +191,16 @@ def test_thirty_rounds_keep_memory_and_disk_level(digits, tmp_path):
         assert max(frames) < 7 * 300 + 1500 and sizes[-1] - sizes[4] < 26 * (max(frames) + 2000), "after the ring is full only frames, and a line for each epoch, are added"
 
 
-def test_two_sessions_on_the_same_labels_keep_their_rounds_apart(digits, tmp_path):
+def test_a_second_session_in_the_same_process_goes_on_with_the_rounds_of_the_first(digits, tmp_path):
     images = digits[0][:100]
-    with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as one, LabelingSession(images, tmp_path / "l.csv", config=SMALL) as two:
-        for s in (one, two):
-            s.train(1)
-            assert s.wait(300)
-        assert one.folder.mine and not two.folder.mine and len(one.rounds) == len(two.rounds) == 2
-        assert two.rounds.folder != one.rounds.folder
-        temporary = two.rounds.folder
-    assert not temporary.exists() and len(list((tmp_path / "l.csv.session").glob("*.frame"))) == 2
+    with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as one:
+        one.train(1)
+        assert one.wait(300)
+        with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as two:
+            two.train(1)
+            assert two.wait(300)
+            assert two.folder.mine and not one.folder.mine and [f["epochs"] for f in two.rounds.facts] == [0, 1, 2]
+    assert len(list((tmp_path / "l.csv.session").glob("*.frame"))) == 3 and not list(tmp_path.glob("*.beside-*"))
 
 
 def test_labels_begun_anew_do_not_find_the_old_rounds(digits, tmp_path):

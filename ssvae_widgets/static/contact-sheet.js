@@ -1,4 +1,4 @@
-import { array, clean, colour, count, follow, h, icon, paint, visibleRows } from "./view-core.mjs";
+import { array, clean, colour, count, follow, h, icon, paint, toMap, visibleRows } from "./view-core.mjs";
 
 /** A virtual grid: only the tiles in sight exist, only the images in sight were asked for. */
 function render({ model, el }) {
@@ -8,12 +8,12 @@ function render({ model, el }) {
   const title = h("span", { class: "ssvae-sheet-title" });
   const sort = h("select", { class: "ssvae-select", "aria-label": "Sort by", onchange: () => { model.send({ type: "sort", by: sort.value }); el.closest("[tabindex]")?.focus({ preventScroll: true }); } });
   const wide = h("button", { type: "button", class: "ssvae-button ssvae-tool ssvae-larger", title: "Larger", "aria-label": "Larger or smaller sheet", onclick: () => { el.classList.toggle("ssvae-wide"); layout(); } }, icon("expand"));
-  const close = h("button", { type: "button", class: "ssvae-button ssvae-tool", title: "Close the sheet", "aria-label": "Close the sheet", onclick: () => model.send({ type: "close" }) }, icon("close"));
+  const close = h("button", { type: "button", class: "ssvae-button ssvae-tool", title: "Close the sheet", "aria-label": "Close the sheet", onclick: () => { model.send({ type: "close" }); toMap(el, "drop"); } }, icon("close"));
   const hint = h("div", { class: "ssvae-caption" });
   const box = h("div", { class: "ssvae-sheet-box" });
   const space = h("div", { class: "ssvae-sheet-space", role: "listbox", "aria-multiselectable": "true", "aria-label": "Images of the selection; press Space to leave one out", tabindex: 0 });
   box.append(space);
-  const yes = h("button", { type: "button", class: "ssvae-button ssvae-primary ssvae-yes", onclick: () => model.send({ type: "confirm" }) });
+  const yes = h("button", { type: "button", class: "ssvae-button ssvae-primary ssvae-yes", onclick: () => model.send({ type: "confirm", asked: model.get("question") }) });
   const no = h("button", { type: "button", class: "ssvae-button ssvae-no", text: "Cancel", onclick: () => model.send({ type: "cancel" }) });
   const question = h("span", {});
   const ask = h("div", { class: "ssvae-ask", role: "alertdialog", "aria-label": "Confirm" }, question, h("span", { class: "ssvae-ask-buttons" }, yes, no));
@@ -76,7 +76,15 @@ function render({ model, el }) {
     if (missing.length) { const want = Uint32Array.from(missing); model.send({ type: "thumbnails", version }, undefined, [want.buffer]); }
     space.setAttribute("aria-activedescendant", tiles.get(cursor)?.id || "");
   };
-  const toggle = (i) => { if (i >= 0 && i < serials.length) model.send({ type: "exclude", serial: serials[i], out: out[i] !== 1 }); };
+  /** Left out or taken in at once, on the map too: the next key is about what is seen. */
+  const toggle = (i) => {
+    if (!(i >= 0 && i < serials.length)) return;
+    const serial = serials[i], leave = out[i] !== 1;
+    out[i] = leave ? 1 : 0;
+    model.send({ type: "exclude", serial, out: leave });
+    toMap(el, "exclude", { serial, out: leave });
+    place(i); head();
+  };
   const reveal = () => {
     const top = Math.floor(cursor / columns) * tile;
     if (top < box.scrollTop) box.scrollTop = top;

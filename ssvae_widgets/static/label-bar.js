@@ -1,4 +1,11 @@
-import { clean, colour, count, digitKey, follow, h, icon } from "./view-core.mjs";
+import { clean, colour, count, digitKey, follow, h, icon, toMap } from "./view-core.mjs";
+import { onShow } from "./on-show.mjs";
+
+/** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */
+function press(model, el, type, label) {
+  const { done, buffers } = toMap(el, type, label);
+  if (!done) model.send(label === undefined ? { type } : { type, label }, undefined, buffers);
+}
 
 /** Undo, redo, and the one button for people who do not know where to start. */
 function actions(model, el) {
@@ -6,10 +13,10 @@ function actions(model, el) {
   el.setAttribute("role", "toolbar");
   el.setAttribute("aria-label", "Actions");
   const button = (name, label, type) =>
-    h("button", { type: "button", class: "ssvae-button ssvae-tool", title: label, "aria-label": label, "data-action": type, onclick: () => model.send({ type }) }, icon(name));
+    h("button", { type: "button", class: "ssvae-button ssvae-tool", title: label, "aria-label": label, "data-action": type, onclick: () => press(model, el, type) }, icon(name));
   const undo = button("undo", "Undo (Ctrl+Z)", "undo"), redo = button("redo", "Redo (Ctrl+Shift+Z)", "redo");
   const strategy = h("select", { class: "ssvae-select ssvae-strategy", "aria-label": "How the next point is chosen", title: "How the next point is chosen", onchange: () => { model.send({ type: "strategy", strategy: strategy.value }); el.closest("[tabindex]")?.focus({ preventScroll: true }); } });
-  const next = h("button", { type: "button", class: "ssvae-button ssvae-next", title: "Show the point worth labelling next (n)", onclick: () => model.send({ type: "next" }) }, h("span", { text: "What next?" }), h("kbd", { text: "n" }));
+  const next = h("button", { type: "button", class: "ssvae-button ssvae-next", title: "Show the point worth labelling next (n)", onclick: () => press(model, el, "next") }, h("span", { text: "What next?" }), h("kbd", { text: "n" }));
   el.replaceChildren(h("div", { class: "ssvae-group", role: "group", "aria-label": "History" }, undo, redo), h("span", { class: "ssvae-gap" }), h("div", { class: "ssvae-group" }, strategy, next));
   return follow(model, ["can_undo", "can_redo", "strategy", "strategies"], () => {
     undo.disabled = !model.get("can_undo");
@@ -33,8 +40,8 @@ function classButtons(model, el) {
   // The search belongs to the map; its key opens it from here.
   const find = () => el.closest("[tabindex]")?.dispatchEvent(new KeyboardEvent("keydown", { key: "/", code: "Slash", bubbles: true, cancelable: true }));
   const more = h("button", { type: "button", class: "ssvae-button ssvae-find", title: "Search the classes (/)", "aria-label": "Find a class (/)", onclick: find }, h("span", { text: "Find" }), h("kbd", { text: "/" }));
-  const clear = h("button", { type: "button", class: "ssvae-button ssvae-clear", "data-action": "clear", title: "Remove the label (d)", onclick: () => model.send({ type: "clear" }) }, h("span", { text: "Remove label" }), h("kbd", { text: "d" }));
-  const accept = h("button", { type: "button", class: "ssvae-button ssvae-accept", "data-action": "accept", title: "Label the selection as predicted (Enter)", onclick: () => model.send({ type: "accept" }) }, h("span", { text: "Accept prediction" }), h("kbd", { text: "⏎" }));
+  const clear = h("button", { type: "button", class: "ssvae-button ssvae-clear", "data-action": "clear", title: "Remove the label (d)", onclick: () => press(model, el, "clear") }, h("span", { text: "Remove label" }), h("kbd", { text: "d" }));
+  const accept = h("button", { type: "button", class: "ssvae-button ssvae-accept", "data-action": "accept", title: "Label the selection as predicted (Enter)", onclick: () => press(model, el, "accept") }, h("span", { text: "Accept prediction" }), h("kbd", { text: "⏎" }));
   const head = h("div", { class: "ssvae-caption" });
   // A name for a class that does not exist yet, in place of the row's head while it is typed.
   const name = h("input", { type: "text", class: "ssvae-input ssvae-new-name", placeholder: "Name of the new class", "aria-label": "Name of the new class", maxlength: 80 });
@@ -69,7 +76,7 @@ function classButtons(model, el) {
     buttons = classes.map((name, k) =>
       h("button", {
         type: "button", class: "ssvae-class", "data-class": k, style: { "--c": colour(palette, k) },
-        onclick: () => model.send({ type: "label", label: k }),
+        onclick: () => press(model, el, "label", k),
       },
       h("span", { class: "ssvae-swatch", "aria-hidden": "true" }),
       digitKey(k) && digitKey(k) !== String(name) ? h("kbd", { text: digitKey(k) }) : null,
@@ -116,7 +123,22 @@ function status(model, el) {
   keys.append(h("span", { class: "ssvae-keys-on", text: "keys active" }), h("span", { class: "ssvae-keys-off", text: "click the map to use keys" }));
   const box = h("span", { class: "ssvae-saved-box" }, dot, saved);
   el.replaceChildren(box, h("span", { class: "ssvae-done-box" }, meter, done), message, keys);
-  return follow(model, ["saved", "seq", "when", "problem", "in_memory", "n_labeled", "n_items", "n_selected", "message", "level"], () => {
+  // Why a key was not used is said before everything else, for a moment.
+  const show = onShow(model.get("of"));
+  let note = "", timer = 0;
+  const write = () => {
+    el.setAttribute("data-refused", note ? "yes" : "no");
+    message.textContent = note || clean(model.get("message"));
+    message.title = note || clean(model.get("message"), 1000);
+  };
+  const unlisten = show.listen(() => {
+    if (show.note === note) return;
+    note = show.note;
+    clearTimeout(timer);
+    if (note) timer = setTimeout(() => { show.say(""); }, 4000);
+    write();
+  });
+  const end = follow(model, ["saved", "seq", "when", "problem", "in_memory", "n_labeled", "n_items", "n_selected", "message", "level"], () => {
     const state = model.get("saved"), total = model.get("n_items"), labeled = model.get("n_labeled"), selected = model.get("n_selected");
     el.setAttribute("data-saved", state);
     box.setAttribute("aria-live", state === "no" ? "assertive" : "off"); // every label is spoken once, by the map; only trouble interrupts
@@ -127,9 +149,9 @@ function status(model, el) {
     saved.textContent = model.get("in_memory") ? `in memory only · ${count(model.get("seq"))}` : state === "yes" ? `saved ${count(model.get("seq"))}${when ? ` · ${when}` : ""}` : state === "saving" ? "saving …" : `NOT SAVED${problem ? `: ${problem}` : ""}`;
     done.textContent = `${count(labeled)} of ${count(total)} labeled${selected ? ` · ${count(selected)} selected` : ""}`;
     meter.firstChild.style.width = `${total ? Math.max(labeled ? 2 : 0, (100 * labeled) / total) : 0}%`;
-    message.textContent = clean(model.get("message"));
-    message.title = clean(model.get("message"), 1000);
+    write();
   });
+  return () => { end(); unlisten(); clearTimeout(timer); };
 }
 
 function render({ model, el }) {

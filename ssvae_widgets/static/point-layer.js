@@ -7,6 +7,7 @@ import { boxSelect, combine, countInView, ease, lassoSelect, lerp, nearestInDire
 import { HIDDEN, LABELED, NONE, SELECTED, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
 import { actionOf, buildKeymap } from "./keymap.mjs";
 import { PointState } from "./state.mjs";
+import { forgetShow, onShow } from "./on-show.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
 import { clean, h, legend, showClasses, showHelp, tell, toolbar, tooltip } from "./chrome.mjs";
 
@@ -26,6 +27,8 @@ class Shared {
     this.model = model; this.state = new PointState(); this.views = new Set(); this.thumbs = new Map(); this.asked = new Set();
     this.gesture = Math.floor(Math.random() * 2 ** 30); // two pages on one kernel must not share gesture numbers
     this.t = 1; this.waiting = [];
+    this.show = onShow(model.get("key"));
+    this.show.thumb = (i) => { const t = this.thumbs.get(i), c = this.state.codes[i]; return t && { ...t, label: this.state.byLabel && this.state.flags[i] & LABELED && c !== NONE ? c : -1 }; };
     inOrder(model).then(() => { for (const message of this.waiting) model.send(...message); this.waiting = null; });
     this.first();
     model.on("change:positions", () => this.move());
@@ -33,6 +36,8 @@ class Shared {
     // Each alone: patches have changed the other here, and the model still holds what it was before them.
     for (const name of ["codes", "labeled", "by_label"]) model.on(`change:${name}`, () => { if (this.looking) return; this.readBase([name]); this.tell("points"); });
     model.on("change:selected", () => { this.readSelected(); this.tell("selection"); });
+    model.on("change:hovered", () => this.show.hover(model.get("hovered")));
+    model.send({ type: "deck" });
     model.on("change:filter", () => { if (!this.looking) this.state.setFilter(model.get("filter") ? view1(model.get("filter"), Uint32Array) : null); this.tell("points"); });
     model.on("msg:custom", (m, b) => this.message(m, b || []));
   }
@@ -74,6 +79,7 @@ class Shared {
     const now = view1(this.model.get("selected"), Uint32Array), was = this.state.selected;
     if (now.length === was.length && now.every((x, i) => x === was[i])) return;
     this.state.select(Uint32Array.from(now));
+    this.show.select(this.state.selected, "python");
   }
 
   /** New positions: start where the points are on screen now, whatever happens to the axes, and travel. */
@@ -131,6 +137,10 @@ class Shared {
       if (this.thumbs.size > 20000) this.thumbs.clear();
       ids.forEach((id, k) => { this.thumbs.set(id, { w: m.w, h: m.h, c: m.c, data: data.subarray(k * size, (k + 1) * size) }); this.asked.delete(id); });
       this.tell("thumbs");
+      this.show.tell();
+    } else if (m.type === "deck") {
+      const asked = this.show.waiting, to = this.show.deal(m, buffers.map((b) => view1(b, Uint8Array)));
+      if (to >= 0) this.goTo(to); else if (asked && !this.show.waiting) this.show.select(this.state.selected, "python");
     } else if (m.type === "focus") for (const v of this.views) v.focusOn(m.index);
     else if (m.type === "reset") for (const v of this.views) v.reset();
   }
@@ -140,9 +150,60 @@ class Shared {
     if (this.looking) return;
     this.source = source;
     this.state.select(serials);
+    this.show.select(this.state.selected, source);
     this.model.set("selected", bytes(serials));
     this.model.save_changes();
     this.tell("selection");
+    if (serials.length === 1) this.want(serials);
+  }
+
+  /** The same as Python is about to select, who is told in another way. */
+  selectHere(serials) {
+    this.state.select(serials);
+    this.show.select(this.state.selected, "key");
+    this.tell("selection");
+  }
+
+  /** Is a proposal still unlabeled here? */
+  open = (i) => i < this.state.n && !(this.state.flags[i] & LABELED);
+
+  /** Show a proposal that is held: selection, picture and reason in this frame. */
+  goTo(i) {
+    if (i < 0 || i >= this.state.n) return;
+    if (this.state.flags[i] & HIDDEN) { this.model.set("filter", bytes(new Uint32Array(0))); this.state.setFilter(null); this.tell("points"); }
+    this.select(Uint32Array.of(i), "next");
+    for (const v of this.views) v.focusOn(i);
+  }
+
+  /** next, skip, back, walk: to a proposal that is held, else Python is asked for one. */
+  propose(name) {
+    const { show } = this, here = this.state.selected.length === 1 && this.state.selected[0] === show.at;
+    if (!show.views) return this.intent(name); // a map alone proposes nothing
+    if (this.looking || show.waiting) return;
+    const i = name === "back" ? show.before() : name === "walk" && show.cards.get(show.at)?.info.strategy !== "changed" ? -1
+      : name === "next" && !here && show.at >= 0 && show.cards.has(show.at) && this.open(show.at) ? show.at : show.next(this.open);
+    if (i < 0) return this.intent(name, show.ask());
+    this.intent(name, show.go(i, name === "back"));
+    this.goTo(i);
+  }
+
+  /** After an answer: what Python is told about the next picture. */
+  step(serials) {
+    const { show } = this, here = serials.length === 1 && serials[0] === show.at;
+    show.did(here ? show.at : -1);
+    if (!here) return [{}, -1];
+    const i = show.next(this.open);
+    return i < 0 ? [null, -1] : [show.go(i), i];
+  }
+
+  /** Undo, and back to the proposal whose answer it takes away; redo, and on again. */
+  undo(name) {
+    const { show } = this;
+    if (name === "redo") { show.redo(); return this.intent(name); }
+    const i = show.undo();
+    if (i < 0 || (i === show.at && !show.waiting)) return this.intent(name);
+    this.intent(name, show.go(i, true));
+    this.goTo(i);
   }
 
   intent(type, extra = {}, serials = null) {
@@ -154,10 +215,27 @@ class Shared {
   label(label, source = "key") {
     const serials = this.state.selected;
     if (!serials.length || !this.model.get("listening")) return false;
-    const gesture = ++this.gesture;
+    const gesture = ++this.gesture, facts = { gesture, source: this.source === "lasso" || this.source === "box" ? this.source : source };
     this.touched(serials, this.state.begin(gesture, serials, label));
-    this.intent(label === null ? "clear" : "label", { gesture, source: this.source === "lasso" || this.source === "box" ? this.source : source, ...(label === null ? {} : { label }) }, serials);
+    if (label === null) { this.show.did(-1); this.intent("clear", facts, serials); } else this.answer("label", { ...facts, label }, serials);
     return true;
+  }
+
+  /** The predicted class that is on show, accepted. */
+  accept() {
+    const serials = this.state.selected, said = this.show.said;
+    if (serials.length !== 1 || !this.model.get("listening") || !(said >= 0) || this.show.drawn !== serials[0]) { this.show.did(-1); return this.intent("accept", {}, serials); }
+    const gesture = ++this.gesture;
+    this.touched(serials, this.state.begin(gesture, serials, said));
+    this.answer("accept", { gesture, said }, serials);
+  }
+
+  /** Send an answer, and go on when it was the answer to a proposal. */
+  answer(type, facts, serials) {
+    this.show.say("");
+    const [move, to] = this.step(serials);
+    this.intent(type, { ...facts, ...(move || this.show.ask()) }, serials);
+    if (to >= 0) this.goTo(to);
   }
 
   /** Thumbnails that a hover needs now and next, asked for once. */
@@ -226,6 +304,7 @@ class MapView {
     this.hear(window, "resize", () => this.resize());
     this.pointer();
     this.hear(this.root, "keydown", (e) => this.key(e));
+    this.hear(this.root, "ssvae-act", (e) => this.button(e));
     // A button that was clicked gives the keys back: Enter is for the next point, not for that button again.
     this.hear(this.root, "click", (e) => { const b = e.detail && e.target.closest("button"); if (b && b === document.activeElement && !b.closest(".ssvae-m-veil")) this.root.focus({ preventScroll: true }); });
     this.hear(this.root, "focusout", (e) => { if (!e.relatedTarget) setTimeout(() => this.keepKeys(e.target), 0); });
@@ -541,7 +620,10 @@ class MapView {
     else if (name === "filter") this.filter();
     else if ((name === "help" || name === "classes") && !m.get("dialogs")) this.s.intent(name);
     else if (name === "help") showHelp(this.map, m.get("keymap"));
-    else if (name === "classes") { if (m.get("classes").length) showClasses(this.map, m.get("classes"), m.get("class_colors"), (i) => this.give(i)); }
+    else if (name === "classes") {
+      const sel = st.selected, same = () => sel.length === st.selected.length && sel.every((i, k) => i === st.selected[k]);
+      if (m.get("classes").length) showClasses(this.map, m.get("classes"), m.get("class_colors"), (i) => (same() ? this.give(i) : this.refuse("The selection has changed meanwhile: choose again")));
+    }
     else if (name === "color") {
       const columns = m.get("columns"), next = typeof arg === "string" && arg ? arg : columns[(columns.indexOf(m.get("color_by")) + 1) % Math.max(1, columns.length)];
       if (next) { m.set("color_by", next); m.save_changes(); this.s.intent("color", { column: next }); }
@@ -565,7 +647,46 @@ class MapView {
       else this.s.intent("select", { op: arg });
       this.root?.focus({ preventScroll: true });
     } else if (name === "snapshot") this.s.intent("snapshot", { step: arg === "back" ? -1 : 1 });
-    else this.s.intent(name, {}, name === "accept" ? st.selected : null);
+    else if (name === "accept") this.accept();
+    else if (name === "undo" || name === "redo") this.s.undo(name);
+    else if (["next", "skip", "back", "walk"].includes(name)) this.s.propose(name);
+    else this.s.intent(name);
+  }
+
+  /** A button of another view asks for what a key does: here it is known what is on show. Not taken: more points than are labeled without a question. */
+  button(e) {
+    const { name, arg } = e.detail, st = this.s.state, limit = this.model.get("confirm_above");
+    if (this.s.looking) return;
+    if (name === "exclude" || name === "choose" || name === "drop") {
+      if (name === "exclude") this.s.selectHere(arg.out ? st.selected.filter((i) => i !== arg.serial) : Uint32Array.from(new Set([...st.selected, arg.serial])).sort());
+      else if (name === "drop") this.s.selectHere(new Uint32Array(0));
+      else if (arg >= st.n || st.flags[arg] & HIDDEN) return;
+      else { this.s.select(Uint32Array.of(arg), "click"); this.focusOn(arg); }
+      return e.preventDefault();
+    }
+    if (!["label", "clear", "accept", "undo", "redo", "next"].includes(name)) return;
+    if (["label", "clear", "accept"].includes(name)) {
+      e.detail.serials = st.selected;
+      const why = this.s.show.refusal(st.selected);
+      if (!why && (!st.selected.length || (limit > 0 && st.selected.length > limit))) return;
+    }
+    e.preventDefault();
+    this.act(name, arg);
+  }
+
+  /** Enter: yes to what is asked, else the prediction that is on show. */
+  accept() {
+    if (this.confirm) return this.give(this.confirm.startsWith("null/") ? null : parseInt(this.confirm, 10));
+    const why = this.s.show.refusal(this.s.state.selected);
+    if (why) this.refuse(why); else this.s.accept();
+  }
+
+  /** A key was not used: say why, and show what the next one would be about. */
+  refuse(why) {
+    this.quiet();
+    this.speak(why);
+    this.s.show.say(why);
+    if (this.s.show.following === "hovered") this.setHover(-1); // the selected one comes back
   }
 
   all(test) {
@@ -577,6 +698,8 @@ class MapView {
   /** Label the selection; a large one is asked about once, and the same key again is the answer. */
   give(label) {
     const sel = this.s.state.selected, limit = this.model.get("confirm_above"), what = `${label}/${sel.length}/${sel[0]}`;
+    const why = this.s.show.refusal(sel);
+    if (why) return this.refuse(why);
     if (!sel.length) return this.speak("Nothing is selected");
     if (limit > 0 && sel.length > limit && this.confirm !== what) {
       this.confirm = what; this.asked = sel;
@@ -655,7 +778,7 @@ function limitZoom(v, home) {
 function initialize({ model }) {
   const key = model.get("key");
   shared.set(key, new Shared(model));
-  return () => shared.delete(key);
+  return () => { shared.delete(key); forgetShow(key); };
 }
 
 function render({ model, el }) {

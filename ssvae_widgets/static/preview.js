@@ -1,4 +1,5 @@
-import { array, clean, colour, count, fit, follow, h, paint } from "./view-core.mjs";
+import { array, clean, colour, count, fit, follow, h, paint, toMap } from "./view-core.mjs";
+import { onShow } from "./on-show.mjs";
 
 /** What to do first, while nothing is shown. */
 const FIRST_STEPS = [["click", "select a point"], ["0 – 9", "label it"], ["l", "draw a lasso around many"], ["n", "ask what to label next"], ["c", "colour by something else"], ["t", "train"], ["?", "all keys"]];
@@ -6,9 +7,14 @@ const FIRST_STEPS = [["click", "select a point"], ["0 – 9", "label it"], ["l",
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {
   el.classList.add("ssvae-view", "ssvae-preview");
-  const draw = () => {
-    const info = model.get("info");
-    const data = model.get("pixels");
+  const show = onShow(model.get("of"));
+  let shown = {};
+  const draw = (anew = true) => {
+    const got = show.pick(model.get("info"), model.get("pixels"));
+    if (!got || (!anew && got.info === shown.info)) return;
+    shown = got;
+    const { info, pixels: data } = got;
+    show.drew(info);
     el.setAttribute("role", "region");
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
@@ -39,7 +45,7 @@ function render({ model, el }) {
     };
     const figure = (entry, caption) =>
       h("figure", { class: "ssvae-figure" },
-        entry ? picture(entry, model.get("box"), `${caption} of item ${info.serial}`) : h("div", { class: "ssvae-nothing", text: "no model yet" }),
+        entry ? picture(entry, model.get("box"), `${caption} of item ${info.serial}`) : h("div", { class: "ssvae-nothing", text: info.coming ? "…" : "no model yet" }),
         h("figcaption", { text: caption }));
 
     const swatch = (k) => h("span", { class: "ssvae-swatch", style: { "--c": colour(palette, k) }, "aria-hidden": "true" });
@@ -62,14 +68,14 @@ function render({ model, el }) {
     const probabilities = probs.length
       ? h("div", { class: "ssvae-probs", role: "list", "aria-label": info.source || "Prediction" },
           h("div", { class: "ssvae-caption", text: info.source || "prediction" }), ...probs)
-      : h("div", { class: "ssvae-caption", text: "Label a few points and the prediction appears here." });
+      : h("div", { class: "ssvae-caption", text: info.coming ? "…" : "Label a few points and the prediction appears here." });
 
     const near = (info.neighbours || []).map((n) =>
       h("button", {
         type: "button", class: "ssvae-neighbour", style: { "--c": colour(palette, n.label) }, "data-serial": n.serial,
         title: `#${n.serial} · ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
         "aria-label": `Neighbour ${n.serial}, ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
-        onclick: () => model.send({ type: "select", serial: n.serial }),
+        onclick: () => { if (!toMap(el, "choose", n.serial).done) model.send({ type: "select", serial: n.serial }); },
       }, picture(n, model.get("small"), `item ${n.serial}`, { "aria-hidden": "true" })));
     const neighbours = near.length
       ? h("div", { class: "ssvae-near" }, h("div", { class: "ssvae-caption", text: "nearest neighbours" }), h("div", { class: "ssvae-strip" }, ...near)) : null;
@@ -81,7 +87,9 @@ function render({ model, el }) {
 
     el.replaceChildren(title, ...(info.reason ? [h("div", { class: "ssvae-reason", text: info.reason })] : []), pair, probabilities, ...(neighbours ? [neighbours] : []), ...(history ? [history] : []));
   };
-  return follow(model, ["info", "pixels", "classes", "palette", "box"], draw);
+  show.views += 1;
+  const stops = [follow(model, ["info", "pixels", "classes", "palette", "box"], draw), show.listen(() => draw(false))];
+  return () => { show.views -= 1; stops.forEach((f) => f()); };
 }
 
 export default { render };

@@ -134,6 +134,13 @@ export function colour(palette, k) {
   return /^#[0-9a-fA-F]{6}$/.test(value) ? value : "#9a9a9a";
 }
 
+/** Let the map of this app do it, which knows what is on show: true when it did; else `serials` are the points that were selected, if there is a map. */
+export function toMap(el, name, arg) {
+  const event = new CustomEvent("ssvae-act", { bubbles: true, cancelable: true, detail: { name, arg } });
+  const done = !el.dispatchEvent(event), serials = event.detail.serials;
+  return { done, buffers: serials ? [serials.slice().buffer] : [] };
+}
+
 /** Which rows of a grid of `total` tiles lie in the window of a scrolled box, with a margin of rows on both sides. */
 export function visibleRows(total, columns, tile, scrollTop, height, margin = 2) {
   const rows = Math.ceil(total / columns);

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import traitlets
 
-from .view import View, flag, one_of, serials_from, view_source, whole, wire_image
+from .view import View, flag, one_of, optional, serials_from, text, view_source, whole, wire_image
 
 # %% ../../nbs/32c_contact_sheet.ipynb #e425e497
 def sheet_order(
@@ -40,7 +40,7 @@ class ContactSheet(View):
     accepts = {
         "thumbnails": {"version": whole(0, 2**53)}, "sort": {"by": one_of(lambda view: view.sorts)},
         "exclude": {"serial": whole(0, lambda view: view.n_items), "out": flag}, "look": {"serial": whole(0, lambda view: view.n_items)},
-        "close": {}, "confirm": {}, "cancel": {}}
+        "close": {}, "confirm": {"asked": optional(text)}, "cancel": {}}
     shown = traitlets.Bool(False).tag(sync=True)
     serials = traitlets.Bytes(help="uint32, in the order of the sheet").tag(sync=True)
     excluded = traitlets.Bytes(help="uint8, 1: left out").tag(sync=True)
@@ -124,6 +124,6 @@ class ContactSheet(View):
         "Answer requests for pixels here; pass every other intent on."
         if isinstance(content, dict) and content.get("type") == "thumbnails":
             try: intent = self.check(content, buffers)
-            except (ValueError, OverflowError) as error: self.refused = [*self.refused[-19:], str(error)]
+            except (TypeError, ValueError) as error: self.refused = [*self.refused[-19:], str(error)]
             else: self.send_thumbnails(intent["serials"], intent["version"])
         else: super().receive(_, content, buffers)

@@ -13,12 +13,13 @@ import time
 import numpy as np
 import traitlets
 
-from .view import View, one_of, view_source, whole
+from ..errors import describe
+from .view import View, one_of, serials_from, view_source, whole
 
 # %% ../../nbs/32b_label_bar.ipynb #5f2dc713
 class ActionBar(View):
     "Undo, redo, how to choose, what next."
-    _esm = view_source("view-core.mjs", "label-bar.js")
+    _esm = view_source("view-core.mjs", "on-show.mjs", "label-bar.js")
     _css = view_source("views.css", "label-bar.css")
     accepts = {"strategy": {"strategy": one_of(lambda view: view.strategies)}, "undo": {}, "redo": {}, "next": {}}
     part = traitlets.Unicode("actions").tag(sync=True)
@@ -31,14 +32,14 @@ class ActionBar(View):
 def new_name(value, view) -> str:
     "A check for the name of a class that does not exist yet."
     name = value.strip() if isinstance(value, str) else ""
-    if not 0 < len(name) <= 80: raise ValueError(f"got {value!r:.60}, expected a name of 1 to 80 characters")
+    if not 0 < len(name) <= 80 or name != name.encode(errors="ignore").decode(): raise ValueError(f"got {describe(value)}, expected a name of 1 to 80 characters")
     if name in view.classes: raise ValueError(f"got {name!r}, which is a class already")
     return name
 
 
 class ClassButtons(View):
     "One button per class, with counts; a click labels the selection."
-    _esm = view_source("view-core.mjs", "label-bar.js")
+    _esm = view_source("view-core.mjs", "on-show.mjs", "label-bar.js")
     _css = view_source("views.css", "label-bar.css")
     accepts = {"label": {"label": whole(0, lambda view: len(view.classes))}, "clear": {}, "accept": {}, "new_class": {"name": new_name}}
     part = traitlets.Unicode("classes").tag(sync=True)
@@ -47,6 +48,12 @@ class ClassButtons(View):
     guess = traitlets.Int(-1, help="class the model predicts for it; -1: none").tag(sync=True)
     n_selected = traitlets.Int(0).tag(sync=True)
     can_accept = traitlets.Bool(False).tag(sync=True)
+    n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")
+
+    def check(self, content, buffers=()):
+        intent = super().check(content, buffers)
+        if buffers and intent["type"] != "new_class": intent["serials"] = serials_from(list(buffers), self.n_items)  # the points that were selected when it was pressed
+        return intent
 
 # %% ../../nbs/32b_label_bar.ipynb #80481400
 def shared_class(
@@ -59,7 +66,7 @@ def shared_class(
 # %% ../../nbs/32b_label_bar.ipynb #a154c805
 class StatusLine(View):
     "Saved or not, how much is done, what just happened."
-    _esm = view_source("view-core.mjs", "label-bar.js")
+    _esm = view_source("view-core.mjs", "on-show.mjs", "label-bar.js")
     _css = view_source("views.css", "label-bar.css")
     part = traitlets.Unicode("status").tag(sync=True)
     saved = traitlets.Enum(["yes", "saving", "no"], default_value="yes").tag(sync=True)
@@ -69,6 +76,7 @@ class StatusLine(View):
     in_memory = traitlets.Bool(False, help="no file was asked for").tag(sync=True)
     n_labeled = traitlets.Int(0).tag(sync=True)
     n_items = traitlets.Int(0).tag(sync=True)
+    of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_selected = traitlets.Int(0).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     level = traitlets.Enum(["info", "error"], default_value="info").tag(sync=True)

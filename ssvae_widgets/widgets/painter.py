@@ -25,11 +25,12 @@ class Painter:
     ):
         self.paint, self.order, self.pause, self.failed = paint, order, pause or {}, failed
         self.turn = threading.Condition()
-        self.wanted, self.last, self.thread, self.busy = set(), {}, None, False
+        self.wanted, self.last, self.thread, self.busy, self.stopped = set(), {}, None, False, False
 
     def ask(self, *kinds: str):
         "Say what is out of date; returns at once."
         with self.turn:
+            if self.stopped: return
             self.wanted.update(kinds)
             if self.thread is None:
                 self.thread = threading.Thread(target=self.run, name="ssvae-painter", daemon=True)
@@ -65,3 +66,11 @@ class Painter:
     def flush(self, timeout: float = 30.0) -> bool:  # False when the time ran out
         "Wait until everything that was asked for is on show."
         with self.turn: return self.turn.wait_for(lambda: not self.wanted and not self.busy, timeout)
+
+    def stop(self, timeout: float = 5.0):
+        "Paint nothing any more; waits for what is being painted, unless that is what asks."
+        with self.turn:
+            self.stopped = True
+            self.wanted.clear()
+            self.turn.notify_all()
+            if self.thread is not threading.current_thread(): self.turn.wait_for(lambda: not self.busy, timeout)

@@ -44,20 +44,26 @@ def top_classes(
 # %% ../../nbs/32_preview.ipynb #cbd89666
 class Preview(View):
     "An item up close; `show` fills it, a click on a neighbour is an intent."
-    _esm = view_source("view-core.mjs", "preview.js")
+    _esm = view_source("view-core.mjs", "on-show.mjs", "preview.js")
     _css = view_source("views.css", "preview.css")
     accepts = {"select": {"serial": whole(0, lambda view: view.n_items)}}
     info = traitlets.Dict(help="what is shown, as the page draws it").tag(sync=True)
     pixels = traitlets.Bytes(help="bytes of all images on show").tag(sync=True)
     box = traitlets.Int(112, help="side of the two large pictures, in CSS pixels").tag(sync=True)
     small = traitlets.Int(36, help="side of a neighbour, in CSS pixels").tag(sync=True)
+    of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")
 
     def clear(self, hint: str = ""):
         "Show nothing but a hint."
         with self.hold_sync(): self.info, self.pixels = {"hint": hint}, b""
 
-    def show(
+    def show(self, serial: int, image, reconstruction=None, **more):
+        "Show one item; `more` as for `card`."
+        info, pixels = self.card(serial, image, reconstruction, **more)
+        with self.hold_sync(): self.pixels, self.info = pixels, info
+
+    def card(
         self,
         serial: int,  # row of the item
         image,  # (height, width[, channels]) or (d,)
@@ -72,16 +78,15 @@ class Preview(View):
         reason: str = "",  # why this point was proposed
         name: str = "",  # its file name or title
         kind: str = "selected",  # "selected" or "hovered"
-    ):
-        "Show one item."
+    ) -> tuple[dict, bytes]:  # what the page draws of it, and the bytes of its pictures
+        "All that is shown of one item."
         pair, (original, reconstructed) = pack_images([image, reconstruction], 2 * self.box)
         near = list(neighbours)[:8]
         strip, tiles = pack_images([n[1] for n in near], 2 * self.small, len(pair))
-        with self.hold_sync():
-            self.pixels = pair + strip
-            self.info = {
-                "serial": int(serial), "kind": kind, "name": str(name), "reason": str(reason), "source": str(source),
-                "original": original, "reconstruction": reconstructed, "label": int(label), "prediction": int(prediction),
-                "probs": [] if probs is None else top_classes(probs),
-                "neighbours": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
-                "history": [{"label": int(past), "when": str(when)} for past, when in list(history)[:5]]}
+        info = {
+            "serial": int(serial), "kind": kind, "name": str(name), "reason": str(reason), "source": str(source),
+            "original": original, "reconstruction": reconstructed, "label": int(label), "prediction": int(prediction),
+            "probs": [] if probs is None else top_classes(probs),
+            "neighbours": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
+            "history": [{"label": int(past), "when": str(when)} for past, when in list(history)[:5]]}
+        return info, pair + strip

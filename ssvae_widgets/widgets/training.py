@@ -132,6 +132,8 @@ class TrainingPanel(ipywidgets.VBox):
         super().__init__([self.controls, self.figure, self.standing, self.rounds])
         self.add_class("ssvae-training-panel")
 
+    def __repr__(self): return f"TrainingPanel({len(self.loss)} epochs)"
+
     def on_intent(self, fn):
         "Call `fn(intent)` for train, stop, epochs, auto, snapshot, goto, walk and trails; returns a function that ends it."
         ends = [self.controls.on_intent(fn), self.rounds.on_intent(fn)]

@@ -84,7 +84,7 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     page.wait_for_timeout(1500)
     nb.run_all()
     app = App(nb)
-    nb.until("app.session.answer == 'network' and app.session.wait(0.1)", timeout=300)
+    nb.until("app.session.training.total > 0 and app.session.wait(0.1)", timeout=300)
     assert nb.python("[app.session.n_labeled, app.session.training.total, app.session.current.serial, len(app.session.rounds)]") == [45, epochs, current, 4]
     nb.until("app.map.color_by == 'certainty'")
     page.wait_for_function("() => document.querySelectorAll('.ssvae-dot-round').length === 5")

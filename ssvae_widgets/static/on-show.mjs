@@ -1,0 +1,147 @@
+/**
+ * What a page shows of one item, and the proposals that it holds ready. The map, the preview and the status line of one app share it. Pure; tested in node.
+ * A key acts on what was on show when it was pressed: `refusal` says why one may not, and `next` which picture comes in the same frame.
+ */
+export class OnShow {
+  constructor(first = Math.floor(Math.random() * 2 ** 30)) {
+    this.cards = new Map(); // serial -> { info, pixels } as the preview draws them
+    this.order = []; // serials that come next, as Python knew them after `heard`
+    this.at = -1; // the proposal this page went to last
+    this.past = []; // proposals before it
+    this.done = []; this.undone = []; // gestures of this page: the proposal that was answered, or -1
+    this.move = first; // two pages on one kernel must not share numbers
+    this.flight = []; // moves that Python has not heard of yet: [number, serial]
+    this.asked = 0; // the move that waits for Python's proposal; 0: none
+    this.selected = []; this.hovered = -1; this.following = "selected";
+    this.pointed = -1; // the point that was just clicked: it has been on show without its picture
+    this.views = 0; this.drawn = -1; this.said = -1; // previews on the page, what they show, and the class they predict
+    this.note = ""; this.listeners = new Set(); this.thumb = () => null;
+  }
+
+  listen(f) { this.listeners.add(f); return () => this.listeners.delete(f); }
+  tell() { for (const f of this.listeners) f(); }
+
+  get waiting() { return this.asked > 0; }
+
+  /** The item whose picture belongs on the page; -1: none in particular. */
+  get wanted() {
+    if (this.following === "hovered" && this.hovered >= 0) return this.hovered;
+    return this.selected.length === 1 ? this.selected[0] : -1;
+  }
+
+  /** Somebody (`by`: "click", "key", "python", …) chose these points: nobody waits any more. */
+  select(serials, by) {
+    this.selected = serials; this.following = "selected"; this.asked = 0;
+    this.pointed = by === "click" && serials.length === 1 ? serials[0] : -1;
+    this.tell();
+  }
+
+  hover(serial) {
+    if (serial === this.hovered) return;
+    this.hovered = serial;
+    this.following = serial >= 0 ? "hovered" : "selected";
+    this.tell();
+  }
+
+  /** What to draw, given what Python sent last: that, a card that is held, a thumbnail, or null for what is there. */
+  pick(info, pixels) {
+    if (this.waiting) return { info: { hint: "Looking for the image worth labelling next …" }, pixels };
+    const i = this.wanted;
+    if (i < 0 || info?.serial === i) return { info, pixels };
+    const card = this.cards.get(i);
+    if (card) return card;
+    const t = this.following === "selected" && this.thumb(i);
+    return t ? { info: { serial: i, kind: "selected", label: t.label, prediction: -1, coming: true, original: { offset: 0, bytes: t.data.length, shape: [t.h, t.w, t.c] } }, pixels: t.data } : null;
+  }
+
+  /** A preview has drawn this. */
+  drew(info) {
+    this.drawn = info?.serial ?? -1;
+    this.said = info?.prediction ?? -1;
+    if (this.following === "hovered" && this.drawn === this.hovered && this.drawn !== this.pointed) this.pointed = -1;
+  }
+
+  /** Why a key may not act on these points; empty when it may. */
+  refusal(serials) {
+    if (this.waiting) return "The next image is not here yet: the key was not used";
+    if (!this.views || serials.length !== 1) return "";
+    const i = serials[0];
+    if (i === this.drawn || i === this.pointed) return "";
+    return this.following === "hovered" ? `The picture was of #${this.drawn}, under the pointer: press again for #${i}, which is selected` : `The picture of #${i} is not here yet: the key was not used`;
+  }
+
+  say(note) { if (note !== this.note) { this.note = note; this.tell(); } }
+
+  /** The proposal that comes next, -1 when none is held. `open(serial)` is false for one that was labeled meanwhile. */
+  next(open) {
+    const gone = new Set([this.at, ...this.flight.map((m) => m[1])]);
+    const i = this.order.find((s) => !gone.has(s) && this.cards.has(s) && (open(s) || ["suspects", "changed"].includes(this.cards.get(s).info.strategy)));
+    return i === undefined ? -1 : i;
+  }
+
+  /** The proposal before this one that is still held, -1: none. */
+  before() { return this.past.length && this.cards.has(this.past[this.past.length - 1]) ? this.past[this.past.length - 1] : -1; }
+
+  /** Go on to a proposal that is held (back to one when `back`). @returns {{to: number, move: number}} what Python is told */
+  go(serial, back = false) {
+    if (back) this.flight = this.flight.map(([n, s]) => [n, s === this.at ? -1 : s]); // it comes next again
+    if (back && serial !== this.at) { while (this.past.length && this.past.pop() !== serial); if (this.at >= 0) this.order = [this.at, ...this.order.filter((s) => s !== this.at)]; }
+    else if (this.at >= 0 && this.at !== serial) this.past = [...this.past.slice(-199), this.at];
+    this.at = serial;
+    this.flight.push([++this.move, serial]);
+    return { to: serial, move: this.move };
+  }
+
+  /** Nothing is held: ask Python, and show nothing until it answers. */
+  ask() { this.asked = ++this.move; this.tell(); return { move: this.move }; }
+
+  /** A gesture of this page: the proposal it answered, or -1. */
+  did(serial) { this.done = [...this.done.slice(-199), serial]; this.undone = []; }
+
+  /** @returns {number} the proposal that the last gesture had answered, to go back to; -1: none that is held */
+  undo() {
+    if (!this.done.length) return -1;
+    const i = this.done.pop();
+    this.undone.push(i);
+    return i >= 0 && this.cards.has(i) ? i : -1;
+  }
+
+  redo() { if (this.undone.length) this.done.push(this.undone.pop()); }
+
+  /**
+   * Python's word on what comes next: { order, current, heard, answer, cards }, and the pixels of each card.
+   * @returns {number} the proposal to go to, because this page waits for it; -1: none
+   */
+  deal(m, pixels) {
+    m.cards.forEach((info, k) => this.cards.set(info.serial, { info, pixels: pixels[k] }));
+    this.order = m.order;
+    const heard = this.flight.findIndex((f) => f[0] === m.heard);
+    if (heard >= 0) this.flight.splice(0, heard + 1);
+    const mine = this.asked > 0 && m.answer === this.asked;
+    if (mine) { this.asked = 0; this.flight = []; }
+    if (!this.flight.length && !this.waiting && m.current >= 0 && m.current !== this.at) {
+      if (this.at >= 0) this.past = [...this.past.slice(-199), this.at];
+      this.at = m.current;
+    }
+    this.prune();
+    this.tell();
+    return mine ? m.current : -1;
+  }
+
+  /** Cards are large: those of what comes next and of the last twenty stay. */
+  prune() {
+    if (this.cards.size <= 60) return;
+    const keep = new Set([...this.past.slice(-20), this.at, ...this.order, ...this.flight.map((m) => m[1])]);
+    for (const i of [...this.cards.keys()]) if (!keep.has(i)) this.cards.delete(i);
+  }
+}
+
+/** The one of an app on this page, by the key of its map. */
+export function onShow(key) {
+  const all = (globalThis[Symbol.for("ssvae_widgets.on-show")] ??= new Map());
+  if (!all.has(key)) all.set(key, new OnShow());
+  return all.get(key);
+}
+
+/** The app ended. */
+export function forgetShow(key) { globalThis[Symbol.for("ssvae_widgets.on-show")]?.delete(key); }

@@ -1,0 +1,154 @@
+"Side files never keep labels from opening: a damaged one is put aside and said, the project itself ends in one clear error."
+import json
+import os
+import random
+import shutil
+import zlib
+
+import numpy as np
+import pytest
+
+from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
+from ssvae_widgets.checkpoint import load_checkpoint, save_checkpoint
+from ssvae_widgets.project import ProjectError
+
+N = 24
+IMAGES = np.random.default_rng(0).random((N, 4, 4)).astype(np.float32)
+TRUTH = np.arange(N) % 2
+CONFIG = SSVAEConfig.preset("ancestor").replace(encoder_type="dense", decoder_type="dense", latent_dim=2, hidden_dims=(4,), batch_size=16)
+FULL = os.environ.get("SSVAE_WIDGETS_FAULTS") == "full"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    "A trained session, closed, and the project that was saved of it with columns and names."
+    folder = tmp_path_factory.mktemp("saved")
+    app = LatentLabeler(IMAGES, folder / "labels.csv", TRUTH, classes=["a", "b"], config=CONFIG, names=[f"{i}.png" for i in range(N)], columns={"size": np.arange(N) / N})
+    app.session.label([1, 2], "a")
+    app.session.label([3], "b")
+    app.session.next(), app.session.skip()
+    for _ in range(2):
+        app.session.train(1)
+        assert app.session.wait(300)
+    app.map.color_by = "truth"
+    assert app.flush()
+    app.save(folder / "project")
+    app.close()
+    return folder
+
+
+def check(s):
+    assert s.n_labeled == 3 and s.codes[[1, 2, 3]].tolist() == [0, 0, 1] and s.store.can_undo
+    for k in range(len(s.rounds)):
+        try: assert s.rounds[k].xy.shape == (N, 2)
+        except ValueError: pass
+    s.label([9], "b"), s.undo()
+
+
+def damages(data: bytes, rng: random.Random):
+    "What disks, editors and interrupted copies do to a file."
+    yield "empty", b""
+    yield "cut", data[: len(data) // 2]
+    yield "one byte less", data[:-1]
+    yield "zeros", bytes(len(data))
+    yield "zeros at the end", data[: len(data) * 2 // 3] + bytes(len(data) // 3)
+    yield "garbage", rng.randbytes(max(len(data), 50))
+    yield "not UTF-8", b"\xff\xfe" + data
+    yield "deep", b"[" * 20_000
+    yield "huge number", b"9" * 5000
+    yield "no object", b"[1, 2]\n"
+    yield "null", b"null\n"
+    for _ in range(40 if FULL else 4):
+        flipped = bytearray(data)
+        flipped[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        yield "flipped", bytes(flipped)
+
+
+@pytest.mark.parametrize("name", ["record.jsonl", "state.json", "round-000000.frame", "round-000002.frame", "round-000001.ckpt", "round-000002.ckpt"])
+def test_a_live_session_folder(saved, tmp_path, name):
+    rng = random.Random(zlib.crc32(name.encode()))
+    data = (saved / "labels.csv.session" / name).read_bytes()
+    for k, (what, bad) in enumerate(damages(data, rng)):
+        there = tmp_path / str(k)
+        shutil.copytree(saved / "labels.csv.session", there / "labels.csv.session")
+        for p in saved.glob("labels.csv*"): p.is_file() and shutil.copy(p, there)
+        file = there / "labels.csv.session" / name
+        file.write_bytes(bad)
+        with LabelingSession(IMAGES, there / "labels.csv", config=CONFIG) as s:
+            check(s)
+            assert s.folder.mine and len(s.rounds) >= (2 if name.endswith("frame") else 3), what
+            assert s.training.total == 2 or name.endswith(("000002.ckpt", "000002.frame")), (what, s.message)
+            if name.endswith("frame"): assert s.training.total == 2, "the weights are there, whatever the frame says"
+            s.record.life(), s.record.knows(1)
+            s.snapshot()
+            if name == "state.json" and what not in ("flipped", "one byte less"): assert "queue of the last time" in s.message and len(list(file.parent.glob("state.json.damaged-*"))) == 1, what
+            if name == "record.jsonl" and what in ("garbage", "not UTF-8"): assert s.record.damaged == 0 or "record of the training" in s.message
+        with LabelingSession(IMAGES, there / "labels.csv", config=CONFIG) as s: check(s)
+        shutil.rmtree(there)
+
+
+@pytest.mark.parametrize("name", ["project.json", "images.npy", "truth.npy", "columns.npz"])
+def test_a_project(saved, tmp_path, name):
+    rng = random.Random(zlib.crc32(name.encode()))
+    data = (saved / "project" / name).read_bytes()
+    for k, (what, bad) in enumerate(damages(data, rng)):
+        there = tmp_path / str(k)
+        shutil.copytree(saved / "project", there)
+        (there / name).write_bytes(bad)
+        try: app = LatentLabeler.open(there)
+        except (ProjectError, ValueError) as error:
+            assert name in ("project.json", "images.npy"), (what, error)
+            assert len(str(error)) < 500 and "\n" not in str(error)
+            with LabelStore(there / "labels.csv", N) as store: assert store.n_labeled == 3
+            continue
+        check(app.session)
+        assert app.names is None or app.names[3] == "3.png" or what == "flipped"
+        if name == "truth.npy" and app.session.truth is None or name == "columns.npz" and app.names is None:
+            assert "left out" in app.status.message and list(there.glob(f"{name}.damaged-*")), (what, app.status.message)
+        else: assert what in ("flipped", "zeros", "zeros at the end") or name in ("project.json", "images.npy")
+        app.close()
+        shutil.rmtree(there)
+
+
+STATES = [
+    {"queue": {"skipped": [1e400]}}, {"queue": {"skipped": "abc"}}, {"queue": {"waiting": [{"serial": 1}]}}, {"queue": [1]}, {"queue": {"visited": [{"serial": None, "reason": "", "strategy": ""}]}},
+    {"audits": {"x": 1}}, {"audits": [1]}, {"audits": {"1": None}}, {"standings": [{}]}, {"standings": 5}, {"standings": [dict.fromkeys(["seq", "epochs", "labels", "value", "low", "high", "asked", "right", "truth"], "x")]},
+    {"view": {"color_by": [1]}}, {"view": {"color_by": {"a": 1}}}, {"view": 3}, {"view": {"color_by": 5}}, {"log": 5}, {"log": ["x"]}, {"view": {"color_by": float("nan")}},
+]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda s: str(s)[:40])
+def test_an_odd_state(saved, tmp_path, state):
+
+    shutil.copytree(saved / "labels.csv.session", tmp_path / "labels.csv.session")
+    for p in saved.glob("labels.csv*"): p.is_file() and shutil.copy(p, tmp_path)
+    file = tmp_path / "labels.csv.session" / "state.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **state}))
+    app = LatentLabeler(IMAGES, tmp_path / "labels.csv", config=CONFIG)
+    assert app.session.wait(300) and app.flush() and app.error == "", app.error
+    check(app.session)
+    assert len(app.session.rounds) == 3 and app.session.training.total == 2
+    if "color_by" not in str(state) or isinstance(state["view"]["color_by"], (list, dict)): assert "cannot be read" in app.status.message
+    app.close()
+
+
+FACTS = [dict(number="../../x"), dict(number=1.5), dict(number=-7), dict(number=7), dict(number=10**40), dict(epochs=True), dict(epochs=-1), dict(seq=None), dict(metrics=[]), dict(time=float("nan")), dict(time=1e999), dict(labels=2.5), dict(answer=None), dict(n_items="24")]
+ARRAYS = dict(short=lambda a: {**a, "xy": a["xy"][:3]}, flat=lambda a: {**a, "pred": a["pred"][:, None]}, none=lambda a: {}, inf=lambda a: {**a, "high": a["high"] * np.inf}, text=lambda a: {**a, "xy": "x"}, kind=lambda a: {**a, "certainty": a["certainty"].astype(float)})
+
+
+@pytest.mark.parametrize("bad", [*FACTS, *ARRAYS], ids=str)
+def test_a_frame_that_says_nonsense(saved, tmp_path, bad):
+    shutil.copytree(saved / "labels.csv.session", tmp_path / "labels.csv.session")
+    for p in saved.glob("labels.csv*"): p.is_file() and shutil.copy(p, tmp_path)
+    file = tmp_path / "labels.csv.session" / "round-000002.frame"
+    arrays, facts = load_checkpoint(file)
+    try: save_checkpoint(file, ARRAYS[bad](arrays) if isinstance(bad, str) else arrays, facts if isinstance(bad, str) else {**facts, **bad})
+    except ValueError: pytest.skip("cannot even be written")
+    with LabelingSession(IMAGES, tmp_path / "labels.csv", config=CONFIG) as s:
+        check(s)
+        assert s.training.total == 2 and np.isfinite(s.xy).all() and s.xy.shape == (N, 2)
+        if isinstance(bad, dict): assert [f["number"] for f in s.rounds.facts] == [0, 1]
+        if isinstance(bad, dict) and "n_items" not in bad: assert "cannot be shown" in s.message and not file.exists() and len(list(file.parent.glob("*.damaged-*"))) == 1
+        s.snapshot()
+        assert s.rounds.facts[-1]["number"] == 3, "never the number of a round whose weights are there"
+    assert not list(tmp_path.glob("*.other-labels-*")), "the folder is ours, whatever one file in it says"

@@ -1,0 +1,179 @@
+"""Which answer is on show, and with what number: graph and networks that are known to be right or wrong, against folds and shares counted by hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
+from ssvae_widgets.evidence import Exam, choose, linear_head
+from ssvae_widgets.metrics import wilson_interval
+from ssvae_widgets.propagate import knn_graph, poisson
+
+TINY = SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, augmentation="none")
+rng = np.random.default_rng(0)
+TRUTH = np.repeat([0, 1, 2], 60)
+CLOUDS = (rng.normal(size=(180, 6)) + 8 * np.eye(6)[TRUTH]).astype(np.float32)  # the graph is right about everything
+NOISE = rng.normal(size=(180, 6)).astype(np.float32)  # the graph knows nothing
+
+
+class Network:
+    "A trained network that names the right class of the rows it is told to, and is sure of everything."
+    trained, epoch, history, n_classes, class_names = True, 8, {}, 3, None
+
+    def __init__(self, images, truth, right):
+        self.row = {x.tobytes(): i for i, x in enumerate(images)}
+        self.says = np.where(right, truth, (truth + 1) % 3)
+        self.probs = np.full((len(truth), 3), 5e-4) + 0.9985 * np.eye(3)[self.says]
+
+    def predict_proba(self, x): return self.probs[[self.row[i.tobytes()] for i in x]]
+
+    def set_classes(self, names): self.n_classes = len(names)
+
+
+def with_network(images, right, rows, heard, truth=TRUTH, **given):
+    "A session with labels for `rows`, the first `heard` of which the network has heard."
+    s = LabelingSession(images, None, classes=3, truth=truth, config=TINY, **given)
+    network = Network(s.images, truth, right)
+    for c in range(3): s.label(rows[:heard][truth[rows[:heard]] == c], c)
+    assert s.wait(60)
+    s._model, s._ever = network, s.codes >= 0
+    s._views = {**s._views, "network": network.probs.astype(np.float32)}
+    s._set(total=8)
+    for c in range(3): s.label(rows[heard:][truth[rows[heard:]] == c], c)
+    assert s.wait(60)
+    s._stock_time = s._stock_cost = 0
+    s._ask_stock()
+    assert s.wait(60)
+    return s
+
+
+def mixed(seed=1): return np.random.default_rng(seed).permutation(180)
+
+
+def test_a_bad_network_is_not_shown_and_the_number_is_the_graphs():
+    rows = mixed()[:60]
+    with with_network(CLOUDS, mixed(2) < 60, rows, 30) as s:
+        assert s.source == "graph" and (s.pred == TRUTH).mean() > 0.98
+        folds, graph = s._folds, knn_graph(s._pixels)
+        right = np.concatenate([poisson(graph, np.where(folds == f, -1, s.codes), 3)[folds == f].argmax(1) == s.codes[folds == f] for f in range(5)])
+        assert (s.accuracy.n, s.accuracy.how) == (60, "left out") and s.accuracy.value == pytest.approx(right.mean())
+        assert (s.accuracy.low, s.accuracy.high) == pytest.approx(wilson_interval(int(right.sum()), 60))
+        late = rows[30:]
+        assert s.sources["network"].n == 30 and s.sources["network"].accuracy == pytest.approx((s.model.says == TRUTH)[late].mean())
+        assert s.standing.source == "graph" and f"{right.mean():.0%} right" in s.standing.message and "60 labels" in s.standing.message
+        assert s.standing.value == s.accuracy.value and s.standing.truth == pytest.approx((s.pred == TRUTH).mean())
+
+
+def test_a_good_network_replaces_a_graph_that_knows_nothing():
+    with with_network(NOISE, np.arange(180) % 10 > 0, mixed()[:60], 30) as s:
+        assert s.source == "network" and (s.pred == s.model.says).all()
+        assert s.accuracy == s.sources["network"] and s.accuracy.n == 30 and s.accuracy.value > 0.7
+        assert s.sources["graph"].accuracy < 0.6 and "the trained network" in s.standing.message
+
+
+def test_equal_answers_leave_the_simpler_one_on_show():
+    with with_network(CLOUDS, np.ones(180, bool), mixed()[:60], 30) as s:
+        assert s.source == "graph" and s.sources["network"].accuracy == 1 == s.sources["graph"].accuracy
+
+
+def test_without_a_label_that_it_had_not_heard_no_network_is_shown():
+    with with_network(NOISE, np.ones(180, bool), mixed()[:60], 60) as s:
+        assert s.source == "graph" and s.sources["network"].n == 0 and "not checked yet" in s.why
+        s.show_source("network")
+        assert s.wait(60) and s.source == "network" and "asked for it" in s.why
+        assert s.certainty.mean() == pytest.approx(0.5, abs=0.02), "nothing is known: as likely right as wrong"
+        s.show_source(None)
+        assert s.wait(60) and s.source == "graph"
+        with pytest.raises(ValueError, match="no source 'oracle'"): s.show_source("oracle")
+
+
+def test_what_is_on_show_stays_while_it_is_ahead():
+    "Six labels tell them apart; the way there needs a lead, the way back a lost one."
+    def right(wins, losses): return {("graph", "network"): (np.r_[np.zeros(wins), np.ones(losses + 20)], np.r_[np.ones(wins), np.zeros(losses), np.ones(20)])}
+    both = ("graph", "network")
+    assert [choose(both, right(w, 6 - w)) for w in (3, 4, 5)] == ["graph", "graph", "network"]
+    assert [choose(both, right(w, 6 - w), "network") for w in (3, 4, 5)] == ["graph", "network", "network"]
+
+
+def test_a_sure_network_that_is_half_right_does_not_show_certainty():
+    half = np.random.default_rng(4).random(180) < 0.55
+    with with_network(NOISE, half, mixed()[:120], 30) as s:
+        s.show_source("network")
+        assert s.wait(60) and s.source == "network"
+        share = (s.model.says == TRUTH).mean()
+        assert s._views["network"].max(1).mean() > 0.99 and abs(s.certainty.mean() - share) < 0.15
+        assert (s.pred == s.model.says).all(), "toned down, not changed"
+
+
+def test_labels_that_were_accepted_do_not_judge():
+    with with_network(CLOUDS, np.ones(180, bool), mixed()[:60], 30) as s:
+        others = mixed()[60:90]
+        s.accept(others)
+        assert s.wait(60)
+        s._stock_time = s._stock_cost = 0
+        s._ask_stock()
+        assert s.wait(60) and s.accuracy.n == 60 and s.sources["network"].n == 30 and not set(others.tolist()) & set(s.exams)
+
+
+def test_unbalanced_labels_are_counted_as_they_are():
+    rows = np.r_[np.arange(45), 60:66, 120:129]
+    with with_network(CLOUDS, TRUTH == 0, rows[np.random.default_rng(0).permutation(60)], 20) as s:
+        late = np.array(sorted(s.exams))
+        assert s.sources["network"].accuracy == pytest.approx((TRUTH[late] == 0).mean()) and s.source == "graph"
+
+
+def test_random_picks_answered_blind_are_a_test_of_what_was_on_show():
+    with LabelingSession(CLOUDS, None, classes=3, truth=TRUTH, config=TINY) as s:
+        for c in range(3): s.label(np.flatnonzero(TRUTH == c)[:5], c)
+        assert s.wait(60)
+        s.strategy = "audit"
+        for _ in range(12):
+            row = s.next().serial
+            s.label(row, int(TRUTH[row]), source="queue")
+        assert s.wait(60)
+        assert (s.accuracy.how, s.accuracy.n) == ("blind test", 12)
+        assert s.accuracy.value == pytest.approx(np.mean([s.audits[r] == TRUTH[r] for r in s.audits]))
+
+
+def test_half_of_the_first_labels_wait_and_the_training_can_be_repeated(tmp_path):
+    images, truth = (a[:400] for a in load_digits())
+    rows = np.random.default_rng(1).permutation(400)[:60]
+    with LabelingSession(images, tmp_path / "l.csv", truth=truth, config=TINY.replace(learning_rate=1e-7)) as s:
+        for c in range(10): s.label(rows[truth[rows] == c], c)
+        s.train(4)
+        assert s.wait(300)
+        waited = {e["epoch"]: set(e.get("held", ())) for e in s.record.life() if e["event"] == "epoch"}
+        assert set(s.exams) == waited[1] == waited[2] and not waited[3] and not waited[4]
+        assert [int((truth[sorted(s.exams)] == c).sum()) for c in range(10)] == [int((truth[rows] == c).sum()) // 2 for c in range(10)]
+        assert s.source == "graph" and s.unheard == 0, "a network that has learned nothing is not shown, and in the end it has heard all labels"
+        assert all(np.array_equal(np.asarray(v), np.asarray(s.model.params[k])) for k, v in s.replay().params.items())
+        exams, number = dict(s.exams), s.sources["network"]
+        s.goto(0) if s.rounds.restorable[0] else None
+        s.wait(300)
+    state = json.loads((tmp_path / "l.csv.session" / "state.json").read_text())
+    assert set(state["evidence"]["exams"]) == {str(k) for k in exams}
+    with LabelingSession(images, tmp_path / "l.csv", truth=truth, config=TINY.replace(learning_rate=1e-7)) as s:
+        assert s.wait(300) and s.source == "graph" and s.sources["network"] == number and not len(s._unheard_rows(s.codes))
+
+
+def test_going_back_forgets_what_later_weights_said():
+    with with_network(CLOUDS, np.ones(180, bool), mixed()[:60], 30) as s:
+        seq = s.seq
+        s.exams = {k: Exam(8 if i < 10 else 12, e.said, e.probs) for i, (k, e) in enumerate(s.exams.items())}
+        s.label(mixed()[100], 1)
+        s._has_heard(seq, 8)
+        assert len(s.exams) == 10 and s._ever.sum() == 60 and not s._ever[mixed()[100]]
+        s._has_heard(0, 0)
+        assert not s._ever.any() and not s.exams
+
+
+def test_the_linear_head_is_scikit_learns():
+    from sklearn.linear_model import LogisticRegression
+
+    codes = np.where(np.arange(180) % 9 == 0, TRUTH, -1)
+    rows = codes >= 0
+    center = NOISE[rows].mean(0)
+    x = (NOISE - center) * (4 / np.sqrt(((NOISE[rows] - center) ** 2).sum(1).mean()))
+    expected = LogisticRegression(C=1.0, max_iter=300, tol=1e-3).fit(x[rows], codes[rows]).predict_proba(x)
+    np.testing.assert_allclose(linear_head(NOISE, codes, 3), expected, atol=1e-4)

@@ -1,0 +1,180 @@
+"The cell run again, and the same labels open in another process: everything trained is found again."
+import copy
+import gc
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
+
+N = 60
+IMAGES = np.random.default_rng(0).standard_normal((N, 6)).astype(np.float32)
+CONFIG = SSVAEConfig.preset("ancestor").replace(encoder_type="dense", decoder_type="dense", latent_dim=2, hidden_dims=(8,), batch_size=32)
+
+
+def session(path, **kw): return LabelingSession(IMAGES, path, classes=["a", "b"], config=CONFIG, **kw)
+
+
+def params(s): return {k: np.asarray(v) for k, v in s.model.params.items()}
+
+
+def trained(s, n=1):
+    s.train(n)
+    assert s.wait(300) and s.training.phase == "idle", s.message
+    return s
+
+
+def test_a_run_in_progress_is_stopped_and_what_it_learned_is_here(tmp_path):
+    old = session(tmp_path / "l.csv")
+    old.label([0, 1], "a")
+    old.train(100_000)
+    while old.training.epoch < 2: time.sleep(0.01)
+    new = session(tmp_path / "l.csv")
+    total = old.training.total
+    assert total >= 2 and not old.worker.alive and new.training.total == total and f"stopped after {total} epochs" in new.message
+    assert new.folder.mine and len(new.rounds) == len(old.rounds) and new.n_labeled == 2
+    before = params(old)
+    new.prepare()
+    assert new.wait(300) and all(np.array_equal(before[k], v) for k, v in params(new).items())
+    with pytest.raises(RuntimeError, match="replaced by a newer one"): old.train(1)
+    old.label([7], "b")
+    assert new.codes[7] == 1 and new.store.can_undo
+    new.undo()
+    assert old.codes[7] == -1
+    old.close()
+    new.label([8], "b")
+    new.close()
+    with session(tmp_path / "l.csv") as s: assert s.training.total == total and s.n_labeled == 3
+    assert not list(tmp_path.glob("*.beside-*"))
+
+
+def test_other_data_other_labels_and_memory_are_left_alone(tmp_path):
+    with session(tmp_path / "a.csv") as one, session(tmp_path / "b.csv") as two, session(None) as three, session(None) as four:
+        one.label([0], "a")
+        with pytest.raises(ValueError): LabelingSession(IMAGES[:50], tmp_path / "a.csv")
+        with pytest.raises(ValueError): LabelingSession(IMAGES + 1, tmp_path / "a.csv", classes=["b", "a"])
+        assert not any(s._closed for s in (one, two, three, four))
+        one.label([1], "b")
+        assert one.n_labeled == 2
+
+
+def test_a_store_that_somebody_gave_stays_open(tmp_path):
+    store = LabelStore(tmp_path / "l.csv", N, classes=["a", "b"])
+    one = session_of(store)
+    two = session_of(store)
+    assert one._closed and not store._closed and two.store is store
+    two.label([3], "a")
+    three = session(tmp_path / "l.csv")
+    assert two._closed and not store._closed
+    three.label([4], "a")
+    store.sync()
+    assert store.codes[[3, 4]].tolist() == [0, 0]
+    three.close(), store.close()
+
+
+def session_of(store): return LabelingSession(IMAGES, store, config=CONFIG)
+
+
+def test_twenty_reruns_keep_threads_and_memory_level(tmp_path):
+    app = LatentLabeler(IMAGES, tmp_path / "l.csv", classes=["a", "b"], config=CONFIG)
+    first, process = app, psutil.Process()
+    app.session.label([0], "a")
+    trained(app.session)
+    for k in range(20):
+        app = LatentLabeler(IMAGES, tmp_path / "l.csv", classes=["a", "b"], config=CONFIG)
+        app.session.label([k + 1], "b")
+        if k == 4: gc.collect(); threads, memory, files = threading.active_count(), process.memory_info().rss, process.num_fds()
+    gc.collect()
+    time.sleep(1.5)  # painters end by themselves a second after the last thing they painted
+    assert app.session.n_labeled == 21 and app.session.training.total == 1
+    assert threading.active_count() <= threads + 4 and process.num_fds() <= files + 6 and process.memory_info().rss - memory < 120e6
+    assert "replaced by a newer one" in first.status.message and first.children == (first.status,) and first.session is app.session
+    first.close()
+    assert not app.session._closed
+    assert "took over" in app.status.message
+    app.close()
+
+
+def other_process(code, path):
+    "A second kernel; it says what it found and then waits for a line."
+    head = f"""
+    import sys, time, json, numpy as np
+    sys.path.insert(0, {str(__file__).rsplit('/', 1)[0]!r})
+    from test_session_takeover import *
+    from pathlib import Path
+    path = Path({str(path)!r})
+    def say(*a): print(*a, flush=True)
+    """
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("ending", ["close", "kill"])
+def test_trained_in_two_processes_everything_is_found_again(tmp_path, ending):
+    path = tmp_path / "l.csv"
+    owner = other_process("""
+        s = session(path); s.label([0, 1], "a"); trained(s, 1); say(len(s.rounds)); sys.stdin.readline(); s.close()
+        """, path)
+    assert owner.stdout.readline() == "2\n"
+    here = session(path)
+    assert here.training.total == 1 and len(here.rounds) == 2 and here.n_labeled == 2
+    assert "open in another session" in here.message and here.folder.path.name in here.message
+    trained(here, 2)
+    mine, [beside] = params(here), tmp_path.glob("*.beside-*")
+    assert here.folder.path == beside and (beside / "round-000002.ckpt").is_file()
+    if ending == "close": owner.communicate("\n"), here.close()
+    else:
+        here.close()
+        owner.kill()
+        owner.communicate()
+    with session(path) as s:
+        assert s.training.total == 3 and [f["epochs"] for f in s.rounds.facts] == [0, 1, 3] and "another session had trained" in s.message
+        s.prepare()
+        assert s.wait(300) and all(np.array_equal(mine[k], v) for k, v in params(s).items())
+        assert not list(tmp_path.glob("*.beside-*"))
+        trained(s, 1)
+        repeated = s.replay()
+        assert all(np.array_equal(np.asarray(p), params(s)[k]) for k, p in repeated.params.items())
+    with session(path) as s: assert s.training.total == 4 and s.message == ""
+
+
+def test_both_trained_the_newer_weights_win_and_the_others_stay(tmp_path):
+    path = tmp_path / "l.csv"
+    owner = other_process("""
+        s = session(path); s.label([0, 1], "a"); trained(s, 1); say("ready"); sys.stdin.readline(); trained(s, 4); say("done"); s.close()
+        """, path)
+    owner.stdout.readline()
+    here = trained(session(path), 2)
+    here.close()
+    owner.communicate("\n")
+    with session(path) as s:
+        epochs = [f["epochs"] for f in s.rounds.facts]
+        assert epochs == [0, 1, 5, 3, 5] and s.training.total == 5
+        assert [e for e, there in zip(epochs, s.rounds.restorable) if there][-3:] == [5, 3, 5]
+        trained(s, 1)
+        repeated = s.replay()
+        assert repeated.epoch == s.model.epoch == 6 and all(np.array_equal(np.asarray(p), params(s)[k]) for k, p in repeated.params.items())
+
+
+def test_a_second_process_that_trains_nothing_leaves_nothing(tmp_path):
+    with session(tmp_path / "l.csv") as s:
+        s.label([0], "a")
+        s.snapshot()
+        code = "s = session(path); say(s.n_labeled, len(s.rounds), s.folder.mine); s.close()"
+        out, _ = other_process(code, tmp_path / "l.csv").communicate()
+        assert out == "1 1 True\n" and not list(tmp_path.glob("*.beside-*"))
+
+
+@pytest.mark.parametrize("way", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_copies_and_pickles_say_the_way_forward(tmp_path, way):
+    app = LatentLabeler(IMAGES, tmp_path / "l.csv", classes=["a", "b"])
+    with pytest.raises(TypeError, match=r"session\.save\(folder\) .* LabelingSession\.open"): way(app.session)
+    with pytest.raises(TypeError, match=r"app\.save\(folder\) .* LatentLabeler\.open"): way(app)
+    for thing in (app, app.session): assert len(repr(thing)) < 120 and "\n" not in repr(thing) + str(thing)
+    app.close()
