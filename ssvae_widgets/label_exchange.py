@@ -176,7 +176,7 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
         elif _NUMBER.match(word) and float(word) in of_value: out[text] = of_value[float(word)]
         elif numbers and _numbered(store) and float(word) == float(word) // 1: out[text] = str(int(float(word))) # 3.0 is class 3
         else: out[text] = word
-    dropped = {t: texts[t] for t, word in out.items() if word is None}
+    dropped = {t: max(texts[t], 1) for t, word in out.items() if word is None}
     if dropped:
         told = ", ".join(f"{t!r} ({k} row{'s' * (k > 1)})" for t, k in dropped.items())
         warnings.warn(f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first (store.add_class) and import again.", UserWarning, stacklevel=4)
@@ -185,11 +185,9 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
 
 def _read_serial_csv(store, data, name, new_classes):
     seen: dict[str, int] = {}
-    def collect(text):
-        seen[text] = seen.get(text, 0) + 1
-        return 0
-    parse_csv(data, store.n_items, collect, name)
-    words = _words(seen, store, new_classes, name)
+    said = parse_csv(data, store.n_items, lambda text: seen.setdefault(text, len(seen)), name).codes
+    counts = np.bincount(said[said >= 0], minlength=len(seen)).tolist()
+    words = _words(dict(zip(seen, counts)), store, new_classes, name)
     table = list(dict.fromkeys([*store.classes, *(w for w in words.values() if w is not None)] if new_classes else store.classes))
     code = {w: k for k, w in enumerate(table)}
     rows = parse_csv(data, store.n_items, lambda text: code.get(words.get(text, text)), name)

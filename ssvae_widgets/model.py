@@ -305,9 +305,10 @@ def _read(path) -> tuple[dict, dict, SSVAEConfig]:
     missing = [k for k in ("params", "ema", "adam", "running", "step", "epochs", "shift", "scale") if k not in arrays]
     missing += [k for k in ("config", "input_shape", "n_classes", "class_names", "fixed_classes", "epoch", "history", "map_step", "value_range", "fingerprint") if k not in meta]
     if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing[:4]) or 'its kind'}).")
-    odd = [k for k, fine in _FACTS.items() if not fine(meta[k])] + ["taught"] * (not _list_of(meta.get("taught", []), lambda c: _whole(c, 0, meta["n_classes"] - 1)))
-    names = meta["class_names"]
-    if odd or names and len(names) != meta["n_classes"]: raise CheckpointError(f"{path} is damaged: {odd[0] if odd else 'class_names'} is {str(meta[odd[0] if odd else 'class_names'])[:60]!r}.")
+    odd = [k for k, fine in _FACTS.items() if not fine(meta[k])]
+    if not odd and meta["class_names"] and len(meta["class_names"]) != meta["n_classes"]: odd = ["class_names"]
+    if not odd and not _list_of(meta.get("taught", []), lambda c: _whole(c, 0, meta["n_classes"] - 1)): odd = ["taught"]
+    if odd: raise CheckpointError(f"{path} is damaged: {odd[0]} is {str(meta[odd[0]])[:60]!r}.")
     try:
         if meta["fingerprint"]: Fingerprint.from_dict(meta["fingerprint"])
         return arrays, meta, SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
@@ -422,7 +423,7 @@ def fit(
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
     labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
-    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: no callbacks at all, nothing is shown
+    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: neither, nothing is shown, only the best weights are written
     defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."

@@ -34,7 +34,7 @@ def read_latent(
         a = read_npz(path)
     except FileNotFoundError: raise FileNotFoundError(f"{path} does not exist; write it with ssvae-infer --output {path}") from None
     except OSError as e: raise ValueError(f"{path} cannot be read: {explain_os_error(e)}.") from None
-    except ValueError: raise
+    except ValueError as e: raise ValueError(str(e) if len(str(e)) < 500 else f"{str(e)[:400]}…") from None
     except MemoryError: raise ValueError(f"{path} is larger than the free memory.") from None
     except (AttributeError, KeyError, IndexError, LookupError, TypeError, OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError) as e:
         raise ValueError(f"{path} is damaged ({type(e).__name__}); write it again with ssvae-infer.") from None
