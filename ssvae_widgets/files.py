@@ -101,7 +101,12 @@ def _keep_access(old: Path, new: Path) -> None:
     try: os.chmod(new, was.st_mode & 0o7777)
     except OSError: pass # a drive without permissions
     try: os.setxattr(new, _ACCESS_LIST, os.getxattr(old, _ACCESS_LIST))
-    except (AttributeError, OSError): pass # no list, or a system that keeps none in this way
+    except AttributeError: pass # a system that keeps none in this way
+    except OSError: # no list: then none that the folder hands down either
+        try: os.removexattr(new, _ACCESS_LIST)
+        except OSError: return
+        try: os.chmod(new, was.st_mode & 0o7777)
+        except OSError: pass
 
 
 _ACCESS_LIST = "system.posix_acl_access"

@@ -19,6 +19,7 @@ from decimal import Decimal
 import numpy as np
 
 from .errors import DataError
+from .names import clean_name
 
 # %% ../nbs/01c_label_files.ipynb #815a3fee
 _FORMULA = tuple("=+-@\t\r'＝＋－＠")
@@ -250,9 +251,14 @@ def _serial(row, s, t, n_items, comma) -> int:
     return serial
 
 
+def _cleaned(cell) -> list[str]: # the name as it is kept, if it can be one
+    try: return [clean_name(unguard_cell(cell))]
+    except ValueError: return []
+
+
 def _meaning(text, comma, find) -> int:
     cell = text.strip()
-    for form in (unguard_cell(cell), unguard_cell(text), cell, text):
+    for form in dict.fromkeys((unguard_cell(cell), unguard_cell(text), cell, text, *_cleaned(cell))):
         if form and (code := find(form)) is not None: return code
     if cell.lower() in _BLANK: return -1
     whole = _integer(cell, comma)

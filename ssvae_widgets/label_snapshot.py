@@ -51,7 +51,7 @@ def snapshot_of(
 def class_table(r: Replay) -> dict:
     "Classes, earlier names and merges, as a snapshot keeps them."
     t = r.table
-    return {"classes": [[compact_uid(u), n] for u, n in zip(t.uids, t.names)], "former": {name: compact_uid(t.uids[p]) for name, p in t.former.items()},
+    return {"classes": [[compact_uid(u), n] for u, n in ((u, t.named.get(u, u)) for u in t.uids)], "former": {name: compact_uid(t.uids[p]) for name, p in t.former.items()},
             "merged": [[compact_uid(t.uids[a]), compact_uid(t.uids[b])] for a, b in t.into.items()]}
 
 

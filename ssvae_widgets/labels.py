@@ -326,7 +326,7 @@ def _rebuild(self: LabelStore):
     self._replay = Replay(self.n_items)
     for record, mine in self._records: self._replay.apply(record, mine)
     for record in self._unsaved:
-        if record["id"] in was.seen: self._replay.apply(record)
+        if record["id"] in was.seen: self._replay.apply(record, self._is_mine(record))
     self._codes = self._view()
     changed = np.flatnonzero(before != self._codes)
     self._shown.append((self._replay.seq, changed))
@@ -405,7 +405,7 @@ def _became_saved(self: LabelStore):
 @patch
 def _became_unsaved(self: LabelStore, error: Exception, wait: bool = True):
     for record in self._unsaved:
-        if record["id"] not in self._replay.seen: self._apply((record, True))
+        if record["id"] not in self._replay.seen: self._apply((record, self._is_mine(record)))
     if wait:
         self._failing = error if isinstance(error, OSError) and error.errno == errno.EIO and self._retry_wait > 1 else None
         self._retry_due = time.monotonic() + self._retry_wait
@@ -773,8 +773,10 @@ def _declare(self: LabelStore, names: list[str]):
     numbered = [n for n in table.names if decimal(n) is not None]
     if names and numbered == table.names and not any(decimal(n) is not None for n in names): # numbers so far, names from now on
         if pairs := list(zip(map(_compact, table.uids), names)): self._lazily("class", classes=[list(p) for p in pairs], undoable=False)
-    known, taken, new = table.lookup(), set(), []
+    known, current, new = table.lookup(), {*table.names}, []
+    taken = {known[n] for n in names if n in current} # a name that is in use comes before one that a class once had
     for n in names:
+        if n in current: continue
         if n not in known or known[n] in taken: new.append(n)
         else: taken.add(known[n])
     if new: self._lazily("class", classes=[[_compact(_new_uid(n, table)), n] for n in new], undoable=False)
@@ -1237,6 +1239,9 @@ def _forked(self: LabelStore):
     self._worker = None # until this process labels something itself
     if self._presence is not None: self._presence.forget()
     self._presence = None
+    self._records = [(record, False) for record, _ in self._records] # what was one's own is the parent's, who is at work
+    self._replay.done.clear()
+    self._replay.redone.clear()
     if self.path is not None and not self._closed: self._log = LogFile(self.log_path)
 
 
@@ -1500,6 +1505,7 @@ def adopt(
     try:
         with _only_one(_log_beside(path)): told = _carry_over(path, head, mapping, n_items, described)
     except Timeout: raise LabelFileError(f"{path.name} is being compacted or carried over by another process; try again later.") from None
+    except OSError as e: raise LabelFileError(f"{path.name} could not be carried over: {explain_os_error(e)}; nothing was lost.") from e
     store = cls(path, n_items, classes, fingerprint, **kw)
     with store._io: store._save() # lines that came in meanwhile
     store._note(told, warn=False)
@@ -1536,10 +1542,14 @@ def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
     if len(np.unique(new[fits])) != fits.sum(): raise ValueError("mapping sends several labeled rows to the same row; expected a new row for each, or -1.")
     body |= {"serials": new[fits].tolist(), "labels": [u for u, ok in zip(body["labels"], fits) if ok], "n_items": int(n_items), "fingerprint": described,
              "facts": {name: [row for row in move(np.asarray(rows, np.int64)).tolist() if row >= 0] for name, rows in body["facts"].items()}}
-    if path.is_file(): os.replace(path, path.with_name(f"{path.name}.backup-{_stamp()}-{_hash(path.read_bytes())[:8]}"))
+    backup = path.with_name(f"{path.name}.backup-{_stamp()}-{_hash(path.read_bytes())[:8]}") if path.is_file() else None
     former = _archive(log.path, "former-")
+    if backup: os.replace(path, backup) # before the log: read with the new rows it would be wrong
     source = {"adopted": [head["id"], *head.get("lineage", ())], "former_log": former.name, "former_items": n_former, "moved": moved, "covered": covered}
-    atomic_write(log.path, encode_line({"id": f"adopt-{secrets.token_hex(8)}", "op": "snapshot", **body, "lineage": [], **source}))
+    try: atomic_write(log.path, encode_line({"id": f"adopt-{secrets.token_hex(8)}", "op": "snapshot", **body, "lineage": [], **source}))
+    except OSError:
+        if backup: os.replace(backup, path)
+        raise
     left = int((~fits).sum())
     return f"{int(fits.sum())} labels were carried over{f', {left} belong to images that are gone' * bool(left)}. The former log is kept as {former.name}."
 

@@ -32,7 +32,7 @@ class Presence:
     def _enter(self) -> bool:
         if fcntl is None: return True # Windows has no lock that many can hold
         for _ in range(100):
-            try: self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            try: self._fd = _open(self.path)
             except OSError: return False
             alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             held = _lock(self._fd, fcntl.LOCK_SH) # this waits for an instant at most
@@ -59,6 +59,12 @@ class Presence:
     def _close(self):
         fd, self._fd = self._fd, None
         if fd is not None: os.close(fd)
+
+
+def _open(path) -> int:
+    "Reading is enough to hold the lock: the sign may be another user's."
+    try: return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except PermissionError: return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _lock(fd, how) -> bool:
