@@ -455,7 +455,7 @@ HOSTILE = ["<img src=x onerror=window.__hit=1>", "</script><script>window.__hit=
 
 
 def test_hostile_names_do_nothing(open_notebook):
-    cell = cloud(colors="colors={'label': truth % 8, '<b>x</b>': truth}").replace("classes=10", f"classes={HOSTILE!r} + ['nine'] * 4, title={HOSTILE[0]!r}")
+    cell = cloud(colors="colors={'label': truth % 8, '<b>x</b>': truth}").replace("classes=10", f"classes={HOSTILE!r} + ['nine', 'ten', 'eleven', 'twelve'], title={HOSTILE[0]!r}")
     nb = open_notebook([cell + "m.status = m.classes[0]\nm"], name="hostile")
     m, page = Map(nb), nb.page
     i = int(m.visible()[50])
