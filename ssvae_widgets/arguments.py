@@ -19,6 +19,7 @@ from .config import SSVAEConfig
 from .data import ImageSet, as_array, as_image_set, as_pictures, encode_labels, image_shape
 from .errors import ArgumentError, DataError, check_path, check_whole, describe
 from .labels import LabelStore
+from .names import class_names
 
 # %% auto #0
 __all__ = ['RESERVED', 'check_images', 'check_classes', 'check_truth', 'check_labels', 'check_model', 'check_columns',
@@ -44,7 +45,7 @@ def check_classes(
         return int(classes)
     if isinstance(classes, (str, bytes, float, bool, dict)) or not np.iterable(classes):
         raise ArgumentError(f"classes is {classes!r}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog'].")
-    names = [str(c) for c in classes]
+    names = class_names(classes)
     if not names: raise ArgumentError("classes is an empty list; expected names, or leave it out.")
     twice = {name for name in names if names.count(name) > 1}
     if twice: raise ArgumentError(f"classes names {sorted(twice)[0]!r} more than once; every class needs a name of its own.")

@@ -248,10 +248,10 @@ class _Watch(TrainingCallback):
         self.sign = -1.0 if mode == "max" or (mode == "auto" and "accuracy" in monitor) else 1.0
 
     def on_train_start(self, trainer):
-        self.best, self.best_epoch, self.waited, self._seen = math.inf, 0, 0, 0
+        self.best, self.best_epoch, self.waited, self.judged = math.inf, 0, 0, 0
 
     def improved(self, epoch, metrics) -> bool:
-        self._seen, value = epoch, self.sign * monitored(metrics, self.monitor)
+        self.judged, value = epoch, self.sign * monitored(metrics, self.monitor)
         better = value < self.best - self.min_delta
         if better: self.best, self.best_epoch, self.waited = value, epoch, 0
         else: self.waited += 1
@@ -292,7 +292,7 @@ class BestCheckpoint(_Watch):
         if self.improved(epoch, metrics): trainer.save_checkpoint(self.path)
 
     def on_train_end(self, trainer, history):
-        if not history.get("epoch") or history["epoch"][-1] <= self._seen: return
+        if not history.get("epoch") or history["epoch"][-1] <= self.judged: return
         self.on_epoch_end(trainer, history["epoch"][-1], _rows(history)[-1])  # an interrupt came before this epoch was judged
 
 

@@ -28,6 +28,7 @@ from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 
 from .errors import ArgumentError, DataError, check_file, check_path, describe
 from .files import atomic_write, explain_os_error
+from .names import class_names, clean_name
 
 # %% ../nbs/01_data.ipynb #a75c98a4
 def scale_and_binarize(
@@ -417,7 +418,7 @@ def encode_labels(
     classes: int | Sequence[str] | None = None, # number of classes, or their names; None = found in the labels
 ) -> tuple[Int32[np.ndarray, " batch"], list[str] | None]: # codes with -1 = unlabeled; class names where there are any
     "Labels of any usual form as integer codes."
-    names = None if classes is None or isinstance(classes, int | np.integer) else [str(c) for c in classes]
+    names = None if classes is None or isinstance(classes, int | np.integer) else class_names(classes)
     n_classes = len(names) if names is not None else None if classes is None else int(classes)
     if labels is None: return np.full(n_items, -1, np.int32), names
     if isinstance(labels, str | bytes | dict | set | frozenset) or not np.iterable(labels):
@@ -450,7 +451,8 @@ def _encode_numbers(values, n_classes):
 def _encode_names(values, names):
     if any(not isinstance(v, str | bytes) and not _missing(v) for v in values):
         raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.")
-    text = [None if _missing(v) else v.decode() if isinstance(v, bytes) else str(v) for v in values]
+    clean = {v: None if _missing(v) else clean_name(v.decode() if isinstance(v, bytes) else str(v)) for v in {*values}}
+    text = [clean[v] for v in values]
     if names is None: names = sorted({t for t in text if t is not None})
     code = {name: k for k, name in enumerate(names)}
     for i, t in enumerate(text):

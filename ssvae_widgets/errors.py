@@ -155,7 +155,8 @@ def _as_rows(serials: Any, n_items: int, what: str, want: str) -> np.ndarray:
     "An array of numbers or of booleans, at least one dimension."
     given = serials
     if not hasattr(serials, "__array__") and not np.isscalar(serials) and np.iterable(serials):
-        given = serials if isinstance(serials, (list, tuple, range)) else list(islice(serials, n_items + 1))
+        try: given = serials if isinstance(serials, (list, tuple, range)) else list(islice(serials, n_items + 1))
+        except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever its `__iter__` raises
         if given is not serials and len(given) > n_items: raise RowError(f"{what} is {describe(serials)} of more than {n_items} rows; expected {want}.")
     try: rows = np.asarray(given)
     except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever its `__array__` raises

@@ -138,12 +138,13 @@ def late_lines(
     name, covered = head.get("former_log") or head.get("archive"), head.get("covered")
     path = folder / os.path.basename(str(name))
     if not name or covered is None or not path.is_file() or path.stat().st_size <= covered: return []
-    late, have = [r for r in read_lines(path, covered) if r["op"] in GESTURES], {r.get("id") for r in present}
+    before, have = read_lines(path, 0, covered), {r.get("id") for r in present}
+    known = {r.get("id") for r in before} # a line can stand in a log twice
+    late = [r for r in read_lines(path, covered) if r["op"] in GESTURES and r.get("id") not in known]
     if all(r.get("id") in have for r in late): return []
     n_former = head.get("former_items", n_items)
     move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
-    kept = have | {r.get("id") for r in late}
-    inside = replayed([r for r in read_lines(path, 0, covered) if r.get("id") not in kept], n_former)
+    inside = replayed([r for r in before if r.get("id") not in have], n_former)
     after, out = sum(r.get("on") == head["id"] for r in present), []
     for r in late:
         line = below(inside, r, head["id"], after, move) if r["op"] in ("undo", "redo") else None

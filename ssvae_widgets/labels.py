@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .errors import as_whole, check_file, check_path, check_row, check_rows
+from .errors import check_file, check_path, check_row, check_rows
 from .files import atomic_write, explain_os_error, fsync_folder, remove_leftovers, temporary_name
 from ssvae_widgets.label_files import (
     _BLANK,
@@ -48,7 +48,7 @@ from .label_log import GESTURES, LogFile, Replay, _plain, decimal, encode_line, 
 from .label_past import Namings, Origin, find_origin
 from .label_snapshot import CORE, FORMAT, below, late_lines, mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
 from .label_snapshot import compact_uid as _compact
-from .names import clean_name, is_missing
+from .names import class_names, clean_name, is_missing
 from .presence import Presence
 
 # %% ../nbs/02_labels.ipynb #4582e85b
@@ -753,10 +753,7 @@ def _wanted(self: LabelStore, classes) -> list[str]:
     if isinstance(classes, int | np.integer):
         if not 1 <= classes <= 10_000: raise ValueError(f"classes is {classes}; expected a number from 1 to 10000, or a list of names.")
         return [str(k) for k in range(classes)]
-    given = [c for c in classes if not is_missing(c)]
-    whole = {c: as_whole(c) for c in given if not isinstance(c, str)}
-    names = [clean_name(c if isinstance(c, str) or whole[c] is None else str(whole[c])) for c in given]
-    if len({*given}) == len(given): names = list(dict.fromkeys(names)) # spellings of one name
+    names = class_names(classes)
     if not names: raise ValueError("classes is empty; expected at least one name, or None for numbers as they come.")
     if twice := sorted(n for n, k in Counter(names).items() if k > 1): raise ValueError(f"class names must differ; {twice[0]!r} is given twice.")
     return names
@@ -1238,7 +1235,8 @@ def _forked(self: LabelStore):
     self._io, self._csv, self._wake, self._delivering, self._turn = threading.RLock(), threading.RLock(), threading.Event(), None, threading.Lock()
     self.session, self._suspect = secrets.token_hex(6), True
     self._worker = None # until this process labels something itself
-    self._leave()
+    if self._presence is not None: self._presence.forget()
+    self._presence = None
     if self.path is not None and not self._closed: self._log = LogFile(self.log_path)
 
 

@@ -31,13 +31,32 @@ class Presence:
 
     def _enter(self) -> bool:
         if fcntl is None: return True # Windows has no lock that many can hold
-        try: self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        for _ in range(100):
+            try: self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            except OSError: return False
+            alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = _lock(self._fd, fcntl.LOCK_SH) # this waits for an instant at most
+            if not held or self._stands(): return held and alone
+            self._close() # the last one took the sign down between our two steps
+        return False
+
+    def _stands(self) -> bool:
+        try: return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
         except OSError: return False
-        alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _lock(self._fd, fcntl.LOCK_SH) and alone # this waits for an instant at most
 
     def leave(self) -> None:
-        "Let go; calling it twice is fine."
+        "Let go, and take the sign down when nobody else is there; calling it twice is fine."
+        if self._fd is None: return
+        if _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB) and self._stands():
+            try: os.unlink(self.path)
+            except OSError: pass
+        self._close()
+
+    def forget(self) -> None:
+        "In a forked child: the sign is the parent's."
+        self._close()
+
+    def _close(self):
         fd, self._fd = self._fd, None
         if fd is not None: os.close(fd)
 

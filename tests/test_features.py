@@ -226,7 +226,7 @@ def test_the_network_sees_the_resized_picture():
 
 @pytest.mark.parametrize("images, said", [
     (np.zeros((3, 5)), "pass the vectors as features"), (np.zeros((0, 4, 4)), "no pictures|no images"), ([], "no pictures"), (np.zeros((2, 4, 4, 2), np.uint8), "choose the channels"),
-    (np.zeros((2, 3, 9, 9), np.uint8), "channels"), (np.full((2, 4, 4), np.nan), "NaN"), (np.full((2, 4, 4), 4000.0), "0–1 or 0–255"), (np.array(["a", "b"]), "type|vectors|shape"),
+    (np.zeros((2, 3, 9, 9), np.uint8), "channels"), (np.full((2, 4, 4), np.nan), "NaN"), (np.full((2, 4, 4), 4000.0), "expected 0–255"), (np.array(["a", "b"]), "no file here"),
     ([np.zeros(4, np.uint8)], "shape"), (["/nowhere/a.png"], "nowhere")])
 def test_what_is_no_picture_is_named(images, said, tmp_path):
     with pytest.raises((ValueError, OSError), match=said): quiet(images)

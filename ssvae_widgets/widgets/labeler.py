@@ -858,7 +858,9 @@ def fetch(self: LatentLabeler, kind: str):
         self.map.set_suspects([s.serial for s in self.session.suggest(self.n_items, "suspects")])
         if kind == "suspects": return
         self.map.select_suspects()
-        return self.status.say(f"{n:,} label{'s' * (n != 1)} look{'s' * (n == 1)} wrong" if (n := len(self.selected)) else "No label looks wrong.")
+        n = len(self.selected)
+        self.last_action = f"{n:,} label{'s' * (n != 1)} look{'s' * (n == 1)} wrong" if n else "No label looks wrong."
+        return self.status.say(self.last_action)
     if kind == "walk": return self.go(self.session.walk(), "That was everything the last round changed." if self.session.changes else "Nothing has changed yet: train twice.")
     self.go(getattr(self.session, kind)(), "There is no proposal before this one." if kind == "back" else "Nothing is left to propose.")
 
