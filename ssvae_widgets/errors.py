@@ -126,61 +126,6 @@ def _plain(rows: np.ndarray, given: Any, what: str, want: str) -> np.ndarray:
         values[i] = min(max(whole, -(2**62)), 2**62)  # far outside any range
     return np.array(values, np.int64)
 
-# %% ../nbs/00a_errors.ipynb #a8ee3fd5
-def check_rows(
-    serials: Any,  # a row number, several, or a mask over all items
-    n_items: int,  # how many items there are
-    what: str = "serials",  # what they are called in the message
-) -> Int64[np.ndarray, "rows"]:  # in the order given
-    "Row numbers as an int64 array, or a `RowError` that says which one is wrong."
-    want = f"a row number from 0 to {n_items - 1}, several of them, or a mask of {n_items} True and False" if n_items else "no row, because there are no items"
-    if serials is None or isinstance(serials, (bool, np.bool_, str, bytes, dict)):
-        raise RowError(f"{what} is {describe(serials)}; expected {want}.")
-    if isinstance(serials, np.ma.MaskedArray) and np.ma.is_masked(serials):
-        raise RowError(f"{what} holds masked values; expected {want}: use {what}.compressed().")
-    rows = _as_rows(serials, n_items, what, want)
-    if rows.ndim > 1: raise RowError(f"{what} has shape {rows.shape}; expected {want}, in one dimension.")
-    if rows.dtype.kind == "b":
-        if len(rows) != n_items: raise RowError(f"{what} is a mask of {len(rows)} for {n_items} items; expected one True or False for each.")
-        return np.flatnonzero(rows).astype(np.int64)
-    bad = (rows < 0) | (rows >= n_items)
-    if bad.any():
-        raise RowError(f"{what} has {describe(rows[bad.argmax()].item())}, which is out of range; expected {want}.")
-    if rows.dtype.kind == "f" and (broken := ~(rows == np.floor(rows))).any():
-        raise RowError(f"{what} has {describe(rows[broken.argmax()].item())}, which is no whole number; expected {want}.")
-    return rows.astype(np.int64)
-
-
-def _as_rows(serials: Any, n_items: int, what: str, want: str) -> np.ndarray:
-    "An array of numbers or of booleans, at least one dimension."
-    given = serials
-    if not hasattr(serials, "__array__") and not np.isscalar(serials) and np.iterable(serials):
-        try: given = serials if isinstance(serials, (list, tuple, range)) else list(islice(serials, n_items + 1))
-        except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever its `__iter__` raises
-        if given is not serials and len(given) > n_items: raise RowError(f"{what} is {describe(serials)} of more than {n_items} rows; expected {want}.")
-    try: rows = np.asarray(given)
-    except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever its `__array__` raises
-    rows = np.atleast_1d(rows)
-    if not rows.size and rows.ndim == 1: return np.empty(0, np.int64) if rows.dtype.kind != "b" else rows
-    if rows.dtype.kind == "O" and rows.ndim == 1 or isinstance(given, (list, tuple)) and rows.ndim == 1: rows = _plain(rows, given, what, want)
-    if rows.dtype.kind not in "biuf": raise RowError(f"{what} is {describe(serials)}{'' if np.isscalar(serials) else f' of {rows.dtype}'}; expected {want}.")
-    return rows
-
-
-def _plain(rows: np.ndarray, given: Any, what: str, want: str) -> np.ndarray:
-    "Objects as numbers; True among numbers is a mistake, not row 1."
-    values = rows.tolist() if rows.dtype.kind == "O" else given
-    kinds = set(map(type, values))
-    flags = {kind for kind in kinds if issubclass(kind, (bool, np.bool_))}
-    if flags == kinds: return np.array(values, bool)
-    if flags: raise RowError(f"{what} mixes True or False with numbers; expected {want}.")
-    if rows.dtype.kind != "O": return rows
-    for i, v in enumerate(values):
-        whole = as_whole(v)
-        if whole is None: raise RowError(f"{what} has {describe(v)} at place {i}; expected {want}.")
-        values[i] = min(max(whole, -(2**62)), 2**62)  # far outside any range
-    return np.array(values, np.int64)
-
 # %% ../nbs/00a_errors.ipynb #a10de35d
 def as_whole(
     value: Any,  # anything
