@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .files import append_bytes, fsync_folder, open_append
+from .files import append_bytes, fsync_folder, keep_access, open_append
 
 # %% ../nbs/01b_label_log.ipynb #b3388944
 _CRC = len(',"crc":"00000000"}')
@@ -196,6 +196,15 @@ class Entry:
     active: bool = True # False while undone
     rows: Sequence[int] = () # that it labels
     codes: Sequence[int] = () # code for each, -1 removes
+    facts: dict[str, frozenset[int] | None] | None = None # what was noted as true, and of which rows; None: of all; found out when first asked
+
+    def noted(self) -> dict[str, frozenset[int] | None]: # name -> rows, None for all of them
+        "What was noted as true with the labels, once for all rows or for each."
+        if self.facts is None:
+            one = [(k, None) for k, v in self.record.items() if v is True and k != "undoable"]
+            each = [(k, v) for k, v in self.record.items() if isinstance(v, list) and len(v) == len(self.rows) and any(x is True for x in v)]
+            self.facts = dict([*one, *((k, frozenset(row for row, x in zip(self.rows, v) if x is True)) for k, v in each)])
+        return self.facts
 
 
 class Replay:
@@ -209,6 +218,7 @@ class Replay:
         self.entries: dict[str, Entry] = {} # gestures by id
         self.stacks: dict[int, tuple] = {} # row -> (newest gesture on it, its code, the same for the one before or None)
         self.base: np.ndarray | None = None # raw codes of a snapshot
+        self.base_facts: dict[str, set[int]] = {} # what a snapshot notes as true, and of which rows
         self.raw = np.full(n_items, -1, np.int32) # code as labelled, before merges
         self.codes = np.full(n_items, -1, np.int32) # after merges
         self.changes: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = [] # (seq when it showed, rows, codes before, codes after)
@@ -319,6 +329,8 @@ def _switch_below(self: Replay, record):
         return self._replay_classes()
     rows, labels = np.array(record["serials"], np.int64), np.array(self._codes_for(record["labels"]), np.int32)
     self.base[rows] = labels
+    for noted in self.base_facts.values(): noted.difference_update(rows.tolist())
+    for name, noted in record.get("facts", {}).items(): self.base_facts.setdefault(name, {*()}).update(noted)
     self.raw[rows] = [self._top(row) if row in self.stacks else self.base[row] for row in rows.tolist()]
     return self._refresh(rows)
 
@@ -328,8 +340,8 @@ def facts_on(self: Replay, row: int) -> list[str]:
     "Names of what was noted as true with the present label of a row."
     node = self.stacks.get(row)
     while node is not None and not node[0].active: node = node[2]
-    if node is None: return [name for name, rows in self.head.get("facts", {}).items() if row in rows]
-    return [k for k, v in node[0].record.items() if v is True and k != "undoable"] if node[1] >= 0 else []
+    if node is None: return [name for name, rows in self.base_facts.items() if row in rows]
+    return [name for name, rows in node[0].noted().items() if rows is None or row in rows] if node[1] >= 0 else []
 
 
 def _last(entries, entry): return next((i for i in reversed(range(len(entries))) if entries[i] is entry), None)
@@ -442,7 +454,7 @@ def _snapshot(self: Replay, record, mine):
     tell_classes(self.table, self.head, ())
     self.class_moves.append((self.seq, None, True))
     self.raw[rows] = [self.table.add(identity(u)) for u in record["labels"]]
-    self.base = self.raw.copy()
+    self.base, self.base_facts = self.raw.copy(), {name: {*noted} for name, noted in record.get("facts", {}).items()}
     return self._refresh(rows)
 
 # %% ../nbs/01b_label_log.ipynb #4fcae4aa
@@ -455,8 +467,13 @@ def _pread(fd, n, at):
 class LogFile:
     "An append-only file of lines, shared with other processes."
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        like: str | os.PathLike | None = None, # file whose permissions a new one gets, where there is one
+    ):
+        self.path, self._like = Path(path), like
+        self._mode: int | None = None # permissions of the file when it was last open
         self.fd: int | None = None
         self.refused: OSError | None = None # why the file is open for reading only
         self.offset = 0 # bytes read so far, always after a line end
@@ -477,7 +494,14 @@ class LogFile:
         if self.refused is not None:
             if new: raise self.refused
             self.fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        if new: self._keep_access() # while it is empty
+        self._mode = os.fstat(self.fd).st_mode & 0o7777
         return True
+
+    def _keep_access(self):
+        if self._like is not None: keep_access(self._like, self.path)
+        try: self._mode is None or os.chmod(self.path, self._mode)
+        except OSError: pass # a drive without permissions
 
     def close(self) -> None:
         "Close the descriptor."

@@ -56,10 +56,16 @@ def class_table(r: Replay) -> dict:
 
 
 def _facts(r: Replay) -> dict[str, list[int]]:
-    facts = {name: {*rows} - r.stacks.keys() for name, rows in r.head.get("facts", {}).items()}
-    for row in r.stacks:
-        for name in r.facts_on(row): facts.setdefault(name, {*()}).add(row)
+    facts = {name: rows - r.stacks.keys() for name, rows in r.base_facts.items()}
+    for name, rows in _facts_on(r, r.stacks).items(): facts.setdefault(name, {*()}).update(rows)
     return {name: sorted(rows) for name, rows in facts.items() if rows}
+
+
+def _facts_on(r: Replay, rows: Iterable[int]) -> dict[str, list[int]]:
+    facts: dict[str, list[int]] = {}
+    for row in rows:
+        for name in r.facts_on(row): facts.setdefault(name, []).append(row)
+    return facts
 
 
 def where_to_cut(
@@ -87,11 +93,13 @@ def below(
     if target is None and "on" not in record: return None
     was = r.raw.copy()
     r.apply(record if target is None else {k: v for k, v in record.items() if k not in ("on", "after")})
-    record = {**record, "on": head, "after": after}
+    record = {**{k: v for k, v in record.items() if k != "facts"}, "on": head, "after": after}
     if "classes" in record or (target and target.record["op"] != "set"): return {**record, **class_table(r)}
-    old = np.flatnonzero(was != r.raw)
+    old = np.flatnonzero(was != r.raw) if target is None else np.unique(np.asarray(target.rows, np.int64)) # a gesture that changed no label can have noted something
     new = old if move is None else move(old)
-    return {**record, "serials": new[new >= 0].tolist(), "labels": [None if p < 0 else compact_uid(r.table.uids[p]) for p in r.raw[old[new >= 0]].tolist()]}
+    old, new = old[new >= 0].tolist(), new[new >= 0].tolist()
+    facts = {name: [*map(dict(zip(old, new)).get, rows)] for name, rows in _facts_on(r, old).items()}
+    return {**record, "serials": new, "labels": [None if p < 0 else compact_uid(r.table.uids[p]) for p in r.raw[old].tolist()], **({"facts": facts} if facts else {})}
 
 # %% ../nbs/01f_label_snapshot.ipynb #3d994623
 def read_lines(

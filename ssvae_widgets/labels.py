@@ -35,8 +35,10 @@ from .files import atomic_write, explain_os_error, fsync_folder, remove_leftover
 from ssvae_widgets.label_files import (
     _BLANK,
     MAX_CSV,
+    CellRows,
     LabelFileError,
     LabelRows,
+    Problem,
     _integer,
     describe_problems,
     parse_csv,
@@ -105,6 +107,7 @@ class LabelStore:
         if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
             raise ValueError(f"n_items is {n_items!r}; expected the number of images.")
         self.n_items, self.session, self._count = int(n_items), secrets.token_hex(6), itertools.count(1)
+        self._heir_of = {self.session} # sessions whose gestures undo takes back here
         self.path = None if path is None else Path(os.path.realpath(os.path.expanduser(check_path(path, "path of the labels"))))
         self.log_path = None if path is None else _log_beside(self.path) # the append-only log, the truth
         if self.path is not None and os.path.isdir(self.path): raise LabelFileError(f"{path} is a folder; expected a file, for instance {Path(path) / 'labels.csv'}.")
@@ -120,7 +123,7 @@ class LabelStore:
         self._csv_known: tuple | None = None # what labels.csv looked like when it was last written or read: (stat, hash)
         self._csv_odd: tuple | None = None # an unknown version that was seen once and may still be being written
         self._export_due: float | None = None
-        self._last_change = 0.0
+        self._last_change, self._last_of_others = 0.0, -1e9
         self._retry_due, self._retry_wait = 0.0, 0.2
         self._failing: OSError | None = None # the disk takes bytes but does not confirm them
         self._opening, self._presence = True, None
@@ -144,11 +147,12 @@ class LabelStore:
         self._have: set[str] = set() # ids of the lines that are in the log
         self._unsaved: list[dict] = [] # gestures that have not reached the disk, oldest first
         self._lazy: set[str] = set() # ids of unsaved lines that nobody would miss
+        self._dropped: set[str] = set() # ids of an undo or redo whose target was nowhere to be found
         self._shown: list[tuple[int, np.ndarray]] = [] # (seq, rows) in the order in which changes showed here
         self._archive_read = None # (snapshot, replay of everything before and after it, lines applied)
         self._foreign = False # the files belong to another data set by now
         self._suspect = False # an interrupt came in the middle: read everything again
-        self._log = None if self.path is None else LogFile(self.log_path)
+        self._log = None if self.path is None else LogFile(self.log_path, like=self.path)
         self._codes_of: list[str] = [] # identity of the class of each code
         self._order: list[int] = [] # its place in the class table
         self._codes = self._view()
@@ -260,7 +264,11 @@ def can_redo(self: LabelStore) -> bool: return self._next_redo() is not None
 @patch
 def _is_mine(self: LabelStore, record: dict) -> bool:
     "Whether undo takes a line back here: one's own, and at the opening those of sessions that have ended, if nobody else is at work."
-    return record.get("session") == self.session or (self._opening and self._alone())
+    session = str(record.get("session", ""))
+    if session in self._heir_of: return True
+    if not self._opening or not self._alone(): return False
+    if session: self._heir_of.add(session)
+    return True
 
 
 @patch
@@ -312,6 +320,7 @@ def _tell(self: LabelStore, record: dict, changed: np.ndarray, new_class: bool):
     "Queue the news of a gesture for the observers, and the export."
     self._shown.append((self._replay.seq, changed))
     self._last_change = time.monotonic()
+    if record.get("session") != self.session: self._last_of_others = self._last_change
     target = self._replay.entries.get(record.get("target"))
     classes = "class" in (record["op"], target and target.record["op"]) or "merge" in (record["op"], target and target.record["op"])
     kind = "classes" if classes or new_class else "labels"
@@ -351,7 +360,7 @@ def _save(self: LabelStore):
         for _ in range(4):
             if self._log.fd is None or self._log.refused or self._log.moved(): self._reopen(create=True)
             self._take(self._log.read())
-            self._unsaved = batch = [*filter(None, map(self._fitting, self._unsaved))]
+            self._unsaved = batch = self._fitted(self._unsaved)
             if not batch: break
             self._log.append([encode_line({"seq": self._replay.seq + 1 + i, **r}) for i, r in enumerate(batch)])
             if self._log.moved(): continue
@@ -365,6 +374,13 @@ def _save(self: LabelStore):
         self._became_saved()
     except (OSError, LabelFileError) as e: self._became_unsaved(e)
     self._suspect = False
+
+
+@patch
+def _fitted(self: LabelStore, records: list[dict]) -> list[dict]:
+    fitting = [(r, self._fitting(r)) for r in records]
+    self._dropped |= {str(r.get("instead_of", r["id"])) for r, fits in fitting if fits is None}
+    return [fits for _, fits in fitting if fits is not None]
 
 
 @patch
@@ -385,7 +401,8 @@ def _fitting(self: LabelStore, record: dict) -> dict | None: # None: its target 
 
 @patch
 def _named_anew(self: LabelStore, record: dict) -> dict:
-    return {**{k: v for k, v in record.items() if k not in ("on", "after", "serials", "labels", "classes", "former", "merged")}, "id": self._record("")["id"]}
+    kept = {k: v for k, v in record.items() if k not in ("on", "after", "serials", "labels", "classes", "former", "merged", "facts")}
+    return {**kept, "id": self._record("")["id"], "instead_of": record.get("instead_of", record["id"])}
 
 
 @patch
@@ -564,6 +581,7 @@ def _identity(self: LabelStore, label) -> int | str | None:
     "Identity of a class given by code or name; None stands for no label."
     table = self._replay.table
     if is_missing(label): return None
+    if isinstance(label, bytes): label = label.decode(errors="replace")
     if isinstance(label, str):
         if label not in self._names: label = clean_name(label)
         if label in self._names: return _compact(table.uids[self._order[self._names.index(label)]])
@@ -648,9 +666,8 @@ def redo(self: LabelStore) -> Gesture | None: # None when there is nothing to re
 
 @patch
 def _switch(self: LabelStore, op: str, entry) -> Gesture | None:
-    seq = self._replay.seq
     gesture = self._commit(self._record(op, target=entry.record["id"]))
-    if gesture.saved and self._replay.seq == seq: # the line was not written
+    if gesture.id in self._dropped: # the line was not written
         self._note(f"Nothing to {op}: the log was compacted by another process, and the gesture is not in its archive.", warn=False)
         return None
     return gesture
@@ -970,15 +987,18 @@ def _merge_csv(self: LabelStore, data: bytes, first: bool = False) -> bool: # wh
     with self._io:
         if refused is not None: return self._refuse_csv(data, refused, first)
         origin, replay = self._origin(cells)
-        if origin.exact and not cells.problems: return self._old_export(data, origin, replay, first)
         rows, now = understand(cells, self._reader(origin, replay)), replay.codes
         then, had = origin.state[rows.serials], now[rows.serials]
-        edited = (rows.codes != then) & (replay.table.holders(rows.codes) != had)
+        other = replay.table.holders(rows.codes) != had
+        back, again = other & (rows.codes == then), self._corrected(rows.serials, other & (rows.codes == then), replay)
+        if origin.exact and not cells.problems and not (again.any() and again.sum() == back.sum()): return self._old_export(data, origin, replay, first)
+        edited = other & (rows.codes != then) | again
+        rows.problems += self._unclear(cells, rows, edited, then, replay)
         missing = 0 if first else int((now >= 0).sum() - (had >= 0).sum())
         kept = self._backup(data)
         if edited.any(): self._import_edits(rows.serials[edited], [replay.table.uids[c] if c >= 0 else None for c in rows.codes[edited]], origin.seq)
-        older = not edited.any() and origin.seq < replay.seq and not first and (replay.table.holders(rows.codes) != had).any()
-        self._tell_merge(rows, int(edited.sum()), int((edited & (had != then)).sum()), missing, kept, older)
+        older = 0 if first or origin.seq == replay.seq else int((back & ~again).sum())
+        self._tell_merge(rows, int(edited.sum()), int((edited & (had != then) & ~again).sum()), missing, kept, older)
         self._export_soon(0 if first else 1.0) # somebody may still be writing
         return False
 
@@ -995,12 +1015,44 @@ def _reader(self: LabelStore, origin: Origin, replay: Replay) -> Callable[[str],
 
 
 @patch
+def _corrected(self: LabelStore, serials: np.ndarray, back: np.ndarray, replay: Replay) -> np.ndarray: # bool, one for each row
+    "Of rows that say something older, those whose newest gesture was made in this file: who goes back on it corrects himself, unless somebody else is at work who could export late."
+    if not back.any() or self._others_around(): return np.zeros(len(serials), bool)
+    newest = (next((e.record for e in reversed(replay.gestures_on(row)) if e.active), {}) if old else {} for row, old in zip(serials.tolist(), back.tolist()))
+    return np.array([(record.get("source"), record.get("file")) == ("import", self.path.name) for record in newest], bool)
+
+
+@patch
+def _others_around(self: LabelStore) -> bool:
+    return time.monotonic() - self._last_of_others < 60 or self._presence is None or not self._presence.still_alone()
+
+
+@patch
+def _unclear(self: LabelStore, cells: CellRows, rows: LabelRows, edited: np.ndarray, then: np.ndarray, replay: Replay) -> list[Problem]:
+    """Edits that are none, taken out of `edited`: where nothing is known any more of the time before a snapshot, a name that another class had then says nothing,
+    if most of its rows agree with what it meant then."""
+    table, names = replay.table, replay.table.names
+    swapped = {table.resolve(now): table.resolve(former) for name, former in table.former.items() if (now := table.find(name)) is not None and table.resolve(former) != table.resolve(now)}
+    if replay.head.get("op") != "snapshot" or not edited.any(): return []
+    problems, line_of = [], dict(zip(cells.serials.tolist(), cells.lines.tolist()))
+    for now, former in swapped.items():
+        said = table.holders(rows.codes) == now
+        if (said & (then == former)).sum() < max(1, (said & (then == now)).sum()): continue
+        unclear = np.flatnonzero(said & edited)
+        edited[unclear] = False
+        why = f"{names[now]!r} was the name of another class before, and the archive that could tell which of the two is meant is gone; label it in the app"
+        problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
+    return sorted(problems, key=lambda p: p.line)
+
+
+@patch
 def _old_export(self: LabelStore, data: bytes, origin: Origin, replay: Replay, first: bool) -> bool: # whether it is ours to the byte
     "A file that says what an earlier state said has nothing new; it is kept if somebody's own hand went back."
     self._export_soon(0)
     rows = np.flatnonzero(origin.state >= 0)
     kept = "" if render_csv(rows, origin.state[rows], origin.naming.names) == data else f" The file as it was is kept as {self._backup(data)}."
-    if not (first or time.monotonic() - self._last_change <= 3 and not kept or np.array_equal(origin.state, replay.codes)):
+    late = not kept and time.monotonic() - self._last_change <= 3 and self._others_around()
+    if not (first or late or np.array_equal(origin.state, replay.codes)):
         self._note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)
     return not kept
 
@@ -1030,11 +1082,12 @@ def _labels_of(self: LabelStore, rows: np.ndarray) -> list[int | str | None]: # 
 
 
 @patch
-def _tell_merge(self: LabelStore, rows: LabelRows, edited: int, collide: int, missing: int, kept: str, older: bool = False):
+def _tell_merge(self: LabelStore, rows: LabelRows, edited: int, collide: int, missing: int, kept: str, older: int = 0):
     name, said = self.path.name, []
     self.problems = list(rows.problems)
     if edited: said.append(f"{name} was edited: {edited} label{'s' * (edited > 1)} taken over{f', {collide} of them over newer ones' * bool(collide)}; undo takes {'them' if edited > 1 else 'it'} back.")
-    if older: said.append(f"{name} was put back to an earlier state; the labels known here are kept. To go back, use undo.")
+    if older and not edited: said.append(f"{name} was put back to an earlier state; the labels known here are kept. To go back, use undo.")
+    elif older: said.append(f"{older} older label{'s' * (older > 1)} in it {'give' if older > 1 else 'gives'} way to what has been said since.")
     if missing: said.append(f"{missing} label{'s' * (missing > 1)} that {name} lacks {'are' if missing > 1 else 'is'} kept; to remove a label there, empty its cell.")
     if rows.problems: said.append(f"{len(rows.problems)} line{'s' * (len(rows.problems) > 1)} refused: {describe_problems(name, rows.problems)}.")
     if said: self._note(" ".join([*said, f"The file as it was is kept as {kept}."]), warn=bool(rows.problems))
@@ -1236,13 +1289,14 @@ def _forked(self: LabelStore):
     "In a forked child: locks and threads of the parent are gone, and gestures need a name of their own."
     self._io, self._csv, self._wake, self._delivering, self._turn = threading.RLock(), threading.RLock(), threading.Event(), None, threading.Lock()
     self.session, self._suspect = secrets.token_hex(6), True
+    self._heir_of = {self.session}
     self._worker = None # until this process labels something itself
     if self._presence is not None: self._presence.forget()
     self._presence = None
     self._records = [(record, False) for record, _ in self._records] # what was one's own is the parent's, who is at work
     self._replay.done.clear()
     self._replay.redone.clear()
-    if self.path is not None and not self._closed: self._log = LogFile(self.log_path)
+    if self.path is not None and not self._closed: self._log = LogFile(self.log_path, like=self.path)
 
 
 def _watch_process(store):
@@ -1337,8 +1391,7 @@ def rows_with(
     "Rows whose present label was given with that fact, and it is true."
     with self._io:
         r = self._replay
-        noted = {*r.head.get("facts", {}).get(fact, ())} - r.stacks.keys()
-        return np.array(sorted(noted | {row for row in r.stacks if fact in r.facts_on(row)}), np.int64)
+        return np.array(sorted({row for row in {*r.base_facts.get(fact, ()), *r.stacks} if fact in r.facts_on(row)}), np.int64)
 
 
 @patch
@@ -1594,9 +1647,9 @@ def copy_to(
         raise LabelFileError(f"{path} has {n} change{'s' * (n > 1)} that the labels here do not have, and would be lost: open those labels instead, or give another place. Nothing was written.")
     try:
         with _only_one(log), nullcontext() if self.path is None else _only_one(self.log_path), self._io:
-            for old in self._former_logs(): atomic_write(log.with_name(old.name), old.read_bytes())
-            atomic_write(log, [encode_line({"seq": i, **r}) for i, r in enumerate([r for r, _ in self._records] + [r for r in self._unsaved if r["id"] not in self._have])])
-            atomic_write(path, self._rendered())
+            for old in self._former_logs(): atomic_write(log.with_name(old.name), old.read_bytes(), like=old)
+            atomic_write(log, [encode_line({"seq": i, **r}) for i, r in enumerate([r for r, _ in self._records] + [r for r in self._unsaved if r["id"] not in self._have])], like=self.log_path)
+            atomic_write(path, self._rendered(), like=self.path)
     except Timeout: raise LabelFileError(f"{path.name} is being compacted by another process; try again later.") from None
     except OSError as e: raise LabelFileError(f"The labels could not be copied to {path}: {explain_os_error(e)}; they are safe where they are.") from e
     return path

@@ -44,6 +44,15 @@ class Presence:
         try: return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
         except OSError: return False
 
+    def still_alone(self) -> bool:
+        "Whether nobody else is here at this moment; False also on a drive that cannot tell."
+        if fcntl is None: return True
+        if self._fd is None: return False
+        alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _lock(self._fd, fcntl.LOCK_SH) and self._stands(): return alone
+        self._close() # somebody who left took the sign down between our two steps
+        return self._enter()
+
     def leave(self) -> None:
         "Let go, and take the sign down when nobody else is there; calling it twice is fine."
         if self._fd is None: return

@@ -369,3 +369,130 @@ def test_lines_that_make_no_sense_are_passed_over(tmp_path):
         for record in odd: f.write(encode_line(record))
         f.write(json.dumps({"id": "z", "op": "set"}).encode() + b"\n")
     with LabelStore(path, 9) as s: assert named(s) == {1: "a"} and s.set(2, "a").saved
+
+
+# ---- edits by hand that look like something older
+
+
+def save_by_hand(store, path, text):
+    path.write_text(text); os.utime(path, (1e9, 1e9 + next(moments)))
+    store.flush()
+
+
+def test_a_late_export_after_a_swap_whose_archive_is_gone_is_refused(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, classes=["a", "b", "c"]) as s:
+        s.set(range(30), "a"); s.set(range(30, 60), "b"); s.set(60, "c"); s.flush()
+        late = path.read_text()
+        swap(s, "a", "b")
+        s.set(80, "c")
+        s.compact(keep=0).unlink()
+    with LabelStore(path, 100) as s:
+        right = named(s)
+        save_by_hand(s, path, late)
+        assert named(s) == right and not imports(s)
+        assert "another class before" in s.message and s.message.count("backup") == 1
+        save_by_hand(s, path, path.read_text().replace("\n5,b\n", "\n5,c\n").replace("\n40,a\n", "\n40,b\n")) # real edits are still understood, also to such names
+        assert named(s) == {**right, 5: "c", 40: "b"}
+
+
+def test_a_correction_of_the_own_edit_counts(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, classes=["a", "b"]) as s:
+        s.set(range(10), "a"); s.flush()
+        first = path.read_text()
+        save_by_hand(s, path, first.replace("\n5,a\n", "\n5,b\n"))
+        assert named(s)[5] == "b"
+        save_by_hand(s, path, first) # at once, byte by byte as it was
+        assert named(s)[5] == "a" and "was edited" in s.message
+        save_by_hand(s, path, first.replace("\n5,a\n", "\n5,b\n").replace("\n6,a\n", "\n6,b\n"))
+        save_by_hand(s, path, first.replace("\n7,a\n", "\n7,b\n").replace("\n5,a\n", "\n5,b\n")) # back in one row, on in another
+        assert [named(s)[k] for k in (5, 6, 7)] == ["b", "a", "b"]
+
+
+def test_what_an_edited_old_file_says_otherwise_is_told(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, classes=["a", "b"]) as s:
+        s.set(range(10), "a"); s.flush()
+        old = path.read_text()
+        s.set([3, 4, 50, 51], "b"); s.flush()
+        save_by_hand(s, path, old.replace("\n5,a\n", "\n5,b\n"))
+        assert [named(s)[k] for k in (3, 4, 5)] == ["b", "b", "b"] and "2 older labels in it give way" in s.message
+        save_by_hand(s, path, old)
+        assert named(s)[3] == "b" and "put back to an earlier state" in s.message # within seconds, too: nobody else could have written it
+
+
+def test_an_export_by_somebody_slow_is_no_news(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, classes=["a", "b"]) as s, LabelStore(path, 100) as other:
+        s.set(range(10), "a"); s.flush(); other.sync()
+        old = path.read_text()
+        save_by_hand(s, path, old.replace("\n5,a\n", "\n5,b\n"))
+        save_by_hand(s, path, old)
+        assert named(s)[5] == "b" and "earlier state" not in s.message and len(imports(s)) == 1
+
+
+# ---- what was noted with labels
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_facts_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, each):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, classes=["a", "b"]) as s, LabelStore(path, 100) as other:
+        s.set([1, 2], "a", accepted=True)
+        s.set([2, 3, 4], "a", accepted=[False, True, False] if each else True)
+        assert s.rows_with("accepted").tolist() == ([1, 3] if each else [1, 2, 3, 4])
+        monkeypatch.setattr(s, "_catch_up", lambda: None) # has not seen it yet
+        other.compact(keep=0)
+        assert s.undo().saved
+        monkeypatch.undo()
+        for store in (s, other):
+            store.sync()
+            assert store.rows_with("accepted").tolist() == [1, 2] and named(store) == {1: "a", 2: "a"}
+        other.compact(keep=0)
+    with LabelStore(path, 100) as s: assert s.rows_with("accepted").tolist() == [1, 2]
+
+
+# ---- privacy, and whose gestures they are
+
+
+def test_copies_and_logs_written_again_stay_private(tmp_path):
+    path, copy = tmp_path / "labels.csv", tmp_path / "there" / "labels.csv"
+    path.write_text("Serial,label\n1,1\n"); path.chmod(0o600); copy.parent.mkdir()
+    mode = lambda p: stat.S_IMODE(p.stat().st_mode)
+    with LabelStore(path, 100, 3) as s:
+        s.set(2, 2); s.flush()
+        assert {mode(s.log_path), mode(path)} == {0o600}
+        s.compact(keep=0)
+        s.copy_to(copy)
+        s.log_path.unlink()
+        s.set(3, 1); s.flush()
+        assert mode(s.log_path) == 0o600 and s.saved
+        path.unlink(); s.log_path.unlink() # nothing to take them from
+        s.set(4, 1); s.flush()
+    for p in (*tmp_path.glob("labels.csv*"), *copy.parent.glob("labels.csv*")): assert p.name.endswith(".lock") or mode(p) == 0o600, p
+
+
+def test_undo_of_earlier_sessions_survives_a_deleted_log(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, 3) as s: s.set(1, 1)
+    with LabelStore(path, 100) as s:
+        s.log_path.unlink()
+        s.set(2, 2)
+        assert s.undo().serials.tolist() == [2] and s.undo().serials.tolist() == [1]
+
+
+def test_an_undo_that_cannot_be_is_none_whatever_others_do_meanwhile(tmp_path, monkeypatch):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, 3) as s, LabelStore(path, 100) as other:
+        s.set(1, 1)
+        monkeypatch.setattr(s, "_catch_up", lambda: None)
+        other.compact(keep=0).unlink() # its target is gone
+        other.set(2, 2)
+        assert s.undo() is None and s.codes[1] == 1 and s.codes[2] == 2
+
+
+def test_names_as_bytes_are_names(tmp_path):
+    with LabelStore(None, 10, classes=np.array([b"cat", b"dog"])) as s:
+        s.set([1, 2], np.array([b"dog", b"cat"])); s.set(3, b"dog")
+        assert s.codes[1:4].tolist() == [1, 0, 1]
