@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
@@ -459,7 +460,7 @@ def test_facts_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, ea
 def test_copies_and_logs_written_again_stay_private(tmp_path):
     path, copy = tmp_path / "labels.csv", tmp_path / "there" / "labels.csv"
     path.write_text("Serial,label\n1,1\n"); path.chmod(0o600); copy.parent.mkdir()
-    mode = lambda p: stat.S_IMODE(p.stat().st_mode)
+    def mode(p): return stat.S_IMODE(p.stat().st_mode)
     with LabelStore(path, 100, 3) as s:
         s.set(2, 2); s.flush()
         assert {mode(s.log_path), mode(path)} == {0o600}
@@ -496,3 +497,99 @@ def test_names_as_bytes_are_names(tmp_path):
     with LabelStore(None, 10, classes=np.array([b"cat", b"dog"])) as s:
         s.set([1, 2], np.array([b"dog", b"cat"])); s.set(3, b"dog")
         assert s.codes[1:4].tolist() == [1, 0, 1]
+
+
+def test_the_sign_of_another_user_can_be_read_only(tmp_path, monkeypatch):
+    from ssvae_widgets.presence import Presence
+
+    first, real = Presence(tmp_path / "sign"), os.open
+    def refused(path, flags, *mode, **kw):
+        if flags & os.O_RDWR and str(path).endswith("sign"): raise PermissionError(13, "denied", str(path))
+        return real(path, flags, *mode, **kw)
+    monkeypatch.setattr(os, "open", refused)
+    second = Presence(tmp_path / "sign")
+    assert first.alone and not second.alone and not first.still_alone()
+    second.leave()
+    assert first.still_alone() and first.still_alone()
+    first.leave()
+    assert not (tmp_path / "sign").exists() and not first.still_alone()
+
+
+def test_a_fork_takes_nothing_back_of_its_parent(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 10, 3) as s:
+        s.set(1, 1); s.set(2, 2)
+        read, write = os.pipe()
+        if not (child := os.fork()):
+            gesture = s.undo()
+            s.set(3, 0); mine = s.undo()
+            os.write(write, b"none" if gesture is None and mine.serials.tolist() == [3] else b"some")
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(read, 4) == b"none"
+        s.sync()
+        assert s.n_labeled == 2 and s.undo().serials.tolist() == [2]
+
+
+def test_a_class_list_means_the_names_in_use_before_those_of_the_past(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, classes=["a", "b"]) as s:
+        s.rename_class("a", "c"); s.rename_class("b", "a")
+        s.set(1, "c"); s.set(2, "a")
+    with LabelStore(path, 10, classes=["a", "b"]) as s: # "b" was a name of the class that is called a now
+        assert s.classes[:2] == ["a", "b"] and named(s) == {1: "c", 2: "a"} and s.classes.count("a") == 1
+
+
+def test_names_of_two_classes_that_met_stay_apart_after_a_compaction(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, classes=["a", "b"]) as s, LabelStore(path, 10) as other:
+        s.set(1, "a"); s.set(2, "b"); other.sync()
+        other._catch_up = lambda: None # both choose the same name in the same moment
+        s.rename_class("a", "x"); other.rename_class("b", "x")
+        del other._catch_up
+        s.sync(); other.sync()
+        assert s.classes == other.classes == ["x", "x (2)"]
+        s.compact(keep=0)
+        s.rename_class("x", "y")
+        other.sync()
+        assert s.classes == other.classes == ["y", "x"] and named(s) == {1: "y", 2: "x"}
+
+
+@pytest.mark.parametrize("compose", ["NFC", "NFD"])
+def test_a_name_in_a_cell_is_the_class_in_every_spelling(tmp_path, compose):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, classes=["Möwe", "+plus"]) as s:
+        s.set(1, "Möwe"); s.flush()
+        save_by_hand(s, path, path.read_text() + unicodedata.normalize(compose, "2, Möwe \n") + "3,'+plus\n")
+        assert named(s) == {1: "Möwe", 2: "Möwe", 3: "+plus"} and not s.problems
+
+
+def test_adopting_on_a_full_disk_changes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, 3) as s: s.set([1, 2], 1)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    real = labels_module.atomic_write
+    def full(file, data, **kw):
+        if str(file).endswith(".log.jsonl"): raise OSError(28, "No space left on device")
+        return real(file, data, **kw)
+    monkeypatch.setattr(labels_module, "atomic_write", full)
+    with pytest.raises(labels_module.LabelFileError, match="disk is full.*nothing was lost"): LabelStore.adopt(path, 5, mapping=np.r_[np.arange(5), -np.ones(5, int)])
+    monkeypatch.undo()
+    after = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    assert {**after, **before} == after # what is new is the former log, by a second name
+    with LabelStore(path, 10) as s: assert s.codes[[1, 2]].tolist() == [1, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="access lists are kept in another way here")
+def test_access_lists_handed_down_by_the_folder_give_nobody_more(tmp_path):
+    def entry(tag, rights, who=0xFFFFFFFF): return struct.pack("<HHI", tag, rights, who)
+    default = struct.pack("<I", 2) + entry(1, 7) + entry(2, 6, 12345) + entry(4, 5) + entry(16, 7) + entry(32, 0)
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, 3) as s:
+        s.set(1, 1); s.flush()
+        s.log_path.chmod(0o600); path.chmod(0o600)
+        try: os.setxattr(tmp_path, "system.posix_acl_default", default)
+        except OSError: pytest.skip("no access lists on this drive")
+        s.set(2, 2); s.compact(keep=0); s.flush()
+        for file in (path, s.log_path):
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            with pytest.raises(OSError): os.getxattr(file, "system.posix_acl_access")
