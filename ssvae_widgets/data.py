@@ -596,6 +596,7 @@ def stack_pictures(
 
 def _as_picture(item, place: int):
     "One item of a list of pictures or files."
+    if isinstance(item, str | os.PathLike): check_path(item, f"the image at place {place}")
     if isinstance(item, str | os.PathLike) and not os.path.exists(item):
         raise DataError(f"images has {describe(item)} at place {place}, which is no file here; expected an array of numbers, or a list of pictures or of files.")
     if isinstance(item, str | os.PathLike): return read_picture(item)

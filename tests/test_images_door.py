@@ -545,6 +545,7 @@ def test_weights_are_not_kept_at_an_address(address, tmp_path, monkeypatch):
     from ssvae_widgets.callbacks import BestCheckpoint, LastCheckpoint
     from ssvae_widgets.checkpoint import load_checkpoint, read_meta, save_checkpoint
     from ssvae_widgets.cli_train import train
+    from ssvae_widgets.data import read_idx, read_npy, read_npz
     from ssvae_widgets.features import extract_features
     from ssvae_widgets.viewer import read_latent
 
@@ -552,7 +553,7 @@ def test_weights_are_not_kept_at_an_address(address, tmp_path, monkeypatch):
     vae = SSVAE((8, 8), TINY)
     for given in (address, Path(address)):
         doors = [lambda a: vae.fit(G, weights_path=a), lambda a: vae.fit(G, weights_path=a, callbacks=None), vae.save, vae.load_model_weights, SSVAE.from_checkpoint, lambda a: save_checkpoint(a, {}), load_checkpoint, read_meta, default_callbacks, CSVExporter, LossCurvePlotter, BestCheckpoint, LastCheckpoint,
-                 InteractiveTrainer(vae).save_checkpoint, read_latent, lambda a: extract_features(G, lambda b: b.reshape(len(b), -1)[:, :3], cache=a, progress=False)]
+                 InteractiveTrainer(vae).save_checkpoint, read_latent, read_npy, read_npz, read_idx, read_folder, lambda a: as_array([a]), lambda a: extract_features(G, lambda b: b.reshape(len(b), -1)[:, :3], cache=a, progress=False)]
         for door in doors:
             with pytest.raises(ArgumentError, match="expected a path on this machine"): door(given)
     assert vae.epoch == 0 and train(["--quiet", "--max-epochs", "1", "--weights", address]) == 2 and not os.listdir(tmp_path)
