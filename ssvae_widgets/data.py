@@ -713,7 +713,7 @@ def read_npz(
 def _from_npz(path):
     arrays = read_npz(path)
     key = next((k for k in _IMAGE_KEYS if k in arrays), None) or (next(iter(arrays)) if len(arrays) == 1 else None)
-    if key is None: raise DataError(f"{path} holds {', '.join(sorted(arrays))}; expected the images under one of {', '.join(_IMAGE_KEYS)}.")
+    if key is None: raise DataError(f"{path} holds {describe(arrays)}; expected the images under one of {', '.join(_IMAGE_KEYS)}.")
     as_array(arrays[key])
     truth, names = None, arrays.get("class_names")
     if names is not None and names.ndim != 1: raise DataError(f"{path}: class_names has shape {names.shape}; expected a list of names, each once.")

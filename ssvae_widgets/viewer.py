@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError, check_path, check_row
+from .errors import DataError, check_path, check_row, describe
 from .files import explain_os_error, open_plain
 from .session import LabelingSession
 
@@ -39,7 +39,7 @@ def read_latent(
     except MemoryError: raise DataError(f"{path} is larger than the free memory.") from None
     except (AttributeError, KeyError, IndexError, LookupError, TypeError, OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError) as e:
         raise DataError(f"{path} is damaged ({type(e).__name__}); write it again with ssvae-infer.") from None
-    if "input" not in a: raise DataError(f"{path} holds {', '.join(sorted(a))}; a viewer needs input, and tsne or a latent of two columns.")
+    if "input" not in a: raise DataError(f"{path} holds {describe(a)}; a viewer needs input, and tsne or a latent of two columns.")
     if not a["input"].ndim: raise DataError(f"{path}: input is a single number; expected images, or one row of numbers an item.")
     n = len(a["input"])
     for key in ("tsne", "latent", "reconstructed", "reconstruted", "labels", "pred_classes", "pred_certainty", "pred_probs", "names"):

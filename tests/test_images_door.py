@@ -588,3 +588,12 @@ def test_idx_with_an_empty_axis(tmp_path):
         with pytest.raises(DataError, match="class_names|more than once"): load_images(tmp_path / "x.npz")
     np.savez(tmp_path / "x.npz", images=G, truth=np.arange(30) % 2, class_names=[3.0, 7.0])
     assert load_images(tmp_path / "x.npz").class_names == ["3", "7"]
+
+
+def test_a_file_of_many_arrays_is_refused_in_one_line(tmp_path):
+    from ssvae_widgets.viewer import read_latent
+
+    np.savez(tmp_path / "x.npz", **{f"part{i}": np.zeros(1) for i in range(300)})
+    for door in (load_images, read_latent):
+        with pytest.raises(DataError, match="holds a dict with the keys 'part0', .*, …;") as error: door(tmp_path / "x.npz")
+        assert len(str(error.value)) < 400
