@@ -19,11 +19,11 @@ from .config import SSVAEConfig
 from .data import ImageSet, as_array, as_image_set, as_pictures, encode_labels, image_shape
 from .errors import ArgumentError, DataError, check_path, check_whole, describe
 from .labels import LabelStore
-from .names import class_names
+from .names import check_classes
 
 # %% auto #0
-__all__ = ['RESERVED', 'check_images', 'check_classes', 'check_truth', 'check_labels', 'check_model', 'check_columns',
-           'check_each', 'check_image_set']
+__all__ = ['RESERVED', 'check_images', 'check_truth', 'check_labels', 'check_model', 'check_columns', 'check_each',
+           'check_image_set']
 
 # %% ../nbs/20b_arguments.ipynb #5b89b926
 def check_images(
@@ -35,23 +35,6 @@ def check_images(
     return x
 
 # %% ../nbs/20b_arguments.ipynb #327d08ff
-def check_classes(
-    classes: Any,  # how many, their names, or None
-) -> int | list[str] | None:
-    "A number of classes, a list of names, or None."
-    if classes is None: return None
-    if isinstance(classes, (int, np.integer)) and not isinstance(classes, bool):
-        if classes < 1: raise ArgumentError(f"classes is {classes}; expected at least one class.")
-        return int(classes)
-    if isinstance(classes, (str, bytes, float, bool, dict)) or not np.iterable(classes):
-        raise ArgumentError(f"classes is {classes!r}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog'].")
-    names = class_names(classes)
-    if not names: raise ArgumentError("classes is an empty list; expected names, or leave it out.")
-    twice = {name for name in names if names.count(name) > 1}
-    if twice: raise ArgumentError(f"classes names {sorted(twice)[0]!r} more than once; every class needs a name of its own.")
-    return names
-
-
 def check_truth(
     truth: Any,  # the real labels, where they are known
     n_items: int,

@@ -16,11 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .errors import ArgumentError, DataError, check_file, check_path, describe
 from .files import atomic_write
 
 # %% auto #0
-__all__ = ['COLUMNS', 'TrainingCallback', 'make_history', 'monitored', 'ConsoleLogger', 'ProgressBar', 'in_notebook',
-           'CSVExporter', 'LossCurvePlotter', 'EarlyStopping', 'BestCheckpoint', 'LastCheckpoint', 'default_callbacks']
+__all__ = ['COLUMNS', 'TrainingCallback', 'check_callbacks', 'make_history', 'monitored', 'ConsoleLogger', 'ProgressBar',
+           'in_notebook', 'CSVExporter', 'LossCurvePlotter', 'EarlyStopping', 'BestCheckpoint', 'LastCheckpoint',
+           'default_callbacks']
 
 # %% ../nbs/06_callbacks.ipynb #6c2ee5c4
 class TrainingCallback:
@@ -52,6 +54,22 @@ COLUMNS = (
     "epoch", "loss", "val_loss", "reconstruction_loss", "val_reconstruction_loss", "kl_loss", "val_kl_loss", "classification_loss",
     "val_classification_loss",
 )
+
+
+def check_callbacks(
+    callbacks: Any,  # callbacks, or None
+    name: str = "callbacks",  # what they are called in the message
+) -> list[Any]:  # empty for None
+    "A list of callbacks, or an `ArgumentError` before any epoch is trained."
+    if callbacks is None: return []
+    wrong = isinstance(callbacks, (str, bytes, dict, type)) or not hasattr(callbacks, "__iter__")
+    if wrong: raise ArgumentError(f"{name} is {describe(callbacks)}; expected a list of callbacks, or None.")
+    found = list(callbacks)
+    for one in found:
+        if isinstance(one, type): raise ArgumentError(f"{name} holds the class {one.__name__}; expected an object of it: {one.__name__}().")
+        missing = [verb for verb in ("on_train_start", "on_epoch_end", "on_train_end") if not callable(getattr(one, verb, None))]
+        if missing: raise ArgumentError(f"{name} holds {describe(one)} without {', '.join(missing)}; expected a TrainingCallback.")
+    return found
 
 
 def make_history(
@@ -169,10 +187,14 @@ class CSVExporter(TrainingCallback):
         path: str | os.PathLike,  # file to write; its folder is made
         whole: bool = False,  # True: over the life of the model, not only of this run
     ):
-        self.path, self.whole = Path(path), whole
+        self.path, self.whole = Path(check_path(path)), whole
 
     def on_train_start(self, trainer):
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            check_file(self.path)
+            with open(self.path, "rb") as file: start = file.read(5)
+            if start not in (b"epoch", b""): raise DataError(f"{self.path} exists and is no history of a training, so it is kept: give another name, or remove it first.")
         self._past = _rows(trainer.history) if self.whole else []
         self._rows, self._names = list(self._past), None
         if self._past: self._write()  # rows that a killed run wrote for weights that it did not keep
@@ -206,6 +228,9 @@ def _rows(history: dict[str, list[float]]) -> list[dict[str, float]]:
     return [dict(zip(history, values)) for values in zip(*history.values())]
 
 
+_CURVES = ("", "png", "pdf", "svg", "jpg", "jpeg", "webp", "tif", "tiff", "eps", "ps")  # what matplotlib writes; "" is png
+
+
 class LossCurvePlotter(TrainingCallback):
     "The history as a picture, drawn at the end and every so many epochs."
 
@@ -215,7 +240,8 @@ class LossCurvePlotter(TrainingCallback):
         every: int = 0,  # also every so many epochs; 0: only at the end
         whole: bool = False,  # True: over the life of the model, not only of this run
     ):
-        self.path, self.every, self.whole = Path(path), every, whole
+        self.path, self.every, self.whole = Path(check_path(path)), every, whole
+        if self.path.suffix[1:].lower() not in _CURVES: raise ArgumentError(f"path is {describe(self.path)}; expected the name of a picture that ends in one of {', '.join(f'.{c}' for c in _CURVES if c)}.")
 
     def on_epoch_end(self, trainer, epoch, metrics):
         if self.every and epoch % self.every == 0: self._draw(trainer.history)
@@ -286,7 +312,7 @@ class BestCheckpoint(_Watch):
         mode: str = "auto",  # as in `EarlyStopping`
     ):
         super().__init__(monitor, min_delta, mode)
-        self.path = path
+        self.path = check_path(path)
 
     def on_epoch_end(self, trainer, epoch, metrics):
         if self.improved(epoch, metrics): trainer.save_checkpoint(self.path)
@@ -304,7 +330,7 @@ class LastCheckpoint(TrainingCallback):
         path: str | os.PathLike,  # checkpoint file
         share: float = 0.05,  # of the time that writing may take
     ):
-        self.path, self.share = path, share
+        self.path, self.share = check_path(path), share
 
     def on_train_start(self, trainer):
         self._kept, self._next = trainer.epoch, 0.0
@@ -329,5 +355,5 @@ def default_callbacks(
     "What comes with training where nothing else is asked for: a display, and beside the weights `b.ckpt` the history `b_history.csv` and its curves `b_loss.png`."
     shown = [ProgressBar() if in_notebook() else ConsoleLogger(every=None)] if display is True else [display] if display else []
     if weights_path is None: return shown
-    path = Path(weights_path)
+    path = Path(check_path(weights_path, "weights_path"))
     return [*shown, CSVExporter(path.with_name(f"{path.stem}_history.csv"), whole=True), LossCurvePlotter(path.with_name(f"{path.stem}_loss.png"), whole=True)]

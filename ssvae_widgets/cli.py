@@ -179,11 +179,15 @@ def _leave(code: int) -> int:
 
 
 def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    "`~` in paths, also where the shell leaves it alone (`--weights=~/x.ckpt`); an empty one, as of an unset variable, is refused."
+    "`~` in paths, also where the shell leaves it alone (`--weights=~/x.ckpt`); an empty one, as of an unset variable, and an address are refused."
+    from ssvae_widgets.errors import check_path
+
     for action in parser._actions:
         value = getattr(args, action.dest, None)
         if action.metavar not in _PATHS or value is None: continue
         if "" in (value if isinstance(value, list) else [value]): raise UsageError(f"{(action.option_strings or [action.metavar])[0]} is empty; give a path.")
+        try: [check_path(v, (action.option_strings or [action.metavar])[0]) for v in (value if isinstance(value, list) else [value])]
+        except ValueError as e: raise UsageError(str(e)) from None
         setattr(args, action.dest, [os.path.expanduser(v) for v in value] if isinstance(value, list) else os.path.expanduser(value))
         for path in map(Path, [getattr(args, action.dest)] if isinstance(value, str) else getattr(args, action.dest)):
             if os.path.exists(path) and not path.is_file() and not path.is_dir():

@@ -99,7 +99,8 @@ def translate(
     "The same labels in the order in which a model knows its classes."
     import numpy as np
 
-    if vae.class_names is None: vae.set_classes([*classes, *map(str, range(len(classes), vae.n_classes))])
+    numbers = [str(k) for k in range(vae.n_classes)]
+    if vae.class_names is None: vae.set_classes(numbers if {*classes} & {*numbers} else [*classes, *numbers[len(classes):]])
     fresh = [c for c in classes if c not in vae.class_names]
     if fresh: vae.set_classes([*vae.class_names, *fresh])
     table = np.array([*(vae.class_names.index(c) for c in classes), -1], np.int32)  # the last one: −1 stays −1

@@ -78,6 +78,11 @@ class SSVAEConfig:
             object.__setattr__(self, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
         _check(self)
 
+    def __repr__(self):
+        given = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+        shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
+        return f"SSVAEConfig({', '.join(given[:shown])}{f', and {len(given) - shown} more fields' if shown < len(given) else ''})"
+
     def replace(
         self,
         **changes,  # field = new value

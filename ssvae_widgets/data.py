@@ -8,8 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/data.html.md"""
 __all__ = ['MNIST_MIRRORS', 'MNIST_FILES', 'FORMATS', 'BUILT_IN', 'scale_and_binarize', 'load_digits', 'most_unpacked',
            'read_idx', 'data_folders', 'fetch', 'load_mnist', 'ImageSet', 'image_shape', 'as_array', 'pixel_range',
            'check_values', 'as_uint8', 'ByteImages', 'as_pictures', 'image_bytes', 'encode_labels', 'read_picture',
-           'plain_picture', 'fit_picture', 'stack_pictures', 'read_folder', 'read_npy', 'read_npz', 'is_built_in',
-           'load_images', 'as_image_set', 'Fingerprint', 'fingerprint']
+           'plain_picture', 'fit_picture', 'check_size', 'stack_pictures', 'read_folder', 'read_npy', 'read_npz',
+           'is_built_in', 'load_images', 'as_image_set', 'Fingerprint', 'fingerprint']
 
 # %% ../nbs/01_data.ipynb #fdec9e22
 import gzip
@@ -21,14 +21,16 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 
-from .errors import ArgumentError, DataError, check_file, check_path, describe
+from .errors import ArgumentError, DataError, check_file, check_path, check_whole, describe
 from .files import atomic_write, explain_os_error
-from .names import class_names, clean_name
+from .names import as_text, check_classes, clean_name, is_missing
 
 # %% ../nbs/01_data.ipynb #a75c98a4
 def scale_and_binarize(
@@ -100,6 +102,7 @@ def _idx_values(f, name, size, most) -> np.ndarray:
     declares = f"{name} declares shape {shape}, which needs {want} bytes"
     if size is not None and want != size - start: raise DataError(f"{declares}, but holds {size - start}: it is damaged; get it again.")
     if want > most: raise DataError(f"{declares}, more than a file of its size can hold: it is damaged; get it again.")
+    if 0 in shape: raise DataError(f"{name} declares shape {shape}, in which an axis is empty; expected at least one image.")
     values, have = np.empty(want, np.uint8), 0
     while have < want and (n := f.readinto(memoryview(values)[have:have + (1 << 20)])): have += n
     if have < want or f.read(1): raise DataError(f"{declares}, but holds {'more' if have == want else have}: it is damaged; get it again.")
@@ -193,8 +196,10 @@ class ImageSet:
     def __len__(self): return len(self.images)
     def __getitem__(self, i): return (self.images, self.truth, self.class_names, self.names)[i]
     def __repr__(self):
-        known = "" if self.truth is None else f", truth known for {int((self.truth >= 0).sum())}"
-        return f"ImageSet({len(self)} × {'×'.join(map(str, np.shape(self.images)[1:]))} {getattr(self.images, 'dtype', 'list')}{known})"
+        if not hasattr(self.images, "dtype"): return f"ImageSet({describe(self.images)})"
+        truth = np.asarray(self.truth)
+        known = "" if self.truth is None else f", truth known for {int((truth >= 0).sum())}" if truth.dtype.kind in "biuf" else ", with truth"
+        return f"ImageSet({len(self)} × {'×'.join(map(str, np.shape(self.images)[1:]))} {self.images.dtype}{known})"
 
 # %% ../nbs/01_data.ipynb #f2e29cf5
 def image_shape(
@@ -244,7 +249,7 @@ def as_array(
     if isinstance(images, ByteImages): images = images.source
     x = images if type(images) in (np.ndarray, np.memmap) else _from_any(images)
     if x.ndim == 1 and x.dtype.kind in "OUT" and len(x): x = _from_list(x.tolist())
-    if x.dtype.kind == "O": x = _plain_numbers(x)
+    if x.dtype.kind == "O": x = _plain_numbers(x, images)
     if x.dtype.kind == "V" and x.dtype.names is None and "float" in x.dtype.name: x = x.astype(np.float32) # bfloat16 and its like
     if x.dtype.kind not in "buif": raise DataError(f"images are of type {x.dtype}; expected numbers (uint8, or floats in 0–1 or 0–255).")
     image_shape(x)
@@ -255,8 +260,7 @@ def as_array(
 def _from_any(images) -> np.ndarray:
     "An array of what is none yet."
     if isinstance(images, list | tuple): return _from_list(list(images))
-    if isinstance(images, np.ma.MaskedArray) and np.ma.is_masked(images):
-        raise DataError("images has masked values; expected a value for every pixel: use images.filled(0).")
+    _check_unmasked(images, "images")
     if type(images).__module__.startswith("pandas") and hasattr(images, "columns"): return _from_frame(images)
     if type(images).__module__.startswith("pandas"): return np.asarray(images.array if images.dtype.kind == "O" else images)
     if not hasattr(images, "__array__") and not isinstance(images, memoryview) or type(images).__module__.startswith(("PIL", "scipy.sparse")): raise _refuse(images)
@@ -266,10 +270,16 @@ def _from_any(images) -> np.ndarray:
         raise ArgumentError(f"images is {describe(images)}, which gives no array ({type(e).__name__}: {str(e)[:100]}); expected one: for torch, images.detach().cpu().numpy().") from None
 
 
+def _check_unmasked(item, what: str) -> None:
+    if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
+        raise DataError(f"{what} has masked values; expected a value for every pixel: use its .filled(0).")
+
+
 def _from_list(items: list) -> np.ndarray:
     "One array of a list of arrays, numbers, pictures or files."
     if not items: raise DataError("there are no images (an empty list); expected at least one.")
     for i, item in enumerate(items):
+        if isinstance(item, np.ma.MaskedArray): _check_unmasked(item, f"the image at place {i}")
         if item is None or isinstance(item, dict | set): raise DataError(f"images has {describe(item)} at place {i}; expected an image at every place: leave it out.")
     if any(isinstance(item, str | os.PathLike) or type(item).__module__.startswith("PIL.") for item in items): return stack_pictures([_as_picture(v, i) for i, v in enumerate(items)])
     arrays = all(hasattr(item, "__array__") for item in items)
@@ -291,12 +301,16 @@ def _from_frame(frame) -> np.ndarray:
     return frame.to_numpy() if plain else frame.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _plain_numbers(x: np.ndarray) -> np.ndarray:
-    "Python numbers in an object array as floats."
+def _plain_numbers(x: np.ndarray, images) -> np.ndarray:
+    "Python numbers in an object array as floats, missing ones as NaN, which is refused later with its row."
     if all(isinstance(v, bool | int | float | np.number | np.bool_) for v in x.ravel()[:1000].tolist()):
         try: return x.astype(np.float64)
-        except (TypeError, ValueError, OverflowError): pass
-    return x
+        except (TypeError, ValueError, OverflowError): pass # something else further on
+    values = x.ravel().tolist()
+    other = next((v for v in values if not isinstance(v, bool | int | float | Real | Decimal | np.bool_) and not is_missing(v)), None)
+    if other is not None: raise DataError(f"images is {describe(images)} that holds {describe(other)}; expected numbers (uint8, or floats in 0–1 or 0–255).")
+    try: return np.array([math.nan if is_missing(v) else float(v) for v in values]).reshape(x.shape)
+    except OverflowError: raise DataError(f"images is {describe(images)} that holds a number of more than 300 digits; expected 0–1 or 0–255.") from None
 
 # %% ../nbs/01_data.ipynb #0a6d351b
 def _extremes(x, every: int = 1) -> tuple[float, float]:
@@ -312,6 +326,11 @@ def _extremes(x, every: int = 1) -> tuple[float, float]:
     return low, high
 
 
+def _every(x) -> int:
+    "Of a file that is larger than 64 MB, only about a thousand images are looked at."
+    return -(-len(x) // 1024) if isinstance(x, np.memmap) and x.nbytes > 64 << 20 else 1
+
+
 def pixel_range(
     images: Shaped[np.ndarray, "batch ..."], # images or vectors
     known: tuple[float, float] | None = None, # range of earlier data of the same kind, which very dark images keep
@@ -319,7 +338,7 @@ def pixel_range(
     "Whether the values of images run from 0 to 1 or from 0 to 255."
     if images.ndim == 2 or images.dtype == np.uint8: return None
     if images.dtype.kind == "b": return (0.0, 1.0)
-    high = _extremes(images, -(-len(images) // 1024) if isinstance(images, np.memmap) else 1)[1]
+    high = _extremes(images, _every(images))[1]
     if known is not None and high <= 0.5: return known
     return (0.0, 1.0 if high <= 1 + 1e-4 else 255.0)
 
@@ -393,7 +412,7 @@ def as_pictures(
     if isinstance(images, ByteImages): return images
     x = as_array(images)
     if x.dtype == np.uint8: return x
-    if isinstance(x, np.memmap): top = 1.0 if x.ndim == 2 else _white(*_extremes(x, -(-len(x) // 1024)), x.dtype.kind)
+    if (every := _every(x)) > 1: top = 1.0 if x.ndim == 2 else _white(*_extremes(x, every), x.dtype.kind)
     else: top = check_values(x)
     return x if x.ndim == 2 else ByteImages(x, (0.0, top))
 
@@ -408,8 +427,7 @@ def image_bytes(
     return _to_bytes(x, 255.0 if bright else 1.0)
 
 # %% ../nbs/01_data.ipynb #696d8395
-def _missing(v) -> bool:
-    return v is None or (isinstance(v, float | np.floating) and bool(np.isnan(v))) or (isinstance(v, str) and not v.strip()) or type(v).__name__ in ("NAType", "NaTType")
+def _missing(v) -> bool: return is_missing(v) or isinstance(v, str | bytes) and not v.strip()
 
 
 def encode_labels(
@@ -418,22 +436,23 @@ def encode_labels(
     classes: int | Sequence[str] | None = None, # number of classes, or their names; None = found in the labels
 ) -> tuple[Int32[np.ndarray, " batch"], list[str] | None]: # codes with -1 = unlabeled; class names where there are any
     "Labels of any usual form as integer codes."
-    names = None if classes is None or isinstance(classes, int | np.integer) else class_names(classes)
-    n_classes = len(names) if names is not None else None if classes is None else int(classes)
+    classes = check_classes(classes, 1_000_000)
+    names = None if isinstance(classes, int) else classes
+    n_classes = classes if names is None else len(names)
     if labels is None: return np.full(n_items, -1, np.int32), names
-    if isinstance(labels, str | bytes | dict | set | frozenset) or not np.iterable(labels):
+    if isinstance(labels, str | bytes | dict | set | frozenset) or not np.iterable(labels) or type(labels).__module__.startswith("scipy.sparse"):
         raise ArgumentError(f"labels is {describe(labels)}; expected one label an image, in the order of the images: NaN, -1 or None where there is none.")
     if isinstance(labels, np.ma.MaskedArray): labels = labels.tolist() # masked becomes None
     if names is None and hasattr(getattr(labels, "dtype", None), "categories") and all(isinstance(c, str) for c in labels.dtype.categories):
-        names = list(labels.dtype.categories)
-        n_classes = len(names)
+        names = check_classes(labels.dtype.categories, 1_000_000) if len(labels.dtype.categories) else None
+        n_classes = len(names or ())
     values = labels if isinstance(labels, np.ndarray) else np.asarray(list(labels) if not hasattr(labels, "__array__") else labels, dtype=None if hasattr(labels, "__array__") else object)
     if values.shape != (n_items,): raise DataError(f"labels have shape {values.shape} for {n_items} images; expected one label an image: NaN, -1 or None where there is none.")
     if values.dtype.kind not in "biuf":
         known = [v for v in values.tolist() if not _missing(v)]
         if any(isinstance(v, str | bytes) for v in known): return _encode_names(values.tolist(), names)
         try: values = np.array([np.nan if _missing(v) else float(v) for v in values.tolist()])
-        except (TypeError, ValueError): raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.") from None
+        except (TypeError, ValueError, OverflowError): raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.") from None
     return _encode_numbers(values, n_classes), names
 
 
@@ -451,8 +470,8 @@ def _encode_numbers(values, n_classes):
 def _encode_names(values, names):
     if any(not isinstance(v, str | bytes) and not _missing(v) for v in values):
         raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.")
-    clean = {v: None if _missing(v) else clean_name(v.decode() if isinstance(v, bytes) else str(v)) for v in {*values}}
-    text = [clean[v] for v in values]
+    clean = {v: clean_name(as_text(v)) for v in {v for v in values if not _missing(v)}}
+    text = [None if _missing(v) else clean[v] for v in values]
     if names is None: names = sorted({t for t in text if t is not None})
     code = {name: k for k, name in enumerate(names)}
     for i, t in enumerate(text):
@@ -464,8 +483,22 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM") # what is opened 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
 
 
-def _find_pictures(folder):
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.exists() and not p.is_dir() and not any(q.startswith(".") for q in p.relative_to(folder).parts))
+def _walk(folder: Path, bad: list[str]) -> Iterator[Path]:
+    "All files below a folder; each folder is entered once, those behind links after the others. What cannot be entered goes to `bad`."
+    links, seen = [folder], set()
+    while links:
+        for inside, folders, files in os.walk(links.pop(0), onerror=lambda e: bad.append(f"{e.filename} cannot be read: {explain_os_error(e)}")):
+            here, found = Path(inside), os.stat(inside)
+            if (found.st_dev, found.st_ino) in seen: folders.clear(); continue
+            seen.add((found.st_dev, found.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            links += [here / name for name in folders if (here / name).is_symlink()]
+            yield from (here / name for name in files if not name.startswith("."))
+
+
+def _find_pictures(folder: Path, bad: list[str]) -> list[Path]:
+    found = sorted(p for p in _walk(folder, bad) if p.suffix.lower() in _PICTURES and p.exists())
+    if not found and bad: raise DataError(f"{bad[0]}.")
     if not found: raise FileNotFoundError(f"{folder} contains no pictures ({', '.join(_PICTURES)}) and no IDX files: check the folder, or name one of its .npy or .npz files.")
     return found
 
@@ -505,6 +538,7 @@ def plain_picture(
     picture.load()
     if picture.mode.startswith("I") or picture.mode == "F":
         a = np.asarray(picture).astype(np.float64)
+        if not np.isfinite(a).all(): raise DataError("it contains NaN or infinite values")
         top = 65535.0 if picture.mode.startswith("I") and a.max() > 255 else 255.0 if a.max() > 1 else 1.0
         return Image.fromarray(np.rint(np.clip(a / top, 0, 1) * 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
@@ -538,6 +572,14 @@ def fit_picture(
     return ImageOps.pad(picture, to, Image.Resampling.LANCZOS, color=int(color) if a.ndim == 2 else tuple(int(c) for c in color))
 
 
+def check_size(
+    size: Sequence[int], # (height, width) in pixels
+) -> tuple[int, int]:
+    "A height and a width, or an `ArgumentError`."
+    if isinstance(size, str) or not isinstance(size, Sequence | np.ndarray) or len(size) != 2: raise ArgumentError(f"size is {describe(size)}; expected (height, width) in pixels.")
+    return check_whole(size[0], "the height in size", 1, 20_000), check_whole(size[1], "the width in size", 1, 20_000)
+
+
 def stack_pictures(
     pictures: list, # PIL images, mode "L" or "RGB"
     size: tuple[int, int] | None = None, # (height, width) of the result; None = the size if all are equal, else the median
@@ -554,6 +596,7 @@ def stack_pictures(
 
 def _as_picture(item, place: int):
     "One item of a list of pictures or files."
+    if isinstance(item, str | os.PathLike): check_path(item, f"the image at place {place}")
     if isinstance(item, str | os.PathLike) and not os.path.exists(item):
         raise DataError(f"images has {describe(item)} at place {place}, which is no file here; expected an array of numbers, or a list of pictures or of files.")
     if isinstance(item, str | os.PathLike): return read_picture(item)
@@ -571,10 +614,14 @@ def read_folder(
     limit: int | None = None, # read only the first so many
 ) -> ImageSet: # uint8 images
     "Read a folder of pictures; the first folder level gives the class names."
-    if fit not in ("pad", "crop", "stretch"): raise DataError(f"fit is {fit!r}; expected 'pad', 'crop' or 'stretch'.")
-    folder = Path(folder)
-    pictures, kept, bad = [], [], []
-    for path in _find_pictures(folder)[:limit]:
+    if fit not in ("pad", "crop", "stretch"): raise ArgumentError(f"fit is {describe(fit)}; expected 'pad', 'crop' or 'stretch'.")
+    if errors not in ("raise", "skip"): raise ArgumentError(f"errors is {describe(errors)}; expected 'raise' or 'skip'.")
+    if not isinstance(color, bool | None): raise ArgumentError(f"color is {describe(color)}; expected True for RGB, False for gray, or None.")
+    if size is not None: size = check_size(size)
+    folder, pictures, kept, bad = Path(check_path(folder, "folder")), [], [], []
+    paths = _find_pictures(folder, bad)
+    if bad and errors != "skip": raise DataError(f"{bad[0]}; or load with errors='skip'.")
+    for path in paths[:limit]:
         try: pictures.append(read_picture(path)); kept.append(path)
         except ValueError as e:
             if errors != "skip": raise
@@ -592,8 +639,13 @@ def _warn(message):
     warnings.warn(message, UserWarning, stacklevel=3)
 
 
+def _class_of(path: Path) -> str | None:
+    "The name of the outermost folder, spelled as class names are; bytes that are no text are written out."
+    return clean_name(os.fsencode(path.parts[0]).decode(errors="backslashreplace")) if len(path.parts) > 1 else None
+
+
 def _folder_classes(paths, folder):
-    parents = [p.relative_to(folder).parts[0] if len(p.relative_to(folder).parts) > 1 else None for p in paths]
+    parents = [_class_of(p.relative_to(folder)) for p in paths]
     classes = sorted({p for p in parents if p is not None})
     if not classes: return None, None
     return np.array([-1 if p is None else classes.index(p) for p in parents], np.int64), classes
@@ -661,11 +713,13 @@ def read_npz(
 def _from_npz(path):
     arrays = read_npz(path)
     key = next((k for k in _IMAGE_KEYS if k in arrays), None) or (next(iter(arrays)) if len(arrays) == 1 else None)
-    if key is None: raise DataError(f"{path} holds {', '.join(sorted(arrays))}; expected the images under one of {', '.join(_IMAGE_KEYS)}.")
+    if key is None: raise DataError(f"{path} holds {describe(arrays)}; expected the images under one of {', '.join(_IMAGE_KEYS)}.")
     as_array(arrays[key])
     truth, names = None, arrays.get("class_names")
-    if names is not None and (names.ndim != 1 or len({str(n) for n in names}) < len(names)): raise DataError(f"{path}: class_names has shape {names.shape} and {len(np.unique(names))} different names; expected a list of names, each once.")
-    classes = None if names is None else [str(n) for n in names]
+    if names is not None and names.ndim != 1: raise DataError(f"{path}: class_names has shape {names.shape}; expected a list of names, each once.")
+    try: classes = None if names is None or not len(names) else check_classes(names.tolist(), 1_000_000)
+    except ValueError as e: raise DataError(f"{path}: {e}") from None
+    if classes and len(classes) < len(names): raise DataError(f"{path}: class_names holds {len(names)} names, {len(classes)} of them different; expected a list of names, each once.")
     for k in _TRUTH_KEYS:
         if k in arrays: truth, classes = encode_labels(arrays[k], len(arrays[key]), classes); truth = truth.astype(np.int64); break
     return ImageSet(arrays[key], truth, classes, None)
@@ -715,6 +769,8 @@ def load_images(
     "Images from a name, a folder or a file."
     if not isinstance(source, str | os.PathLike): raise ArgumentError(f"source is {describe(source)}; expected digits, mnist, or the path of a folder of images, a .npy, a .npz or IDX files.")
     text = check_path(source, "source")
+    if n is not None: n = check_whole(n, "n", 1, 2**62)
+    if unknown := {*folder_options} - {"size", "color", "fit", "errors"}: raise ArgumentError(f"{sorted(unknown)[0]} is no option of load_images; expected size, color, fit or errors.")
     if is_built_in(source):
         x, y = load_digits(scale=scale, binarize=binarize) if text == "digits" else load_mnist("test" if "test" in text else "train", n, scale=scale, binarize=binarize)
         return ImageSet(x[:n], y[:n], [str(k) for k in range(10)], None)

@@ -201,8 +201,8 @@ _NO_FILE = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOC
 def check_file(
     path: str | os.PathLike,
 ) -> int:  # its size in bytes
-    "The size of a file; a folder, pipe, socket or device is a `DataError`, what is not there an `OSError`."
-    found = os.stat(path)
+    "The size of a file; an address is an `ArgumentError`, a folder, pipe, socket or device a `DataError`, what is not there an `OSError`."
+    found = os.stat(check_path(path))
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"{os.fsdecode(path)} is {_NO_FILE.get(stat.S_IFMT(found.st_mode), 'no file')}; expected a file.")
     return found.st_size

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped, UInt8
 
+from .errors import DataError
 from .files import atomic_write, fsync_file
 
 # %% ../nbs/01e_feature_cache.ipynb #3bab9ef0
@@ -54,7 +55,7 @@ _ROW = np.dtype([("digest", "V16"), ("crc", "<u4"), ("present", "<u4")])
 
 def _head(record, n, dim):
     body = _MAGIC + json.dumps({"extractor": record, "rows": n, "columns": dim}, sort_keys=True).encode()
-    if len(body) >= _PAGE: raise ValueError(f"the record of the extractor takes {len(body)} bytes; expected fewer than {_PAGE}: shorten its name and preparation.")
+    if len(body) >= _PAGE: raise DataError(f"the record of the extractor takes {len(body)} bytes; expected fewer than {_PAGE}: shorten its name and preparation.")
     return body.ljust(_PAGE)
 
 
@@ -74,9 +75,9 @@ def read_head(
     "What a feature cache says about itself; `ValueError` for a file that is something else, which is left alone."
     path = Path(path)
     if not path.exists(): return None
-    if not path.is_file(): raise ValueError(f"{path} is no file: name a file for the features.")
+    if not path.is_file(): raise DataError(f"{path} is no file: name a file for the features.")
     with open(path, "rb") as f: head = f.read(_PAGE)
-    if head and head[:len(_MAGIC)] != _MAGIC[:len(head)]: raise ValueError(f"{path} holds something else than features of pictures: name another file for them.")
+    if head and head[:len(_MAGIC)] != _MAGIC[:len(head)]: raise DataError(f"{path} holds something else than features of pictures: name another file for them.")
     try:
         told = json.loads(head[len(_MAGIC):])
         record, n, dim = told["extractor"], told["rows"], told["columns"]

@@ -23,6 +23,7 @@ from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from . import efficientnet
 from .data import ImageSet, as_array, as_uint8, load_images, read_picture
+from .errors import check_path
 from .extractors import Extractor, find_extractor, given_vectors, why_unavailable
 from .feature_cache import FeatureFile, array_digest, file_digest, open_features, read_head
 from .files import explain_os_error
@@ -138,7 +139,7 @@ def cache_file(
     extractor: Extractor,
 ) -> Path:
     "The file that features are kept in."
-    cache = Path(cache).expanduser()
+    cache = Path(check_path(cache, "cache")).expanduser()
     if not cache.is_dir(): return cache
     name = re.sub(r"[^\w.-]+", "_", extractor.name)[-80:]
     return cache / f"{name}{f'-{extractor.size}' if extractor.size else ''}.features"

@@ -65,8 +65,9 @@ def atomic_write(
     data: bytes | Iterable[bytes], # content, whole or in pieces
     like: str | os.PathLike | None = None, # file whose permissions and owner a new one gets; one that exists keeps its own
 ) -> Path: # the file that was written
-    "Replace `path` by `data` in one step: after a crash at any instant the file is the old one or the new one."
+    "Replace `path` by `data` in one step: after a crash at any instant the file is the old one or the new one; a folder, pipe or device is an `OSError`."
     path = Path(os.path.realpath(path))
+    _check_plain(path)
     temp, model = temporary_name(path), path if like is None or path.exists() else Path(like)
     try:
         fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), _mode(model))
@@ -83,6 +84,13 @@ def atomic_write(
     fsync_folder(path.parent)
     remove_leftovers(path)
     return path
+
+
+def _check_plain(path: Path) -> None: # what is no file is not replaced by one, least of all /dev/null
+    try: mode = os.stat(path).st_mode
+    except OSError: return
+    if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode): raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: use another path", str(path))
 
 
 def _mode(path: Path) -> int: # for `os.open`; never more than the model allows, also for a moment

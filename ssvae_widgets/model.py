@@ -20,12 +20,13 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from . import __version__
-from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, make_history
+from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
 from .callbacks import default_callbacks as _default_callbacks
-from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from .checkpoint import CheckpointError, check_replaceable, load_checkpoint, save_checkpoint
 from .config import SSVAEConfig
 from .data import Fingerprint, as_array, as_uint8, fingerprint, image_shape, pixel_range
 from .data import encode_labels as to_codes
+from .errors import ArgumentError, check_path, describe
 from ssvae_widgets.guide import (
     Opinion,
     all_unit_features,
@@ -36,6 +37,7 @@ from ssvae_widgets.guide import (
     settled_rate,
 )
 from .map_head import fit_map, map_decode, map_encode
+from .names import check_classes
 from .networks import input_shape
 from .programs import PROGRAMS, enable_compilation_cache
 from .run import Feed, Labels, Program, Progress, run_epochs
@@ -56,9 +58,12 @@ from ssvae_widgets.train_state import (
 )
 
 # %% auto #0
-__all__ = ['SSVAE', 'Embedding', 'Snapshot', 'two_columns', 'leading_components']
+__all__ = ['MOST_CLASSES', 'SSVAE', 'Embedding', 'Snapshot', 'two_columns', 'leading_components']
 
 # %% ../nbs/08_model.ipynb #c5b3166b
+MOST_CLASSES = 1_000_000
+
+
 class SSVAE:
     "A semi-supervised variational autoencoder over images or vectors."
 
@@ -69,12 +74,13 @@ class SSVAE:
         classes: int | Sequence[str] | None = None,  # number of classes, their names, or None: found in the labels
     ):
         enable_compilation_cache()
+        if not isinstance(config, SSVAEConfig | None): raise ArgumentError(f"config is {describe(config)}; expected an SSVAEConfig{': use SSVAEConfig.from_dict(config)' if isinstance(config, dict) else ', for instance SSVAEConfig.preset(config)' if isinstance(config, str) else ''}.")
         self.config = SSVAEConfig() if config is None else config
         self.input_shape = input_shape(input_dim)
-        self._fixed = isinstance(classes, (int, np.integer))  # a number is a promise, names can be added to
-        if self._fixed and classes < 1: raise ValueError(f"classes is {classes}; give at least 1, a list of names, or None to take them from the labels.")
-        self.class_names = None if classes is None or self._fixed or not len(classes) else [str(c) for c in classes]
-        self.n_classes = int(classes) if self._fixed else len(self.class_names or ())
+        known = None if np.ndim(classes) and not len(classes) else check_classes(classes, MOST_CLASSES)
+        self._fixed = isinstance(known, int)  # a number is a promise, names can be added to
+        self.class_names = None if self._fixed else known
+        self.n_classes = known if self._fixed else len(self.class_names or ())
         self.spec = make_spec(self.input_shape, self.n_classes, self.config)
         self.progress = Progress(init_state(self.spec, self.config.random_seed), 0, ())
         self.shift, self.scale = np.float32(0), np.float32(1)  # standardise vectors; set by the first data
@@ -88,7 +94,8 @@ class SSVAE:
         self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
 
     def __repr__(self):
-        return f"SSVAE({self.input_shape}, classes={self.class_names or self.n_classes or None}, epochs={self.epoch}, latent_dim={self.config.latent_dim})"
+        named = self.class_names and describe(", ".join(self.class_names), 60)
+        return f"SSVAE({self.input_shape}, classes={self.n_classes or None}{f' ({named})' if named else ''}, epochs={self.epoch}, latent_dim={self.config.latent_dim})"
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_map_lock")}
@@ -136,10 +143,11 @@ def set_classes(
     classes: int | Sequence[str],  # how many, or their names, old ones first
 ) -> None:
     "Change the classes; parameters of those that stay are kept."
-    n = int(classes) if isinstance(classes, (int, np.integer)) else len(classes)
+    classes = check_classes(classes, MOST_CLASSES)
+    n = classes if isinstance(classes, int) else len(classes or ())
     with self._lock:
         if n < self.n_classes: raise ValueError(f"The model knows {self.n_classes} classes and cannot forget any; got {n}.")
-        self.class_names = None if isinstance(classes, (int, np.integer)) else [str(c) for c in classes]
+        self.class_names = None if isinstance(classes, int) else classes
         self.n_classes = n
         if class_slots(n) <= self.spec.slots: return
         spec, state = make_spec(self.input_shape, n, self.config), self.progress.state
@@ -193,7 +201,7 @@ def prepare_epoch(
 ) -> tuple[Program, Streams, Any, Any]:
     "Program, terms, soft labels and distorted copies for the next epoch."
     if labels.n_classes > self.n_classes:
-        names = self.class_names and [*self.class_names, *(str(i) for i in range(self.n_classes, labels.n_classes))]
+        names = self.class_names and [*self.class_names, *(f"class {i}" if str(i) in self.class_names else str(i) for i in range(self.n_classes, labels.n_classes))]
         self.set_classes(names or labels.n_classes)
     self.taught |= frozenset(np.unique(labels.train[labels.train >= 0]).tolist())
     streams = self.streams(labels.n_train, len(np.unique(labels.train[labels.train >= 0])) > 1)
@@ -307,12 +315,18 @@ def _read(path) -> tuple[dict, dict, SSVAEConfig]:
     if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing[:4]) or 'its kind'}).")
     odd = [k for k, fine in _FACTS.items() if not fine(meta[k])]
     if not odd and meta["class_names"] and len(meta["class_names"]) != meta["n_classes"]: odd = ["class_names"]
+    if not odd and meta["class_names"] and not _sound_names(meta["class_names"]): odd = ["class_names"]
     if not odd and not _list_of(meta.get("taught", []), lambda c: _whole(c, 0, meta["n_classes"] - 1)): odd = ["taught"]
     if odd: raise CheckpointError(f"{path} is damaged: {odd[0]} is {str(meta[odd[0]])[:60]!r}.")
     try:
         if meta["fingerprint"]: Fingerprint.from_dict(meta["fingerprint"])
         return arrays, meta, SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e: raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
+
+
+def _sound_names(names) -> bool:
+    try: return len(check_classes(names)) == len(names)
+    except ValueError: return False
 
 
 def _real(v) -> bool: return isinstance(v, float) or _whole(v, -2**63, 2**63)
@@ -427,6 +441,8 @@ def fit(
     defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."
+    if weights_path is not None: check_replaceable(check_path(weights_path, "weights_path"))
+    mine = check_callbacks(callbacks)
     feed, stop, c = self.adopt(x), threading.Event(), self.config
     state = self.progress.state
     fresh = init_state(self.spec, c.random_seed, eval_params(state))
@@ -434,7 +450,7 @@ def fit(
     run = _FitRun(self, stop)
     own = [EarlyStopping(c.patience, c.monitor_metric)]
     if weights_path is not None: own.append(BestCheckpoint(weights_path, c.monitor_metric))
-    if callbacks is not None: own += [*(self.default_callbacks(weights_path) if defaults is None else defaults), *callbacks]
+    if callbacks is not None: own += [*(self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")), *mine]
     return run_epochs(self, feed, self.label_source(labels, feed.n), c.max_epochs, own, stop, run)
 
 
@@ -480,6 +496,8 @@ class Embedding(NamedTuple):
     z: Float[np.ndarray, "batch latent"]  # posterior means
     xy: Float[np.ndarray, "batch 2"]  # places on the map
     probs: Float[np.ndarray, "batch classes"]  # class probabilities
+
+    def __repr__(self): return f"Embedding({len(self.z)} items, latent of {self.z.shape[1]}, {self.probs.shape[1]} classes)"
 
 
 _BATCHES = (64, 2048)
@@ -588,6 +606,8 @@ class Snapshot:
 
     def __post_init__(self):
         object.__setattr__(self, "_net", network(self.spec, self.params))
+
+    def __repr__(self): return f"Snapshot(items of shape {self.spec.input_shape}, {self.n_classes} classes, step {self.revision})"
 
     def _inputs(self, x):
         x = as_uint8(x, self.value_range)

@@ -21,6 +21,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from .arguments import check_truth
+from .errors import SSVAEWidgetsError
 from ssvae_widgets.files import (
     atomic_write,
     explain_os_error,
@@ -42,7 +43,7 @@ LABELS, SESSION = "labels.csv", "labels.csv.session"
 PLAIN = ("images.npy", "truth.npy", "columns.npz")
 
 
-class ProjectError(ValueError):
+class ProjectError(SSVAEWidgetsError):
     "A project folder that cannot be read or written; the message says why and what to do."
 
 

@@ -8,10 +8,12 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/run.html.md"""
 from __future__ import annotations
 
 import math
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -303,12 +305,29 @@ def run_epochs(
     return history
 
 
+@contextmanager
+def _once():
+    "An interrupt that comes meanwhile takes effect afterwards, so that rows and weights end together; the third one does at once."
+    came: list[tuple] = []
+    def note(*what):
+        came.append(what)
+        if len(came) > 2: before[what[0]](*what)
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)] if threading.current_thread() is threading.main_thread() else []
+    before = {n: handler for n in numbers if callable(handler := signal.getsignal(n))}
+    for n in before: signal.signal(n, note)
+    try: yield
+    finally:
+        for n, handler in before.items(): signal.signal(n, handler)
+    if came: before[came[0][0]](*came[0])
+
+
 def _end(callbacks, trainer, history):
     "Call every `on_train_end`, then raise the first error."
     errors = []
-    for callback in callbacks:
-        try: callback.on_train_end(trainer, history)
-        except Exception as error: errors.append(error)
+    with _once():
+        for callback in callbacks:
+            try: callback.on_train_end(trainer, history)
+            except Exception as error: errors.append(error)
     if errors: raise errors[0]
 
 

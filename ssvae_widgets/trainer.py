@@ -17,7 +17,8 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float
 
-from .callbacks import TrainingCallback, default_callbacks
+from .callbacks import TrainingCallback, check_callbacks, default_callbacks
+from .errors import ArgumentError, check_whole, describe
 from .guide import unit_features
 from .model import _BATCHES, SSVAE
 from .programs import PROGRAMS
@@ -37,8 +38,9 @@ class InteractiveTrainer:
         callbacks: Sequence[Any] | None = (),  # called in every `train_epochs`, after the default ones; None: nothing is shown
         defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks()`
     ):
-        self.vae, self.callbacks = vae, list(callbacks or ())
-        self.defaults = () if callbacks is None else defaults if defaults is None else list(defaults)
+        if not isinstance(vae, SSVAE): raise ArgumentError(f"vae is {describe(vae)}; expected an SSVAE.")
+        self.vae, self.callbacks = vae, check_callbacks(callbacks)
+        self.defaults = () if callbacks is None else defaults if defaults is None else check_callbacks(defaults, "defaults")
         self.target = 0  # epochs that the running call was asked for
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._warming: threading.Thread | None = None
@@ -80,14 +82,13 @@ def train_epochs(
     most: float = 1.0,  # share of each epoch to run; less than 1 only repeats an epoch that was stopped
 ) -> dict[str, list[float]]:
     "Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished epoch kept."
-    if not isinstance(num_epochs, (int, np.integer)) or num_epochs < 0:
-        raise ValueError(f"num_epochs is {num_epochs!r}; give a whole number of epochs, 0 or more.")
+    num_epochs, mine = check_whole(num_epochs, "num_epochs", 0, 2**53), check_callbacks(callbacks)
     if not self._busy.acquire(blocking=False): raise RuntimeError("Training is already running; call stop() and wait for it to end, or wait.")
     try:
         self._stop.clear()
-        self.target = int(num_epochs)
+        self.target = num_epochs
         feed = self.vae.adopt(data)
-        called = [] if callbacks is None else [*self.default_callbacks(), *self.callbacks, *callbacks]
+        called = [] if callbacks is None else [*self.default_callbacks(), *self.callbacks, *mine]
         return run_epochs(self.vae, feed, self.vae.label_source(labels, feed.n), self.target, called, self._stop, self, most)
     finally:
         self.target = 0

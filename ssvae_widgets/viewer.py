@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import check_row
+from .errors import DataError, check_path, check_row, describe
 from .files import explain_os_error, open_plain
 from .session import LabelingSession
 
@@ -29,30 +29,31 @@ def read_latent(
     "The parts of a file that a viewer needs, checked against each other."
     from ssvae_widgets.data import read_npz
 
+    check_path(path, "path of the .npz")
     try:
         with open_plain(path): pass  # a pipe or a device would be waited for
         a = read_npz(path)
     except FileNotFoundError: raise FileNotFoundError(f"{path} does not exist; write it with ssvae-infer --output {path}") from None
-    except OSError as e: raise ValueError(f"{path} cannot be read: {explain_os_error(e)}.") from None
-    except ValueError as e: raise ValueError(str(e) if len(str(e)) < 500 else f"{str(e)[:400]}…") from None
-    except MemoryError: raise ValueError(f"{path} is larger than the free memory.") from None
+    except OSError as e: raise DataError(f"{path} cannot be read: {explain_os_error(e)}.") from None
+    except ValueError as e: raise DataError(str(e) if len(str(e)) < 500 else f"{str(e)[:400]}…") from None
+    except MemoryError: raise DataError(f"{path} is larger than the free memory.") from None
     except (AttributeError, KeyError, IndexError, LookupError, TypeError, OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError) as e:
-        raise ValueError(f"{path} is damaged ({type(e).__name__}); write it again with ssvae-infer.") from None
-    if "input" not in a: raise ValueError(f"{path} holds {', '.join(sorted(a))}; a viewer needs input, and tsne or a latent of two columns.")
-    if not a["input"].ndim: raise ValueError(f"{path}: input is a single number; expected images, or one row of numbers an item.")
+        raise DataError(f"{path} is damaged ({type(e).__name__}); write it again with ssvae-infer.") from None
+    if "input" not in a: raise DataError(f"{path} holds {describe(a)}; a viewer needs input, and tsne or a latent of two columns.")
+    if not a["input"].ndim: raise DataError(f"{path}: input is a single number; expected images, or one row of numbers an item.")
     n = len(a["input"])
     for key in ("tsne", "latent", "reconstructed", "reconstruted", "labels", "pred_classes", "pred_certainty", "pred_probs", "names"):
-        if key in a and len(np.atleast_1d(a[key])) != n: raise ValueError(f"{path}: {key} has {len(np.atleast_1d(a[key]))} rows for {n} images.")
-    if a["input"].ndim not in (2, 3, 4) or not n: raise ValueError(f"{path}: input has shape {a['input'].shape}; expected at least one image, or one row of numbers an item.")
+        if key in a and len(np.atleast_1d(a[key])) != n: raise DataError(f"{path}: {key} has {len(np.atleast_1d(a[key]))} rows for {n} images.")
+    if a["input"].ndim not in (2, 3, 4) or not n: raise DataError(f"{path}: input has shape {a['input'].shape}; expected at least one image, or one row of numbers an item.")
     _check_answers(path, a)
     latent = a.get("latent", a.get("tsne"))
     xy = a.get("tsne", latent)
-    if xy is None or xy.ndim != 2 or xy.shape[1] != 2: raise ValueError(f"{path} has no two columns to draw: expected tsne of shape ({n}, 2).")
+    if xy is None or xy.ndim != 2 or xy.shape[1] != 2: raise DataError(f"{path} has no two columns to draw: expected tsne of shape ({n}, 2).")
     recon = a.get("reconstructed", a.get("reconstruted"))
     for name, value in (("input", a["input"]), ("tsne", xy), ("latent", latent), ("reconstructed", recon), ("pred_certainty", a.get("pred_certainty")), ("pred_probs", a.get("pred_probs"))):
-        if value is not None and (value.dtype.kind not in "buif" or not np.isfinite(value).all()): raise ValueError(f"{path}: {name} must be finite numbers.")
-    if latent.ndim != 2 or not latent.shape[1]: raise ValueError(f"{path}: latent has shape {latent.shape}; expected a row of numbers an item.")
-    if recon is not None and recon.shape != a["input"].shape: raise ValueError(f"{path}: the reconstructions have shape {recon.shape}, the images {a['input'].shape}.")
+        if value is not None and (value.dtype.kind not in "buif" or not np.isfinite(value).all()): raise DataError(f"{path}: {name} must be finite numbers.")
+    if latent.ndim != 2 or not latent.shape[1]: raise DataError(f"{path}: latent has shape {latent.shape}; expected a row of numbers an item.")
+    if recon is not None and recon.shape != a["input"].shape: raise DataError(f"{path}: the reconstructions have shape {recon.shape}, the images {a['input'].shape}.")
     return dict(images=a["input"], xy=xy, latent=latent, recon=recon, probs=_probabilities(a), truth=a.get("labels"),
                 classes=[str(c) for c in a["class_names"]] if "class_names" in a else None, names=[str(v) for v in a["names"]] if "names" in a else None)
 
@@ -61,15 +62,15 @@ def _check_answers(path, a: dict[str, np.ndarray]) -> None:
     "What is known of the classes is of a kind that can be drawn."
     for key, ndim, kinds in (("labels", 1, "biuf"), ("pred_classes", 1, "biu"), ("pred_certainty", 1, "f"), ("pred_probs", 2, "f"), ("class_names", 1, "US"), ("names", 1, "US")):
         if key in a and (a[key].ndim != ndim or a[key].dtype.kind not in kinds):
-            raise ValueError(f"{path}: {key} has shape {a[key].shape} and type {a[key].dtype}; expected {ndim} axis{'' if ndim == 1 else ' more'} of {'text' if 'U' in kinds else 'numbers'}, as ssvae-infer writes it.")
+            raise DataError(f"{path}: {key} has shape {a[key].shape} and type {a[key].dtype}; expected {ndim} axis{'' if ndim == 1 else ' more'} of {'text' if 'U' in kinds else 'numbers'}, as ssvae-infer writes it.")
     for key in ("pred_classes", "labels"):
         codes = a.get(key)
         if codes is None: continue
         codes = codes[~np.isnan(codes)] if codes.dtype.kind == "f" else codes
         low, odd = (0 if key == "pred_classes" else -1), codes[codes != np.rint(codes)] if codes.dtype.kind == "f" else codes[:0]
-        if len(codes) and not low <= codes.min() <= codes.max() < 10_000 or len(odd): raise ValueError(f"{path}: {key} holds {(*odd, codes.min(), codes.max())[0]}; expected 0, 1, 2, ….")
-    if "pred_probs" in a and not 1 <= a["pred_probs"].shape[1] <= 10_000: raise ValueError(f"{path}: pred_probs has {a['pred_probs'].shape[1]} columns; expected one a class.")
-    if "class_names" in a and len(set(a["class_names"].tolist())) < len(a["class_names"]): raise ValueError(f"{path}: class_names holds a name twice; every class needs its own.")
+        if len(codes) and not low <= codes.min() <= codes.max() < 10_000 or len(odd): raise DataError(f"{path}: {key} holds {(*odd, codes.min(), codes.max())[0]}; expected 0, 1, 2, ….")
+    if "pred_probs" in a and not 1 <= a["pred_probs"].shape[1] <= 10_000: raise DataError(f"{path}: pred_probs has {a['pred_probs'].shape[1]} columns; expected one a class.")
+    if "class_names" in a and len(set(a["class_names"].tolist())) < len(a["class_names"]): raise DataError(f"{path}: class_names holds a name twice; every class needs its own.")
 
 
 def _probabilities(a: dict[str, np.ndarray]) -> np.ndarray | None:
@@ -134,7 +135,7 @@ def _session(found: dict[str, Any], labels, weights) -> LabelingSession:
 
     vae = SSVAE.from_checkpoint(weights)
     if vae.input_shape != SSVAE(found["images"].shape[1:], vae.config).input_shape:
-        raise ValueError(f"{weights} was trained on items of shape {vae.input_shape}, the file holds items of shape {found['images'].shape[1:]}: give the checkpoint that made the file.")
+        raise DataError(f"{weights} was trained on items of shape {vae.input_shape}, the file holds items of shape {found['images'].shape[1:]}: give the checkpoint that made the file.")
     given = dict(truth=found["truth"], classes=vae.class_names or max(vae.n_classes, 2))
     if trained_since(labels, weights):
         session = LabelingSession(found["images"], labels, config=vae.config, **given)

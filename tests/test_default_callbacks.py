@@ -136,3 +136,75 @@ def test_killed_while_writing_then_resumed(tmp_path):
     InteractiveTrainer(vae, defaults=[LastCheckpoint(weights), *default_callbacks(weights, display=False)]).train_epochs(2, IMAGES, LABELS)
     assert epochs(table) == list(range(1, vae.epoch + 1)) and load_checkpoint(weights)[1]["epoch"] == vae.epoch
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+# ------------------------------------------------------------------ found by a fresh reader
+class Half:
+    def on_epoch_end(self, trainer, epoch, metrics): pass
+
+
+@pytest.mark.parametrize("wrong", [TrainingCallback(), [TrainingCallback], TrainingCallback, ["table"], "table", [Half()], [print], False, 3, {"a": TrainingCallback()}], ids=lambda v: type(v).__name__)
+def test_what_is_no_callback_is_refused_before_the_first_epoch(wrong, tmp_path):
+    from ssvae_widgets.errors import ArgumentError
+
+    for door in (lambda c: model().fit(IMAGES, callbacks=c, weights_path=tmp_path / "m.ckpt"), lambda c: model().fit(IMAGES, defaults=c, weights_path=tmp_path / "m.ckpt"), lambda c: InteractiveTrainer(model(), callbacks=c), lambda c: InteractiveTrainer(model(), defaults=c), lambda c: InteractiveTrainer(model()).train_epochs(1, IMAGES, callbacks=c)):
+        with pytest.raises(ArgumentError, match="expected (a list of callbacks|a TrainingCallback|an object of it)"): door(wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_and_histories_replace_only_their_like(tmp_path):
+    "A slip of the keyboard costs no labels."
+    labels = tmp_path / "labels.csv"
+    labels.write_text("Serial,label\n0,1\n")
+    vae = model()
+    for door in (lambda: vae.fit(IMAGES, weights_path=labels), lambda: vae.save(labels), lambda: vae.fit(IMAGES, weights_path=labels, callbacks=None), lambda: vae.fit(IMAGES, callbacks=[CSVExporter(labels)]), lambda: InteractiveTrainer(vae).save_checkpoint(labels)):
+        with pytest.raises(ValueError, match="labels.csv exists and is no (checkpoint|history of a training), so it is kept"): door()
+    assert vae.epoch == 0 and labels.read_text() == "Serial,label\n0,1\n" and [p.name for p in tmp_path.iterdir()] == ["labels.csv"]
+    (tmp_path / "empty.ckpt").touch()
+    for _ in range(2): vae.fit(IMAGES, weights_path=tmp_path / "empty.ckpt", defaults=[])
+    assert load_checkpoint(tmp_path / "empty.ckpt")[1]["epoch"] > 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes here")
+def test_no_file_takes_the_place_of_a_pipe_or_a_folder(tmp_path):
+    import os
+    import stat
+
+    from ssvae_widgets.files import atomic_write
+
+    os.mkfifo(tmp_path / "m.ckpt")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("m.ckpt", "folder", "null"):
+        with pytest.raises(ValueError, match="could not be written"): model().fit(IMAGES, weights_path=tmp_path / name)
+        with pytest.raises(OSError): atomic_write(tmp_path / name, b"x")
+    (tmp_path / "m.ckpt").unlink()
+    os.mkfifo(tmp_path / "m_history.csv")
+    with pytest.raises(ValueError, match="named pipe"): model().fit(IMAGES, weights_path=tmp_path / "m.ckpt")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "m_history.csv").st_mode) and stat.S_ISCHR(os.stat("/dev/null").st_mode) and sorted(p.name for p in tmp_path.iterdir()) == ["folder", "m_history.csv", "null"]
+
+
+def test_a_picture_of_the_loss_is_one(tmp_path):
+    from ssvae_widgets.callbacks import LossCurvePlotter
+
+    with pytest.raises(ValueError, match="ends in one of .png"): LossCurvePlotter(tmp_path / "loss.ckpt")
+
+
+class InterruptedTwice(TrainingCallback):
+    "Ctrl-C while training, and once more while what is missing is written."
+
+    def on_epoch_end(self, trainer, epoch, metrics):
+        if epoch == 3: raise KeyboardInterrupt
+
+    def on_train_end(self, trainer, history):
+        import signal
+
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_impatient_second_interrupt(tmp_path):
+    "Rows and weights end at the same epoch also when Ctrl-C is pressed twice."
+    weights = tmp_path / "m.ckpt"
+    last = LastCheckpoint(weights, share=1e-9)  # writes once while training, the rest at the end
+    with pytest.raises(KeyboardInterrupt): InteractiveTrainer(model(), defaults=[InterruptedTwice(), last, *default_callbacks(weights, display=False)]).train_epochs(6, IMAGES, LABELS)
+    assert load_checkpoint(weights)[1]["epoch"] == 3 and epochs(tmp_path / "m_history.csv") == [1, 2, 3] and (tmp_path / "m_loss.png").exists()

@@ -419,3 +419,181 @@ def test_an_error_is_caught_in_the_way_it_always_was():
     for kind in (ArgumentError, RowError, DataError): assert issubclass(kind, SSVAEWidgetsError) and issubclass(kind, ValueError)
     with pytest.raises(IndexError): check_rows(5, 3)
     with pytest.raises(TypeError): as_array(None)
+
+
+# ------------------------------------------------------------------ found by a fresh reader
+@pytest.mark.parametrize("given, says", [
+    ([np.ma.masked_equal(g, G[0, 1, 1]) for g in G], "place 0 has masked values"), (pd.Series([np.ma.masked_equal(g, G[0, 1, 1]) for g in G]), "masked values"),
+    (np.array([[[None] * 3] * 3], object), "image 0 contains NaN"), (np.array([[[1] * 3] * 3, [[1, pd.NA, 1]] * 3], object), "image 1 contains NaN"), ([scipy.sparse.eye(8)] * 3, "a list of 3 that holds a sparse matrix"),
+    (np.array([[1.0] * 3] * 2000 + [["x"] * 3], object), "holds 'x'"), (np.array([[[10**400] * 3] * 3], object), "more than 300 digits|run from"), ([Image.fromarray(np.full((4, 4), np.nan, np.float32))], "NaN or infinite"),
+], ids=["masked list", "masked series", "None inside", "NA inside", "sparse list", "late text", "huge", "NaN picture"])
+def test_nothing_hides_in_a_list(given, says):
+    with pytest.raises(SSVAEWidgetsError, match=says) as error: as_uint8(given)
+    assert "type object;" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_numbers_of_the_standard_library():
+    from decimal import Decimal
+    from fractions import Fraction
+
+    assert as_uint8([[[Decimal("0.2"), Fraction(3, 5)]]]).tolist() == [[[51, 153]]]
+
+
+def test_a_small_file_is_looked_at_whole(tmp_path, idle):
+    x = np.zeros((3000, 4, 4), np.float32)
+    x[1] = 200  # between two images that a sample would see
+    assert as_pictures(memmap(tmp_path, x))[1].max() == 200
+    x[1] = np.nan
+    with pytest.raises(DataError, match="image 1 contains NaN"): LabelingSession(memmap(tmp_path, x), None)
+
+
+CLASSES = {"missing": ["cat", None, float("nan"), pd.NA, pd.NaT, "dog"], "unique": pd.Series(["cat", None, "dog"]).unique(), "blanks": ["cat ", " dog", "cat"], "bytes": np.array([b"cat", b"dog"]), "numpy": np.array(["cat", "dog"]), "generator": (v for v in ("cat", "dog")), "categorical": pd.Categorical(["cat", None, "dog"])}
+
+
+@pytest.mark.parametrize("classes", CLASSES.values(), ids=CLASSES)
+def test_a_model_knows_classes_as_the_labels_do(classes):
+    assert SSVAE((8, 8), TINY, classes).class_names == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("classes", ["cat", b"cat", {"cat": 0}, 2.5, True, 0, -1, 10**9, ["a", "a"], [""], [1.5], [["a"]], [b"\xff"], ["x" * 600], [None]], ids=lambda v: repr(v)[:12])
+def test_wrong_classes_are_one_kind_of_error_everywhere(classes, idle):
+    for door in (lambda c: SSVAE((8, 8), TINY, c), lambda c: LabelingSession(G, None, classes=c), lambda c: LatentMap(np.zeros((30, 2)), classes=c), lambda c: encode_labels(None, 30, c), SSVAE((8, 8), TINY).set_classes):
+        with pytest.raises(ArgumentError) as error: door(classes)
+        assert "\n" not in str(error.value) and 20 < len(str(error.value)) < 300
+
+
+def test_labels_of_odd_kinds():
+    assert encode_labels(pd.Categorical(["cat ", None, "dog"]), 3) [0].tolist() == [0, -1, 1] and encode_labels(pd.Categorical(["cat ", "dog"]), 2)[1] == ["cat", "dog"]
+    assert encode_labels(pd.Categorical([None, None], categories=[]), 2)[0].tolist() == [-1, -1] and encode_labels([b"", "a"], 2)[0].tolist() == [-1, 0]
+    for wrong in ([b"\xff", b"a"], ["​", "a"], ["\ud800", "a"], [10**400, 1], scipy.sparse.eye(2)):
+        with pytest.raises(SSVAEWidgetsError): encode_labels(wrong, 2)
+
+
+def test_classes_of_numbers_are_not_given_twice():
+    "A model with numbered classes that goes on with named ones: 3 stays 3, and no name is there twice."
+    from ssvae_widgets.cli_train import translate
+
+    vae = SSVAE((8, 8), TINY, 10)
+    assert translate(np.array([0, 1, -1]), ["3", "rust"], vae).tolist() == [3, 10, -1] and vae.class_names == [*"0123456789", "rust"]
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 2.5, "3", np.nan])
+def test_a_number_of_images_is_one(n, tmp_path):
+    np.save(tmp_path / "x.npy", G)
+    for source in ("digits", tmp_path / "x.npy"):
+        with pytest.raises(ArgumentError, match="n is .*; expected a whole number from 1"): load_images(source, n=n)
+
+
+@pytest.mark.parametrize("options", [dict(size=28), dict(size=(28,)), dict(size=(0, 4)), dict(size=(-1, 4)), dict(size="ab"), dict(size=(2.5, 3)), dict(size=(10**9, 10**9)), dict(fit="foo"), dict(errors="ignore"), dict(errors=None), dict(color="yes"), dict(sizes=(3, 3)), dict(limit=1)], ids=str)
+def test_options_of_folders_are_checked(options, tmp_path):
+    Image.fromarray(G[0]).save(tmp_path / "1.png")
+    with pytest.raises(ArgumentError, match="expected"): load_images(tmp_path, **options)
+
+
+def test_folders_behind_links_count_and_loops_end(tmp_path):
+    for i, name in enumerate(("real/a/1.png", "photos/dog/2.png")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        Image.fromarray(G[i]).save(tmp_path / name)
+    for link, to in (("photos/cat", "real/a"), ("photos/dog/up", "photos"), ("real/a/back", "photos")): (tmp_path / link).symlink_to(tmp_path / to)
+    (tmp_path / "photos/self.png").symlink_to("self.png")
+    (tmp_path / "photos/gone.png").symlink_to("/nowhere.png")
+    found = load_images(tmp_path / "photos")
+    assert found.names == ["cat/1.png", "dog/2.png"] and found.class_names == ["cat", "dog"] and np.array_equal(found.images, G[:2])
+
+
+def test_classes_of_folders_are_spelled_as_class_names(tmp_path, idle):
+    names = ["K\u00e4fer", "Ka\u0308fer", "cat ", "cat"]
+    for i, name in enumerate(names):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.fromarray(G[i]).save(tmp_path / name / f"{i}.png")
+    found = load_images(tmp_path)
+    truth = {int(Path(n).stem): found.class_names[c] for n, c in zip(found.names, found.truth)}
+    assert truth == {0: "Käfer", 1: "Käfer", 2: "cat", 3: "cat"} and sorted(found.class_names) == ["Käfer", "cat"]
+    session = LabelingSession(found, None)
+    assert [session.classes[c] for c in session.truth] == [found.class_names[c] for c in found.truth]
+    session.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_folder_whose_name_is_no_text(tmp_path, idle):
+    folder = tmp_path / os.fsdecode(b"\xff\xfe")
+    try: folder.mkdir()
+    except OSError: pytest.skip("this disk takes no such name")
+    Image.fromarray(G[0]).save(folder / "1.png")
+    found = load_images(tmp_path)
+    assert found.class_names == [r"\xff\xfe"]
+    LabelingSession(found, None).close()
+
+
+def test_a_folder_that_may_not_be_entered_is_told(tmp_path, monkeypatch):
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.fromarray(G[0]).save(tmp_path / name)
+
+    def locked(path, real=os.scandir):
+        if Path(path).name == "b": raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(DataError, match=r"/b cannot be read: permission is missing.*errors='skip'"): load_images(tmp_path)
+    with pytest.warns(UserWarning, match="1 pictures were skipped: .*/b cannot be read"): assert load_images(tmp_path, errors="skip").names == ["a/1.png"]
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/m.ckpt", "https://example.org/m.ckpt", "file:///tmp/m.ckpt", "S3://B/m.ckpt"])
+def test_weights_are_not_kept_at_an_address(address, tmp_path, monkeypatch):
+    from ssvae_widgets import CSVExporter, LossCurvePlotter, default_callbacks
+    from ssvae_widgets.callbacks import BestCheckpoint, LastCheckpoint
+    from ssvae_widgets.checkpoint import load_checkpoint, read_meta, save_checkpoint
+    from ssvae_widgets.cli_train import train
+    from ssvae_widgets.data import read_idx, read_npy, read_npz
+    from ssvae_widgets.features import extract_features
+    from ssvae_widgets.viewer import read_latent
+
+    monkeypatch.chdir(tmp_path)
+    vae = SSVAE((8, 8), TINY)
+    for given in (address, Path(address)):
+        doors = [lambda a: vae.fit(G, weights_path=a), lambda a: vae.fit(G, weights_path=a, callbacks=None), vae.save, vae.load_model_weights, SSVAE.from_checkpoint, lambda a: save_checkpoint(a, {}), load_checkpoint, read_meta, default_callbacks, CSVExporter, LossCurvePlotter, BestCheckpoint, LastCheckpoint,
+                 InteractiveTrainer(vae).save_checkpoint, read_latent, read_npy, read_npz, read_idx, read_folder, lambda a: as_array([a]), lambda a: extract_features(G, lambda b: b.reshape(len(b), -1)[:, :3], cache=a, progress=False)]
+        for door in doors:
+            with pytest.raises(ArgumentError, match="expected a path on this machine"): door(given)
+    assert vae.epoch == 0 and train(["--quiet", "--max-epochs", "1", "--weights", address]) == 2 and not os.listdir(tmp_path)
+
+
+def test_reprs_are_one_short_line():
+    from ssvae_widgets.data import fingerprint
+
+    vae = SSVAE((8, 8), TINY, [f"{'a long name ' * 9}{i}" for i in range(300)])
+    found = [vae, vae.snapshot(), vae.embed(G), SSVAEConfig(), SSVAEConfig.preset("ancestor"), fingerprint(G, True), ImageSet(None), ImageSet(G, [0] * 30), ImageSet(G, ["a"] * 30), ImageSet(list(G))]
+    for x in found: assert len(repr(x)) < 200 and "\n" not in repr(x) and repr(x).startswith(type(x).__name__)
+    assert repr(SSVAEConfig(latent_dim=3, max_epochs=2)) == "SSVAEConfig(latent_dim=3, max_epochs=2)" and "300" in repr(vae)
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="A LatentMap cannot be pickled or copied"): copied(LatentMap(np.zeros((3, 2))))
+
+
+def test_a_configuration_is_one():
+    for wrong in ({"latent_dim": 2}, "ancestor", 3):
+        with pytest.raises(ArgumentError, match="expected an SSVAEConfig"): SSVAE((8, 8), wrong)
+    with pytest.raises(ArgumentError, match="expected an SSVAE"): InteractiveTrainer(None)
+
+
+def test_idx_with_an_empty_axis(tmp_path):
+    import gzip
+    import struct
+
+    for shape in ((0, 8, 8), (2**32 - 1, 0, 2**32 - 1)):
+        (tmp_path / "x.gz").write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, *shape)))
+        with pytest.raises(DataError, match="an axis is empty"): load_images(tmp_path / "x.gz")
+    for names in (["a ", " a"], ["a", "a"], np.array("a")):
+        np.savez(tmp_path / "x.npz", images=G, truth=np.arange(30) % 2, class_names=names)
+        with pytest.raises(DataError, match="class_names|more than once"): load_images(tmp_path / "x.npz")
+    np.savez(tmp_path / "x.npz", images=G, truth=np.arange(30) % 2, class_names=[3.0, 7.0])
+    assert load_images(tmp_path / "x.npz").class_names == ["3", "7"]
+
+
+def test_a_file_of_many_arrays_is_refused_in_one_line(tmp_path):
+    from ssvae_widgets.viewer import read_latent
+
+    np.savez(tmp_path / "x.npz", **{f"part{i}": np.zeros(1) for i in range(300)})
+    for door in (load_images, read_latent):
+        with pytest.raises(DataError, match="holds a dict with the keys 'part0', .*, …;") as error: door(tmp_path / "x.npz")
+        assert len(str(error.value)) < 400

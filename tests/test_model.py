@@ -151,7 +151,7 @@ def test_more_classes_than_slots_keep_what_was_learned():
 
 
 def test_classes_as_number_names_or_nothing():
-    with pytest.raises(ValueError, match="at least 1"): SSVAE((6, 6), TINY, 0)
+    with pytest.raises(ValueError, match="at least one class"): SSVAE((6, 6), TINY, 0)
     assert SSVAE((6, 6), TINY, []).n_classes == 0 and SSVAE((6, 6), TINY, ["a", "b"]).class_names == ["a", "b"]
     fixed = SSVAE((6, 6), TINY, 2)
     names = np.array(["x", "y", "z"], object)[TRUTH]

@@ -114,6 +114,13 @@ class LatentMap(ipywidgets.VBox):
         self._paint()
         self._bind()
 
+    def __reduce_ex__(self, protocol):
+        raise TypeError("A LatentMap cannot be pickled or copied, it is part of a page: make another one of its xy.")
+
+    def __copy__(self): return self.__reduce_ex__(4)
+
+    def __deepcopy__(self, memo): return self.__reduce_ex__(4)
+
     def __repr__(self):
         if not hasattr(self, "_xy"): return "LatentMap()"
         return f"LatentMap({self.n:,} points, {int(self._labeled.sum()):,} labeled, {len(self.selected):,} selected, color_by={self.color_by!r:.60})"
