@@ -23,9 +23,9 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from .files import atomic_write, explain_os_error, open_plain, parse_json
-from .label_files import LabelFileError, decode_text, guard_cell, parse_csv, render_csv, unguard_cell
+from .label_files import LabelFileError, decode_text, guard_cell, read_cells, render_csv, understand, unguard_cell
 from .label_log import decimal
-from .labels import Gesture, LabelStore, clean_name
+from .labels import MAX_CLASSES, Gesture, LabelStore, clean_name
 
 # %% ../nbs/02b_label_exchange.ipynb #b4c9604a
 def label_table(
@@ -127,8 +127,9 @@ def import_labels(
     missing = sorted({v for v in labels if v is not None} - {*store.classes})
     if missing and not new_classes: raise LabelFileError(f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with new_classes=True to add them.")
     numbers = [decimal(c) for c in missing]
+    if missing and None not in numbers and max(numbers) >= MAX_CLASSES: raise LabelFileError(f"{name} has the label {max(numbers)}: a number stands for a class below {MAX_CLASSES:,}. If these are names, import them into a store with named classes.")
     if missing and None not in numbers and _numbered(store): missing = [str(k) for k in range(store.n_classes, max(numbers) + 1)] # 7 is class 7
-    for c in missing: store.add_class(c)
+    if missing: store.add_classes(missing)
     return store.set(serials, labels, source="import", file=name)
 
 
@@ -136,9 +137,17 @@ def by_name(
     data: bytes, # content of a CSV, or its beginning
 ) -> bool:
     "Whether a CSV names images by their files (`filename,label` and the like) instead of by their rows."
-    try: delimiter, columns = _header(decode_text(data, "it").lstrip().split("\n")[0])
+    try: delimiter, columns = _header(_lines(decode_text(data, "it"))[0])
     except (LabelFileError, csv.Error): return False
     return "image" in columns and "label" in columns and "serial" not in columns
+
+
+def _lines(text: str) -> tuple[str, str]:
+    "The header of a CSV and what follows, with one kind of line end; spreadsheets may say first what separates the cells."
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip()
+    if re.match(r'"?sep=.?"?\n', text, re.I): text = text.partition("\n")[2].lstrip()
+    first, _, rest = text.partition("\n")
+    return first, rest
 
 
 def _header(line: str) -> tuple[str, list[str]]:
@@ -166,9 +175,10 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
     known = {*store.classes}
     values = Counter(float(c) for c in known if _NUMBER.match(c))
     of_value = {float(c): c for c in known if _NUMBER.match(c) and values[float(c)] == 1}
-    clean = {t: clean_name(t) for t in texts}
+    try: clean = {t: clean_name(t) for t in texts}
+    except ValueError as e: raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
     others = [t for t in clean.values() if t.lower() not in _MISSING]
-    numbers = bool(others) and all(_NUMBER.match(t) for t in others)
+    numbers = all(_NUMBER.match(t) for t in others)
     out: dict[str, str | None] = {}
     for text, word in clean.items():
         if word in known: out[text] = word
@@ -184,13 +194,16 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
 
 
 def _read_serial_csv(store, data, name, new_classes):
-    seen: dict[str, int] = {}
-    said = parse_csv(data, store.n_items, lambda text: seen.setdefault(text, len(seen)), name).codes
-    counts = np.bincount(said[said >= 0], minlength=len(seen)).tolist()
-    words = _words(dict(zip(seen, counts)), store, new_classes, name)
+    cells = read_cells(data, store.n_items, name)
+    def word(text): # 3,0 is a number where a comma is a decimal point
+        text = unguard_cell(text.strip())
+        return text.replace(",", ".") if cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes else text
+    found: Counter = Counter()
+    for text, k in zip(cells.texts, np.bincount(cells.words, minlength=len(cells.texts)).tolist()): found[word(text)] += k
+    words = _words({text: k for text, k in found.items() if text}, store, new_classes, name)
     table = list(dict.fromkeys([*store.classes, *(w for w in words.values() if w is not None)] if new_classes else store.classes))
     code = {w: k for k, w in enumerate(table)}
-    rows = parse_csv(data, store.n_items, lambda text: code.get(words.get(text, text)), name)
+    rows = understand(cells, lambda text: code.get(words.get(word(text), text)))
     if rows.problems: raise LabelFileError(f"{name}, {rows.problems[0]}" + (f" (and {len(rows.problems) - 1} more lines)" if len(rows.problems) > 1 else "") + ". Nothing was imported.")
     return rows.serials.tolist(), [None if c < 0 else table[c] for c in rows.codes]
 
@@ -213,10 +226,11 @@ def _read_rows(data, format, end, name) -> list[dict]:
 
 def _csv_rows(text):
     "Text cells: which of them stand for no label is decided later, for all alike."
-    first, _, rest = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n").partition("\n")
+    first, rest = _lines(text)
     delimiter, columns = _header(first)
     if "label" not in columns or not {"id", "serial", "image"} & {*columns}: raise ValueError(f"the header is {first[:60]!r}; expected an id or a file name, and a label")
     for row in csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, strict=True):
+        if any(c.strip() for c in row) and len(row) <= columns.index("label"): raise ValueError(f"the row {delimiter.join(row)[:60]!r} has no cell for the label")
         if any(c.strip() for c in row): yield {k: _Cell(unguard_cell(v.strip())) for k, v in zip(columns, row)}
 
 

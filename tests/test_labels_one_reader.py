@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets.cli import UsageError, read_label_file
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.label_exchange import export_labels, import_labels
 from ssvae_widgets.label_files import LabelFileError
 from ssvae_widgets.labels import LabelStore
@@ -162,3 +163,69 @@ def test_numbers_of_other_tools(tmp_path):
     import_labels(store, tmp_path / "x.jsonl")
     assert store.codes.tolist() == [3, -1, -1, -1]
     assert np.isnan(store.labels[1])
+
+
+# ---- imports read what the app reads, and many new classes cost no more than one
+
+
+def imported(tmp_path, text, classes=None, end=".csv", **kw):
+    file = tmp_path / f"given{end}"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with LabelStore(None, 10, classes) as s:
+        import_labels(s, file, **kw)
+        return {int(r): s.classes[s.codes[r]] for r in np.flatnonzero(s.codes >= 0)}, s.classes
+
+
+def test_a_comma_is_a_decimal_point_where_semicolons_separate(tmp_path):
+    assert imported(tmp_path, "Serial;label\n0;3,0\n1;1\n", 4)[0] == {0: "3", 1: "1"}
+    assert imported(tmp_path, "Serial;label\n0;3,0\n", ["3,0", "b"])[0] == {0: "3,0"} # a class of that very name
+
+
+def test_a_file_with_nothing_but_missing_values_brings_no_class(tmp_path):
+    with pytest.warns(UserWarning, match="read as no label"): assert imported(tmp_path, "Serial,label\n0,nan\n1,None\n", new_classes=True) == ({}, [])
+
+
+def test_thousands_of_new_classes_come_in_one_gesture(tmp_path):
+    file = tmp_path / "given.csv"
+    file.write_text("Serial,label\n0,9999\n")
+    with LabelStore(None, 10) as s:
+        import_labels(s, file, new_classes=True)
+        assert s.n_classes == 10_000 and s.codes[0] == 9_999 and s.seq == 2
+        file.write_text("Serial,label\n0,another\n")
+        with pytest.raises(ValueError, match="10,001 classes; expected at most 10,000"): import_labels(s, file, new_classes=True)
+    with LabelStore(None, 10) as s:
+        file.write_text("Serial,label\n0,99999\n")
+        with pytest.raises(ValueError, match="label 99999: a number stands for a class below 10,000"): import_labels(s, file, new_classes=True)
+        assert s.n_classes == 0
+
+
+def test_a_label_that_is_refused_invents_no_classes(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("Serial,label\n0,2\n1,20000\n")
+    with pytest.warns(UserWarning, match="20000"), LabelStore(path, 10) as s: assert s.classes == ["0", "1", "2"] and s.codes[0] == 2 and s.codes[1] == -1
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("first", ["", "sep=;\n", '"sep=;"\n', "\n\n"])
+def test_csv_by_name_in_every_dress(tmp_path, ends, first):
+    text = (first + "filename;label\na.png;cat\nb.png;dog\n").replace("\n", ends)
+    assert imported(tmp_path, text, new_classes=True, images=["b.png", "a.png"])[0] == {0: "dog", 1: "cat"}
+
+
+def test_a_row_without_a_label_cell_and_a_name_that_cannot_be_are_said_with_the_file(tmp_path):
+    with pytest.raises(ValueError, match="given.csv.*'b.png' has no cell for the label"): imported(tmp_path, "filename,label\na.png,cat\nb.png\n", new_classes=True, images=["a.png", "b.png"])
+    with pytest.raises(ValueError, match="given.csv: class name .* has 600 characters.*Nothing was imported"): imported(tmp_path, f"Serial,label\n0,{'x' * 600}\n", new_classes=True)
+
+
+def test_several_classes_are_added_all_or_none():
+    with LabelStore(None, 10, ["a"]) as s:
+        assert s.add_classes(["b", " c "]) == [1, 2] and s.classes == ["a", "b", "c"] and s.add_classes([]) == []
+        for bad in (["d", "a"], ["d", "d"], ["d", ""], ["d", 5]):
+            with pytest.raises(ValueError): s.add_classes(bad)
+        assert s.classes == ["a", "b", "c"]
+        assert repr(s.set(range(10), "a")) == "Gesture('set', 10 images, saved)"
+
+
+@pytest.mark.parametrize("classes", [2.0, "ab", b"ab", True, 0, 10_001, [], ["a", "a"], {"a": 1}, object()])
+def test_classes_of_a_store_that_cannot_be(classes):
+    with pytest.raises(ArgumentError, match="class"): LabelStore(None, 10, classes)
