@@ -248,7 +248,7 @@ class Replay:
         self._code_of: dict[int | str | None, int] = {None: -1} # of the labels met so far
         self._many, self._stale = False, False # many lines are being applied; table and codes are behind
         self._heaps: dict[int, list] = {} # row -> gestures on it, the newest that counts first, once something was undone there
-        self._fingerprint: dict | None = None # said before there was a head
+        self.fingerprint: dict | None = None # of the images
 
     def apply(self, record: dict, mine: bool = True) -> np.ndarray | None: # rows whose label changed; None when the line says nothing new
         "Apply one line that `fault` finds nothing wrong with; `mine` decides whether undo will take it back here."
@@ -362,7 +362,7 @@ def _refresh(self: Replay, rows):
 def _switch(self: Replay, record, mine, active, source, target):
     if "on" in record:
         if (record["on"], record["after"]) != (self.on, len(self.below)): self.seq += 1; return _NO_ROWS # decided on another state: whoever wrote it decides again
-        if "serials" in record: self._check_rows(record["serials"]); self._codes_for(record["labels"])
+        if "classes" not in record: self._check_rows(record["serials"]); self._codes_for(record["labels"])
         self.below.append(record["id"])
     self.seq += 1
     entry = self.entries.get(record["target"])
@@ -503,7 +503,8 @@ def _log(self: Replay, record, mine):
     classes = record.get("classes", ())
     fresh = [[uid, name] for uid, name in classes if identity(uid) not in self.table.place]
     self.on = self.on or record["id"]
-    if not self.head: self.head, fresh = {**record, "classes": [*classes], "fingerprint": record.get("fingerprint") or self._fingerprint}, classes
+    self.fingerprint = self.fingerprint or record.get("fingerprint")
+    if not self.head: self.head, fresh = {**record, "classes": [*classes], "fingerprint": self.fingerprint}, classes
     else: self.head.setdefault("classes", []).extend(fresh) # two processes started at once
     for uid, name in fresh: self._rename(identity(uid), name)
     self.class_moves.append((self.seq, None, True))
@@ -512,8 +513,8 @@ def _log(self: Replay, record, mine):
 
 @patch
 def _data(self: Replay, record, mine):
-    self._fingerprint = self._fingerprint or record.get("fingerprint")
-    if self.head: self.head["fingerprint"] = self.head.get("fingerprint") or self._fingerprint
+    self.fingerprint = self.fingerprint or record.get("fingerprint")
+    if self.head: self.head["fingerprint"] = self.fingerprint
     return _NO_ROWS
 
 
@@ -524,7 +525,8 @@ def _snapshot(self: Replay, record, mine):
         return _NO_ROWS
     self._check_rows(record["serials"])
     rows = np.array(record["serials"], np.int64)
-    self.head = {**record, "classes": [*record.get("classes", ())], "fingerprint": record.get("fingerprint") or self._fingerprint}
+    self.fingerprint = self.fingerprint or record.get("fingerprint")
+    self.head = {**record, "classes": [*record.get("classes", ())], "fingerprint": self.fingerprint}
     self.seq, self.on = max(self.seq, record["seq"]), record["id"]
     self.noted = {name: {row for row in noted if row < self.n_items} for name, noted in record.get("facts", {}).items()}
     for uid in _told_classes(record): self.table.add(identity(uid))
@@ -607,8 +609,8 @@ def _is_file(value) -> bool:
 def _is_fingerprint(value) -> bool:
     if type(value) is not dict or not value: return value == {}
     shape = value.get("shape")
-    return (_is_count(value.get("n_items")) and type(shape) is list and all(map(_is_count, shape))
-            and all(type(value.get(k)) is str for k in ("dtype", "sample_hash")) and type(value.get("full_hash")) in (str, type(None)))
+    texts = [value.get("dtype"), value.get("sample_hash"), value.get("full_hash") or "none"]
+    return _is_count(value.get("n_items")) and type(shape) in (list, tuple) and len(shape) <= 64 and all(map(_is_count, shape)) and all(_is_text(v) and len(v) <= 200 for v in texts)
 
 
 _CLASSES = {"classes": (lambda v: _are_pairs(v, _is_text), "pairs of a class and its name"), "former": (lambda v: _is_dict(v, _is_class), "a class for every name"),
@@ -616,7 +618,7 @@ _CLASSES = {"classes": (lambda v: _are_pairs(v, _is_text), "pairs of a class and
 _DATA = {"n_items": (_is_count, "the number of images"), "fingerprint": (_is_fingerprint, "what identifies the images")}
 _HEAD = {**_DATA, **_CLASSES, "facts": (lambda v: type(v) is dict and all(map(_are_rows, v.values())), "rows for every name"), "lineage": (_are_texts, "names of logs"), "adopted": (lambda v: type(v) is str or _are_texts(v), "names of logs"),
          "archive": (_is_file, "the name of a file"), "former_log": (_is_file, "the name of a file"), "covered": (lambda v: _is_count(v, 2**62), "a number of bytes"),
-         "former_items": (lambda v: _is_count(v, 10**8), "a number of images"), "moved": (_are_runs, "runs of rows")}
+         "former_items": (_is_count, "a number of images"), "moved": (_are_runs, "runs of rows")}
 _NULL = ("n_items", "fingerprint", "moved", "adopted", "archive", "former_log", "covered") # may be null
 
 

@@ -44,7 +44,7 @@ def snapshot_of(
 ) -> dict: # body of a `snapshot` line
     "A state as one line."
     t, rows = r.table, np.flatnonzero(r.raw >= 0)
-    return {"format": FORMAT, "seq": r.seq, "n_items": r.n_items, "fingerprint": r.head.get("fingerprint"), **class_table(r),
+    return {"format": FORMAT, "seq": r.seq, "n_items": r.n_items, "fingerprint": r.fingerprint, **class_table(r),
             "serials": rows.tolist(), "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()], "facts": _facts(r)}
 
 
@@ -150,6 +150,8 @@ def late_lines(
     late = [r for r in read_lines(path, covered) if r["op"] in GESTURES and r.get("id") not in known]
     if all(r.get("id") in have for r in late): return []
     n_former = n_items if head.get("former_items") is None else head["former_items"]
+    rows = [r["serials"] for r in before + late if r["op"] in ("set", "snapshot") or (names_snapshot(r) and "classes" not in r)]
+    n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1)) # room for those that are named
     move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
     inside = replayed([r for r in before if r.get("id") not in have], n_former)
     after, out = sum(names_snapshot(r) and r["on"] == head["id"] for r in present), []

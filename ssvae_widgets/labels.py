@@ -44,7 +44,7 @@ from ssvae_widgets.label_files import (
     render_csv,
     understand,
 )
-from .label_log import FORMAT, GESTURES, LogFile, Replay, _plain, decimal, encode_line, no_garbage
+from .label_log import FORMAT, GESTURES, LogFile, Replay, _plain, decimal, encode_line, fault, no_garbage
 from .label_past import Namings, Origin, find_origin
 from ssvae_widgets.label_snapshot import (
     CORE,
@@ -113,6 +113,7 @@ class LabelStore:
     ):
         self.fingerprint = fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
         if n_items is None and self.fingerprint: n_items = self.fingerprint["n_items"]
+        if self.fingerprint and fault({"id": "", "op": "data", "fingerprint": self.fingerprint}): raise ValueError(f"fingerprint is {describe(self.fingerprint)}; expected what data.fingerprint(images) gives.")
         if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
             raise ValueError(f"n_items is {n_items!r}; expected the number of images.")
         self.n_items, self.session, self._count = int(n_items), secrets.token_hex(6), itertools.count(1)
@@ -776,11 +777,16 @@ def _load(self: LabelStore, classes):
 @patch
 def _tell_left_out(self: LabelStore):
     "Say which lines of the log are passed over."
-    name, said = self.log_path.name, []
-    odd = [*(f"line {line} ({op[:20]}): {why}" for line, op, why in self._log.odd), *(f"{r['op']} {describe(r['id'])}: {why}" for r, why in self._replay.unfit)]
-    if n := len(self._log.damaged): said.append(f"{n} damaged lines in {name} were left out: gestures that were never confirmed, or a failing disk.")
-    if n := len(odd): said.append(f"{n} line{'s' * (n > 1)} of {name} {'make' if n > 1 else 'makes'} no sense and {'were' if n > 1 else 'was'} left out, as if never written: {'; '.join(odd[:3])}{f' (and {n - 3} more)' * (n > 3)}. All others count.")
-    if said and self._left_out != (told := (len(self._log.damaged), len(odd))): self._left_out = told; self._note(" ".join(said), warn=bool(odd))
+    log, unfit = self._log, self._replay.unfit
+    damaged, told = len(log.damaged) if self._opening else self._left_out[0], self._left_out
+    self._left_out = damaged, len(log.odd) + len(unfit)
+    if self._left_out == told: return
+    said, n = [], self._left_out[1]
+    if damaged: said.append(f"{damaged} damaged lines in {log.path.name} were left out: gestures that were never confirmed, or a failing disk.")
+    if n:
+        odd = [*(f"line {line} ({op[:20]}): {why}" for line, op, why in log.odd[:3]), *(f"{r['op']} {describe(r['id'])}: {why}" for r, why in unfit[:3])][:3]
+        said.append(f"{n} line{'s' * (n > 1)} of {log.path.name} {'make' if n > 1 else 'makes'} no sense and {'were' if n > 1 else 'was'} left out, as if never written: {'; '.join(odd)}{f' (and {n - 3} more)' * (n > 3)}. All others count.")
+    if said: self._note(" ".join(said), warn=n > 0)
 
 
 @patch
@@ -1357,7 +1363,12 @@ def _told(self: LabelStore, entry, i: int) -> dict:
     extra = {k: v[i] if isinstance(v, list) and len(v) == len(r["serials"]) else v for k, v in r.items() if k not in CORE}
     told = {"seq": entry.seq, "serial": r["serials"][i], "label": self._name_of(r["labels"][i]), "previous": self._name_of(r["previous"][i] if r.get("previous") else None), "source": r.get("source"), "time": r.get("time"),
             "session": r.get("session"), "gesture": r["id"], "undone": not entry.active}
-    return told | {k: v for k, v in extra.items() if k not in told}
+    return {_written(k): _written(v) for k, v in (told | {k: v for k, v in extra.items() if k not in told}).items()}
+
+
+def _written(value):
+    "Text with half a character in it (from a file name that is no text, say) as text that every program takes."
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
 @patch
@@ -1564,16 +1575,25 @@ def _former(cls, path, classes, mapping, n_items) -> dict | None: # first line o
         finally: log.close()
     head = first()
     if head is None and (mapping is None or not path.exists()): return None
-    with cls(path, head["n_items"] if head else len(mapping), None if head else classes) as old:
+    n_former = (head or {}).get("n_items")
+    if n_former is not None and mapping is not None: _check_mapping(mapping, n_former)
+    if n_former is not None and mapping is None and n_former > max(10**7, 100 * n_items): raise LabelFileError(f"{path.name} belongs to {n_former} images, far more than the {n_items} here: say with mapping= where each of them is now.")
+    if n_former is None: n_former = n_items if mapping is None else len(mapping)
+    with cls(path, n_former, None if head else classes) as old:
         old._lazy.clear()
         if not old.flush(): raise LabelFileError(f"{path.name} cannot be carried over now. {old.message}")
     return first()
 
 
+def _check_mapping(mapping, n_former):
+    if len(mapping) != n_former: raise ValueError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
+
+
 def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
     "Put a snapshot with moved rows in the place of the log; lines that come in meanwhile are found by whoever opens it."
-    n_former = head["n_items"]
-    if mapping is not None and len(mapping) != n_former: raise ValueError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
+    n_former = n_items if mapping is None else len(mapping)
+    if head.get("n_items") is not None: n_former = head["n_items"]
+    if mapping is not None: _check_mapping(mapping, n_former)
     moved = None if mapping is None else runs_of(np.where((np.asarray(mapping) >= 0) & (np.asarray(mapping) < n_items), mapping, -1).astype(np.int64))
     move, log = mover(moved, n_former, n_items), LogFile(_log_beside(path))
     log.open()
