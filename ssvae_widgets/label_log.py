@@ -529,6 +529,7 @@ def _snapshot(self: Replay, record, mine):
     self.head = {**record, "classes": [*record.get("classes", ())], "fingerprint": self.fingerprint}
     self.seq, self.on = max(self.seq, record["seq"]), record["id"]
     self.noted = {name: {row for row in noted if row < self.n_items} for name, noted in record.get("facts", {}).items()}
+    self.head["facts"] = {name: sorted(noted) for name, noted in self.noted.items()}
     for uid in _told_classes(record): self.table.add(identity(uid))
     self.class_moves.append((self.seq, None, True))
     raw = np.array([self.table.add(identity(u)) for u in record["labels"]], np.int32)

@@ -114,7 +114,7 @@ class Namings:
         for _, entry, _ in moves:
             again = entry is None or entry.record["id"] in seen
             if entry is not None: seen.add(entry.record["id"])
-            costs.append(each + (10 * (len(seen) + len(self.replay.head.get("classes", ()))) if again else len(entry.record.get("classes", "1"))))
+            costs.append(each + (10 * (len(seen) + len(self.replay.head.get("classes", ()))) if again else (len(entry.record["classes"]) if entry.record["op"] == "class" else 1)))
         far = np.cumsum(costs[::-1])[::-1] > FAR
         self._passed = min(int(far.sum()), max(len(moves) - 1, 0))
         before, told = moves[:self._passed], False

@@ -165,6 +165,13 @@ def test_carrying_over_takes_no_more_room_than_there_are_images(tmp_path):
     with opened(write(tmp_path / "late", late), quiet=False) as s: assert s.codes[8] == 0 and s.n_labeled == 1
 
 
+def test_facts_of_no_row_and_merges_with_names(tmp_path):
+    head = {"id": "s", "op": "snapshot", "format": 1, "seq": 0, "n_items": N, "classes": [["a", "a"], ["b", "b"]], "serials": [3], "labels": ["a"], "facts": {"accepted": [3, 30, 10**30]}}
+    with opened(write(tmp_path, head, gesture("merge", 1, **{"from": "a", "into": "b"}, classes=5), sets(2, 4, "a")), quiet=False) as s:
+        assert s.rows_with("accepted").tolist() == [3] and s.codes[[3, 4]].tolist() == [1, 1] and s.changed_since(0).tolist() == [3, 4] and s.compact(keep=0)
+    with opened(tmp_path / "labels.csv", quiet=False) as s: assert s.rows_with("accepted").tolist() == [3]
+
+
 def test_a_fingerprint_that_is_none():
     with pytest.raises(ValueError, match="fingerprint is a dict with the keys 'n_items'; expected what"): LabelStore(None, fingerprint={"n_items": 3})
 
