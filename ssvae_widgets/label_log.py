@@ -290,6 +290,7 @@ def _entry(self: Replay, record, mine, **kw):
 
 @patch
 def _check_rows(self: Replay, rows):
+    if len(rows) == 1 and rows[0] < self.n_items: return
     if rows and max(rows) >= self.n_items: raise Unfit(f"row {describe(max(rows))} is out of range; there are {self.n_items} images")
     if len(rows) > self.n_items: raise Unfit(f"it has {len(rows)} rows; there are {self.n_items} images")
 
@@ -306,11 +307,13 @@ def _settle(self: Replay):
 
 @patch
 def _set(self: Replay, record, mine):
-    rows = record["serials"]
+    rows, labels = record["serials"], record["labels"]
     self._check_rows(rows)
-    codes = self._codes_for(record["labels"])
+    codes = [self._code_of[labels[0]]] if len(labels) == 1 and labels[0] in self._code_of else self._codes_for(labels)
     entry, stacks = self._entry(record, mine, rows=rows, codes=codes), self.stacks
-    for row, code in zip(rows, codes): stacks[row] = (entry, code, stacks.get(row))
+    if len(rows) == 1: stacks[rows[0]] = (entry, codes[0], stacks.get(rows[0]))
+    else:
+        for row, code in zip(rows, codes): stacks[row] = (entry, code, stacks.get(row))
     if self._heaps:
         for row, code in zip(rows, codes):
             if row in self._heaps: heapq.heappush(self._heaps[row][0], (-entry.seq, -len(self._heaps[row][0]), code, record["id"]))
@@ -548,12 +551,14 @@ def fault(
     "Whether a line says what a line of its kind has to say. Lines of a kind, or with a format, that is not known here are not judged; of the rest, other code may rely on what is checked here, and nowhere else."
     if type(record.get("id")) is not str: return "it has no id"
     check = _CHECKS.get(record["op"])
-    why = "" if check is None else check(record)
-    if not why and any(_too_deep(v, MAX_DEPTH) for k, v in record.items() if k not in _FLAT): why = f"it has lists or dictionaries more than {MAX_DEPTH} deep"
-    return why
+    if check is not None and (why := check(record)): return why
+    for k, v in record.items():
+        if type(v) in _NESTED and k not in _FLAT and _too_deep(v, MAX_DEPTH): return f"it has lists or dictionaries more than {MAX_DEPTH} deep"
+    return ""
 
 
 _FLAT = frozenset(("serials", "labels", "previous"))
+_NESTED = frozenset((list, dict))
 _INT, _LABEL = {int}, {int, str, type(None)}
 
 
@@ -567,11 +572,16 @@ def _wrong(record: dict, key: str, expected: str) -> str:
     return f"{key} is {describe(record[key])}; expected {expected}" if key in record else f"{key} is missing; expected {expected}"
 
 
-def _are_rows(value) -> bool: return type(value) is list and {*map(type, value)} <= _INT and (not value or min(value) >= 0)
+def _are_rows(value) -> bool:
+    if type(value) is not list: return False
+    if len(value) == 1: return type(value[0]) is int and value[0] >= 0 # a key press
+    return {*map(type, value)} <= _INT and (not value or min(value) >= 0)
 
 
 def _are_labels(value, n: int) -> bool:
-    return type(value) is list and len(value) == n and {*map(type, value)} <= _LABEL and all(v is None or _is_class(v) for v in {*value})
+    if type(value) is not list or len(value) != n: return False
+    if n == 1: return value[0] is None or _is_class(value[0])
+    return {*map(type, value)} <= _LABEL and all(v is None or _is_class(v) for v in {*value})
 
 
 def _labels_fault(record: dict) -> str:
