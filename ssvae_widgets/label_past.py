@@ -7,8 +7,9 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/label_past.html.md"""
 # %% ../nbs/01d_label_past.ipynb #75534736
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from .label_files import CellRows
 from .label_log import Entry, Replay, tell_classes
 
 # %% auto #0
-__all__ = ['Naming', 'Namings', 'Origin', 'find_origin']
+__all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin']
 
 # %% ../nbs/01d_label_past.ipynb #32508775
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class Naming:
     "What the words for classes mean from one gesture on."
     since: int # number of the gesture
     names: Sequence[str] # of each place in the class table
-    former: dict[str, int] # earlier names and their places
+    former: Iterable[tuple[str, int]] # earlier names and their places; of two alike the later one counts
     holders: np.ndarray # int32, place that holds the labels of each place after all merges
 
     def finder(
@@ -35,7 +36,7 @@ class Naming:
         "Looks up what a word means."
         held = self.holders.tolist()
         if exported: known = {name: p for p, name in enumerate(self.names) if held[p] == p}
-        else: known = {name: held[p] for name, p in {**self.former, **{name: p for p, name in enumerate(self.names)}}.items()}
+        else: known = {name: held[p] for name, p in {**dict(self.former), **{name: p for p, name in enumerate(self.names)}}.items()}
         values: dict[float, list[int]] = {}
         for p, name in enumerate(self.names):
             if (value := _value(name)) is not None: values.setdefault(value, []).append(p)
@@ -56,8 +57,26 @@ def _value(name: str) -> float | None: # what a spreadsheet makes of a name, Non
     except ValueError: return None
 
 # %% ../nbs/01d_label_past.ipynb #1c55d3ca
+FAR = 20_000_000 # steps of a tenth of a microsecond that going back through the namings may cost
+
+
+class _Told(list):
+    "Names given up, in the order in which they were: what `ClassTable.former` was at any time is what its first so many say."
+
+    def __setitem__(self, name, code): self.append((name, code))
+
+
+@dataclass(frozen=True)
+class _Former:
+    "Earlier names and their places as they were at one time."
+    told: _Told
+    n: int
+
+    def __iter__(self): return islice(self.told, self.n)
+
+
 class Namings:
-    "What words meant at any time in the life of a replay."
+    "What words meant at any time in the life of a replay, as far back as that can be said in a moment."
 
     def __init__(self, replay: Replay):
         self.replay = replay
@@ -65,29 +84,70 @@ class Namings:
 
     def _begin(self):
         self._table = self.replay.table.with_same_places()
-        self._on: dict[int, tuple[Entry, bool]] = {} # class gestures so far, and whether they are switched on
+        self._table.former = _Told()
+        self._on: dict[str, tuple[Entry, bool]] = {} # class gestures so far, and whether they are switched on
         self._known: list[Naming] = []
+        self._passed = 0 # moves before the first known naming
 
     def all(self) -> list[Naming]: # oldest first, at least one
         "The meaning of words after every change of names so far."
         moves = self.replay.class_moves
-        fresh = moves[len(self._known):]
-        if len(self._table.uids) != len(self.replay.table.uids) or any(entry is None or id(entry) in self._on for _, entry, _ in fresh):
+        fresh = moves[self._passed + len(self._known):]
+        if len(self._table.uids) != len(self.replay.table.uids) or any(self._again(entry) for _, entry, _ in fresh):
             self._begin()
-            fresh = moves
+            self._skip(moves)
+            fresh = moves[self._passed:]
         for seq, entry, on in fresh: self._step(seq, entry, on)
         return self._known or [self._naming(0)]
 
+    @property
+    def whole(self) -> bool:
+        "Whether `all` goes back to the beginning."
+        return not self._passed
+
+    def _again(self, entry): return entry is None or entry.record["id"] in self._on
+
+    def _skip(self, moves):
+        "Pass over what lies too far back."
+        seen: set[str] = {*()}
+        costs, each = [], 10 * len(self._table.uids) + self.replay.n_items // 16
+        for _, entry, _ in moves:
+            again = entry is None or entry.record["id"] in seen
+            if entry is not None: seen.add(entry.record["id"])
+            costs.append(each + (10 * (len(seen) + len(self.replay.head.get("classes", ()))) if again else (len(entry.record["classes"]) if entry.record["op"] == "class" else 1)))
+        far = np.cumsum(costs[::-1])[::-1] > FAR
+        self._passed = min(int(far.sum()), max(len(moves) - 1, 0))
+        before, told = moves[:self._passed], False
+        for _, entry, on in before:
+            told = told or self._again(entry)
+            if entry is not None: self._on[entry.record["id"]] = (entry, on)
+        tell_classes(self._table, self.replay.head if told else {}, self._on.values())
+
     def _step(self, seq, entry, on):
-        again = entry is None or id(entry) in self._on
-        if entry is not None: self._on[id(entry)] = (entry, on)
+        again = self._again(entry)
+        if entry is not None: self._on[entry.record["id"]] = (entry, on)
         if again: self._table.forget()
         tell_classes(self._table, self.replay.head if again else {}, self._on.values() if again else [(entry, on)])
         self._known.append(self._naming(seq))
 
     def _naming(self, since):
         table = self._table
-        return Naming(since, table.names, dict(table.former), table.holders(np.arange(len(table.uids), dtype=np.int32)))
+        holders = table.holders(np.arange(len(table.uids), dtype=np.int32))
+        if self._known and np.array_equal(holders, self._known[-1].holders): holders = self._known[-1].holders # mostly: they need room once
+        return Naming(since, table.names, _Former(table.former, len(table.former)), holders)
+
+    def regrouped(
+        self,
+        seq: int, # number of a gesture
+    ) -> np.ndarray: # rows
+        "Rows whose class was merged into another, or taken out again, after a gesture."
+        known = self.all()
+        start = max((k for k, naming in enumerate(known) if naming.since <= seq), default=0)
+        if start == 0 and not self.whole: return np.flatnonzero(self.replay.raw >= 0)
+        moved = np.zeros(len(known[-1].holders) + 1, bool)
+        for a, b in zip(known[start:], known[start + 1:]):
+            if a.holders is not b.holders: moved[:-1] |= a.holders != b.holders
+        return np.flatnonzero(moved[self.replay.raw])
 
 # %% ../nbs/01d_label_past.ipynb #4f6714fe
 @dataclass(frozen=True, eq=False)
@@ -135,12 +195,12 @@ _ABSENT = -3
 
 def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterator[Origin]:
     "Every state at which a file could have been written, newest first; of each time with the same names, the one that is closest."
-    state, changes, end, top = replay.codes.copy(), replay.changes, len(replay.changes), replay.seq
+    state, changes, end, top = replay.raw.copy(), replay.changes, len(replay.changes), replay.seq
     known = namings.all()
     for k in reversed(range(len(known))):
         naming = known[k]
         start = end
-        while start and (k == 0 or changes[start - 1][0] > naming.since): start -= 1
+        while start and ((k == 0 and namings.whole) or changes[start - 1][0] > naming.since): start -= 1
         yield from _closest(cells, naming, order, state, changes[start:end], top)
         for _, rows, before, _ in reversed(changes[start:end]): state[rows] = before
         end, top = start, naming.since - 1
@@ -149,15 +209,17 @@ def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterato
             state[changes[end][1]] = changes[end][2]
 
 
-def _closest(cells, naming, order, state, changes, top) -> Iterator[Origin]:
+def _closest(cells, naming, order, raw, changes, top) -> Iterator[Origin]:
     "The state after some changes, and if one before is closer to the file, that one."
+    held = np.r_[naming.holders, np.int32(-1)] # -1 takes the last element
+    state = held[raw]
     said = np.full(len(state), _ABSENT, np.int32)
     said[cells.serials] = _said(cells, naming, order)[cells.words]
     wrong, lacks = int(((said != _ABSENT) & (state != said)).sum()), int(((said == _ABSENT) & (state >= 0)).sum())
-    yield Origin(top, state.copy(), naming, wrong, lacks)
+    yield Origin(top, state, naming, wrong, lacks)
     if not changes: return
     rows, before, after = (np.concatenate([change[k] for change in changes]) for k in (1, 2, 3))
-    absent = said[rows] == _ABSENT
+    before, after, absent = held[before], held[after], said[rows] == _ABSENT
     more_wrong = np.where(absent, 0, (before != said[rows]).astype(np.int64) - (after != said[rows]))
     more_lacks = np.where(absent, (before >= 0).astype(np.int64) - (after >= 0), 0)
     starts = np.cumsum([0, *(len(change[1]) for change in changes)])[:-1] # where each change begins: undone from there on
@@ -165,6 +227,6 @@ def _closest(cells, naming, order, state, changes, top) -> Iterator[Origin]:
     all_lacks = lacks + np.r_[np.cumsum(more_lacks[::-1])[::-1], 0][starts]
     best = len(changes) - 1 - int(np.lexsort((np.arange(len(changes)), all_lacks[::-1], wrongs[::-1]))[0])
     if (wrongs[best], all_lacks[best]) >= (wrong, lacks): return
-    then = state.copy()
+    then = raw.copy()
     for _, rows, before, _ in reversed(changes[best:]): then[rows] = before
-    yield Origin(changes[best][0] - 1, then, naming, int(wrongs[best]), int(all_lacks[best]))
+    yield Origin(changes[best][0] - 1, held[then], naming, int(wrongs[best]), int(all_lacks[best]))

@@ -13,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .label_log import GESTURES, LogFile, Replay, decimal
+from .label_log import FORMAT, GESTURES, LogFile, Replay, decimal
 
 # %% auto #0
-__all__ = ['CORE', 'FORMAT', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'where_to_cut', 'below', 'read_lines',
-           'mover', 'runs_of', 'late_lines']
+__all__ = ['CORE', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'where_to_cut', 'names_snapshot', 'below',
+           'read_lines', 'mover', 'runs_of', 'late_lines']
 
 # %% ../nbs/01f_label_snapshot.ipynb #9c9d423b
 CORE = ("id", "op", "serials", "labels", "previous", "source", "time", "session", "seq", "crc", "undoable", "target", "classes")
-FORMAT = 1 # of the log
 
 
 def compact_uid(uid: str) -> int | str: # as the log writes it
@@ -35,7 +34,8 @@ def replayed(
 ) -> Replay:
     "The state after some lines."
     replay = Replay(n_items)
-    for record in records: replay.apply(record)
+    with replay.many():
+        for record in records: replay.apply(record)
     return replay
 
 
@@ -44,7 +44,7 @@ def snapshot_of(
 ) -> dict: # body of a `snapshot` line
     "A state as one line."
     t, rows = r.table, np.flatnonzero(r.raw >= 0)
-    return {"format": FORMAT, "seq": r.seq, "n_items": r.n_items, "fingerprint": r.head.get("fingerprint"), **class_table(r),
+    return {"format": FORMAT, "seq": r.seq, "n_items": r.n_items, "fingerprint": r.fingerprint, **class_table(r),
             "serials": rows.tolist(), "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()], "facts": _facts(r)}
 
 
@@ -56,7 +56,7 @@ def class_table(r: Replay) -> dict:
 
 
 def _facts(r: Replay) -> dict[str, list[int]]:
-    facts = {name: rows - r.stacks.keys() for name, rows in r.base_facts.items()}
+    facts = {name: rows.difference(r.stacks) for name, rows in r.noted.items()}
     for name, rows in _facts_on(r, r.stacks).items(): facts.setdefault(name, {*()}).update(rows)
     return {name: sorted(rows) for name, rows in facts.items() if rows}
 
@@ -74,11 +74,18 @@ def where_to_cut(
 ) -> int: # index of the first line that stays
     "Where to cut so that no undo loses its target, and what was said about one snapshot does not get behind the next."
     place = {r["id"]: i for i, r in enumerate(records)}
-    cut = max(0, len(records) - keep)
-    while targets := [place[r["target"]] for r in records[cut:] if place.get(r.get("target"), cut) < cut]: cut = min(targets)
-    cut = max([cut, *(i + 1 for i, r in enumerate(records) if "on" in r)])
-    while broken := [i for i in range(cut, len(records)) if place.get(records[i].get("target"), cut) < cut]: cut = max(broken) + 1
+    needs = [place.get(r["target"], i) if r["op"] in ("undo", "redo") else i for i, r in enumerate(records)] # first line that each one needs
+    i, cut = len(records), max(0, len(records) - keep)
+    while i > cut: i -= 1; cut = min(cut, needs[i])
+    cut = max([cut, *(i + 1 for i, r in enumerate(records) if names_snapshot(r))])
+    first = np.minimum.accumulate(np.array([*needs, len(records)])[::-1])[::-1] # that any line from here on needs
+    while first[cut] < cut: cut += 1
     return cut
+
+
+def names_snapshot(record: dict) -> bool:
+    "Whether a line says what it changes in one snapshot, and in no other."
+    return record["op"] in ("undo", "redo") and "on" in record
 
 # %% ../nbs/01f_label_snapshot.ipynb #e8df50f3
 def below(
@@ -90,7 +97,7 @@ def below(
 ) -> dict | None: # the line for the log of that snapshot; None when the gesture is not among those lines
     "An undo or redo as what it changes in a snapshot."
     target = r.entries.get(record["target"])
-    if target is None and "on" not in record: return None
+    if target is None and not names_snapshot(record): return None
     was = r.raw.copy()
     r.apply(record if target is None else {k: v for k, v in record.items() if k not in ("on", "after")})
     record = {**{k: v for k, v in record.items() if k != "facts"}, "on": head, "after": after}
@@ -122,7 +129,7 @@ def mover(
 ) -> Callable[[np.ndarray], np.ndarray]:
     "The function from old rows to new rows, −1 for those that are gone."
     to = np.arange(n_former) if runs is None else np.full(n_former, -1, np.int64)
-    for old, new, n in runs or (): to[old:old + n] = np.arange(new, new + n)
+    for old, new, n in runs or (): to[old:old + n] = np.arange(new, new + len(to[old:old + n]))
     to[to >= n_items] = -1
     return to.__getitem__
 
@@ -150,10 +157,12 @@ def late_lines(
     known = {r.get("id") for r in before} # a line can stand in a log twice
     late = [r for r in read_lines(path, covered) if r["op"] in GESTURES and r.get("id") not in known]
     if all(r.get("id") in have for r in late): return []
-    n_former = head.get("former_items", n_items)
+    n_former = n_items if head.get("former_items") is None else head["former_items"]
+    rows = [r["serials"] for r in before + late if r["op"] in ("set", "snapshot") or (names_snapshot(r) and "classes" not in r)]
+    n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1)) # room for those that are named
     move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
     inside = replayed([r for r in before if r.get("id") not in have], n_former)
-    after, out = sum(r.get("on") == head["id"] for r in present), []
+    after, out = sum(names_snapshot(r) and r["on"] == head["id"] for r in present), []
     for r in late:
         line = below(inside, r, head["id"], after, move) if r["op"] in ("undo", "redo") else None
         if r.get("id") in have: continue
@@ -166,4 +175,4 @@ def _moved(record, move):
     if record["op"] != "set" or move is None: return record
     new = move(np.asarray(record["serials"], np.int64)).tolist()
     keep = [i for i, row in enumerate(new) if row >= 0]
-    return {**record, "serials": [new[i] for i in keep], "labels": [record["labels"][i] for i in keep], "previous": [record["previous"][i] for i in keep]}
+    return {**record, "serials": [new[i] for i in keep], **{k: [record[k][i] for i in keep] for k in ("labels", "previous") if record.get(k) is not None}}

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .errors import check_file, check_path, check_row, check_rows
+from .errors import check_file, check_path, check_row, check_rows, describe
 from .files import atomic_write, explain_os_error, fsync_folder, remove_leftovers, temporary_name
 from ssvae_widgets.label_files import (
     _BLANK,
@@ -46,9 +46,20 @@ from ssvae_widgets.label_files import (
     render_csv,
     understand,
 )
-from .label_log import GESTURES, LogFile, Replay, _plain, decimal, encode_line, no_garbage
+from .label_log import FORMAT, GESTURES, LogFile, Replay, _plain, decimal, encode_line, fault, no_garbage
 from .label_past import Namings, Origin, find_origin
-from .label_snapshot import CORE, FORMAT, below, late_lines, mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
+from ssvae_widgets.label_snapshot import (
+    CORE,
+    below,
+    late_lines,
+    mover,
+    names_snapshot,
+    read_lines,
+    replayed,
+    runs_of,
+    snapshot_of,
+    where_to_cut,
+)
 from .label_snapshot import compact_uid as _compact
 from .names import check_classes, clean_name, is_missing
 from .presence import Presence
@@ -107,6 +118,7 @@ class LabelStore:
     ):
         self.fingerprint = fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
         if n_items is None and self.fingerprint: n_items = self.fingerprint["n_items"]
+        if self.fingerprint and fault({"id": "", "op": "data", "fingerprint": self.fingerprint}): raise ValueError(f"fingerprint is {describe(self.fingerprint)}; expected what data.fingerprint(images) gives.")
         if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
             raise ValueError(f"n_items is {n_items!r}; expected the number of images.")
         self.n_items, self.session, self._count = int(n_items), secrets.token_hex(6), itertools.count(1)
@@ -154,6 +166,7 @@ class LabelStore:
         self._shown: list[tuple[int, np.ndarray]] = [] # (seq, rows) in the order in which changes showed here
         self._archive_read = None # (snapshot, replay of everything before and after it, lines applied)
         self._foreign = False # the files belong to another data set by now
+        self._left_out = (0, 0) # how many lines of the log were said to be passed over
         self._suspect = False # an interrupt came in the middle: read everything again
         self._log = None if self.path is None else LogFile(self.log_path, like=self.path)
         self._codes_of: list[str] = [] # identity of the class of each code
@@ -295,7 +308,7 @@ def _take(self: LabelStore, records: list[dict]):
     overlay = [r["id"] for r in self._unsaved if r["id"] in self._replay.seen and r["id"] not in self._have]
     fresh = []
     for r in records:
-        if isinstance(r.get("id"), str) and r["id"] not in self._have: self._have.add(r["id"]); fresh.append(r)
+        if r["id"] not in self._have: self._have.add(r["id"]); fresh.append(r)
     self._records += [(r, self._is_mine(r)) for r in fresh]
     if [r["id"] for r in fresh][:len(overlay)] != overlay[:len(fresh)]: return self._rebuild()
     self._apply(*self._records[len(self._records) - len(fresh):])
@@ -304,7 +317,8 @@ def _take(self: LabelStore, records: list[dict]):
 @patch
 def _apply(self: LabelStore, *lines: tuple[dict, bool]):
     "Apply lines, each with whether undo takes it back here; what others read is made anew once, at the end."
-    if any([self._apply_one(record, mine) for record, mine in lines]): self._codes = self._view()
+    with self._replay.many() if self._opening else nullcontext(): news = any([self._apply_one(record, mine) for record, mine in lines])
+    if news or (self._opening and lines): self._codes = self._view()
 
 
 @patch
@@ -324,7 +338,7 @@ def _tell(self: LabelStore, record: dict, changed: np.ndarray, new_class: bool):
     self._shown.append((self._replay.seq, changed))
     self._last_change = time.monotonic()
     if record.get("session") != self.session: self._last_of_others = self._last_change
-    target = self._replay.entries.get(record.get("target"))
+    target = self._replay.entries.get(record["target"]) if record["op"] in ("undo", "redo") else None
     classes = "class" in (record["op"], target and target.record["op"]) or "merge" in (record["op"], target and target.record["op"])
     kind = "classes" if classes or new_class else "labels"
     self._queue.append(LabelEvent(kind, self._replay.seq, changed, record.get("session") == self.session and record.get("source") != "import"))
@@ -336,9 +350,10 @@ def _rebuild(self: LabelStore):
     "Replay everything in the order of the log, unsaved gestures last."
     was, names, before = self._replay, self._names, self._codes
     self._replay = Replay(self.n_items)
-    for record, mine in self._records: self._replay.apply(record, mine)
-    for record in self._unsaved:
-        if record["id"] in was.seen: self._replay.apply(record, self._is_mine(record))
+    with self._replay.many():
+        for record, mine in self._records: self._replay.apply(record, mine)
+        for record in self._unsaved:
+            if record["id"] in was.seen: self._replay.apply(record, self._is_mine(record))
     self._codes = self._view()
     changed = np.flatnonzero(before != self._codes)
     self._shown.append((self._replay.seq, changed))
@@ -369,7 +384,7 @@ def _save(self: LabelStore):
             if self._log.moved(): continue
             self._take(self._log.read())
             if not all(r["id"] in self._have for r in batch): continue
-            void = [self._named_anew(r) for r in batch if "on" in r and r["id"] not in self._replay.below]
+            void = [self._named_anew(r) for r in batch if names_snapshot(r) and r["id"] not in self._replay.below]
             self._unsaved = void + self._unsaved[len(batch):]
             if not void: break
         else: raise OSError(errno.EIO, "what was written could not be read back")
@@ -391,10 +406,10 @@ def _fitting(self: LabelStore, record: dict) -> dict | None: # None: its target 
     "An undo or redo for the log as it is now: another process may have put its target into a snapshot since it was decided."
     if record["op"] not in ("undo", "redo") or record["target"] in self._replay.entries or record["id"] in self._have: return record
     head = self._replay.head
-    if record.get("on") == head["id"] or any(r["id"] == record["target"] for r in self._unsaved): return record
+    if record.get("on", "") == head.get("id") or any(r["id"] == record["target"] for r in self._unsaved): return record
     archive = self.log_path.with_name(os.path.basename(str(head.get("archive"))))
     if head.get("op") != "snapshot" or not archive.is_file(): return None
-    inside = replayed([r for r in read_lines(archive, 0, head["covered"]) if r.get("id") not in self._have], self.n_items)
+    inside = replayed([r for r in read_lines(archive, 0, head["covered"]) if r["id"] not in self._have], self.n_items)
     for r, _ in self._records:
         if r["id"] in self._replay.below: below(inside, r, "", 0)
     target = inside.entries.get(record["target"])
@@ -459,14 +474,14 @@ def _reopen(self: LabelStore, create: bool = False):
 def _join(self: LabelStore, found: list[dict]):
     before, known = self._records, {r["id"]: mine for r, mine in self._records}
     self._check_data(found)
-    ids = {r["id"] for r in found if isinstance(r.get("id"), str)}
+    ids = {r["id"] for r in found}
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and self._replay.head.get("id") in r.get("lineage", ()) for r in found)
     lost = [] if compacted else [r for r, _ in before if r["id"] not in ids]
     waiting = {r["id"] for r in self._unsaved}
     self._unsaved = [r for r in lost if r["id"] not in waiting] + self._unsaved
     self._records, self._have, self._archive_read = [], set(), None
     for r in found:
-        if isinstance(r.get("id"), str) and r["id"] not in self._have:
+        if r["id"] not in self._have:
             self._have.add(r["id"]); self._records.append((r, known[r["id"]] if r["id"] in known else self._is_mine(r)))
     was = self._replay
     if before or self._replay.seen: self._rebuild()
@@ -488,24 +503,35 @@ def _recover(self: LabelStore, was: Replay):
 def _read_whole(self: LabelStore) -> list[dict]:
     "All lines of the log; those that reached its archive while it was being compacted are added to it."
     found = self._log.read()
-    if self._log.damaged and not any(r["op"] in ("log", "snapshot") for r in found): found = self._repaired(found)
+    heads, odd = any(r["op"] in ("log", "snapshot") for r in found), [said for said in self._log.odd if said[1] in ("log", "snapshot")]
+    if (self._log.damaged or odd) and not heads: found = self._repaired(found)
+    if odd and not any(r["op"] in ("log", "snapshot") for r in found): self._refuse_head(*odd[0])
     head = next((r for r in found if r["op"] == "snapshot"), None)
     if head is not None:
         inside = self._inside(head) if self._unsaved_by_hand() else ()
         self._unsaved = [r for r in self._unsaved if r["id"] not in inside]
         waiting = {r["id"] for r in self._unsaved}
-        self._unsaved = [r for r in late_lines(self.log_path.parent, head, found, self.n_items) if r.get("id") not in waiting] + self._unsaved
+        self._unsaved = [r for r in late_lines(self.log_path.parent, head, found, self.n_items) if r["id"] not in waiting] + self._unsaved
     return found
+
+
+@patch
+def _refuse_head(self: LabelStore, line: int, op: str, why: str):
+    self._foreign = True # neither log nor csv are touched
+    what = "all labels before it" if op == "snapshot" else "which images the labels belong to"
+    raise LabelFileError(f"{self.log_path.name} cannot be used as a log of labels: line {line}, which says {what}, makes no sense ({why}). Bring back a copy of the file, or move it away: then the labels are read from {self.path.name}.")
 
 
 @patch
 def _inside(self: LabelStore, head: dict) -> set[str]:
     "Ids of the lines that became part of a snapshot since the log that is known here: one that was just written may be among them."
     ids: set[str] = {*()}
-    while head is not None and head["id"] != self._replay.head.get("id") and head.get("archive"):
+    looked: set[str] = {*()}
+    while head is not None and head["id"] != self._replay.head.get("id") and head.get("archive") and head["id"] not in looked:
+        looked.add(head["id"])
         path = self.log_path.with_name(os.path.basename(str(head["archive"])))
         lines = read_lines(path, 0, head["covered"]) if path.is_file() else []
-        ids |= {r["id"] for r in lines if isinstance(r.get("id"), str)}
+        ids |= {r["id"] for r in lines}
         head = next((r for r in lines if r["op"] == "snapshot"), None)
     return ids
 
@@ -533,7 +559,8 @@ def _check_data(self: LabelStore, found: list[dict]):
     name, way = self.path.name, "Open the labels with the data they were made for, use another file, or carry them over with LabelStore.adopt(path, n_items, fingerprint=...)"
     head = next((r for r in found if r["op"] in ("log", "snapshot")), {})
     if self._replay.head.get("id", 0) in _adopted(head): raise OtherDataError(f"{name} was carried over to other data meanwhile: close it here and open it with the new data.")
-    if (head.get("format") or FORMAT) > FORMAT: raise LabelFileError(f"{name} was written by a newer version of ssvae_widgets (format {head['format']}, known here: {FORMAT}): update the package.")
+    for newer in [r["format"] for r in found if r["op"] in ("log", "snapshot") and (r.get("format") or FORMAT) > FORMAT][:1]:
+        raise LabelFileError(f"{name} was written by a newer version of ssvae_widgets (format {describe(newer)}, known here: {FORMAT}): update the package.")
     told = [r for r in found if r["op"] in ("log", "snapshot", "data")] # the fingerprint stands twice: one damaged line must not hide it
     for n in [r["n_items"] for r in told if r.get("n_items") is not None]:
         if n != self.n_items: raise OtherDataError(f"{name} belongs to {n} images; here are {self.n_items}. {way}.")
@@ -636,11 +663,11 @@ def clear(
 
 # %% ../nbs/02_labels.ipynb #ad69bbe8
 @patch
-def _next_undo(self: LabelStore): return next((e for e in reversed(self._replay.done) if e.active), None)
+def _next_undo(self: LabelStore): return next((e for e in reversed(self._replay.done.values()) if e.active), None)
 
 
 @patch
-def _next_redo(self: LabelStore): return next((e for e in reversed(self._replay.redone) if not e.active), None)
+def _next_redo(self: LabelStore): return next((e for e in reversed(self._replay.redone.values()) if not e.active), None)
 
 
 @patch
@@ -765,7 +792,7 @@ def _load(self: LabelStore, classes):
         self._reopen()
         self._apply(*((r, self._is_mine(r)) for r in self._unsaved)) # confirmed by somebody, but not in this log yet
         for path in (self.path, self.log_path, *_unfinished(self.log_path)): remove_leftovers(path)
-        if self._log.damaged: self._note(f"{len(self._log.damaged)} damaged lines in {self.log_path.name} were left out: gestures that were never confirmed, or a failing disk.", warn=False)
+        self._tell_left_out()
     head = self._replay.head
     if not head: self._lazily("log", format=FORMAT, n_items=self.n_items, fingerprint=self.fingerprint, classes=[[_compact(n), n] for n in names])
     if self.fingerprint and not head.get("fingerprint"): self._lazily("data", n_items=self.n_items, fingerprint=self.fingerprint)
@@ -773,7 +800,23 @@ def _load(self: LabelStore, classes):
     if self.path is not None: self._load_csv()
     if self.path is None: self._save()
     self._shown = [(change[0], change[1]) for change in self._replay.changes]
+    self._opened_at = self._replay.seq
     self._queue.clear()
+
+
+@patch
+def _tell_left_out(self: LabelStore):
+    "Say which lines of the log are passed over."
+    log, unfit = self._log, self._replay.unfit
+    damaged, told = len(log.damaged) if self._opening else self._left_out[0], self._left_out
+    self._left_out = damaged, len(log.odd) + len(unfit)
+    if self._left_out == told: return
+    said, n = [], self._left_out[1]
+    if damaged: said.append(f"{damaged} damaged lines in {log.path.name} were left out: gestures that were never confirmed, or a failing disk.")
+    if n:
+        odd = [*(f"line {line} ({op[:20]}): {why}" for line, op, why in log.odd[:3]), *(f"{r['op']} {describe(r['id'])}: {why}" for r, why in unfit[:3])][:3]
+        said.append(f"{n} line{'s' * (n > 1)} of {log.path.name} {'make' if n > 1 else 'makes'} no sense and {'were' if n > 1 else 'was'} left out, as if never written: {'; '.join(odd)}{f' (and {n - 3} more)' * (n > 3)}. All others count.")
+    if said: self._note(" ".join(said), warn=n > 0)
 
 
 @patch
@@ -841,6 +884,7 @@ def _catch_up(self: LabelStore):
             elif self._records: self._lost_log()
             if self._unsaved_by_hand(): self._save()
         elif self._log.grown(): self._take(self._log.read())
+        if not self._opening and self._log.fd is not None: self._tell_left_out()
     except (OSError, LabelFileError) as e: self._became_unsaved(e)
     self._suspect = False
 
@@ -1349,8 +1393,9 @@ def _whole(self: LabelStore) -> Replay:
     "The replay of everything since the beginning, archives included."
     if self._replay.head.get("op") != "snapshot" or not self._replay.head.get("archive"): return self._replay
     key, whole, done = self._archived()
-    fresh = self._records[done:] + [(r, True) for r in self._unsaved if "on" not in r]
-    for record, _ in fresh: whole.apply(record)
+    fresh = self._records[done:] + [(r, True) for r in self._unsaved if not names_snapshot(r)]
+    with whole.many():
+        for record, _ in fresh: whole.apply(record)
     self._archive_read = None if self._unsaved else (key, whole, len(self._records))
     return whole
 
@@ -1377,8 +1422,14 @@ def history(
 def _told(self: LabelStore, entry, i: int) -> dict:
     r = entry.record
     extra = {k: v[i] if isinstance(v, list) and len(v) == len(r["serials"]) else v for k, v in r.items() if k not in CORE}
-    return {"seq": entry.seq, "serial": r["serials"][i], "label": self._name_of(r["labels"][i]), "previous": self._name_of(r["previous"][i]), "source": r.get("source"), "time": r.get("time"),
-            "session": r.get("session"), "gesture": r["id"], "undone": not entry.active, **extra}
+    told = {"seq": entry.seq, "serial": r["serials"][i], "label": self._name_of(r["labels"][i]), "previous": self._name_of(r["previous"][i] if r.get("previous") else None), "source": r.get("source"), "time": r.get("time"),
+            "session": r.get("session"), "gesture": r["id"], "undone": not entry.active}
+    return {_written(k): _written(v) for k, v in (told | {k: v for k, v in extra.items() if k not in told}).items()}
+
+
+def _written(value):
+    "Text with half a character in it (from a file name that is no text, say) as text that every program takes."
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
 @patch
@@ -1398,7 +1449,7 @@ def rows_with(
     "Rows whose present label was given with that fact, and it is true."
     with self._io:
         r = self._replay
-        return np.array(sorted({row for row in {*r.base_facts.get(fact, ()), *r.stacks} if fact in r.facts_on(row)}), np.int64)
+        return np.array(sorted({row for row in {*r.noted.get(fact, ()), *r.stacks} if fact in r.facts_on(row)}), np.int64)
 
 
 @patch
@@ -1407,7 +1458,9 @@ def changed_since(
     seq: int, # a former value of `store.seq`
 ) -> np.ndarray: # rows, ascending
     "Rows whose label changed after gesture `seq`."
-    with self._io: later = [rows for s, rows in self._shown if s > seq]
+    with self._io:
+        later = [rows for s, rows in self._shown if s > seq]
+        if seq < self._opened_at: later.append(self._namings(self._replay).regrouped(seq)) # by merges that were in the log when it was opened
     return np.unique(np.concatenate(later)) if later else _NOBODY
 
 # %% ../nbs/02_labels.ipynb #0732a2c7
@@ -1462,7 +1515,7 @@ def _lines_beside(self: LabelStore, parent: str, known: set) -> list[dict]:
     found = []
     for path in _generations(self.log_path):
         lines = read_lines(path)
-        if lines and lines[0]["op"] == "snapshot" and lines[0]["lineage"][-1:] == [parent]: found += [r for r in lines if r["op"] in GESTURES and r["id"] not in known]
+        if lines and lines[0]["op"] == "snapshot" and lines[0].get("lineage", [])[-1:] == [parent]: found += [r for r in lines if r["op"] in GESTURES and r["id"] not in known]
     return list({r["id"]: r for r in found}.values())
 
 
@@ -1505,7 +1558,7 @@ def _start_anew(self: LabelStore, body: dict, lines: list[bytes], records: list[
     self._check_open()
     self._save()
     head = self._replay.head
-    if not self.saved or head["id"] != records[0]["id"] or len(self._records) < len(records): raise LabelFileError(f"{self.log_path.name} changed while it was being compacted; try again later.")
+    if not self.saved or self._records[0][0]["id"] != records[0]["id"] or len(self._records) < len(records): raise LabelFileError(f"{self.log_path.name} changed while it was being compacted; try again later.")
     self._suspect = True # an interrupt from here on: read everything again
     archive = next((p for p in _generations(self.log_path) if os.path.samefile(p, self.log_path)), None) or _archive(self.log_path)
     facts = {"lineage": [*head.get("lineage", ()), head["id"]], "archive": archive.name, "covered": self._log.offset}
@@ -1526,7 +1579,8 @@ def _start_anew(self: LabelStore, body: dict, lines: list[bytes], records: list[
 def _go_on_with(self: LabelStore, whole: Replay | None):
     "What was known of everything before stays known."
     if whole is None or self._unsaved: return
-    for record, _ in self._records: whole.apply(record)
+    with whole.many():
+        for record, _ in self._records: whole.apply(record)
     self._archive_read = (self._replay.head["id"], whole, len(self._records))
 
 
@@ -1581,16 +1635,25 @@ def _former(cls, path, classes, mapping, n_items) -> dict | None: # first line o
         finally: log.close()
     head = first()
     if head is None and (mapping is None or not path.exists()): return None
-    with cls(path, head["n_items"] if head else len(mapping), None if head else classes) as old:
+    n_former = (head or {}).get("n_items")
+    if n_former is not None and mapping is not None: _check_mapping(mapping, n_former)
+    if n_former is not None and mapping is None and n_former > max(10**7, 100 * n_items): raise LabelFileError(f"{path.name} belongs to {n_former} images, far more than the {n_items} here: say with mapping= where each of them is now.")
+    if n_former is None: n_former = n_items if mapping is None else len(mapping)
+    with cls(path, n_former, None if head else classes) as old:
         old._lazy.clear()
         if not old.flush(): raise LabelFileError(f"{path.name} cannot be carried over now. {old.message}")
     return first()
 
 
+def _check_mapping(mapping, n_former):
+    if len(mapping) != n_former: raise ValueError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
+
+
 def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
     "Put a snapshot with moved rows in the place of the log; lines that come in meanwhile are found by whoever opens it."
-    n_former = head["n_items"]
-    if mapping is not None and len(mapping) != n_former: raise ValueError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
+    n_former = n_items if mapping is None else len(mapping)
+    if head.get("n_items") is not None: n_former = head["n_items"]
+    if mapping is not None: _check_mapping(mapping, n_former)
     moved = None if mapping is None else runs_of(np.where((np.asarray(mapping) >= 0) & (np.asarray(mapping) < n_items), mapping, -1).astype(np.int64))
     move, log = mover(moved, n_former, n_items), LogFile(_log_beside(path))
     log.open()

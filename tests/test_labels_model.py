@@ -101,9 +101,9 @@ class Labels(RuleBasedStateMachine):
         steps = len(self.past), len(self.future)
         self.store.compact(keep=keep)
         # undo reaches back as far as gestures were kept
-        kept = self.store._replay.done
+        kept = self.store._replay.done.values()
         self.past = self.past[len(self.past) - len([e for e in kept if e.active]):] if len(kept) else []
-        self.future = self.future[len(self.future) - len([e for e in self.store._replay.redone if not e.active]):] if self.store._replay.redone else []
+        self.future = self.future[len(self.future) - len([e for e in self.store._replay.redone.values() if not e.active]):] if self.store._replay.redone else []
         assert len(self.past) >= min(keep, steps[0]) - steps[1] - 2 * keep
 
     @rule(edits=st.dictionaries(st.integers(0, N - 1), st.integers(-1, 40), min_size=1, max_size=3), style=st.sampled_from(["plain", "excel", "utf16", "blank"]))

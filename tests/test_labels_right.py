@@ -369,7 +369,8 @@ def test_lines_that_make_no_sense_are_passed_over(tmp_path):
     with open(path.with_name("labels.csv.log.jsonl"), "ab") as f:
         for record in odd: f.write(encode_line(record))
         f.write(json.dumps({"id": "z", "op": "set"}).encode() + b"\n")
-    with LabelStore(path, 9) as s: assert named(s) == {1: "a"} and s.set(2, "a").saved
+    with pytest.warns(UserWarning, match="9 lines of .* make no sense and were left out"): s = LabelStore(path, 9)
+    with s: assert named(s) == {1: "a"} and s.set(2, "a").saved
 
 
 # ---- edits by hand that look like something older
