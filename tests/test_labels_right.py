@@ -398,6 +398,20 @@ def test_a_late_export_after_a_swap_whose_archive_is_gone_is_refused(tmp_path):
         assert named(s) == {**right, 5: "c", 40: "b"}
 
 
+def test_an_export_from_further_back_than_can_be_told_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, classes=["a", "b", "c"]) as s:
+        s.set(range(30), "a"); s.set(range(30, 60), "b"); s.flush()
+        old = path.read_text()
+        swap(s, "a", "b")
+        for k in range(40): s.rename_class("c", f"c{k}"); s.rename_class(f"c{k}", "c")
+    monkeypatch.setattr("ssvae_widgets.label_past.FAR", 1_000)
+    with LabelStore(path, 100) as s:
+        right = named(s)
+        save_by_hand(s, path, old)
+        assert not s._namings(s._replay).whole and named(s) == right and not imports(s) and "another class before" in s.message
+
+
 def test_a_correction_of_the_own_edit_counts(tmp_path):
     path = tmp_path / "labels.csv"
     with LabelStore(path, 100, classes=["a", "b"]) as s:
