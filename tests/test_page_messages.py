@@ -179,3 +179,12 @@ def test_old_hands_and_wrong_rows_move_nothing(app):
     page.answer(1, hand[0])
     assert app.flush() and app.session.codes[current.serial] == 1 and app.session.current.serial == hand[0] and app.error == ""
     assert app.session.counts.tolist() == [59, 1, 0] and page.order == []
+
+
+@pytest.mark.parametrize("name", ["a\udcffb.png", "\ud800.png", b"x", None, 5])
+def test_a_file_name_that_is_no_text_reaches_the_page_as_text(app, name):
+    "Half characters come from file names with bytes that are no UTF-8; a message with them would never arrive."
+    app.names = [name] * 60
+    app.map.selected = [3]
+    assert app.flush() and app.error == "" and app.preview.info["serial"] == 3
+    app.preview.info["name"].encode()
