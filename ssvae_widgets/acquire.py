@@ -16,9 +16,9 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
-from .errors import check_rows
+from .errors import check_rows, check_whole
 from .neighbors import nearest_neighbors
-from .propagate import Propagator, knn_graph, poisson
+from .propagate import Propagator, check_codes, knn_graph, poisson
 
 # %% ../nbs/11_acquire.ipynb #3ccd9215
 @dataclass
@@ -263,7 +263,7 @@ def suggest(
     "The unlabeled points most worth labelling next, with a reason for each."
     chosen = STRATEGIES.get(strategy) if isinstance(strategy, str) else strategy
     if chosen is None: raise ValueError(f"no strategy is called {strategy!r}; there are {', '.join(sorted(STRATEGIES))}")
-    codes = np.asarray(codes)
+    codes, n = check_codes(codes), check_whole(n, "n", 0, 2**53)
     for name, value in dict(z=z, probs=probs, others=others).items():
         n_rows = len(codes) if value is None else np.shape(value)[-2]
         if n_rows != len(codes): raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
@@ -287,7 +287,7 @@ def find_label_issues(
     n: int | None = None,  # labels returned at most; None: every label that is contradicted
 ) -> Suggestions:
     "Labels that the other labels, or they and the model together, contradict, most doubtful first."
-    codes = np.asarray(codes)
+    codes, n = check_codes(codes), None if n is None else check_whole(n, "n", 0, 2**53)
     n_classes = max(int(codes.max(initial=-1)) + 1, 1 if probs is None else np.shape(probs)[1])
     if (codes >= 0).sum() < 2: return Suggestions(np.zeros(0, int), np.zeros(0), [])
     if propagator is None:

@@ -16,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 
-from .errors import check_row, check_rows, check_whole
+from .errors import check_number, check_row, check_rows, check_whole
 from ssvae_widgets.evidence import (
     SOURCES,
     Exam,
@@ -211,7 +211,7 @@ def neighbors(
     n: int = 8,  # how many
 ) -> Int[np.ndarray, "n"]:
     "The items nearest in the features (the network's, or pixels before training), nearest first."
-    row, features = check_row(serial, self.n_items), self.features
+    row, n, features = check_row(serial, self.n_items), check_whole(n, "n", 0, 2**53), self.features
     norms = self._norms
     if norms is None or norms[0] is not features: norms = self._norms = features, np.einsum("ij,ij->i", features, features)
     distance = norms[1] - 2 * (features @ features[row])  # squared distances up to a constant: one product with a vector
@@ -234,7 +234,7 @@ def point(
     neighbors: int = 8,  # how many neighbours
 ) -> dict[str, Any]:  # serial, image, reconstruction, label, pred, certainty, probs, truth, neighbors, history, answer
     "All there is to show about one item."
-    row = check_row(serial, self.n_items)
+    row, neighbors = check_row(serial, self.n_items), check_whole(neighbors, "neighbors", 0, 2**53)
     probs, code = self.probs, int(self.codes[row])
     return dict(
         serial=row, image=self.images[row], reconstruction=self.reconstruct(row), label=code, answer=self.answer,
@@ -305,6 +305,7 @@ def upcoming(
     n: int = 5,  # how many at most
 ) -> list[Suggestion]:
     "What `next` will go to, without going there: for a view that holds the next ones ready."
+    n = check_whole(n, "n", 0, 2**53)
     if self.seq > self._proposed + 2 * len(self.queue.waiting) + 10: self._propose_anew()
     return self.queue.ahead(self.codes, n)
 
@@ -452,12 +453,15 @@ def _judge(self: Answering, codes: Int[np.ndarray, "batch"]) -> tuple[dict[str, 
     pairs["graph", "linear"] = right["graph"], right["linear"]
     rows = valid_exams(self.exams, codes, self.training.total)
     rows = rows[~np.isin(rows, apart)]
-    for name in SOURCES:
-        said = np.array([self.exams[int(r)].said.get(name, -1) for r in rows], int)
-        answer = now(said) == codes[rows] if len(rows) else np.zeros(0, bool)
-        if name == "network": right[name] = answer
-        else: pairs[name, "network"] = [answer]
-    for name in SOURCES[:2]: pairs[name, "network"] = (pairs[name, "network"][0], right["network"])
+    said = {name: np.array([self.exams[int(r)].said.get(name, -1) for r in rows], int) for name in SOURCES}
+    for name, (out, probs) in self._left_out.items():  # those that had no label to go by when the network was asked
+        place = np.full(len(codes), -1)
+        place[out] = np.arange(len(out))
+        later = (said[name] < 0) & (place[rows] >= 0)
+        said[name][later] = probs[place[rows[later]]].argmax(1)
+    answers = {name: now(v) == codes[rows] if len(rows) else np.zeros(0, bool) for name, v in said.items()}
+    right["network"] = answers["network"]
+    for name in SOURCES[:2]: pairs[name, "network"] = (answers[name][said[name] >= 0], right["network"][said[name] >= 0])
     sources = {name: judged(r) for name, r in right.items()}
     for name in SOURCES:
         picks = [(int(now(said[name])), int(codes[row])) for row, (labels, said) in self.blind.items() if name in said and codes[row] >= 0 and 2 * labels >= total]
@@ -470,7 +474,7 @@ def _decide(self: Answering, codes: Int[np.ndarray, "batch"]) -> None:
     "On the worker: who is on show from now on, and how much certainty it may claim."
     sources, pairs = self._judge(codes)
     there = [n for n in SOURCES if n in self._views or (n == "linear" and n in self._left_out)]
-    chosen = choose(there, pairs, self._chosen)
+    chosen = choose(there, pairs, self._chosen) if there != ["network"] else None  # on show because it is the only one: no evidence for later
     if chosen in ("graph", "linear") and chosen != self._chosen: self._view_of(chosen, codes)
     silent = self._first_temper().share
     tempers = {}
@@ -572,9 +576,11 @@ def _evidence_state(self: Answering) -> dict[str, Any]:
 @patch
 def _load_evidence(self: Answering, saved: dict[str, Any]) -> None:
     "Take up what `_evidence_state` has kept; entries that do not fit the data are left out."
-    def said(d): return {str(k): int(v) for k, v in d.items() if k in SOURCES}
-    exams = {int(k): Exam(int(epoch), said(d), tuple(map(float, probs))) for k, (epoch, d, probs) in saved.get("exams", {}).items()}
-    blind = {int(k): (int(n), said(d)) for k, (n, d) in saved.get("blind", {}).items()}
+    def whole(v): return check_whole(v, "the number", 0, 2**31 - 1)
+    def said(d): return {str(k): whole(v) for k, v in d.items() if k in SOURCES}
+    def shares(probs): return tuple(check_number(p, "the probability", 0, 1) for p in probs)
+    exams = {int(k): Exam(whole(epoch), said(d), shares(probs)) for k, (epoch, d, probs) in saved.get("exams", {}).items()}
+    blind = {int(k): (whole(n), said(d)) for k, (n, d) in saved.get("blind", {}).items()}
     self.exams, self.blind = ({k: v for k, v in d.items() if 0 <= k < self.n_items} for d in (exams, blind))
     self._chosen, self._wanted = (saved.get(k) if saved.get(k) in SOURCES else None for k in ("chosen", "wanted"))
 

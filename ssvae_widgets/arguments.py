@@ -106,6 +106,7 @@ def check_columns(
 def check_each(values: Any, name: str, n_items: int) -> None:
     "One value an item?"
     n = len(values) if np.iterable(values) and not isinstance(values, (str, bytes)) else None
+    if n is not None and len(getattr(values, "shape", (n,))) != 1: raise ArgumentError(f"got {describe(values)} for {name}, expected one value for each of {n_items} images")
     if n != n_items: raise ArgumentError(f"got {describe(values) if n is None else n} {'for ' if n is None else ''}{name}, expected {n_items}, one for each image")
 
 # %% ../nbs/20b_arguments.ipynb #3a55f31a

@@ -80,7 +80,7 @@ def check_rows(
 ) -> Int64[np.ndarray, "rows"]:  # in the order given
     "Row numbers as an int64 array, or a `RowError` that says which one is wrong."
     want = f"a row number from 0 to {n_items - 1}, several of them, or a mask of {n_items} True and False" if n_items else "no row, because there are no items"
-    if serials is None or isinstance(serials, (bool, np.bool_, str, bytes, dict)):
+    if serials is None or isinstance(serials, (bool, np.bool_, str, bytes, bytearray, dict)):
         raise RowError(f"{what} is {describe(serials)}; expected {want}.")
     if isinstance(serials, np.ma.MaskedArray) and np.ma.is_masked(serials):
         raise RowError(f"{what} holds masked values; expected {want}: use {what}.compressed().")
@@ -99,8 +99,8 @@ def check_rows(
 
 def _as_rows(serials: Any, n_items: int, what: str, want: str) -> np.ndarray:
     "An array of numbers or of booleans, at least one dimension."
-    once = not hasattr(serials, "__array__") and not np.isscalar(serials) and not isinstance(serials, (list, tuple, range)) and np.iterable(serials)
     try:
+        once = not hasattr(serials, "__array__") and not np.isscalar(serials) and not isinstance(serials, (list, tuple, range)) and np.iterable(serials)
         given = list(islice(serials, n_items + 1)) if once else serials
         rows = np.asarray(given)
     except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever it raises when it is read
@@ -191,6 +191,8 @@ def check_path(
     if found := _ADDRESS.match(text):
         local = "give the path without file://" if found[1].lower() == "file" else "copy it to a disk first, or mount it, and give the path there"
         raise ArgumentError(f"{what} is the address {_clip(repr(text), 80)}; expected a path on this machine: {local}.")
+    try: text.encode(errors="surrogateescape")
+    except UnicodeEncodeError: raise ArgumentError(f"{what} is {describe(text)}, which holds half a character (a lone surrogate); expected a path.") from None
     if not text.strip() or "\0" in text: raise ArgumentError(f"{what} is {describe(text)}; expected a path.")
     return text
 

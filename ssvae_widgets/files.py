@@ -6,7 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/files.html.md"""
 
 # %% auto #0
 __all__ = ['fsync_file', 'fsync_folder', 'write_all', 'atomic_write', 'keep_access', 'set_aside', 'copy_whole', 'temporary_name',
-           'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'open_plain', 'parse_json']
+           'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'open_plain', 'read_plain',
+           'in_the_way', 'parse_json']
 
 # %% ../nbs/00b_files.ipynb #ca181ee1
 import errno
@@ -79,7 +80,7 @@ def atomic_write(
         os.replace(temp, path)
     except BaseException as e:
         _remove(temp)
-        if isinstance(e, OSError): e.filename, e.filename2 = str(path), None  # the name that a person knows
+        if isinstance(e, OSError) and e.errno is not None: raise OSError(e.errno, e.strerror, str(path)) from e  # the name that a person knows
         raise
     fsync_folder(path.parent)
     remove_leftovers(path)
@@ -236,6 +237,20 @@ def open_plain(
     os.close(fd)
     if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: copy what it gives into a file first", os.fspath(path))
+
+
+def read_plain(
+    path: str | os.PathLike, # file to read
+) -> bytes:
+    "All of a plain file; a folder, pipe or device is an `OSError` at once."
+    with open_plain(path) as f: return f.read()
+
+
+def in_the_way(
+    path: str | os.PathLike, # where a plain file is expected
+) -> bool:
+    "Whether something else lies there: a folder, a pipe, or a link to nothing."
+    return os.path.lexists(path) and not os.path.isfile(path)
 
 
 def parse_json(

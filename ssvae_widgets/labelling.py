@@ -19,8 +19,9 @@ from jaxtyping import Int
 
 from .arguments import check_classes, check_image_set, check_labels, check_truth
 from .data import fingerprint, image_shape
-from .errors import check_rows, check_whole
+from .errors import ArgumentError, as_whole, check_rows, check_whole, describe
 from .labels import LabelStore
+from .names import clean_name, is_missing
 from .proposals import Queue
 from .worker import Events, Worker
 
@@ -110,20 +111,24 @@ class Labelling:
         if truth is not None: _, names = check_truth(truth, len(self.images), classes)
         self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
         self.training, self.message = TrainingStatus(), ""
-        self._before_opening(labels)
-        self.store = labels if isinstance(labels, LabelStore) else open_store(labels, self.images, classes, names if truth is not None else None)
-        try:
-            if not self.store.in_order: raise ValueError(f"The labels have their classes in the order {', '.join(name_order(self.store))}; give classes= in this order, new ones after them, or leave it out.")
-            if truth is not None: self.truth = truth_codes(truth, names, self.store, classes)
-        except BaseException:
-            if self.store is not labels: self.store.close()
-            raise
+
+        def opened():
+            store = labels if isinstance(labels, LabelStore) else open_store(labels, self.images, classes, names if truth is not None else None)
+            try:
+                if not store.in_order: raise ArgumentError(f"The labels have their classes in the order {', '.join(name_order(store))}; give classes= in this order, new ones after them, or leave it out.")
+                return store, None if truth is None else truth_codes(truth, names, store, classes)
+            except BaseException:
+                if store is not labels: store.close()
+                raise
+
+        self._before_opening(labels, opened)
+        self.store, self.truth = opened()
         self._lock, self._closed = self.worker.lock, False
         self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph", "linear" or "network"
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self._unsubscribe = self.store.observe(self._labels_changed)
 
-    def _before_opening(self, labels) -> None:
+    def _before_opening(self, labels, opened: Callable[[], tuple]) -> None:
         "The arguments are in order, the labels are not open yet; a session takes note of it."
 
     def _labels_changed(self, event) -> None:
@@ -210,14 +215,15 @@ def _code(
 ) -> int:
     "A class code, checked."
     classes = self.classes
+    if getattr(label, "shape", None) == () and hasattr(label, "item"): label = label.item()
     if isinstance(label, str):
-        if label not in classes: raise ValueError(f"There is no class {label!r}; the classes are {', '.join(classes)}.")
-        return classes.index(label)
-    whole = isinstance(label, (int, float, np.number)) and not isinstance(label, bool) and label == label and abs(label) < 2**31 and int(label) == label
-    if not whole or not 0 <= label < len(classes):
-        hint = "; use clear to remove a label" if label is None or label != label or label == -1 else ""
-        raise ValueError(f"Label {label!r} is no class: codes go from 0 to {len(classes) - 1}{hint}.")
-    return int(label)
+        try: return classes.index(clean_name(label))
+        except ValueError: raise ArgumentError(f"There is no class {describe(label)}; the classes are {', '.join(classes[:20])}{', …' * (len(classes) > 20)}.") from None
+    code = as_whole(label)
+    if code is None or not 0 <= code < len(classes):
+        hint = "; use clear to remove a label" if code == -1 or is_missing(label) else ""
+        raise ArgumentError(f"Label {describe(label)} is no class: codes go from 0 to {len(classes) - 1}{hint}.")
+    return code
 
 
 @patch
@@ -267,6 +273,7 @@ def accept(
     rows, probs = check_rows(serials, self.n_items), self.probs
     if not rows.size: return None
     if probs is None and said is None: raise ValueError("There are no predictions to accept yet: label a few items or train first.")
+    if said is not None and np.shape(said) not in ((), rows.shape): raise ArgumentError(f"said is {describe(said)}; expected one class, or one for each of {len(rows)} images.")
     codes = probs[rows].argmax(1) if said is None else np.array([self._code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
     return self.store.set(rows, codes, source=source, accepted=True, **self._provenance(rows))
 

@@ -1079,18 +1079,18 @@ def _others_around(self: LabelStore) -> bool:
 
 @patch
 def _unclear(self: LabelStore, cells: CellRows, rows: LabelRows, edited: np.ndarray, then: np.ndarray, replay: Replay) -> list[Problem]:
-    """Edits that are none, taken out of `edited`: where nothing is known any more of the time before a snapshot, a name that another class had then says nothing,
+    """Edits that are none, taken out of `edited`: where nothing is known any more of an earlier time, a name that another class had then says nothing,
     if most of its rows agree with what it meant then."""
     table, names = replay.table, replay.table.names
     swapped = {table.resolve(now): table.resolve(former) for name, former in table.former.items() if (now := table.find(name)) is not None and table.resolve(former) != table.resolve(now)}
-    if replay.head.get("op") != "snapshot" or not edited.any(): return []
+    if not edited.any() or (replay.head.get("op") != "snapshot" and self._namings(replay).whole): return []
     problems, line_of = [], dict(zip(cells.serials.tolist(), cells.lines.tolist()))
     for now, former in swapped.items():
         said = table.holders(rows.codes) == now
         if (said & (then == former)).sum() < max(1, (said & (then == now)).sum()): continue
         unclear = np.flatnonzero(said & edited)
         edited[unclear] = False
-        why = f"{names[now]!r} was the name of another class before, and the archive that could tell which of the two is meant is gone; label it in the app"
+        why = f"{names[now]!r} was the name of another class before, and nothing can tell any more which of the two is meant in this old file; label it in the app"
         problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
     return sorted(problems, key=lambda p: p.line)
 

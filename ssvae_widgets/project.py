@@ -26,6 +26,7 @@ from ssvae_widgets.files import (
     atomic_write,
     explain_os_error,
     fsync_folder,
+    parse_json,
     remove_leftovers,
     set_aside,
     temporary_name,
@@ -34,8 +35,8 @@ from .labels import LabelStore
 from .record import read_array, read_images
 
 # %% auto #0
-__all__ = ['SAVED', 'LABELS', 'SESSION', 'PLAIN', 'ProjectError', 'is_ours', 'locked', 'staged', 'seal', 'commit', 'finish',
-           'recover', 'read_project', 'read_parts', 'put_aside', 'read_facts', 'read_columns']
+__all__ = ['SAVED', 'LABELS', 'SESSION', 'PLAIN', 'ProjectError', 'is_ours', 'locked', 'staged', 'said_whole', 'seal', 'commit',
+           'finish', 'conclude', 'recover', 'read_project', 'read_parts', 'put_aside', 'read_facts', 'read_columns']
 
 # %% ../nbs/20fa_project.ipynb #e26c3d66
 SAVED = ".project-saved"  # a save that counts and has not been moved into place yet
@@ -86,13 +87,23 @@ def staged(
         stage.mkdir()
         yield stage
         seal(stage)
-    except BaseException as error:
+        commit(folder, stage)
+    except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
-            raise OSError(error.errno, f"The project could not be saved in {folder}: {explain_os_error(error)}; what was saved there before is unchanged") from error
         raise
-    commit(folder, stage)
-    finish(folder)
+    try: finish(folder)
+    except OSError as error: raise ProjectError(f"The project is saved in {folder}, but not all of it could be moved into place: {explain_os_error(error)}. That is done when it is opened again.") from error
+
+
+@contextlib.contextmanager
+def said_whole(
+    folder: Path,  # where a project is to be saved
+) -> Iterator[None]:
+    "What a disk refuses is an `OSError` of one sentence; what was saved before is unchanged."
+    try: yield
+    except OSError as error:
+        if error.errno is None: raise  # a sentence of our own
+        raise OSError(error.errno, f"The project could not be saved in {folder}: {explain_os_error(error)}; what was saved there before is unchanged") from error
 
 
 def seal(stage: Path) -> None:
@@ -115,9 +126,9 @@ def finish(
     "Move a save that counts into place; for whoever has locked the project."
     saved = folder / SAVED
     if not saved.is_dir(): return ""
-    contents = json.loads((saved / "contents.json").read_bytes())
+    rounds = _contents(saved)
     _move_labels(saved / "labels", folder)
-    if contents["session"] is not None: _move_session(saved / "session", folder / SESSION, contents["session"])
+    if rounds is not None: _move_session(saved / "session", folder / SESSION, rounds)
     for name in (*PLAIN, "project.json"): _move(saved / name, folder / name)
     fsync_folder(folder)
     gone = temporary_name(folder / "project")
@@ -127,8 +138,21 @@ def finish(
     return ""
 
 
+def _contents(saved: Path) -> list[str] | None:  # files of the session's folder; None: it is in the project already
+    "What belongs to a save that counts, or a `ValueError`."
+    try: found = parse_json((saved / "contents.json").read_bytes())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError): raise ValueError("its list of contents is missing") from None
+    rounds = found.get("session", 0) if isinstance(found, dict) else 0
+    plain = rounds is None or isinstance(rounds, list) and all(isinstance(name, str) and re.fullmatch(r"[\w-]+\.\w+", name) for name in rounds)
+    if not plain: raise ValueError("its list of contents makes no sense")
+    return rounds
+
+
 def _move(old: Path, new: Path) -> None:
-    if old.exists(): os.replace(old, new)
+    "Into place; a folder of that name steps aside."
+    if not old.exists(): return
+    if new.is_dir() and not new.is_symlink(): set_aside(new, "in-the-way")
+    os.replace(old, new)
 
 
 def _move_labels(stage: Path, folder: Path) -> None:
@@ -150,23 +174,36 @@ def _move_session(stage: Path, there: Path, names: list[str]) -> None:
     fsync_folder(there)
 
 
+def conclude(
+    folder: Path,
+) -> str:  # a sentence for a person; empty when there is nothing to say
+    "Finish a save that was interrupted after it had counted, or put it aside; for whoever has locked the project."
+    saved = folder / SAVED
+    if not os.path.lexists(saved): return ""
+    try: _contents(saved)
+    except ValueError as error:
+        kept = set_aside(saved)
+        return f"A save into this folder was interrupted, and what it left is damaged ({error}): it is kept as {kept.name if kept else saved.name}, and what was saved before is here."
+    if _others_labeled(saved, folder):
+        kept = set_aside(saved, "interrupted")
+        return f"A save into this folder was interrupted, and labels were changed here since: they stay as they are; what was being saved is kept in {kept.name if kept else saved.name}."
+    return finish(folder)
+
+
 def recover(
     folder: Path,
 ) -> str:  # a sentence for a person; empty when there is nothing to say
     "Finish a save that was interrupted after it had counted."
     saved = folder / SAVED
-    if not saved.is_dir(): return ""
-    (folder / SESSION).mkdir(exist_ok=True)
+    if not os.path.lexists(saved): return ""
     with contextlib.ExitStack() as last:
-        try: last.enter_context(FileLock(folder / SESSION / "lock", timeout=10))
+        try:
+            (folder / SESSION).mkdir(exist_ok=True)
+            last.enter_context(FileLock(folder / SESSION / "lock", timeout=10))
         except Timeout: raise ProjectError(f"{folder} is being saved by another session; try again when that is done.") from None
         except NotImplementedError: pass  # a drive without locks
-        if not saved.is_dir(): return ""  # whoever had it locked has finished it
-        try:
-            if _others_labeled(saved, folder):
-                kept = set_aside(saved, "interrupted")
-                return f"A save into this folder was interrupted, and labels were changed here since: they stay as they are; what was being saved is kept in {kept.name if kept else saved.name}."
-            return finish(folder)
+        except OSError as error: raise ProjectError(f"{folder} holds a save that was interrupted, and it cannot be finished: {explain_os_error(error)}.") from error
+        try: return conclude(folder)  # whoever had it locked may have done so
         except (ValueError, OSError) as error:
             raise ProjectError(f"{folder} holds a save that was interrupted, and it cannot be finished ({error}); make room or permit writing there, and open it again.") from error
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from .errors import as_whole, describe
+
 # %% auto #0
 __all__ = ['STRATEGIES', 'Suggestion', 'Queue', 'fill']
 
@@ -117,10 +119,14 @@ class Queue:
         n_items: int,
     ) -> None:
         "Take up where it was left; entries that do not fit the data are left out."
-        def read(entries): return [Suggestion(int(s["serial"]), str(s["reason"]), str(s["strategy"])) for s in entries if s and 0 <= int(s["serial"]) < n_items]
+        def row(value):
+            if (found := as_whole(value)) is None: raise ValueError(f"{describe(value)} is no row")
+            return found
+        def text(value): return value.encode().decode() if isinstance(value, str) else str(value)  # half a character is a `ValueError`
+        def read(entries): return [Suggestion(row(s["serial"]), text(s["reason"]), text(s["strategy"])) for s in entries if s and 0 <= row(s["serial"]) < n_items]
         if saved.get("strategy") in ("auto", *STRATEGIES): self.strategy = saved["strategy"]
         self.waiting, self.visited = read(saved.get("waiting", ())), read(saved.get("visited", ()))
-        self.skipped = {int(i) for i in saved.get("skipped", ()) if 0 <= int(i) < n_items}
+        self.skipped = {row(i) for i in saved.get("skipped", ()) if 0 <= row(i) < n_items}
         self.current = next(iter(read([saved.get("current")])), None)
 
 # %% ../nbs/20d_proposals.ipynb #6febbc77

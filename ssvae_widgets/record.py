@@ -29,9 +29,13 @@ from jaxtyping import Int
 from ssvae_widgets.files import (
     atomic_write,
     copy_whole,
+    explain_os_error,
     fsync_file,
     fsync_folder,
+    in_the_way,
     open_append,
+    parse_json,
+    read_plain,
     set_aside,
     temporary_name,
     write_all,
@@ -82,7 +86,9 @@ class Folder:
         except Timeout:
             self._lock, self.held = None, True
             self.problem = "These labels are open in another session, which keeps rounds and queue in its folder; here they last until this session is closed."
-        except (OSError, NotImplementedError) as error: self._lock, self.problem = None, f"Rounds and queue last only until this session is closed, their folder cannot be used: {error}"  # also a drive without locks
+        except (OSError, NotImplementedError) as error:  # also a drive without locks
+            why = explain_os_error(error) if isinstance(error, OSError) else error
+            self._lock, self.problem = None, f"Rounds and queue last only until this session is closed, their folder {self.path.name} cannot be used: {why}."
         return self.mine
 
     def beside(
@@ -130,8 +136,9 @@ class Folder:
         self._lock.acquire(timeout=0)
 
     def _read(self) -> tuple[dict[str, Any], bool]:  # state, whether it is damaged
-        try: found = json.loads((self.path / "state.json").read_bytes())
-        except OSError: return {}, False
+        file = self.path / "state.json"
+        try: found = parse_json(read_plain(file))
+        except OSError: return {}, in_the_way(file)
         except (ValueError, RecursionError): return {}, True
         if not isinstance(found, dict) or not isinstance(found.get("log", ""), str): return {}, True
         return found, False
@@ -143,7 +150,7 @@ class Folder:
         if not self.claim(): return ""
         self.state = state
         try: atomic_write(self.path / "state.json", [json.dumps({**state, **self._kept, "log": self.log()[0]}, allow_nan=False).encode()])
-        except (OSError, TypeError, ValueError) as error: return f"The queue is not on disk: {error}"
+        except (OSError, TypeError, ValueError) as error: return f"The queue is not on disk: {explain_os_error(error) if isinstance(error, OSError) else error}"
         return ""
 
     def close(self) -> None:
@@ -182,8 +189,10 @@ class Record:
         self.path, self.events = path, []
         self.damaged = 0  # lines that cannot be used; a torn last one does not count
         self._turn = threading.Lock()
-        try: lines = path.read_bytes().split(b"\n") if path is not None else []
-        except OSError: lines = []
+        try: lines = read_plain(path).split(b"\n") if path is not None else []
+        except OSError:
+            lines = []
+            if mine and in_the_way(path) and set_aside(path): self.damaged = 1
         for line in lines[:-1]:
             event = _parsed(line)
             if event is not None: self.events.append(event)
@@ -192,7 +201,7 @@ class Record:
         if last is not None: self.events.append(last)  # only its line end is missing
         self._whole = bool(lines) and not lines[-1]  # whether the file ends where a line ends
         self._kept = len(self.events)  # how many of them are on disk
-        if self.damaged and mine:
+        if self.damaged and mine and lines:
             with contextlib.suppress(OSError): copy_whole(path, path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.urandom(2).hex()}"))
             self.rewrite()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -112,7 +113,7 @@ class Rounds:
         for path in sorted(folder.glob("round-*.frame")) if folder is not None and folder.is_dir() else ():
             try: facts = read_facts(path)
             except CheckpointError as error:
-                if isinstance(error.__cause__, OSError): continue  # the disk, not the file
+                if isinstance(error.__cause__, OSError) and path.is_file(): continue  # the disk, not the file
                 self.damaged.append(path.name)
                 if mine: set_aside(path)
                 continue
@@ -202,7 +203,7 @@ def copy_rounds(
     "Copy every round to another folder, also those that a full disk had refused."
     folder.mkdir(parents=True, exist_ok=True)
     for path in () if rounds.folder is None else sorted(rounds.folder.glob("round-*.*")):
-        if re.fullmatch(r"round-\d+\.(frame|ckpt)", path.name):
+        if re.fullmatch(r"round-\d+\.(frame|ckpt)", path.name) and path.is_file() and os.access(path, os.R_OK):  # what cannot be read is shown nowhere
             with contextlib.suppress(FileNotFoundError): copy_whole(path, folder / path.name)  # whoever owns it may drop it meanwhile
     for facts in rounds._facts:
         held = rounds._held.get(facts["number"])

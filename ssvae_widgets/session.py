@@ -11,12 +11,12 @@ import atexit
 import contextlib
 import json
 import math
-import operator
 import os
 import shutil
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from fastcore.basics import patch
 
 from .answers import pixel_features  # noqa: F401
 from .checkpoint import CheckpointError, read_meta
-from .errors import check_whole
+from .errors import RowError, as_whole, check_path, check_whole, describe
 from .files import atomic_write, copy_whole
 from .labelling import fingerprint
 from .labels import LabelStore
@@ -34,12 +34,13 @@ from ssvae_widgets.project import (
     LABELS,
     SESSION,
     ProjectError,
-    finish,
+    conclude,
     is_ours,
     locked,
     read_parts,
     read_project,  # noqa: F401
     recover,
+    said_whole,
     staged,
 )
 from .proposals import STRATEGIES, Suggestion  # noqa: F401
@@ -69,6 +70,9 @@ from .standing import Standing
 __all__ = ['LabelingSession']
 
 # %% ../nbs/20j_session.ipynb #428ab5df
+_opening_turn = threading.RLock()  # in one process, one session after the other takes over
+
+
 class LabelingSession(Learning):
     "Images, their labels, a model and a worker: the app without a screen."
 
@@ -87,29 +91,31 @@ class LabelingSession(Learning):
         self._opening, self._replaced = True, False  # what is said while it opens belongs together; whether a newer session went on with these labels
         self._borrowed_store = isinstance(labels, LabelStore)
         self._follows: LabelingSession | None = None  # the one before it in this process
-        super().__init__(images, labels, classes=classes, truth=truth, model=model, config=config, epochs=epochs, seed=seed)
-        self.view: dict[str, Any] = {}  # what a view wants to find again: colouring, …
-        self.changes: Changes | None = None  # what the last round did
-        self._walked, self._restored = -1, None  # place in `changes`; round whose weights were taken up, negative: of an unfinished run
-        self._older: list[dict] = []  # rounds to fall back on when those cannot be read
-        self._going, self._then = 0, 0  # returns to earlier rounds that wait; epochs to train after them
-        self._dirty, self._state_time, self._weights_time, self._state_problem = False, 0.0, 0.0, ""
-        path = self.store.path
-        self.folder = Folder(None if path is None else path.with_name(path.name + ".session"), lambda store=self.store: log_identity(store))
-        self.rounds, self.record = Rounds(None, self.n_items), Record()
-        if self.folder.mine: self._settle_in()
-        elif self.folder.held: self._settle_beside()
-        elif self.folder.problem: self._borrow()
-        for note in self.folder.notes: self._say(note)
-        self._resume()
-        if self.n_labeled: self.worker.ask("instant answer", self._answer)
-        self._forget = self.events.subscribe(self._remember)
-        me = weakref.ref(self)
-        self._at_exit = lambda: (session := me()) and session._end()
-        atexit.register(self._at_exit)
-        self._opening = False
-        if path is not None: _open_here[str(path)] = (os.getpid(), me)
-        if self._follows is not None: self._follow()
+        self._ended = threading.Event()  # closed, and its folder is free
+        with _opening_turn:
+            super().__init__(images, labels, classes=classes, truth=truth, model=model, config=config, epochs=epochs, seed=seed)
+            self.view: dict[str, Any] = {}  # what a view wants to find again: colouring, …
+            self.changes: Changes | None = None  # what the last round did
+            self._walked, self._restored = -1, None  # place in `changes`; round whose weights were taken up, negative: of an unfinished run
+            self._older: list[dict] = []  # rounds to fall back on when those cannot be read
+            self._going, self._then = 0, 0  # returns to earlier rounds that wait; epochs to train after them
+            self._dirty, self._state_time, self._weights_time, self._state_problem = False, 0.0, 0.0, ""
+            path = self.store.path
+            self.folder = Folder(None if path is None else path.with_name(path.name + ".session"), lambda store=self.store: log_identity(store))
+            self.rounds, self.record = Rounds(None, self.n_items), Record()
+            if self.folder.mine: self._settle_in()
+            elif self.folder.held: self._settle_beside()
+            elif self.folder.problem: self._borrow()
+            for note in self.folder.notes: self._say(note)
+            self._resume()
+            if self.n_labeled: self.worker.ask("instant answer", self._answer)
+            self._forget = self.events.subscribe(self._remember)
+            me = weakref.ref(self)
+            self._at_exit = lambda: (session := me()) and session._end()
+            atexit.register(self._at_exit)
+            self._opening = False
+            if path is not None: _open_here[str(path)] = (os.getpid(), me)
+            if self._follows is not None: self._follow()
 
     def __reduce_ex__(self, protocol):
         raise TypeError("A LabelingSession cannot be pickled or copied, it holds open files and a thread: session.save(folder) writes all of it, LabelingSession.open(folder) opens that anywhere.")
@@ -122,7 +128,7 @@ _open_here: dict[str, tuple[int, weakref.ref]] = {}  # labels.csv -> process and
 
 
 @patch
-def _before_opening(self: LabelingSession, labels) -> None:
+def _before_opening(self: LabelingSession, labels, opened: Callable[[], tuple]) -> None:
     "One session on the same labels in one process: the former one keeps everything it has trained and closes."
     path = labels.path if isinstance(labels, LabelStore) else labels
     if path is None: return
@@ -132,9 +138,16 @@ def _before_opening(self: LabelingSession, labels) -> None:
         except (ProjectError, OSError) as error: self._say(str(error))
     pid, former = _open_here.get(str(path), (0, lambda: None))
     former = former()
-    if pid != os.getpid() or former is None or former._closed or fingerprint(former.images) != fingerprint(self.images): return
+    if pid != os.getpid() or former is None: return
+    if former._closed:  # perhaps by another thread, in this moment
+        former._ended.wait(60.0)
+        return
+    if fingerprint(former.images) != fingerprint(self.images): return
+    store, _ = opened()  # what cannot be opened takes nothing over
+    if store is not labels: store.close()
     running, self._follows = former.training.target > 0, former
-    former.close(timeout=60.0, keep_store=former._borrowed_store)
+    try: former.close(timeout=60.0, keep_store=former._borrowed_store)
+    except Exception as error: self._say(f"The session that was open on these labels could not be closed in order: {error}")
     done = former.training
     said = "This session took over from the one that was open on these labels."
     if running: said += f" Its training was stopped after {done.total} epoch{'s' * (done.total != 1)}, all it has learned is here: train goes on from there."
@@ -247,11 +260,12 @@ def _read_state(self: LabelingSession, state: dict[str, Any]):  # yields each pa
         except BaseException:
             self.queue.__init__()
             raise
-    def audits(saved): self.audits = {int(k): int(v) for k, v in saved.items() if 0 <= int(k) < self.n_items}
+    def audits(saved): self.audits = {int(k): check_whole(v, "the class", -1, 2**31 - 1) for k, v in saved.items() if 0 <= int(k) < self.n_items}
     def standings(saved):
         found = [Standing.from_dict(s) for s in saved]
         plain = [v for s in found for k, v in vars(s).items() if not (k in ("source", "how", "why") and isinstance(v, str))]
         if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and (v != v or abs(v) < 2**53) for v in plain): raise ValueError("no numbers")
+        for s in found: (s.source + s.how + s.why).encode()  # half a character is a `ValueError`
         self.standings = found
     def view(saved):
         if any(not isinstance(v, (str, int, float, bool, type(None))) or v != v or (isinstance(v, float) and math.isinf(v)) for v in saved.values()): raise ValueError("no plain values")
@@ -441,7 +455,8 @@ def _run_begins(self: LabelingSession) -> None:
 def _run_ended(self: LabelingSession) -> None:
     Learning._run_ended(self)
     self.snapshot()
-    if self.folder.mine and not self.rounds.problem: self._unfinished.unlink(missing_ok=True)
+    if self.folder.mine and not self.rounds.problem:
+        with contextlib.suppress(OSError): self._unfinished.unlink(missing_ok=True)
 
 # %% ../nbs/20j_session.ipynb #81a846e5
 @patch
@@ -471,8 +486,10 @@ def goto(
     "Go on from the weights of an earlier round; returns at once, a run that goes on is stopped first."
     n = len(self.rounds)
     if not n: raise ValueError("There is no earlier round yet: train first.")
-    if not -n <= operator.index(k) < n: raise IndexError(f"There is no round {k + 1 if k >= 0 else k}; there are {n}.")
-    place = int(k) % n
+    place = as_whole(k)
+    if place is None: raise RowError(f"k is {describe(k)}; expected the place of a round, from 0 to {n - 1}.")
+    if not -n <= place < n: raise RowError(f"There is no round {describe(place + (place >= 0))}; there are {n}.")
+    place %= n
     if not self.rounds.restorable[place]:
         kept = [str(i + 1) for i, there in enumerate(self.rounds.restorable) if there]
         raise ValueError(f"Round {place + 1} is kept for looking only; weights are kept of {'round ' + ', '.join(kept) if kept else 'no round'}.")
@@ -567,6 +584,7 @@ def _let_go(self: LabelingSession) -> None:
         if self.folder.mine and self.folder.path != self.folder.home and not self._has_own: self.folder.remove()
         else: self.folder.close()
         self.rounds.close()
+        self._ended.set()
 
     def later():
         self.worker.close(None)
@@ -618,23 +636,34 @@ def save(
     """Write images, truth, labels with their history, rounds, weights and queue into one folder, in one step.
 
     Whatever ends it in the middle, the folder holds the earlier save or the new one. Other files in it stay.
-    Raises `FileExistsError` where something else is in the way, `OSError` where it cannot be written.
+    Raises `FileExistsError` where something else is in the way, `OSError` where it cannot be written, `ArgumentError` for what is no path.
     """
-    folder = Path(folder).expanduser()
-    here, mine = folder.resolve(), self.store.path
+    folder = Path(os.path.expanduser(check_path(folder, "folder")))
+    if self._replaced: raise RuntimeError("This session was replaced by a newer one on the same labels: save there.")
+    with said_whole(folder): return self._save(folder, more or {})
+
+
+@patch
+def _save(self: LabelingSession, folder: Path, more: dict[str, bytes]) -> Path:
+    "Look whether a project may lie there, and put it there."
+    here, mine = Path(os.path.realpath(folder)), self.store.path
+    if any(own is not None and here.is_relative_to(os.path.realpath(own)) for own in (self.folder.path, self.folder.home, self.rounds.folder)):
+        raise FileExistsError(f"{folder} lies in the folder where this session keeps its rounds; give another folder.")
+    if folder.is_symlink() and not folder.exists(): raise FileExistsError(f"{folder} is a link to something that is not there; give another folder.")
     if folder.exists() and not folder.is_dir(): raise FileExistsError(f"{folder} is a file; give the name of a folder.")
     if folder.is_dir() and not all(map(is_ours, folder.iterdir())) and not (folder / "project.json").is_file() and (mine is None or mine.parent != here):
         raise FileExistsError(f"{folder} is not empty and holds no project; give another folder.")
     if self._given is not None and self._restored is None and self._model is None: self.prepare(), self.wait()  # a model that was given and not looked at yet
     with self._lock: self._claim()
     at_home = mine == here / LABELS
+    if at_home and self._closed: raise RuntimeError(f"This session is closed, and {folder} is its own folder: open it again to save it there, or give another folder.")
     if at_home and not (self.folder.mine and self.folder.path == here / SESSION):
         raise FileExistsError(f"{folder} cannot take rounds and queue ({self.folder.problem}); close the other session or give another folder. Nothing was written.")
     with contextlib.nullcontext() if at_home else locked(folder):
-        finish(folder)
+        self._say(conclude(folder))
         if not at_home and (n := self.store.lacks(folder / LABELS)):
             raise FileExistsError(f"{folder} has {n} change{'s' * (n > 1)} of labels that this session does not have: open it with LabelingSession.open, or give another folder. Nothing was written.")
-        with staged(folder) as stage: self._write_project(stage, at_home, more or {})
+        with staged(folder) as stage: self._write_project(stage, at_home, more)
     return folder
 
 

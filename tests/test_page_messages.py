@@ -152,3 +152,39 @@ def test_a_queue_tells_what_comes_next_and_takes_more():
     assert queue.back_to(first) == first == queue.current and queue.waiting[0] == third
     queue.add([third])
     assert queue.dry
+
+
+def test_a_class_that_has_just_been_merged_is_said_by_its_name_of_now(app):
+    app.session.label([1], 2), app.session.store.merge_classes(2, 1)
+    app.map.layer._receive(None, {"type": "intent", "intent": {"type": "label", "label": 2, "gesture": 1}}, [np.array([5], "<u4").tobytes()])
+    assert app.flush() and app.session.codes[5] == 1 and app.session.codes[1] == 1
+    assert "#5 labeled 1" in (app.status.message, app.last_action)
+
+
+def test_old_hands_and_wrong_rows_move_nothing(app):
+    "Proposals that are labeled by now, numbers that are none, rows given twice, half rows: followed or refused, never an error."
+    page = Page(app)
+    page.tell("next")
+    assert app.flush()
+    hand, current = list(page.order), app.session.current
+    for to in (True, 1.0, -1, 60, 10**30, "3", None, [1], {}, float("nan")):
+        for kind in ("undo", "skip", "next", "walk", "back"): app.map.layer._receive(None, {"type": "intent", "intent": {"type": kind, "to": to, "move": 2000}}, [])
+    assert app.flush() and app.error == "" and app.session.n_labeled == 0 and app.session.queue.skipped == set()
+    for rows in (b"\x01", np.array([60], "<u4").tobytes(), np.array([-1], "<i4").tobytes(), bytes(4 * 61), "text", None):
+        app.map.layer._receive(None, {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": 3}}, [rows])
+    assert app.session.n_labeled == 0
+    for row in (5, 5, 5, 7): app.map.layer._receive(None, {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": row}}, [np.array([row, row], "<u4").tobytes()])
+    assert app.session.n_labeled == 2
+    app.session.label(np.arange(60), 0)
+    page.answer(1, hand[0])
+    assert app.flush() and app.session.codes[current.serial] == 1 and app.session.current.serial == hand[0] and app.error == ""
+    assert app.session.counts.tolist() == [59, 1, 0] and page.order == []
+
+
+@pytest.mark.parametrize("name", ["a\udcffb.png", "\ud800.png", b"x", None, 5])
+def test_a_file_name_that_is_no_text_reaches_the_page_as_text(app, name):
+    "Half characters come from file names with bytes that are no UTF-8; a message with them would never arrive."
+    app.names = [name] * 60
+    app.map.selected = [3]
+    assert app.flush() and app.error == "" and app.preview.info["serial"] == 3
+    app.preview.info["name"].encode()

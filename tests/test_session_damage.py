@@ -152,3 +152,64 @@ def test_a_frame_that_says_nonsense(saved, tmp_path, bad):
         s.snapshot()
         assert s.rounds.facts[-1]["number"] == 3, "never the number of a round whose weights are there"
     assert not list(tmp_path.glob("*.other-labels-*")), "the folder is ours, whatever one file in it says"
+
+
+EVIDENCE = {
+    "a huge epoch": {"exams": {"1": [10**30, {"network": 1}, [0.5, 0.5]]}}, "an epoch below 0": {"exams": {"1": [-1, {"network": 1}, [0.5, 0.5]]}}, "a huge class": {"exams": {"1": [1, {"graph": 10**30}, [0.5, 0.5]]}},
+    "no number": {"exams": {"1": [1, {"network": 1}, [float("nan"), 1]]}}, "no share": {"exams": {"1": [1, {"network": 1}, [-5, 6]]}}, "text": {"exams": {"1": [1, {}, "12"]}},
+    "a huge pick": {"blind": {"1": [10**30, {"graph": 0}]}}, "no pick": {"blind": {"1": 5}}, "a list": {"exams": []}, "true": {"blind": {"1": [True, {}]}},
+}
+
+
+@pytest.mark.parametrize("what", EVIDENCE)
+def test_odd_evidence(saved, tmp_path, what):
+    there = live(saved, tmp_path)
+    change(there / "state.json", evidence=EVIDENCE[what])
+    with LabelingSession(IMAGES, tmp_path / "labels.csv", config=CONFIG) as s:
+        assert s.wait(60) and "evidence of the last time cannot be read" in s.message
+        check(s)
+        assert s.wait(60) and not s.exams and not s.blind and s.sources["network"].n == 0 and "failed" not in s.message
+
+
+QUEUES = {"half a character": {"current": {"serial": 3, "reason": "\ud800", "strategy": "start"}}, "half a row": {"waiting": [{"serial": 1.7, "reason": "", "strategy": "start"}]}, "true": {"skipped": [True]}, "text": {"skipped": ["5"]}}
+
+
+@pytest.mark.parametrize("what", QUEUES)
+def test_odd_queues(saved, tmp_path, what):
+    change(live(saved, tmp_path) / "state.json", queue=QUEUES[what], audits={"3": 2**80}, standings=[{"seq": 1, "epochs": 1, "labels": 3, "value": 0.5, "low": 0, "high": 1, "asked": 0, "right": 0, "truth": None, "why": "\ud800"}])
+    with LabelingSession(IMAGES, tmp_path / "labels.csv", config=CONFIG) as s:
+        check(s)
+        for part in ("queue", "random picks", "curve"): assert f"The {part} of the last time cannot be read" in s.message
+        assert s.current is None and not s.queue.skipped and not s.audits and all("\ud800" not in standing.why for standing in s.standings)
+
+
+def live(saved, there):
+    shutil.copytree(saved / "labels.csv.session", there / "labels.csv.session")
+    for p in saved.glob("labels.csv*"): p.is_file() and shutil.copy(p, there)
+    return there / "labels.csv.session"
+
+
+def change(file, **facts): file.write_text(json.dumps({**json.loads(file.read_text()), **facts}))
+
+
+ODD = {"folder": lambda p: (p.mkdir(), (p / "mine.txt").write_text("mine")), "pipe": lambda p: os.mkfifo(p), "link to nothing": lambda p: p.symlink_to("nothing"), "link to itself": lambda p: p.symlink_to(p.name)}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("name", ["record.jsonl", "state.json", "round-000002.frame", "round-000002.ckpt", "unfinished.ckpt"])
+def test_something_else_where_a_file_belongs(saved, tmp_path, name, kind):
+    if kind == "pipe" and not hasattr(os, "mkfifo"): pytest.skip("no pipes here")
+    there = live(saved, tmp_path)
+    (there / name).unlink(missing_ok=True)
+    ODD[kind](there / name)
+    with LabelingSession(IMAGES, tmp_path / "labels.csv", config=CONFIG) as s:
+        check(s)
+        assert s.folder.mine and s.training.total == (1 if name == "round-000002.ckpt" else 2), s.message
+        s._run_ended() if s._model is not None else s.snapshot()
+        s.save(tmp_path / "p")
+        s.record.add("round", number=99)
+    if name in ("record.jsonl", "state.json"):
+        assert (there / name).is_file() and not (there / name).is_symlink()
+        if kind == "folder": assert [p.read_text() for p in there.glob(f"{name}.damaged-*/mine.txt")] == ["mine"]
+    for again in (tmp_path / "labels.csv", tmp_path / "p" / "labels.csv"):
+        with LabelingSession(IMAGES, again, config=CONFIG) as s: check(s)

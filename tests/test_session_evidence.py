@@ -177,3 +177,43 @@ def test_the_linear_head_is_scikit_learns():
     x = (NOISE - center) * (4 / np.sqrt(((NOISE[rows] - center) ** 2).sum(1).mean()))
     expected = LogisticRegression(C=1.0, max_iter=300, tol=1e-3).fit(x[rows], codes[rows]).predict_proba(x)
     np.testing.assert_allclose(linear_head(NOISE, codes, 3), expected, atol=1e-4)
+
+
+def test_labels_of_one_class_show_no_network():
+    "The neighbours say that class of everything as well: nothing tells the answers apart."
+    with LabelingSession(CLOUDS, None, classes=3, config=TINY) as s:
+        s.label(np.arange(40), 0)
+        s.train(2)
+        assert s.wait(300)
+        s._stock_time = s._stock_cost = 0
+        s._ask_stock()
+        assert s.wait(60) and len(s.exams) >= 20 and all(e.said["graph"] == e.said["linear"] == 0 for e in s.exams.values())
+        assert s.source == "graph" and "network 100%" in s.why
+
+
+def test_a_network_from_elsewhere_is_compared_with_what_the_graph_says_of_the_same_labels():
+    "It was asked before there was any label to go by: what graph and linear head say when these are left out counts."
+    with with_network(CLOUDS, np.arange(180) % 4 > 0, mixed()[:60], 30) as s:
+        s.exams = {row: Exam(e.epoch, {"network": e.said["network"]}, e.probs) for row, e in s.exams.items()}
+        s._decide(s.codes)
+        assert s.sources["network"].n == 30 and 0.5 < s.sources["network"].accuracy < 1 == s.sources["graph"].accuracy
+        assert s.source == "graph" and s._chosen == "graph"
+        pairs = s._judge(s.codes)[1]
+        assert [len(v) for v in pairs["graph", "network"]] == [30, 30] and pairs["graph", "network"][0].all()
+        s._left_out = {}
+        assert [len(v) for v in s._judge(s.codes)[1]["graph", "network"]] == [0, 0], "nothing is compared with nothing"
+        s._decide(s.codes)
+        assert s.source == "graph"
+
+
+def test_a_network_that_was_the_only_answer_needs_evidence_when_there_is_another():
+    with with_network(CLOUDS, mixed(2) < 60, mixed()[:60], 30) as s:
+        s.clear(np.arange(180))
+        assert s.wait(60)
+        s._take_stock(), s.wait(60)
+        assert s.source == "network", "there is no other"
+        s.label([3], 0)
+        assert s.wait(60)
+        s._stock_time = s._stock_cost = 0
+        s._ask_stock()
+        assert s.wait(60) and s.source == "graph"

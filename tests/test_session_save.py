@@ -13,6 +13,7 @@ import pytest
 
 import ssvae_widgets.project
 from ssvae_widgets import SSVAE, LabelingSession, LabelStore, SSVAEConfig
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.project import SAVED, ProjectError, read_project
 from ssvae_widgets.rounds import Frame, add_round
 
@@ -232,3 +233,83 @@ def test_a_project_of_the_first_release_opens(tmp_path):
     with LabelingSession.open(tmp_path / "p") as s: assert s.codes[3] == 1
     file.write_text("{")
     with pytest.raises(ProjectError, match="damaged"): LabelingSession.open(tmp_path / "p")
+
+
+def test_saving_again_after_an_interrupted_save_keeps_labels_given_since(tmp_path, monkeypatch):
+    "The second save finds what the first has left, and labels that somebody gave in the project in between."
+    project, session, _, _ = two_saves(tmp_path)
+    with monkeypatch.context() as m:
+        m.setattr(ssvae_widgets.project, "finish", lambda folder: 1 / 0)
+        with pytest.raises(ZeroDivisionError): session.save(project)
+    with LabelStore(project / "labels.csv", N) as store: store.set([20], "b")
+    with pytest.raises(FileExistsError, match="1 change of labels that this session does not have"): session.save(project)
+    session.close()
+    with LabelingSession.open(project) as s: assert s.codes[20] == 1 and s.n_labeled == 3
+
+
+LEFT = {"nothing": None, "text": "{", "a list": "[]", "no list": '{"session": 5}', "no key": "{}", "numbers": '{"session": [5]}', "a way out": '{"session": ["../../x.y"]}', "a file": 0}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_an_interrupted_save_left_is_damaged(tmp_path, left):
+    for name in ("a", "b"):
+        with LabelingSession(IMAGES, None, classes=["a", "b"]) as s:
+            s.label([3], "b")
+            project = s.save(tmp_path / name)
+            if LEFT[left] == 0: (project / SAVED).write_text("x")
+            else: (project / SAVED).mkdir()
+            if LEFT[left]: (project / SAVED / "contents.json").write_text(LEFT[left])
+            if name == "a": s.save(project)
+        with LabelingSession.open(project) as o: assert o.codes[3] == 1 and ("damaged" in o.message or name == "a")
+        assert len(list(project.glob(f"{SAVED}.damaged-*"))) == 1 and not (project / SAVED).exists()
+
+
+@pytest.mark.parametrize("name", ["images.npy", "truth.npy", "columns.npz"])
+def test_a_folder_where_a_file_belongs_steps_aside(tmp_path, name):
+    with LabelingSession(IMAGES, None, classes=["a", "b"], truth=np.arange(N) % 2) as s:
+        project = s.save(tmp_path / "p", more={"columns.npz": b"columns"})
+        (project / name).unlink()
+        (project / name).mkdir()
+        (project / name / "mine.txt").write_text("mine")
+        s.save(project, more={"columns.npz": b"columns"})
+    [kept] = project.glob(f"{name}.in-the-way-*")
+    assert (kept / "mine.txt").read_text() == "mine" and (project / name).is_file()
+    with LabelingSession.open(project) as s: assert s.message == ""
+
+
+@pytest.mark.parametrize("folder", [None, "", " ", 5, True, b"p", ["p"], "s3://bucket/p", "file:///tmp/p", "a\0b", "\ud800"], ids=repr)
+def test_what_is_no_path_is_refused(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    with LabelingSession(IMAGES, None, classes=["a", "b"]) as s, pytest.raises(ArgumentError, match="^folder is "): s.save(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_links_and_the_session_folder_itself(tmp_path):
+    with LabelingSession(IMAGES, tmp_path / "labels.csv", classes=["a", "b"]) as s:
+        s.label([1], "a")
+        with_round(s, 1, b"weights")
+        (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+        for link in ("gone", "loop"):
+            with pytest.raises(FileExistsError, match="link to something that is not there"): s.save(tmp_path / link)
+        for inside in (s.folder.path, s.folder.path / "project"):
+            with pytest.raises(FileExistsError, match="keeps its rounds|not empty"): s.save(inside)
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "there").symlink_to(tmp_path / "folder")
+        s.save(tmp_path / "there"), s.save(tmp_path / "there")
+    assert content(tmp_path / "folder")[0][0][1] == 0 and len(content(tmp_path / "folder")[2]) == 2
+    with pytest.raises(RuntimeError, match="closed"): s.save(tmp_path)
+
+
+def test_what_cannot_be_written_or_read_is_said_in_one_sentence(tmp_path, monkeypatch):
+    with LabelingSession(IMAGES, tmp_path / "labels.csv", classes=["a", "b"]) as s:
+        s.label([1], "a")
+        (tmp_path / "file").write_text("x")
+        for folder in (tmp_path / "file" / "p", tmp_path / ("x" * 300)):
+            with pytest.raises(OSError, match="could not be saved in .* unchanged"): s.save(folder)
+        with_round(s, 1, b"weights")
+        unread = s.rounds._path(0, "frame")
+        real = os.access
+        monkeypatch.setattr(os, "access", lambda path, how: Path(path) != unread and real(path, how))
+        project = s.save(tmp_path / "p")
+        assert not (project / "labels.csv.session" / unread.name).exists() and (project / "labels.csv.session" / "round-000000.ckpt").exists()

@@ -178,3 +178,100 @@ def test_copies_and_pickles_say_the_way_forward(tmp_path, way):
     with pytest.raises(TypeError, match=r"app\.save\(folder\) .* LatentLabeler\.open"): way(app)
     for thing in (app, app.session): assert len(repr(thing)) < 120 and "\n" not in repr(thing) + str(thing)
     app.close()
+
+
+@pytest.mark.parametrize("wrong", [dict(classes=["b", "a"]), dict(classes=["x", "y"]), dict(classes=3), dict(truth=["a", "zebra"] * 30), dict(classes=[])], ids=str)
+def test_what_cannot_be_opened_takes_nothing_over(tmp_path, wrong):
+    with session(tmp_path / "l.csv") as old:
+        old.label([0], "a")
+        old.train(100_000)
+        while old.training.epoch < 1: time.sleep(0.01)
+        with pytest.raises(ValueError, match="class"): LabelingSession(IMAGES, tmp_path / "l.csv", **{"classes": ["a", "b"], "config": CONFIG, **wrong})
+        assert not old._closed and old.training.running and old.store.can_undo and old.classes == ["a", "b"]
+        old.label([1], "b")
+        assert old.n_labeled == 2
+
+
+@pytest.mark.parametrize("wrong", [dict(keymap=5), dict(height=5), dict(columns={"x": np.zeros((N, 3))}), dict(columns={"label": np.zeros(N)}), dict(names=["x"]), dict(epochs=0), dict(model=7), dict(seed=-1)], ids=str)
+def test_an_app_with_a_wrong_argument_takes_nothing_over(tmp_path, wrong):
+    given = dict(classes=["a", "b"], config=CONFIG)
+    app = LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
+    with pytest.raises(ValueError): LatentLabeler(IMAGES, tmp_path / "l.csv", **{**given, **wrong})
+    assert not app.retired and not app.session._closed
+    app.close()
+
+
+def test_an_app_that_cannot_be_shown_closes_its_session(tmp_path, monkeypatch):
+    given = dict(classes=["a", "b"], config=CONFIG)
+    opened = []
+    with monkeypatch.context() as m:
+        m.setattr(LatentLabeler, "make_views", lambda self, *a: opened.append(self.session) or 1 / 0)
+        with pytest.raises(ZeroDivisionError): LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
+        with session(None) as own, pytest.raises(ZeroDivisionError): LatentLabeler(session=own)
+        assert opened[0]._closed and opened[1] is own
+    app = LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
+    assert "took over" not in app.status.message
+    app.close()
+
+
+def test_run_again_while_it_is_closed_elsewhere(tmp_path):
+    "Another thread closes the former one in this moment: the new one waits for what was learned."
+    old = session(tmp_path / "l.csv")
+    old.label([0], "a")
+    old.train(100_000)
+    while old.training.epoch < 1: time.sleep(0.01)
+    closing = threading.Thread(target=old.close)
+    closing.start()
+    while not old._closed: time.sleep(0.001)
+    with session(tmp_path / "l.csv") as new:
+        closing.join()
+        assert new.training.total == old.training.total >= 1 and new.folder.mine and new.message == ""
+    assert not list(tmp_path.glob("*.beside-*"))
+
+
+def test_opened_by_several_threads_at_once_one_is_left(tmp_path):
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(session(tmp_path / "l.csv"))) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join(60)
+    [left] = [s for s in made if not s._closed]
+    assert len(made) == 4 and all(s._replaced for s in made if s is not left)
+    left.label([0], "a"), left.snapshot()
+    assert left.folder.mine
+    left.close()
+
+
+def test_a_former_session_that_fails_at_its_end_is_followed_all_the_same(tmp_path):
+    old = trained(session(tmp_path / "l.csv"))
+    old.label([0], "a")
+    old._keep_state = lambda: 1 / 0
+    with session(tmp_path / "l.csv") as new:
+        assert new.training.total == 1 and new.folder.mine and new.n_labeled == 1 and "could not be closed in order: division by zero" in new.message
+
+
+@pytest.mark.parametrize("way", ["l.csv", "./l.csv", "up/../l.csv", "link.csv", "linked/l.csv"])
+def test_the_same_file_by_other_names(tmp_path, monkeypatch, way):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "up").mkdir()
+    old = trained(session(tmp_path / "l.csv"))
+    (tmp_path / "link.csv").symlink_to(tmp_path / "l.csv")
+    (tmp_path / "linked").symlink_to(tmp_path)
+    with session(way) as new: assert old._closed and old._replaced and new.training.total == 1 and new.folder.mine
+
+
+def test_an_app_that_was_replaced_says_so_whatever_is_asked_of_it(tmp_path):
+    given = dict(classes=["a", "b"], config=CONFIG)
+    old, new = (LatentLabeler(IMAGES, tmp_path / "l.csv", **given) for _ in range(2))
+    former = old.session
+    for ask in (lambda: old.save(tmp_path / "p"), lambda: old.to_html(tmp_path / "x.html"), lambda: old.selected, lambda: old.map, lambda: old.ask_above, lambda: old.names):
+        with pytest.raises(RuntimeError, match="replaced by a newer one on the same labels: go on there"): ask()
+    assert not hasattr(old, "training") and not (tmp_path / "p").exists()
+    old.act({"type": "label", "label": 1, "serials": [3]})
+    assert new.session is former and new.session.n_labeled == 0 and "replaced" in old.status.message and old.status.level == "error"
+    assert old.flush(5) and "image/png" not in old._repr_mimebundle_() and repr(old) == repr(new)
+    old.close()
+    assert not new.session._closed
+    new.close()
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"): getattr(new, "nothing")  # noqa: B009
+    one = session(tmp_path / "l.csv")
+    with session(tmp_path / "l.csv"), pytest.raises(RuntimeError, match="replaced by a newer one .* save there"): one.save(tmp_path / "p")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import traitlets
 
+from ..errors import check_row, check_rows
 from .view import View, flag, one_of, optional, serials_from, text, view_source, whole, wire_image
 
 # %% ../../nbs/32c_contact_sheet.ipynb #e425e497
@@ -76,9 +77,13 @@ class ContactSheet(View):
         "The serials that were not left out."
         return self.rows[np.frombuffer(self.excluded, np.uint8) == 0]
 
+    def checked(self, serials) -> np.ndarray:
+        "Serials as the page has them, or a `RowError`."
+        return check_rows(serials, self.n_items or 2**32).astype("<u4")
+
     def fill(self, serials, codes=None, guesses=None):
-        "Show these serials, in this order, none left out; `codes` and `guesses` are of all items."
-        serials = np.asarray(serials, "<u4")
+        "Show these serials, in this order, none left out; `codes` and `guesses` are of all items. Wrong ones are a `RowError`."
+        serials = self.checked(serials)
         with self.hold_sync():
             self.serials, self.excluded, self.version = serials.tobytes(), bytes(serials.size), self.version + 1
             self.question, self.note, self.shown = "", "", True
@@ -95,7 +100,7 @@ class ContactSheet(View):
     def reorder(self, serials, codes=None, guesses=None):
         "The same serials in another order; what was left out stays out."
         out = set(self.rows[np.frombuffer(self.excluded, np.uint8) == 1].tolist())
-        serials = np.asarray(serials, "<u4")
+        serials = self.checked(serials)
         with self.hold_sync():
             self.serials, self.version = serials.tobytes(), self.version + 1
             self.excluded = np.array([s in out for s in serials.tolist()], np.uint8).tobytes()
@@ -104,7 +109,7 @@ class ContactSheet(View):
     def exclude(self, serial: int, out: bool = True):
         "Leave one image out, or take it back in."
         mask = np.frombuffer(self.excluded, np.uint8).copy()
-        mask[self.rows == serial] = out
+        mask[self.rows == check_row(serial, self.n_items or 2**32)] = out
         self.excluded = mask.tobytes()
 
     def close_sheet(self):

@@ -426,9 +426,10 @@ def grow(self: LatentMap, k: int = 5):
 @patch
 def focus(self: LatentMap, i: int):
     "Select point `i` and bring it into view; a filter that hides it ends."
+    i = check_row(i, self.n, "i")
     if self.layer.filter and i not in np.frombuffer(self.layer.filter, "<u4"): self.layer.filter = b""
     self.selected = [i]
-    self.layer.send({"type": "focus", "index": int(i)})
+    self.layer.send({"type": "focus", "index": i})
 
 
 @patch

@@ -11,6 +11,7 @@ __all__ = ['pack_images', 'top_classes', 'Preview']
 import numpy as np
 import traitlets
 
+from ..errors import check_row
 from .view import View, view_source, whole, wire_image
 
 # %% ../../nbs/32_preview.ipynb #cd5511e0
@@ -84,7 +85,7 @@ class Preview(View):
         near = list(neighbours)[:8]
         strip, tiles = pack_images([n[1] for n in near], 2 * self.small, len(pair))
         info = {
-            "serial": int(serial), "kind": kind, "name": str(name), "reason": str(reason), "source": str(source),
+            "serial": check_row(serial, self.n_items or 2**53), "kind": kind, "name": str(name).encode("utf-8", "replace").decode(), "reason": str(reason), "source": str(source),
             "original": original, "reconstruction": reconstructed, "label": int(label), "prediction": int(prediction),
             "probs": [] if probs is None else top_classes(probs),
             "neighbours": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
