@@ -84,11 +84,19 @@ def api_page(module: str) -> str:
     return "\n\n".join(out) + "\n"
 
 
+ROOMS = ["io", "data", "labels", "graph", "model", "assess", "session", "widgets", "cli"]
+
+
+def chapters() -> list[Path]:
+    "The notebooks of the library, room by room."
+    return [nb for room in ["", *ROOMS] for nb in sorted((ROOT / "nbs" / room).glob("[0-9]*.ipynb"))]
+
+
 def modules() -> list[tuple[str, str]]:
     "(notebook, module) in the order of the notebooks."
     found = []
-    for nb in sorted((ROOT / "nbs").glob("[0-9]*.ipynb")):
-        if m := re.search(r'#\| *default_exp (\S+?)(\\n|")', nb.read_text()): found.append((nb.name, m[1]))
+    for nb in chapters():
+        if m := re.search(r'#\| *default_exp (\S+?)(\\n|")', nb.read_text()): found.append((nb.relative_to(ROOT / "nbs").as_posix(), m[1]))
     return [(nb, m) for nb, m in found if (ROOT / "ssvae_widgets" / (m.replace(".", "/") + ".py")).exists()]
 
 
@@ -105,7 +113,8 @@ def on_config(config):
     for folder, name in SECTIONS.items(): nav.append({name: [{title(p): f"{folder}/{p.name}"} for p in sorted((nbs / folder).glob("*.ipynb"))]})
     for page in ("troubleshooting", "hosts"):
         if (nbs / f"{page}.ipynb").exists(): nav.append({title(nbs / f"{page}.ipynb"): f"{page}.ipynb"})
-    nav.append({"The library, chapter by chapter": [{title(nbs / nb): nb} for nb, _ in modules()]})
+    by_room = {room: [{title(nb): nb.relative_to(nbs).as_posix()} for nb in chapters() if nb.parent == nbs / room] for room in ["", *ROOMS]}
+    nav.append({"The library, room by room": [*by_room.pop(""), *({pages[0] and next(iter(pages[0])).removesuffix(": the room"): pages} for pages in by_room.values())]})
     nav.append({"API": [{m: f"api/{m}.md"} for m in dict.fromkeys(m for _, m in modules())]})
     nav.append({"Changes": "changes.md"})
     config.nav = [entry for entry in nav if next(iter(entry.values()))]

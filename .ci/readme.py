@@ -28,7 +28,7 @@ def render() -> str:
             continue
         if cell.cell_type == "markdown":
             # pictures and links are relative to nbs/ in the notebook, to the root in the README
-            local = re.sub(r"(\]\(|src=\")(?=(images|tutorials|how_to|explanations)/|\w+\.ipynb)", r"\1nbs/", cell.source)
+            local = re.sub(r"(\]\(|src=\")(?=\w[\w/-]*\.(ipynb|png))", r"\1nbs/", cell.source)
             parts.append(local.replace("](../", "](").strip())
         elif cell.cell_type == "code":
             source = "\n".join(line for line in cell.source.splitlines() if not line.startswith("#|"))

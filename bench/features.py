@@ -36,7 +36,7 @@ def cost(size, n, repeats=5):
     "CPU milliseconds a picture, preparation included, and pictures a second, once compiled; the median of some repetitions."
     import jax
 
-    from ssvae_widgets.features import extract_features
+    from ssvae_widgets.data.features import extract_features
     pictures = np.random.default_rng(0).integers(0, 256, (n, 64, 64, 3), dtype=np.uint8)
     began = cpu()
     extract_features(pictures[:1], size=size, progress=False)
@@ -52,7 +52,7 @@ def cost(size, n, repeats=5):
 
 
 def fashion(pool, test):
-    from ssvae_widgets.data import read_idx
+    from ssvae_widgets.data.load import read_idx
     folder = Path(os.environ["SSVAE_WIDGETS_DATA"], "fashion-mnist")
     x, y = (read_idx(folder / f"train-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
     rows = np.random.default_rng(0).permutation(len(x))[:pool + test]  # the test images of the data set stay untouched
@@ -72,7 +72,7 @@ def blood(pool, test):
 
 def pixels(images, side=32):
     "Pixels of small pictures as vectors, 0–1."
-    from ssvae_widgets.features import Pictures
+    from ssvae_widgets.data.features import Pictures
     small = images if isinstance(images, np.ndarray) else Pictures(images).batch(range(len(images)), side)
     return small.reshape(len(small), -1).astype(np.float32) / 255
 
@@ -105,7 +105,7 @@ def accuracy(z, truth, n, rows, by_class):
 
 
 def worth(name, load, args, sizes=(96, 128)):
-    from ssvae_widgets.features import extract_features, prepare_features
+    from ssvae_widgets.data.features import extract_features, prepare_features
     images, truth, n = load(args.pool, args.test)
     CACHE.mkdir(parents=True, exist_ok=True)
     sides = {"pixels": components(pixels(images))}

@@ -55,7 +55,7 @@ class Bench:
     "Data and one pretrained network, shared by all parts."
 
     def __init__(self, args, n=N):
-        from ssvae_widgets.data import load_mnist
+        from ssvae_widgets.data.load import load_mnist
 
         self.args, self.n, self.picked = args, n, []
         self.x, self.t = load_mnist("train", n, binarize=args.binarize)
@@ -66,8 +66,8 @@ class Bench:
     def model(self, length="long"):
         "A fresh copy of the pretrained network, and the CPU seconds that pretraining took."
         from ssvae_widgets.config import SSVAEConfig
-        from ssvae_widgets.model import SSVAE
-        from ssvae_widgets.trainer import InteractiveTrainer
+        from ssvae_widgets.model.ssvae import SSVAE
+        from ssvae_widgets.model.trainer import InteractiveTrainer
 
         path = self.folder / f"{self.n}_{'binary' if self.args.binarize else 'gray'}_{length}.ckpt"
         if not path.exists():
@@ -82,8 +82,8 @@ class Bench:
 
     def learn(self, codes, length="long"):
         "Train with labels from the pretrained network: test accuracy, calibration error and CPU seconds."
-        from ssvae_widgets.metrics import ece
-        from ssvae_widgets.trainer import InteractiveTrainer
+        from ssvae_widgets.assess.metrics import ece
+        from ssvae_widgets.model.trainer import InteractiveTrainer
 
         vae, before = self.model(length)
         start = cpu()
@@ -104,7 +104,7 @@ def graph(b):
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.semi_supervised import LabelSpreading
 
-    from ssvae_widgets.propagate import Propagator
+    from ssvae_widgets.graph.propagate import Propagator
 
     vae, seconds = b.model()
     f = vae.features(b.x)
@@ -133,9 +133,9 @@ def graph(b):
 
 def acquire(b):
     "Labels bought ten at a time and propagated: coverage of the first ten, accuracy by round; on the 12,000."
-    from ssvae_widgets.acquire import suggest
-    from ssvae_widgets.neighbors import nearest_neighbors
-    from ssvae_widgets.propagate import knn_graph, poisson
+    from ssvae_widgets.assess.acquire import suggest
+    from ssvae_widgets.graph.neighbors import nearest_neighbors
+    from ssvae_widgets.graph.propagate import knn_graph, poisson
 
     vae, _ = b.model()
     f = vae.features(b.x)
@@ -159,7 +159,7 @@ def acquire(b):
 
 def issues(b):
     "One in ten of a hundred labels wrong: how many are among the first fifteen suspects."
-    from ssvae_widgets.acquire import find_label_issues
+    from ssvae_widgets.assess.acquire import find_label_issues
 
     f, found = b.model()[0].features(b.x), []
     for s in range(b.args.draws):
@@ -193,7 +193,7 @@ def bought(b):
 
 def interactive(b):
     "From 20 to 30 labels and three more epochs, against everything again from the first step."
-    from ssvae_widgets.trainer import InteractiveTrainer
+    from ssvae_widgets.model.trainer import InteractiveTrainer
 
     result = {}
     for s in range(min(2, b.args.draws)):
@@ -214,7 +214,7 @@ def map_quality(b):
     "The map of a model that has seen no label: neighbours, trustworthiness, image error through the map."
     from sklearn.neighbors import KNeighborsClassifier
 
-    from ssvae_widgets.metrics import map_trustworthiness
+    from ssvae_widgets.assess.metrics import map_trustworthiness
 
     result = {}
     for length in EPOCHS:
@@ -234,9 +234,9 @@ def map_quality(b):
 def digits(b):
     "The embedded 8 × 8 digits, gray, half of them held out: 400 epochs of seven steps without labels, 100 with 50."
     from ssvae_widgets.config import SSVAEConfig
-    from ssvae_widgets.data import load_digits
-    from ssvae_widgets.model import SSVAE
-    from ssvae_widgets.trainer import InteractiveTrainer
+    from ssvae_widgets.data.load import load_digits
+    from ssvae_widgets.model.ssvae import SSVAE
+    from ssvae_widgets.model.trainer import InteractiveTrainer
 
     x, t = load_digits(binarize=False)
     order, rows = np.random.default_rng(0).permutation(len(x)), {}
@@ -257,8 +257,8 @@ def digits(b):
 def seeds(b):
     "Other initial weights and other labels at once: the short run, 50 balanced labels, from scratch."
     from ssvae_widgets.config import SSVAEConfig
-    from ssvae_widgets.model import SSVAE
-    from ssvae_widgets.trainer import InteractiveTrainer
+    from ssvae_widgets.model.ssvae import SSVAE
+    from ssvae_widgets.model.trainer import InteractiveTrainer
 
     rows = dict(accuracy=[], cpu_seconds=[])
     for seed in range(1, 1 + b.args.draws):
@@ -282,12 +282,12 @@ def large(b):
 
 def planes(b):
     "The picture of the tutorial: a latent of two numbers, principal components of sixteen, and the map head."
+    from ssvae_widgets.assess.metrics import knn_purity
     from ssvae_widgets.config import SSVAEConfig
-    from ssvae_widgets.metrics import knn_purity
-    from ssvae_widgets.model import SSVAE
+    from ssvae_widgets.model.ssvae import SSVAE
+    from ssvae_widgets.model.trainer import InteractiveTrainer
     from ssvae_widgets.palettes import palette
     from ssvae_widgets.plots import Figure
-    from ssvae_widgets.trainer import InteractiveTrainer
 
     narrow = SSVAE(b.x.shape[1:], SSVAEConfig(latent_dim=2, use_contrastive=False, recon_weight=1.0, kl_weight=1.0), classes=10)
     InteractiveTrainer(narrow, callbacks=None).train_epochs(20, b.x)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssvae_widgets.labels import LabelStore
+from ssvae_widgets.labels.store import LabelStore
 
 
 def quantiles(seconds): return {"median_ms": round(1e3 * float(np.median(seconds)), 3), "p95_ms": round(1e3 * float(np.quantile(seconds, 0.95)), 3), "max_ms": round(1e3 * float(np.max(seconds)), 3)}
@@ -72,7 +72,7 @@ def two_views(folder, images, n=40):
 
 LABELLER = """
 import json, random, sys, time
-from ssvae_widgets.labels import LabelStore
+from ssvae_widgets.labels.store import LabelStore
 path, images, k, seconds, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5])
 rng, waits, said = random.Random(k), [], {}
 with LabelStore(path, images, classes=10) as store:
@@ -104,7 +104,7 @@ def together(folder, images, processes, seconds, rate=20):
 
 def long_log(folder, images, gestures=100_000):
     "CPU seconds for a log that was never compacted."
-    from ssvae_widgets.label_log import encode_line
+    from ssvae_widgets.labels.log import encode_line
 
     path, rng = folder / "long.csv", np.random.default_rng(0)
     with LabelStore(path, images, classes=10) as store: store.set(0, 1); log = store.log_path

@@ -174,7 +174,7 @@ def rounds(args):
     import psutil
 
     from ssvae_widgets import SSVAE, LabelingSession, SSVAEConfig
-    from ssvae_widgets.rounds import Frame, Rounds, add_round
+    from ssvae_widgets.session.rounds import Frame, Rounds, add_round
     n, many = (1_500, 12) if args.quick else (6_000, 30)
     images, truth, source = data(n)
     config = SSVAEConfig(encoder_type="dense", hidden_dims=(64, 32), graph_epochs=0)  # what is measured is what a round leaves behind

@@ -57,7 +57,7 @@ def _blobs(n: int):
 
 @lru_cache(maxsize=1)
 def _mnist(n: int):
-    from ssvae_widgets.data import as_uint8, load_mnist
+    from ssvae_widgets.data.load import as_uint8, load_mnist
 
     images, truth = load_mnist(n=n)
     return as_uint8(images), truth
@@ -204,8 +204,8 @@ def alternately(rounds: int, **programs):
 
 
 def ours(kind, images, labels):
-    from ssvae_widgets.model import SSVAE
-    from ssvae_widgets.trainer import InteractiveTrainer
+    from ssvae_widgets.model.ssvae import SSVAE
+    from ssvae_widgets.model.trainer import InteractiveTrainer
 
     return InteractiveTrainer(SSVAE((28, 28), config(kind), classes=10), callbacks=None)
 
@@ -344,8 +344,8 @@ def _python(code: str, **env) -> str:
 OURS = """
 import numpy as np
 images, labels = b.data(12_000)
-from ssvae_widgets.model import SSVAE
-from ssvae_widgets.trainer import InteractiveTrainer
+from ssvae_widgets.model.ssvae import SSVAE
+from ssvae_widgets.model.trainer import InteractiveTrainer
 trainer = InteractiveTrainer(SSVAE((28, 28), b.config({kind!r}), classes=10), callbacks=None)
 trainer.train_epochs(1, images, labels)
 """
@@ -380,7 +380,7 @@ def part_startup(args):
 
 def part_compile(args):
     "Programs compiled by one more label, fifty more labels, one more epoch."
-    from ssvae_widgets.train_state import count_compilations
+    from ssvae_widgets.model.step import count_compilations
 
     images, labels = data(3_000)
     trainer = ours("dense", images, labels)
@@ -397,11 +397,11 @@ def part_compile(args):
 
 MEMMAP = """
 import numpy as np, time
-import ssvae_widgets.run as run
+import ssvae_widgets.model.loop as run
 images = np.load({path!r}, mmap_mode="r")
 run.PIECE_BYTES = 64 << 20
-from ssvae_widgets.model import SSVAE
-from ssvae_widgets.trainer import InteractiveTrainer
+from ssvae_widgets.model.ssvae import SSVAE
+from ssvae_widgets.model.trainer import InteractiveTrainer
 small = InteractiveTrainer(SSVAE((28, 28), b.config("dense"), classes=10), callbacks=None)
 small.train_epochs(1, np.asarray(images[:3000]))
 def anonymous(): return int(next(l for l in open("/proc/self/status") if l.startswith("RssAnon")).split()[1]) / 1024

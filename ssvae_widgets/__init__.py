@@ -1,40 +1,41 @@
 """See thousands of unlabeled images as a map, label a few dozen, train, and leave with labels, a classifier and a generative model."""
 
+from collections.abc import Callable
+from importlib import import_module
+
 __version__ = "0.1.0"
 
 # Public names are imported on first use, so that `import ssvae_widgets` stays light and the core runs without any widget library.
-_PUBLIC = {
-    "SSVAEConfig": "config",
-    "load_digits": "data",
-    "load_mnist": "data",
-    "load_images": "data",
-    "LabelStore": "labels",
-    "TrainingCallback": "callbacks",
-    "ConsoleLogger": "callbacks",
-    "CSVExporter": "callbacks",
-    "LossCurvePlotter": "callbacks",
-    "EarlyStopping": "callbacks",
-    "default_callbacks": "callbacks",
-    "SSVAE": "model",
-    "SSVAEClassifier": "classifier",
-    "InteractiveTrainer": "trainer",
-    "LabelingSession": "session",
-    "LatentMap": "widgets.latent_map",
-    "LatentLabeler": "widgets.labeler",
+PUBLIC = {
+    "config": ["SSVAEConfig"],
+    "data.load": ["load_digits", "load_mnist", "load_images"],
+    "labels.store": ["LabelStore"],
+    "model.callbacks": ["TrainingCallback", "ConsoleLogger", "CSVExporter", "LossCurvePlotter", "EarlyStopping", "default_callbacks"],
+    "model.ssvae": ["SSVAE"],
+    "model.classifier": ["SSVAEClassifier"],
+    "model.trainer": ["InteractiveTrainer"],
+    "session.session": ["LabelingSession"],
+    "widgets.latent_map": ["LatentMap"],
+    "widgets.labeler": ["LatentLabeler"],
 }
 
-__all__ = ["__version__", *_PUBLIC]
+
+def lazily(
+    package: str,  # name of a package
+    public: dict[str, list[str]],  # the names that each of its modules gives to it
+) -> tuple[Callable, Callable, list[str]]:  # its `__getattr__`, `__dir__` and `__all__`
+    "Public names of a package that are imported when they are first asked for."
+    module_of = {name: module for module, names in public.items() for name in names}
+
+    def get(name: str):
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{package}.{module_of[name]}"), name)
+        vars(import_module(package))[name] = value
+        return value
+
+    return get, lambda: sorted([*vars(import_module(package)), *module_of]), [*module_of]
 
 
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__, _names = lazily(__name__, PUBLIC)
+__all__ = ["__version__", *_names]

@@ -51,7 +51,7 @@ def few_programs():
     yield
     if "jax" in sys.modules:
         import jax
-        if programs := sys.modules.get("ssvae_widgets.programs"):
+        if programs := sys.modules.get("ssvae_widgets.model.compile_cache"):
             programs.PROGRAMS._made.clear()
         jax.clear_caches()
         gc.collect()

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssvae_widgets.checkpoint import load_checkpoint
-from ssvae_widgets.data import load_images
+from ssvae_widgets.data.load import load_images
+from ssvae_widgets.io.checkpoint import load_checkpoint
 
 BIN = Path(sys.executable).parent
 COLUMNS = ["epoch", "loss", "val_loss", "reconstruction_loss", "val_reconstruction_loss", "kl_loss", "val_kl_loss", "classification_loss", "val_classification_loss"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssvae_widgets.acquire import STRATEGIES, find_label_issues, from_skactiveml, suggest
+from ssvae_widgets.assess.acquire import STRATEGIES, find_label_issues, from_skactiveml, suggest
 
 
 def world(n=300, n_classes=4, labeled=20, seed=0):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ssvae_widgets.checkpoint import MAGIC, CheckpointError, load_checkpoint, read_meta, save_checkpoint
+from ssvae_widgets.io.checkpoint import MAGIC, CheckpointError, load_checkpoint, read_meta, save_checkpoint
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "complex64", "complex128"]

@@ -12,8 +12,8 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import estimator_checks
 
-from ssvae_widgets.classifier import SSVAEClassifier, labeled_rows
 from ssvae_widgets.config import SSVAEConfig
+from ssvae_widgets.model.classifier import SSVAEClassifier, labeled_rows
 
 EXPECTED = {
     "check_classifiers_classes": "it trains with the labels -1 and 1, and -1 means 'no label' here, as in sklearn.semi_supervised",

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssvae_widgets.checkpoint import MAGIC, load_checkpoint, save_checkpoint
-from ssvae_widgets.cli_experiments import collect_runs, experiment, label_sets
-from ssvae_widgets.cli_infer import infer
-from ssvae_widgets.cli_train import train
-from ssvae_widgets.cli_view import view
-from ssvae_widgets.data import load_digits
+from ssvae_widgets.cli.experiments import collect_runs, experiment, label_sets
+from ssvae_widgets.cli.infer import infer
+from ssvae_widgets.cli.train import train
+from ssvae_widgets.cli.view import view
+from ssvae_widgets.data.load import load_digits
 from ssvae_widgets.experiments import experiment_data
+from ssvae_widgets.io.checkpoint import MAGIC, load_checkpoint, save_checkpoint
 
 TINY = ["--encoder-type", "dense", "--hidden-dims", "8", "--latent-dim", "2", "--max-epochs", "1", "--quiet"]
 COMMANDS = {"ssvae-train": train, "ssvae-infer": infer, "ssvae-view": view, "ssvae-label-sets": label_sets, "ssvae-experiment": experiment, "ssvae-collect": collect_runs}
@@ -256,7 +256,7 @@ def test_help_is_a_manual_page_and_comes_at_once(name):
 def test_every_field_has_its_flag(tmp_path, capfd):
     import dataclasses
 
-    from ssvae_widgets.cli_train import train_parser
+    from ssvae_widgets.cli.train import train_parser
     from ssvae_widgets.config import SSVAEConfig
 
     text = train_parser().format_help()
@@ -434,7 +434,7 @@ def test_files_of_another_kind_are_not_replaced(model, tmp_path, capfd):
 @pytest.mark.parametrize("error", [28, 13], ids=["full", "no permission"])
 def test_the_system_is_quoted_in_words(error, model, tmp_path, capfd, monkeypatch):
     "The file that a person knows, what is wrong with it, what to do; no number and no temporary name."
-    import ssvae_widgets.files as files
+    import ssvae_widgets.io.files as files
 
     def fail(*_): raise OSError(error, os.strerror(error))
     monkeypatch.setattr(files, "write_all", fail)
@@ -527,7 +527,7 @@ def test_interrupted_workers_say_nothing(tmp_path):
 
 def test_a_full_disk_leaves_the_history(model, tmp_path, capfd, monkeypatch):
     "The history of a model that goes on is replaced as a whole or not at all."
-    import ssvae_widgets.files as files
+    import ssvae_widgets.io.files as files
 
     for name in ("ssvae.ckpt", "ssvae_history.csv"): (tmp_path / name).write_bytes((model / name).read_bytes())
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ssvae_widgets import data as D
-from ssvae_widgets.data import (
+from ssvae_widgets.data import load as D
+from ssvae_widgets.data.load import (
     Fingerprint,
     as_uint8,
     encode_labels,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import SSVAE, InteractiveTrainer, SSVAEConfig, TrainingCallback, default_callbacks
-from ssvae_widgets.callbacks import BestCheckpoint, ConsoleLogger, CSVExporter, LastCheckpoint
-from ssvae_widgets.checkpoint import load_checkpoint
+from ssvae_widgets.io.checkpoint import load_checkpoint
+from ssvae_widgets.model.callbacks import BestCheckpoint, ConsoleLogger, CSVExporter, LastCheckpoint
 
 TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(8,), batch_size=16, augmentation="none", use_contrastive=False, graph_epochs=0, max_epochs=4, patience=0)
 IMAGES = (np.random.default_rng(0).random((40, 6, 6)) * 255).astype(np.uint8)
@@ -114,7 +114,7 @@ from test_default_callbacks import IMAGES, LABELS, LastCheckpoint, default_callb
 path = {path!r}
 vae = SSVAE.from_checkpoint(path) if os.path.exists(path) else model()
 calls, last, count = [LastCheckpoint(path, share=1.0), *default_callbacks(path, display=False)], int(sys.argv[1]), [0]
-import ssvae_widgets.files as files
+import ssvae_widgets.io.files as files
 for name in ("write_all", "fsync_file", "fsync_folder"):
     def wrap(*args, real=getattr(files, name)):
         count[0] += 1
@@ -170,7 +170,7 @@ def test_no_file_takes_the_place_of_a_pipe_or_a_folder(tmp_path):
     import os
     import stat
 
-    from ssvae_widgets.files import atomic_write
+    from ssvae_widgets.io.files import atomic_write
 
     os.mkfifo(tmp_path / "m.ckpt")
     (tmp_path / "folder").mkdir()
@@ -185,7 +185,7 @@ def test_no_file_takes_the_place_of_a_pipe_or_a_folder(tmp_path):
 
 
 def test_a_picture_of_the_loss_is_one(tmp_path):
-    from ssvae_widgets.callbacks import LossCurvePlotter
+    from ssvae_widgets.model.callbacks import LossCurvePlotter
 
     with pytest.raises(ValueError, match="ends in one of .png"): LossCurvePlotter(tmp_path / "loss.ckpt")
 

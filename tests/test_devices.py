@@ -11,7 +11,7 @@ RUN = """
 import sys
 import jax, numpy as np
 from ssvae_widgets import SSVAE, InteractiveTrainer, SSVAEConfig
-from ssvae_widgets.train_state import data_mesh
+from ssvae_widgets.model.step import data_mesh
 
 rng = np.random.default_rng(0)
 truth = rng.integers(0, 3, 200)
@@ -50,7 +50,7 @@ def test_two_devices_train_as_one(tmp_path, kind):
 def test_the_batch_is_divided():
     code = """
 import jax, numpy as np
-from ssvae_widgets.train_state import _spread, everywhere
+from ssvae_widgets.model.step import _spread, everywhere
 x = everywhere(np.zeros((6, 3), np.float32))
 assert len(x.sharding.device_set) == 2 and x.is_fully_replicated
 y = jax.jit(_spread)(x)

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssvae_widgets import efficientnet, extractors, feature_cache, features
-from ssvae_widgets.efficientnet import embed_pictures, read_structure, read_tensors, read_weights
-from ssvae_widgets.extractors import (
+from ssvae_widgets.data import efficientnet, extractors, feature_cache, features
+from ssvae_widgets.data.efficientnet import embed_pictures, read_structure, read_tensors, read_weights
+from ssvae_widgets.data.extractors import (
     Extractor,
     efficientnet_lite0,
     find_extractor,
@@ -29,7 +29,7 @@ from ssvae_widgets.extractors import (
     restore_extractor,
     why_unavailable,
 )
-from ssvae_widgets.features import FeaturePCA, as_rgb, extract_features, prepare_features
+from ssvae_widgets.data.features import FeaturePCA, as_rgb, extract_features, prepare_features
 
 # ---------------------------------------------------------------- the network
 
@@ -383,8 +383,8 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path):
 
 KILLED = """
 import sys, time, numpy as np
-from ssvae_widgets.extractors import Extractor
-from ssvae_widgets.features import extract_features
+from ssvae_widgets.data.extractors import Extractor
+from ssvae_widgets.data.features import extract_features
 x = np.random.default_rng(0).integers(0, 256, (400, 6, 6, 3), dtype=np.uint8)
 def slow(b): time.sleep(0.01); return b.reshape(len(b), -1)[:, :9]
 print("go", flush=True)
@@ -413,8 +413,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
 
 FULL = """
 import resource, sys, warnings, numpy as np
-from ssvae_widgets.extractors import Extractor
-from ssvae_widgets.features import extract_features
+from ssvae_widgets.data.extractors import Extractor
+from ssvae_widgets.data.features import extract_features
 x = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), dtype=np.uint8)
 e = Extractor("flat", "1", None, "RGB", lambda b: b.reshape(len(b), -1))
 want = x.reshape(200, -1).astype(np.float32)

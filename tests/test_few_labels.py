@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ssvae_widgets.config import SSVAEConfig
-from ssvae_widgets.data import load_digits
-from ssvae_widgets.guide import epochs_since_change
-from ssvae_widgets.model import SSVAE
-from ssvae_widgets.run import split_labels
-from ssvae_widgets.trainer import InteractiveTrainer
+from ssvae_widgets.data.load import load_digits
+from ssvae_widgets.model.few_labels import epochs_since_change
+from ssvae_widgets.model.loop import split_labels
+from ssvae_widgets.model.ssvae import SSVAE
+from ssvae_widgets.model.trainer import InteractiveTrainer
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import scipy.sparse
 from PIL import Image
 
 from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, LatentLabeler, LatentMap, SSVAEClassifier, SSVAEConfig, load_images
-from ssvae_widgets.data import ByteImages, ImageSet, as_array, as_pictures, as_uint8, encode_labels, is_built_in, read_folder
+from ssvae_widgets.data.load import ByteImages, ImageSet, as_array, as_pictures, as_uint8, encode_labels, is_built_in, read_folder
 from ssvae_widgets.errors import ArgumentError, DataError, RowError, SSVAEWidgetsError, check_path, check_rows
 from ssvae_widgets.widgets.contact_sheet import ContactSheet
 from ssvae_widgets.widgets.latent_map import point_numbers, thumbnail
@@ -31,7 +31,7 @@ TINY = SSVAEConfig(latent_dim=2, hidden_dims=(8,), batch_size=16, pretrain_steps
 @pytest.fixture
 def idle(monkeypatch):
     "No model is made in the background."
-    from ssvae_widgets.learning import Learning
+    from ssvae_widgets.session.training import Learning
 
     monkeypatch.setattr(Learning, "prepare", lambda self: None)
 
@@ -276,7 +276,7 @@ def test_a_picture_may_be_called_anything(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "mnist-test"])
 def test_a_folder_of_ones_own_is_that_folder(name, tmp_path, monkeypatch):
-    from ssvae_widgets import cli
+    from ssvae_widgets.cli import common as cli
 
     monkeypatch.chdir(tmp_path)
     assert is_built_in("digits") and not is_built_in(Path("digits"))
@@ -471,7 +471,7 @@ def test_labels_of_odd_kinds():
 
 def test_classes_of_numbers_are_not_given_twice():
     "A model with numbered classes that goes on with named ones: 3 stays 3, and no name is there twice."
-    from ssvae_widgets.cli_train import translate
+    from ssvae_widgets.cli.train import translate
 
     vae = SSVAE((8, 8), TINY, 10)
     assert translate(np.array([0, 1, -1]), ["3", "rust"], vae).tolist() == [3, 10, -1] and vae.class_names == [*"0123456789", "rust"]
@@ -542,12 +542,12 @@ def test_a_folder_that_may_not_be_entered_is_told(tmp_path, monkeypatch):
 @pytest.mark.parametrize("address", ["s3://bucket/m.ckpt", "https://example.org/m.ckpt", "file:///tmp/m.ckpt", "S3://B/m.ckpt"])
 def test_weights_are_not_kept_at_an_address(address, tmp_path, monkeypatch):
     from ssvae_widgets import CSVExporter, LossCurvePlotter, default_callbacks
-    from ssvae_widgets.callbacks import BestCheckpoint, LastCheckpoint
-    from ssvae_widgets.checkpoint import load_checkpoint, read_meta, save_checkpoint
-    from ssvae_widgets.cli_train import train
-    from ssvae_widgets.data import read_idx, read_npy, read_npz
-    from ssvae_widgets.features import extract_features
-    from ssvae_widgets.viewer import read_latent
+    from ssvae_widgets.cli.train import train
+    from ssvae_widgets.cli.viewer import read_latent
+    from ssvae_widgets.data.features import extract_features
+    from ssvae_widgets.data.load import read_idx, read_npy, read_npz
+    from ssvae_widgets.io.checkpoint import load_checkpoint, read_meta, save_checkpoint
+    from ssvae_widgets.model.callbacks import BestCheckpoint, LastCheckpoint
 
     monkeypatch.chdir(tmp_path)
     vae = SSVAE((8, 8), TINY)
@@ -560,7 +560,7 @@ def test_weights_are_not_kept_at_an_address(address, tmp_path, monkeypatch):
 
 
 def test_reprs_are_one_short_line():
-    from ssvae_widgets.data import fingerprint
+    from ssvae_widgets.data.load import fingerprint
 
     vae = SSVAE((8, 8), TINY, [f"{'a long name ' * 9}{i}" for i in range(300)])
     found = [vae, vae.snapshot(), vae.embed(G), SSVAEConfig(), SSVAEConfig.preset("ancestor"), fingerprint(G, True), ImageSet(None), ImageSet(G, [0] * 30), ImageSet(G, ["a"] * 30), ImageSet(list(G))]
@@ -591,7 +591,7 @@ def test_idx_with_an_empty_axis(tmp_path):
 
 
 def test_a_file_of_many_arrays_is_refused_in_one_line(tmp_path):
-    from ssvae_widgets.viewer import read_latent
+    from ssvae_widgets.cli.viewer import read_latent
 
     np.savez(tmp_path / "x.npz", **{f"part{i}": np.zeros(1) for i in range(300)})
     for door in (load_images, read_latent):

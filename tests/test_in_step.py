@@ -82,10 +82,10 @@ def test_lint(root):
 
 
 def test_local_links_lead_somewhere(root):
-    "Every relative link and picture of the README and of the notebooks' prose."
+    "Every relative link and picture of the pages at the top and of the notebooks' prose."
     import json
     import re
-    pages = {root / "README.md": (root / "README.md").read_text()}
+    pages = {page: page.read_text() for page in root.glob("*.md")}
     for nb in (root / "nbs").rglob("*.ipynb"):
         if ".ipynb_checkpoints" not in nb.parts:
             pages[nb] = "\n".join("".join(c["source"]) for c in json.loads(nb.read_text())["cells"] if c["cell_type"] == "markdown")

@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from ssvae_widgets.data import fingerprint
-from ssvae_widgets.label_files import LabelFileError
-from ssvae_widgets.labels import LabelStore, OtherDataError
-from ssvae_widgets.session import LabelingSession
+from ssvae_widgets.data.load import fingerprint
+from ssvae_widgets.labels.csv_table import LabelFileError
+from ssvae_widgets.labels.store import LabelStore, OtherDataError
+from ssvae_widgets.session.session import LabelingSession
 
 IMAGES = np.random.default_rng(0).random((40, 4, 4)).astype(np.float32)
 
@@ -100,7 +100,7 @@ def test_labels_of_other_data_are_refused(tmp_path):
 
 
 def test_labels_the_disk_refused_are_copied_too(tmp_path, monkeypatch):
-    import ssvae_widgets.label_log as log
+    import ssvae_widgets.labels.log as log
 
     (tmp_path / "there").mkdir()
     with store_at(tmp_path / "labels.csv") as store:

@@ -10,12 +10,12 @@ import time
 import numpy as np
 import pytest
 
-import ssvae_widgets.labels as labels_module
-from ssvae_widgets.data import fingerprint
-from ssvae_widgets.files import atomic_write
-from ssvae_widgets.label_exchange import export_labels, import_labels
-from ssvae_widgets.label_files import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
-from ssvae_widgets.labels import LabelStore, OtherDataError
+import ssvae_widgets.labels.store as labels_module
+from ssvae_widgets.data.load import fingerprint
+from ssvae_widgets.io.files import atomic_write
+from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
+from ssvae_widgets.labels.exchange import export_labels, import_labels
+from ssvae_widgets.labels.store import LabelStore, OtherDataError
 
 DIGITS = {str(k): k for k in range(10)}.get
 
@@ -61,7 +61,7 @@ def test_a_damaged_first_line_does_not_let_other_data_in(tmp_path, images):
 
 
 def test_a_newer_format_is_refused(tmp_path):
-    from ssvae_widgets.label_log import encode_line
+    from ssvae_widgets.labels.log import encode_line
     (tmp_path / "labels.csv.log.jsonl").write_bytes(encode_line({"id": "a", "op": "log", "format": 99, "n_items": 9, "fingerprint": None, "classes": [[0, "0"]]}))
     with pytest.raises(LabelFileError, match="newer version"): LabelStore(tmp_path / "labels.csv", 9)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssvae_widgets.label_exchange import export_labels, import_labels, label_studio_config, label_table
-from ssvae_widgets.label_files import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
-from ssvae_widgets.labels import LabelStore
+from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
+from ssvae_widgets.labels.exchange import export_labels, import_labels, label_studio_config, label_table
+from ssvae_widgets.labels.store import LabelStore
 
 DIGITS = {str(k): k for k in range(10)}.get
 GOOD = {3: 3, 5: 1}
@@ -374,7 +374,7 @@ def test_provenance_is_kept_and_reserved_names_are_not_given_away(tmp_path):
 def test_clock_going_backwards_changes_nothing(tmp_path, monkeypatch):
     from datetime import UTC, datetime
 
-    import ssvae_widgets.labels as module
+    import ssvae_widgets.labels.store as module
 
     ticks = iter(range(100, 0, -1))
 
@@ -466,6 +466,6 @@ def test_import_is_light():
     import subprocess
     import sys
 
-    code = "import sys; import ssvae_widgets.labels; bad = {'jax', 'pandas', 'ipywidgets', 'matplotlib', 'sklearn', 'scipy', 'flax'} & set(sys.modules); assert not bad, bad"
+    code = "import sys; import ssvae_widgets.labels.store; bad = {'jax', 'pandas', 'ipywidgets', 'matplotlib', 'sklearn', 'scipy', 'flax'} & set(sys.modules); assert not bad, bad"
     r = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ssvae_widgets.labels import LabelStore
+from ssvae_widgets.labels.store import LabelStore
 
 N = 12
 rows = st.lists(st.integers(0, N - 1), min_size=1, max_size=5)
@@ -110,7 +110,7 @@ class Labels(RuleBasedStateMachine):
     def spreadsheet(self, edits, style):
         "Edit cells of the exported file; the rows that differ from now become one gesture."
         self.store.flush()
-        from ssvae_widgets.label_files import guard_cell
+        from ssvae_widgets.labels.csv_table import guard_cell
 
         table = {**self.now, **{r: k % len(self.names) if k >= 0 else -1 for r, k in edits.items()}}
         if any(("\n" in n or '"' in n) for n in self.names): return

@@ -9,11 +9,11 @@ import warnings
 import numpy as np
 import pytest
 
-from ssvae_widgets.cli import UsageError, read_label_file
+from ssvae_widgets.cli.common import UsageError, read_label_file
 from ssvae_widgets.errors import ArgumentError
-from ssvae_widgets.label_exchange import export_labels, import_labels
-from ssvae_widgets.label_files import LabelFileError
-from ssvae_widgets.labels import LabelStore
+from ssvae_widgets.labels.csv_table import LabelFileError
+from ssvae_widgets.labels.exchange import export_labels, import_labels
+from ssvae_widgets.labels.store import LabelStore
 
 NASTY = ["none", "NA", "null", "nan", "N/A", "#N/A", "-1", "scratch", "1.0", "TRUE", "007", "a,b", '"q"', "=1+1", "Ünï", "猫", "'s", "x;y"]
 

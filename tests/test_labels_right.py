@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import ssvae_widgets.labels as labels_module
+import ssvae_widgets.labels.store as labels_module
 from ssvae_widgets import LabelingSession, LabelStore
-from ssvae_widgets.label_files import read_cells
-from ssvae_widgets.label_log import encode_line
+from ssvae_widgets.labels.csv_table import read_cells
+from ssvae_widgets.labels.log import encode_line
 
 moments = itertools.count()
 
@@ -405,7 +405,7 @@ def test_an_export_from_further_back_than_can_be_told_is_refused(tmp_path, monke
         old = path.read_text()
         swap(s, "a", "b")
         for k in range(40): s.rename_class("c", f"c{k}"); s.rename_class(f"c{k}", "c")
-    monkeypatch.setattr("ssvae_widgets.label_past.FAR", 1_000)
+    monkeypatch.setattr("ssvae_widgets.labels.past.FAR", 1_000)
     with LabelStore(path, 100) as s:
         right = named(s)
         save_by_hand(s, path, old)
@@ -515,7 +515,7 @@ def test_names_as_bytes_are_names(tmp_path):
 
 
 def test_the_sign_of_another_user_can_be_read_only(tmp_path, monkeypatch):
-    from ssvae_widgets.presence import Presence
+    from ssvae_widgets.io.presence import Presence
 
     first, real = Presence(tmp_path / "sign"), os.open
     def refused(path, flags, *mode, **kw):

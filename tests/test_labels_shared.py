@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-import ssvae_widgets.labels as labels_module
+import ssvae_widgets.labels.store as labels_module
 from ssvae_widgets import LabelStore
 
 FULL = os.environ.get("SSVAE_WIDGETS_FAULTS") == "full"

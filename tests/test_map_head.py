@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssvae_widgets.map_head import align, fit_map, init_map, map_decode, map_encode
+from ssvae_widgets.model.map_head import align, fit_map, init_map, map_decode, map_encode
 
 
 @pytest.fixture(scope="module")

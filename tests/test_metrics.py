@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssvae_widgets.metrics import accuracy_estimate, apply_temperature, ece, ood_score, temperature, wilson_interval
+from ssvae_widgets.assess.metrics import accuracy_estimate, apply_temperature, ece, ood_score, temperature, wilson_interval
 
 
 @pytest.mark.parametrize("right, total", [(0, 5), (5, 5), (45, 50), (1, 1000)])

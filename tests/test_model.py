@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import __version__
-from ssvae_widgets.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from ssvae_widgets.config import SSVAEConfig
-from ssvae_widgets.data import fingerprint
-from ssvae_widgets.model import SSVAE
-from ssvae_widgets.train_state import Data, evaluate_part, make_weights
-from ssvae_widgets.trainer import InteractiveTrainer
+from ssvae_widgets.data.load import fingerprint
+from ssvae_widgets.io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ssvae_widgets.model.ssvae import SSVAE
+from ssvae_widgets.model.step import Data, evaluate_part, make_weights
+from ssvae_widgets.model.trainer import InteractiveTrainer
 
 TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none", max_epochs=4,
                    use_contrastive=False, graph_epochs=0, learning_rate=1e-3)
@@ -50,7 +50,7 @@ def test_bytes_and_floats_are_the_same_images():
 
 
 def test_pixel_range():
-    from ssvae_widgets.data import pixel_range
+    from ssvae_widgets.data.load import pixel_range
 
     assert pixel_range(IMAGES) is None and pixel_range(np.zeros((2, 3))) is None
     assert pixel_range(np.ones((1, 2, 2))) == (0.0, 1.0) and pixel_range(np.full((1, 2, 2), 200.0)) == (0.0, 255.0)
@@ -195,7 +195,7 @@ def test_the_best_checkpoint_holds_the_weights_it_claims(tmp_path):
     best = SSVAE.from_checkpoint(tmp_path / "sub" / "best.ckpt")
     k = int(np.argmin(history["val_loss"]))
     assert best.epoch == k + 1 and best.history["val_loss"] == history["val_loss"][: k + 1]
-    from ssvae_widgets.run import split_rows
+    from ssvae_widgets.model.loop import split_rows
 
     val, none = split_rows(64, 0.3, 0)[1], np.zeros(0, np.int32)
     data = Data(IMAGES[..., None], np.full(64, -1), none, none, 0, val, np.full(64, -1, np.int32), np.ones(8, np.float32), None, np.float32(0), np.float32(1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, LatentLabeler
-from ssvae_widgets.proposals import Queue, Suggestion, fill
+from ssvae_widgets.session.queue import Queue, Suggestion, fill
 
 NASTY = [10**400, -(10**400), 10**5000, float("nan"), float("inf"), -float("inf"), 1e308, -1, 0.5, 3.7, "3", "\ud800", "x" * 100_000, "", None, True, False, [], [1] * 10_000,
          {}, {"type": "label"}, b"\x00", 2**53, 2**64, "label", "selected", [[[[]]]], 999, {"a": {"b": 10**400}}]

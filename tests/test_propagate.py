@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from ssvae_widgets.neighbors import nearest_neighbors
-from ssvae_widgets.propagate import Propagator, _cut, _solve, knn_graph, poisson
+from ssvae_widgets.graph.neighbors import nearest_neighbors
+from ssvae_widgets.graph.propagate import Propagator, _cut, _solve, knn_graph, poisson
 
 
 @pytest.fixture(scope="module")

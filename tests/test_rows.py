@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from ssvae_widgets import LabelingSession, LatentLabeler
-from ssvae_widgets.acquire import find_label_issues, suggest
+from ssvae_widgets.assess.acquire import find_label_issues, suggest
 from ssvae_widgets.errors import ArgumentError, RowError
-from ssvae_widgets.propagate import Propagator, knn_graph, poisson
+from ssvae_widgets.graph.propagate import Propagator, knn_graph, poisson
 
 
 class Broken:

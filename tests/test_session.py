@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
-from ssvae_widgets.programs import PROGRAMS
-from ssvae_widgets.train_state import train_epoch
+from ssvae_widgets.model.compile_cache import PROGRAMS
+from ssvae_widgets.model.step import train_epoch
 
 SMALL = SSVAEConfig(encoder_type="dense", hidden_dims=(32, 16), latent_dim=2, batch_size=64, consistency_weight=0.0)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
-from ssvae_widgets.checkpoint import load_checkpoint, save_checkpoint
-from ssvae_widgets.project import ProjectError
+from ssvae_widgets.io.checkpoint import load_checkpoint, save_checkpoint
+from ssvae_widgets.session.project import ProjectError
 
 N = 24
 IMAGES = np.random.default_rng(0).random((N, 4, 4)).astype(np.float32)

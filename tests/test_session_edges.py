@@ -9,8 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, answers, load_digits
-from ssvae_widgets.learning import AutoTrain
+from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, load_digits
+from ssvae_widgets.session import predictions as answers
+from ssvae_widgets.session.training import AutoTrain
 
 CONFIG = SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation="none")
 IMAGES, TRUTH = (np.asarray(a)[:200] for a in load_digits())
@@ -140,7 +141,7 @@ def test_training_after_going_back_trains_from_there():
 
 
 def test_accepted_predictions_are_not_judged():
-    from ssvae_widgets.standing import take_stock
+    from ssvae_widgets.assess.accuracy import take_stock
 
     class Voices:
         def leave_one_out(self): return np.flatnonzero(codes >= 0), np.eye(2)[codes[codes >= 0]]
@@ -248,7 +249,7 @@ def test_close_can_fail_and_be_interrupted(tmp_path):
 
 
 def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
-    from ssvae_widgets.record import Record
+    from ssvae_widgets.session.journal import Record
 
     record = Record(tmp_path / "no" / "record.jsonl")
     record.add("start", seed=0)
@@ -313,7 +314,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
-    import ssvae_widgets.trainer as module
+    import ssvae_widgets.model.trainer as module
     began, gate = threading.Event(), threading.Event()
     monkeypatch.setattr(module, "_compile_epoch", lambda *a: (began.set(), gate.wait(60)))
     s = LabelingSession(np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), None, classes=3)

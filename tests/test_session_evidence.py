@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
-from ssvae_widgets.evidence import Exam, choose, linear_head
-from ssvae_widgets.metrics import wilson_interval
-from ssvae_widgets.propagate import knn_graph, poisson
+from ssvae_widgets.assess.evidence import Exam, choose, linear_head
+from ssvae_widgets.assess.metrics import wilson_interval
+from ssvae_widgets.graph.propagate import knn_graph, poisson
 
 TINY = SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, augmentation="none")
 rng = np.random.default_rng(0)

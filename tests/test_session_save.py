@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ssvae_widgets.project
+import ssvae_widgets.session.project
 from ssvae_widgets import SSVAE, LabelingSession, LabelStore, SSVAEConfig
 from ssvae_widgets.errors import ArgumentError
-from ssvae_widgets.project import SAVED, ProjectError, read_project
-from ssvae_widgets.rounds import Frame, add_round
+from ssvae_widgets.session.project import SAVED, ProjectError, read_project
+from ssvae_widgets.session.rounds import Frame, add_round
 
 N = 30
 IMAGES = np.random.default_rng(0).random((N, 4, 4)).astype(np.float32)
@@ -130,7 +130,7 @@ def test_killed_while_an_interrupted_save_is_finished(tmp_path):
     project, session, _, after = two_saves(tmp_path)
 
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(ssvae_widgets.project, "finish", lambda folder: 1 / 0)
+        m.setattr(ssvae_widgets.session.project, "finish", lambda folder: 1 / 0)
         with pytest.raises(ZeroDivisionError): session.save(project, more={"columns.npz": b"new columns"})
     assert (project / SAVED).is_dir()
     session.close()
@@ -170,7 +170,7 @@ def test_a_full_disk_leaves_the_old_project(tmp_path):
 def test_labels_given_in_the_project_after_an_interrupted_save_stay(tmp_path, monkeypatch):
     project, session, _, _ = two_saves(tmp_path)
     with monkeypatch.context() as m:
-        m.setattr(ssvae_widgets.project, "finish", lambda folder: 1 / 0)
+        m.setattr(ssvae_widgets.session.project, "finish", lambda folder: 1 / 0)
         with pytest.raises(ZeroDivisionError): session.save(project)
     session.close()
     with LabelStore(project / "labels.csv", N) as store: store.set([20], "b")
@@ -239,7 +239,7 @@ def test_saving_again_after_an_interrupted_save_keeps_labels_given_since(tmp_pat
     "The second save finds what the first has left, and labels that somebody gave in the project in between."
     project, session, _, _ = two_saves(tmp_path)
     with monkeypatch.context() as m:
-        m.setattr(ssvae_widgets.project, "finish", lambda folder: 1 / 0)
+        m.setattr(ssvae_widgets.session.project, "finish", lambda folder: 1 / 0)
         with pytest.raises(ZeroDivisionError): session.save(project)
     with LabelStore(project / "labels.csv", N) as store: store.set([20], "b")
     with pytest.raises(FileExistsError, match="1 change of labels that this session does not have"): session.save(project)

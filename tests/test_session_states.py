@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import ssvae_widgets.label_log
-import ssvae_widgets.rounds
+import ssvae_widgets.labels.log
+import ssvae_widgets.session.rounds
 from ssvae_widgets import LabelingSession, SSVAEConfig
-from ssvae_widgets.learning import AutoTrain
+from ssvae_widgets.session.training import AutoTrain
 
 N = 60
 TINY = SSVAEConfig(encoder_type="dense", decoder_type="dense", hidden_dims=(8,), latent_dim=2, batch_size=32, augmentation="none", learning_rate=1e-3)
@@ -50,7 +50,7 @@ class Machine(RuleBasedStateMachine):
         self.folder, self.full_disk, self.full_label_disk = Path(tempfile.mkdtemp()), False, False
         self.expected, self.undone = [np.full(N, -1)], []
         self.patch = pytest.MonkeyPatch()
-        save, append = ssvae_widgets.rounds.save_checkpoint, ssvae_widgets.label_log.append_bytes
+        save, append = ssvae_widgets.session.rounds.save_checkpoint, ssvae_widgets.labels.log.append_bytes
 
         def full(active, function):
             def call(*args, **kw):
@@ -58,8 +58,8 @@ class Machine(RuleBasedStateMachine):
                 return function(*args, **kw)
             return call
 
-        self.patch.setattr(ssvae_widgets.rounds, "save_checkpoint", full(lambda: self.full_disk, save))
-        self.patch.setattr(ssvae_widgets.label_log, "append_bytes", full(lambda: self.full_label_disk, append))
+        self.patch.setattr(ssvae_widgets.session.rounds, "save_checkpoint", full(lambda: self.full_disk, save))
+        self.patch.setattr(ssvae_widgets.labels.log, "append_bytes", full(lambda: self.full_label_disk, append))
         self.open()
         for k in range(3): self.label([20 * k, 20 * k + 1], k)
         self.round([5], 0, 2, True)

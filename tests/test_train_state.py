@@ -9,11 +9,11 @@ import pytest
 import scipy.special
 from jax import random
 
-from ssvae_widgets import losses
-from ssvae_widgets.augment import AUGMENTATIONS, augment, find_augmentation, register_augmentation
 from ssvae_widgets.config import SSVAEConfig
-from ssvae_widgets.networks import Network, register, registered
-from ssvae_widgets.train_state import (
+from ssvae_widgets.model import losses
+from ssvae_widgets.model.augment import AUGMENTATIONS, augment, find_augmentation, register_augmentation
+from ssvae_widgets.model.networks import Network, register, registered
+from ssvae_widgets.model.step import (
     METRICS,
     Data,
     Streams,

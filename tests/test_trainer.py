@@ -9,8 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from ssvae_widgets import programs
-from ssvae_widgets.callbacks import (
+from ssvae_widgets.config import SSVAEConfig
+from ssvae_widgets.model import compile_cache as programs
+from ssvae_widgets.model.callbacks import (
     BestCheckpoint,
     ConsoleLogger,
     CSVExporter,
@@ -19,12 +20,11 @@ from ssvae_widgets.callbacks import (
     ProgressBar,
     TrainingCallback,
 )
-from ssvae_widgets.config import SSVAEConfig
-from ssvae_widgets.losses import Weights
-from ssvae_widgets.model import SSVAE
-from ssvae_widgets.run import Feed, Labels, TrainingDiverged, encoded_labels, split_labels, split_rows
-from ssvae_widgets.train_state import count_compilations
-from ssvae_widgets.trainer import InteractiveTrainer
+from ssvae_widgets.model.loop import Feed, Labels, TrainingDiverged, encoded_labels, split_labels, split_rows
+from ssvae_widgets.model.losses import Weights
+from ssvae_widgets.model.ssvae import SSVAE
+from ssvae_widgets.model.step import count_compilations
+from ssvae_widgets.model.trainer import InteractiveTrainer
 
 TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none",
                    use_contrastive=False, graph_epochs=0, learning_rate=1e-3)
@@ -341,7 +341,7 @@ def test_training_waits_for_a_running_warm_up():
 
 
 def test_a_warm_up_that_nobody_needs_ends_with_the_program_it_compiles(monkeypatch):
-    import ssvae_widgets.trainer as module
+    import ssvae_widgets.model.trainer as module
     began, gate, compiled = threading.Event(), threading.Event(), []
     monkeypatch.setattr(module, "_compile_epoch", lambda *a: (compiled.append(a), began.set(), gate.wait(60)))
     monkeypatch.setattr(module, "_compile_looking", lambda vae: compiled.append(vae))
@@ -436,7 +436,7 @@ def test_a_streamed_epoch_visits_every_training_row_once(tmp_path):
 
 
 def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypatch):
-    from ssvae_widgets import run
+    from ssvae_widgets.model import loop as run
 
     images, _, truth = problem(n=1500)
     labels = np.where(np.arange(1500) < 60, truth, -1)
@@ -458,7 +458,7 @@ def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypa
 
 
 def test_many_labels_in_a_stream_are_drawn_anew(tmp_path, monkeypatch):
-    from ssvae_widgets import run
+    from ssvae_widgets.model import loop as run
 
     images, _, truth = problem(n=300)
     monkeypatch.setattr(run, "_LABELED_ROWS", 16)

@@ -13,7 +13,7 @@ from ssvae_widgets.widgets.contact_sheet import ContactSheet, sheet_order
 from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons, StatusLine
 from ssvae_widgets.widgets.labeler import Painter
 from ssvae_widgets.widgets.preview import Preview, top_classes
-from ssvae_widgets.widgets.training import TrainingControls, thin
+from ssvae_widgets.widgets.training_panel import TrainingControls, thin
 from ssvae_widgets.widgets.view import serials_from, wire_image
 
 IMAGES = np.arange(20 * 9, dtype=np.uint8).reshape(20, 3, 3)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssvae_widgets.data import load_images, read_idx, read_npy, read_npz, read_picture
+from ssvae_widgets.data.load import load_images, read_idx, read_npy, read_npz, read_picture
 from ssvae_widgets.errors import SSVAEWidgetsError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux limits and /dev")
@@ -112,7 +112,7 @@ def test_hostile_arrays_are_refused(name, tmp_path):
 
 READ = """
 import json, resource, sys, time
-from ssvae_widgets.data import load_images
+from ssvae_widgets.data.load import load_images
 import PIL.Image, numpy, zipfile, gzip
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.perf_counter()

@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from ssvae_widgets.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ssvae_widgets.io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and Linux limits")
 

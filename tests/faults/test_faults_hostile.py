@@ -11,11 +11,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from ssvae_widgets.checkpoint import CheckpointError, load_checkpoint, read_meta, save_checkpoint
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.errors import SSVAEWidgetsError
 from ssvae_widgets.experiments import is_record, make_run, read_record, run_key
-from ssvae_widgets.model import SSVAE
+from ssvae_widgets.io.checkpoint import CheckpointError, load_checkpoint, read_meta, save_checkpoint
+from ssvae_widgets.model.ssvae import SSVAE
 
 ODD = [None, True, False, 0, -1, 1, 3, 2**31, 10**15, 10**400, 0.5, -0.0, math.nan, math.inf, "", "x", "\ud800", "１", [], [1], [[]], {}, {"a": 1}, "dense", "conv", [8], [10**9], ["a"] * 3, [1, 2, 3]]
 ARRAYS = [np.zeros(0, np.float32), np.zeros((), np.float32), np.float32(np.nan), np.zeros((3, 3), np.float32), np.zeros((2**20, 0)), np.arange(3), np.full(4, np.inf), np.ones((2, 2, 2), bool), np.int64(-5), np.uint64(2**63)]
@@ -47,7 +47,7 @@ def damaged(tree: dict, rng, odd: list) -> dict:
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     "A small trained model with a map and an opinion, and its parts."
-    from ssvae_widgets.trainer import InteractiveTrainer
+    from ssvae_widgets.model.trainer import InteractiveTrainer
 
     config = SSVAEConfig(latent_dim=3, encoder_type="dense", hidden_dims=(8,), batch_size=32, augmentation="none", use_contrastive=False)
     images, codes = np.random.default_rng(0).random((60, 5, 5)), np.arange(60) % 3
@@ -107,7 +107,7 @@ def viewer_arrays(n=12):
 
 
 def test_files_of_the_viewer(tmp_path, count):
-    from ssvae_widgets.viewer import StoredSession, read_latent
+    from ssvae_widgets.cli.viewer import StoredSession, read_latent
 
     path, arrays, rng, opened = tmp_path / "x.npz", viewer_arrays(), np.random.default_rng(3), 0
     buffer = io.BytesIO()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssvae_widgets.labels import LabelStore, OtherDataError
+from ssvae_widgets.labels.store import LabelStore, OtherDataError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and Linux limits")
 
@@ -91,7 +91,7 @@ def test_a_failed_fsync_is_not_trusted_the_second_time(tmp_path, monkeypatch):
 def as_nobody(code, folder):
     "Run code as a user without rights (root may write anywhere)."
     drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n" if os.getuid() == 0 else ""
-    pre = "import sys; sys.dont_write_bytecode = True\nfrom ssvae_widgets.labels import *\nfrom pathlib import Path\nimport numpy, ssvae_widgets.data\n" + drop
+    pre = "import sys; sys.dont_write_bytecode = True\nfrom ssvae_widgets.labels.store import *\nfrom pathlib import Path\nimport numpy, ssvae_widgets.data.load\n" + drop
     return subprocess.run([sys.executable, "-c", pre + textwrap.dedent(code), str(folder)], capture_output=True, text=True, timeout=300)
 
 
@@ -231,7 +231,7 @@ def test_sigterm_flushes_and_ends(tmp_path):
         s = LabelStore(Path(sys.argv[1]) / "labels.csv", 9, classes=3, poll=3600, export_after=3600)
         s.set(1, 2); print("ready", flush=True); time.sleep(300)
         """
-    with subprocess.Popen([sys.executable, "-c", "from pathlib import Path\nfrom ssvae_widgets.labels import *\n" + textwrap.dedent(code), str(tmp_path)], stdout=subprocess.PIPE, text=True) as p:
+    with subprocess.Popen([sys.executable, "-c", "from pathlib import Path\nfrom ssvae_widgets.labels.store import *\n" + textwrap.dedent(code), str(tmp_path)], stdout=subprocess.PIPE, text=True) as p:
         assert p.stdout.readline() == "ready\n"
         p.send_signal(signal.SIGTERM)
         assert p.wait(120) == -signal.SIGTERM
@@ -248,7 +248,7 @@ def test_atexit_flushes_and_the_users_handler_stays(tmp_path):
         assert signal.getsignal(signal.SIGTERM) is mine
         s.set(1, 2); os.kill(os.getpid(), signal.SIGTERM)
         """
-    r = subprocess.run([sys.executable, "-c", "from pathlib import Path\nfrom ssvae_widgets.labels import *\n" + textwrap.dedent(code), str(tmp_path)], capture_output=True, text=True, timeout=300)
+    r = subprocess.run([sys.executable, "-c", "from pathlib import Path\nfrom ssvae_widgets.labels.store import *\n" + textwrap.dedent(code), str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert r.returncode == 7, r.stderr
     assert (tmp_path / "labels.csv").read_text() == "Serial,label\n1,2\n"
 
@@ -264,7 +264,7 @@ def test_sigterm_in_the_middle_of_gestures(tmp_path, count):
     for k in range(count(3, 30)):
         folder = tmp_path / str(k)
         folder.mkdir()
-        with subprocess.Popen([sys.executable, "-c", "from pathlib import Path\nfrom ssvae_widgets.labels import *\n" + textwrap.dedent(code), str(folder)], stdout=subprocess.PIPE) as p:
+        with subprocess.Popen([sys.executable, "-c", "from pathlib import Path\nfrom ssvae_widgets.labels.store import *\n" + textwrap.dedent(code), str(folder)], stdout=subprocess.PIPE) as p:
             p.stdout.readline()
             time.sleep(0.01 * k)
             p.send_signal(signal.SIGTERM)
@@ -289,7 +289,7 @@ def test_fork_gets_names_and_a_worker_of_its_own(tmp_path):
         s.sync(); assert s.n_labeled == 41, s.n_labeled
         s.close()
         """
-    r = subprocess.run([sys.executable, "-W", "ignore", "-c", "from pathlib import Path\nfrom ssvae_widgets.labels import *\n" + textwrap.dedent(code), str(tmp_path)], capture_output=True, text=True, timeout=300)
+    r = subprocess.run([sys.executable, "-W", "ignore", "-c", "from pathlib import Path\nfrom ssvae_widgets.labels.store import *\n" + textwrap.dedent(code), str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert r.returncode == 0, r.stderr
     with LabelStore(tmp_path / "labels.csv", 99) as s: assert s.n_labeled == 41
 
@@ -333,7 +333,7 @@ def test_interrupt_at_every_line(tmp_path, count):
 
 
 def test_other_data_is_refused_with_a_way_forward(tmp_path):
-    from ssvae_widgets.data import fingerprint
+    from ssvae_widgets.data.load import fingerprint
 
     x = np.random.default_rng(0).integers(0, 255, (30, 4, 4), np.uint8)
     path = tmp_path / "labels.csv"

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from ssvae_widgets.errors import SSVAEWidgetsError
-from ssvae_widgets.label_exchange import label_table
-from ssvae_widgets.label_log import MAX_DEPTH, decode_line, decode_lines, encode_line, fault
-from ssvae_widgets.label_snapshot import where_to_cut
-from ssvae_widgets.labels import LabelFileError, LabelStore
+from ssvae_widgets.labels.exchange import label_table
+from ssvae_widgets.labels.log import MAX_DEPTH, decode_line, decode_lines, encode_line, fault
+from ssvae_widgets.labels.snapshot import where_to_cut
+from ssvae_widgets.labels.store import LabelFileError, LabelStore
 
 N = 30
 SAFE = range(20, 30)  # rows that the lines before the damage label, and nobody else touches
@@ -272,8 +272,8 @@ def test_where_to_cut_is_what_it_was(trial):
 
 def test_many_lines_and_one_by_one_are_the_same():
     "A log read whole and a log followed line by line lead to the same labels, classes and past."
-    from ssvae_widgets.label_log import Replay
-    from ssvae_widgets.label_past import Namings
+    from ssvae_widgets.labels.log import Replay
+    from ssvae_widgets.labels.past import Namings
 
     for trial in range(60):
         rng = np.random.default_rng(trial)

@@ -8,10 +8,10 @@ import pytest
 from powerloss import Recording, build, states
 
 from ssvae_widgets import LabelingSession, LabelStore
-from ssvae_widgets.checkpoint import load_checkpoint, save_checkpoint
-from ssvae_widgets.project import read_project
-from ssvae_widgets.record import Record
-from ssvae_widgets.rounds import Frame, Rounds, add_round
+from ssvae_widgets.io.checkpoint import load_checkpoint, save_checkpoint
+from ssvae_widgets.session.journal import Record
+from ssvae_widgets.session.project import read_project
+from ssvae_widgets.session.rounds import Frame, Rounds, add_round
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 N = 12

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from faultlib import CALLS, Injector
 
-from ssvae_widgets.checkpoint import load_checkpoint, save_checkpoint
-from ssvae_widgets.label_files import parse_csv
-from ssvae_widgets.labels import LabelStore
+from ssvae_widgets.io.checkpoint import load_checkpoint, save_checkpoint
+from ssvae_widgets.labels.csv_table import parse_csv
+from ssvae_widgets.labels.store import LabelStore
 
 N, K = 2000, 10
 

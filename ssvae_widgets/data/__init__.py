@@ -1,0 +1,13 @@
+"""Images in, checked once at the door: files, folders and arrays become pictures with names, sizes and a fingerprint; frozen features of pretrained encoders."""
+
+from ssvae_widgets import lazily
+
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "names": ["class_names", "clean_name"],
+        "load": ["Fingerprint", "ImageSet", "fingerprint", "load_digits", "load_images", "load_mnist"],
+        "extractors": ["find_extractor", "register_extractor"],
+        "features": ["extract_features", "prepare_features"],
+    },
+)

@@ -1,0 +1,12 @@
+"""Labels that nothing can hurt: an append-only log shared by processes is the truth, `labels.csv` its export that people may edit."""
+
+from ssvae_widgets import lazily
+
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "csv_table": ["LabelFileError"],
+        "store": ["Gesture", "LabelEvent", "LabelStore", "OtherDataError"],
+        "exchange": ["export_labels", "import_labels", "label_table"],
+    },
+)
