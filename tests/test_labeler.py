@@ -37,7 +37,7 @@ def test_nothing_is_left_after_closing(quiet):
         assert app.session.wait(300) and app.flush()
         seen.append(weakref.ref(app))
         app.close()
-        if thread := app.painter.thread: thread.join(60)
+        app.painter.close(60)
         del app
     gc.collect()
     assert set(_instances) == before

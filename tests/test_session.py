@@ -184,7 +184,7 @@ def test_thirty_rounds_keep_memory_and_disk_level(digits, tmp_path):
             s.label(k, int(digits[1][k]))
             s.train(1)
             assert s.wait(300)
-            s.worker.forget("state")  # or its file is replaced while we look
+            s.jobs.forget("state")  # or its file is replaced while we look
             sizes.append(sum(p.stat().st_size for p in s.folder.path.iterdir()))
         assert len(s.rounds) == 31 and sum(s.rounds.restorable) == 3 and not s.rounds._held
         frames = [p.stat().st_size for p in s.folder.path.glob("*.frame")]
@@ -283,7 +283,7 @@ def test_going_back_to_weights_that_newer_rounds_have_just_replaced(digits):
         assert session.wait(300)
         heard, before, go = [], session.training.total, threading.Event()
         session.subscribe(heard.append)
-        session.worker.ask("something long", go.wait)
+        session.jobs.ask("something long", job=go.wait)
         session.goto(1)
         for path in session.rounds.folder.glob("round-*.ckpt"): path.unlink()
         go.set()

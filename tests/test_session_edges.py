@@ -25,7 +25,7 @@ class Hold:
     "The worker begins nothing while this lasts: what is asked for meanwhile comes in together."
 
     def __init__(self, s): self.s, self.go = s, threading.Event()
-    def __enter__(self): self.s.worker.ask("hold", self.go.wait)
+    def __enter__(self): self.s.jobs.ask("hold", job=self.go.wait)
     def __exit__(self, *exc): self.go.set()
 
 
@@ -106,7 +106,7 @@ def test_damaged_rounds_do_not_end_training(tmp_path, what):
         trained(trained(s))
         if what != "weights":
             until(lambda: s.standing.epochs == 2 and s.standing.seq == s.seq)
-            s.worker.forget("state")  # nobody writes there while we destroy it
+            s.jobs.forget("state")  # nobody writes there while we destroy it
             for p in (tmp_path / "l.csv.session").glob("*.frame"): p.write_bytes(b"") if what == "frame" else p.unlink()
             if what == "folder":
                 for p in (tmp_path / "l.csv.session").iterdir(): p.unlink()
@@ -185,9 +185,9 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
         with Hold(s):
             s.auto = AutoTrain(idle=0.3)
             s.label(150, 2)
-            assert "automatic training" in s.worker._jobs
+            assert "automatic training" in s.jobs._waiting
             s.auto = AutoTrain()
-        until(lambda: "automatic training" not in s.worker._jobs)
+        until(lambda: "automatic training" not in s.jobs._waiting)
         assert s.wait(300) and s.training.total == total
 
 
@@ -234,7 +234,7 @@ def test_close_can_fail_and_be_interrupted(tmp_path):
     s.label(1, 1)
     with pytest.raises(TypeError, match="JSON"): s.keep_view(sel=np.int64(3))
     def interrupted(timeout): raise KeyboardInterrupt
-    close, s.worker.close = s.worker.close, interrupted
+    close, s.jobs.close = s.jobs.close, interrupted
     with pytest.raises(KeyboardInterrupt): s.close()
     close()
     assert s.store._closed and not s.folder.mine

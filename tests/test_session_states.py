@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
     def reopen(self):
         self.session.store.flush()
         self.session.close(timeout=300)
-        assert not self.session.worker.alive
+        assert not self.session.jobs.alive
         self.open()
 
     @invariant()

@@ -38,7 +38,7 @@ def test_a_run_in_progress_is_stopped_and_what_it_learned_is_here(tmp_path):
     while old.training.epoch < 2: time.sleep(0.01)
     new = session(tmp_path / "l.csv")
     total = old.training.total
-    assert total >= 2 and not old.worker.alive and new.training.total == total and f"stopped after {total} epochs" in new.message
+    assert total >= 2 and not old.jobs.alive and new.training.total == total and f"stopped after {total} epochs" in new.message
     assert new.folder.mine and len(new.rounds) == len(old.rounds) and new.n_labeled == 2
     before = params(old)
     new.prepare()

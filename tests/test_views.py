@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssvae_widgets.session.jobs import JobQueue
 from ssvae_widgets.widgets.contact_sheet import ContactSheet, sheet_order
 from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons, StatusLine
-from ssvae_widgets.widgets.labeler import Painter
 from ssvae_widgets.widgets.preview import Preview, top_classes
 from ssvae_widgets.widgets.training_panel import TrainingControls, thin
 from ssvae_widgets.widgets.view import serials_from, wire_image
@@ -118,7 +118,7 @@ def test_sheet_order_puts_the_far_ones_first():
 
 def test_painter_paints_the_last_state_whoever_asks():
     state, shown, calls = {"v": 0}, [], []
-    painter = Painter(lambda kind: (shown.append(state["v"]), calls.append(threading.current_thread().name)), ["v"])
+    painter = JobQueue(lambda kind, error: None, lambda kind: (shown.append(state["v"]), calls.append(threading.current_thread().name)), name="ssvae-painter")
 
     def push(n):
         for _ in range(n):
@@ -130,19 +130,19 @@ def test_painter_paints_the_last_state_whoever_asks():
         t.start()
     for t in threads:
         t.join()
-    assert painter.flush()
+    assert painter.wait(30, late=True)
     assert shown[-1] == state["v"] and len(shown) <= 2000
     assert set(calls) == {"ssvae-painter"}
 
 
 def test_painter_thread_ends_when_idle_and_comes_back():
     painted = []
-    painter = Painter(painted.append, ["a"])
+    painter = JobQueue(lambda kind, error: None, painted.append)
     painter.ask("a")
-    assert painter.flush()
+    assert painter.wait(30, late=True)
     end = time.monotonic() + 60
-    while painter.thread is not None and time.monotonic() < end:
+    while painter.alive and time.monotonic() < end:
         time.sleep(0.05)
-    assert painter.thread is None
+    assert not painter.alive
     painter.ask("a")
-    assert painter.flush() and painted == ["a", "a"]
+    assert painter.wait(30, late=True) and painted == ["a", "a"]

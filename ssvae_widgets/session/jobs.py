@@ -1,4 +1,4 @@
-"""The thread behind the app and the events in front of it: named jobs that run one after the other, and callbacks that hear what happened.
+"""Threads behind the app and the events in front of it: named jobs that run one after the other, and callbacks that hear what happened.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/jobs.html.md"""
 
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from fastcore.basics import patch
 
 # %% auto #0
-__all__ = ['Events', 'Worker']
+__all__ = ['LINGER', 'Events', 'JobQueue']
 
 # %% ../../nbs/session/01_jobs.ipynb #428ab5df
 class Events:
@@ -45,94 +48,138 @@ class Events:
             except (Exception, SystemExit) as e: self.errors = [*self.errors[-19:], e]
 
 # %% ../../nbs/session/01_jobs.ipynb #fea78b66
-class Worker:
-    "One thread that runs named jobs in order; a job that is asked for again while it waits runs once."
+class JobQueue:
+    """Named jobs that run one after the other in a thread of its own; a job that is asked for again while it waits runs once.
+
+    Methods may be called from any thread, also from a job, except `wait`. The thread starts with the first job and ends when nothing has waited for a second.
+    """
 
     def __init__(
         self,
         on_error: Callable[[str, Exception], None],  # told the job's name and what it raised
+        do: Callable[[str], None] | None = None,  # what a job without a function of its own does, given its name
+        *,
+        order: Sequence[str] = (),  # names of jobs that go first when several are due, in this order
+        pause: dict[str, float] | None = None,  # name -> seconds between two runs at least
+        name: str = "ssvae-worker",  # of the thread
     ):
-        self._on_error = on_error
+        self._on_error, self._do, self._name = on_error, do, name
+        self._rank, self._pause = {job: k for k, job in enumerate(order)}, pause or {}
         self.lock = threading.RLock()  # around the state that jobs and callers share; never held while a job computes
-        self._jobs: dict[str, tuple[float, Callable[[], None]]] = {}  # name -> when it is due, and the job
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # around what follows
+        self._waiting: dict[str, tuple[float, Callable[[], None]]] = {}  # name -> when it is due, and the job
+        self._began: dict[str, float] = {}  # name -> when it last began, of those with a pause
         self._thread: threading.Thread | None = None
         self._running: str | None = None
         self._closed = False
 
-    def ask(
-        self,
-        name: str,  # what the job is called
-        job: Callable[[], None],
-        after: float = 0.0,  # seconds to wait at least
-        again: bool = True,  # counted from the last time it was asked for; False: from the first
-    ) -> None:
-        "Run `job` when its turn comes."
-        with self._changed:
-            if self._closed: return
-            if again or name not in self._jobs: self._jobs[name] = time.monotonic() + after, job
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="ssvae-worker", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
 
-    @property
-    def closed(self) -> bool:
-        "Does this worker take no more jobs?"
-        return self._closed
+# %% ../../nbs/session/01_jobs.ipynb #7d0c11a2
+@patch
+def ask(
+    self: JobQueue,
+    *names: str,  # what the jobs are called
+    job: Callable[[], None] | None = None,  # what to do; None: what the queue does with a name
+    after: float = 0.0,  # seconds to wait at least
+    again: bool = True,  # counted from the last time it was asked for; False: from the first
+) -> None:
+    "Run jobs when their turn comes; returns at once, and does nothing after `close`."
+    now = time.monotonic()
+    with self._changed:
+        if self._closed: return
+        for name in names:
+            due = max(now + after, self._began.get(name, -1e9) + self._pause.get(name, 0.0))
+            if again or name not in self._waiting: self._waiting[name] = due, job or partial(self._do, name)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
 
-    @property
-    def alive(self) -> bool:
-        "Is there a thread that has not ended?"
-        return self._thread is not None and self._thread.is_alive()
 
-    @property
-    def busy(self) -> bool:
-        "Is a job running, or one waiting whose time has come?"
-        with self._changed: return bool(self._running or self._due())
+@patch
+def forget(self: JobQueue, name: str) -> None:
+    "Take back a job that still waits."
+    with self._changed: self._waiting.pop(name, None)
 
-    def forget(self, name: str) -> None:
-        "Take back a job that still waits."
-        with self._changed: self._jobs.pop(name, None)
 
-    def _due(self) -> str | None:
-        "Name of the job to run now."
-        return next((name for name, (due, _) in self._jobs.items() if due <= time.monotonic()), None)
+# %% ../../nbs/session/01_jobs.ipynb #7d0c11a4
+LINGER = 1.0  # seconds that a thread without a job stays
 
-    def _pause(self) -> float | None:
-        "Seconds until the next job is due; None when none waits."
-        return max(min(due for due, _ in self._jobs.values()) - time.monotonic(), 0) if self._jobs else None
 
-    def wait(
-        self,
-        timeout: float | None = None,  # seconds; None: as long as it takes
-    ) -> bool:  # False when the time ran out
-        "Block until nothing runs and nothing waits that is due."
-        if threading.current_thread() is self._thread: raise RuntimeError("The worker cannot wait for itself: do not call wait from a callback.")
-        with self._changed: return self._changed.wait_for(lambda: not (self._running or self._due()), timeout)
+@patch
+def _due(self: JobQueue) -> str | None:
+    "Name of the job to run now."
+    now = time.monotonic()
+    return min((name for name, (due, _) in self._waiting.items() if due <= now), key=lambda name: self._rank.get(name, len(self._rank)), default=None)
 
-    def close(
-        self,
-        timeout: float | None = 5.0,  # seconds to wait for the running job; None: as long as it takes
-    ) -> None:
-        "Forget what waits, let the running job end."
-        with self._changed:
-            self._closed = True
-            self._jobs.clear()
-            self._changed.notify_all()
-        if self._thread not in (None, threading.current_thread()): self._thread.join(timeout)
 
-    def _loop(self):
-        while True:
+@patch
+def _take(self: JobQueue) -> Callable[[], None] | None:  # None: the thread may end
+    "Wait for the next job."
+    with self._changed:
+        while not self._closed:
+            if name := self._due():
+                self._running, self._began[name] = name, time.monotonic()
+                return self._waiting.pop(name)[1]
+            next_due = min((due for due, _ in self._waiting.values()), default=None)
+            pause = LINGER if next_due is None else max(next_due - time.monotonic(), 0.0)
+            if not self._changed.wait(pause) and not self._waiting: break
+        self._thread = None
+        return None
+
+
+@patch
+def _loop(self: JobQueue) -> None:
+    while job := self._take():
+        try: job()
+        except (Exception, SystemExit) as e: self._on_error(self._running, e)
+        finally:
+            job = None  # a waiting queue holds on to nothing
             with self._changed:
-                while not (self._closed or self._due()): self._changed.wait(self._pause())
-                if self._closed: return
-                self._running = self._due()
-                _, job = self._jobs.pop(self._running)
-            try: job()
-            except (Exception, SystemExit) as e: self._on_error(self._running, e)
-            finally:
-                del job  # a waiting worker holds on to nothing
-                with self._changed:
-                    self._running = None
-                    self._changed.notify_all()
+                self._running = None
+                self._changed.notify_all()
+
+
+# %% ../../nbs/session/01_jobs.ipynb #7d0c11a6
+@patch(as_prop=True)
+def closed(self: JobQueue) -> bool:
+    "Whether it takes no more jobs."
+    return self._closed
+
+
+@patch(as_prop=True)
+def alive(self: JobQueue) -> bool:
+    "Whether there is a thread that has not ended."
+    with self._changed: return self._thread is not None and self._thread.is_alive()
+
+
+@patch(as_prop=True)
+def busy(self: JobQueue) -> bool:
+    "Whether a job runs, or one waits whose time has come."
+    with self._changed: return bool(self._running or self._due())
+
+
+@patch
+def wait(
+    self: JobQueue,
+    timeout: float | None = None,  # seconds; None: as long as it takes
+    *,
+    late: bool = False,  # also for those that are not due yet
+) -> bool:  # False when the time ran out
+    "Block until nothing runs and nothing waits that is due; `RuntimeError` in a job of this queue."
+    if threading.current_thread() is self._thread: raise RuntimeError("A job cannot wait for its own queue: do not call wait from a callback.")
+    with self._changed: return self._changed.wait_for(lambda: not (self._running or (self._waiting if late else self._due())), timeout)
+
+
+@patch
+def close(
+    self: JobQueue,
+    timeout: float | None = 5.0,  # seconds to wait for the running job; None: as long as it takes
+) -> None:
+    "Forget what waits, let the running job end."
+    with self._changed:
+        self._closed, thread = True, self._thread
+        self._waiting.clear()
+        self._changed.notify_all()
+    if thread not in (None, threading.current_thread()): thread.join(timeout)
+

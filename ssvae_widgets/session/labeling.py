@@ -22,7 +22,7 @@ from ..data.names import clean_name, is_missing
 from ..errors import ArgumentError, as_whole, check_rows, check_whole, describe
 from ..labels.store import LabelStore
 from .arguments import check_classes, check_image_set, check_labels, check_truth
-from .jobs import Events, Worker
+from .jobs import Events, JobQueue
 from .queue import Queue
 
 # %% auto #0
@@ -109,7 +109,7 @@ class Labelling:
         self.image_shape, self.seed = image_shape(self.images), check_whole(seed, "seed", 0, 2**31 - 1)
         labels, classes = check_labels(labels, len(self.images)), check_classes(classes)
         if truth is not None: _, names = check_truth(truth, len(self.images), classes)
-        self.events, self.worker, self.queue = Events(), Worker(self._failed), Queue()
+        self.events, self.jobs, self.queue = Events(), JobQueue(self._failed), Queue()
         self.training, self.message = TrainingStatus(), ""
 
         def opened():
@@ -123,7 +123,7 @@ class Labelling:
 
         self._before_opening(labels, opened)
         self.store, self.truth = opened()
-        self._lock, self._closed = self.worker.lock, False
+        self._lock, self._closed = self.jobs.lock, False
         self.probs, self.answer = None, "none"  # class probabilities (n, classes), and where they come from: "none", "graph", "linear" or "network"
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self._unsubscribe = self.store.observe(self._labels_changed)
@@ -205,7 +205,7 @@ def wait(
     timeout: float | None = None,  # seconds; None: as long as it takes
 ) -> bool:  # False when the time ran out
     "Block until the worker has nothing left to do. For scripts and tests; a view never waits."
-    return self.worker.wait(timeout)
+    return self.jobs.wait(timeout)
 
 # %% ../../nbs/session/07_labeling.ipynb #8a1f0243
 @patch

@@ -93,7 +93,7 @@ class Answering(Labelling):
         self._stock_time, self._stock_cost, self._proposed = 0.0, 0.0, self.seq
         self._merged = self.store.merged
         self.instant = True  # answer from the graph after every label
-        if self._early: self.worker.ask("instant answer", self._answer)
+        if self._early: self.jobs.ask("instant answer", job=self._answer)
 
     def _labels_changed(self, event) -> None:
         super()._labels_changed(event)
@@ -102,7 +102,7 @@ class Answering(Labelling):
         merged, self._merged = self._merged, self.store.merged
         if not (len(event.serials) or merged != self._merged): return
         self._early = True
-        if self.instant: self.worker.ask("instant answer", self._answer)
+        if self.instant: self.jobs.ask("instant answer", job=self._answer)
 
     @contextlib.contextmanager
     def _propagator(
@@ -136,7 +136,7 @@ class Answering(Labelling):
     def _calm(self, most: float = 1.0) -> None:
         "Labels that rain in are answered together: wait for a gap of a tenth of a second, not for ever."
         end = time.monotonic() + most
-        while self._hurry and not self.worker.closed and (wait := min(self._label_time + 0.1, end) - time.monotonic()) > 0: time.sleep(wait)
+        while self._hurry and not self.jobs.closed and (wait := min(self._label_time + 0.1, end) - time.monotonic()) > 0: time.sleep(wait)
 
     def _answer(self) -> None:
         "On the worker: what the labels say about all the others, by the source that is on show."
@@ -354,7 +354,7 @@ def back(self: Answering) -> Suggestion | None:
 def _ask_stock(self: Answering) -> None:
     "Take stock soon, unless it was done a moment ago."
     pause = self._stock_time + 10 * self._stock_cost - time.monotonic()
-    self.worker.ask("standing", self._take_stock, after=max(pause, 0.0))
+    self.jobs.ask("standing", job=self._take_stock, after=max(pause, 0.0))
 
 
 @patch
@@ -368,7 +368,7 @@ def _take_stock(self: Answering) -> None:
         raise
     self._stock_cost += time.monotonic() - began
     self._stock_time = time.monotonic()
-    if not ended: return self.worker.ask("standing", self._take_stock)
+    if not ended: return self.jobs.ask("standing", job=self._take_stock)
     self._stock = None
     if self.standings and (self.standings[-1].seq, self.standings[-1].epochs) != (self.seq, self.training.total): self._ask_stock()
 
@@ -546,7 +546,7 @@ def show_source(
     if name == "network" and name not in self._views: raise ValueError("There is no answer of a network yet: train first.")
     if name in ("graph", "linear") and not self.n_labeled: raise ValueError(f"The {name} has nothing to say without labels: label a few items first.")
     self._wanted = name
-    self.worker.ask("source", self._answer_from)
+    self.jobs.ask("source", job=self._answer_from)
 
 
 @patch

@@ -108,7 +108,7 @@ class LabelingSession(Learning):
             elif self.folder.problem: self._borrow()
             for note in self.folder.notes: self._say(note)
             self._resume()
-            if self.n_labeled: self.worker.ask("instant answer", self._answer)
+            if self.n_labeled: self.jobs.ask("instant answer", job=self._answer)
             self._forget = self.events.subscribe(self._remember)
             me = weakref.ref(self)
             self._at_exit = lambda: (session := me()) and session._end()
@@ -335,7 +335,7 @@ def _remember(self: LabelingSession, event: dict) -> None:
     "Something changed that is worth keeping."
     if self.store.path is None or event["type"] not in ("queue", "standing", "round", "labels", "view"): return
     self._dirty = True
-    self.worker.ask("state", self._keep_state, after=1.0, again=False)
+    self.jobs.ask("state", job=self._keep_state, after=1.0, again=False)
 
 
 @patch
@@ -498,7 +498,7 @@ def goto(
         self.stop()
         self._going, self._then = self._going + 1, 0
         going = self._going
-        self.worker.ask("going back", lambda: self._go_back(number, going))
+        self.jobs.ask("going back", job=lambda: self._go_back(number, going))
 
 
 @patch
@@ -523,7 +523,7 @@ def train(
     "Train on the worker; returns at once. A second call while it runs adds to the run; after `goto` it waits for the return."
     if self._replaced: raise RuntimeError("This session was replaced by a newer one on the same labels: train there.")
     with self._lock:
-        if not self._going or self.worker.closed: return Learning.train(self, epochs)
+        if not self._going or self.jobs.closed: return Learning.train(self, epochs)
         self._then += check_whole(self.epochs if epochs is None else epochs, "epochs")
     self._set(message=f"{self._then} epochs to go after going back")
 
@@ -566,14 +566,14 @@ def close(
     self._closed = True
     with contextlib.ExitStack() as last:  # every step is done, also when one before it fails or is interrupted; from the bottom up
         last.callback(self.events.emit, "closed")
-        last.callback(lambda: self.worker.alive or atexit.unregister(self._at_exit))
+        last.callback(lambda: self.jobs.alive or atexit.unregister(self._at_exit))
         last.callback(self.store.flush if keep_store else self.store.close)
         last.callback(self._let_go)
         if self.store.path is not None and (self.folder.mine or self.queue.visited): last.callback(self._keep_state)
         last.callback(self._unsubscribe)
         last.callback(self._forget)
         self.stop()
-        self.worker.close(timeout)
+        self.jobs.close(timeout)
         if self._trainer is not None: self._trainer.stop_warming()
 
 
@@ -587,10 +587,10 @@ def _let_go(self: LabelingSession) -> None:
         self._ended.set()
 
     def later():
-        self.worker.close(None)
+        self.jobs.close(None)
         now()
 
-    if self.worker.alive and self.worker.closed: threading.Thread(target=later, name="ssvae-closing", daemon=True).start()
+    if self.jobs.alive and self.jobs.closed: threading.Thread(target=later, name="ssvae-closing", daemon=True).start()
     else: now()
 
 
@@ -605,7 +605,7 @@ def _has_own(self: LabelingSession) -> bool:
 def _end(self: LabelingSession) -> None:
     "Python ends: close, and wait for whatever still runs, because a thread inside XLA must not outlive the interpreter."
     self.close(timeout=None)
-    self.worker.close(timeout=None)
+    self.jobs.close(timeout=None)
     if self._warming is not None: self._warming.join()  # begun while Python was ending, when it is too late to ask for it
 
 

@@ -68,9 +68,9 @@ class Learning(Answering):
 
     def _labels_changed(self, event) -> None:
         super()._labels_changed(event)
-        if event.kind == "classes" and self._model is not None: self.worker.ask("classes", self._tell_classes)
-        if self.auto.labels and self.unheard >= self.auto.labels: self.worker.ask("automatic training", self._train_by_itself)
-        elif self.auto.idle and len(event.serials): self.worker.ask("automatic training", lambda: self._train_by_itself(idle=True), after=self.auto.idle)
+        if event.kind == "classes" and self._model is not None: self.jobs.ask("classes", job=self._tell_classes)
+        if self.auto.labels and self.unheard >= self.auto.labels: self.jobs.ask("automatic training", job=self._train_by_itself)
+        elif self.auto.idle and len(event.serials): self.jobs.ask("automatic training", job=lambda: self._train_by_itself(idle=True), after=self.auto.idle)
 
     @property
     def unheard(self) -> int:
@@ -91,7 +91,7 @@ class Learning(Answering):
 @patch
 def prepare(self: Learning) -> None:
     "Make the model and compile in the background; returns at once."
-    if self._trainer is None: self.worker.ask("preparation", self._prepare)
+    if self._trainer is None: self.jobs.ask("preparation", job=self._prepare)
 
 
 @patch
@@ -147,13 +147,13 @@ def train(
     "Train on the worker; returns at once. A second call while it runs adds to the run."
     n = check_whole(self.epochs if epochs is None else epochs, "epochs")
     with self._lock:
-        if self.worker.closed: raise RuntimeError("This session is closed: open a new one on the same labels.")
+        if self.jobs.closed: raise RuntimeError("This session is closed: open a new one on the same labels.")
         running = self.training.running and self.training.target > 0
         target = n + (0 if not running else self.training.epoch if self._stopping else self.training.target)
         self._stopping, self.message = False, ""
         self.training = replace(self.training, phase="training", target=target, message=f"{target} epochs to go" if not running else f"Now {target} epochs",
                                 **({} if running else dict(epoch=0, seconds=0.0)))
-        if not running: self.worker.ask("training", self._train)
+        if not running: self.jobs.ask("training", job=self._train)
     self.events.emit("training", status=self.training)
 
 
@@ -174,7 +174,7 @@ def _train_by_itself(
 ) -> None:
     "On the worker: a run that nobody pressed a button for."
     wanted = self.unheard > 0 and self.auto.idle > 0 if idle else 0 < self.auto.labels <= self.unheard
-    if wanted and not self.training.target and not self.worker.closed: self.train(self.auto.epochs)
+    if wanted and not self.training.target and not self.jobs.closed: self.train(self.auto.epochs)
 
 # %% ../../nbs/session/09_training.ipynb #90f1b5f8
 class _Follow:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ssvae_widgets.palettes import PETROFF_10
 
-TRAINED = "app.session.training.phase == 'idle' and not app.session.worker.busy"
+TRAINED = "app.session.training.phase == 'idle' and not app.session.jobs.busy"
 
 
 def place(page, xy) -> tuple[float, float]:
