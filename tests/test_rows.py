@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler
 from ssvae_widgets.assess.acquire import find_label_issues, suggest
 from ssvae_widgets.errors import ArgumentError, RowError
 from ssvae_widgets.graph.propagate import Propagator, knn_graph, poisson
@@ -79,3 +79,15 @@ def test_odd_codes_are_an_argument_error_everywhere(codes):
     z = np.random.default_rng(0).random((12, 4)).astype(np.float32)
     for door in (lambda: poisson(knn_graph(z), codes, 2), lambda: Propagator(z, 2).update(codes), lambda: suggest(2, "audit", codes=codes), lambda: find_label_issues(codes, z=z)):
         with pytest.raises(ArgumentError, match="^codes "): door()
+
+
+def test_wrong_labels_and_counts_of_a_store_are_of_the_family():
+    import jax.numpy as jnp
+
+    with LabelStore(None, 10, ["a", "b"]) as s:
+        for label in (5, -2, 0.5, True, "c", object(), [1, 2, 3], b"\xff"):
+            with pytest.raises(ArgumentError): s.set([1, 2], label)
+        s.set([2], jnp.array(1)); s.set([2], np.float32(0)); s.set(2, "b")
+        assert [h["label"] for h in s.history(2)] == ["b", "a", "b"] and [h["label"] for h in s.history(2, 2)] == ["a", "b"] and s.history(2, 0) == []
+        for last in ("1", 1.5, -1, True):
+            with pytest.raises(ArgumentError, match="last"): s.history(2, last)

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_CSV', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem', 'LabelRows',
-           'describe_problems', 'integer_name', 'CellRows', 'read_cells', 'understand', 'parse_csv']
+           'describe_problems', 'CellRows', 'read_cells', 'understand', 'parse_csv']
 
 # %% ../../nbs/labels/02_csv_table.ipynb #e723b0a0
 import csv
@@ -129,12 +129,6 @@ def _integer(cell, comma):
     number, (digits, _, power) = Decimal(cell), cell.lower().partition("e")
     if power and int(power) > len(digits.partition(".")[2]): return None
     return int(number) if number == number.to_integral_value() and number < 10**15 else None
-
-
-def integer_name(text: str) -> str | None: # "3" for "3.0"; None for other texts
-    "The number that a spreadsheet or pandas wrote with a decimal point."
-    whole = _integer(text, False)
-    return None if whole is None else str(whole)
 
 
 def _columns(lines, name):

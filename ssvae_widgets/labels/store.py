@@ -31,7 +31,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..data.names import check_classes, clean_name, is_missing
-from ..errors import check_file, check_path, check_row, check_rows, describe
+from ..errors import ArgumentError, check_file, check_path, check_row, check_rows, check_whole, describe
 from ..io.files import atomic_write, explain_os_error, fsync_folder, remove_leftovers, temporary_name
 from ..io.presence import Presence
 from ssvae_widgets.labels.csv_table import (
@@ -118,9 +118,9 @@ class LabelStore:
     ):
         self.fingerprint = fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
         if n_items is None and self.fingerprint: n_items = self.fingerprint["n_items"]
-        if self.fingerprint and fault({"id": "", "op": "data", "fingerprint": self.fingerprint}): raise ValueError(f"fingerprint is {describe(self.fingerprint)}; expected what data.fingerprint(images) gives.")
+        if self.fingerprint and fault({"id": "", "op": "data", "fingerprint": self.fingerprint}): raise ArgumentError(f"fingerprint is {describe(self.fingerprint)}; expected what data.fingerprint(images) gives.")
         if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
-            raise ValueError(f"n_items is {n_items!r}; expected the number of images.")
+            raise ArgumentError(f"n_items is {n_items!r}; expected the number of images.")
         self.n_items, self.session, self._count = int(n_items), secrets.token_hex(6), itertools.count(1)
         self._heir_of = {self.session} # sessions whose gestures undo takes back here
         self.path = None if path is None else Path(os.path.realpath(os.path.expanduser(check_path(path, "path of the labels"))))
@@ -615,14 +615,14 @@ def _identity(self: LabelStore, label) -> int | str | None:
     if isinstance(label, str):
         if label not in self._names: label = clean_name(label)
         if label in self._names: return _compact(table.uids[self._order[self._names.index(label)]])
-        raise ValueError(f"there is no class {label!r}; the classes are {', '.join(self._names[:20])}{', …' if len(self._names) > 20 else ''}: add it with add_class.")
+        raise ArgumentError(f"there is no class {label!r}; the classes are {', '.join(self._names[:20])}{', …' if len(self._names) > 20 else ''}: add it with add_class.")
     if isinstance(label, bool | np.bool_) or not isinstance(label, int | np.integer | float | np.floating) or label % 1:
-        raise ValueError(f"label {label!r} is no class; expected a code, a name, or None for no label.")
+        raise ArgumentError(f"label {label!r} is no class; expected a code, a name, or None for no label.")
     code = int(label)
     if code == -1: return None
     if 0 <= code < len(self._order): return _compact(table.uids[self._order[code]])
     if self._open_ended and 0 <= code < MAX_CLASSES and self._names == [str(k) for k in range(len(self._names))]: return code
-    raise ValueError(f"label {code} is no class; there are {len(self._order)}, 0 to {len(self._order) - 1}.")
+    raise ArgumentError(f"label {code} is no class; there are {len(self._order)}, 0 to {len(self._order) - 1}.")
 
 
 @patch
@@ -634,13 +634,13 @@ def set(
     **provenance, # kept with the gesture: model_step, certainty, …
 ) -> Gesture:
     "Label images; returns when it is on the disk, or with `saved=False` when the disk refuses."
-    if reserved := sorted(k for k in provenance if k in CORE): raise TypeError(f"{', '.join(reserved)} cannot be given as provenance; choose another name.")
+    if reserved := sorted(k for k in provenance if k in CORE): raise ArgumentError(f"{', '.join(reserved)} cannot be given as provenance; choose another name.")
     rows = check_rows(serials, self.n_items)
     with self._io:
         self._check_open()
         self._catch_up()
-        if isinstance(label, str) or np.ndim(label) == 0: identities = [self._identity(label.item() if isinstance(label, np.ndarray) else label)] * len(rows)
-        elif len(label) != len(rows): raise ValueError(f"there are {len(label)} labels for {len(rows)} images; expected one label, or one for each.")
+        if isinstance(label, str) or np.ndim(label) == 0: identities = [self._identity(label.item() if hasattr(label, "item") else label)] * len(rows)
+        elif len(label) != len(rows): raise ArgumentError(f"there are {len(label)} labels for {len(rows)} images; expected one label, or one for each.")
         else: known = {}; identities = [known[v] if v in known else known.setdefault(v, self._identity(v)) for v in (label.tolist() if isinstance(label, np.ndarray) else label)]
         if not len(rows): return Gesture(self.seq, "", "set", _NOBODY, self.saved)
         if len(last := dict(zip(rows.tolist(), range(len(rows))))) < len(rows): # a row given twice: the later one counts
@@ -706,7 +706,7 @@ def _switch(self: LabelStore, op: str, entry) -> Gesture | None:
 @patch
 def _name_for_new(self: LabelStore, name: str) -> str:
     name = clean_name(name)
-    if name in self._names: raise ValueError(f"there is already a class {name!r}.")
+    if name in self._names: raise ArgumentError(f"there is already a class {name!r}.")
     return name
 
 
@@ -730,8 +730,8 @@ def add_classes(self: LabelStore, names: Sequence[str]) -> list[int]: # codes of
         self._check_open()
         self._catch_up()
         table, fresh = self._replay.table, [self._name_for_new(name) for name in names]
-        if len({*fresh}) < len(fresh): raise ValueError(f"class names must differ; {Counter(fresh).most_common(1)[0][0]!r} is given twice.")
-        if len(table.uids) + len(fresh) > MAX_CLASSES: raise ValueError(f"there would be {len(table.uids) + len(fresh):,} classes; expected at most {MAX_CLASSES:,}.")
+        if len({*fresh}) < len(fresh): raise ArgumentError(f"class names must differ; {Counter(fresh).most_common(1)[0][0]!r} is given twice.")
+        if len(table.uids) + len(fresh) > MAX_CLASSES: raise ArgumentError(f"there would be {len(table.uids) + len(fresh):,} classes; expected at most {MAX_CLASSES:,}.")
         if not fresh: return []
         uids = [_new_uid(name, table) for name in fresh]
         self._commit(self._record("class", classes=[list(pair) for pair in zip(uids, fresh)], undoable=False))
@@ -759,7 +759,7 @@ def rename_class(
 @patch
 def _class_uid(self: LabelStore, label) -> int | str:
     uid = self._identity(label)
-    if uid is None or str(uid) not in self._replay.table.place: raise ValueError(f"{label!r} is no class; expected a code or a name.")
+    if uid is None or str(uid) not in self._replay.table.place: raise ArgumentError(f"{label!r} is no class; expected a code or a name.")
     return uid
 
 
@@ -776,7 +776,7 @@ def merge_classes(
         a, b = self._class_uid(label), self._class_uid(into)
         place = self._replay.table.place
         if self._replay.table.resolve(place[str(a)]) == self._replay.table.resolve(place[str(b)]):
-            raise ValueError(f"{label!r} and {into!r} are already the same class.")
+            raise ArgumentError(f"{label!r} and {into!r} are already the same class.")
         gesture = self._commit(self._record("merge", **{"from": a, "into": b}))
     self._deliver()
     return gesture
@@ -1415,7 +1415,8 @@ def history(
 ) -> list[dict]: # oldest first: seq, label, previous (names), source, time, session, undone, and what else was kept
     "Every gesture on an image."
     row = check_row(serial, self.n_items)
-    with self._io: return [self._told(entry, entry.record["serials"].index(row)) for entry in self._whole().gestures_on(row)[slice(None if last is None else -last, None)]]
+    if last is not None: last = check_whole(last, "last", 0, 10**9)
+    with self._io: return [self._told(entry, entry.record["serials"].index(row)) for entry in self._whole().gestures_on(row)[-last if last else None:]] if last != 0 else []
 
 
 @patch
@@ -1612,8 +1613,8 @@ def adopt(
     path = Path(os.path.realpath(os.path.expanduser(path)))
     described = fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
     n_items = described["n_items"] if n_items is None and described else n_items
-    if n_items is None: raise ValueError("adopt needs to know the data that the labels go to; give n_items or fingerprint.")
-    if mapping is not None and (np.ndim(mapping) != 1 or np.asarray(mapping).dtype.kind not in "iu"): raise ValueError("mapping is no list of row numbers; expected the new row of each old row, -1 where it is gone.")
+    if n_items is None: raise ArgumentError("adopt needs to know the data that the labels go to; give n_items or fingerprint.")
+    if mapping is not None and (np.ndim(mapping) != 1 or np.asarray(mapping).dtype.kind not in "iu"): raise ArgumentError("mapping is no list of row numbers; expected the new row of each old row, -1 where it is gone.")
     head = _former(cls, path, classes, mapping, n_items)
     if head is None: return cls(path, n_items, classes, fingerprint, **kw)
     try:
@@ -1646,7 +1647,7 @@ def _former(cls, path, classes, mapping, n_items) -> dict | None: # first line o
 
 
 def _check_mapping(mapping, n_former):
-    if len(mapping) != n_former: raise ValueError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
+    if len(mapping) != n_former: raise ArgumentError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
 
 
 def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
@@ -1662,7 +1663,7 @@ def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
     body = snapshot_of(replayed(records, n_former))
     new = move(np.asarray(body["serials"], np.int64))
     fits = new >= 0
-    if len(np.unique(new[fits])) != fits.sum(): raise ValueError("mapping sends several labeled rows to the same row; expected a new row for each, or -1.")
+    if len(np.unique(new[fits])) != fits.sum(): raise ArgumentError("mapping sends several labeled rows to the same row; expected a new row for each, or -1.")
     body |= {"serials": new[fits].tolist(), "labels": [u for u, ok in zip(body["labels"], fits) if ok], "n_items": int(n_items), "fingerprint": described,
              "facts": {name: [row for row in move(np.asarray(rows, np.int64)).tolist() if row >= 0] for name, rows in body["facts"].items()}}
     backup = path.with_name(f"{path.name}.backup-{_stamp()}-{_hash(path.read_bytes())[:8]}") if path.is_file() else None
