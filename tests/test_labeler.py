@@ -427,7 +427,7 @@ def test_all_suspects_are_found_when_they_are_asked_for(quiet):
 
 def test_colourings_keep_their_order_and_keys_can_be_chosen(quiet):
     images, truth = data()
-    app = LatentLabeler(images, None, truth, columns={"size": truth / 3}, keymap={"undo": ["u"]})
+    app = LatentLabeler(images, None, truth, columns={"size": truth / 3}, keymap={"undo": "u"})
     assert app.map.layer.keymap == {"undo": ["u"]} and app.map.layer.columns == ["label", "truth", "cluster", "size"]
     for k in range(3): app.session.label(np.flatnonzero(truth == k)[:2], k)
     assert app.session.wait(60) and app.flush()

@@ -326,3 +326,9 @@ def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
     finally: gate.set()
     s._warming.join(60)
     assert not s._warming.is_alive()
+
+
+def test_one_image_can_be_labeled_and_is_not_trained_on():
+    with LabelingSession(np.ones((1, 6, 6), np.float32), None, classes=["a", "b"]) as s:
+        assert s.label(0, "a").saved and s.wait(60) and s.codes.tolist() == [0]
+        with pytest.raises(ValueError, match="one image only; training needs two or more"): s.train()

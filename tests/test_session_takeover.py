@@ -192,7 +192,7 @@ def test_what_cannot_be_opened_takes_nothing_over(tmp_path, wrong):
         assert old.n_labeled == 2
 
 
-@pytest.mark.parametrize("wrong", [dict(keymap=5), dict(height=5), dict(columns={"x": np.zeros((N, 3))}), dict(columns={"label": np.zeros(N)}), dict(names=["x"]), dict(epochs=0), dict(model=7), dict(seed=-1)], ids=str)
+@pytest.mark.parametrize("wrong", [dict(keymap=5), dict(keymap={"undo": 5}), dict(keymap={5: ["u"]}), dict(keymap={"undo": ["u", ""]}), dict(height=5), dict(columns={"x": np.zeros((N, 3))}), dict(columns={"label": np.zeros(N)}), dict(names=["x"]), dict(epochs=0), dict(model=7), dict(seed=-1)], ids=str)
 def test_an_app_with_a_wrong_argument_takes_nothing_over(tmp_path, wrong):
     given = dict(classes=["a", "b"], config=CONFIG)
     app = LatentLabeler(IMAGES, tmp_path / "l.csv", **given)

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from ..assess.evidence import Exam, linear_head
 from ..data.load import ByteImages, as_image_set
-from ..errors import check_row, check_whole
+from ..errors import ArgumentError, check_row, check_whole
 from .arguments import check_model
 from .predictions import Answering
 
@@ -146,6 +146,7 @@ def train(
 ) -> None:
     "Train on the worker; returns at once. A second call while it runs adds to the run."
     n = check_whole(self.epochs if epochs is None else epochs, "epochs")
+    if self.n_items < 2: raise ArgumentError("There is one image only; training needs two or more.")
     with self._lock:
         if self.jobs.closed: raise RuntimeError("This session is closed: open a new one on the same labels.")
         running = self.training.running and self.training.target > 0

@@ -26,7 +26,7 @@ from fastcore.basics import patch
 
 from ..assess.accuracy import learning_curve
 from ..data.load import as_image_set
-from ..errors import ArgumentError, check_whole, describe
+from ..errors import check_whole
 from ..palettes import palette as class_palette
 from ..session.arguments import RESERVED, check_columns, check_each
 from ..session.jobs import JobQueue
@@ -35,6 +35,7 @@ from .columns import as_column
 from .contact_sheet import ContactSheet, sheet_order
 from .label_bar import ActionBar, ClassButtons, StatusLine, shared_class
 from .latent_map import LatentMap
+from .point_layer import as_keymap
 from .preview import Preview
 from .static_map import show_when_reopened
 from .training_panel import TrainingPanel
@@ -108,7 +109,7 @@ class LatentLabeler(ipywidgets.VBox):
             raise TypeError(f"LatentLabeler got {'neither images nor a session' if images is None else 'images and a session'}, expected one of them: LatentLabeler(images)")
         from ssvae_widgets.session.session import LabelingSession
         height = check_whole(height, "height", 240, 4000)
-        if not isinstance(keymap, dict | None): raise ArgumentError(f"keymap is {describe(keymap)}; expected a dict from an action to its keys, for instance {{'undo': ['u']}}.")
+        keymap = as_keymap(keymap)
         given = session
         if session is None:
             images = as_image_set(images)

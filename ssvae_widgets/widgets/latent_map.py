@@ -21,12 +21,12 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Float, Integer, UInt32
 
 from ..data.load import as_pictures, image_bytes
-from ..errors import ArgumentError, as_whole, check_number, check_row, check_rows, check_whole, describe
+from ..errors import ArgumentError, as_whole, check_number, check_row, check_rows, check_whole
 from ..io.files import atomic_write
 from ..palettes import UNLABELED
 from ..session.arguments import check_classes
 from .columns import Column, as_column, colors_for, home_domain
-from .point_layer import NONE, TOOLS, PointLayer, as_positions, number, pack_codes, pack_positions
+from .point_layer import NONE, TOOLS, PointLayer, as_keymap, as_positions, number, pack_codes, pack_positions
 from .static_map import map_html, map_png, show_when_reopened
 
 # %% ../../nbs/widgets/04_latent_map.ipynb #f459e780
@@ -100,11 +100,11 @@ class LatentMap(ipywidgets.VBox):
         names = [str(i) for i in range(classes)] if isinstance(classes, int) else classes or []
         height, point_size = check_whole(height, "height", 1), check_number(point_size, "point_size", 0)
         confirm_above = check_whole(confirm_above, "confirm_above", 0, 2**31 - 1)
-        if not isinstance(keymap, dict | None): raise ArgumentError(f"keymap is {describe(keymap)}; expected a dict from an action to its keys, for instance {{'undo': ['u']}}.")
+        keymap = as_keymap(keymap)
         self._take_columns(colors, names, color_by)
         self.figure = self._make_figure(title, height)
         self.layer = PointLayer(
-            figure=f"IPY_MODEL_{self.figure.model_id}", positions=positions, home=self._home, keymap=keymap or {}, thumb={"n": self.n} if self.images is not None else {},
+            figure=f"IPY_MODEL_{self.figure.model_id}", positions=positions, home=self._home, keymap=keymap, thumb={"n": self.n} if self.images is not None else {},
             point_size=point_size, confirm_above=confirm_above, toolbar=toolbar, legend=legend, dialogs=dialogs)
         super().__init__([self.layer, self.figure], layout=ipywidgets.Layout(width="100%"))
         self.layer.family = [part.model_id for part in (*self._parts(), self)]

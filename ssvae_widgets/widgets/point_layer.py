@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/point_layer.html.md"
 
 # %% auto #0
 __all__ = ['NONE', 'SAMPLE', 'MANY', 'TOOLS', 'inline_esm', 'SharedModule', 'as_positions', 'pack_positions', 'pack_codes',
-           'every', 'serials', 'whole', 'number', 'PointLayer']
+           'every', 'as_keymap', 'serials', 'whole', 'number', 'PointLayer']
 
 # %% ../../nbs/widgets/01_point_layer.ipynb #2cf10df4
 import contextlib
@@ -130,6 +130,19 @@ def every(
     return np.frombuffer(data, f"V{size}")[:: -(-n // most)].tobytes() if n else b""
 
 # %% ../../nbs/widgets/01_point_layer.ipynb #0ab301fc
+def as_keymap(
+    keymap: dict[str, str | list[str]] | None,  # action -> its key or keys, for instance {"undo": ["u"], "label:3": "q"}; None: the usual ones
+) -> dict[str, list[str]]:
+    "Keys as a page takes them, or an `ArgumentError`."
+    keys = {} if keymap is None else keymap
+    if not isinstance(keys, dict): raise ArgumentError(f"keymap is {describe(keymap)}; expected a dict from an action to its keys, for instance {{'undo': ['u']}}.")
+    keys = {action: [given] if isinstance(given, str) else given for action, given in keys.items()}
+    for action, given in keys.items():
+        if not isinstance(action, str) or not isinstance(given, list | tuple) or not all(isinstance(key, str) and key for key in given):
+            raise ArgumentError(f"keymap has {describe(given)} for {describe(action)}; expected keys by name, for instance {{'undo': ['u', 'Mod+z']}}.")
+    return {action: list(given) for action, given in keys.items()}
+
+
 def serials(
     data: bytes,  # little-endian uint32
     n: int,  # number of points
