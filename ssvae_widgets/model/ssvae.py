@@ -19,13 +19,13 @@ import optax
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 
+from .. import __version__
 from ..config import SSVAEConfig
 from ..data.load import Fingerprint, as_array, as_uint8, fingerprint, image_shape, pixel_range
 from ..data.load import encode_labels as to_codes
 from ..data.names import check_classes
 from ..errors import ArgumentError, check_path, describe
 from ..io.checkpoint import CheckpointError, check_replaceable, load_checkpoint, save_checkpoint
-from . import __version__
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
 from .callbacks import default_callbacks as _default_callbacks
 from .compile_cache import PROGRAMS, enable_compilation_cache
