@@ -104,7 +104,7 @@ def together(folder, images, processes, seconds, rate=20):
 
 def long_log(folder, images, gestures=100_000):
     "CPU seconds for a log that was never compacted."
-    from ssvae_widgets.labels.log import encode_line
+    from ssvae_widgets.labels.line import encode_line
 
     path, rng = folder / "long.csv", np.random.default_rng(0)
     with LabelStore(path, images, classes=10) as store: store.set(0, 1); log = store.log_path

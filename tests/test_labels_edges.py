@@ -61,7 +61,7 @@ def test_a_damaged_first_line_does_not_let_other_data_in(tmp_path, images):
 
 
 def test_a_newer_format_is_refused(tmp_path):
-    from ssvae_widgets.labels.log import encode_line
+    from ssvae_widgets.labels.line import encode_line
     (tmp_path / "labels.csv.log.jsonl").write_bytes(encode_line({"id": "a", "op": "log", "format": 99, "n_items": 9, "fingerprint": None, "classes": [[0, "0"]]}))
     with pytest.raises(LabelFileError, match="newer version"): LabelStore(tmp_path / "labels.csv", 9)
 

@@ -19,7 +19,7 @@ import pytest
 import ssvae_widgets.labels.store as labels_module
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.labels.csv_table import read_cells
-from ssvae_widgets.labels.log import encode_line
+from ssvae_widgets.labels.line import encode_line
 
 moments = itertools.count()
 

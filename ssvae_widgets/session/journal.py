@@ -40,7 +40,7 @@ from ssvae_widgets.io.files import (
     temporary_name,
     write_all,
 )
-from ..labels.log import GESTURES, Replay
+from ..labels.replay import GESTURES, Replay
 from ..labels.store import LabelStore
 
 # %% auto #0

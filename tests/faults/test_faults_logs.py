@@ -14,7 +14,7 @@ import pytest
 
 from ssvae_widgets.errors import SSVAEWidgetsError
 from ssvae_widgets.labels.exchange import label_table
-from ssvae_widgets.labels.log import MAX_DEPTH, decode_line, decode_lines, encode_line, fault
+from ssvae_widgets.labels.line import MAX_DEPTH, decode_line, decode_lines, encode_line, fault
 from ssvae_widgets.labels.snapshot import where_to_cut
 from ssvae_widgets.labels.store import LabelFileError, LabelStore
 
@@ -272,8 +272,8 @@ def test_where_to_cut_is_what_it_was(trial):
 
 def test_many_lines_and_one_by_one_are_the_same():
     "A log read whole and a log followed line by line lead to the same labels, classes and past."
-    from ssvae_widgets.labels.log import Replay
     from ssvae_widgets.labels.past import Namings
+    from ssvae_widgets.labels.replay import Replay
 
     for trial in range(60):
         rng = np.random.default_rng(trial)
