@@ -57,7 +57,7 @@ def main():
     args = parser.parse_args()
     import numpy as np
 
-    from ssvae_widgets.data.load import load_mnist
+    from ssvae_widgets.data.standard import load_mnist
 
     images, _ = load_mnist(n=12_000)
     labels, rows = np.full(len(images), -1), []

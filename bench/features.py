@@ -52,7 +52,7 @@ def cost(size, n, repeats=5):
 
 
 def fashion(pool, test):
-    from ssvae_widgets.data.load import read_idx
+    from ssvae_widgets.data.standard import read_idx
     folder = Path(os.environ["SSVAE_WIDGETS_DATA"], "fashion-mnist")
     x, y = (read_idx(folder / f"train-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
     rows = np.random.default_rng(0).permutation(len(x))[:pool + test]  # the test images of the data set stay untouched

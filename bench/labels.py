@@ -55,7 +55,7 @@ class Bench:
     "Data and one pretrained network, shared by all parts."
 
     def __init__(self, args, n=N):
-        from ssvae_widgets.data.load import load_mnist
+        from ssvae_widgets.data.standard import load_mnist
 
         self.args, self.n, self.picked = args, n, []
         self.x, self.t = load_mnist("train", n, binarize=args.binarize)
@@ -234,7 +234,7 @@ def map_quality(b):
 def digits(b):
     "The embedded 8 × 8 digits, gray, half of them held out: 400 epochs of seven steps without labels, 100 with 50."
     from ssvae_widgets.config import SSVAEConfig
-    from ssvae_widgets.data.load import load_digits
+    from ssvae_widgets.data.standard import load_digits
     from ssvae_widgets.model.ssvae import SSVAE
     from ssvae_widgets.model.trainer import InteractiveTrainer
 

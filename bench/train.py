@@ -57,7 +57,8 @@ def _blobs(n: int):
 
 @lru_cache(maxsize=1)
 def _mnist(n: int):
-    from ssvae_widgets.data.load import as_uint8, load_mnist
+    from ssvae_widgets.data.arrays import as_uint8
+    from ssvae_widgets.data.standard import load_mnist
 
     images, truth = load_mnist(n=n)
     return as_uint8(images), truth

@@ -8,7 +8,8 @@ __version__ = "0.1.0"
 # Public names are imported on first use, so that `import ssvae_widgets` stays light and the core runs without any widget library.
 PUBLIC = {
     "config": ["SSVAEConfig"],
-    "data.load": ["load_digits", "load_mnist", "load_images"],
+    "data.standard": ["load_digits", "load_mnist"],
+    "data.load": ["load_images"],
     "labels.store": ["LabelStore"],
     "model.callbacks": ["TrainingCallback", "ConsoleLogger", "CSVExporter", "LossCurvePlotter", "EarlyStopping", "default_callbacks"],
     "model.ssvae": ["SSVAE"],

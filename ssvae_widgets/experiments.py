@@ -196,7 +196,7 @@ def do_run(
 ) -> dict[str, Any]:  # the record
     "Train, count mistakes on the held-out images, write `runs/<key>.json`."
     from ssvae_widgets.assess.metrics import wilson_interval
-    from ssvae_widgets.data.load import fingerprint
+    from ssvae_widgets.data.fingerprints import fingerprint
     from ssvae_widgets.model.trainer import InteractiveTrainer
 
     x, t, xt, tt, _ = experiment_data(run["data"], run["n"], run["test"])

@@ -17,7 +17,7 @@ from ssvae_widgets.cli.experiments import collect_runs, experiment, label_sets
 from ssvae_widgets.cli.infer import infer
 from ssvae_widgets.cli.train import train
 from ssvae_widgets.cli.view import view
-from ssvae_widgets.data.load import load_digits
+from ssvae_widgets.data.standard import load_digits
 from ssvae_widgets.experiments import experiment_data
 from ssvae_widgets.io.checkpoint import MAGIC, load_checkpoint, save_checkpoint
 

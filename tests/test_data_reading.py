@@ -13,21 +13,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ssvae_widgets.data import load as D
-from ssvae_widgets.data.load import (
-    Fingerprint,
-    as_uint8,
-    encode_labels,
-    fingerprint,
-    image_shape,
-    load_digits,
-    load_images,
-    load_mnist,
-    read_folder,
-    read_idx,
-    read_npz,
-    scale_and_binarize,
-)
+from ssvae_widgets.data.arrays import as_uint8, encode_labels, image_shape
+from ssvae_widgets.data.fingerprints import Fingerprint, fingerprint
+from ssvae_widgets.data.folders import read_folder
+from ssvae_widgets.data.load import load_images, read_npz
+from ssvae_widgets.data.pictures import read_picture
+from ssvae_widgets.data.standard import MNIST_FILES, load_digits, load_mnist, read_idx, scale_and_binarize
 
 rng = np.random.default_rng(0)
 X = rng.integers(0, 256, (20, 6, 5, 3), np.uint8)
@@ -141,7 +132,7 @@ def test_download_is_verified_and_kept(places, monkeypatch):
     fake_mnist(places / "served")
     files = {p.name.removesuffix(".gz"): gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes() for p in (places / "served").iterdir()}
     for n, content in files.items(): (places / "served" / f"{n}.gz").write_bytes(gzip.compress(content))
-    monkeypatch.setattr(D, "MNIST_FILES", {n: (len(c), hashlib.sha256(c).hexdigest()) for n, c in files.items()})
+    monkeypatch.setattr("ssvae_widgets.data.standard.MNIST_FILES", {n: (len(c), hashlib.sha256(c).hexdigest()) for n, c in files.items()})
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *a): pass
@@ -211,7 +202,7 @@ def test_broken_pictures(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="3 pictures were skipped"): s = load_images(tmp_path, errors="skip")
     assert s.names == ["good.png"]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20) # a bomb
-    with pytest.raises(ValueError, match="DecompressionBomb"): D.read_picture(tmp_path / "good.png")
+    with pytest.raises(ValueError, match="DecompressionBomb"): read_picture(tmp_path / "good.png")
 
 
 def test_npz(tmp_path):
@@ -275,4 +266,4 @@ def test_the_real_mnist():
         x, y = load_mnist(split, scale=False)
         assert x.shape == (n, 28, 28) and y.shape == (n,)
         name = "train" if split == "train" else "t10k"
-        assert hashlib.sha256(idx(x.astype(np.uint8), 8)).hexdigest() == D.MNIST_FILES[f"{name}-images-idx3-ubyte"][1] and hashlib.sha256(idx(y.astype(np.uint8), 8)).hexdigest() == D.MNIST_FILES[f"{name}-labels-idx1-ubyte"][1]
+        assert hashlib.sha256(idx(x.astype(np.uint8), 8)).hexdigest() == MNIST_FILES[f"{name}-images-idx3-ubyte"][1] and hashlib.sha256(idx(y.astype(np.uint8), 8)).hexdigest() == MNIST_FILES[f"{name}-labels-idx1-ubyte"][1]

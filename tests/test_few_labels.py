@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets.config import SSVAEConfig
-from ssvae_widgets.data.load import load_digits
+from ssvae_widgets.data.standard import load_digits
 from ssvae_widgets.model.few_labels import epochs_since_change
 from ssvae_widgets.model.loop import split_labels
 from ssvae_widgets.model.ssvae import SSVAE

@@ -15,7 +15,9 @@ import scipy.sparse
 from PIL import Image
 
 from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, LatentLabeler, LatentMap, SSVAEClassifier, SSVAEConfig, load_images
-from ssvae_widgets.data.load import ByteImages, ImageSet, as_array, as_pictures, as_uint8, encode_labels, is_built_in, read_folder
+from ssvae_widgets.data.arrays import ByteImages, ImageSet, as_array, as_pictures, as_uint8, encode_labels
+from ssvae_widgets.data.folders import read_folder
+from ssvae_widgets.data.load import is_built_in
 from ssvae_widgets.errors import ArgumentError, DataError, RowError, SSVAEWidgetsError, check_path, check_rows
 from ssvae_widgets.widgets.contact_sheet import ContactSheet
 from ssvae_widgets.widgets.latent_map import point_numbers, thumbnail
@@ -545,7 +547,8 @@ def test_weights_are_not_kept_at_an_address(address, tmp_path, monkeypatch):
     from ssvae_widgets.cli.train import train
     from ssvae_widgets.cli.viewer import read_latent
     from ssvae_widgets.data.features import extract_features
-    from ssvae_widgets.data.load import read_idx, read_npy, read_npz
+    from ssvae_widgets.data.load import read_npy, read_npz
+    from ssvae_widgets.data.standard import read_idx
     from ssvae_widgets.io.checkpoint import load_checkpoint, read_meta, save_checkpoint
     from ssvae_widgets.model.callbacks import BestCheckpoint, LastCheckpoint
 
@@ -560,7 +563,7 @@ def test_weights_are_not_kept_at_an_address(address, tmp_path, monkeypatch):
 
 
 def test_reprs_are_one_short_line():
-    from ssvae_widgets.data.load import fingerprint
+    from ssvae_widgets.data.fingerprints import fingerprint
 
     vae = SSVAE((8, 8), TINY, [f"{'a long name ' * 9}{i}" for i in range(300)])
     found = [vae, vae.snapshot(), vae.embed(G), SSVAEConfig(), SSVAEConfig.preset("ancestor"), fingerprint(G, True), ImageSet(None), ImageSet(G, [0] * 30), ImageSet(G, ["a"] * 30), ImageSet(list(G))]

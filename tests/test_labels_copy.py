@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from ssvae_widgets.data.load import fingerprint
+from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.labels.csv_table import LabelFileError
 from ssvae_widgets.labels.store import LabelStore, OtherDataError
 from ssvae_widgets.session.session import LabelingSession

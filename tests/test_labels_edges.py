@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ssvae_widgets.labels.store as labels_module
-from ssvae_widgets.data.load import fingerprint
+from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.io.files import atomic_write
 from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
 from ssvae_widgets.labels.exchange import export_labels, import_labels

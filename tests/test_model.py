@@ -11,7 +11,7 @@ import pytest
 
 from ssvae_widgets import __version__
 from ssvae_widgets.config import SSVAEConfig
-from ssvae_widgets.data.load import fingerprint
+from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from ssvae_widgets.model.ssvae import SSVAE
 from ssvae_widgets.model.step import Data, evaluate_part, make_weights
@@ -50,7 +50,7 @@ def test_bytes_and_floats_are_the_same_images():
 
 
 def test_pixel_range():
-    from ssvae_widgets.data.load import pixel_range
+    from ssvae_widgets.data.arrays import pixel_range
 
     assert pixel_range(IMAGES) is None and pixel_range(np.zeros((2, 3))) is None
     assert pixel_range(np.ones((1, 2, 2))) == (0.0, 1.0) and pixel_range(np.full((1, 2, 2), 200.0)) == (0.0, 255.0)

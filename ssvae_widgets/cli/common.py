@@ -320,7 +320,7 @@ def check_shape(
     images,
 ) -> None:
     "The model was made for images of this shape, or a `UsageError` that names the flags that make them so."
-    from ssvae_widgets.data.load import image_shape
+    from ssvae_widgets.data.arrays import image_shape
 
     want, have = vae.input_shape, image_shape(images)
     if want == have: return

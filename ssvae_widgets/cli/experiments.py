@@ -54,7 +54,7 @@ def check_counts(
 # %% ../../nbs/cli/06_experiments.ipynb #86994c71
 def _label_sets(args) -> None:
     from ssvae_widgets import __version__
-    from ssvae_widgets.data.load import fingerprint
+    from ssvae_widgets.data.fingerprints import fingerprint
     from ssvae_widgets.experiments import label_order, save_label_set
     from ssvae_widgets.io.files import atomic_write
     from ssvae_widgets.session.session import pixel_features
@@ -128,7 +128,7 @@ def experiment_parser() -> argparse.ArgumentParser:
 
 # %% ../../nbs/cli/06_experiments.ipynb #3817f6cb
 def _label_efficiency(args) -> None:
-    from ssvae_widgets.data.load import fingerprint
+    from ssvae_widgets.data.fingerprints import fingerprint
     from ssvae_widgets.experiments import experiment_data, plan, read_record, run_all, run_key, write_results
 
     if (args.scale, args.binarize, args.size, args.fit, args.color, args.skip_unreadable) != (True, True, None, None, None, False):

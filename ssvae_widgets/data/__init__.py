@@ -6,7 +6,10 @@ __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "names": ["class_names", "clean_name"],
-        "load": ["Fingerprint", "ImageSet", "fingerprint", "load_digits", "load_images", "load_mnist"],
+        "arrays": ["ImageSet"],
+        "standard": ["load_digits", "load_mnist"],
+        "load": ["load_images"],
+        "fingerprints": ["Fingerprint", "fingerprint"],
         "extractors": ["find_extractor", "register_extractor"],
         "features": ["extract_features", "prepare_features"],
     },

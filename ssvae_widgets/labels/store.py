@@ -568,7 +568,7 @@ def _check_data(self: LabelStore, found: list[dict]):
     for n in [r["n_items"] for r in told if r.get("n_items") is not None]:
         if n != self.n_items: raise OtherDataError(f"{name} belongs to {n} images; here are {self.n_items}. {way}.")
     for theirs in [r["fingerprint"] for r in told if r.get("fingerprint") and self.fingerprint][:1]:
-        from ssvae_widgets.data.load import Fingerprint
+        from ssvae_widgets.data.fingerprints import Fingerprint
 
         if different := Fingerprint.from_dict(theirs).difference(Fingerprint.from_dict(self.fingerprint)):
             raise OtherDataError(f"{name} belongs to another data set: here are {different}. {way}.")

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..config import SSVAEConfig
-from ..data.load import ImageSet, as_array, encode_labels
+from ..data.arrays import ImageSet, as_array, encode_labels
 from .ssvae import SSVAE
 from .trainer import InteractiveTrainer
 

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..config import SSVAEConfig
-from ..data.load import as_array, as_uint8, encode_labels
+from ..data.arrays import as_array, as_uint8, encode_labels
 from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
 from .losses import Weights

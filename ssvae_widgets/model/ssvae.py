@@ -21,8 +21,9 @@ from jaxtyping import Float, Int
 
 from .. import __version__
 from ..config import SSVAEConfig
-from ..data.load import Fingerprint, as_array, as_uint8, fingerprint, image_shape, pixel_range
-from ..data.load import encode_labels as to_codes
+from ..data.arrays import as_array, as_uint8, image_shape, pixel_range
+from ..data.arrays import encode_labels as to_codes
+from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
 from ..errors import ArgumentError, check_path, describe
 from ..io.checkpoint import CheckpointError, check_replaceable, load_checkpoint, save_checkpoint

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Int
 
 from ..config import SSVAEConfig
-from ..data.load import ImageSet, as_array, as_image_set, as_pictures, encode_labels, image_shape
+from ..data.arrays import ImageSet, as_array, as_pictures, encode_labels, image_shape
+from ..data.load import as_image_set
 from ..data.names import check_classes
 from ..errors import ArgumentError, DataError, check_path, check_whole, describe
 from ..labels.store import LabelStore

@@ -17,7 +17,8 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Int
 
-from ..data.load import fingerprint, image_shape
+from ..data.arrays import image_shape
+from ..data.fingerprints import fingerprint
 from ..data.names import clean_name, is_missing
 from ..errors import ArgumentError, as_whole, check_rows, check_whole, describe
 from ..labels.store import LabelStore

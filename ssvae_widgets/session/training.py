@@ -16,7 +16,8 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..assess.evidence import Exam, linear_head
-from ..data.load import ByteImages, as_image_set
+from ..data.arrays import ByteImages
+from ..data.load import as_image_set
 from ..errors import ArgumentError, check_row, check_whole
 from .arguments import check_model
 from .predictions import Answering

@@ -20,7 +20,7 @@ import traitlets
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Integer, UInt32
 
-from ..data.load import as_pictures, image_bytes
+from ..data.arrays import as_pictures, image_bytes
 from ..errors import ArgumentError, as_whole, check_number, check_row, check_rows, check_whole
 from ..io.files import atomic_write
 from ..palettes import UNLABELED

@@ -17,7 +17,7 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from ..data.load import image_bytes
+from ..data.arrays import image_bytes
 from ..errors import check_whole, describe
 from .point_layer import SharedModule
 

@@ -10,7 +10,7 @@ import numpy as np
 from ssvae_widgets.cli.infer import infer
 from ssvae_widgets.cli.train import train
 from ssvae_widgets.cli.view import view
-from ssvae_widgets.data.load import load_digits
+from ssvae_widgets.data.standard import load_digits
 
 
 def test_click_look_label_without_a_model(open_notebook, tmp_path):

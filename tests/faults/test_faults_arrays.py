@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssvae_widgets.data.load import load_images, read_idx, read_npy, read_npz, read_picture
+from ssvae_widgets.data.load import load_images, read_npy, read_npz
+from ssvae_widgets.data.pictures import read_picture
+from ssvae_widgets.data.standard import read_idx
 from ssvae_widgets.errors import SSVAEWidgetsError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux limits and /dev")

@@ -333,7 +333,7 @@ def test_interrupt_at_every_line(tmp_path, count):
 
 
 def test_other_data_is_refused_with_a_way_forward(tmp_path):
-    from ssvae_widgets.data.load import fingerprint
+    from ssvae_widgets.data.fingerprints import fingerprint
 
     x = np.random.default_rng(0).integers(0, 255, (30, 4, 4), np.uint8)
     path = tmp_path / "labels.csv"
