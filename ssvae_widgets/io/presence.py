@@ -53,6 +53,10 @@ class Presence:
         self._close() # somebody who left took the sign down between our two steps
         return self._enter()
 
+    def keep(self) -> None:
+        "Put the sign up again if somebody removed it."
+        if self._fd is not None and not self._stands(): self._close(); self._enter()
+
     def leave(self) -> None:
         "Let go, and take the sign down when nobody else is there; calling it twice is fine."
         if self._fd is None: return

@@ -17,6 +17,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from xml.sax.saxutils import quoteattr
 
@@ -173,8 +174,8 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
     A class of the store is a class, whatever it is called. `nan`, `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are numbers.
     """
     known = {*store.classes}
-    values = Counter(float(c) for c in known if _NUMBER.match(c))
-    of_value = {float(c): c for c in known if _NUMBER.match(c) and values[float(c)] == 1}
+    values = Counter(Decimal(c) for c in known if _NUMBER.match(c))
+    of_value = {Decimal(c): c for c in known if _NUMBER.match(c) and values[Decimal(c)] == 1}
     try: clean = {t: clean_name(t) for t in texts}
     except ValueError as e: raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
     others = [t for t in clean.values() if t.lower() not in _MISSING]
@@ -183,8 +184,8 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
     for text, word in clean.items():
         if word in known: out[text] = word
         elif word.lower() in _MISSING and (numbers or not new_classes): out[text] = None
-        elif _NUMBER.match(word) and float(word) in of_value: out[text] = of_value[float(word)]
-        elif numbers and _numbered(store) and float(word) == float(word) // 1: out[text] = str(int(float(word))) # 3.0 is class 3
+        elif _NUMBER.match(word) and Decimal(word) in of_value: out[text] = of_value[Decimal(word)]
+        elif numbers and _numbered(store) and Decimal(word) == Decimal(word).to_integral_value(): out[text] = str(int(Decimal(word))) # 3.0 is class 3
         else: out[text] = word
     dropped = {t: max(texts[t], 1) for t, word in out.items() if word is None}
     if dropped:

@@ -176,7 +176,7 @@ def _is_fingerprint(value) -> bool:
 _CLASSES = {"classes": (lambda v: _are_pairs(v, is_text), "pairs of a class and its name"), "former": (lambda v: _is_dict(v, is_class), "a class for every name"),
             "merged": (lambda v: _are_pairs(v, is_class), "pairs of classes")}
 _DATA = {"n_items": (_is_count, "the number of images"), "fingerprint": (_is_fingerprint, "what identifies the images")}
-_HEAD = {**_DATA, **_CLASSES, "facts": (lambda v: type(v) is dict and all(map(_are_rows, v.values())), "rows for every name"), "lineage": (_are_texts, "names of logs"), "adopted": (lambda v: type(v) is str or _are_texts(v), "names of logs"),
+_HEAD = {**_DATA, **_CLASSES, "facts": (lambda v: type(v) is dict and len(v) <= 1_000 and all(map(_are_rows, v.values())), "rows for every name, of at most 1,000 names"), "lineage": (_are_texts, "names of logs"), "adopted": (lambda v: type(v) is str or _are_texts(v), "names of logs"),
          "archive": (_is_file, "the name of a file"), "former_log": (_is_file, "the name of a file"), "covered": (lambda v: _is_count(v, 2**62), "a number of bytes"),
          "former_items": (_is_count, "a number of images"), "moved": (_are_runs, "runs of rows")}
 _NULL = ("n_items", "fingerprint", "moved", "adopted", "archive", "former_log", "covered") # may be null

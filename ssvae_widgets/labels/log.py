@@ -23,6 +23,9 @@ def _pread(fd, n, at):
     return os.read(fd, n)
 
 
+_MARK = b"\xef\xbb\xbf"
+
+
 class LogFile:
     "An append-only file of lines, shared with other processes."
 
@@ -39,6 +42,8 @@ class LogFile:
         self.damaged: list[int] = [] # byte positions of lines that are not what was written
         self.odd: list[tuple[int, str, str]] = [] # number of the line, its `op`, what `fault` finds
         self.lines = 0 # read so far
+        self.file: tuple[int, int] | None = None # device and number of the file that was open last
+        self._tail = b"" # end of what was read
         self.named = False # whether the folder's entry for the file is known to have reached the disk
 
     def open(self, create: bool = False) -> bool: # whether the file is open now
@@ -56,7 +61,8 @@ class LogFile:
             if new: raise self.refused
             self.fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
         if new: self._keep_access() # while it is empty
-        self._mode = os.fstat(self.fd).st_mode & 0o7777
+        now = os.fstat(self.fd)
+        self._mode, self.file, self._tail = now.st_mode & 0o7777, (now.st_dev, now.st_ino), b""
         return True
 
     def _keep_access(self):
@@ -70,12 +76,12 @@ class LogFile:
         if fd is not None: os.close(fd)
 
     def moved(self) -> bool:
-        "Whether the path leads to another file than the one that is open, or the file became shorter."
+        "Whether the path leads to another file than the one that is open, or what was read is not there any more: cut off, or written over in place."
         if self.fd is None: return self.path.exists()
         mine = os.fstat(self.fd)
         try: there = os.stat(self.path)
         except FileNotFoundError: return True
-        return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino) or mine.st_size < self.offset
+        return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino) or mine.st_size < self.offset or _pread(self.fd, len(self._tail), self.offset - len(self._tail)) != self._tail
 
     def grown(self) -> bool:
         "Whether there is something new to read."
@@ -98,6 +104,8 @@ class LogFile:
         text = b"".join(data)
         end, records = text.rfind(b"\n") + 1, []
         lines = text[:end].split(b"\n")[:-1]
+        if self.offset == 0 and lines and lines[0].startswith(_MARK): lines[0] = lines[0].removeprefix(_MARK); self.offset = len(_MARK) # of an editor
+        self._tail = (self._tail + text[max(end - 64, 0):end])[-64:]
         for line, record in zip(lines, decode_lines([line.rstrip(b"\r") for line in lines])):
             self.lines += 1
             if record is not None:

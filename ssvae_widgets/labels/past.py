@@ -8,12 +8,13 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/past.html.md"""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 
 import numpy as np
 
-from .csv_table import CellRows
+from .csv_table import BLANK, CellRows, spellings
 from .replay import Entry, Replay, tell_classes
 
 # %% auto #0
@@ -37,24 +38,24 @@ class Naming:
         held = self.holders.tolist()
         if exported: known = {name: p for p, name in enumerate(self.names) if held[p] == p}
         else: known = {name: held[p] for name, p in {**dict(self.former), **{name: p for p, name in enumerate(self.names)}}.items()}
-        values: dict[float, list[int]] = {}
+        values: dict[Decimal, list[int]] = {}
         for p, name in enumerate(self.names):
             if (value := _value(name)) is not None: values.setdefault(value, []).append(p)
         if not values: return ({str(k): held[p] for k, p in enumerate(order)} | known).get
 
         def find(text: str) -> int | None:
             places = values.get(_value(text), ())
-            if len(places) > 1:
+            if len(places) > 1 and not (text in known and text != format(_value(text).normalize(), "f")): # 01 is what it says; 1 may have been 01
                 names = " or ".join(repr(self.names[p]) for p in places)
                 raise ValueError(f"label {text.strip()[:40]!r} could be {names}: a spreadsheet writes them alike")
             return known.get(text, held[places[0]] if places else None)
         return find
 
 
-def _value(name: str) -> float | None: # what a spreadsheet makes of a name, None when it stays text
+def _value(name: str) -> Decimal | None: # what a spreadsheet makes of a name, None when it stays text
     if not name.strip()[:1].isdigit() or not name.isascii() or "_" in name: return None
-    try: return float(name)
-    except ValueError: return None
+    try: return Decimal(name) if len(name) < 40 else None
+    except InvalidOperation: return None
 
 # %% ../../nbs/labels/06_past.ipynb #1c55d3ca
 FAR = 20_000_000 # steps of a tenth of a microsecond that going back through the namings may cost
@@ -170,6 +171,7 @@ def find_origin(
     order: Sequence[int] = (), # place of each code
 ) -> Origin:
     "The state that differs least from a file, the latest if several do."
+    cells = _with_words_of(cells, replay, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
     for origin in states:
@@ -177,6 +179,22 @@ def find_origin(
         if (origin.wrong, origin.lacks) < (best.wrong, best.lacks): best = origin
     if best.exact or now.lacks or not _same_words(cells, best.naming, now.naming, order): return best
     return now
+
+
+def _with_words_of(cells: CellRows, replay: Replay, order) -> CellRows:
+    "The same lines, with one text for all that no class was ever called: each text is looked up once for every change of names."
+    told = [name for entry in replay.class_log if entry.record["op"] == "class" for _, name in entry.record["classes"]]
+    ever = {*told, *replay.table.uids, *replay.table.names, *replay.table.former, *(name for _, name in replay.head.get("classes", ())), *map(str, range(len(order)))}
+    values = {_value(name) for name in ever} - {None}
+
+    def meant(text):
+        cell = text.strip()
+        return cell.lower() in BLANK or cell.endswith(")") or not ever.isdisjoint(spellings(text)) or _value(cell.replace(",", ".")) in values
+    kept = [k for k, text in enumerate(cells.texts) if meant(text)]
+    if len(kept) == len(cells.texts): return cells
+    index = np.full(len(cells.texts), len(kept))
+    index[kept] = np.arange(len(kept))
+    return replace(cells, words=index[cells.words], texts=[*(cells.texts[k] for k in kept), "\0"])
 
 
 def _same_words(cells, a, b, order): return a is b or np.array_equal(_said(cells, a, order), _said(cells, b, order))

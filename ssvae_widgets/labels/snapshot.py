@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from .classes import decimal
+from .csv_table import LabelFileError
 from .line import FORMAT
 from .log import LogFile
 from .replay import GESTURES, Replay
 
 # %% auto #0
-__all__ = ['CORE', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'where_to_cut', 'names_snapshot', 'below',
-           'read_lines', 'mover', 'runs_of', 'late_lines']
+__all__ = ['CORE', 'MOST_FORMER', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'where_to_cut', 'names_snapshot',
+           'below', 'read_lines', 'mover', 'runs_of', 'late_lines']
 
 # %% ../../nbs/labels/07_snapshot.ipynb #9c9d423b
 CORE = ("id", "op", "serials", "labels", "previous", "source", "time", "session", "seq", "crc", "undoable", "target", "classes")
@@ -146,6 +147,9 @@ def runs_of(
     return [[int(kept[a]), int(mapping[kept[a]]), int(b - a)] for a, b in zip(starts, [*starts[1:], len(kept)])]
 
 
+MOST_FORMER = 20_000_000 # images in a former data set that memory is taken for
+
+
 def late_lines(
     folder: Path, # where the log lies
     head: dict, # its first line
@@ -163,6 +167,7 @@ def late_lines(
     n_former = n_items if head.get("former_items") is None else head["former_items"]
     rows = [r["serials"] for r in before + late if r["op"] in ("set", "snapshot") or (names_snapshot(r) and "classes" not in r)]
     n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1)) # room for those that are named
+    if n_former > max(MOST_FORMER, n_items): raise LabelFileError(f"{name} has a label for row {n_former - 1:,}, and the log that was made from it says that this row existed: no log of this package has so many. Put the right file back, or move it away to go on without what was added to it late.")
     move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
     inside = replayed([r for r in before if r.get("id") not in have], n_former)
     after, out = sum(names_snapshot(r) and r["on"] == head["id"] for r in present), []

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import logging
 import os
+import re
 import secrets
 import signal
 import threading
@@ -36,7 +37,7 @@ from ..io.files import atomic_write, explain_os_error, fsync_folder, remove_left
 from ..io.presence import Presence
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
-    _BLANK,
+    BLANK,
     MAX_CSV,
     CellRows,
     LabelFileError,
@@ -464,22 +465,24 @@ def _set_status(self: LabelStore, status: str, message: str | None = None):
 @patch
 def _reopen(self: LabelStore, create: bool = False):
     "Open the log at its path and bring file and memory together."
+    file = self._log.file
     if not self._log.open(create): return
     self._enter()
     try:
-        with no_garbage(): self._join(self._read_whole())
+        with no_garbage(): self._join(self._read_whole(), file)
     except BaseException:
         self._log.close() # nothing may be added to a file that was not understood
         raise
 
 
 @patch
-def _join(self: LabelStore, found: list[dict]):
+def _join(self: LabelStore, found: list[dict], file: tuple[int, int] | None):
     before, known = self._records, {r["id"]: mine for r, mine in self._records}
     self._check_data(found)
     ids = {r["id"] for r in found}
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and self._replay.head.get("id") in r.get("lineage", ()) for r in found)
-    lost = [] if compacted else [r for r, _ in before if r["id"] not in ids]
+    if compacted: ids |= self._covered_ids(next(r for r in found if r["op"] == "snapshot"), file, before)
+    lost = [r for r, _ in before if r["id"] not in ids and not (compacted and r["op"] not in GESTURES)]
     waiting = {r["id"] for r in self._unsaved}
     self._unsaved = [r for r in lost if r["id"] not in waiting] + self._unsaved
     self._records, self._have, self._archive_read = [], set(), None
@@ -494,12 +497,27 @@ def _join(self: LabelStore, found: list[dict]):
 
 
 @patch
+def _covered_ids(self: LabelStore, head: dict, file: tuple[int, int] | None, before: list) -> set[str]:
+    "Which of the lines known here a snapshot stands for. All, if they were read from the very file that it covers; another one may lack some."
+    path = self.log_path.with_name(os.path.basename(str(head.get("archive"))))
+    known = {r["id"] for r, _ in before}
+    try: same = (s := os.stat(path)) and (s.st_dev, s.st_ino) == file
+    except OSError: return known # nobody can tell any more
+    return known if same else known & (self._inside(head) | {*head.get("lineage", ()), head["id"]})
+
+
+@patch
 def _recover(self: LabelStore, was: Replay):
-    "A log from before a compaction was put back: labels that only the snapshot had become a gesture."
-    rows = np.flatnonzero((was.codes >= 0) & (self._replay.codes < 0))
+    "A log from before a compaction was put back: what the snapshot said otherwise becomes a gesture, except of rows that lines unknown to it label."
+    uids = was.table.uids
+    def said(p): return None if p < 0 else _compact(uids[p])
+    inside = self._inside(was.head)
+    strange = {row for r, _ in self._records if r["op"] == "set" and r["id"] not in was.seen and r["id"] not in inside for row in r["serials"]} if inside else {*()}
+    place = [*(self._replay.table.place.get(uid, -2) for uid in uids), -1]
+    rows = np.flatnonzero(np.array(place, np.int32)[was.codes] != self._replay.codes) if inside else np.flatnonzero((was.codes >= 0) & (self._replay.codes < 0))
+    rows = np.array([row for row in rows.tolist() if row not in strange], np.int64)
     if not len(rows): return
-    labels = [_compact(was.table.uids[p]) for p in was.codes[rows]]
-    self._unsaved.append(self._record("set", serials=rows.tolist(), labels=labels, previous=[None] * len(rows), source="recovery", undoable=False))
+    self._unsaved.append(self._record("set", serials=rows.tolist(), labels=[*map(said, was.codes[rows].tolist())], previous=self._labels_of(rows), source="recovery", undoable=False))
 
 
 @patch
@@ -541,8 +559,12 @@ def _inside(self: LabelStore, head: dict) -> set[str]:
 
 @patch
 def _repaired(self: LabelStore, found: list[dict]) -> list[dict]:
-    "The first line is damaged. Where it was a snapshot, the newest archive has what it stood for: together they start a new log."
-    archives = [(p, lines) for p in _generations(self.log_path) if (lines := read_lines(p)) and lines[0]["op"] in ("log", "snapshot")]
+    "The first line is damaged. Where it was a snapshot, the archive that it names has what it stood for: together they start a new log."
+    with open(self.log_path, "rb") as f: first = f.readline(256 << 20)
+    if b'"op":"log"' in first or b'"former_log":"' in first: return found # it stands for nothing else, or for rows that were moved
+    named = re.search(rb'"archive":"([^"\\]+)"', first)
+    parents = [self.log_path.with_name(os.path.basename(named[1].decode(errors="replace")))] if named else _generations(self.log_path)
+    archives = [(p, lines) for p in parents if p.is_file() and (lines := read_lines(p)) and lines[0]["op"] in ("log", "snapshot")]
     if not archives: return found
     archive, whole = archives[-1]
     ids = {r["id"] for r in whole}
@@ -1071,8 +1093,8 @@ def _reader(self: LabelStore, origin: Origin, replay: Replay) -> Callable[[str],
 def _corrected(self: LabelStore, serials: np.ndarray, back: np.ndarray, replay: Replay) -> np.ndarray: # bool, one for each row
     "Of rows that say something older, those whose newest gesture was made in this file: who goes back on it corrects himself, unless somebody else is at work who could export late."
     if not back.any() or self._others_around(): return np.zeros(len(serials), bool)
-    newest = (next((e.record for e in reversed(replay.gestures_on(row)) if e.active), {}) if old else {} for row, old in zip(serials.tolist(), back.tolist()))
-    return np.array([(record.get("source"), record.get("file")) == ("import", self.path.name) for record in newest], bool)
+    newest = (next((e.record["id"] for e in reversed(replay.gestures_on(row)) if e.active), "") if old else "" for row, old in zip(serials.tolist(), back.tolist()))
+    return np.array([gesture.startswith("csv-") for gesture in newest], bool) # see `_import_edits`
 
 
 @patch
@@ -1227,10 +1249,11 @@ def _classes_of_csv(self: LabelStore, data: bytes):
     "Without given classes, those of the file: numbers as they are, names in alphabetical order."
     if not self._open_ended or self._names: return
     seen: dict[str, int] = {}
-    parse_csv(data, self.n_items, lambda name: None if name.lower() in _BLANK else seen.setdefault(name, len(seen)), self.path.name)
+    parse_csv(data, self.n_items, lambda name: None if name.lower() in BLANK else seen.setdefault(name, len(seen)), self.path.name)
     numbers = [_integer(n, True) for n in seen]
     if not seen: return
-    if all(k is not None for k in numbers): names = [str(k) for k in range(max((k for k in numbers if k < MAX_CLASSES), default=-1) + 1)]
+    plain = all(k is not None and not (n.strip().isdigit() and str(k) != n.strip()) for n, k in zip(seen, numbers)) # 01 is a name
+    if plain: names = [str(k) for k in range(max((k for k in numbers if k < MAX_CLASSES), default=-1) + 1)]
     else: names = sorted({clean_name(n) for n in seen})
     self._lazily("class", classes=[[_compact(n), n] for n in names], undoable=False)
 
@@ -1259,6 +1282,7 @@ def _tick(self: LabelStore):
         if self._closed: return
         if not self._unsaved_by_hand() or now >= self._retry_due: self._catch_up()
     self._deliver(0)
+    if self._presence is not None: self._presence.keep()
     try:
         with self._csv:
             if self._closed: return
@@ -1702,8 +1726,12 @@ def lacks(
 def _former_logs(self: LabelStore) -> list[Path]:
     "Every log that stands beside the one in use."
     if self.path is None: return []
-    log = self.log_path
-    return sorted(p for p in log.parent.iterdir() if p.name.startswith(f"{_stem(log)}.") and p.suffix == ".jsonl" and p != log and not (log.exists() and p.samefile(log)))
+    log, named = self.log_path, {*()}
+    head = self._replay.head
+    while head and head.get("archive") and (path := log.with_name(os.path.basename(str(head["archive"])))) not in named and path.is_file(): # a copy under another name keeps theirs
+        named.add(path)
+        head = next((r for r in read_lines(path) if r["op"] == "snapshot"), None)
+    return sorted(named | {p for p in log.parent.iterdir() if p.name.startswith(f"{_stem(log)}.") and p.suffix == ".jsonl" and p != log and not (log.exists() and p.samefile(log))})
 
 
 @patch

@@ -19,7 +19,7 @@ import optax
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 
-from .. import __version__
+import ssvae_widgets
 from ..config import SSVAEConfig
 from ..data.arrays import as_array, as_uint8, image_shape, pixel_range
 from ..data.arrays import encode_labels as to_codes
@@ -275,7 +275,7 @@ def save(
     if self.map_head is not None: arrays["map_head"] = self.map_head
     if self.opinion: arrays["opinion"] = self.opinion._asdict()
     meta = dict(
-        kind="ssvae", library=__version__, input_shape=list(self.input_shape), config=self.config.to_dict(), class_names=self.class_names,
+        kind="ssvae", library=ssvae_widgets.__version__, input_shape=list(self.input_shape), config=self.config.to_dict(), class_names=self.class_names,
         n_classes=self.n_classes, fixed_classes=self._fixed, epoch=epoch, history=[dict(r) for r in rows], map_step=self.map_step,
         value_range=self.value_range, fingerprint=self.fingerprint.to_dict() if self.fingerprint else None, taught=sorted(self.taught))
     save_checkpoint(path, arrays, meta)
