@@ -180,3 +180,44 @@ def test_facts_by_the_thousand_are_refused(here):
     path, log = here
     log.write_bytes(encode_line({"id": "h", "op": "snapshot", "format": 1, "seq": 0, "n_items": 10, "serials": [], "labels": [], "classes": [], "facts": {f"f{i}": [0] for i in range(40_000)}}))
     with pytest.raises(LabelFileError, match="at most 1,000 names"): LabelStore(path, 10)
+
+
+def test_an_export_is_recognized_also_when_the_log_was_written_anew_in_another_order(here, monkeypatch):
+    from ssvae_widgets.labels.log import LogFile
+    path, log = here
+    full, append = {*()}, LogFile.append
+
+    def refuse(self, lines):
+        if self.path in full: raise OSError(28, "No space left on device")
+        return append(self, lines)
+    monkeypatch.setattr(LogFile, "append", refuse)
+    with store(path, 4, ["a", "b", "c"]) as a, store(path, 4, None) as b:
+        a.set([1, 0], ["a", "c"]); b.set(2, "c"); b.flush()
+        log.unlink(); full.add(log)
+        a.clear(1); a.set(1, "a"); a.undo()
+        full.clear()
+        for s in (a, b, a, b): s._retry_due = 0; s.sync()
+        assert named(a) == named(b) == {0: "c", 2: "c"}
+    assert after_reopening(path, 4) == {0: "c", 2: "c"}
+
+
+def test_exports_are_recognized_by_their_marks_through_compactions(here):
+    path, log = here
+    with store(path) as s:
+        files = []
+        for row in range(5): s.set(row, "a"); s.flush(); files.append(path.read_bytes())
+        s.set([0, 1], "b"); s.compact(keep=0).unlink()  # the states of before are gone, their marks are not
+    for data in files:
+        path.write_bytes(data)
+        with store(path) as s:
+            s.flush()
+            assert named(s) == {0: "b", 1: "b", 2: "a", 3: "a", 4: "a"} and not [*path.parent.glob("*.backup-*")]
+
+
+def test_names_given_at_the_opening_reach_the_log_before_the_export_that_has_them(here):
+    path, _ = here
+    with LabelStore(path, 10, 2) as s: s.set([0, 1], 0); s.set(2, 1)
+    LabelStore(path, 10, ["cat", "dog"]).close()
+    with LabelStore(path, 10) as s: assert s.classes == ["cat", "dog"] and named(s) == {0: "cat", 1: "cat", 2: "dog"} and not s.message
+    with store(path, classes=["cat", "dog"]) as a, LabelStore(path, 10, ["cat", "dog"], poll=0.05): a.set(5, "dog"); a.flush()
+    assert path.read_text().split()[1:] == ["0,cat", "1,cat", "2,dog", "5,dog"] and not [*path.parent.glob("*.backup-*")]

@@ -213,3 +213,23 @@ def test_something_else_where_a_file_belongs(saved, tmp_path, name, kind):
         if kind == "folder": assert [p.read_text() for p in there.glob(f"{name}.damaged-*/mine.txt")] == ["mine"]
     for again in (tmp_path / "labels.csv", tmp_path / "p" / "labels.csv"):
         with LabelingSession(IMAGES, again, config=CONFIG) as s: check(s)
+
+
+def test_rounds_that_are_not_taken_up_are_spoken_of(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (40, 6, 6), np.uint8)
+    path = tmp_path / "labels.csv"
+    folder = path.with_name("labels.csv.session")
+    folder.write_text("no folder")
+    with LabelingSession(images, path, classes=["a", "b"]) as s:
+        assert "was no folder" in s.message
+        s.label([0, 1], "a"), s.label([2, 3], "b")
+        for _ in range(2): s.train(1); assert s.wait(300)
+        assert s.training.total == 2
+    newest = max(folder.glob("round-*.ckpt"))
+    newest.unlink(); newest.mkdir()
+    with LabelingSession(images, path) as s: assert s.training.total == 1 and "after 2 epochs are not there any more; those after 1 are taken" in s.message
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps({**state, "log": "0000-1"}))
+    with LabelingSession(images, path) as s:
+        assert s.training.total == 0 and "belong to other labels" in s.message
+    assert any(tmp_path.glob("labels.csv.session*/round-*.ckpt"))  # they stay on the disk

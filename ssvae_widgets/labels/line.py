@@ -101,6 +101,7 @@ def fault(
     if type(record.get("id")) is not str: return "it has no id"
     check = _CHECKS.get(record["op"])
     if check is not None and (why := check(record)): return why
+    if "exports" in record and not _are_texts(record["exports"]): return _wrong(record, "exports", "marks of files")
     for k, v in record.items():
         if type(v) in _NESTED and k not in _FLAT and _too_deep(v, MAX_DEPTH): return f"it has lists or dictionaries more than {MAX_DEPTH} deep"
     return ""

@@ -47,6 +47,7 @@ class Replay:
         self.n_items, self.seq = n_items, 0
         self.table = ClassTable()
         self.head: dict = {} # the `log` or `snapshot` record, with the fingerprint
+        self.exports: dict[str, None] = {} # marks of files that were exported, oldest first
         self.seen: set[str] = set() # ids of lines, so that a line written twice counts once
         self.entries: dict[str, Entry] = {} # gestures by id
         self.stacks: dict[int, tuple] = {} # row -> (newest gesture on it, its code, the same for the one before or None)
@@ -73,6 +74,7 @@ class Replay:
         try: changed = getattr(self, f"_{record['op']}")(record, mine)
         except Unfit as e: self.unfit.append((record, str(e))); changed = None
         self.seen.add(key)
+        if "exports" in record: self.exports.update(dict.fromkeys(record["exports"]))
         return changed
 
     @contextmanager
@@ -89,7 +91,7 @@ class Unfit(ValueError):
     "A line that makes sense, but not for these images."
 
 # %% ../../nbs/labels/03_replay.ipynb #eebe99c5
-OPS = ("log", "set", "undo", "redo", "class", "merge", "data", "snapshot")
+OPS = ("log", "set", "undo", "redo", "class", "merge", "data", "snapshot", "export")
 GESTURES = ("set", "undo", "redo", "class", "merge")
 
 
@@ -336,6 +338,10 @@ def _data(self: Replay, record, mine):
     self.fingerprint = self.fingerprint or record.get("fingerprint")
     if self.head: self.head["fingerprint"] = self.fingerprint
     return _NO_ROWS
+
+
+@patch
+def _export(self: Replay, record, mine): return _NO_ROWS # `apply` keeps what it says
 
 
 @patch

@@ -24,7 +24,7 @@ __all__ = ['CORE', 'MOST_FORMER', 'compact_uid', 'replayed', 'snapshot_of', 'cla
            'below', 'read_lines', 'mover', 'runs_of', 'late_lines']
 
 # %% ../../nbs/labels/07_snapshot.ipynb #9c9d423b
-CORE = ("id", "op", "serials", "labels", "previous", "source", "time", "session", "seq", "crc", "undoable", "target", "classes")
+CORE = ("id", "op", "serials", "labels", "previous", "source", "time", "session", "seq", "crc", "undoable", "target", "classes", "exports")
 
 
 def compact_uid(uid: str) -> int | str: # as the log writes it
@@ -49,7 +49,7 @@ def snapshot_of(
     "A state as one line."
     t, rows = r.table, np.flatnonzero(r.raw >= 0)
     return {"format": FORMAT, "seq": r.seq, "n_items": r.n_items, "fingerprint": r.fingerprint, **class_table(r),
-            "serials": rows.tolist(), "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()], "facts": _facts(r)}
+            "serials": rows.tolist(), "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()], "facts": _facts(r), "exports": [*r.exports][-1_000:]}
 
 
 def class_table(r: Replay) -> dict:

@@ -166,6 +166,7 @@ class LabelStore:
         self._have: set[str] = set() # ids of the lines that are in the log
         self._unsaved: list[dict] = [] # gestures that have not reached the disk, oldest first
         self._lazy: set[str] = set() # ids of unsaved lines that nobody would miss
+        self._exports: list[str] = [] # marks of exports that no line in the log names yet
         self._dropped: set[str] = set() # ids of an undo or redo whose target was nowhere to be found
         self._shown: list[tuple[int, np.ndarray]] = [] # (seq, rows) in the order in which changes showed here
         self._archive_read = None # (snapshot, replay of everything before and after it, lines applied)
@@ -619,6 +620,7 @@ def _commit(self: LabelStore, record: dict) -> Gesture:
     if self._worker is None and self.path is not None: self._start() # first gesture in a forked child
     with self._io:
         self._check_open()
+        if self._exports: record, self._exports = {**record, "exports": self._exports}, []
         encode_line(record) # what cannot be written is refused before it counts
         self._unsaved.append(record) # from here on it is retried, whatever happens
         self._status = "saving" if self._status == "saved" else self._status
@@ -973,6 +975,7 @@ def _look(path) -> tuple | None: # what a glance at a file tells; None when ther
 
 
 def _hash(data: bytes) -> str: return hashlib.sha256(data).hexdigest()
+def _mark(data: bytes) -> str: return _hash(data)[:16] # an export by which it is recognized for ever; the next line of the log names it
 
 
 @patch
@@ -991,6 +994,7 @@ def _export(self: LabelStore, closing: bool = False) -> bool: # whether the file
             self._export_due = None
             if not self._records and not self._unsaved_by_hand(): return True
             if self._unsaved_by_hand() and not closing: self._export_soon(1.0); return False # an export is a state that the log knows
+            if any(r["op"] == "class" for r in self._unsaved): self._save() # so are the names in it
             codes, names = self._codes, self._names
         rows = np.flatnonzero(codes >= 0)
         data = render_csv(rows, codes[rows], names)
@@ -1011,6 +1015,7 @@ def _replace_csv(self: LabelStore, data: bytes):
     except OSError: held = None # no such file, or no hard links here
     try:
         atomic_write(self.path, data, like=self.log_path)
+        with self._io: self._exports = [*self._exports[-9:], _mark(data)]
         if held is not None and self._csv_known is not None:
             replaced = held.read_bytes()
             if _hash(replaced) not in (self._csv_known[1], _hash(data)): # somebody saved in this very moment
@@ -1066,7 +1071,8 @@ def _merge_csv(self: LabelStore, data: bytes, first: bool = False) -> bool: # wh
         then, had = origin.state[rows.serials], now[rows.serials]
         other = replay.table.holders(rows.codes) != had
         back, again = other & (rows.codes == then), self._corrected(rows.serials, other & (rows.codes == then), replay)
-        if origin.exact and not cells.problems and not (again.any() and again.sum() == back.sum()): return self._old_export(data, origin, replay, first)
+        ours = origin.exact and not cells.problems or _mark(data) in replay.exports or _mark(data) in self._exports
+        if ours and not (again.any() and again.sum() == back.sum()): return self._old_export(data, origin, replay, first)
         edited = other & (rows.codes != then) | again
         rows.problems += self._unclear(cells, rows, edited, then, replay)
         missing = 0 if first else int((now >= 0).sum() - (had >= 0).sum())
@@ -1125,7 +1131,7 @@ def _old_export(self: LabelStore, data: bytes, origin: Origin, replay: Replay, f
     "A file that says what an earlier state said has nothing new; it is kept if somebody's own hand went back."
     self._export_soon(0)
     rows = np.flatnonzero(origin.state >= 0)
-    kept = "" if render_csv(rows, origin.state[rows], origin.naming.names) == data else f" The file as it was is kept as {self._backup(data)}."
+    kept = "" if _mark(data) in replay.exports or _mark(data) in self._exports or render_csv(rows, origin.state[rows], origin.naming.names) == data else f" The file as it was is kept as {self._backup(data)}."
     late = not kept and time.monotonic() - self._last_change <= 3 and self._others_around()
     if not (first or late or np.array_equal(origin.state, replay.codes)):
         self._note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)
@@ -1322,6 +1328,9 @@ def close(self: LabelStore) -> bool: # whether everything is on the disk
     if self._closed: return self.saved
     done = self.flush()
     with self._csv, self._io:
+        if done and self._exports:
+            self._lazily("export", exports=self._exports)
+            self._save()
         self._closed = True
         if self._log is not None: self._log.close()
         self._leave()

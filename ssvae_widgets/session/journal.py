@@ -64,7 +64,9 @@ class Folder:
         self._kept: dict[str, Any] = {}  # goes into every state
         self._lock: FileLock | None = None
         self._closed = False
-        if path is not None and path.is_dir() and self._ours() and not self.claim(): self.state = self._read()[0]
+        if path is None or not path.exists(): return
+        if path.is_dir() and not self._ours(): self.notes.append(f"The rounds in {path.name} belong to other labels: they stay on the disk, and this session begins without them.")
+        elif not self.claim(): self.state = self._read()[0]
 
     def claim(self) -> bool:
         "Make the folder and take it, if nobody else has it."
@@ -72,10 +74,12 @@ class Folder:
         self.problem, self.held = "", False
         try:
             new = not self.path.exists()
+            if not new and not self.path.is_dir() and (kept := set_aside(self.path)) is not None:
+                self.notes.append(f"{self.path.name} was no folder, and rounds and queue are kept in one of that name: what was there is kept as {kept.name}.")
             self._take()
             if not new and not self._ours():
                 self._lock.release()
-                set_aside(self.path, "other-labels")
+                if (kept := set_aside(self.path, "other-labels")) is not None: self.notes.append(f"The rounds of other labels are kept as {kept.name}.")
                 self._take()
             self.state, damaged = self._read()
             if damaged and (kept := set_aside(self.path / "state.json")) is not None:

@@ -244,6 +244,8 @@ def _resume(self: LabelingSession) -> None:
     with contextlib.suppress(CheckpointError, KeyError, TypeError):  # the last run came to its end
         epochs = _epochs(read_meta(self._unfinished))
         if not self._older or epochs > self._older[-1]["epochs"]: self._older.append(dict(number=-epochs, path=self._unfinished, epochs=epochs, seq=-1))
+    trained, there = (max((known["epochs"] for known in rounds), default=0) for rounds in (self.rounds.facts, self._older))
+    if trained > there: self._say(f"Weights after {trained} epochs are not there any more; {f'those after {there} are taken' if there else 'the network begins anew'}.")
     self._take_up()
 
 
