@@ -600,3 +600,18 @@ def test_a_file_of_many_arrays_is_refused_in_one_line(tmp_path):
     for door in (load_images, read_latent):
         with pytest.raises(DataError, match="holds a dict with the keys 'part0', .*, …;") as error: door(tmp_path / "x.npz")
         assert len(str(error.value)) < 400
+
+
+def test_what_a_fresh_reader_stumbled_over(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"): Image.fromarray(np.full((5, 5), 9, np.uint8)).save(folder / name)
+    (folder / "notes.bin").write_bytes(b"\0\0\x08\x03abc")  # begins like an IDX file, and is none
+    assert len(load_images(folder)) == 2
+    with pytest.raises(ArgumentError, match="size is an option of folders"): load_images("digits", size=(4, 4))
+    (folder / " ").mkdir()
+    Image.fromarray(np.full((5, 5), 9, np.uint8)).save(folder / " " / "c.png")
+    with pytest.raises(DataError, match="the folder ' ' cannot be a class"): load_images(folder)
+    images = np.zeros((6, 4, 4), np.uint8)
+    with pytest.raises(ArgumentError, match="truth is a generator"): LabelingSession(images, None, truth=(k % 2 for k in range(6)))
+    with LabelingSession(images, None, classes=2) as s, pytest.raises(ValueError, match="about 401 digits"): s.label(10**400, 1)

@@ -80,7 +80,9 @@ def _warn(message):
 
 def _class_of(path: Path) -> str | None:
     "The name of the outermost folder, spelled as class names are; bytes that are no text are written out."
-    return clean_name(os.fsencode(path.parts[0]).decode(errors="backslashreplace")) if len(path.parts) > 1 else None
+    if len(path.parts) < 2: return None
+    try: return clean_name(os.fsencode(path.parts[0]).decode(errors="backslashreplace"))
+    except ValueError as e: raise DataError(f"the folder {path.parts[0]!r} cannot be a class: {e} Rename it, or move its pictures.") from None
 
 
 def _folder_classes(paths, folder):

@@ -106,9 +106,9 @@ def _idx_axes(path: Path) -> int:
         with open(path, "rb") as f:
             packed = f.read(2) == b"\x1f\x8b"
             f.seek(0)
-            with gzip.open(f) if packed else f as g: head = g.read(4)
+            with gzip.open(f) if packed else f as g: head = g.read(4); axes = g.read(4 * head[3]) if len(head) == 4 else b""
     except (DataError, OSError, EOFError, zlib.error): return 0
-    return head[3] if len(head) == 4 and head[:2] == b"\0\0" and head[2] in IDX_TYPES and 1 <= head[3] <= 8 else 0
+    return head[3] if len(head) == 4 and head[:2] == b"\0\0" and head[2] in IDX_TYPES and 1 <= head[3] <= 8 and len(axes) == 4 * head[3] else 0
 
 
 def _from_idx(folder):
@@ -146,6 +146,7 @@ def load_images(
     if n is not None: n = check_whole(n, "n", 1, 2**62)
     if unknown := {*folder_options} - {"size", "color", "fit", "errors"}: raise ArgumentError(f"{sorted(unknown)[0]} is no option of load_images; expected size, color, fit or errors.")
     if is_built_in(source):
+        if folder_options: raise ArgumentError(f"{sorted(folder_options)[0]} is an option of folders of pictures; {text} comes as it is.")
         x, y = load_digits(scale=scale, binarize=binarize) if text == "digits" else load_mnist("test" if "test" in text else "train", n, scale=scale, binarize=binarize)
         return ImageSet(x[:n], y[:n], [str(k) for k in range(10)], None)
     path = Path(text).expanduser()

@@ -42,6 +42,7 @@ def check_truth(
     classes: int | list[str] | None,  # from `check_classes`
 ) -> tuple[Int[np.ndarray, "batch"], list[str]]:  # codes (−1: not known), class names
     "Known labels as codes, and the classes."
+    if hasattr(truth, "__next__"): raise ArgumentError("truth is a generator, which can be read only once; make a list of it.")
     try: codes, names = encode_labels(truth, n_items, classes)
     except (TypeError, ValueError) as error: raise ArgumentError(f"truth does not fit: {error}") from None
     if not (codes >= 0).any(): raise ArgumentError("truth holds no class for any image (all are NaN or -1); leave it out when the real labels are not known.")
