@@ -994,11 +994,12 @@ def _export(self: LabelStore, closing: bool = False) -> bool: # whether the file
             self._export_due = None
             if not self._records and not self._unsaved_by_hand(): return True
             if self._unsaved_by_hand() and not closing: self._export_soon(1.0); return False # an export is a state that the log knows
-            if any(r["op"] == "class" for r in self._unsaved): self._save() # so are the names in it
             codes, names = self._codes, self._names
         rows = np.flatnonzero(codes >= 0)
         data = render_csv(rows, codes[rows], names)
         if self._csv_known is None or self._csv_known[1] != _hash(data) or _look(self.path) is None:
+            with self._io:
+                if any(r["op"] == "class" for r in self._unsaved): self._save() # the log knows the names first
             self._replace_csv(data)
         return True
 
