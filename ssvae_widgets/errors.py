@@ -123,7 +123,7 @@ def _plain(rows: np.ndarray, given: Any, what: str, want: str) -> np.ndarray:
     for i, v in enumerate(values):
         whole = as_whole(v)
         if whole is None: raise RowError(f"{what} has {describe(v)} at place {i}; expected {want}.")
-        if not -(2**62) < whole < 2**62: raise RowError(f"{what} has {describe(v)} at place {i}; expected {want}.")
+        if not -(2**62) < whole < 2**62: raise RowError(f"{what} has {describe(v)} at place {i}, which is out of range; expected {want}.")
         values[i] = whole
     return np.array(values, np.int64)
 
