@@ -138,7 +138,7 @@ def test_killed_while_writing_then_resumed(tmp_path):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-# ------------------------------------------------------------------ found by a fresh reader
+# ------------------------------------------------------------------ what must not be replaced, and interrupts on the way out
 class Half:
     def on_epoch_end(self, trainer, epoch, metrics): pass
 

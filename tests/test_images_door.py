@@ -423,7 +423,7 @@ def test_an_error_is_caught_in_the_way_it_always_was():
     with pytest.raises(TypeError): as_array(None)
 
 
-# ------------------------------------------------------------------ found by a fresh reader
+# ------------------------------------------------------------------ odd sources, names and options
 @pytest.mark.parametrize("given, says", [
     ([np.ma.masked_equal(g, G[0, 1, 1]) for g in G], "place 0 has masked values"), (pd.Series([np.ma.masked_equal(g, G[0, 1, 1]) for g in G]), "masked values"),
     (np.array([[[None] * 3] * 3], object), "image 0 contains NaN"), (np.array([[[1] * 3] * 3, [[1, pd.NA, 1]] * 3], object), "image 1 contains NaN"), ([scipy.sparse.eye(8)] * 3, "a list of 3 that holds a sparse matrix"),
@@ -602,7 +602,7 @@ def test_a_file_of_many_arrays_is_refused_in_one_line(tmp_path):
         assert len(str(error.value)) < 400
 
 
-def test_what_a_fresh_reader_stumbled_over(tmp_path):
+def test_odd_folders_options_and_rows_are_said_plainly(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("a.png", "b.png"): Image.fromarray(np.full((5, 5), 9, np.uint8)).save(folder / name)

@@ -1,4 +1,4 @@
-"""Corners of the label store that a fresh reader found: each was wrong once."""
+"""Corners of the label store: each was wrong once."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"What a fresh reader broke in the session: class order, merged classes, two sessions, damaged rounds, kills in long runs, who goes first."
+"Corners of the session: class order, merged classes, two sessions, damaged rounds, kills in long runs, who goes first."
 import os
 import signal
 import subprocess

@@ -8,6 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/io/presence.html.md"""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 try:
@@ -16,7 +18,7 @@ except ImportError:
     fcntl = None
 
 # %% auto #0
-__all__ = ['Presence']
+__all__ = ['Presence', 'one_at_a_time']
 
 # %% ../../nbs/io/03_presence.ipynb #e2b0fdcd
 class Presence:
@@ -84,3 +86,18 @@ def _lock(fd, how) -> bool:
     try: fcntl.flock(fd, how)
     except OSError: return False
     return True
+
+
+@contextmanager
+def one_at_a_time(
+    path: str | os.PathLike, # a lock file; made when missing
+    patience: float = 0.0, # seconds to wait for another one
+) -> Iterator[None]:
+    "One process at a time; `filelock.Timeout` when another one does not let go. A drive that knows no locks does not keep anybody from working."
+    from filelock import FileLock
+
+    lock = FileLock(path, timeout=patience)
+    try: lock.acquire()
+    except NotImplementedError: pass
+    try: yield
+    finally: lock.release()

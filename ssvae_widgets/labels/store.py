@@ -23,7 +23,7 @@ import warnings
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from fastcore.basics import patch
 from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, check_file, check_path, check_row, check_rows, check_whole, describe
 from ..io.files import atomic_write, explain_os_error, fsync_folder, remove_leftovers, temporary_name
-from ..io.presence import Presence
+from ..io.presence import Presence, one_at_a_time
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
     BLANK,
@@ -1117,12 +1117,12 @@ def _unclear(self: LabelStore, cells: CellRows, rows: LabelRows, edited: np.ndar
     swapped = {table.resolve(now): table.resolve(former) for name, former in table.former.items() if (now := table.find(name)) is not None and table.resolve(former) != table.resolve(now)}
     if not edited.any() or (replay.head.get("op") != "snapshot" and self._namings(replay).whole): return []
     problems, line_of = [], dict(zip(cells.serials.tolist(), cells.lines.tolist()))
-    for now, former in swapped.items():
-        said = table.holders(rows.codes) == now
-        if (said & (then == former)).sum() < max(1, (said & (then == now)).sum()): continue
+    for holder, former in swapped.items():
+        said = table.holders(rows.codes) == holder
+        if (said & (then == former)).sum() < max(1, (said & (then == holder)).sum()): continue
         unclear = np.flatnonzero(said & edited)
         edited[unclear] = False
-        why = f"{names[now]!r} was the name of another class before, and nothing can tell any more which of the two is meant in this old file; label it in the app"
+        why = f"{names[holder]!r} was the name of another class before, and nothing can tell any more which of the two is meant in this old file; label it in the app"
         problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
     return sorted(problems, key=lambda p: p.line)
 
@@ -1288,8 +1288,8 @@ def _tick(self: LabelStore):
     with self._io:
         if self._closed: return
         if not self._unsaved_by_hand() or now >= self._retry_due: self._catch_up()
+        if self._presence is not None: self._presence.keep()
     self._deliver(0)
-    if self._presence is not None: self._presence.keep()
     try:
         with self._csv:
             if self._closed: return
@@ -1377,7 +1377,7 @@ def _forked(self: LabelStore):
     "In a forked child: locks and threads of the parent are gone, and gestures need a name of their own."
     self._io, self._csv, self._wake, self._delivering, self._turn = threading.RLock(), threading.RLock(), threading.Event(), None, threading.Lock()
     self.session, self._suspect = secrets.token_hex(6), True
-    self._heir_of = {self.session}
+    self._heir_of, self._exports = {self.session}, []
     self._worker = None # until this process labels something itself
     if self._presence is not None: self._presence.forget()
     self._presence = None
@@ -1517,16 +1517,7 @@ def _archive(log: Path, kind: str = "") -> Path:
     return archive
 
 
-@contextmanager
-def _only_one(log: Path, patience: float = 5.0):
-    "One process at a time; `filelock.Timeout` when another one does not let go."
-    from filelock import FileLock
-
-    lock = FileLock(f"{log}.lock", timeout=patience)
-    try: lock.acquire()
-    except NotImplementedError: yield; return  # a drive without locks: see `_lines_beside`
-    try: yield
-    finally: lock.release()
+def _only_one(log: Path, patience: float = 5.0): return one_at_a_time(f"{log}.lock", patience) # for drives without locks see `_lines_beside`
 
 
 def _install(fresh: Path, log: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ..errors import SSVAEWidgetsError
 from ssvae_widgets.io.files import (
@@ -30,6 +30,7 @@ from ssvae_widgets.io.files import (
     set_aside,
     temporary_name,
 )
+from ..io.presence import one_at_a_time
 from ..labels.store import LabelStore
 from .arguments import check_truth
 from .journal import read_array, read_images
@@ -60,20 +61,18 @@ def locked(
 ) -> Iterator[None]:
     "Nobody else opens or saves the project meanwhile; a folder that was made for a save that failed is taken away again."
     new = not folder.is_dir()
-    lock = FileLock(folder / SESSION / "lock")
-    try:
-        (folder / SESSION).mkdir(parents=True, exist_ok=True)
-        try: lock.acquire(timeout=0)
-        except Timeout: raise FileExistsError(f"{folder} cannot take rounds and queue, it is open in another session; close that or give another folder. Nothing was written.") from None
-        except NotImplementedError: pass  # a drive without locks
-        yield
-        if new: fsync_folder(folder.parent)
-    except BaseException:
-        lock.release()
-        for path in (folder / SESSION / "lock", folder / SESSION, folder) if new else ():
-            with contextlib.suppress(OSError): path.rmdir() if path.is_dir() else path.unlink()
-        raise
-    finally: lock.release()
+    with contextlib.ExitStack() as held:
+        try:
+            (folder / SESSION).mkdir(parents=True, exist_ok=True)
+            try: held.enter_context(one_at_a_time(folder / SESSION / "lock"))
+            except Timeout: raise FileExistsError(f"{folder} cannot take rounds and queue, it is open in another session; close that or give another folder. Nothing was written.") from None
+            yield
+            if new: fsync_folder(folder.parent)
+        except BaseException:
+            held.close()
+            for path in (folder / SESSION / "lock", folder / SESSION, folder) if new else ():
+                with contextlib.suppress(OSError): path.rmdir() if path.is_dir() else path.unlink()
+            raise
 
 
 @contextlib.contextmanager
@@ -120,12 +119,10 @@ def commit(folder: Path, stage: Path) -> None:
     fsync_folder(folder)
 
 # %% ../../nbs/session/06_project.ipynb #358202b7
-def finish(
-    folder: Path,
-) -> str:  # a sentence for a person; empty when there is nothing to say
+def finish(folder: Path) -> None:
     "Move a save that counts into place; for whoever has locked the project."
     saved = folder / SAVED
-    if not saved.is_dir(): return ""
+    if not saved.is_dir(): return
     rounds = _contents(saved)
     _move_labels(saved / "labels", folder)
     if rounds is not None: _move_session(saved / "session", folder / SESSION, rounds)
@@ -135,7 +132,6 @@ def finish(
     os.rename(saved, gone)
     fsync_folder(folder)
     shutil.rmtree(gone, ignore_errors=True)
-    return ""
 
 
 def _contents(saved: Path) -> list[str] | None:  # files of the session's folder; None: it is in the project already
@@ -187,7 +183,8 @@ def conclude(
     if _others_labeled(saved, folder):
         kept = set_aside(saved, "interrupted")
         return f"A save into this folder was interrupted, and labels were changed here since: they stay as they are; what was being saved is kept in {kept.name if kept else saved.name}."
-    return finish(folder)
+    finish(folder)
+    return ""
 
 
 def recover(
@@ -199,9 +196,8 @@ def recover(
     with contextlib.ExitStack() as last:
         try:
             (folder / SESSION).mkdir(exist_ok=True)
-            last.enter_context(FileLock(folder / SESSION / "lock", timeout=10))
+            last.enter_context(one_at_a_time(folder / SESSION / "lock", 10))
         except Timeout: raise ProjectError(f"{folder} is being saved by another session; try again when that is done.") from None
-        except NotImplementedError: pass  # a drive without locks
         except OSError as error: raise ProjectError(f"{folder} holds a save that was interrupted, and it cannot be finished: {explain_os_error(error)}.") from error
         try: return conclude(folder)  # whoever had it locked may have done so
         except (ValueError, OSError) as error:
