@@ -138,12 +138,13 @@ function status(model, el) {
     if (note) timer = setTimeout(() => { show.say(""); }, 4000);
     write();
   });
-  const end = follow(model, ["saved", "seq", "when", "problem", "in_memory", "n_labeled", "n_items", "n_selected", "message", "level"], () => {
+  const end = follow(model, ["saved", "seq", "when", "problem", "in_memory", "n_labeled", "n_items", "n_selected", "message", "level", "ended"], () => {
     const state = model.get("saved"), total = model.get("n_items"), labeled = model.get("n_labeled"), selected = model.get("n_selected");
     el.setAttribute("data-saved", state);
     box.setAttribute("aria-live", state === "no" ? "assertive" : "off"); // every label is spoken once, by the map; only trouble interrupts
     el.setAttribute("data-seq", model.get("seq"));
     el.classList.toggle("ssvae-in-memory", model.get("in_memory"));
+    el.classList.toggle("ssvae-ended", model.get("ended"));
     el.setAttribute("data-level", model.get("level"));
     const when = model.get("when"), problem = clean(model.get("problem"));
     saved.textContent = model.get("in_memory") ? `in memory only · ${count(model.get("seq"))}` : state === "yes" ? `saved ${count(model.get("seq"))}${when ? ` · ${when}` : ""}` : state === "saving" ? "saving …" : `NOT SAVED${problem ? `: ${problem}` : ""}`;

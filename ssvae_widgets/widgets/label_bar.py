@@ -80,6 +80,7 @@ class StatusLine(View):
     n_selected = traitlets.Int(0).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     level = traitlets.Enum(["info", "error"], default_value="info").tag(sync=True)
+    ended = traitlets.Bool(False, help="only the message still holds").tag(sync=True)
 
     def say(self, message: str, level: str = "info"):
         "Show a sentence."

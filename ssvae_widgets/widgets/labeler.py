@@ -330,6 +330,7 @@ def retire(self: LatentLabeler, session):
     self.unsubscribe = session.subscribe(lambda event: event["type"] == "replaced" and self.retire(event["by"]))
     self.session, self.labels = session, session.store
     self.status.say(REPLACED)
+    self.status.ended = True
     if self.body is None: return
     for queue in (self.painter, self.asker, self.seeker): queue.close()
     body, self.children, self.body = self.body, [self.status], None

@@ -28,10 +28,12 @@ def test_the_page_of_a_replaced_app_says_so_and_labels_nothing(open_notebook):
     for key in "5", "n", "Control+z", "t":
         page.keyboard.press(key)
     former = page.locator(".ssvae-labeler").first
+    assert former.locator(".ssvae-keys:visible, .ssvae-saved:visible, .ssvae-done:visible").count() == 0  # they would speak of what is no longer here
     assert former.locator("button:visible").count() == 0 and former.locator("canvas").count() == 0
     assert page.locator(".jp-OutputArea-output:has-text('Error displaying widget')").count() == 0
     page.wait_for_timeout(500)
     assert nb.python("[former.session is app.session, app.session.n_labeled, app.session.seq, app.session.training.running, former.error, app.error]") == [True, 1, 1, False, "", ""]
+    nb.screenshot("replaced")
     nb.run_all()  # the same cell again: a third app, in two outputs, goes on
     app = App(nb)
     page.wait_for_function("() => document.querySelectorAll('.ssvae-points[data-domain]').length === 2")
@@ -41,4 +43,4 @@ def test_the_page_of_a_replaced_app_says_so_and_labels_nothing(open_notebook):
     page.keyboard.press("5")
     wait_rows(nb.folder, {one: "4", three: "5"})
     page.wait_for_function("() => [...document.querySelectorAll(\".ssvae-class[data-class='5']\")].map(e => e.dataset.count).join() === '1,1'")
-    nb.screenshot("replaced")
+    nb.screenshot("replaced-run-again")
