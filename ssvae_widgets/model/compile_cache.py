@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/compile_cache.html.md"
 # %% ../../nbs/model/06_compile_cache.ipynb #ee7616c5
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 from concurrent.futures import Future
@@ -88,10 +89,12 @@ class Programs:
         args = everywhere(args)
         return self.get(function, static, args)(**dict(zip(_dynamic_names(function, static), args)))
 
+    def clear(self) -> None:
+        "Let go of all programs; each holds memory until then."
+        with self._lock: self._made.clear()
+
 
 def _dynamic_names(function, static) -> list[str]:
-    import inspect
-
     return [n for n in inspect.signature(function).parameters if n not in static]
 
 

@@ -1,4 +1,4 @@
-"""The training state and every compiled function of the library: a step, a whole epoch, evaluation, encode, decode, classify.
+"""The training state, a step, a whole epoch and its evaluation as compiled functions.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/step.html.md"""
 
@@ -7,8 +7,9 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/step.html.md"""
 # %% ../../nbs/model/04_step.ipynb #53dbced0
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -27,10 +28,11 @@ from .losses import Weights
 from .networks import Network, outline, registered
 
 # %% auto #0
-__all__ = ['Params', 'METRICS', 'train_epoch', 'evaluate_part', 'Spec', 'class_slots', 'make_spec', 'make_weights', 'network',
+__all__ = ['Params', 'LOSSES', 'train_epoch', 'evaluate_part', 'Spec', 'class_slots', 'make_spec', 'make_weights', 'network',
            'init_params', 'parameter_shapes', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params',
-           'Data', 'Streams', 'data_mesh', 'everywhere', 'batch_inputs', 'loss_terms', 'train_step', 'evaluate',
-           'pictures', 'softmax', 'look', 'decode', 'count_compilations']
+           'Data', 'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'active_logits',
+           'term_values', 'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'evaluate',
+           'count_compilations']
 
 # %% ../../nbs/model/04_step.ipynb #61fdc810
 _DYNAMIC = (
@@ -183,12 +185,11 @@ class Data(NamedTuple):
     shift: Float[Array, "features"]  # vectors are standardised with these two; images ignore them
     scale: Float[Array, "features"]
     soft: Any = None  # optional (n, classes) soft labels; a row of zeros is no opinion
-    bank: Any = None  # optional uint8 (copies, n, …): distorted copies made beforehand
 
 
-class Streams(NamedTuple):
-    "Which terms the program contains (compiled in)."
-    labeled: int = 0  # rows of the labeled stream beside every batch; 0 = none
+class LossTerms(NamedTuple):
+    "Which terms of the loss a program contains; compiled in."
+    labeled: int = 0  # labeled rows beside every batch; 0 = none
     soft: bool = False  # cross-entropy against `data.soft`
     teacher: bool = False  # pseudo-labels of the moving average
     contrastive: bool = False
@@ -219,38 +220,48 @@ def _spread(x):
     return x if mesh is None or x.shape[0] % mesh.size else _constrained(x, "data")
 
 # %% ../../nbs/model/04_step.ipynb #55c65785
+def network_inputs(
+    x: Array,  # (batch, …) uint8 images or float32 vectors; numpy or JAX
+    shift: Float[Array, "features"],
+    scale: Float[Array, "features"],
+) -> Float[Array, "batch ..."]:
+    "What the network sees: bytes become numbers in [0, 1], vectors are standardized."
+    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else (x - shift) / scale
+
+
 def batch_inputs(
     data: Data,
     rows: Int[Array, "batch"],
 ) -> Float[Array, "batch ..."]:
-    "Rows of the images as the network wants them: bytes become [0, 1], vectors are standardised."
-    x = _spread(jnp.take(data.images, rows, axis=0))
-    return x.astype(jnp.float32) / 255 if data.images.dtype == jnp.uint8 else (x - data.shift) / data.scale
+    "`network_inputs` of some rows, spread over the devices."
+    return network_inputs(_spread(jnp.take(data.images, rows, axis=0)), data.shift, data.scale)
 
 # %% ../../nbs/model/04_step.ipynb #310ae68c
-METRICS = ("reconstruction_loss", "kl_loss", "classification_loss", "contrastive_loss", "consistency_loss", "soft_label_loss",
-           "correct", "labeled", "confident")
-_COLUMN = dict(recon="reconstruction_loss", kl="kl_loss", label="classification_loss", contrastive="contrastive_loss",
-               consistency="consistency_loss", soft="soft_label_loss")
-
-
-def _views(streams: Streams, data: Data, rows, key):
+def _views(terms: LossTerms, data: Data, rows, key):
     "What the student sees of some rows, and what it should reconstruct."
     k1, k2 = random.split(key)
-    if data.bank is not None:
-        copy = random.randint(k1, rows.shape, 0, data.bank.shape[0])
-        target = _spread(data.bank[copy, rows]).astype(jnp.float32) / 255
-    else: target = augment(streams.augmentation, k1, batch_inputs(data, rows))
-    return (cutout(k2, target, streams.cutout) if streams.cutout > 0 else target), target
+    target = augment(terms.augmentation, k1, batch_inputs(data, rows))
+    return (cutout(k2, target, terms.cutout) if terms.cutout > 0 else target), target
 
 
-def _active_logits(logits, active):
+def active_logits(
+    logits: Float[Array, "batch slots"],
+    active: Float[Array, "slots"],  # 1 for slots in use
+) -> Float[Array, "batch slots"]:
+    "Logits under which a slot that is not in use is impossible."
     return jnp.where(active > 0, logits, -1e9)
 
 
-def loss_terms(
+def _teacher(spec: Spec, state: TrainState, data: Data, rows):
+    "Class probabilities of the moving average, on images as they are."
+    teacher = network(spec, eval_params(state))
+    h, mean, _ = teacher.encode(batch_inputs(data, rows))
+    return jax.nn.softmax(active_logits(teacher.logits(h, mean), data.active))
+
+
+def term_values(
     spec: Spec,
-    streams: Streams,
+    terms: LossTerms,
     params: Params,
     state: TrainState,  # for the teacher
     data: Data,
@@ -258,41 +269,56 @@ def loss_terms(
     labeled_rows: Int[Array, "labeled"] | None,  # of the labeled stream
     weights: Weights,
     key: jax.Array,
-) -> tuple[dict[str, Array], dict[str, Array]]:
+) -> tuple[dict[str, Array], dict[str, Array]]:  # by the names of `losses.TERMS`; counts and the teacher's running mean
     "Unweighted terms of the loss, and what is worth knowing beside them."
     net, config, n = network(spec, params), spec.config, rows.shape[0]
     keys = random.split(key, 5)
     joint = rows if labeled_rows is None else jnp.concatenate([rows, labeled_rows])
-    seen, target = _views(streams, data, joint, keys[0])
+    seen, target = _views(terms, data, joint, keys[0])
     h, mean, logvar = net.encode(seen)
     z = mean + jnp.exp(0.5 * logvar) * random.normal(keys[1], mean.shape)
-    terms = dict(
+    values = dict(
         recon=losses.reconstruction_error(net.decode(z[:n]), target[:n], config.likelihood, config.reduction).mean(),
         kl=losses.kl_term(losses.kl_divergence(mean[:n], logvar[:n]), weights.free_bits))
     codes = jnp.take(data.codes, joint)
     has = (codes >= 0).astype(jnp.float32)
-    logits = _active_logits(net.logits(h, z, keys[2]), data.active)
-    terms["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
+    logits = active_logits(net.logits(h, z, keys[2]), data.active)
+    values["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
     extra = dict(correct=(has * (logits.argmax(-1) == codes)).sum(), labeled=has.sum(), confident=jnp.float32(0), running=state.running)
-    if streams.soft: terms["soft"] = losses.soft_cross_entropy(logits[:n], jnp.take(data.soft, rows, axis=0)).mean()
-    if streams.teacher:
-        teacher = network(spec, eval_params(state))
-        h_t, mean_t, _ = teacher.encode(batch_inputs(data, rows))
-        probs = jax.nn.softmax(_active_logits(teacher.logits(h_t, mean_t), data.active))
+    if terms.soft: values["soft"] = losses.soft_cross_entropy(logits[:n], jnp.take(data.soft, rows, axis=0)).mean()
+    if terms.teacher:
+        probs = _teacher(spec, state, data, rows)
         extra["running"] = 0.99 * state.running + 0.01 * probs.mean(0)
-        terms["consistency"], extra["confident"] = losses.pseudo_label_loss(
+        values["consistency"], extra["confident"] = losses.pseudo_label_loss(
             logits[:n], losses.align(probs, extra["running"], data.prior), weights.threshold)
-    if streams.contrastive:
-        again = net.encode(_views(streams, data, rows, keys[3])[0])[0]
+    if terms.contrastive:
+        again = net.encode(_views(terms, data, rows, keys[3])[0])[0]
         pair = jnp.arange(n)
-        terms["contrastive"] = losses.contrastive_loss(h, codes, weights.temperature) + losses.contrastive_loss(
+        values["contrastive"] = losses.contrastive_loss(h, codes, weights.temperature) + losses.contrastive_loss(
             jnp.concatenate([h[:n], again]), jnp.concatenate([pair, pair]), weights.temperature)
-    return terms, extra
+    return values, extra
 
 # %% ../../nbs/model/04_step.ipynb #ca4df09c
+class StepMetrics(NamedTuple):
+    "What one step measures: terms of the loss as they are weighted, and counts."
+    reconstruction_loss: Any = 0.0
+    kl_loss: Any = 0.0
+    classification_loss: Any = 0.0
+    contrastive_loss: Any = 0.0
+    consistency_loss: Any = 0.0
+    soft_label_loss: Any = 0.0
+    correct: Any = 0.0  # labeled images of the batch that were predicted right
+    labeled: Any = 0.0  # labeled images of the batch
+    confident: Any = 0.0  # share of the images of which the teacher was sure
+
+
+LOSSES = dict(recon="reconstruction_loss", kl="kl_loss", label="classification_loss", contrastive="contrastive_loss",
+              consistency="consistency_loss", soft="soft_label_loss")  # term -> its metric
+
+
 def train_step(
     spec: Spec,
-    streams: Streams,
+    terms: LossTerms,
     state: TrainState,
     data: Data,
     rows: Int[Array, "batch"],
@@ -301,23 +327,54 @@ def train_step(
     learning_rate: float | Array,
     epoch_share: float | Array,  # how much of an epoch this step is
     key: jax.Array,
-) -> tuple[TrainState, Float[Array, "metrics"]]:
-    "One optimizer step; the metrics are weighted terms in the order of `METRICS`."
+) -> tuple[TrainState, StepMetrics]:
+    "One optimizer step."
     kl_scale = losses.warm_up(state.epoch, weights.kl_warmup)
 
     def loss(params):
-        terms, extra = loss_terms(spec, streams, params, state, data, rows, labeled_rows, weights, key)
-        return losses.total_loss(terms, weights, kl_scale), (terms, extra)
+        values, extra = term_values(spec, terms, params, state, data, rows, labeled_rows, weights, key)
+        return losses.total_loss(values, weights, kl_scale), (values, extra)
 
-    grads, (terms, extra) = jax.grad(loss, has_aux=True)(state.params)
+    grads, (values, extra) = jax.grad(loss, has_aux=True)(state.params)
     updates, opt_state = optimizer(spec).update(grads, state.opt_state, state.params)
     rate = learning_rate * schedule(spec)(state.epoch)
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
     decay = jnp.minimum(spec.config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
     ema = {n: decay * e + (1 - decay) * params[n] for n, e in state.ema.items()}
-    column = {_COLUMN[n]: getattr(weights, n) * (kl_scale if n == "kl" else 1.0) * v for n, v in terms.items()}
-    metrics = jnp.stack([jnp.asarray(column.get(n, extra.get(n, 0.0)), jnp.float32) for n in METRICS])
+    weighted = {LOSSES[n]: getattr(weights, n) * (kl_scale if n == "kl" else 1.0) * v for n, v in values.items()}
+    metrics = StepMetrics(**weighted, correct=extra["correct"], labeled=extra["labeled"], confident=extra["confident"])
     return TrainState(params, ema, opt_state, extra["running"], state.step + 1, state.epoch + epoch_share), metrics
+
+# %% ../../nbs/model/04_step.ipynb #c7d2e811
+class Validation(NamedTuple):
+    "What `evaluate` measures on the images that are held out."
+    reconstruction_loss: Any = math.nan  # weighted, mean over the images
+    kl_loss: Any = math.nan
+    classification_loss: Any = math.nan  # weighted, mean over the labels
+    correct: Any = math.nan  # labeled images that were predicted right
+    labeled: Any = math.nan  # labeled images
+    images: Any = math.nan
+
+
+class EpochMetrics(NamedTuple):
+    "What `train_epoch` measures."
+    train: StepMetrics = StepMetrics()  # means over the steps; sums of `correct` and `labeled`
+    finite: Any = 1.0  # 1: all losses and parameters are finite numbers
+    val: Validation = Validation()
+
+
+def pack(
+    metrics: NamedTuple,  # of scalars
+) -> Float[Array, "metrics"]:
+    "All numbers in one vector, in the order of the fields."
+    return jnp.stack([jnp.asarray(m, jnp.float32) for m in jax.tree.leaves(metrics)])
+
+
+def unpack(
+    packed: Float[Array, "metrics ..."],  # what `pack` gave for an `EpochMetrics`, or several of them as columns
+) -> EpochMetrics:
+    "The numbers by name."
+    return jax.tree.unflatten(jax.tree.structure(EpochMetrics()), list(packed))
 
 # %% ../../nbs/model/04_step.ipynb #f081a05d
 def _deal(key, index, n_labeled, steps: int, size: int):
@@ -327,27 +384,28 @@ def _deal(key, index, n_labeled, steps: int, size: int):
     return index[order[jnp.arange(steps * size) % jnp.maximum(n_labeled, 1)]].reshape(steps, size)
 
 
-def _train_epoch(spec, streams, state, data, weights, learning_rate, key, parts):
+def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
+    "A new state, and packed `EpochMetrics`."
     n, size = data.train_index.shape[0], min(spec.config.batch_size, data.train_index.shape[0])
     steps = -(-n // size)
     k_order, k_labeled, k_step = random.split(key, 3)
     rows = random.permutation(k_order, data.train_index)
     rows = jnp.concatenate([rows, rows[: steps * size - n]]).reshape(steps, size)
-    labeled = _deal(k_labeled, data.labeled_index, data.n_labeled, steps, streams.labeled) if streams.labeled else None
+    labeled = _deal(k_labeled, data.labeled_index, data.n_labeled, steps, terms.labeled) if terms.labeled else None
 
     def step(state, inputs):
         i, rows, labeled = inputs
-        return train_step(spec, streams, state, data, rows, labeled, weights, learning_rate, 1.0 / (steps * parts), random.fold_in(k_step, i))
+        state, metrics = train_step(spec, terms, state, data, rows, labeled, weights, learning_rate, 1.0 / (steps * parts), random.fold_in(k_step, i))
+        return state, pack(metrics)
 
     state, metrics = lax.scan(step, state, (jnp.arange(steps), rows, labeled))
     state = _constrained(state._replace(epoch=jnp.round(state.epoch * parts) / parts))
     finite = jnp.isfinite(metrics).all() & jnp.isfinite(sum(jnp.vdot(p, p) for p in state.params.values()))
-    counted = (metrics[:, METRICS.index("labeled")] > 0).astype(jnp.float32)
-    mean, total = metrics.mean(0), metrics.sum(0)
-    mean = mean.at[2].set(losses.masked_mean(metrics[:, 2], counted))
-    train = jnp.concatenate([mean[:6], total[6:8], mean[8:], finite[None].astype(jnp.float32)])
-    val = evaluate(spec, eval_params(state), data, weights) if data.val_index.shape[0] else jnp.full(6, jnp.nan)
-    return state, jnp.concatenate([train, val])
+    mean, total, by_step = StepMetrics(*metrics.mean(0)), StepMetrics(*metrics.sum(0)), StepMetrics(*metrics.T)
+    counted = (by_step.labeled > 0).astype(jnp.float32)
+    train = mean._replace(classification_loss=losses.masked_mean(by_step.classification_loss, counted), correct=total.correct, labeled=total.labeled)
+    val = Validation(*evaluate(spec, eval_params(state), data, weights)) if data.val_index.shape[0] else Validation()
+    return state, pack(EpochMetrics(train, finite, val))
 
 
 def evaluate(
@@ -355,8 +413,8 @@ def evaluate(
     params: Params,
     data: Data,
     weights: Weights,
-) -> Float[Array, "6"]:
-    "On `val_index`, without noise: weighted reconstruction and KL, cross-entropy, right answers, labels, images."
+) -> Float[Array, "6"]:  # a packed `Validation`
+    "How the model does on `val_index`, without noise."
     net, n = network(spec, params), data.val_index.shape[0]
     size = min(512, n)
     steps = -(-n // size)
@@ -369,7 +427,7 @@ def evaluate(
         h, mean, logvar = net.encode(x)
         recon = losses.reconstruction_error(net.decode(mean), x, spec.config.likelihood, spec.config.reduction)
         kl = losses.kl_divergence(mean, logvar)
-        logits = _active_logits(net.logits(h, mean), data.active)
+        logits = active_logits(net.logits(h, mean), data.active)
         codes = jnp.take(data.val_codes, rows)
         has = (codes >= 0) * real
         new = (recon @ real, real @ kl, losses.cross_entropy(logits, codes) @ has, ((logits.argmax(-1) == codes) * has).sum(), has.sum())
@@ -379,66 +437,11 @@ def evaluate(
     (recon, kl, ce, correct, labeled), _ = lax.scan(step, zero, (rows, real))
     kl = jnp.maximum(kl / n, weights.free_bits).sum()
     ce = jnp.where(labeled > 0, weights.label * ce / jnp.maximum(labeled, 1), 0.0)
-    return jnp.stack([weights.recon * recon / n, weights.kl * kl, ce, correct, labeled, jnp.float32(n)])
+    return pack(Validation(weights.recon * recon / n, weights.kl * kl, ce, correct, labeled, n))
 
 
-train_epoch = jax.jit(_train_epoch, static_argnames=("spec", "streams", "parts"))
+train_epoch = jax.jit(_train_epoch, static_argnames=("spec", "terms", "parts"))
 evaluate_part = jax.jit(evaluate, static_argnames=("spec",))
-
-# %% ../../nbs/model/04_step.ipynb #c508c5f7
-def pictures(
-    spec: Spec,
-    out: Float[Array, "batch ..."],  # decoder output
-    shift: Float[Array, "features"],
-    scale: Float[Array, "features"],
-) -> Float[Array, "batch ..."]:
-    "Decoder output as images in [0, 1] or as vectors in their own units; numpy in, numpy out."
-    xp = np if isinstance(out, np.ndarray) else jnp
-    if len(spec.input_shape) == 1: return out * scale + shift
-    if spec.config.likelihood == "bernoulli": return 0.5 * (xp.tanh(0.5 * out) + 1)
-    return xp.clip(out, 0.0, 1.0)
-
-
-def softmax(logits: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
-    "Row-wise softmax; numpy in, numpy out."
-    xp = np if isinstance(logits, np.ndarray) else jnp
-    e = xp.exp(logits - logits.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
-def _inputs(x, shift, scale):
-    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else (x - shift) / scale
-
-
-@partial(jax.jit, static_argnames=("spec", "with_images"))
-def look(
-    spec: Spec,
-    params: Params,
-    x: Any,  # (batch, …) uint8 images or float32 vectors
-    active: Float[Array, "classes"],
-    shift: Float[Array, "features"],
-    scale: Float[Array, "features"],
-    key: jax.Array | None = None,  # None: posterior mean; else one draw
-    with_images: bool = False,  # also decode
-) -> tuple[Float[Array, "batch latent"], Float[Array, "batch classes"], Any]:
-    "Latent, class probabilities and, if asked for, the reconstruction."
-    net = network(spec, params)
-    h, z, logvar = net.encode(_inputs(x, shift, scale))
-    if key is not None: z = z + jnp.exp(0.5 * logvar) * random.normal(key, z.shape)
-    probs = softmax(_active_logits(net.logits(h, z), active))
-    return z, probs, pictures(spec, net.decode(z), shift, scale) if with_images else None
-
-
-@partial(jax.jit, static_argnames=("spec",))
-def decode(
-    spec: Spec,
-    params: Params,
-    z: Float[Array, "batch latent"],
-    shift: Float[Array, "features"],
-    scale: Float[Array, "features"],
-) -> Float[Array, "batch ..."]:
-    "Images (or vectors) of latent points."
-    return pictures(spec, network(spec, params).decode(z), shift, scale)
 
 # %% ../../nbs/model/04_step.ipynb #d4366bb8
 class count_compilations:
