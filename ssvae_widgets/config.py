@@ -13,6 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from fastcore.basics import patch
+
 # %% auto #0
 __all__ = ['PRESETS', 'SSVAEConfig']
 
@@ -72,47 +74,51 @@ class SSVAEConfig:
         _check_names(fields)
         return super().__new__(cls)
 
-    def __post_init__(self):
-        for name in ("hidden_dims", "conv_channels"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
-        _check(self)
+    def __post_init__(self): _check(_with_tuples(self))
 
-    def __repr__(self):
-        given = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
-        shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
-        return f"SSVAEConfig({', '.join(given[:shown])}{f', and {len(given) - shown} more fields' if shown < len(given) else ''})"
+# %% ../nbs/00_config.ipynb #dfb283df
+@patch
+def __repr__(self: SSVAEConfig):
+    given = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+    shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
+    return f"SSVAEConfig({', '.join(given[:shown])}{f', and {len(given) - shown} more fields' if shown < len(given) else ''})"
 
-    def replace(
-        self,
-        **changes,  # field = new value
-    ) -> SSVAEConfig:
-        "A copy with some fields changed; an unknown field is refused by name."
-        _check_names(changes)
-        return dataclasses.replace(self, **changes)
 
-    def to_dict(self) -> dict[str, Any]:
-        "Plain JSON-able values, one entry a field."
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+@patch
+def replace(
+    self: SSVAEConfig,
+    **changes,  # field = new value
+) -> SSVAEConfig:
+    "A copy with some fields changed. Raises `TypeError` for an unknown field and `ValueError` for a value out of range."
+    _check_names(changes)
+    return dataclasses.replace(self, **changes)
 
-    @classmethod
-    def from_dict(
-        cls,
-        values: dict[str, Any],  # what `to_dict` gave; fields that are missing take their default
-    ) -> SSVAEConfig:
-        "The inverse of `to_dict`."
-        return _DEFAULT.replace(**values)
+# %% ../nbs/00_config.ipynb #a61b33c2
+@patch
+def to_dict(self: SSVAEConfig) -> dict[str, Any]:
+    "Plain JSON-able values, one entry a field."
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
-    @classmethod
-    def preset(
-        cls,
-        name: str,  # one of `PRESETS`
-        **changes,  # field = value on top of the preset
-    ) -> SSVAEConfig:
-        "A named recipe."
-        if name not in PRESETS:
-            raise ValueError(f"Unknown preset {name!r}; the presets are {', '.join(sorted(PRESETS))}.")
-        return _DEFAULT.replace(**{**PRESETS[name], **changes})
+
+@patch(cls_method=True)
+def from_dict(
+    cls: SSVAEConfig,
+    values: dict[str, Any],  # what `to_dict` gave; fields that are missing take their default
+) -> SSVAEConfig:
+    "The inverse of `to_dict`; raises as `replace` does."
+    return _DEFAULT.replace(**values)
+
+
+@patch(cls_method=True)
+def preset(
+    cls: SSVAEConfig,
+    name: str,  # one of `PRESETS`
+    **changes,  # field = value on top of the preset
+) -> SSVAEConfig:
+    "A named recipe. Raises `ValueError` for a name that is none."
+    if name not in PRESETS:
+        raise ValueError(f"Unknown preset {name!r}; the presets are {', '.join(sorted(PRESETS))}.")
+    return _DEFAULT.replace(**{**PRESETS[name], **changes})
 
 # %% ../nbs/00_config.ipynb #8ae8e1ae
 _RANGES = {  # field: (lowest, highest, is the lowest itself allowed)
@@ -129,7 +135,7 @@ _CHOICES = {
     "schedule": ("constant", "cosine", "warmup_cosine"), "class_prior": ("estimate", "uniform"),
 }
 
-
+# %% ../nbs/00_config.ipynb #4c366f00
 def _check_names(given) -> None:
     "Raise a TypeError that names what is no field, and the field it looks like."
     known = list(SSVAEConfig.__dataclass_fields__)
@@ -140,6 +146,14 @@ def _check_names(given) -> None:
 
 def _is_int(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+# %% ../nbs/00_config.ipynb #1d91e1f6
+def _with_tuples(config: SSVAEConfig) -> SSVAEConfig:
+    "The same object; widths that were given as a list or as one number are tuples."
+    for name in ("hidden_dims", "conv_channels"):
+        value = getattr(config, name)
+        object.__setattr__(config, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
+    return config
 
 
 def _check(config: SSVAEConfig) -> None:

@@ -32,7 +32,7 @@ __all__ = ['KINDS', 'COLUMNS', 'label_order', 'save_label_set', 'make_run', 'run
 # %% ../nbs/04_experiments.ipynb #9b24d159
 KINDS = ("random", "balanced", "acquired")
 
-
+# %% ../nbs/04_experiments.ipynb #79a978c9
 def label_order(
     truth: Int[np.ndarray, "batch"],  # class of every item, -1: unknown, never chosen
     kind: str = "random",  # one of `KINDS`
@@ -53,7 +53,7 @@ def label_order(
         order = order[np.lexsort((rng.permuted(np.arange(len(order))), turn))]
     return order[:n]
 
-
+# %% ../nbs/04_experiments.ipynb #ac089870
 def _acquired(truth, known, n, z, rng):
     "Ask, answer, spread, ask again; rounds of ten, later of a fifth of what is labeled."
     from ssvae_widgets.assess.acquire import suggest
@@ -101,14 +101,14 @@ def make_run(
     return dict(data=str(Path(data)), n=n, test=None if data == "mnist" and is_built_in(data) else test, architecture=architecture, config={**config, "random_seed": network},
                 selection=selection, budget=budget, draw=draw, epochs=list(epochs))
 
-
+# %% ../nbs/04_experiments.ipynb #d5d4ab70
 def run_key(
     run: dict[str, Any],  # what `make_run` gave
 ) -> str:  # 16 hex digits
     "Name of a run: the same description has the same name."
     return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:16]
 
-
+# %% ../nbs/04_experiments.ipynb #e1c8ec50
 def plan(
     data: str,
     budgets: Sequence[int],
@@ -144,7 +144,7 @@ def experiment_data(
     if not len(held) or len(seen) < 2: raise ValueError(f"{data} has {len(rows)} images of known class; holding out {test:g} of them leaves too few.")
     return found.images[seen], found.truth[seen], found.images[held], found.truth[held], k
 
-
+# %% ../nbs/04_experiments.ipynb #314a2e15
 def pretrained(
     run: dict[str, Any],
     folder: Path,  # of the experiment
@@ -169,7 +169,7 @@ def pretrained(
         atomic_write(note, json.dumps(cost).encode())
     return SSVAE.from_checkpoint(path), cost
 
-
+# %% ../nbs/04_experiments.ipynb #ef54c128
 def _cost(note: Path) -> dict[str, float] | None:  # None: not trained yet, or the note is damaged
     try:
         with open_plain(note) as f: cost = parse_json(f.read())
@@ -189,7 +189,7 @@ def environment() -> dict[str, str]:
     return dict(ssvae_widgets=ssvae_widgets.__version__, source=source.hexdigest()[:16], python=platform.python_version(),
                 **{name: version(name) for name in ("jax", "numpy", "scikit-learn")}, machine=platform.machine())
 
-
+# %% ../nbs/04_experiments.ipynb #97e87534
 def do_run(
     run: dict[str, Any],
     folder: str | os.PathLike,  # of the experiment
@@ -227,7 +227,7 @@ def divide_cores(
     if cores is None: cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return [part.tolist() for part in np.array_split(np.asarray(cores), min(max(1, workers), len(cores)))]
 
-
+# %% ../nbs/04_experiments.ipynb #721e3008
 def _settle_in(shares) -> None:
     "First thing in a worker: take one share of the cores."
     import signal
@@ -239,7 +239,7 @@ def _settle_in(shares) -> None:
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
-
+# %% ../nbs/04_experiments.ipynb #585fd935
 def _pool(shares: list[list[int]]):
     "Processes that inherit the number of threads they may start."
     import multiprocessing
@@ -266,7 +266,7 @@ _NUMBER = (int, float)
 _PARTS = dict(key=str, run=dict, labels=list, accuracy=_NUMBER, low=_NUMBER, high=_NUMBER, tested=int, images=int, seconds=_NUMBER, cpu_seconds=_NUMBER, data=dict)
 _RUN = dict(data=str, architecture=str, config=dict, selection=str, budget=int, draw=int, epochs=list, n=(int, type(None)), test=(int, float, type(None)))
 
-
+# %% ../nbs/04_experiments.ipynb #b9e33b73
 def is_record(
     record: Any,  # something read from a file
 ) -> bool:
@@ -282,7 +282,7 @@ def is_record(
         return fine and record["key"] == run_key(run)
     except (ValueError, RecursionError): return False  # text that is no text
 
-
+# %% ../nbs/04_experiments.ipynb #d019965c
 def run_all(
     runs: Sequence[dict[str, Any]],
     folder: str | os.PathLike,  # where records and networks go
@@ -298,11 +298,11 @@ def run_all(
         told(record, sum(r is not None for r in have.values()), len(have))
     return [have[run_key(r)] for r in runs]
 
-
+# %% ../nbs/04_experiments.ipynb #7a72873e
 def _in_turn(runs, folder) -> Iterable[dict]:
     return (do_run(run, folder) for run in runs)
 
-
+# %% ../nbs/04_experiments.ipynb #6cfc797c
 def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     "First the networks that are shared, then the runs; the first error ends it, finished runs stay."
     from concurrent.futures import as_completed
@@ -320,7 +320,7 @@ def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     finally:
         for name, value in before.items(): os.environ.pop(name) if value is None else os.environ.update({name: value})
 
-
+# %% ../nbs/04_experiments.ipynb #942d5c42
 def _pretrain(run, folder) -> None: pretrained(run, folder)
 
 # %% ../nbs/04_experiments.ipynb #463d3be4
@@ -338,7 +338,7 @@ def collect(
 
 COLUMNS = ("data", "images", "architecture", "selection", "budget", "draw", "network", "accuracy", "low", "high", "tested", "seconds", "cpu_seconds", "key")
 
-
+# %% ../nbs/04_experiments.ipynb #aa96f699
 def _differences(records) -> list[str]:
     "For every record what tells its settings from others of the same architecture, data and number of images: draws of different things are not averaged."
     def settings(r): return {**r["run"]["config"], "random_seed": None, "epochs": r["run"]["epochs"], "test": r["run"].get("test"), "pixels": r["data"].get("sample_hash")}
@@ -351,7 +351,7 @@ def _differences(records) -> list[str]:
         out.append("".join(f" {k}={str(mine[k]).replace(' ', '')[:20]}" for k in vary))
     return out
 
-
+# %% ../nbs/04_experiments.ipynb #1c241bd5
 def as_rows(
     records: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
@@ -362,7 +362,7 @@ def as_rows(
     for row, extra in zip(rows, _differences(records)): row["architecture"] += extra
     return sorted(rows, key=lambda r: [r[k] for k in ("data", "architecture", "selection", "budget", "draw", "images", "key")])
 
-
+# %% ../nbs/04_experiments.ipynb #b71f55fb
 def summarize(
     rows: Sequence[dict[str, Any]],  # of `as_rows`
 ) -> list[dict[str, Any]]:
@@ -382,7 +382,7 @@ def summarize(
                         cpu_seconds=round(float(np.mean([r["cpu_seconds"] for r in group])), 1)))
     return out
 
-
+# %% ../nbs/04_experiments.ipynb #bc4489ee
 def to_csv(
     rows: Sequence[dict[str, Any]],
 ) -> bytes:
@@ -410,7 +410,7 @@ def _curve(
     ax.vlines(place, low, high, color=color, lw=3, alpha=0.3)
     ax.plot(place, mean, color=color, marker=mark, ms=5, ls=dash, lw=1.4, label=selection)
 
-
+# %% ../nbs/04_experiments.ipynb #241315cc
 def plot_label_efficiency(
     summary: Sequence[dict[str, Any]],  # of `summarize`
     title: str | None = None,
@@ -436,7 +436,7 @@ def plot_label_efficiency(
     fig.suptitle(title or "", fontsize=11)
     return fig
 
-
+# %% ../nbs/04_experiments.ipynb #15c125eb
 def write_results(
     records: Sequence[dict[str, Any]],
     path: str | os.PathLike,  # the table; `_summary.csv`, `.png` and `_records.jsonl` go beside it

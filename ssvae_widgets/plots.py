@@ -36,7 +36,7 @@ def _figure(
     "An empty figure that arranges its own margins."
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
-
+# %% ../nbs/03_plots.ipynb #01541441
 def _bare(ax, title=None):
     "Remove ticks and frame: on a map and under images they say nothing."
     ax.set(xticks=[], yticks=[])

@@ -39,7 +39,7 @@ def field_help(
     found = re.findall(r"^    (\w+):[^#\n]*#\s*(.+)$", inspect.getsource(cls), re.M)
     return {name: text for name, text in found if name in {f.name for f in dataclasses.fields(cls)}}
 
-
+# %% ../../nbs/cli/01_common.ipynb #84b2ae5e
 def add_config_flags(
     parser: argparse.ArgumentParser,
     cls: type,  # a configuration dataclass
@@ -56,7 +56,7 @@ def add_config_flags(
         text = f"{texts.get(f.name, '')} (default: {f.default})".replace("%", "%%")
         group.add_argument("--" + f.name.replace("_", "-"), dest=f.name, default=argparse.SUPPRESS, help=text, **kind)
 
-
+# %% ../../nbs/cli/01_common.ipynb #a04fd91d
 def _config_file(args) -> dict[str, Any]:
     "The fields that `--config` sets."
     import tomllib
@@ -66,7 +66,7 @@ def _config_file(args) -> dict[str, Any]:
     except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
 
-
+# %% ../../nbs/cli/01_common.ipynb #f5c52416
 def given_fields(
     args: argparse.Namespace,  # of a parser with `add_config_flags`
 ) -> list[str]:  # names
@@ -75,7 +75,7 @@ def given_fields(
 
     return [f.name for f in dataclasses.fields(SSVAEConfig) if hasattr(args, f.name) or f.name in {**PRESETS[args.preset], **_config_file(args)}]
 
-
+# %% ../../nbs/cli/01_common.ipynb #b9fb83df
 def read_config(
     args: argparse.Namespace,  # of a parser with `add_config_flags`
 ):  # an SSVAEConfig
@@ -95,7 +95,7 @@ class UsageError(ValueError):
 # %% ../../nbs/cli/01_common.ipynb #60b55365
 _SKIP = ", or load with errors='skip'"  # advice of the library to programs; a flag is the same for people
 
-
+# %% ../../nbs/cli/01_common.ipynb #117f944e
 def run_command(
     parser: argparse.ArgumentParser,  # made by `make_parser`
     work: Callable[[argparse.Namespace], Any],  # raises on failure
@@ -130,7 +130,7 @@ def run_command(
         return _leave(code)
     return 0
 
-
+# %% ../../nbs/cli/01_common.ipynb #a886b6b4
 class _Ended(KeyboardInterrupt):
     "The system asked for an end (shutdown, a batch system, a closed terminal): what is finished is kept, as after Ctrl-C."
 
@@ -147,7 +147,7 @@ def _orderly_end():
     finally:
         for n, handler in before.items(): signal.signal(n, handler)
 
-
+# %% ../../nbs/cli/01_common.ipynb #ced9284b
 def _one_line(what) -> str: return " ".join(str(what).split())
 
 
@@ -161,7 +161,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, MemoryError): return f"There is not enough memory ({_one_line(error) or 'none left'}): take fewer images (--n), smaller ones, or a smaller network."
     return _one_line(error) or type(error).__name__
 
-
+# %% ../../nbs/cli/01_common.ipynb #91866309
 def _tell(text: str, stream) -> None:
     "Say something to whoever still listens."
     try:
@@ -177,7 +177,7 @@ def _leave(code: int) -> int:
         except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
-
+# %% ../../nbs/cli/01_common.ipynb #dc682fea
 def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     "`~` in paths, also where the shell leaves it alone (`--weights=~/x.ckpt`); an empty one, as of an unset variable, and an address are refused."
     from ssvae_widgets.errors import check_path
@@ -193,7 +193,7 @@ def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
             if os.path.exists(path) and not path.is_file() and not path.is_dir():
                 raise UsageError(f"{(action.option_strings or [action.metavar])[0]} {path} is no plain file but a pipe or a device; give the name of a file.")
 
-
+# %% ../../nbs/cli/01_common.ipynb #8fff52a1
 def check_target(
     flag: str,  # that names the file
     path: Path,  # file to be written
@@ -213,7 +213,7 @@ def check_target(
     if other: raise UsageError(f"{flag} {path} exists and is no {kind}, so it is kept; give another name, or remove it first.")
     if not os.access(path.parent, os.W_OK): raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
 
-
+# %% ../../nbs/cli/01_common.ipynb #9e729193
 def say(
     args: argparse.Namespace,  # with `json` and `quiet`
     report: dict[str, Any],
@@ -243,7 +243,7 @@ class _Parser(argparse.ArgumentParser):
         self.wrong = f"{_one_line(message)}; see {self.prog} --help"
         self.exit(2, f"{self.prog}: {self.wrong}\n")
 
-
+# %% ../../nbs/cli/01_common.ipynb #3d8dc60b
 class _Completion(argparse.Action):
     "Print a completion script and end."
 
@@ -259,7 +259,7 @@ class _Completion(argparse.Action):
 
 EXIT_CODES = "exit codes:\n  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted, 143 ended by the system"
 
-
+# %% ../../nbs/cli/01_common.ipynb #1719f097
 def make_parser(
     prog: str,  # name of the command
     summary: str,  # what it does
@@ -296,7 +296,7 @@ def add_data_flags(
     group.add_argument("--color", action=argparse.BooleanOptionalAction, help="folders: RGB or gray (default: gray when every picture is)")
     group.add_argument("--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note")
 
-
+# %% ../../nbs/cli/01_common.ipynb #fbf8a462
 def read_images(
     args: argparse.Namespace,  # of a parser with `add_data_flags`, and `split` where there is one
 ):  # an ImageSet
@@ -313,7 +313,7 @@ def read_images(
     try: return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **{k: v for k, v in options.items() if v is not None})
     except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_sentence(e).replace(_SKIP, ', or give --skip-unreadable')}") from None
 
-
+# %% ../../nbs/cli/01_common.ipynb #19dbbce5
 def check_shape(
     args: argparse.Namespace,  # with `data` and `weights`
     vae,  # the SSVAE of `weights`
@@ -356,7 +356,7 @@ def read_label_file(
     known = [*(classes or ()), *found[len(classes or ()):]]  # as they were given, also where the labels write a name in another way
     return codes, None if classes is None and known == [str(k) for k in range(len(known))] else known
 
-
+# %% ../../nbs/cli/01_common.ipynb #7c593e74
 def _copy_plain(source: Path, to: Path) -> None:
     from ssvae_widgets.io.files import open_plain
 
@@ -369,7 +369,7 @@ def _names_files(path: Path) -> bool:
 
     with path.open("rb") as f: return by_name(f.read(4096))
 
-
+# %% ../../nbs/cli/01_common.ipynb #825d3677
 def _by_file_name(path: Path, n_items: int, classes, names):
     "A store in memory with the labels of a CSV of file names."
     from ssvae_widgets.labels.exchange import import_labels

@@ -40,7 +40,7 @@ def label_sets_parser() -> argparse.ArgumentParser:
     add_data_flags(p)
     return p
 
-
+# %% ../../nbs/cli/06_experiments.ipynb #abacfeeb
 def check_counts(
     budgets: Sequence[int],
     draws: int,
@@ -76,7 +76,7 @@ def _label_sets(args) -> None:
     atomic_write(folder / "label_sets.json", (json.dumps(manifest, indent=1) + "\n").encode())
     say(args, dict(folder=str(folder), sets=len(sets)), "{folder}: {sets} label sets")
 
-
+# %% ../../nbs/cli/06_experiments.ipynb #eeea0f34
 def label_sets(argv: Sequence[str] | None = None) -> int:
     "`ssvae-label-sets`"
     return run_command(label_sets_parser(), _label_sets, argv)
@@ -97,7 +97,7 @@ def architecture(
     else: raise UsageError(f"--architectures {word}: there is no such encoder ({', '.join(sorted(encoders))}), preset ({', '.join(sorted(PRESETS))}) or .toml file.")
     return read_config(own).to_dict()
 
-
+# %% ../../nbs/cli/06_experiments.ipynb #0d15498e
 def experiment_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-experiment`."
     from ssvae_widgets.config import SSVAEConfig
@@ -155,7 +155,7 @@ def _label_efficiency(args) -> None:
     files = write_results(run_all(runs, folder, args.workers, told), folder / "label_efficiency.csv", f"{Path(args.data).name}, {len(seen[0]):,} training images")
     say(args, dict(runs=len(runs), table=str(files[0]), summary=str(files[1]), picture=str(files[2]), records=str(files[3])), "{table}: {runs} runs; {picture}")
 
-
+# %% ../../nbs/cli/06_experiments.ipynb #779e6341
 def _repeat(args) -> None:
     "One run again, from its record."
     import tempfile
@@ -175,7 +175,7 @@ def _repeat(args) -> None:
     report = dict(key=again["key"], accuracy=again["accuracy"], before=found[0]["accuracy"], same_labels=again["labels"] == found[0]["labels"], same_data=again["data"] == found[0]["data"])
     say(args, report, "{key}: {accuracy:.4f} again, {before:.4f} before{changed}", changed="" if report["same_data"] else " (the images are not the same any more)")
 
-
+# %% ../../nbs/cli/06_experiments.ipynb #f03874ce
 def experiment(argv: Sequence[str] | None = None) -> int:
     "`ssvae-experiment`"
     return run_command(experiment_parser(), lambda args: (_repeat if args.what == "repeat" else _label_efficiency)(args), argv)
@@ -192,7 +192,7 @@ def collect_parser() -> argparse.ArgumentParser:
     p.add_argument("--title", help="of the picture")
     return p
 
-
+# %% ../../nbs/cli/06_experiments.ipynb #66508068
 def _collect(args) -> None:
     from ssvae_widgets.experiments import collect, write_results
 

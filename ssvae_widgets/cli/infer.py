@@ -34,7 +34,7 @@ __all__ = ['METHODS', 'embed_2d', 'infer_parser', 'infer']
 # %% ../../nbs/cli/03_infer.ipynb #3dda10c7
 METHODS = ("tsne", "umap", "map")
 
-
+# %% ../../nbs/cli/03_infer.ipynb #42a4c1cc
 def embed_2d(
     z,  # (n, latent) posterior means
     seed: int = 0,
@@ -55,7 +55,7 @@ def embed_2d(
     xy = TSNE(2, **settings).fit_transform(z).astype(np.float32)
     return xy, dict(method="tsne", library=f"scikit-learn {sklearn.__version__}", **settings)
 
-
+# %% ../../nbs/cli/03_infer.ipynb #cca1cc73
 def _umap(z, seed, neighbors):
     try:
         import umap
@@ -95,7 +95,7 @@ def _known(args, found, vae):
     if classes and vae.class_names and list(classes) != vae.class_names: codes = translate(codes, classes, vae)
     return np.where(np.asarray(codes) < 0, np.nan, codes)
 
-
+# %% ../../nbs/cli/03_infer.ipynb #e8880d7e
 def _arrays(args, found, vae) -> dict[str, Any]:
     "Everything that goes into the file."
     import numpy as np
@@ -109,7 +109,7 @@ def _arrays(args, found, vae) -> dict[str, Any]:
     return dict(input=np.asarray(found.images), latent=latent, tsne=np.asarray(xy, np.float32), reconstruted=recon, reconstructed=recon, labels=labels,
                 pred_classes=classes, pred_certainty=certainty, pred_probs=probs, embedding_settings=json.dumps(settings), **names)
 
-
+# %% ../../nbs/cli/03_infer.ipynb #4b2cd996
 def _infer(args) -> None:
     import numpy as np
 
@@ -133,7 +133,7 @@ def _infer(args) -> None:
     say(args, report, "{output}: {images} images, latent of {latent_dim}, drawn by {embedding}{agreement}",
         agreement="" if accuracy is None else f", {accuracy:.1%} of the known labels predicted")
 
-
+# %% ../../nbs/cli/03_infer.ipynb #75104803
 def infer(argv: Sequence[str] | None = None) -> int:
     "`ssvae-infer`"
     return run_command(infer_parser(), _infer, argv)

@@ -66,7 +66,7 @@ def _train(args) -> None:
                   seconds=round(time.perf_counter() - start, 2), loss=history["loss"][-1] if history["loss"] else None)
     say(args, report, "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s")
 
-
+# %% ../../nbs/cli/02_train.ipynb #21bd6f2c
 def _begin(args, found, labels, classes, config, weights, callbacks):
     "A new model; the best weights are kept."
     from ssvae_widgets.model.ssvae import SSVAE
@@ -74,7 +74,7 @@ def _begin(args, found, labels, classes, config, weights, callbacks):
     vae = SSVAE(found.images.shape[1:], config, classes=classes)
     return vae, vae.fit(found.images, labels, weights_path=weights, defaults=callbacks)
 
-
+# %% ../../nbs/cli/02_train.ipynb #a3b6c04b
 def _go_on(args, found, labels, classes, config, weights, callbacks):
     "The model of the weights; an interrupt keeps every finished epoch, a kill most of them."
     from ssvae_widgets.model.callbacks import LastCheckpoint
@@ -90,7 +90,7 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     if labels is not None and classes: labels = translate(labels, classes, vae)
     return vae, InteractiveTrainer(vae, defaults=[LastCheckpoint(weights), *callbacks]).train_epochs(epochs, found.images, labels)
 
-
+# %% ../../nbs/cli/02_train.ipynb #35c41bb3
 def translate(
     codes,  # (n,) in the order of `classes`, −1: none
     classes: Sequence[str],  # names as the data or the labels order them
@@ -106,7 +106,7 @@ def translate(
     table = np.array([*(vae.class_names.index(c) for c in classes), -1], np.int32)  # the last one: −1 stays −1
     return table[codes]
 
-
+# %% ../../nbs/cli/02_train.ipynb #15368299
 def train(argv: Sequence[str] | None = None) -> int:
     "`ssvae-train`"
     return run_command(train_parser(), _train, argv)

@@ -60,7 +60,7 @@ def untouched(
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, SyntaxError, RecursionError, MemoryError): return False
     return [_sources(c) for c in cells] == [_sources(c) for c in json.loads(again)["cells"]]
 
-
+# %% ../../nbs/cli/05_view.ipynb #9c5c4537
 def _sources(cell) -> str: return "".join(cell["source"])
 
 
@@ -92,7 +92,7 @@ def view_parser() -> argparse.ArgumentParser:
     p.add_argument("--port", type=int, help="of JupyterLab (default: the first free one from 8888)")
     return p
 
-
+# %% ../../nbs/cli/05_view.ipynb #246cdf87
 def lab_command(
     notebook: Path,
     browser: bool = True,  # open a window
@@ -102,7 +102,7 @@ def lab_command(
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     return [sys.executable, "-m", "jupyterlab", str(notebook), *root, *([] if browser else ["--no-browser"]), *([] if port is None else [f"--port={port}"])]
 
-
+# %% ../../nbs/cli/05_view.ipynb #89bf9e24
 def _view(args) -> None:
     from ssvae_widgets.cli.viewer import read_latent
 
@@ -139,7 +139,7 @@ def _check_labels(labels: Path, found: dict) -> None:
 
     read_label_file(str(labels), len(found["images"]), found["classes"], found["names"])
 
-
+# %% ../../nbs/cli/05_view.ipynb #56095bc7
 def view(argv: Sequence[str] | None = None) -> int:
     "`ssvae-view`"
     return run_command(view_parser(), _view, argv)

@@ -57,7 +57,7 @@ def read_latent(
     return dict(images=a["input"], xy=xy, latent=latent, recon=recon, probs=_probabilities(a), truth=a.get("labels"),
                 classes=[str(c) for c in a["class_names"]] if "class_names" in a else None, names=[str(v) for v in a["names"]] if "names" in a else None)
 
-
+# %% ../../nbs/cli/04_viewer.ipynb #e5dec4e0
 def _check_answers(path, a: dict[str, np.ndarray]) -> None:
     "What is known of the classes is of a kind that can be drawn."
     for key, ndim, kinds in (("labels", 1, "biuf"), ("pred_classes", 1, "biu"), ("pred_certainty", 1, "f"), ("pred_probs", 2, "f"), ("class_names", 1, "US"), ("names", 1, "US")):
@@ -72,7 +72,7 @@ def _check_answers(path, a: dict[str, np.ndarray]) -> None:
     if "pred_probs" in a and not 1 <= a["pred_probs"].shape[1] <= 10_000: raise DataError(f"{path}: pred_probs has {a['pred_probs'].shape[1]} columns; expected one a class.")
     if "class_names" in a and len(set(a["class_names"].tolist())) < len(a["class_names"]): raise DataError(f"{path}: class_names holds a name twice; every class needs its own.")
 
-
+# %% ../../nbs/cli/04_viewer.ipynb #de5730b2
 def _probabilities(a: dict[str, np.ndarray]) -> np.ndarray | None:
     "Class probabilities; of a file that has only the best class, that one's probability and the rest shared by the others."
     if "pred_probs" in a: return np.asarray(a["pred_probs"], np.float32)
@@ -113,7 +113,7 @@ class StoredSession(LabelingSession):
         row = check_row(serial, self.n_items)
         return None if self.stored is None else np.asarray(self.stored[row])
 
-
+# %% ../../nbs/cli/04_viewer.ipynb #836e3355
 def _wide(probs: np.ndarray, n_classes: int) -> np.ndarray:
     "Probabilities with a column for every class."
     return np.pad(probs, ((0, 0), (0, max(0, n_classes - probs.shape[1])))).astype(np.float32)
@@ -128,7 +128,7 @@ def trained_since(
     rounds = Path(f"{os.fspath(labels)}.session").expanduser().glob("round-*.ckpt")
     return any(path.stat().st_mtime_ns > Path(weights).stat().st_mtime_ns for path in rounds)
 
-
+# %% ../../nbs/cli/04_viewer.ipynb #2b6ecec7
 def _session(found: dict[str, Any], labels, weights) -> LabelingSession:
     "With a model: the newest round of this viewer, or the checkpoint."
     from ssvae_widgets.model.ssvae import SSVAE

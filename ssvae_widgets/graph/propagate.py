@@ -50,7 +50,7 @@ def held_graph(
 # %% ../../nbs/graph/02_propagate.ipynb #7378e98f
 _LEAK = 1e-3  # share of the flow that leaks away at each point
 
-
+# %% ../../nbs/graph/02_propagate.ipynb #84294010
 def _solve(
     graph: sp.csr_matrix,  # symmetric weights
     sources: Float[np.ndarray, "batch columns"],  # right-hand sides
@@ -137,7 +137,7 @@ def _cut(
     row = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     return float(graph.data[decided[row] != decided[graph.indices]].sum() / max(graph.data.sum(), 1e-30))
 
-
+# %% ../../nbs/graph/02_propagate.ipynb #cc378e1b
 def _decide(graph, u, rows, codes, prior):
     "Memberships under a given prior, or under the more plausible of none and equal shares."
     k = u.shape[1]
@@ -158,7 +158,7 @@ def _class_prior(
         raise ValueError(f'prior must be "equal" or one share for each of {len(known)} classes, got {prior!r}')
     return share[known] / share[known].sum()
 
-
+# %% ../../nbs/graph/02_propagate.ipynb #f10d0205
 def _probabilities(graph, sums, codes, prior) -> Float[np.ndarray, "batch classes"]:
     "Class probabilities of every point from the solved class sums."
     n, k = sums.shape
@@ -193,7 +193,7 @@ def check_codes(
         raise ArgumentError(f"codes must lie between -1 and {n_classes - 1} for {n_classes} classes, got {codes.min()} to {codes.max()}")
     return codes.astype(np.int64)
 
-
+# %% ../../nbs/graph/02_propagate.ipynb #03c0e0c3
 def _sources(codes: Int[np.ndarray, "batch"], n_classes: int) -> Float[np.ndarray, "batch classes"]:
     "One column for each class: 1 at its labeled points."
     sources = np.zeros((len(codes), n_classes), np.float32)
@@ -201,7 +201,7 @@ def _sources(codes: Int[np.ndarray, "batch"], n_classes: int) -> Float[np.ndarra
     sources[rows, codes[rows]] = 1
     return sources
 
-
+# %% ../../nbs/graph/02_propagate.ipynb #7cfb5690
 def poisson(
     graph: sp.csr_matrix,  # from `knn_graph`
     codes: Int[np.ndarray, "batch"],  # class of each point, -1: unlabeled

@@ -75,7 +75,7 @@ class Presence:
         fd, self._fd = self._fd, None
         if fd is not None: os.close(fd)
 
-
+# %% ../../nbs/io/03_presence.ipynb #1a82e06e
 def _open(path) -> int:
     "Reading is enough to hold the lock: the sign may be another user's."
     try: return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -87,7 +87,7 @@ def _lock(fd, how) -> bool:
     except OSError: return False
     return True
 
-
+# %% ../../nbs/io/03_presence.ipynb #e0dd1c02
 @contextmanager
 def one_at_a_time(
     path: str | os.PathLike, # a lock file; made when missing

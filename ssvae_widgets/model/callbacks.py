@@ -55,7 +55,7 @@ COLUMNS = (
     "val_classification_loss",
 )
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #1a8e31a1
 def check_callbacks(
     callbacks: Any,  # callbacks, or None
     name: str = "callbacks",  # what they are called in the message
@@ -71,7 +71,7 @@ def check_callbacks(
         if missing: raise ArgumentError(f"{name} holds {describe(one)} without {', '.join(missing)}; expected a TrainingCallback.")
     return found
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #44913193
 def make_history(
     rows: list[dict[str, float]] | tuple,  # one dict an epoch
 ) -> dict[str, list[float]]:
@@ -79,7 +79,7 @@ def make_history(
     names = [*COLUMNS, *dict.fromkeys(n for row in rows for n in row if n not in COLUMNS)]
     return {name: [row.get(name, math.nan) for row in rows] for name in names}
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #ce181a97
 def monitored(
     metrics: dict[str, float],  # one row of the history
     monitor: str = "auto",  # a column, or "auto": val_loss where it was measured, else loss
@@ -117,11 +117,11 @@ class ConsoleLogger(TrainingCallback):
         print(f"{epoch:>6} " + " ".join(f"{metrics.get(n, math.nan):>10.4g}" for n in self._shown) + f" {now - self._time:>8.2f}", file=out, flush=True)
         self._time = now
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #ca8accc0
 def _short(name: str) -> str:
     return name.replace("reconstruction", "recon").replace("classification", "class").replace("_loss", "").replace("_", " ") or name
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #5bf98b8a
 class ProgressBar(TrainingCallback):
     "A bar in a terminal, one line that changes in place in a notebook."
 
@@ -146,13 +146,13 @@ class ProgressBar(TrainingCallback):
     def on_train_end(self, trainer, history):
         self._bar.close()
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #5ada5ef7
 def in_notebook() -> bool:
     "Is this the cell of a notebook, which can show something in place?"
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None) is not None
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #a740e390
 class _CellBar:
     "One line of text below a cell, with the verbs of tqdm; what stays is how it ended."
 
@@ -223,14 +223,14 @@ class CSVExporter(TrainingCallback):
         writer.writerows(rows)
         return text.getvalue()
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #53acf290
 def _rows(history: dict[str, list[float]]) -> list[dict[str, float]]:
     return [dict(zip(history, values)) for values in zip(*history.values())]
 
 
 _CURVES = ("", "png", "pdf", "svg", "jpg", "jpeg", "webp", "tif", "tiff", "eps", "ps")  # what matplotlib writes; "" is png
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #003bcb07
 class LossCurvePlotter(TrainingCallback):
     "The history as a picture, drawn at the end and every so many epochs."
 
@@ -283,7 +283,7 @@ class _Watch(TrainingCallback):
         else: self.waited += 1
         return better
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #b5d99479
 class EarlyStopping(_Watch):
     "End the run when the metric has not improved for `patience` epochs."
 
@@ -300,7 +300,7 @@ class EarlyStopping(_Watch):
     def on_epoch_end(self, trainer, epoch, metrics):
         if not self.improved(epoch, metrics) and self.patience and self.waited >= self.patience: trainer.stop()
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #a6e29604
 class BestCheckpoint(_Watch):
     "Write the weights whenever the metric improves."
 
@@ -321,7 +321,7 @@ class BestCheckpoint(_Watch):
         if not history.get("epoch") or history["epoch"][-1] <= self.judged: return
         self.on_epoch_end(trainer, history["epoch"][-1], _rows(history)[-1])  # an interrupt came before this epoch was judged
 
-
+# %% ../../nbs/model/07_callbacks.ipynb #9dfc54c8
 class LastCheckpoint(TrainingCallback):
     "Write the weights as they are: at the end, and now and then before it, so that a run that is killed loses little."
 

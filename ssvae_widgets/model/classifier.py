@@ -7,11 +7,13 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/classifier.html.md"""
 # %% ../../nbs/model/16_classifier.ipynb #57bdeb9d
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -43,7 +45,7 @@ def flat_rows(
     x = as_array(X)
     return x.reshape(len(x), -1), x.shape[1:] if x.ndim > 2 else None
 
-
+# %% ../../nbs/model/16_classifier.ipynb #61127fad
 def known_classes(
     images: ImageSet,
 ) -> np.ndarray | None:  # names where there are names, else codes; None or −1: unlabeled
@@ -52,9 +54,9 @@ def known_classes(
     if not (codes >= 0).any(): return None
     return codes if names is None else np.array([None if c < 0 else names[c] for c in codes], object)
 
-
-class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
-    "Semi-supervised VAE with scikit-learn's interface."
+# %% ../../nbs/model/16_classifier.ipynb #6ffff8ef
+class _Estimator(BaseEstimator):
+    "The parameters, and the model that they describe."
 
     def __init__(
         self,
@@ -71,20 +73,23 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.latent_dim, self.hidden_dims, self.max_epochs, self.partial_epochs = latent_dim, hidden_dims, max_epochs, partial_epochs
         self.learning_rate, self.batch_size, self.image_shape, self.config, self.random_state = learning_rate, batch_size, image_shape, config, random_state
 
-    def _build(self, n_features: int, n_classes: int, shape: tuple[int, ...] | None) -> None:
+    def _build(self, n_features: int, shape: tuple[int, ...] | None) -> None:
+        "A fresh model for `classes_`."
         self.image_shape_ = self.image_shape or shape
         seed = self.random_state if isinstance(self.random_state, (int, np.integer)) else np.random.default_rng(self.random_state).integers(2**31)
         base = SSVAEConfig(encoder_type="dense", val_split=0.0, patience=0, augmentation="none") if self.config is None else self.config
         config = base.replace(latent_dim=int(self.latent_dim), hidden_dims=tuple(self.hidden_dims), max_epochs=int(self.max_epochs),
                               learning_rate=float(self.learning_rate), batch_size=int(self.batch_size), random_seed=int(seed))
-        self.vae_ = SSVAE(self.image_shape_ or n_features, config, classes=n_classes)
+        self.vae_ = SSVAE(self.image_shape_ or n_features, config, classes=len(self.classes_))
         self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None)
 
     def _images(self, X, reset=False) -> np.ndarray:
+        "Rows of X as the model takes them."
         X = validate_data(self, flat_rows(X)[0], dtype=np.float32, reset=reset)
         return X if self.image_shape_ is None else X.reshape(len(X), *self.image_shape_)
 
     def _codes(self, y) -> np.ndarray:
+        "Labels by their place in `classes_`, −1: unlabeled."
         known = labeled_rows(y)
         unseen = sorted({str(v) for v in y[known]} - {str(c) for c in self.classes_})
         if unseen: raise ValueError(f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: {list(self.classes_)}.")
@@ -92,18 +97,43 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         codes[known] = np.searchsorted(self.classes_, y[known])
         return codes
 
+# %% ../../nbs/model/16_classifier.ipynb #83e68a9c
+def _checked(estimator, X, y, reset=True) -> tuple[np.ndarray, np.ndarray]:
+    "X and y as arrays of one length; y may hold −1, NaN and None."
+    X = validate_data(estimator, X, dtype=np.float32, reset=reset)
+    if y is None: raise ValueError("requires y to be passed, but the target y is None; mark unlabeled rows with -1.")
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=4)
+        y = y.ravel()
+    if y.ndim != 1 or len(y) != len(X): raise ValueError(f"y has shape {y.shape} for {len(X)} rows of X; give one label a row.")
+    known = labeled_rows(y)
+    if known.any() and y.dtype.kind != "O": check_classification_targets(y[known])
+    if y.dtype.kind == "O" and known.any(): y = np.where(known, y, None)
+    return X, y
+
+# %% ../../nbs/model/16_classifier.ipynb #2117d4b3
+def _given(estimator, X, y, reset: bool = True, optional: bool = False) -> tuple[np.ndarray, np.ndarray, tuple[int, ...] | None]:
+    "Checked rows and labels, and the shape of an image where images were given; `optional`: no labels are all unlabeled."
+    if y is None and isinstance(X, ImageSet): y = known_classes(X)
+    X, shape = flat_rows(X)
+    if y is None and optional: y = np.full(len(X), -1)
+    return *_checked(estimator, X, y, reset), shape
+
+# %% ../../nbs/model/16_classifier.ipynb #0d66b40f
+class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
+    "Semi-supervised VAE with scikit-learn's interface."
+
     def fit(
         self,
         X: Any,  # (n, features), images, or an `ImageSet`, which brings y along
         y: Any = None,  # (n,) classes; −1, NaN or None: unlabeled
     ) -> SSVAEClassifier:
-        "Train from scratch."
-        if y is None and isinstance(X, ImageSet): y = known_classes(X)
-        X, shape = flat_rows(X)
-        X, y = _checked(self, X, y)
+        "Train from scratch. Raises `ValueError` when y holds no label."
+        X, y, shape = _given(self, X, y)
         self.classes_ = np.unique(y[labeled_rows(y)])
         if not len(self.classes_): raise ValueError("y holds no label at all; give at least one, or use SSVAE.fit for unsupervised training.")
-        self._build(X.shape[1], len(self.classes_), shape)
+        self._build(X.shape[1], shape)
         self.trainer_.train_epochs(int(self.max_epochs), self._images(X), self._codes(y))
         return self
 
@@ -113,16 +143,13 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         y: Any = None,  # None: all unlabeled
         classes: Any = None,  # all classes there will be; needed in the first call
     ) -> SSVAEClassifier:
-        "Train a little more on these rows."
+        "Train a little more on these rows. Raises `ValueError` when the first call knows no classes."
         first = not hasattr(self, "vae_")
-        if y is None and isinstance(X, ImageSet): y = known_classes(X)
-        X, shape = flat_rows(X)
-        if y is None: y = np.full(len(X), -1)
-        X, y = _checked(self, X, y, reset=first)
+        X, y, shape = _given(self, X, y, reset=first, optional=True)
         if first:
             self.classes_ = np.unique(y[labeled_rows(y)] if classes is None else classes)
             if not len(self.classes_): raise ValueError("The first partial_fit needs labels, or classes=[…].")
-            self._build(X.shape[1], len(self.classes_), shape)
+            self._build(X.shape[1], shape)
         self.trainer_.train_epochs(int(self.partial_epochs), self._images(X), self._codes(y))
         return self
 
@@ -133,8 +160,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         "The most probable class."
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(1)]
+        return self.classes_[self.predict_proba(X).argmax(1)]
 
     def transform(self, X: Any) -> Float[np.ndarray, "batch latent"]:
         "Posterior means."
@@ -155,22 +181,3 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         tags.non_deterministic = self.random_state is None
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _checked(self, X, y, reset=True):
-    "X and y as arrays of one length; y may hold −1, NaN and None."
-    X = validate_data(self, X, dtype=np.float32, reset=reset)
-    if y is None: raise ValueError("requires y to be passed, but the target y is None; mark unlabeled rows with -1.")
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        import warnings
-
-        from sklearn.exceptions import DataConversionWarning
-
-        warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=3)
-        y = y.ravel()
-    if y.ndim != 1 or len(y) != len(X): raise ValueError(f"y has shape {y.shape} for {len(X)} rows of X; give one label a row.")
-    known = labeled_rows(y)
-    if known.any() and y.dtype.kind != "O": check_classification_targets(y[known])
-    if y.dtype.kind == "O" and known.any(): y = np.where(known, y, None)
-    return X, y

@@ -32,7 +32,7 @@ def compilation_cache_folder() -> Path | None:
 
     return Path(user_cache_dir("ssvae_widgets", appauthor=False)) / "compiled"
 
-
+# %% ../../nbs/model/06_compile_cache.ipynb #c8895316
 def enable_compilation_cache() -> Path | None:
     "Switch JAX's persistent cache on, unless it is on already or switched off; a folder that cannot be made is no error."
     if jax.config.jax_compilation_cache_dir: return Path(jax.config.jax_compilation_cache_dir)
@@ -54,7 +54,7 @@ def _aval(leaf) -> tuple:
 def _is_key(leaf) -> bool:
     return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
-
+# %% ../../nbs/model/06_compile_cache.ipynb #3cd2fec1
 class Programs:
     "Compiled forms of jitted functions, by what they depend on; safe to use from several threads."
 
@@ -93,7 +93,7 @@ class Programs:
         "Let go of all programs; each holds memory until then."
         with self._lock: self._made.clear()
 
-
+# %% ../../nbs/model/06_compile_cache.ipynb #054769eb
 def _dynamic_names(function, static) -> list[str]:
     return [n for n in inspect.signature(function).parameters if n not in static]
 

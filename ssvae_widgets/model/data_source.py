@@ -33,7 +33,7 @@ def held_out_count(
     "How many images are held out; at least one always trains."
     return min(int(round(n * share)), n - 1)
 
-
+# %% ../../nbs/model/09_data_source.ipynb #3bddd47b
 def split_rows(
     n: int,  # images
     share: float,  # held out, 0…0.9
@@ -57,7 +57,7 @@ class Labels(NamedTuple):
         "Codes of the classes that some label teaches."
         return frozenset(np.unique(self.train[self.train >= 0]).tolist())
 
-
+# %% ../../nbs/model/09_data_source.ipynb #1eb962c9
 def split_labels(
     codes: Int[np.ndarray, "n"],  # −1 = unlabeled
     val_rows: Int[np.ndarray, "val"],  # held out
@@ -125,7 +125,7 @@ def with_channel(
     "Gray images with a channel axis; everything else as it is."
     return x[..., None] if x.ndim == 3 else x
 
-
+# %% ../../nbs/model/09_data_source.ipynb #25aa2fd4
 class DataSource:
     "Images, their split, and the `Data` of an epoch."
 
@@ -182,7 +182,7 @@ def epoch_pieces(
     data = self._data(plan)
     return iter([data]) if self.whole else self._deal(epoch, data)
 
-
+# %% ../../nbs/model/09_data_source.ipynb #7acac0bc
 @patch
 def val_data(self: DataSource, plan: EpochPlan) -> Data:
     "The held-out images alone, to be judged."
@@ -191,7 +191,7 @@ def val_data(self: DataSource, plan: EpochPlan) -> Data:
     return Data(self._val, np.full(n, -1, np.int32), _NO_ROWS, _NO_ROWS, np.int32(0), np.arange(n, dtype=np.int32), plan.labels.val[self.val_rows],
                 plan.active, plan.prior, plan.shift, plan.scale)
 
-
+# %% ../../nbs/model/09_data_source.ipynb #6a8244f4
 @patch
 def _data(self: DataSource, plan: EpochPlan) -> Data:
     "All of the data in memory."
@@ -217,7 +217,7 @@ def _order(self: DataSource, epoch: int) -> Int[np.ndarray, "pieces rows"]:
     rows = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
     return np.resize(rows, (self.pieces, self.piece_rows))
 
-
+# %% ../../nbs/model/09_data_source.ipynb #bc37b027
 @patch
 def _carried(self: DataSource, epoch: int, labels: Labels) -> tuple[np.ndarray, int]:
     "Rows of the labeled images that every piece of an epoch carries along, repeated to a fixed number, and how many they are."
@@ -227,7 +227,7 @@ def _carried(self: DataSource, epoch: int, labels: Labels) -> tuple[np.ndarray, 
     rows = np.resize(labeled, LABELED_ROWS) if len(labeled) else np.zeros(LABELED_ROWS, np.int64)
     return rows, min(len(labeled), LABELED_ROWS)
 
-
+# %% ../../nbs/model/09_data_source.ipynb #312ee525
 @patch
 def _stream(self: DataSource, epoch: int, plan: EpochPlan) -> Iterator[Data]:
     "The pieces of one epoch, each read while the one before is in use."

@@ -65,7 +65,7 @@ def graph_rows(
     if len(others) > limit - len(labeled): others = rng.choice(others, limit - len(labeled), replace=False)
     return np.union1d(labeled, others)
 
-
+# %% ../../nbs/model/10_few_labels.ipynb #c39bb6fb
 def graph_labels(
     features: Float[np.ndarray, "some latent"],  # of the images in `rows`
     rows: Int[np.ndarray, "some"],  # from `graph_rows`
@@ -94,7 +94,7 @@ def unit_features(
     h = network(spec, params).encode(network_inputs(x, shift, scale))[0]
     return h / jnp.maximum(jnp.linalg.norm(h, axis=1, keepdims=True), 1e-9)
 
-
+# %% ../../nbs/model/10_few_labels.ipynb #26e84314
 def all_unit_features(
     progress: Progress,
     read: Any,  # rows -> images as the network stores them
@@ -117,7 +117,7 @@ def epoch_steps(
     "Optimizer steps of an epoch."
     return -(-(n - held_out_count(n, config.val_split)) // config.batch_size)
 
-
+# %% ../../nbs/model/10_few_labels.ipynb #6f053850
 def hear_graph(
     progress: Progress,
     labels: Labels,
@@ -150,7 +150,7 @@ def choose_terms(
     name = c.augmentation if c.augmentation != "auto" else progress.augmentation or ("gentle" if images else "vectors")
     return LossTerms(c.labeled_batch_size if n_labels else 0, soft, teacher, contrastive, name if teacher or contrastive else "none")
 
-
+# %% ../../nbs/model/10_few_labels.ipynb #0a9d4fd2
 def coming_terms(
     progress: Progress,
     config: SSVAEConfig,
@@ -175,7 +175,7 @@ def class_prior(
         prior = (np.pad(progress.graph_labels.shares, (0, slots))[:slots] + 1e-3) * active
     return active, (prior / prior.sum()).astype(np.float32)
 
-
+# %% ../../nbs/model/10_few_labels.ipynb #8cdadcdf
 def plan_epoch(
     state: Progress,  # from `hear_graph`
     labels: Labels,

@@ -74,11 +74,11 @@ def run_epoch(
         val = Validation(*np.asarray(PROGRAMS.call(evaluate_part, dict(spec=plan.spec), (eval_params(state), source.val_data(plan), plan.weights))))
     return state, history_row(np.stack(parts), plan.terms, val) | ({"share": share} if share < 1 else {})
 
-
+# %% ../../nbs/model/11_loop.ipynb #fbda1bd6
 class TrainingDiverged(FloatingPointError):
     "The loss was no longer a finite number; the model was left as it was after the last good epoch."
 
-
+# %% ../../nbs/model/11_loop.ipynb #1761aba7
 def advance(
     progress: Progress,
     plan: EpochPlan,  # for this progress
@@ -125,7 +125,7 @@ def run_epochs(
 # %% ../../nbs/model/11_loop.ipynb #ee442013
 _ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-
+# %% ../../nbs/model/11_loop.ipynb #be13318d
 @contextmanager
 def _interrupts_later():
     "Interrupts that come in this block take effect behind it; the third one does at once."
@@ -142,7 +142,7 @@ def _interrupts_later():
         for n, handler in before.items(): signal.signal(n, handler)
     if came: before[came[0][0]](*came[0])
 
-
+# %% ../../nbs/model/11_loop.ipynb #70611543
 def _end(callbacks, trainer, history):
     "Call every `on_train_end`, then raise the first error."
     errors = []

@@ -27,7 +27,7 @@ def _bernoulli_error(out, x):
 _bernoulli_error.defvjp(lambda out, x: (_bernoulli_error(out, x), (out, x)),
                         lambda saved, g: (g * (0.5 * jnp.tanh(0.5 * saved[0]) + 0.5 - saved[1]), -g * saved[0]))
 
-
+# %% ../../nbs/model/03_losses.ipynb #af133e77
 def reconstruction_error(
     out: Float[Array, "batch ..."],  # decoder output: logits (bernoulli) or means
     x: Float[Array, "batch ..."],  # target, in [0, 1] for bernoulli
@@ -58,7 +58,7 @@ def kl_term(
     "Sum over dimensions of the batch mean, each at least `free_bits`."
     return jnp.maximum(kl.mean(0), free_bits).sum()
 
-
+# %% ../../nbs/model/03_losses.ipynb #d5895cdc
 def warm_up(
     epoch: float | Array,  # epochs done, fractions allowed
     length: float | Array,  # epochs until full strength; 0 = at once
@@ -76,7 +76,7 @@ def cross_entropy(
     picked = jnp.take_along_axis(jax.nn.log_softmax(logits), jnp.where(labeled, codes, 0)[:, None], 1)[:, 0]
     return jnp.where(labeled, -picked, 0.0)
 
-
+# %% ../../nbs/model/03_losses.ipynb #c950f4dc
 def soft_cross_entropy(
     logits: Float[Array, "batch classes"],
     target: Float[Array, "batch classes"],  # probabilities; a row of zeros counts nothing
@@ -103,7 +103,7 @@ def align(
     scaled = probs * prior / (running + 1e-3 / running.shape[0])
     return scaled / jnp.maximum(scaled.sum(-1, keepdims=True), 1e-12)
 
-
+# %% ../../nbs/model/03_losses.ipynb #81646b2f
 def pseudo_label_loss(
     logits: Float[Array, "batch classes"],  # the student's, on the distorted view
     probs: Float[Array, "batch classes"],  # the teacher's, aligned; no gradient flows into them
@@ -147,7 +147,7 @@ class Weights(NamedTuple):
 
 TERMS = ("recon", "kl", "label", "contrastive", "consistency", "soft")
 
-
+# %% ../../nbs/model/03_losses.ipynb #9733ed9b
 def total_loss(
     terms: dict[str, Array],  # unweighted terms by name, a subset of `TERMS`
     weights: Weights,

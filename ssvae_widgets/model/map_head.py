@@ -75,7 +75,7 @@ def map_encode(
     "Place every row of `z` on the map."
     return _mlp((z - params["center"]) / params["scale"], params["encoder"], xp) @ params["rotation"] + params["shift"]
 
-
+# %% ../../nbs/model/05_map_head.ipynb #7dd5de09
 def map_decode(
     params: MapHead,
     xy: Float[Array, "batch 2"],  # places on the map
@@ -184,7 +184,7 @@ class MapState(NamedTuple):
     epoch: int = 0  # epochs of the model then
     shown: Any = None  # (batch, 2) places that it gave; None: not known any more
 
-
+# %% ../../nbs/model/05_map_head.ipynb #40686ae7
 def follow_map(
     drawn: MapState,
     z: Float[np.ndarray, "batch latent"],  # posterior means of the training images now
@@ -199,7 +199,7 @@ def follow_map(
     head = fit_map(z, previous=drawn.head, xy=before, steps=steps, seed=seed)
     return MapState(head, step, epoch, np.asarray(map_encode(head, z, np)))
 
-
+# %% ../../nbs/model/05_map_head.ipynb #7cc6ff1c
 def two_columns(
     z: Float[np.ndarray, "batch latent"],
 ) -> Float[np.ndarray, "batch 2"]:

@@ -63,11 +63,15 @@ class ModelFile(NamedTuple):
 def _real(v) -> bool: return isinstance(v, float) or _whole(v, -2**63, 2**63)
 def _text(v) -> bool: return isinstance(v, str) and v.encode(errors="ignore").decode() == v  # no half characters
 def _whole(v, low: int = 0, high: int = 2**53) -> bool: return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+
+# %% ../../nbs/model/13_model_file.ipynb #32d84d16
 def _list_of(v, fine: Callable[[Any], bool]) -> bool: return isinstance(v, list) and all(map(fine, v))
 def _range(v) -> bool: return _list_of(v, _real) and len(v) == 2 and -1e30 < v[0] < v[1] < 1e30
 
 
 _ARRAYS = ("params", "ema", "adam", "running", "step", "epochs", "shift", "scale")
+
+# %% ../../nbs/model/13_model_file.ipynb #56ae6cf8
 _FACTS: dict[str, Callable[[Any], bool]] = dict(
     config=lambda v: isinstance(v, dict),
     input_shape=lambda v: _list_of(v, lambda s: _whole(s, 1)) and len(v) in (1, 3),
@@ -81,7 +85,7 @@ _FACTS: dict[str, Callable[[Any], bool]] = dict(
     fingerprint=lambda v: v is None or isinstance(v, dict),
 )
 
-
+# %% ../../nbs/model/13_model_file.ipynb #3a81b6da
 def _odd_fact(meta: dict) -> str | None:
     "The name of the first fact that cannot be."
     odd = next((k for k, fine in _FACTS.items() if not fine(meta[k])), None)
@@ -127,11 +131,11 @@ def asked_spec(
     try: return make_spec(tuple(meta["input_shape"]), meta["n_classes"], config)
     except ValueError as e: raise CheckpointError(f"{path} cannot be used: {e}") from None
 
-
+# %% ../../nbs/model/13_model_file.ipynb #e034789e
 def _leaves(tree) -> list:
     return [x for v in tree.values() for x in _leaves(v)] if isinstance(tree, dict) else [tree]
 
-
+# %% ../../nbs/model/13_model_file.ipynb #5ccedd8f
 def _check_names(path, found: dict, expected: dict[str, tuple], own: bool = False) -> None:
     "Refuse another architecture, naming the first difference."
     for name in sorted({*map(str, found)} | set(expected)):
@@ -155,7 +159,7 @@ def _sound_layers(layers, width: int, last: int) -> bool:
         width = w.shape[1]
     return width == last and len(layers) % 2 == 0
 
-
+# %% ../../nbs/model/13_model_file.ipynb #4ad95fbf
 def _sound_map(head, latent_dim: int) -> bool:
     "Does a map head lead from the latent to two columns and back?"
     if head is None: return True
@@ -164,7 +168,7 @@ def _sound_map(head, latent_dim: int) -> bool:
     if not all(np.shape(head.get(k)) == v and k in head for k, v in shapes.items()): return False
     return _sound_layers(head.get("encoder"), latent_dim, 2) and _sound_layers(head.get("decoder"), 2, latent_dim)
 
-
+# %% ../../nbs/model/13_model_file.ipynb #8490e129
 def _sound_graph_labels(found, slots: int) -> bool:
     "Do the parts of `GraphLabels` fit together, and the classifier?"
     if not isinstance(found, dict) or set(found) != {*GraphLabels._fields} or not all(isinstance(a, np.ndarray | int) for a in found.values()): return False
@@ -196,7 +200,7 @@ def check_arrays(
     if "opinion" in arrays and not _sound_graph_labels(arrays["opinion"], spec.slots):
         raise CheckpointError(f"{path} is damaged: what it keeps of the neighbor graph does not fit together.")
 
-
+# %% ../../nbs/model/13_model_file.ipynb #c70a8f4c
 def _check_numbers(path, arrays: dict, spec: Spec) -> None:
     "Counters and the scale of the data."
     vector = {(), spec.input_shape} if len(spec.input_shape) == 1 else {()}

@@ -74,7 +74,7 @@ class Progress(NamedTuple):
         codes = np.arange(self.spec.slots)
         return ((codes < max(self.n_classes, 1)) & (np.isin(codes, list(self.taught)) if self.taught else True)).astype(np.float32)
 
-
+# %% ../../nbs/model/08_progress.ipynb #a1700516
 def new_progress(
     input_shape: tuple[int, ...],  # (height, width, channel) or (features,)
     n_classes: int,  # 0: not known yet
@@ -92,7 +92,7 @@ def _resized(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     if np.ndim(old) == out.ndim: out[overlap] = np.asarray(old)[overlap]
     return out
 
-
+# %% ../../nbs/model/08_progress.ipynb #5a3bad32
 def with_classes(
     progress: Progress,
     n_classes: int,  # at least as many as there are

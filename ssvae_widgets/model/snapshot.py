@@ -41,14 +41,14 @@ def pictures(
     if spec.config.likelihood == "bernoulli": return 0.5 * (xp.tanh(0.5 * out) + 1)
     return xp.clip(out, 0.0, 1.0)
 
-
+# %% ../../nbs/model/12_snapshot.ipynb #5a764fd0
 def softmax(logits: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
     "Row-wise softmax; numpy in, numpy out."
     xp = np if isinstance(logits, np.ndarray) else jnp
     e = xp.exp(logits - logits.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
-
+# %% ../../nbs/model/12_snapshot.ipynb #bac58018
 @partial(jax.jit, static_argnames=("spec", "with_images"))
 def encode_batch(
     spec: Spec,
@@ -67,7 +67,7 @@ def encode_batch(
     probs = softmax(active_logits(net.logits(h, z), active))
     return z, probs, pictures(spec, net.decode(z), shift, scale) if with_images else None
 
-
+# %% ../../nbs/model/12_snapshot.ipynb #1050fcf1
 @partial(jax.jit, static_argnames=("spec",))
 def decode(
     spec: Spec,
@@ -95,7 +95,7 @@ BATCH_SIZES = (64, 2048)  # of the compiled programs
 def _padded(x: np.ndarray, size: int) -> np.ndarray:
     return x if len(x) == size else np.concatenate([x, np.zeros((size - len(x), *x.shape[1:]), x.dtype)])
 
-
+# %% ../../nbs/model/12_snapshot.ipynb #1d72d6cb
 def encode_images(
     progress: Progress,
     x: Any,  # images or vectors

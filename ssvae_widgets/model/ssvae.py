@@ -46,7 +46,7 @@ __all__ = ['MOST_CLASSES', 'SSVAE']
 MOST_CLASSES = 1_000_000
 _ADVICE = {dict: ": use SSVAEConfig.from_dict(config)", str: ", for instance SSVAEConfig.preset(config)"}
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #186ee6f1
 class SSVAE:
     "A semi-supervised variational autoencoder over images or vectors."
 
@@ -92,7 +92,7 @@ def step(self: SSVAE) -> int:
     "Optimizer steps done."
     return int(self.progress.state.step)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #be50a65d
 @patch(as_prop=True)
 def trained(self: SSVAE) -> bool:
     "Has at least one step been taken?"
@@ -104,7 +104,7 @@ def history(self: SSVAE) -> dict[str, list[float]]:
     "One list a column over the life of the model."
     return make_history(self.progress.rows)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #092fab40
 @patch(as_prop=True)
 def params(self: SSVAE) -> dict[str, Any]:
     "The parameters that predict, by name; treat as read-only."
@@ -116,7 +116,7 @@ def n_classes(self: SSVAE) -> int:
     "Number of classes; 0: not known yet."
     return self.progress.n_classes
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #9cd458d6
 @patch(as_prop=True)
 def map_head(self: SSVAE) -> MapHead | None:
     "What draws a latent wider than two; None: nothing has been mapped yet."
@@ -136,7 +136,7 @@ def set_classes(
         self.class_names = None if isinstance(classes, int) else classes
         self.progress = with_classes(self.progress, n, self.config)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #3cc8153f
 @patch
 def encode_labels(
     self: SSVAE,
@@ -170,10 +170,11 @@ def data_source(
         found = dict(shift=sample.mean(0), scale=np.maximum(sample.std(0), 1e-6))
     if self.config.augmentation == "auto": found["augmentation"] = guess_augmentation(x)
     self.fingerprint = fingerprint(x)
-    with self._lock: self.progress = self.progress._replace(**found)
+    with self._lock:
+        if found: self.progress = self.progress._replace(**found)
     return DataSource(x, self.config, self.value_range)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #29d1825b
 @patch
 def plan_epoch(
     self: SSVAE,
@@ -183,12 +184,13 @@ def plan_epoch(
     "Make room for new classes, ask the graph where its answer is too old, and decide what the next epoch does."
     with self._lock:
         if labels.n_classes > self.n_classes: self.set_classes(_grown(self.class_names, self.n_classes, labels.n_classes))
-        self.progress = self.progress._replace(taught=self.progress.taught | labels.taught)
+        if not labels.taught <= self.progress.taught: self.progress = self.progress._replace(taught=self.progress.taught | labels.taught)
     heard = hear_graph(self.progress, labels, self.config, source).graph_labels
-    with self._lock: self.progress = self.progress._replace(graph_labels=heard)
+    with self._lock:
+        if heard is not self.progress.graph_labels: self.progress = self.progress._replace(graph_labels=heard)
     return plan_of(self.progress, labels, self.config)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #79436493
 def _grown(
     names: list[str] | None,
     n: int,  # classes until now
@@ -221,7 +223,7 @@ def run_epochs(
 
     return run_loop(one_epoch, lambda: self.progress.rows, epochs, callbacks, stop, self if trainer is None else trainer)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #0428b99c
 def _codes_of(vae: SSVAE, labels: Any, n: int) -> Callable[[], Int[np.ndarray, "n"]]:
     "A function that gives the codes as they are now; an array is checked at once."
     if callable(labels): return lambda: vae.encode_labels(labels(), n)
@@ -239,7 +241,7 @@ def save(
     write_model(path, progress, drawn, config=self.config, class_names=names, fixed_classes=self.fixed_classes, value_range=self.value_range,
                 fingerprint=self.fingerprint)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #024f4fe9
 @patch(cls_method=True)
 def from_checkpoint(
     cls: SSVAE,
@@ -254,7 +256,7 @@ def from_checkpoint(
     vae._restore(file)
     return vae
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #341d6ca2
 @patch
 def load_model_weights(
     self: SSVAE,
@@ -268,7 +270,7 @@ def load_model_weights(
     if n > self.n_classes: self.set_classes(file.meta["class_names"] or n)
     self._restore(file)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #ec05743f
 @patch
 def _restore(self: SSVAE, file) -> None:
     "Take over a file that `check_arrays` has found to fit."
@@ -300,7 +302,7 @@ def fit(
     if callbacks is not None: own += [*(self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")), *mine]
     return self.run_epochs(source, labels, c.max_epochs, own, stop, _FitRun(self, stop))
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #ddbf5cf6
 @patch
 def default_callbacks(
     self: SSVAE,
@@ -309,7 +311,7 @@ def default_callbacks(
     "What `fit` runs with besides early stopping and the best weights: override it in a subclass for others."
     return callbacks_by_default(weights_path)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #4d166492
 class _FitRun:
     "What the callbacks of `fit` get: the model with the two verbs of a trainer."
 
@@ -344,7 +346,7 @@ def predict(
         draws.append((z, out.reshape(x.shape), probs.argmax(1), probs.max(1)))
     return tuple(np.stack(part) for part in zip(*draws)) if len(draws) > 1 else draws[0]
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #2475ddc0
 @patch
 def predict_proba(
     self: SSVAE,
@@ -353,7 +355,7 @@ def predict_proba(
     "Class probabilities, one column a class."
     return encode_images(self.progress, x, self.value_range)[1]
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #0cf4ed56
 @patch
 def encode(
     self: SSVAE,
@@ -362,7 +364,7 @@ def encode(
     "Posterior means."
     return encode_images(self.progress, x, self.value_range)[0]
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #cc767af4
 @patch
 def features(
     self: SSVAE,
@@ -376,7 +378,7 @@ def features(
 
     return all_unit_features(progress, read, np.arange(len(x)))
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #f61c95be
 @patch
 def decode(
     self: SSVAE,
@@ -404,7 +406,7 @@ def embed(
     z, probs, _ = encode_images(self.progress, x, self.value_range)
     return Embedding(z, self._place(x, z, map_steps), probs)
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #d3a06f72
 @patch
 def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
     "Places of `z`, with a map that has followed the training where it must."
@@ -419,7 +421,7 @@ def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
         with self._lock: self.map = drawn
         return drawn.shown
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #79726d3f
 @patch
 def get_map(
     self: SSVAE,
@@ -428,7 +430,7 @@ def get_map(
     "Places on the map; equal to the latent when `latent_dim` is 2."
     return self.embed(x).xy
 
-
+# %% ../../nbs/model/14_ssvae.ipynb #5878101a
 @patch
 def decode_map(
     self: SSVAE,

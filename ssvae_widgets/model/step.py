@@ -52,14 +52,14 @@ class Spec:
     config: SSVAEConfig  # fields that do not shape the program are at their defaults
     networks: tuple[type, ...] = ()  # the registered classes, so that registering a name anew makes a new program
 
-
+# %% ../../nbs/model/04_step.ipynb #7c4ef72c
 def class_slots(
     n_classes: int,  # classes in use
 ) -> int:
     "Classifier width for a number of classes: the next power of two, at least 8."
     return max(8, 1 << (max(n_classes, 1) - 1).bit_length())
 
-
+# %% ../../nbs/model/04_step.ipynb #eb382ccc
 def make_spec(
     input_shape: tuple[int, ...],  # (height, width, channel) or (features,)
     n_classes: int,  # classes in use; 0 when not known yet
@@ -76,7 +76,7 @@ def make_spec(
     kinds = dict(encoder=spec.encoder_type, decoder=spec.decoder_type, classifier=spec.classifier_type)
     return Spec(tuple(input_shape), class_slots(n_classes), spec, tuple(registered(kind, name) for kind, name in kinds.items()))
 
-
+# %% ../../nbs/model/04_step.ipynb #ab3e0338
 def make_weights(
     config: SSVAEConfig,
 ) -> Weights:
@@ -98,7 +98,7 @@ def _skeleton(spec: Spec):
     names = tuple("/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path) for path, _ in leaves)
     return graph, jax.tree.structure(params), tree, names, rest, {n: np.ndim(leaf) > 1 for n, (_, leaf) in zip(names, leaves)}
 
-
+# %% ../../nbs/model/04_step.ipynb #8545d0f1
 def network(
     spec: Spec,
     params: Params,  # numpy or JAX arrays
@@ -107,7 +107,7 @@ def network(
     graph, structure, _, names, rest, _ = _skeleton(spec)
     return nnx.merge(graph, jax.tree.unflatten(structure, [params[n] for n in names]), rest)
 
-
+# %% ../../nbs/model/04_step.ipynb #328b87b8
 def init_params(
     spec: Spec,
     seed: int = 0,
@@ -117,7 +117,7 @@ def init_params(
     leaves = jax.tree.leaves(nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[1]))
     return {n: np.asarray(leaf) for n, leaf in zip(_skeleton(spec)[3], leaves)}
 
-
+# %% ../../nbs/model/04_step.ipynb #493e0095
 def parameter_shapes(
     spec: Spec,
 ) -> dict[str, tuple[int, ...]]:
@@ -136,7 +136,7 @@ class TrainState(NamedTuple):
     step: Int[Array, ""]  # optimizer steps done
     epoch: Float[Array, ""]  # epochs done, with fractions
 
-
+# %% ../../nbs/model/04_step.ipynb #e60a30b1
 def optimizer(spec: Spec) -> optax.GradientTransformation:
     "AdamW without its learning rate."
     clip, decay = spec.config.grad_clip_norm, spec.config.weight_decay
@@ -153,7 +153,7 @@ def schedule(spec: Spec):
     if spec.config.schedule == "warmup_cosine": return optax.warmup_cosine_decay_schedule(0.05, 1.0, max(1, n // 20), n, end_value=0.02)
     return optax.constant_schedule(1.0)
 
-
+# %% ../../nbs/model/04_step.ipynb #10fe2537
 def init_state(
     spec: Spec,
     seed: int = 0,
@@ -186,7 +186,7 @@ class Data(NamedTuple):
     scale: Float[Array, "features"]
     soft: Any = None  # optional (n, classes) soft labels; a row of zeros is no opinion
 
-
+# %% ../../nbs/model/04_step.ipynb #1aebb834
 class LossTerms(NamedTuple):
     "Which terms of the loss a program contains; compiled in."
     labeled: int = 0  # labeled rows beside every batch; 0 = none
@@ -213,7 +213,7 @@ def _constrained(tree, *axes):
     mesh = data_mesh()
     return tree if mesh is None else lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec(*axes)))
 
-
+# %% ../../nbs/model/04_step.ipynb #5f37c9f4
 def _spread(x):
     "A batch divided over the devices, where it can be divided evenly."
     mesh = data_mesh()
@@ -251,14 +251,14 @@ def active_logits(
     "Logits under which a slot that is not in use is impossible."
     return jnp.where(active > 0, logits, -1e9)
 
-
+# %% ../../nbs/model/04_step.ipynb #728a5d9d
 def _teacher(spec: Spec, state: TrainState, data: Data, rows):
     "Class probabilities of the moving average, on images as they are."
     teacher = network(spec, eval_params(state))
     h, mean, _ = teacher.encode(batch_inputs(data, rows))
     return jax.nn.softmax(active_logits(teacher.logits(h, mean), data.active))
 
-
+# %% ../../nbs/model/04_step.ipynb #d1c167e9
 def term_values(
     spec: Spec,
     terms: LossTerms,
@@ -315,7 +315,7 @@ class StepMetrics(NamedTuple):
 LOSSES = dict(recon="reconstruction_loss", kl="kl_loss", label="classification_loss", contrastive="contrastive_loss",
               consistency="consistency_loss", soft="soft_label_loss")  # term -> its metric
 
-
+# %% ../../nbs/model/04_step.ipynb #4ffa2a14
 def train_step(
     spec: Spec,
     terms: LossTerms,
@@ -362,7 +362,7 @@ class EpochMetrics(NamedTuple):
     finite: Any = 1.0  # 1: all losses and parameters are finite numbers
     val: Validation = Validation()
 
-
+# %% ../../nbs/model/04_step.ipynb #42d02432
 def pack(
     metrics: NamedTuple,  # of scalars
 ) -> Float[Array, "metrics"]:
@@ -383,7 +383,7 @@ def _deal(key, index, n_labeled, steps: int, size: int):
     order = jnp.argsort(jnp.where(jnp.arange(index.shape[0]) < n_labeled, u, 2.0))
     return index[order[jnp.arange(steps * size) % jnp.maximum(n_labeled, 1)]].reshape(steps, size)
 
-
+# %% ../../nbs/model/04_step.ipynb #9b091c49
 def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
     "A new state, and packed `EpochMetrics`."
     n, size = data.train_index.shape[0], min(spec.config.batch_size, data.train_index.shape[0])
@@ -407,7 +407,7 @@ def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
     val = Validation(*evaluate(spec, eval_params(state), data, weights)) if data.val_index.shape[0] else Validation()
     return state, pack(EpochMetrics(train, finite, val))
 
-
+# %% ../../nbs/model/04_step.ipynb #92456705
 def evaluate(
     spec: Spec,
     params: Params,
@@ -439,7 +439,7 @@ def evaluate(
     ce = jnp.where(labeled > 0, weights.label * ce / jnp.maximum(labeled, 1), 0.0)
     return pack(Validation(weights.recon * recon / n, weights.kl * kl, ce, correct, labeled, n))
 
-
+# %% ../../nbs/model/04_step.ipynb #0ff5c75f
 train_epoch = jax.jit(_train_epoch, static_argnames=("spec", "terms", "parts"))
 evaluate_part = jax.jit(evaluate, static_argnames=("spec",))
 

@@ -95,7 +95,7 @@ def train_epochs(
         self.target = 0
         self._busy.release()
 
-
+# %% ../../nbs/model/15_trainer.ipynb #47bd5e09
 @patch
 def stop(self: InteractiveTrainer) -> None:
     "End the running call at the end of its epoch, or within it when that is more than a second away; from any thread, or from a callback."
@@ -113,7 +113,7 @@ def get_map(self: InteractiveTrainer, x: Any) -> Float[np.ndarray, "batch 2"]:
     "Places on the map, always two columns."
     return self.vae.get_map(x)
 
-
+# %% ../../nbs/model/15_trainer.ipynb #ab1c9926
 @patch
 def save_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
     "Write everything that training needs to go on."
@@ -141,13 +141,13 @@ def warm_up(
     if wait: self._warming.join()
     return self._warming
 
-
+# %% ../../nbs/model/15_trainer.ipynb #28f56069
 @patch
 def stop_warming(self: InteractiveTrainer) -> None:
     "Nobody will train: what is being compiled is the last of `warm_up`. Returns at once."
     self._enough.set()
 
-
+# %% ../../nbs/model/15_trainer.ipynb #b19e9af0
 def _warm_up(vae: SSVAE, data: Any, enough: threading.Event) -> None:
     "Compile; data that cannot be trained on are reported by `train_epochs`, where somebody listens."
     me = threading.current_thread()
@@ -165,7 +165,7 @@ def _warm_up(vae: SSVAE, data: Any, enough: threading.Event) -> None:
     except ValueError: pass
     finally: atexit.unregister(end)
 
-
+# %% ../../nbs/model/15_trainer.ipynb #4a84d889
 def compile_epoch(
     vae: SSVAE,
     source: DataSource,
@@ -183,7 +183,7 @@ def compile_epoch(
     PROGRAMS.get(train_epoch, static, (vae.progress.state, piece, plan.weights, plan.learning_rate, plan.key))
     if not source.whole and len(source.val_rows): PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (vae.params, source.val_data(plan), plan.weights))
 
-
+# %% ../../nbs/model/15_trainer.ipynb #c442c1e4
 def compile_reading(vae: SSVAE) -> None:
     "Compile what predictions and the graph need."
     p = vae.progress
