@@ -50,12 +50,12 @@ class SSVAEConfig:
     ema_decay: float = 0.995  # moving average of the parameters: predicts, and teaches when asked to; 0 = off
     consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels on distorted views; 0 = off: beside the graph they added nothing
     confidence_threshold: float = 0.9  # a pseudo-label counts when the teacher is at least this sure
-    soft_label_weight: float = 1.0  # weight of the neighbour graph's soft labels
+    soft_label_weight: float = 1.0  # weight of the neighbor graph's soft labels
     graph_epochs: int = 2  # the graph is asked anew after so many epochs (150 steps at least) and when labels have changed; 0 = never
     graph_size: int = 12000  # most images that the graph is built of
     augmentation: str = "auto"  # a registered augmentation, "auto" or "none"
     class_prior: str = "estimate"  # "estimate" or "uniform": what distribution alignment assumes about class sizes
-    # optimisation
+    # optimization
     batch_size: int = 128  # examples a step
     learning_rate: float = 2e-3  # peak learning rate of AdamW
     schedule: str = "constant"  # "constant", "cosine" (to 2 % at max_epochs) or "warmup_cosine"

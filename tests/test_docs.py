@@ -214,7 +214,7 @@ def test_figures_of_the_experiment_are_those_of_its_table():
 
     from PIL import Image
 
-    from ssvae_widgets.experiments import as_rows, summarize, to_csv
+    from ssvae_widgets.results import as_rows, summarize, to_csv
 
     base = ROOT / "artifacts" / "bench" / "label_efficiency_mnist"
     rows = as_rows([json.loads(line) for line in base.with_name(f"{base.name}_records.jsonl").read_text().splitlines()])

@@ -13,8 +13,9 @@ from ssvae_widgets import __version__
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ssvae_widgets.model.spec import make_weights
 from ssvae_widgets.model.ssvae import SSVAE
-from ssvae_widgets.model.step import Data, evaluate_part, make_weights
+from ssvae_widgets.model.step import Data, evaluate_part
 from ssvae_widgets.model.trainer import InteractiveTrainer
 
 TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none", max_epochs=4,

@@ -14,17 +14,13 @@ from ssvae_widgets.model import losses
 from ssvae_widgets.model.augment import AUGMENTATIONS, augment, find_augmentation, register_augmentation
 from ssvae_widgets.model.networks import Network, register, registered
 from ssvae_widgets.model.snapshot import encode_batch, pictures, softmax
+from ssvae_widgets.model.spec import class_slots, init_params, make_spec, make_weights, network
 from ssvae_widgets.model.step import (
     Data,
     LossTerms,
-    class_slots,
     eval_params,
     evaluate_part,
-    init_params,
     init_state,
-    make_spec,
-    make_weights,
-    network,
     optimizer,
     schedule,
     term_values,

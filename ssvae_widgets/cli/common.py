@@ -8,17 +8,11 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli/common.html.md"""
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import glob
-import inspect
 import json
 import math
 import os
-import re
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import traceback
 import warnings
@@ -28,72 +22,14 @@ from pathlib import Path
 from typing import Any
 
 # %% auto #0
-__all__ = ['EXIT_CODES', 'field_help', 'add_config_flags', 'given_fields', 'read_config', 'UsageError', 'run_command',
-           'check_target', 'say', 'make_parser', 'add_data_flags', 'read_images', 'check_shape', 'read_label_file']
+__all__ = ['SKIP_ADVICE', 'EXIT_CODES', 'UsageError', 'run_command', 'sentence_of', 'check_target', 'say', 'make_parser']
 
-# %% ../../nbs/cli/01_common.ipynb #7fa7109c
-def field_help(
-    cls: type,  # a dataclass written with one commented field a line
-) -> dict[str, str]:
-    "The comment beside each field."
-    found = re.findall(r"^    (\w+):[^#\n]*#\s*(.+)$", inspect.getsource(cls), re.M)
-    return {name: text for name, text in found if name in {f.name for f in dataclasses.fields(cls)}}
-
-# %% ../../nbs/cli/01_common.ipynb #84b2ae5e
-def add_config_flags(
-    parser: argparse.ArgumentParser,
-    cls: type,  # a configuration dataclass
-) -> None:
-    "`--latent-dim 16` and so on, `--config` and `--preset`; what is not given does not appear in the namespace."
-    texts = field_help(cls)
-    group = parser.add_argument_group("configuration", "A preset, then the fields of --config FILE.toml, then flags: the later wins.")
-    group.add_argument("--preset", default="default", help="a named recipe, such as ancestor (default: %(default)s)")
-    group.add_argument("--config", metavar="TOML", help="a file of configuration fields, one `field = value` a line")
-    for f in dataclasses.fields(cls):
-        kind: dict[str, Any] = {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
-        if isinstance(f.default, bool): kind = {"action": argparse.BooleanOptionalAction}
-        elif isinstance(f.default, tuple): kind = {"type": int, "nargs": "+", "metavar": "INT"}
-        text = f"{texts.get(f.name, '')} (default: {f.default})".replace("%", "%%")
-        group.add_argument("--" + f.name.replace("_", "-"), dest=f.name, default=argparse.SUPPRESS, help=text, **kind)
-
-# %% ../../nbs/cli/01_common.ipynb #a04fd91d
-def _config_file(args) -> dict[str, Any]:
-    "The fields that `--config` sets."
-    import tomllib
-
-    if not args.config: return {}
-    try: return tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
-    except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
-
-# %% ../../nbs/cli/01_common.ipynb #f5c52416
-def given_fields(
-    args: argparse.Namespace,  # of a parser with `add_config_flags`
-) -> list[str]:  # names
-    "The fields that the preset, the file or a flag sets."
-    from ssvae_widgets.config import PRESETS, SSVAEConfig
-
-    return [f.name for f in dataclasses.fields(SSVAEConfig) if hasattr(args, f.name) or f.name in {**PRESETS[args.preset], **_config_file(args)}]
-
-# %% ../../nbs/cli/01_common.ipynb #b9fb83df
-def read_config(
-    args: argparse.Namespace,  # of a parser with `add_config_flags`
-):  # an SSVAEConfig
-    "Preset, then file, then flags."
-    from ssvae_widgets.config import SSVAEConfig
-
-    values = _config_file(args)
-    try:
-        config = SSVAEConfig.preset(args.preset).replace(**values)
-        return config.replace(**{f.name: getattr(args, f.name) for f in dataclasses.fields(config) if hasattr(args, f.name)})
-    except (TypeError, ValueError) as e: raise UsageError(str(e)) from None
-
-
+# %% ../../nbs/cli/01_common.ipynb #c629ba0e
 class UsageError(ValueError):
     "The words, or what they name, were wrong: exit code 2."
 
 # %% ../../nbs/cli/01_common.ipynb #60b55365
-_SKIP = ", or load with errors='skip'"  # advice of the library to programs; a flag is the same for people
+SKIP_ADVICE = ", or load with errors='skip'"  # advice of the library to programs; a flag is the same for people
 
 # %% ../../nbs/cli/01_common.ipynb #117f944e
 def run_command(
@@ -110,7 +46,7 @@ def run_command(
         if e.code and "--json" in (sys.argv[1:] if argv is None else argv): _tell(json.dumps(dict(error=parser.wrong, exit_code=e.code)), sys.stdout)
         return int(e.code or 0)
     except OSError: return _leave(1)  # --help | head
-    def note(message, *_, **__): _tell(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{_SKIP}', '')}", sys.stderr)
+    def note(message, *_, **__): _tell(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{SKIP_ADVICE}', '')}", sys.stderr)
     try:
         with warnings.catch_warnings(), _orderly_end():
             warnings.showwarning = note
@@ -124,7 +60,7 @@ def run_command(
         return _leave(code)
     except Exception as e:
         if args.debug: traceback.print_exc()
-        sentence, code = _sentence(e), 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
+        sentence, code = sentence_of(e), 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
         _tell(f"{parser.prog}: {sentence}", sys.stderr)
         if args.json: _tell(json.dumps(dict(error=sentence, exit_code=code)), sys.stdout)
         return _leave(code)
@@ -151,7 +87,7 @@ def _orderly_end():
 def _one_line(what) -> str: return " ".join(str(what).split())
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
     "What went wrong and what to do, in one line."
     from ssvae_widgets.io.files import explain_os_error
 
@@ -279,102 +215,3 @@ def make_parser(
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     p.add_argument("--debug", action="store_true", help="print the traceback of an error")
     return p
-
-# %% ../../nbs/cli/01_common.ipynb #992b7dd0
-def add_data_flags(
-    parser: argparse.ArgumentParser,
-) -> None:
-    "`--data`, and how it is read."
-    group = parser.add_argument_group("data", "Give the same flags to all commands that work on the same images.")
-    group.add_argument("--data", default="digits", metavar="digits|mnist|PATH",
-                       help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional arrays are vectors (default: digits)")
-    group.add_argument("--n", type=int, metavar="N", help="only the first N images")
-    group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
-    group.add_argument("--no-binarize", dest="binarize", action="store_false", help="digits, mnist: keep gray levels")
-    group.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="folders: resize pictures to this (default: their median size)")
-    group.add_argument("--fit", choices=("pad", "crop", "stretch"), help="folders: how pictures of another shape are fitted (default: pad)")
-    group.add_argument("--color", action=argparse.BooleanOptionalAction, help="folders: RGB or gray (default: gray when every picture is)")
-    group.add_argument("--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note")
-
-# %% ../../nbs/cli/01_common.ipynb #fbf8a462
-def read_images(
-    args: argparse.Namespace,  # of a parser with `add_data_flags`, and `split` where there is one
-):  # an ImageSet
-    "The images that the flags name."
-    from ssvae_widgets.data.load import is_built_in, load_images
-
-    source = args.data
-    if getattr(args, "split", "train") == "test":
-        if source != "mnist" or not is_built_in(source): raise UsageError(f"--split test is for --data mnist; {source} has no test split.")
-        source = "mnist-test"
-    if args.n is not None and args.n < 1: raise UsageError(f"--n is {args.n}; give at least 1.")
-    if args.size and min(args.size) < 1: raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
-    options = dict(size=tuple(args.size) if args.size else None, fit=args.fit, color=args.color, errors="skip" if args.skip_unreadable else None)
-    try: return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **{k: v for k, v in options.items() if v is not None})
-    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_sentence(e).replace(_SKIP, ', or give --skip-unreadable')}") from None
-
-# %% ../../nbs/cli/01_common.ipynb #19dbbce5
-def check_shape(
-    args: argparse.Namespace,  # with `data` and `weights`
-    vae,  # the SSVAE of `weights`
-    images,
-) -> None:
-    "The model was made for images of this shape, or a `UsageError` that names the flags that make them so."
-    from ssvae_widgets.data.arrays import image_shape
-
-    want, have = vae.input_shape, image_shape(images)
-    if want == have: return
-    advice = f"the flags that you trained with, here --size {want[0]} {want[1]} {'--no-color' if want[2] == 1 else '--color'}" if len(want) == 3 and Path(args.data).is_dir() else "the data that you trained on"
-    raise UsageError(f"--weights {args.weights} was trained on items of shape {want}, --data {args.data} gives {have}; give {advice}.")
-
-# %% ../../nbs/cli/01_common.ipynb #836d6449
-def read_label_file(
-    path: str,  # labels.csv, or a CSV of file names and labels
-    n_items: int,  # number of images
-    classes: Sequence[str] | None = None,  # class names that may stand in `label`; None: those of the file
-    names: Sequence[str] | None = None,  # file name of each image, where they are known
-):  # codes (n_items,) with −1 for unlabeled, and the class names; None where they are the numbers 0, 1, 2, …
-    "Labels as the app reads them, with the log beside the file if there is one; nothing is written, and every unusable line is an error that names it."
-    import numpy as np
-
-    from ssvae_widgets.labels.csv_table import describe_problems
-    from ssvae_widgets.labels.store import LabelStore
-
-    said, path = path, Path(os.path.realpath(path))
-    logs = list(path.parent.glob(f"{glob.escape(path.name)}.log*.jsonl")) if path.parent.is_dir() else []
-    if not path.exists() and not logs: raise UsageError(f"--labels {said} cannot be read: it does not exist.")
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is refused is told below
-        try:
-            for file in (path, *logs) if path.exists() else logs: _copy_plain(file, Path(folder, file.name))
-            if path.exists() and _names_files(path): store = _by_file_name(path, n_items, classes, names)
-            else: store = LabelStore(Path(folder, path.name), n_items, classes=None if classes is None else list(classes))
-        except (OSError, ValueError) as e: raise UsageError(f"--labels {said}: {_sentence(e).replace(folder + os.sep, '')}") from None
-        with store:
-            if store.problems: raise UsageError(describe_problems(str(said), store.problems))
-            codes, found = np.array(store.codes), store.classes
-    known = [*(classes or ()), *found[len(classes or ()):]]  # as they were given, also where the labels write a name in another way
-    return codes, None if classes is None and known == [str(k) for k in range(len(known))] else known
-
-# %% ../../nbs/cli/01_common.ipynb #7c593e74
-def _copy_plain(source: Path, to: Path) -> None:
-    from ssvae_widgets.io.files import open_plain
-
-    with open_plain(source) as there, to.open("wb") as here: shutil.copyfileobj(there, here)
-
-
-def _names_files(path: Path) -> bool:
-    "Whether the header of a CSV asks for images by the names of their files."
-    from ssvae_widgets.labels.exchange import by_name
-
-    with path.open("rb") as f: return by_name(f.read(4096))
-
-# %% ../../nbs/cli/01_common.ipynb #825d3677
-def _by_file_name(path: Path, n_items: int, classes, names):
-    "A store in memory with the labels of a CSV of file names."
-    from ssvae_widgets.labels.exchange import import_labels
-    from ssvae_widgets.labels.store import LabelStore
-
-    store = LabelStore(None, n_items, classes=None if classes is None else list(classes))
-    import_labels(store, path, format="csv", images=names, new_classes=classes is None)
-    return store

@@ -21,11 +21,11 @@ from .neighbors import nearest_neighbors
 # %% ../../nbs/graph/02_propagate.ipynb #f997aec3
 def knn_graph(
     z: Float[np.ndarray, "batch latent"],  # points, usually posterior means
-    k: int = 10,  # neighbours of each point
+    k: int = 10,  # neighbors of each point
     *,
     neighbors: tuple | None = None,  # (indices, distances) from `nearest_neighbors` when they are known already
 ) -> sp.csr_matrix:  # symmetric weights (batch, batch), zero diagonal
-    "The neighbour graph of `z` with self-tuned Gaussian weights (Zelnik-Manor and Perona, 2004)."
+    "The neighbor graph of `z` with self-tuned Gaussian weights (Zelnik-Manor and Perona, 2004)."
     index, distance = nearest_neighbors(z, k) if neighbors is None else (np.asarray(a)[:, :k] for a in neighbors)
     n, k = index.shape
     weight = np.exp(-4 * distance**2 / np.maximum(distance[:, -1:] ** 2, 1e-12)).astype(np.float32)
@@ -38,7 +38,7 @@ _HELD: WeakValueDictionary[bytes, sp.csr_matrix] = WeakValueDictionary()
 
 def held_graph(
     z: Float[np.ndarray, "batch latent"],  # points, usually posterior means
-    k: int = 10,  # neighbours of each point
+    k: int = 10,  # neighbors of each point
 ) -> sp.csr_matrix:  # as from `knn_graph`; not to be written to
     "`knn_graph`, or the same graph again if it is still in use."
     z = np.ascontiguousarray(z)
@@ -222,7 +222,7 @@ class Propagator:
         n_classes: int,  # number of classes, labeled or not
         *,
         prior: Float[np.ndarray, "classes"] | str | None = None,  # share of each class, "equal", or None: judged from the graph
-        k: int = 10,  # neighbours of each point
+        k: int = 10,  # neighbors of each point
         neighbors: tuple | None = None,  # (indices, distances) when they are known already
     ):
         self.graph = held_graph(z, k) if neighbors is None else knn_graph(z, k, neighbors=neighbors)

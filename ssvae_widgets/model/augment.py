@@ -57,11 +57,11 @@ def find_augmentation(
 
 # %% ../../nbs/model/02_augment.ipynb #84955fbd
 def _affine(x, matrix, offset):
-    "x(M·p + t) with bilinear lookup, edges repeated; p in pixels from the centre."
+    "x(M·p + t) with bilinear lookup, edges repeated; p in pixels from the center."
     b, h, w, c = x.shape
-    centre = jnp.array([(h - 1) / 2, (w - 1) / 2])
-    grid = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1).reshape(-1, 2) - centre
-    place = jnp.einsum("bij,nj->bni", matrix, grid) + offset[:, None] + centre
+    center = jnp.array([(h - 1) / 2, (w - 1) / 2])
+    grid = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1).reshape(-1, 2) - center
+    place = jnp.einsum("bij,nj->bni", matrix, grid) + offset[:, None] + center
     low = jnp.floor(place)
     frac, low = place - low, low.astype(jnp.int32)
     flat = x.reshape(b, h * w, c)
@@ -112,7 +112,7 @@ def cutout(
     "Blank a square at a random place (DeVries & Taylor 2017, arXiv 1708.04552); of vectors, a random share of the entries."
     if x.ndim != 4: return x * random.bernoulli(key, 1 - size / 2, x.shape)
     b, h, w, _ = x.shape
-    centre = random.uniform(key, (b, 2)) * jnp.array([h, w])
-    rows = jnp.abs(jnp.arange(h) + 0.5 - centre[:, :1]) < size * h / 2
-    cols = jnp.abs(jnp.arange(w) + 0.5 - centre[:, 1:]) < size * w / 2
+    center = random.uniform(key, (b, 2)) * jnp.array([h, w])
+    rows = jnp.abs(jnp.arange(h) + 0.5 - center[:, :1]) < size * h / 2
+    cols = jnp.abs(jnp.arange(w) + 0.5 - center[:, 1:]) < size * w / 2
     return jnp.where((rows[:, :, None] & cols[:, None, :])[..., None], 0.0, x)

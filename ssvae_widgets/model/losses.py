@@ -7,7 +7,6 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/losses.html.md"""
 # %% ../../nbs/model/03_losses.ipynb #545fe835
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -15,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 # %% auto #0
-__all__ = ['TERMS', 'reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy',
-           'masked_mean', 'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights', 'total_loss']
+__all__ = ['reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy', 'masked_mean',
+           'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights', 'total_loss']
 
 # %% ../../nbs/model/03_losses.ipynb #4b946c42
 @jax.custom_vjp
@@ -99,7 +98,7 @@ def align(
     running: Float[Array, "classes"],  # running mean of them
     prior: Float[Array, "classes"],  # class sizes that should come out
 ) -> Float[Array, "batch classes"]:
-    "Distribution alignment: rescale and renormalise every row."
+    "Distribution alignment: rescale and renormalize every row."
     scaled = probs * prior / (running + 1e-3 / running.shape[0])
     return scaled / jnp.maximum(scaled.sum(-1, keepdims=True), 1e-12)
 
@@ -116,7 +115,7 @@ def pseudo_label_loss(
 
 # %% ../../nbs/model/03_losses.ipynb #e6dfb385
 def contrastive_loss(
-    features: Float[Array, "batch features"],  # any scale; they are normalised here
+    features: Float[Array, "batch features"],  # any scale; they are normalized here
     group: Int[Array, "batch"],  # rows with the same number ≥ 0 belong together; −1 = only pushed away
     temperature: float | Array = 0.2,
 ) -> Float[Array, ""]:
@@ -144,12 +143,9 @@ class Weights(NamedTuple):
     temperature: float | Array = 0.2
     threshold: float | Array = 0.9
 
-
-TERMS = ("recon", "kl", "label", "contrastive", "consistency", "soft")
-
 # %% ../../nbs/model/03_losses.ipynb #9733ed9b
 def total_loss(
-    terms: dict[str, Array],  # unweighted terms by name, a subset of `TERMS`
+    terms: dict[str, Array],  # unweighted terms by the names of their weights
     weights: Weights,
     kl_scale: float | Array = 1.0,  # from `warm_up`
 ) -> Float[Array, ""]:
