@@ -25,7 +25,7 @@ class SSVAEConfig:
     # networks
     latent_dim: int = 16  # width of the latent; 2 draws the latent itself, wider ones are drawn through a map head
     hidden_dims: tuple[int, ...] = (256, 128, 64)  # widths of the dense layers, encoder order; the decoder mirrors them
-    encoder_type: str = "auto"  # a registered encoder ("dense", "conv", your own); "auto": conv for images, dense for vectors
+    encoder_type: str = "auto"  # a registered encoder ("dense", "conv", yours); "auto": conv for images, dense for vectors
     decoder_type: str = "dense"  # a registered decoder: "dense", "conv", or your own
     classifier_type: str = "linear"  # a registered classifier: "linear", "mlp", or your own
     classifier_input: str = "features"  # "features" (last hidden layer of the encoder) or "latent"
@@ -36,22 +36,22 @@ class SSVAEConfig:
     likelihood: str = "auto"  # "bernoulli", "gaussian" (also "mse"), or "auto"
     reduction: str = "sum"  # reconstruction error per example: "sum" or "mean" over pixels
     recon_weight: float = 0.01  # weight of the reconstruction term
-    kl_weight: float = 0.0025  # weight of the KL term at full strength; a quarter of the other's: sharper pictures at equal accuracy
+    kl_weight: float = 0.0025  # weight of the KL term at full strength; a quarter of the other's: sharper pictures
     kl_warmup: float = 0.0  # epochs over which the KL weight grows linearly from 0
     free_bits: float = 0.0  # nats per latent dimension that the KL term leaves alone
     label_weight: float = 1.0  # weight of the classification term
     use_contrastive: bool = True  # add a supervised-contrastive (labeled) + augmented-pair (unlabeled) term
     contrastive_weight: float = 1.0  # its weight
     contrastive_temperature: float = 0.5  # its temperature
-    contrastive_until_labels: bool = True  # drop it once labels of several classes teach instead and the first `pretrain_steps` are over
+    contrastive_until_labels: bool = True  # drop it once several classes have labels and `pretrain_steps` are over
     pretrain_steps: int = 1000  # optimizer steps of a model's life in which it stays on even so
     # few labels
-    labeled_batch_size: int = 64  # labeled examples beside every batch; 0 = labels count only where they fall in the batch
+    labeled_batch_size: int = 64  # labeled examples beside every batch; 0 = only those that fall in the batch
     ema_decay: float = 0.995  # moving average of the parameters: predicts, and teaches when asked to; 0 = off
-    consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels on distorted views; 0 = off: beside the graph they added nothing
+    consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels; 0 = off: beside the graph they added nothing
     confidence_threshold: float = 0.9  # a pseudo-label counts when the teacher is at least this sure
     soft_label_weight: float = 1.0  # weight of the neighbor graph's soft labels
-    graph_epochs: int = 2  # the graph is asked anew after so many epochs (150 steps at least) and when labels have changed; 0 = never
+    graph_epochs: int = 2  # the graph is asked anew after so many epochs (150 steps at least) and new labels; 0 = never
     graph_size: int = 12000  # most images that the graph is built of
     augmentation: str = "auto"  # a registered augmentation, "auto" or "none"
     class_prior: str = "estimate"  # "estimate" or "uniform": what distribution alignment assumes about class sizes
@@ -59,7 +59,7 @@ class SSVAEConfig:
     batch_size: int = 128  # examples a step
     learning_rate: float = 2e-3  # peak learning rate of AdamW
     schedule: str = "constant"  # "constant", "cosine" (to 2 % at max_epochs) or "warmup_cosine"
-    settle_steps: int = 750  # optimizer steps after a change of the labels over which the learning rate falls to a tenth; 0: it stays
+    settle_steps: int = 750  # steps after a change of the labels over which the learning rate falls to a tenth; 0: it stays
     weight_decay: float = 1e-4  # decoupled, on matrices only (no biases)
     grad_clip_norm: float = 5.0  # clip gradients to this global norm; 0 = off
     # run
@@ -67,7 +67,7 @@ class SSVAEConfig:
     patience: int = 10  # epochs without improvement of `monitor_metric` before `fit` stops; 0 = never
     monitor_metric: str = "auto"  # a history column, or "auto": val_loss if there is a validation part, else loss
     val_split: float = 0.1  # share of the images held out, the same ones for the life of a data set
-    hold_out_labels: bool = False  # True: labels of validation images never train (plenty of labels); False: every label trains
+    hold_out_labels: bool = False  # True: labels of validation images never train (for plenty of labels); False: all train
     random_seed: int = 0  # the one seed of split, initial weights, shuffling and noise
 
     def __new__(cls, *_, **fields):

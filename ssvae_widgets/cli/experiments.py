@@ -98,6 +98,22 @@ def architecture(
     else: raise UsageError(f"--architectures {word}: there is no such encoder ({', '.join(sorted(encoders))}), preset ({', '.join(sorted(PRESETS))}) or .toml file.")
     return read_config(own).to_dict()
 
+# %% ../../nbs/cli/07_experiments.ipynb #4f9b4205
+def _add_experiment_flags(p: argparse.ArgumentParser) -> None:
+    "What is run, how often, and where it goes."
+    p.add_argument("what", choices=("label-efficiency", "repeat"), help="accuracy against the number of labels; or one run again")
+    p.add_argument("records", nargs="?", metavar="FILE", help="repeat: a runs/KEY.json, or a _records.jsonl with --key")
+    p.add_argument("--key", help="repeat: first digits of the key of a row")
+    p.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS), metavar="N", help="numbers of labels (default: 10 25 50 100 250 500)")
+    p.add_argument("--architectures", nargs="+", default=["conv", "dense"], metavar="NAME", help="encoders, presets or .toml files (default: conv dense)")
+    p.add_argument("--selections", nargs="+", choices=KINDS, default=["random"], help="how labels are chosen (default: random)")
+    p.add_argument("--draws", type=int, default=5, metavar="N", help="label draws of each condition (default: %(default)s)")
+    p.add_argument("--networks", type=int, default=1, metavar="N", help="different initial networks that the draws take turns with (default: %(default)s)")
+    p.add_argument("--epochs", type=int, nargs=2, default=[12, 20], metavar=("U", "L"), help="epochs without labels, then with labels (default: 12 20)")
+    p.add_argument("--test", type=float, default=0.2, metavar="SHARE", help="held out where the data have no test split (default: %(default)s)")
+    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes, each bound to its own cores (default: %(default)s)")
+    p.add_argument("--output", default="artifacts/experiments", metavar="FOLDER", help="where everything goes (default: %(default)s)")
+
 # %% ../../nbs/cli/07_experiments.ipynb #0d15498e
 def experiment_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-experiment`."
@@ -111,27 +127,16 @@ def experiment_parser() -> argparse.ArgumentParser:
         {"runs/KEY.json": "one finished run: description, labels, versions, result", "networks/": "networks trained without labels, shared by runs",
          "label_efficiency.csv": "one line a run", "label_efficiency_summary.csv": "mean, sd and 95 % interval over draws", "label_efficiency.png": "the same as a picture",
          "label_efficiency_records.jsonl": "all that is needed to repeat a line"})
-    p.add_argument("what", choices=("label-efficiency", "repeat"), help="accuracy against the number of labels; or one run again")
-    p.add_argument("records", nargs="?", metavar="FILE", help="repeat: a runs/KEY.json, or a _records.jsonl with --key")
-    p.add_argument("--key", help="repeat: first digits of the key of a row")
-    p.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS), metavar="N", help="numbers of labels (default: 10 25 50 100 250 500)")
-    p.add_argument("--architectures", nargs="+", default=["conv", "dense"], metavar="NAME", help="encoders, presets or .toml files (default: conv dense)")
-    p.add_argument("--selections", nargs="+", choices=KINDS, default=["random"], help="how labels are chosen (default: random)")
-    p.add_argument("--draws", type=int, default=5, metavar="N", help="label draws of each condition (default: %(default)s)")
-    p.add_argument("--networks", type=int, default=1, metavar="N", help="different initial networks that the draws take turns with (default: %(default)s)")
-    p.add_argument("--epochs", type=int, nargs=2, default=[12, 20], metavar=("U", "L"), help="epochs without labels, then with labels (default: 12 20)")
-    p.add_argument("--test", type=float, default=0.2, metavar="SHARE", help="held out where the data have no test split (default: %(default)s)")
-    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes, each bound to its own cores (default: %(default)s)")
-    p.add_argument("--output", default="artifacts/experiments", metavar="FOLDER", help="where everything goes (default: %(default)s)")
+    _add_experiment_flags(p)
     add_data_flags(p)
     add_config_flags(p, SSVAEConfig)
     return p
 
-# %% ../../nbs/cli/07_experiments.ipynb #3817f6cb
-def _label_efficiency(args) -> None:
+# %% ../../nbs/cli/07_experiments.ipynb #aa8bf4d6
+def _wanted_runs(args) -> tuple[list[dict[str, Any]], int]:
+    "The runs that the words ask for, and the number of training images; a `UsageError` for what makes no sense."
     from ssvae_widgets.data.fingerprints import fingerprint
-    from ssvae_widgets.experiments import experiment_data, plan, read_record, run_all, run_key
-    from ssvae_widgets.results import write_results
+    from ssvae_widgets.experiments import experiment_data, plan, read_record, run_key
 
     if (args.scale, args.binarize, args.size, args.fit, args.color, args.skip_unreadable) != (True, True, None, None, None, False):
         raise UsageError("An experiment reads the data as they are by default; prepare a .npz first if you want them otherwise.")
@@ -143,18 +148,27 @@ def _label_efficiency(args) -> None:
     try: seen = experiment_data(args.data, args.n, test)
     except ValueError as e: raise UsageError(str(e)) from None
     check_counts(args.budgets, args.draws, len(seen[1]))
-    runs, folder = plan(args.data, args.budgets, shared, args.selections, args.draws, args.networks, n=args.n, epochs=tuple(args.epochs), test=args.test), Path(args.output)
+    options = dict(n=args.n, epochs=tuple(args.epochs), test=args.test)
+    runs, folder = plan(args.data, args.budgets, shared, args.selections, args.draws, args.networks, **options), Path(args.output)
 
     now = fingerprint(seen[0]).to_dict()
     old = [k for r in runs if (record := read_record(folder / "runs" / f"{(k := run_key(r))}.json")) and record["data"] != now]
     if old: raise UsageError(f"{folder} holds runs of the same name on other images ({args.data} has changed since: {old[0]}); give another --output.")
+    return runs, len(seen[0])
+
+# %% ../../nbs/cli/07_experiments.ipynb #3817f6cb
+def _label_efficiency(args) -> None:
+    from ssvae_widgets.experiments import run_all
+    from ssvae_widgets.results import write_results
+
+    (runs, n), folder = _wanted_runs(args), Path(args.output)
 
     def told(record, done, total):
         if args.quiet or args.json: return
         r = record["run"]
         print(f"{done} of {total}: {r['architecture']}, {r['selection']}, {r['budget']} labels, draw {r['draw']}: {record['accuracy']:.1%} ({record['seconds']:.0f} s)", file=sys.stderr, flush=True)
 
-    files = write_results(run_all(runs, folder, args.workers, told), folder / "label_efficiency.csv", f"{Path(args.data).name}, {len(seen[0]):,} training images")
+    files = write_results(run_all(runs, folder, args.workers, told), folder / "label_efficiency.csv", f"{Path(args.data).name}, {n:,} training images")
     say(args, dict(runs=len(runs), table=str(files[0]), summary=str(files[1]), picture=str(files[2]), records=str(files[3])), "{table}: {runs} runs; {picture}")
 
 # %% ../../nbs/cli/07_experiments.ipynb #779e6341

@@ -22,40 +22,57 @@ from ..session.session import LabelingSession
 # %% auto #0
 __all__ = ['read_latent', 'StoredSession', 'trained_since', 'view_file']
 
-# %% ../../nbs/cli/05_viewer.ipynb #9a7f9d0e
-def read_latent(
-    path: str | os.PathLike,  # .npz of `ssvae-infer`
-) -> dict[str, Any]:  # images, xy, latent, and where the file has them: recon, probs, truth, classes, names
-    "The parts of a file that a viewer needs, checked against each other."
+# %% ../../nbs/cli/05_viewer.ipynb #848e38e5
+_DAMAGED = (AttributeError, KeyError, IndexError, LookupError, TypeError, OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError)
+
+
+def _open_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    "The arrays of a file; whatever is wrong with it is a `DataError` of one sentence."
     from ssvae_widgets.data.load import read_npz
 
     check_path(path, "path of the .npz")
     try:
         with open_plain(path): pass  # a pipe or a device would be waited for
-        a = read_npz(path)
+        return read_npz(path)
     except FileNotFoundError: raise FileNotFoundError(f"{path} does not exist; write it with ssvae-infer --output {path}") from None
     except OSError as e: raise DataError(f"{path} cannot be read: {explain_os_error(e)}.") from None
     except ValueError as e: raise DataError(str(e) if len(str(e)) < 500 else f"{str(e)[:400]}…") from None
     except MemoryError: raise DataError(f"{path} is larger than the free memory.") from None
-    except (AttributeError, KeyError, IndexError, LookupError, TypeError, OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError) as e:
+    except _DAMAGED as e:
         raise DataError(f"{path} is damaged ({type(e).__name__}); write it again with ssvae-infer.") from None
+
+# %% ../../nbs/cli/05_viewer.ipynb #24c73274
+_PER_IMAGE = ("tsne", "latent", "reconstructed", "reconstruted", "labels", "pred_classes", "pred_certainty", "pred_probs", "names")
+
+
+def _check_rows(path, a: dict[str, np.ndarray]) -> None:
+    "There are images, and every other array has a row for each."
     if "input" not in a: raise DataError(f"{path} holds {describe(a)}; a viewer needs input, and tsne or a latent of two columns.")
     if not a["input"].ndim: raise DataError(f"{path}: input is a single number; expected images, or one row of numbers an item.")
     n = len(a["input"])
-    for key in ("tsne", "latent", "reconstructed", "reconstruted", "labels", "pred_classes", "pred_certainty", "pred_probs", "names"):
+    for key in _PER_IMAGE:
         if key in a and len(np.atleast_1d(a[key])) != n: raise DataError(f"{path}: {key} has {len(np.atleast_1d(a[key]))} rows for {n} images.")
     if a["input"].ndim not in (2, 3, 4) or not n: raise DataError(f"{path}: input has shape {a['input'].shape}; expected at least one image, or one row of numbers an item.")
+
+# %% ../../nbs/cli/05_viewer.ipynb #9a7f9d0e
+def read_latent(
+    path: str | os.PathLike,  # .npz of `ssvae-infer`
+) -> dict[str, Any]:  # images, xy, latent, and where the file has them: recon, probs, truth, classes, names
+    "The parts of a file that a viewer needs, checked against each other; raises `DataError` for a file that cannot be drawn, `FileNotFoundError` for none."
+    a = _open_arrays(path)
+    _check_rows(path, a)
     _check_answers(path, a)
     latent = a.get("latent", a.get("tsne"))
     xy = a.get("tsne", latent)
-    if xy is None or xy.ndim != 2 or xy.shape[1] != 2: raise DataError(f"{path} has no two columns to draw: expected tsne of shape ({n}, 2).")
+    if xy is None or xy.ndim != 2 or xy.shape[1] != 2: raise DataError(f"{path} has no two columns to draw: expected tsne of shape ({len(a['input'])}, 2).")
     recon = a.get("reconstructed", a.get("reconstruted"))
-    for name, value in (("input", a["input"]), ("tsne", xy), ("latent", latent), ("reconstructed", recon), ("pred_certainty", a.get("pred_certainty")), ("pred_probs", a.get("pred_probs"))):
+    numbers = dict(input=a["input"], tsne=xy, latent=latent, reconstructed=recon, pred_certainty=a.get("pred_certainty"), pred_probs=a.get("pred_probs"))
+    for name, value in numbers.items():
         if value is not None and (value.dtype.kind not in "buif" or not np.isfinite(value).all()): raise DataError(f"{path}: {name} must be finite numbers.")
     if latent.ndim != 2 or not latent.shape[1]: raise DataError(f"{path}: latent has shape {latent.shape}; expected a row of numbers an item.")
     if recon is not None and recon.shape != a["input"].shape: raise DataError(f"{path}: the reconstructions have shape {recon.shape}, the images {a['input'].shape}.")
-    return dict(images=a["input"], xy=xy, latent=latent, recon=recon, probs=_probabilities(a), truth=a.get("labels"),
-                classes=[str(c) for c in a["class_names"]] if "class_names" in a else None, names=[str(v) for v in a["names"]] if "names" in a else None)
+    words = {to: [str(v) for v in a[key]] if key in a else None for to, key in (("classes", "class_names"), ("names", "names"))}
+    return dict(images=a["input"], xy=xy, latent=latent, recon=recon, probs=_probabilities(a), truth=a.get("labels"), **words)
 
 # %% ../../nbs/cli/05_viewer.ipynb #e5dec4e0
 def _check_answers(path, a: dict[str, np.ndarray]) -> None:

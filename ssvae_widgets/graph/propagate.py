@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 import scipy.sparse as sp
+from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..errors import ArgumentError, describe
@@ -252,22 +253,24 @@ class Propagator:
         self._sums[:, np.bincount(codes[codes >= 0], minlength=self.n_classes) == 0] = 0
         return _probabilities(self.graph, np.maximum(self._sums, 0), codes, self.prior)
 
-    def leave_one_out(
-        self,
-        limit: int = 400,  # labels looked at; more are sampled
-    ) -> tuple[Int[np.ndarray, "labeled"], Float[np.ndarray, "labeled classes"]]:  # rows, probabilities from all other labels
-        "What the other labels say about each labeled point: for suspects and for an honest accuracy estimate."
-        rows = np.flatnonzero(self.codes >= 0)
-        if len(rows) > limit: rows = np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
-        arrives = np.empty((len(rows), len(rows)), np.float32)  # arrives[i, j]: flow from label j at point i
-        for i in range(0, len(rows), 32):  # never more than 32 columns as long as the data
-            columns = np.zeros((len(self.codes), len(rows[i : i + 32])), np.float32)
-            columns[rows[i : i + 32], np.arange(columns.shape[1])] = 1
-            arrives[:, i : i + 32] = _solve(self.graph, columns)[rows]
-        np.fill_diagonal(arrives, 0)
-        member = np.eye(self.n_classes)[self.codes[rows]]
-        counts = member.sum(0) - member
-        flow = np.where(counts > 0, arrives @ member / np.maximum(counts, 1), 0)
-        total = flow.sum(1, keepdims=True)
-        m = len(rows) - 1
-        return rows, ((m * np.where(total > 0, flow / np.maximum(total, 1e-30), 1 / self.n_classes) + 2 / self.n_classes) / (m + 2))
+# %% ../../nbs/graph/02_propagate.ipynb #1eb58638
+@patch
+def leave_one_out(
+    self: Propagator,
+    limit: int = 400,  # labels looked at; more are sampled
+) -> tuple[Int[np.ndarray, "labeled"], Float[np.ndarray, "labeled classes"]]:  # rows, probabilities from all other labels
+    "What the other labels say about each labeled point: for suspects and for an honest accuracy estimate."
+    rows = np.flatnonzero(self.codes >= 0)
+    if len(rows) > limit: rows = np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
+    arrives = np.empty((len(rows), len(rows)), np.float32)  # arrives[i, j]: flow from label j at point i
+    for i in range(0, len(rows), 32):  # never more than 32 columns as long as the data
+        columns = np.zeros((len(self.codes), len(rows[i : i + 32])), np.float32)
+        columns[rows[i : i + 32], np.arange(columns.shape[1])] = 1
+        arrives[:, i : i + 32] = _solve(self.graph, columns)[rows]
+    np.fill_diagonal(arrives, 0)
+    member = np.eye(self.n_classes)[self.codes[rows]]
+    counts = member.sum(0) - member
+    flow = np.where(counts > 0, arrives @ member / np.maximum(counts, 1), 0)
+    total = flow.sum(1, keepdims=True)
+    m = len(rows) - 1
+    return rows, ((m * np.where(total > 0, flow / np.maximum(total, 1e-30), 1 / self.n_classes) + 2 / self.n_classes) / (m + 2))

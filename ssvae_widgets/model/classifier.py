@@ -11,7 +11,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets
@@ -23,7 +23,7 @@ from .ssvae import SSVAE
 from .trainer import InteractiveTrainer
 
 # %% auto #0
-__all__ = ['labeled_rows', 'flat_rows', 'known_classes', 'SSVAEClassifier']
+__all__ = ['labeled_rows', 'flat_rows', 'known_classes', 'codes_of', 'SSVAEClassifier']
 
 # %% ../../nbs/model/17_classifier.ipynb #b59e4f00
 def labeled_rows(
@@ -54,6 +54,25 @@ def known_classes(
     if not (codes >= 0).any(): return None
     return codes if names is None else np.array([None if c < 0 else names[c] for c in codes], object)
 
+# %% ../../nbs/model/17_classifier.ipynb #ed6e63ee
+def codes_of(
+    y: np.ndarray,  # classes; −1, NaN or None: unlabeled
+    classes: np.ndarray,  # sorted
+) -> Int[np.ndarray, "n"]:
+    "Labels by their place in `classes`, −1: unlabeled. Raises `ValueError` for a class that is not among them."
+    known = labeled_rows(y)
+    unseen = sorted({str(v) for v in y[known]} - {str(c) for c in classes})
+    if unseen: raise ValueError(f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: {list(classes)}.")
+    codes = np.full(len(y), -1)
+    codes[known] = np.searchsorted(classes, y[known])
+    return codes
+
+# %% ../../nbs/model/17_classifier.ipynb #df62dcbf
+def _seed_of(random_state) -> int:
+    "The seed itself, or one drawn from what scikit-learn takes in its place."
+    if isinstance(random_state, (int, np.integer)): return int(random_state)
+    return int(np.random.default_rng(random_state).integers(2**31))
+
 # %% ../../nbs/model/17_classifier.ipynb #6ffff8ef
 class _Estimator(BaseEstimator):
     "The parameters, and the model that they describe."
@@ -76,10 +95,10 @@ class _Estimator(BaseEstimator):
     def _build(self, n_features: int, shape: tuple[int, ...] | None) -> None:
         "A fresh model for `classes_`."
         self.image_shape_ = self.image_shape or shape
-        seed = self.random_state if isinstance(self.random_state, (int, np.integer)) else np.random.default_rng(self.random_state).integers(2**31)
+        seed = _seed_of(self.random_state)
         base = SSVAEConfig(encoder_type="dense", val_split=0.0, patience=0, augmentation="none") if self.config is None else self.config
         config = base.replace(latent_dim=int(self.latent_dim), hidden_dims=tuple(self.hidden_dims), max_epochs=int(self.max_epochs),
-                              learning_rate=float(self.learning_rate), batch_size=int(self.batch_size), random_seed=int(seed))
+                              learning_rate=float(self.learning_rate), batch_size=int(self.batch_size), random_seed=seed)
         self.vae_ = SSVAE(self.image_shape_ or n_features, config, classes=len(self.classes_))
         self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None)
 
@@ -88,14 +107,9 @@ class _Estimator(BaseEstimator):
         X = validate_data(self, flat_rows(X)[0], dtype=np.float32, reset=reset)
         return X if self.image_shape_ is None else X.reshape(len(X), *self.image_shape_)
 
-    def _codes(self, y) -> np.ndarray:
-        "Labels by their place in `classes_`, −1: unlabeled."
-        known = labeled_rows(y)
-        unseen = sorted({str(v) for v in y[known]} - {str(c) for c in self.classes_})
-        if unseen: raise ValueError(f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: {list(self.classes_)}.")
-        codes = np.full(len(y), -1)
-        codes[known] = np.searchsorted(self.classes_, y[known])
-        return codes
+    @property
+    def _n_features_out(self):
+        return self.latent_dim
 
 # %% ../../nbs/model/17_classifier.ipynb #83e68a9c
 def _checked(estimator, X, y, reset=True) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +148,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         self.classes_ = np.unique(y[labeled_rows(y)])
         if not len(self.classes_): raise ValueError("y holds no label at all; give at least one, or use SSVAE.fit for unsupervised training.")
         self._build(X.shape[1], shape)
-        self.trainer_.train_epochs(int(self.max_epochs), self._images(X), self._codes(y))
+        self.trainer_.train_epochs(int(self.max_epochs), self._images(X), codes_of(y, self.classes_))
         return self
 
     def partial_fit(
@@ -150,7 +164,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
             self.classes_ = np.unique(y[labeled_rows(y)] if classes is None else classes)
             if not len(self.classes_): raise ValueError("The first partial_fit needs labels, or classes=[…].")
             self._build(X.shape[1], shape)
-        self.trainer_.train_epochs(int(self.partial_epochs), self._images(X), self._codes(y))
+        self.trainer_.train_epochs(int(self.partial_epochs), self._images(X), codes_of(y, self.classes_))
         return self
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "batch classes"]:
@@ -160,7 +174,8 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         "The most probable class."
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        proba = self.predict_proba(X)  # says so when it is not fitted
+        return self.classes_[proba.argmax(1)]
 
     def transform(self, X: Any) -> Float[np.ndarray, "batch latent"]:
         "Posterior means."
@@ -171,10 +186,6 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         "Rows of X for latent points."
         check_is_fitted(self, "vae_")
         return self.vae_.decode(Z).reshape(len(Z), -1)
-
-    @property
-    def _n_features_out(self):
-        return self.latent_dim
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from fastcore.basics import patch
 from jax import random
 from jaxtyping import Array, Float
 
@@ -158,21 +159,27 @@ class Snapshot:
         out = pictures(self.spec, np.asarray(self._net.decode(z)), self.shift, self.scale)
         return out[..., 0] if out.ndim == 4 and out.shape[-1] == 1 else out
 
-    def get_map(self, x: Any) -> Float[np.ndarray, "batch 2"]:
-        "Places on the map."
-        return self.place(self.encode(x))
+# %% ../../nbs/model/13_snapshot.ipynb #f42105f7
+@patch
+def get_map(self: Snapshot, x: Any) -> Float[np.ndarray, "batch 2"]:
+    "Places on the map."
+    return self.place(self.encode(x))
 
-    def place(self, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:
-        "Places on the map of latent points."
-        if z.shape[1] == 2 or self.map_head is None: return two_columns(z)
-        return np.asarray(map_encode(self.map_head, np.asarray(z, np.float32), np))
 
-    def decode_map(self, xy: Float[np.ndarray, "batch 2"]) -> Float[np.ndarray, "batch ..."]:
-        "Images of places on the map. Raises `ValueError` when a latent wider than two has no map yet."
-        xy, d = np.atleast_2d(np.asarray(xy, np.float32)), self.spec.config.latent_dim
-        if d <= 2: return self.decode(xy[:, :d])
-        if self.map_head is None: raise ValueError("There is no map yet; call get_map on your images first.")
-        return self.decode(np.asarray(map_decode(self.map_head, xy, np)))
+@patch
+def place(self: Snapshot, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:
+    "Places on the map of latent points."
+    if z.shape[1] == 2 or self.map_head is None: return two_columns(z)
+    return np.asarray(map_encode(self.map_head, np.asarray(z, np.float32), np))
+
+
+@patch
+def decode_map(self: Snapshot, xy: Float[np.ndarray, "batch 2"]) -> Float[np.ndarray, "batch ..."]:
+    "Images of places on the map. Raises `ValueError` when a latent wider than two has no map yet."
+    xy, d = np.atleast_2d(np.asarray(xy, np.float32)), self.spec.config.latent_dim
+    if d <= 2: return self.decode(xy[:, :d])
+    if self.map_head is None: raise ValueError("There is no map yet; call get_map on your images first.")
+    return self.decode(np.asarray(map_decode(self.map_head, xy, np)))
 
 # %% ../../nbs/model/13_snapshot.ipynb #6af9c124
 def take_snapshot(
