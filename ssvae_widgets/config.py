@@ -25,7 +25,7 @@ class SSVAEConfig:
     # networks
     latent_dim: int = 16  # width of the latent; 2 draws the latent itself, wider ones are drawn through a map head
     hidden_dims: tuple[int, ...] = (256, 128, 64)  # widths of the dense layers, encoder order; the decoder mirrors them
-    encoder_type: str = "auto"  # a registered encoder ("dense", "conv", yours); "auto": conv for images, dense for vectors
+    encoder_type: str = "auto"  # a registered encoder: "dense", "conv", yours; "auto": conv for images, else dense
     decoder_type: str = "dense"  # a registered decoder: "dense", "conv", or your own
     classifier_type: str = "linear"  # a registered classifier: "linear", "mlp", or your own
     classifier_input: str = "features"  # "features" (last hidden layer of the encoder) or "latent"
@@ -48,7 +48,7 @@ class SSVAEConfig:
     # few labels
     labeled_batch_size: int = 64  # labeled examples beside every batch; 0 = only those that fall in the batch
     ema_decay: float = 0.995  # moving average of the parameters: predicts, and teaches when asked to; 0 = off
-    consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels; 0 = off: beside the graph they added nothing
+    consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels; 0 = off: the graph is enough
     confidence_threshold: float = 0.9  # a pseudo-label counts when the teacher is at least this sure
     soft_label_weight: float = 1.0  # weight of the neighbor graph's soft labels
     graph_epochs: int = 2  # the graph is asked anew after so many epochs (150 steps at least) and new labels; 0 = never
@@ -59,7 +59,7 @@ class SSVAEConfig:
     batch_size: int = 128  # examples a step
     learning_rate: float = 2e-3  # peak learning rate of AdamW
     schedule: str = "constant"  # "constant", "cosine" (to 2 % at max_epochs) or "warmup_cosine"
-    settle_steps: int = 750  # steps after a change of the labels over which the learning rate falls to a tenth; 0: it stays
+    settle_steps: int = 750  # steps after a change of labels in which the learning rate falls to a tenth; 0: it stays
     weight_decay: float = 1e-4  # decoupled, on matrices only (no biases)
     grad_clip_norm: float = 5.0  # clip gradients to this global norm; 0 = off
     # run
@@ -67,7 +67,7 @@ class SSVAEConfig:
     patience: int = 10  # epochs without improvement of `monitor_metric` before `fit` stops; 0 = never
     monitor_metric: str = "auto"  # a history column, or "auto": val_loss if there is a validation part, else loss
     val_split: float = 0.1  # share of the images held out, the same ones for the life of a data set
-    hold_out_labels: bool = False  # True: labels of validation images never train (for plenty of labels); False: all train
+    hold_out_labels: bool = False  # True: labels of validation images never train, for plenty of labels
     random_seed: int = 0  # the one seed of split, initial weights, shuffling and noise
 
     def __new__(cls, *_, **fields):
@@ -83,7 +83,7 @@ def __repr__(self: SSVAEConfig):
     shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
     return f"SSVAEConfig({', '.join(given[:shown])}{f', and {len(given) - shown} more fields' if shown < len(given) else ''})"
 
-
+# %% ../nbs/00_config.ipynb #4c7926c6
 @patch
 def replace(
     self: SSVAEConfig,
@@ -99,7 +99,7 @@ def to_dict(self: SSVAEConfig) -> dict[str, Any]:
     "Plain JSON-able values, one entry a field."
     return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
-
+# %% ../nbs/00_config.ipynb #99fe17d1
 @patch(cls_method=True)
 def from_dict(
     cls: SSVAEConfig,
@@ -108,7 +108,7 @@ def from_dict(
     "The inverse of `to_dict`; raises as `replace` does."
     return _DEFAULT.replace(**values)
 
-
+# %% ../nbs/00_config.ipynb #084f1356
 @patch(cls_method=True)
 def preset(
     cls: SSVAEConfig,
@@ -130,6 +130,8 @@ _RANGES = {  # field: (lowest, highest, is the lowest itself allowed)
 }
 _LEAST = {"latent_dim": 1, "conv_features": 1, "batch_size": 1, "labeled_batch_size": 0, "max_epochs": 1, "patience": 0, "random_seed": 0,
           "graph_epochs": 0, "graph_size": 100, "pretrain_steps": 0, "settle_steps": 0}
+
+# %% ../nbs/00_config.ipynb #a2ce5da5
 _CHOICES = {
     "likelihood": ("auto", "bernoulli", "gaussian", "mse"), "reduction": ("sum", "mean"), "classifier_input": ("features", "latent"),
     "schedule": ("constant", "cosine", "warmup_cosine"), "class_prior": ("estimate", "uniform"),
@@ -143,7 +145,7 @@ def _check_names(given) -> None:
         near = difflib.get_close_matches(name, known, 1)
         raise TypeError(f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are {', '.join(sorted(known))}.")
 
-
+# %% ../nbs/00_config.ipynb #a9dd68a4
 def _is_int(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -155,7 +157,7 @@ def _with_tuples(config: SSVAEConfig) -> SSVAEConfig:
         object.__setattr__(config, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
     return config
 
-
+# %% ../nbs/00_config.ipynb #0d8fe063
 def _check(config: SSVAEConfig) -> None:
     "Raise a ValueError that names the first field out of range."
     for name, (low, high, closed) in _RANGES.items():
@@ -189,4 +191,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         consistency_weight=0.0, soft_label_weight=0.0, graph_epochs=0, use_contrastive=False, settle_steps=0, batch_size=256, learning_rate=1e-3, augmentation="none", grad_clip_norm=1.0, hold_out_labels=True,
     ),
 }
+
+# %% ../nbs/00_config.ipynb #bcc22b1c
 _DEFAULT = SSVAEConfig()

@@ -30,7 +30,7 @@ class SSVAEWidgetsError(ValueError):
 class ArgumentError(SSVAEWidgetsError, TypeError):
     "An argument of a kind, or with a value, that makes no sense here."
 
-
+# %% ../nbs/01_errors.ipynb #49251e11
 class RowError(SSVAEWidgetsError, IndexError, TypeError):
     "Row numbers that are none, or that do not exist."
 
@@ -181,7 +181,7 @@ def check_number(
 # %% ../nbs/01_errors.ipynb #35e70ca9
 _ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+)(::\w+)*:/")
 
-
+# %% ../nbs/01_errors.ipynb #cd0b9f56
 def check_path(
     path: str | os.PathLike,  # of a file or a folder
     what: str = "path",  # what it is called in the message

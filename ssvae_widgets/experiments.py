@@ -260,6 +260,8 @@ def read_record(
 
 
 _NUMBER = (int, float)
+
+# %% ../nbs/04_experiments.ipynb #2484488b
 _PARTS = dict(key=str, run=dict, labels=list, accuracy=_NUMBER, low=_NUMBER, high=_NUMBER, tested=int, images=int, seconds=_NUMBER, cpu_seconds=_NUMBER, data=dict)
 _RUN = dict(data=str, architecture=str, config=dict, selection=str, budget=int, draw=int, epochs=list, n=(int, type(None)), test=(int, float, type(None)))
 

@@ -27,7 +27,7 @@ def _oklab(
     cones = linear @ np.array([[0.4122, 0.2119, 0.0883], [0.5363, 0.6807, 0.2817], [0.0514, 0.1074, 0.6300]])
     return np.cbrt(cones) @ np.array([[0.2105, 1.9780, 0.0259], [0.7936, -2.4286, 0.7828], [-0.0041, 0.4506, -0.8087]])
 
-
+# %% ../nbs/02_palettes.ipynb #b363e5b6
 def _rgb(
     color: str,  # "#rrggbb"
 ) -> list[float]:  # red, green, blue in [0, 1]

@@ -28,7 +28,7 @@ class Figure(matplotlib.figure.Figure):
         self.savefig(file, format="png", dpi=100)
         return file.getvalue()
 
-
+# %% ../nbs/03_plots.ipynb #a2c68334
 def _figure(
     width: float,  # inches
     height: float,  # inches
@@ -77,7 +77,7 @@ def _names(ax, xy, codes, classes):
         text = ax.text(*np.median(np.asarray(xy)[codes == k], 0), name, ha="center", va="center", fontsize=10, weight="bold")
         text.set_path_effects([matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")])
 
-
+# %% ../nbs/03_plots.ipynb #039ffb60
 def _classes(
     codes: Sequence,  # several code arrays or None
     classes: int | Sequence[str] | None,  # names, their number, or None: counted
@@ -136,7 +136,7 @@ def _show(ax, image):
     ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     return _bare(ax)
 
-
+# %% ../nbs/03_plots.ipynb #1ba4228e
 def _spread(
     n_items: int,  # images there are
     n: int,  # images to show

@@ -36,7 +36,7 @@ def collect(
             if (record := read_record(path)) is not None: found[record["key"]] = record
     return list(found.values())
 
-
+# %% ../nbs/05_results.ipynb #af2da9fb
 COLUMNS = ("data", "images", "architecture", "selection", "budget", "draw", "network", "accuracy", "low", "high", "tested", "seconds", "cpu_seconds", "key")
 
 # %% ../nbs/05_results.ipynb #aa96f699
@@ -97,7 +97,7 @@ def to_csv(
 # %% ../nbs/05_results.ipynb #042a50ec
 _STYLES = dict(random=("#d55e00", "o", "-"), balanced=("#0072b2", "s", "--"), acquired=("#009e73", "D", ":"))  # Okabe–Ito, a mark and a dash: readable without color
 
-
+# %% ../nbs/05_results.ipynb #994383c4
 def _curve(
     ax,
     part: Sequence[dict[str, Any]],  # one line of a panel, by budget

@@ -165,7 +165,7 @@ def _copy_plain(source: Path, to: Path) -> None:
 
     with open_plain(source) as there, to.open("wb") as here: shutil.copyfileobj(there, here)
 
-
+# %% ../../nbs/cli/02_arguments.ipynb #3a0c4293
 def _names_files(path: Path) -> bool:
     "Whether the header of a CSV asks for images by the names of their files."
     from ssvae_widgets.labels.exchange import by_name

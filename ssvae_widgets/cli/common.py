@@ -72,7 +72,7 @@ class _Ended(KeyboardInterrupt):
 
     def __init__(self, number: int): self.number = number
 
-
+# %% ../../nbs/cli/01_common.ipynb #e28b6b25
 @contextmanager
 def _orderly_end():
     "SIGTERM and SIGHUP end the work as Ctrl-C does; one that is ignored (nohup) stays ignored."
@@ -86,7 +86,7 @@ def _orderly_end():
 # %% ../../nbs/cli/01_common.ipynb #ced9284b
 def _one_line(what) -> str: return " ".join(str(what).split())
 
-
+# %% ../../nbs/cli/01_common.ipynb #7f85b085
 def sentence_of(error: Exception) -> str:
     "What went wrong and what to do, in one line."
     from ssvae_widgets.io.files import explain_os_error
@@ -104,7 +104,7 @@ def _tell(text: str, stream) -> None:
         if stream is not None: print(text, file=stream, flush=True)
     except OSError: pass
 
-
+# %% ../../nbs/cli/01_common.ipynb #1c4255b4
 def _leave(code: int) -> int:
     "The exit code; what a closed pipe or a full disk did not take is dropped, or Python would complain of it once more."
     for stream in (sys.stdout, sys.stderr):
@@ -169,7 +169,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 _PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|PATH")
 
-
+# %% ../../nbs/cli/01_common.ipynb #7a19f939
 class _Parser(argparse.ArgumentParser):
     "Wrong words are one sentence too."
 
@@ -192,7 +192,7 @@ class _Completion(argparse.Action):
         print(shtab.complete(parser, shell=values))
         parser.exit()
 
-
+# %% ../../nbs/cli/01_common.ipynb #17379027
 EXIT_CODES = "exit codes:\n  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted, 143 ended by the system"
 
 # %% ../../nbs/cli/01_common.ipynb #1719f097

@@ -26,7 +26,7 @@ __all__ = ['BUDGETS', 'label_sets_parser', 'check_counts', 'label_sets', 'archit
 # %% ../../nbs/cli/07_experiments.ipynb #427dd906
 BUDGETS = (10, 25, 50, 100, 250, 500)
 
-
+# %% ../../nbs/cli/07_experiments.ipynb #f737daf8
 def label_sets_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-label-sets`."
     p = make_parser(
@@ -110,9 +110,6 @@ def _add_experiment_flags(p: argparse.ArgumentParser) -> None:
     p.add_argument("--draws", type=int, default=5, metavar="N", help="label draws of each condition (default: %(default)s)")
     p.add_argument("--networks", type=int, default=1, metavar="N", help="different initial networks that the draws take turns with (default: %(default)s)")
     p.add_argument("--epochs", type=int, nargs=2, default=[12, 20], metavar=("U", "L"), help="epochs without labels, then with labels (default: 12 20)")
-    p.add_argument("--test", type=float, default=0.2, metavar="SHARE", help="held out where the data have no test split (default: %(default)s)")
-    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes, each bound to its own cores (default: %(default)s)")
-    p.add_argument("--output", default="artifacts/experiments", metavar="FOLDER", help="where everything goes (default: %(default)s)")
 
 # %% ../../nbs/cli/07_experiments.ipynb #0d15498e
 def experiment_parser() -> argparse.ArgumentParser:
@@ -128,6 +125,9 @@ def experiment_parser() -> argparse.ArgumentParser:
          "label_efficiency.csv": "one line a run", "label_efficiency_summary.csv": "mean, sd and 95 % interval over draws", "label_efficiency.png": "the same as a picture",
          "label_efficiency_records.jsonl": "all that is needed to repeat a line"})
     _add_experiment_flags(p)
+    p.add_argument("--test", type=float, default=0.2, metavar="SHARE", help="held out where the data have no test split (default: %(default)s)")
+    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes, each bound to its own cores (default: %(default)s)")
+    p.add_argument("--output", default="artifacts/experiments", metavar="FOLDER", help="where everything goes (default: %(default)s)")
     add_data_flags(p)
     add_config_flags(p, SSVAEConfig)
     return p
@@ -217,7 +217,7 @@ def _collect(args) -> None:
     files = write_results(records, args.output or Path(args.folders[0]) / "label_efficiency.csv", args.title)
     say(args, dict(runs=len(records), table=str(files[0]), summary=str(files[1]), picture=str(files[2]), records=str(files[3])), "{table}: {runs} runs")
 
-
+# %% ../../nbs/cli/07_experiments.ipynb #7d55dac7
 def collect_runs(argv: Sequence[str] | None = None) -> int:
     "`ssvae-collect`"
     return run_command(collect_parser(), _collect, argv)

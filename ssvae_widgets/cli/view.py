@@ -63,7 +63,7 @@ def untouched(
 # %% ../../nbs/cli/06_view.ipynb #9c5c4537
 def _sources(cell) -> str: return "".join(cell["source"])
 
-
+# %% ../../nbs/cli/06_view.ipynb #356382eb
 def _write_notebook(notebook: Path, text: str) -> tuple[bool, str]:
     "Whether it was written, and a note where that is worth one."
     from ssvae_widgets.io.files import atomic_write
@@ -132,7 +132,7 @@ def _check_weights(weights: Path, found: dict) -> None:
     shape = SSVAE.from_checkpoint(weights).input_shape
     if tuple(shape[:2]) != tuple(found["images"].shape[1:3]): raise UsageError(f"--weights {weights} was trained on items of shape {shape}, the file holds {found['images'].shape[1:]}.")
 
-
+# %% ../../nbs/cli/06_view.ipynb #f290b60e
 def _check_labels(labels: Path, found: dict) -> None:
     "The labels fit the images; they are only read here."
     from ssvae_widgets.cli.arguments import read_label_file

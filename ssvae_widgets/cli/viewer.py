@@ -25,7 +25,7 @@ __all__ = ['read_latent', 'StoredSession', 'trained_since', 'view_file']
 # %% ../../nbs/cli/05_viewer.ipynb #848e38e5
 _DAMAGED = (AttributeError, KeyError, IndexError, LookupError, TypeError, OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError)
 
-
+# %% ../../nbs/cli/05_viewer.ipynb #a3f777dd
 def _open_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     "The arrays of a file; whatever is wrong with it is a `DataError` of one sentence."
     from ssvae_widgets.data.load import read_npz

@@ -182,7 +182,7 @@ def _read_array(f, body, digest):
         digest.update(piece)
     return array if np.little_endian or name == "bfloat16" else array.astype(array.dtype.newbyteorder("="))
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #7f897fd9
 def _unpack(node, f, digest):
     (kind, body), = node.items()
     return {k: _unpack(v, f, digest) for k, v in body} if kind == "d" else _read_array(f, body, digest) if kind == "a" else body

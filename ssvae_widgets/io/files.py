@@ -93,7 +93,7 @@ def _check_plain(path: Path) -> None: # what is no file is not replaced by one, 
     if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode): raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: use another path", str(path))
 
-
+# %% ../../nbs/io/01_files.ipynb #afef2d6f
 def _mode(path: Path) -> int: # for `os.open`; never more than the model allows, also for a moment
     try: return os.stat(path).st_mode & 0o777
     except OSError: return 0o666
@@ -159,7 +159,7 @@ def temporary_name(
     "A name beside `path` that says whose it is."
     return path.parent / f".{path.name[-100:]}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
-
+# %% ../../nbs/io/01_files.ipynb #5b2faef6
 def _alive(pid):
     if os.name == "nt": return True  # asking would end the process there
     try: os.kill(pid, 0)
@@ -245,7 +245,7 @@ def read_plain(
     "All of a plain file; a folder, pipe or device is an `OSError` at once."
     with open_plain(path) as f: return f.read()
 
-
+# %% ../../nbs/io/01_files.ipynb #684fc8c6
 def in_the_way(
     path: str | os.PathLike, # where a plain file is expected
 ) -> bool:

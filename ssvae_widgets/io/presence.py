@@ -63,13 +63,13 @@ def still_alone(self: Presence) -> bool:
     self._close() # somebody who left took the sign down between our two steps
     return self._enter()
 
-
+# %% ../../nbs/io/03_presence.ipynb #fa1b95a7
 @patch
 def keep(self: Presence) -> None:
     "Put the sign up again if somebody removed it."
     if self._fd is not None and not self._stands(): self._close(); self._enter()
 
-
+# %% ../../nbs/io/03_presence.ipynb #b5db5587
 @patch
 def leave(self: Presence) -> None:
     "Let go, and take the sign down when nobody else is there; calling it twice is fine."
@@ -79,7 +79,7 @@ def leave(self: Presence) -> None:
         except OSError: pass
     self._close()
 
-
+# %% ../../nbs/io/03_presence.ipynb #0eeedb65
 @patch
 def forget(self: Presence) -> None:
     "In a forked child: the sign is the parent's."
@@ -91,7 +91,7 @@ def _open(path) -> int:
     try: return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except PermissionError: return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
-
+# %% ../../nbs/io/03_presence.ipynb #f6a0f656
 def _lock(fd, how) -> bool:
     try: fcntl.flock(fd, how)
     except OSError: return False

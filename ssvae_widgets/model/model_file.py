@@ -62,6 +62,8 @@ class ModelFile(NamedTuple):
 
 
 def _real(v) -> bool: return isinstance(v, float) or _whole(v, -2**63, 2**63)
+
+# %% ../../nbs/model/14_model_file.ipynb #9572e273
 def _text(v) -> bool: return isinstance(v, str) and v.encode(errors="ignore").decode() == v  # no half characters
 def _whole(v, low: int = 0, high: int = 2**53) -> bool: return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
 
@@ -95,7 +97,7 @@ def _odd_fact(meta: dict) -> str | None:
     if names and (len(names) != n or not _sound_names(names)): return "class_names"
     return None if _list_of(meta.get("taught", []), lambda c: _whole(c, 0, n - 1)) else "taught"
 
-
+# %% ../../nbs/model/14_model_file.ipynb #293a2dd8
 def _sound_names(names) -> bool:
     try: return len(check_classes(names)) == len(names)
     except ValueError: return False

@@ -93,7 +93,7 @@ class Embedding(NamedTuple):
 
 BATCH_SIZES = (64, 2048)  # of the compiled programs
 
-
+# %% ../../nbs/model/13_snapshot.ipynb #ddec0f62
 def _padded(x: np.ndarray, size: int) -> np.ndarray:
     return x if len(x) == size else np.concatenate([x, np.zeros((size - len(x), *x.shape[1:]), x.dtype)])
 
@@ -165,14 +165,14 @@ def get_map(self: Snapshot, x: Any) -> Float[np.ndarray, "batch 2"]:
     "Places on the map."
     return self.place(self.encode(x))
 
-
+# %% ../../nbs/model/13_snapshot.ipynb #8413d3a8
 @patch
 def place(self: Snapshot, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:
     "Places on the map of latent points."
     if z.shape[1] == 2 or self.map_head is None: return two_columns(z)
     return np.asarray(map_encode(self.map_head, np.asarray(z, np.float32), np))
 
-
+# %% ../../nbs/model/13_snapshot.ipynb #7562ae0e
 @patch
 def decode_map(self: Snapshot, xy: Float[np.ndarray, "batch 2"]) -> Float[np.ndarray, "batch ..."]:
     "Images of places on the map. Raises `ValueError` when a latent wider than two has no map yet."

@@ -87,7 +87,7 @@ def epoch(self: SSVAE) -> int:
     "Epochs trained over the life of the model."
     return self.progress.epoch
 
-
+# %% ../../nbs/model/15_ssvae.ipynb #a202546a
 @patch(as_prop=True)
 def step(self: SSVAE) -> int:
     "Optimizer steps done."
@@ -99,7 +99,7 @@ def trained(self: SSVAE) -> bool:
     "Has at least one step been taken?"
     return self.step > 0
 
-
+# %% ../../nbs/model/15_ssvae.ipynb #7dd68650
 @patch(as_prop=True)
 def history(self: SSVAE) -> dict[str, list[float]]:
     "One list a column over the life of the model."
@@ -111,7 +111,7 @@ def params(self: SSVAE) -> dict[str, Any]:
     "The parameters that predict, by name; treat as read-only."
     return self.progress.params
 
-
+# %% ../../nbs/model/15_ssvae.ipynb #95389c4a
 @patch(as_prop=True)
 def n_classes(self: SSVAE) -> int:
     "Number of classes; 0: not known yet."
@@ -388,7 +388,7 @@ def decode(
     "Images in [0, 1] (or vectors) of latent points; gray images have no channel axis."
     return self.snapshot().decode(z)
 
-
+# %% ../../nbs/model/15_ssvae.ipynb #1c9b4d0c
 @patch
 def snapshot(self: SSVAE) -> Snapshot:
     "A numpy copy of the model as it is now."

@@ -107,7 +107,7 @@ def get_latent_space(self: InteractiveTrainer, x: Any) -> Float[np.ndarray, "bat
     "Posterior means."
     return self.vae.encode(x)
 
-
+# %% ../../nbs/model/16_trainer.ipynb #b884fccc
 @patch
 def get_map(self: InteractiveTrainer, x: Any) -> Float[np.ndarray, "batch 2"]:
     "Places on the map, always two columns."
@@ -119,7 +119,7 @@ def save_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
     "Write everything that training needs to go on."
     self.vae.save(path)
 
-
+# %% ../../nbs/model/16_trainer.ipynb #8755da70
 @patch
 def load_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
     "Go on from a checkpoint of the same architecture."
