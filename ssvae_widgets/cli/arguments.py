@@ -60,6 +60,7 @@ def _config_file(args) -> dict[str, Any]:
     try: return tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
     except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
+    except RecursionError: raise UsageError(f"--config {args.config} is nested too deeply; give one `field = value` a line.") from None
 
 # %% ../../nbs/cli/02_arguments.ipynb #f5c52416
 def given_fields(

@@ -139,6 +139,9 @@ def check_target(
     "A file may be replaced by one of its kind, but not labels by weights; its folder is made. Said before the work, not after it."
     from ssvae_widgets.io.files import explain_os_error
 
+    real = Path(os.path.realpath(path))
+    if real.is_symlink(): raise UsageError(f"{flag} {path} is a link that leads to itself; give another name, or remove it first.")
+    if path.is_symlink() and not real.parent.is_dir(): raise UsageError(f"{flag} {path} is a link into a folder that does not exist; give another name, or remove it first.")
     if path.exists() and not path.is_file(): raise UsageError(f"{flag} {path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +150,7 @@ def check_target(
             with open(path, "rb") as f: other = f.read(len(start)) not in (start, b"")
     except OSError as e: raise UsageError(f"{flag} {path} cannot be written: {explain_os_error(e)}.") from None
     if other: raise UsageError(f"{flag} {path} exists and is no {kind}, so it is kept; give another name, or remove it first.")
-    if not os.access(path.parent, os.W_OK): raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
+    if not os.access(real.parent, os.W_OK): raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
 
 # %% ../../nbs/cli/01_common.ipynb #9e729193
 def say(

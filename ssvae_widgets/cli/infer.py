@@ -11,6 +11,8 @@ import argparse
 import io
 import json
 import math
+import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,24 @@ def _arrays(args, found, vae) -> dict[str, Any]:
     return dict(input=np.asarray(found.images), latent=latent, tsne=np.asarray(xy, np.float32), reconstruted=recon, reconstructed=recon, labels=labels,
                 pred_classes=classes, pred_certainty=certainty, pred_probs=probs, embedding_settings=json.dumps(settings), **names)
 
+# %% ../../nbs/cli/04_infer.ipynb #57716dd9
+def _check_output(args, output: Path) -> None:
+    "A result may replace a result, but nothing that somebody else has made: least of all what is read here."
+    check_target("--output", output, b"PK", ".npz file")
+    if not output.exists(): return
+    for flag in ("data", "labels", "weights"):
+        given = getattr(args, flag)
+        if given and os.path.exists(given) and os.path.samefile(given, output): raise UsageError(f"--output {output} is the file that --{flag} names, so it is kept; give another name.")
+    if output.stat().st_size and not _is_result(output):
+        raise UsageError(f"--output {output} exists and is no result of ssvae-infer, so it is kept; give another name, or remove it first.")
+
+
+def _is_result(path: Path) -> bool:
+    "Was a file written by this command?"
+    try:
+        with zipfile.ZipFile(path) as f: return "embedding_settings.npy" in f.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile): return False
+
 # %% ../../nbs/cli/04_infer.ipynb #4b2cd996
 def _infer(args) -> None:
     import numpy as np
@@ -113,7 +133,7 @@ def _infer(args) -> None:
     if not Path(args.weights).exists(): raise UsageError(f"--weights {args.weights} does not exist; train first: ssvae-train --weights {args.weights}")
     vae, output = SSVAE.from_checkpoint(args.weights), Path(args.output)
     check_shape(args, vae, found.images)
-    check_target("--output", output, b"PK", ".npz file")
+    _check_output(args, output)
     arrays = _arrays(args, found, vae)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)

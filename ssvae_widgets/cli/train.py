@@ -84,8 +84,8 @@ def _begin(args, found, labels, classes, config, weights, callbacks):
 
 # %% ../../nbs/cli/03_train.ipynb #a3b6c04b
 def _go_on(args, found, labels, classes, config, weights, callbacks):
-    "The model of the weights; an interrupt keeps every finished epoch, a kill most of them."
-    from ssvae_widgets.model.callbacks import LastCheckpoint
+    "The model of the weights; an interrupt keeps every finished epoch, a kill those until the weights were last written."
+    from ssvae_widgets.model.callbacks import CSVExporter, LastCheckpoint
     from ssvae_widgets.model.ssvae import SSVAE
     from ssvae_widgets.model.trainer import InteractiveTrainer
 
@@ -96,7 +96,10 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     if other: warnings.warn(f"{', '.join(other)} stay as they were in {weights}: --resume goes on with its configuration; train without --resume for another.", stacklevel=2)
     epochs = config.max_epochs if "max_epochs" in given else vae.config.max_epochs
     if labels is not None and classes: labels = translate(labels, classes, vae)
-    return vae, InteractiveTrainer(vae, defaults=[LastCheckpoint(weights), *callbacks]).train_epochs(epochs, found.images, labels)
+    last = LastCheckpoint(weights)
+    for c in callbacks:
+        if isinstance(c, CSVExporter): c.after = last  # a row and the weights of its epoch appear together, also when the process is killed
+    return vae, InteractiveTrainer(vae, defaults=[last, *callbacks]).train_epochs(epochs, found.images, labels)
 
 # %% ../../nbs/cli/03_train.ipynb #35c41bb3
 def translate(

@@ -178,31 +178,47 @@ class _CellBar:
 
     def close(self): self._show()
 
+# %% ../../nbs/model/08_callbacks.ipynb #51ba9a25
+def _check_history(path: Path) -> None:
+    "A file in the way that is no history is kept, by a `DataError`."
+    if not path.exists(): return
+    check_file(path)
+    with open(path, "rb") as file: start = file.read(5)
+    if start not in (b"epoch", b""): raise DataError(f"{path} exists and is no history of a training, so it is kept: give another name, or remove it first.")
+
+
+def _csv(names: list[str], rows: list[dict[str, float]], head: bool = False) -> str:
+    "Rows as the lines of a CSV file; nan where a row has no number."
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, restval="nan")
+    if head: writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
 # %% ../../nbs/model/08_callbacks.ipynb #9b6946fc
 class CSVExporter(TrainingCallback):
-    "The history as a CSV file, complete after every epoch."
+    "The history as a CSV file, complete after every epoch, or whenever weights are written."
 
     def __init__(
         self,
         path: str | os.PathLike,  # file to write; its folder is made
         whole: bool = False,  # True: over the life of the model, not only of this run
+        after: LastCheckpoint | None = None,  # rows wait until it has written the weights of their epoch; None: they do not wait
     ):
-        self.path, self.whole = Path(check_path(path)), whole
+        self.path, self.whole, self.after = Path(check_path(path)), whole, after
 
     def on_train_start(self, trainer):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            check_file(self.path)
-            with open(self.path, "rb") as file: start = file.read(5)
-            if start not in (b"epoch", b""): raise DataError(f"{self.path} exists and is no history of a training, so it is kept: give another name, or remove it first.")
+        _check_history(self.path)
         self._past = _rows(trainer.history) if self.whole else []
         self._rows, self._names = list(self._past), None
         if self._past: self._write()  # rows that a killed run wrote for weights that it did not keep
 
     def on_epoch_end(self, trainer, epoch, metrics):
         self._rows.append(metrics)
-        if list(make_history(self._rows)) != self._names: return self._write()
-        with open(self.path, "a", newline="", encoding="utf-8") as file: file.write(self._text([metrics]))
+        if self.after is not None and self.after.kept < epoch: return
+        if self.after is not None or list(make_history(self._rows)) != self._names: return self._write()
+        with open(self.path, "a", newline="", encoding="utf-8") as file: file.write(_csv(self._names, [metrics]))
 
     def on_train_end(self, trainer, history):
         self._rows = [*self._past, *_rows(history)]
@@ -210,18 +226,11 @@ class CSVExporter(TrainingCallback):
         try: found = self.path.read_bytes()
         except OSError: found = b""
         self._names = list(make_history(self._rows))
-        if found != self._text(self._rows, head=True).encode(): self._write()  # an interrupt came between an epoch and its row
+        if found != _csv(self._names, self._rows, head=True).encode(): self._write()  # an interrupt came between an epoch and its row
 
     def _write(self):
         self._names = list(make_history(self._rows))
-        atomic_write(self.path, self._text(self._rows, head=True).encode())  # a full disk leaves the history that was there
-
-    def _text(self, rows, head: bool = False) -> str:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self._names, restval="nan")
-        if head: writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
+        atomic_write(self.path, _csv(self._names, self._rows, head=True).encode())  # a full disk leaves the history that was there
 
 # %% ../../nbs/model/08_callbacks.ipynb #53acf290
 def _rows(history: dict[str, list[float]]) -> list[dict[str, float]]:
@@ -229,6 +238,19 @@ def _rows(history: dict[str, list[float]]) -> list[dict[str, float]]:
 
 
 _CURVES = ("", "png", "pdf", "svg", "jpg", "jpeg", "webp", "tif", "tiff", "eps", "ps")  # what matplotlib writes; "" is png
+
+# %% ../../nbs/model/08_callbacks.ipynb #d71a2dac
+_SIGNED = ("png", "svg", "eps", "ps")  # kinds of picture that say at their beginning who drew them
+
+
+def _check_curves(path: Path) -> None:
+    "A file in the way that no plot of a training can be is kept, by a `DataError`."
+    if not path.exists() or not check_file(path): return
+    kind = path.suffix[1:].lower() or "png"
+    with open(path, "rb") as file: start = file.read(4096)
+    known = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml", "jpg": b"\xff\xd8", "jpeg": b"\xff\xd8", "webp": b"RIFF", "eps": b"%!PS", "ps": b"%!PS"}
+    fits = start.startswith(known.get(kind, (b"II*", b"MM\0*"))) and (kind not in _SIGNED or b"atplotlib" in start)
+    if not fits: raise DataError(f"{path} exists and shows no loss of a training, so it is kept: give another name, or remove it first.")
 
 # %% ../../nbs/model/08_callbacks.ipynb #003bcb07
 class LossCurvePlotter(TrainingCallback):
@@ -242,6 +264,8 @@ class LossCurvePlotter(TrainingCallback):
     ):
         self.path, self.every, self.whole = Path(check_path(path)), every, whole
         if self.path.suffix[1:].lower() not in _CURVES: raise ArgumentError(f"path is {describe(self.path)}; expected the name of a picture that ends in one of {', '.join(f'.{c}' for c in _CURVES if c)}.")
+
+    def on_train_start(self, trainer): _check_curves(self.path)
 
     def on_epoch_end(self, trainer, epoch, metrics):
         if self.every and epoch % self.every == 0: self._draw(trainer.history)
@@ -331,21 +355,22 @@ class LastCheckpoint(TrainingCallback):
         share: float = 0.05,  # of the time that writing may take
     ):
         self.path, self.share = check_path(path), share
+        self.kept = 0  # epoch of the weights in the file
 
     def on_train_start(self, trainer):
-        self._kept, self._next = trainer.epoch, 0.0
+        self.kept, self._next = trainer.epoch, 0.0
 
     def on_epoch_end(self, trainer, epoch, metrics):
         if time.perf_counter() >= self._next: self._keep(trainer)
 
     def on_train_end(self, trainer, history):
-        if trainer.epoch > self._kept: self._keep(trainer)
+        if trainer.epoch > self.kept: self._keep(trainer)
 
     def _keep(self, trainer):
         start, epoch = time.perf_counter(), trainer.epoch
         trainer.save_checkpoint(self.path)
         now = time.perf_counter()
-        self._kept, self._next = epoch, now + (now - start) / self.share
+        self.kept, self._next = epoch, now + (now - start) / self.share
 
 # %% ../../nbs/model/08_callbacks.ipynb #c7ed8a74
 def default_callbacks(
