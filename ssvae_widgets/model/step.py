@@ -26,7 +26,7 @@ from .spec import Params, Spec, decayed, init_params, network
 # %% auto #0
 __all__ = ['LOSSES', 'train_epoch', 'evaluate_part', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data',
            'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'active_logits', 'term_values',
-           'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'evaluate',
+           'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'deal_rows', 'evaluate',
            'count_compilations']
 
 # %% ../../nbs/model/05_step.ipynb #fad89ed7
@@ -280,7 +280,7 @@ def unpack(
     return jax.tree.unflatten(jax.tree.structure(EpochMetrics()), list(packed))
 
 # %% ../../nbs/model/05_step.ipynb #f081a05d
-def _deal(key, index, n_labeled, steps: int, size: int):
+def deal_rows(key, index, n_labeled, steps: int, size: int):
     "Rows of the labeled stream, (steps, size): a random order of the first `n_labeled` entries, repeated."
     u = random.uniform(key, index.shape)
     order = jnp.argsort(jnp.where(jnp.arange(index.shape[0]) < n_labeled, u, 2.0))
@@ -294,7 +294,7 @@ def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
     k_order, k_labeled, k_step = random.split(key, 3)
     rows = random.permutation(k_order, data.train_index)
     rows = jnp.concatenate([rows, rows[: steps * size - n]]).reshape(steps, size)
-    labeled = _deal(k_labeled, data.labeled_index, data.n_labeled, steps, terms.labeled) if terms.labeled else None
+    labeled = deal_rows(k_labeled, data.labeled_index, data.n_labeled, steps, terms.labeled) if terms.labeled else None
 
     def step(state, inputs):
         i, rows, labeled = inputs
