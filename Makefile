@@ -69,9 +69,9 @@ readme: $(STAMP) ## Write README.md from nbs/index.ipynb
 	$(BIN)/python .ci/readme.py
 
 format: $(STAMP) ## One statement a line, 120 columns, in notebooks, tests and benchmarks; then export
-	$(BIN)/ruff format --line-length 120 nbs tests bench .ci
-	$(BIN)/nbdev-export
+	for turn in 1 2; do $(BIN)/python .ci/wrap_long_lines.py nbs tests bench .ci; $(BIN)/ruff format --line-length 120 nbs tests bench .ci; done
 	$(BIN)/nbdev-clean
+	$(BIN)/nbdev-export
 
 clean: ## Remove what the targets made (never labels or checkpoints outside artifacts/)
 	rm -rf $(VENV) build dist *.egg-info ssvae_widgets.egg-info .pytest_cache .ruff_cache .hypothesis artifacts/showcase artifacts/screenshots

@@ -81,7 +81,8 @@ class SSVAEConfig:
 def __repr__(self: SSVAEConfig):
     given = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
     shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
-    return f"SSVAEConfig({', '.join(given[:shown])}{f', and {len(given) - shown} more fields' if shown < len(given) else ''})"
+    more = f", and {len(given) - shown} more fields" if shown < len(given) else ""
+    return f"SSVAEConfig({', '.join(given[:shown])}{more})"
 
 # %% ../nbs/00_config.ipynb #4c7926c6
 @patch

@@ -94,7 +94,9 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         told = error.filename is None and error.strerror != os.strerror(error.errno)  # the library has said it already
         return f"{_one_line(error.strerror)}" if told else f"{error.filename or 'the output'} cannot be read or written: {explain_os_error(error)}."
-    if isinstance(error, MemoryError): return f"There is not enough memory ({_one_line(error) or 'none left'}): take fewer images (--n), smaller ones, or a smaller network."
+    if isinstance(error, MemoryError):
+        left = _one_line(error) or "none left"
+        return f"There is not enough memory ({left}): take fewer images (--n), smaller ones, or a smaller network."
     return _one_line(error) or type(error).__name__
 
 # %% ../../nbs/cli/01_common.ipynb #91866309
@@ -196,7 +198,8 @@ class _Completion(argparse.Action):
         parser.exit()
 
 # %% ../../nbs/cli/01_common.ipynb #17379027
-EXIT_CODES = "exit codes:\n  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted, 143 ended by the system"
+EXIT_CODES = """exit codes:
+  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted, 143 ended by the system"""
 
 # %% ../../nbs/cli/01_common.ipynb #1719f097
 def make_parser(

@@ -72,8 +72,9 @@ class SSVAE:
         self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
 
     def __repr__(self):
-        named = self.class_names and describe(", ".join(self.class_names), 60)
-        return f"SSVAE({self.input_shape}, classes={self.n_classes or None}{f' ({named})' if named else ''}, epochs={self.epoch}, latent_dim={self.config.latent_dim})"
+        named = f" ({describe(', '.join(self.class_names), 60)})" if self.class_names else ""
+        classes = f"{self.n_classes or None}{named}"
+        return f"SSVAE({self.input_shape}, classes={classes}, epochs={self.epoch}, latent_dim={self.config.latent_dim})"
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_map_lock")}
