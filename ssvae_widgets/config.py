@@ -13,6 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from fastcore.basics import patch
+
 # %% auto #0
 __all__ = ['PRESETS', 'SSVAEConfig']
 
@@ -23,7 +25,7 @@ class SSVAEConfig:
     # networks
     latent_dim: int = 16  # width of the latent; 2 draws the latent itself, wider ones are drawn through a map head
     hidden_dims: tuple[int, ...] = (256, 128, 64)  # widths of the dense layers, encoder order; the decoder mirrors them
-    encoder_type: str = "auto"  # a registered encoder ("dense", "conv", your own); "auto": conv for images, dense for vectors
+    encoder_type: str = "auto"  # a registered encoder: "dense", "conv", yours; "auto": conv for images, else dense
     decoder_type: str = "dense"  # a registered decoder: "dense", "conv", or your own
     classifier_type: str = "linear"  # a registered classifier: "linear", "mlp", or your own
     classifier_input: str = "features"  # "features" (last hidden layer of the encoder) or "latent"
@@ -34,30 +36,30 @@ class SSVAEConfig:
     likelihood: str = "auto"  # "bernoulli", "gaussian" (also "mse"), or "auto"
     reduction: str = "sum"  # reconstruction error per example: "sum" or "mean" over pixels
     recon_weight: float = 0.01  # weight of the reconstruction term
-    kl_weight: float = 0.0025  # weight of the KL term at full strength; a quarter of the other's: sharper pictures at equal accuracy
+    kl_weight: float = 0.0025  # weight of the KL term at full strength; a quarter of the other's: sharper pictures
     kl_warmup: float = 0.0  # epochs over which the KL weight grows linearly from 0
     free_bits: float = 0.0  # nats per latent dimension that the KL term leaves alone
     label_weight: float = 1.0  # weight of the classification term
     use_contrastive: bool = True  # add a supervised-contrastive (labeled) + augmented-pair (unlabeled) term
     contrastive_weight: float = 1.0  # its weight
     contrastive_temperature: float = 0.5  # its temperature
-    contrastive_until_labels: bool = True  # drop it once labels of several classes teach instead and the first `pretrain_steps` are over
+    contrastive_until_labels: bool = True  # drop it once several classes have labels and `pretrain_steps` are over
     pretrain_steps: int = 1000  # optimizer steps of a model's life in which it stays on even so
     # few labels
-    labeled_batch_size: int = 64  # labeled examples beside every batch; 0 = labels count only where they fall in the batch
+    labeled_batch_size: int = 64  # labeled examples beside every batch; 0 = only those that fall in the batch
     ema_decay: float = 0.995  # moving average of the parameters: predicts, and teaches when asked to; 0 = off
-    consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels on distorted views; 0 = off: beside the graph they added nothing
+    consistency_weight: float = 0.0  # weight of the moving average's pseudo-labels; 0 = off: the graph is enough
     confidence_threshold: float = 0.9  # a pseudo-label counts when the teacher is at least this sure
-    soft_label_weight: float = 1.0  # weight of the neighbour graph's soft labels
-    graph_epochs: int = 2  # the graph is asked anew after so many epochs (150 steps at least) and when labels have changed; 0 = never
+    soft_label_weight: float = 1.0  # weight of the neighbor graph's soft labels
+    graph_epochs: int = 2  # the graph is asked anew after so many epochs (150 steps at least) and new labels; 0 = never
     graph_size: int = 12000  # most images that the graph is built of
     augmentation: str = "auto"  # a registered augmentation, "auto" or "none"
     class_prior: str = "estimate"  # "estimate" or "uniform": what distribution alignment assumes about class sizes
-    # optimisation
+    # optimization
     batch_size: int = 128  # examples a step
     learning_rate: float = 2e-3  # peak learning rate of AdamW
     schedule: str = "constant"  # "constant", "cosine" (to 2 % at max_epochs) or "warmup_cosine"
-    settle_steps: int = 750  # optimizer steps after a change of the labels over which the learning rate falls to a tenth; 0: it stays
+    settle_steps: int = 750  # steps after a change of labels in which the learning rate falls to a tenth; 0: it stays
     weight_decay: float = 1e-4  # decoupled, on matrices only (no biases)
     grad_clip_norm: float = 5.0  # clip gradients to this global norm; 0 = off
     # run
@@ -65,54 +67,59 @@ class SSVAEConfig:
     patience: int = 10  # epochs without improvement of `monitor_metric` before `fit` stops; 0 = never
     monitor_metric: str = "auto"  # a history column, or "auto": val_loss if there is a validation part, else loss
     val_split: float = 0.1  # share of the images held out, the same ones for the life of a data set
-    hold_out_labels: bool = False  # True: labels of validation images never train (plenty of labels); False: every label trains
+    hold_out_labels: bool = False  # True: labels of validation images never train, for plenty of labels
     random_seed: int = 0  # the one seed of split, initial weights, shuffling and noise
 
     def __new__(cls, *_, **fields):
         _check_names(fields)
         return super().__new__(cls)
 
-    def __post_init__(self):
-        for name in ("hidden_dims", "conv_channels"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
-        _check(self)
+    def __post_init__(self): _check(_with_tuples(self))
 
-    def __repr__(self):
-        given = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
-        shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
-        return f"SSVAEConfig({', '.join(given[:shown])}{f', and {len(given) - shown} more fields' if shown < len(given) else ''})"
+# %% ../nbs/00_config.ipynb #dfb283df
+@patch
+def __repr__(self: SSVAEConfig):
+    given = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+    shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
+    more = f", and {len(given) - shown} more fields" if shown < len(given) else ""
+    return f"SSVAEConfig({', '.join(given[:shown])}{more})"
 
-    def replace(
-        self,
-        **changes,  # field = new value
-    ) -> SSVAEConfig:
-        "A copy with some fields changed; an unknown field is refused by name."
-        _check_names(changes)
-        return dataclasses.replace(self, **changes)
+# %% ../nbs/00_config.ipynb #4c7926c6
+@patch
+def replace(
+    self: SSVAEConfig,
+    **changes,  # field = new value
+) -> SSVAEConfig:
+    "A copy with some fields changed. Raises `TypeError` for an unknown field and `ValueError` for a value out of range."
+    _check_names(changes)
+    return dataclasses.replace(self, **changes)
 
-    def to_dict(self) -> dict[str, Any]:
-        "Plain JSON-able values, one entry a field."
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+# %% ../nbs/00_config.ipynb #a61b33c2
+@patch
+def to_dict(self: SSVAEConfig) -> dict[str, Any]:
+    "Plain JSON-able values, one entry a field."
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
-    @classmethod
-    def from_dict(
-        cls,
-        values: dict[str, Any],  # what `to_dict` gave; fields that are missing take their default
-    ) -> SSVAEConfig:
-        "The inverse of `to_dict`."
-        return _DEFAULT.replace(**values)
+# %% ../nbs/00_config.ipynb #99fe17d1
+@patch(cls_method=True)
+def from_dict(
+    cls: SSVAEConfig,
+    values: dict[str, Any],  # what `to_dict` gave; fields that are missing take their default
+) -> SSVAEConfig:
+    "The inverse of `to_dict`; raises as `replace` does."
+    return _DEFAULT.replace(**values)
 
-    @classmethod
-    def preset(
-        cls,
-        name: str,  # one of `PRESETS`
-        **changes,  # field = value on top of the preset
-    ) -> SSVAEConfig:
-        "A named recipe."
-        if name not in PRESETS:
-            raise ValueError(f"Unknown preset {name!r}; the presets are {', '.join(sorted(PRESETS))}.")
-        return _DEFAULT.replace(**{**PRESETS[name], **changes})
+# %% ../nbs/00_config.ipynb #084f1356
+@patch(cls_method=True)
+def preset(
+    cls: SSVAEConfig,
+    name: str,  # one of `PRESETS`
+    **changes,  # field = value on top of the preset
+) -> SSVAEConfig:
+    "A named recipe. Raises `ValueError` for a name that is none."
+    if name not in PRESETS:
+        raise ValueError(f"Unknown preset {name!r}; the presets are {', '.join(sorted(PRESETS))}.")
+    return _DEFAULT.replace(**{**PRESETS[name], **changes})
 
 # %% ../nbs/00_config.ipynb #8ae8e1ae
 _RANGES = {  # field: (lowest, highest, is the lowest itself allowed)
@@ -124,12 +131,14 @@ _RANGES = {  # field: (lowest, highest, is the lowest itself allowed)
 }
 _LEAST = {"latent_dim": 1, "conv_features": 1, "batch_size": 1, "labeled_batch_size": 0, "max_epochs": 1, "patience": 0, "random_seed": 0,
           "graph_epochs": 0, "graph_size": 100, "pretrain_steps": 0, "settle_steps": 0}
+
+# %% ../nbs/00_config.ipynb #a2ce5da5
 _CHOICES = {
     "likelihood": ("auto", "bernoulli", "gaussian", "mse"), "reduction": ("sum", "mean"), "classifier_input": ("features", "latent"),
     "schedule": ("constant", "cosine", "warmup_cosine"), "class_prior": ("estimate", "uniform"),
 }
 
-
+# %% ../nbs/00_config.ipynb #4c366f00
 def _check_names(given) -> None:
     "Raise a TypeError that names what is no field, and the field it looks like."
     known = list(SSVAEConfig.__dataclass_fields__)
@@ -137,11 +146,19 @@ def _check_names(given) -> None:
         near = difflib.get_close_matches(name, known, 1)
         raise TypeError(f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are {', '.join(sorted(known))}.")
 
-
+# %% ../nbs/00_config.ipynb #a9dd68a4
 def _is_int(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
+# %% ../nbs/00_config.ipynb #1d91e1f6
+def _with_tuples(config: SSVAEConfig) -> SSVAEConfig:
+    "The same object; widths that were given as a list or as one number are tuples."
+    for name in ("hidden_dims", "conv_channels"):
+        value = getattr(config, name)
+        object.__setattr__(config, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
+    return config
 
+# %% ../nbs/00_config.ipynb #0d8fe063
 def _check(config: SSVAEConfig) -> None:
     "Raise a ValueError that names the first field out of range."
     for name, (low, high, closed) in _RANGES.items():
@@ -175,4 +192,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         consistency_weight=0.0, soft_label_weight=0.0, graph_epochs=0, use_contrastive=False, settle_steps=0, batch_size=256, learning_rate=1e-3, augmentation="none", grad_clip_norm=1.0, hold_out_labels=True,
     ),
 }
+
+# %% ../nbs/00_config.ipynb #bcc22b1c
 _DEFAULT = SSVAEConfig()

@@ -30,7 +30,7 @@ class SSVAEWidgetsError(ValueError):
 class ArgumentError(SSVAEWidgetsError, TypeError):
     "An argument of a kind, or with a value, that makes no sense here."
 
-
+# %% ../nbs/01_errors.ipynb #49251e11
 class RowError(SSVAEWidgetsError, IndexError, TypeError):
     "Row numbers that are none, or that do not exist."
 
@@ -47,7 +47,7 @@ def _clip(text: str, most: int) -> str:
 def _article(word: str) -> str:
     return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
 
-
+# %% ../nbs/01_errors.ipynb #7918a8c1
 def describe(
     value: Any,  # anything
     most: int = 60,  # characters of a value that is shown as it is
@@ -67,7 +67,7 @@ def describe(
     shape = getattr(value, "shape", None)
     return _clip(_article(name) + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""), most + 40)
 
-
+# %% ../nbs/01_errors.ipynb #a88f3de3
 def _keys(value: dict) -> str:
     shown = ", ".join(describe(k, 20) for k in islice(value, 4))
     return f"the keys {shown}{', …' if len(value) > 4 else ''}"
@@ -96,7 +96,7 @@ def check_rows(
         raise RowError(f"{what} has {describe(rows[broken.argmax()].item())}, which is no whole number; expected {want}.")
     return rows.astype(np.int64)
 
-
+# %% ../nbs/01_errors.ipynb #1bf816aa
 def _as_rows(serials: Any, n_items: int, what: str, want: str) -> np.ndarray:
     "An array of numbers or of booleans, at least one dimension."
     try:
@@ -111,7 +111,7 @@ def _as_rows(serials: Any, n_items: int, what: str, want: str) -> np.ndarray:
     if rows.dtype.kind not in "biuf": raise RowError(f"{what} is {describe(serials)}{'' if np.isscalar(serials) else f' of {rows.dtype}'}; expected {want}.")
     return rows
 
-
+# %% ../nbs/01_errors.ipynb #6494de0c
 def _plain(rows: np.ndarray, given: Any, what: str, want: str) -> np.ndarray:
     "Objects as numbers; True among numbers is a mistake, not row 1."
     values = rows.tolist() if rows.dtype.kind == "O" else given
@@ -138,7 +138,7 @@ def as_whole(
     if isinstance(value, (float, np.floating)) and math.isfinite(value) and value == math.floor(value): return int(value)
     return None
 
-
+# %% ../nbs/01_errors.ipynb #8d3ed165
 def check_row(
     serial: Any,  # one row number
     n_items: int,
@@ -149,7 +149,7 @@ def check_row(
     if rows.size != 1: raise RowError(f"{what} is {describe(serial)}; expected one row number from 0 to {n_items - 1}.")
     return int(rows[0])
 
-
+# %% ../nbs/01_errors.ipynb #3f4adfe0
 def check_whole(
     value: Any,
     name: str,  # what it is called in the message
@@ -162,7 +162,7 @@ def check_whole(
         raise ArgumentError(f"{name} is {describe(value)}; expected a whole number from {low} to {high}.")
     return whole
 
-
+# %% ../nbs/01_errors.ipynb #69eebbf4
 def check_number(
     value: Any,
     name: str = "value",  # what it is called in the message
@@ -181,7 +181,7 @@ def check_number(
 # %% ../nbs/01_errors.ipynb #35e70ca9
 _ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+)(::\w+)*:/")
 
-
+# %% ../nbs/01_errors.ipynb #cd0b9f56
 def check_path(
     path: str | os.PathLike,  # of a file or a folder
     what: str = "path",  # what it is called in the message

@@ -7,9 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/experiments.html.md"""
 # %% ../nbs/04_experiments.ipynb #e8343dfe
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import time
@@ -25,14 +23,13 @@ from .data.load import is_built_in
 from .io.files import atomic_write, open_plain, parse_json
 
 # %% auto #0
-__all__ = ['KINDS', 'COLUMNS', 'label_order', 'save_label_set', 'make_run', 'run_key', 'plan', 'experiment_data', 'pretrained',
-           'environment', 'do_run', 'divide_cores', 'read_record', 'is_record', 'run_all', 'collect', 'as_rows',
-           'summarize', 'to_csv', 'plot_label_efficiency', 'write_results']
+__all__ = ['KINDS', 'label_order', 'save_label_set', 'make_run', 'run_key', 'plan', 'experiment_data', 'pretrained',
+           'environment', 'do_run', 'divide_cores', 'read_record', 'is_record', 'run_all']
 
 # %% ../nbs/04_experiments.ipynb #9b24d159
 KINDS = ("random", "balanced", "acquired")
 
-
+# %% ../nbs/04_experiments.ipynb #79a978c9
 def label_order(
     truth: Int[np.ndarray, "batch"],  # class of every item, -1: unknown, never chosen
     kind: str = "random",  # one of `KINDS`
@@ -53,7 +50,7 @@ def label_order(
         order = order[np.lexsort((rng.permuted(np.arange(len(order))), turn))]
     return order[:n]
 
-
+# %% ../nbs/04_experiments.ipynb #ac089870
 def _acquired(truth, known, n, z, rng):
     "Ask, answer, spread, ask again; rounds of ten, later of a fifth of what is labeled."
     from ssvae_widgets.assess.acquire import suggest
@@ -101,14 +98,14 @@ def make_run(
     return dict(data=str(Path(data)), n=n, test=None if data == "mnist" and is_built_in(data) else test, architecture=architecture, config={**config, "random_seed": network},
                 selection=selection, budget=budget, draw=draw, epochs=list(epochs))
 
-
+# %% ../nbs/04_experiments.ipynb #d5d4ab70
 def run_key(
     run: dict[str, Any],  # what `make_run` gave
 ) -> str:  # 16 hex digits
     "Name of a run: the same description has the same name."
     return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()[:16]
 
-
+# %% ../nbs/04_experiments.ipynb #e1c8ec50
 def plan(
     data: str,
     budgets: Sequence[int],
@@ -144,7 +141,7 @@ def experiment_data(
     if not len(held) or len(seen) < 2: raise ValueError(f"{data} has {len(rows)} images of known class; holding out {test:g} of them leaves too few.")
     return found.images[seen], found.truth[seen], found.images[held], found.truth[held], k
 
-
+# %% ../nbs/04_experiments.ipynb #314a2e15
 def pretrained(
     run: dict[str, Any],
     folder: Path,  # of the experiment
@@ -169,7 +166,7 @@ def pretrained(
         atomic_write(note, json.dumps(cost).encode())
     return SSVAE.from_checkpoint(path), cost
 
-
+# %% ../nbs/04_experiments.ipynb #ef54c128
 def _cost(note: Path) -> dict[str, float] | None:  # None: not trained yet, or the note is damaged
     try:
         with open_plain(note) as f: cost = parse_json(f.read())
@@ -189,7 +186,7 @@ def environment() -> dict[str, str]:
     return dict(ssvae_widgets=ssvae_widgets.__version__, source=source.hexdigest()[:16], python=platform.python_version(),
                 **{name: version(name) for name in ("jax", "numpy", "scikit-learn")}, machine=platform.machine())
 
-
+# %% ../nbs/04_experiments.ipynb #97e87534
 def do_run(
     run: dict[str, Any],
     folder: str | os.PathLike,  # of the experiment
@@ -227,7 +224,7 @@ def divide_cores(
     if cores is None: cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return [part.tolist() for part in np.array_split(np.asarray(cores), min(max(1, workers), len(cores)))]
 
-
+# %% ../nbs/04_experiments.ipynb #721e3008
 def _settle_in(shares) -> None:
     "First thing in a worker: take one share of the cores."
     import signal
@@ -239,7 +236,7 @@ def _settle_in(shares) -> None:
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
-
+# %% ../nbs/04_experiments.ipynb #585fd935
 def _pool(shares: list[list[int]]):
     "Processes that inherit the number of threads they may start."
     import multiprocessing
@@ -263,10 +260,12 @@ def read_record(
 
 
 _NUMBER = (int, float)
+
+# %% ../nbs/04_experiments.ipynb #2484488b
 _PARTS = dict(key=str, run=dict, labels=list, accuracy=_NUMBER, low=_NUMBER, high=_NUMBER, tested=int, images=int, seconds=_NUMBER, cpu_seconds=_NUMBER, data=dict)
 _RUN = dict(data=str, architecture=str, config=dict, selection=str, budget=int, draw=int, epochs=list, n=(int, type(None)), test=(int, float, type(None)))
 
-
+# %% ../nbs/04_experiments.ipynb #b9e33b73
 def is_record(
     record: Any,  # something read from a file
 ) -> bool:
@@ -282,7 +281,7 @@ def is_record(
         return fine and record["key"] == run_key(run)
     except (ValueError, RecursionError): return False  # text that is no text
 
-
+# %% ../nbs/04_experiments.ipynb #d019965c
 def run_all(
     runs: Sequence[dict[str, Any]],
     folder: str | os.PathLike,  # where records and networks go
@@ -298,11 +297,11 @@ def run_all(
         told(record, sum(r is not None for r in have.values()), len(have))
     return [have[run_key(r)] for r in runs]
 
-
+# %% ../nbs/04_experiments.ipynb #7a72873e
 def _in_turn(runs, folder) -> Iterable[dict]:
     return (do_run(run, folder) for run in runs)
 
-
+# %% ../nbs/04_experiments.ipynb #6cfc797c
 def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     "First the networks that are shared, then the runs; the first error ends it, finished runs stay."
     from concurrent.futures import as_completed
@@ -320,140 +319,5 @@ def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     finally:
         for name, value in before.items(): os.environ.pop(name) if value is None else os.environ.update({name: value})
 
-
+# %% ../nbs/04_experiments.ipynb #942d5c42
 def _pretrain(run, folder) -> None: pretrained(run, folder)
-
-# %% ../nbs/04_experiments.ipynb #463d3be4
-def collect(
-    folders: Iterable[str | os.PathLike],  # of experiments
-) -> list[dict[str, Any]]:  # records without doubles
-    "All finished runs under some folders."
-    found = {}
-    for folder in folders:
-        if not Path(folder).is_dir(): raise FileNotFoundError(f"{folder} does not exist; expected the folder of an experiment.")
-        for path in sorted(Path(folder).rglob("runs/*.json")):
-            if (record := read_record(path)) is not None: found[record["key"]] = record
-    return list(found.values())
-
-
-COLUMNS = ("data", "images", "architecture", "selection", "budget", "draw", "network", "accuracy", "low", "high", "tested", "seconds", "cpu_seconds", "key")
-
-
-def _differences(records) -> list[str]:
-    "For every record what tells its settings from others of the same architecture, data and number of images: draws of different things are not averaged."
-    def settings(r): return {**r["run"]["config"], "random_seed": None, "epochs": r["run"]["epochs"], "test": r["run"].get("test"), "pixels": r["data"].get("sample_hash")}
-    groups: dict[tuple, list] = {}
-    for r in records: groups.setdefault((Path(r["run"]["data"]).name, r["images"], r["run"]["architecture"]), []).append(settings(r))
-    out = []
-    for r in records:
-        mine, others = settings(r), groups[Path(r["run"]["data"]).name, r["images"], r["run"]["architecture"]]
-        vary = [k for k in mine if any(o.get(k) != mine[k] for o in others)]
-        out.append("".join(f" {k}={str(mine[k]).replace(' ', '')[:20]}" for k in vary))
-    return out
-
-
-def as_rows(
-    records: Sequence[dict[str, Any]],
-) -> list[dict[str, Any]]:
-    "One flat row a run, sorted."
-    rows = [{**{k: r["run"].get(k, r.get(k)) for k in COLUMNS}, "images": r["images"], "network": r["run"]["config"]["random_seed"],
-             **{k: round(r[k], 5) for k in ("accuracy", "low", "high")}} for r in records]
-    rows = [{**row, "data": Path(str(row["data"])).name, "key": r["key"]} for row, r in zip(rows, records)]
-    for row, extra in zip(rows, _differences(records)): row["architecture"] += extra
-    return sorted(rows, key=lambda r: [r[k] for k in ("data", "architecture", "selection", "budget", "draw", "images", "key")])
-
-
-def summarize(
-    rows: Sequence[dict[str, Any]],  # of `as_rows`
-) -> list[dict[str, Any]]:
-    "Mean, standard deviation and 95 % interval of the accuracy over the draws of each condition."
-    from scipy.stats import t
-
-    groups: dict[tuple, list] = {}
-    names = ("data", "images", "architecture", "selection", "budget")
-    for row in rows: groups.setdefault(tuple(row[k] for k in names), []).append(row)
-    out = []
-    for key, group in groups.items():
-        a = np.array([r["accuracy"] for r in group])
-        sd = float(a.std(ddof=1)) if len(a) > 1 else float("nan")
-        mean, half = float(a.mean()), float(t.ppf(0.975, len(a) - 1)) * sd / len(a) ** 0.5 if len(a) > 1 else float("nan")
-        low, high = np.clip([mean - half, mean + half], 0, 1).round(5).tolist()  # nan stays nan: one draw has no interval
-        out.append(dict(zip(names, key), draws=len(a), mean=round(mean, 5), sd=round(sd, 5), low=low, high=high,
-                        cpu_seconds=round(float(np.mean([r["cpu_seconds"] for r in group])), 1)))
-    return out
-
-
-def to_csv(
-    rows: Sequence[dict[str, Any]],
-) -> bytes:
-    "Rows of equal keys as CSV."
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
-
-# %% ../nbs/04_experiments.ipynb #042a50ec
-_STYLES = dict(random=("#d55e00", "o", "-"), balanced=("#0072b2", "s", "--"), acquired=("#009e73", "D", ":"))  # Okabe–Ito, a mark and a dash: readable without colour
-
-
-def _curve(
-    ax,
-    part: Sequence[dict[str, Any]],  # one line of a panel, by budget
-    selection: str,
-    shift: float,  # factor that sets lines side by side
-) -> None:
-    "Means, and the interval of each where there is one."
-    color, mark, dash = _STYLES.get(selection, ("#555555", "x", "-"))
-    mean, low, high = (100 * np.array([r[k] for r in part], float) for k in ("mean", "low", "high"))
-    place = shift * np.array([r["budget"] for r in part])
-    ax.vlines(place, low, high, color=color, lw=3, alpha=0.3)
-    ax.plot(place, mean, color=color, marker=mark, ms=5, ls=dash, lw=1.4, label=selection)
-
-
-def plot_label_efficiency(
-    summary: Sequence[dict[str, Any]],  # of `summarize`
-    title: str | None = None,
-):  # a Figure
-    "Accuracy against the number of labels: a panel an architecture, a line a kind of label set, bars for the interval of the mean."
-    from ssvae_widgets.plots import Figure
-
-    panels = list(dict.fromkeys((r["data"], r["images"], r["architecture"]) for r in summary))
-    several, budgets = len({p[:2] for p in panels}) > 1, sorted({r["budget"] for r in summary})
-    fig = Figure(figsize=(min(12, 1.2 + 3.4 * len(panels)), 3.8), layout="constrained", facecolor="white")
-    for ax, panel in zip(fig.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels):
-        inside = sorted((r for r in summary if (r["data"], r["images"], r["architecture"]) == panel), key=lambda r: r["budget"])
-        kinds = sorted({r["selection"] for r in inside}, key=lambda k: list(_STYLES).index(k) if k in _STYLES else 9)
-        for i, kind in enumerate(kinds): _curve(ax, [r for r in inside if r["selection"] == kind], kind, 1.05 ** (i - (len(kinds) - 1) / 2))
-        ax.set_title(panel[2] + (f" ({panel[0]}, {panel[1]:,})" if several else ""), fontsize=10)
-        ax.set(xscale="log", xlabel="labels")
-        ax.set_xticks(budgets, [str(b) for b in budgets])
-        ax.minorticks_off()
-        ax.grid(axis="y", color="#dddddd", lw=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
-    fig.axes[0].set_ylabel("accuracy on held-out images, %")
-    fig.axes[-1].legend(frameon=False, fontsize=9, loc="lower right")
-    fig.suptitle(title or "", fontsize=11)
-    return fig
-
-
-def write_results(
-    records: Sequence[dict[str, Any]],
-    path: str | os.PathLike,  # the table; `_summary.csv`, `.png` and `_records.jsonl` go beside it
-    title: str | None = None,  # of the picture
-) -> list[Path]:  # what was written
-    "Table, summary, picture, and all that is needed to repeat a row."
-    path = Path(path)
-    if not records: raise ValueError("There is no finished run to collect.")
-    if path.suffix.lower() in (".png", ".jsonl", ".json"): raise ValueError(f"{path} is the name of the table; give one that ends in .csv, the picture and the records are named after it.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = as_rows(records)
-    summary, picture = summarize(rows), io.BytesIO()
-    origin = f"of a summary with SHA-256 {hashlib.sha256(to_csv(summary)).hexdigest()}"
-    plot_label_efficiency(summary, title).savefig(picture, format="png", dpi=130, metadata=dict(Description=origin))
-    ordered = {r["key"]: r for r in records}
-    lines = "".join(json.dumps(ordered[row["key"]]) + "\n" for row in rows)
-    parts = {path: to_csv(rows), path.with_name(f"{path.stem}_summary.csv"): to_csv(summary), path.with_suffix(".png"): picture.getvalue(),
-             path.with_name(f"{path.stem}_records.jsonl"): lines.encode()}
-    for name, content in parts.items(): atomic_write(name, content)
-    return list(parts)

@@ -1,4 +1,4 @@
-"""The colours of classes, the same in every figure and on every map.
+"""The colors of classes, the same in every figure and on every map.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/palettes.html.md"""
 
@@ -21,32 +21,32 @@ UNLABELED = "#c4c7cc"  # points without a label: gray, small, below
 # %% ../nbs/02_palettes.ipynb #7e134b19
 def _oklab(
     rgb: Float[np.ndarray, "colors 3"],  # sRGB in [0, 1]
-) -> Float[np.ndarray, "colors 3"]:  # lightness and the two colour axes
+) -> Float[np.ndarray, "colors 3"]:  # lightness and the two color axes
     "Perceptual coordinates (Ottosson, 2020)."
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     cones = linear @ np.array([[0.4122, 0.2119, 0.0883], [0.5363, 0.6807, 0.2817], [0.0514, 0.1074, 0.6300]])
     return np.cbrt(cones) @ np.array([[0.2105, 1.9780, 0.0259], [0.7936, -2.4286, 0.7828], [-0.0041, 0.4506, -0.8087]])
 
-
+# %% ../nbs/02_palettes.ipynb #b363e5b6
 def _rgb(
     color: str,  # "#rrggbb"
 ) -> list[float]:  # red, green, blue in [0, 1]
-    "The three channels of a hexadecimal colour."
+    "The three channels of a hexadecimal color."
     return [int(color[i:i + 2], 16) / 255 for i in (1, 3, 5)]
 
 # %% ../nbs/02_palettes.ipynb #aa179834
 def _luminance(
     rgb: Float[np.ndarray, "colors 3"],  # sRGB in [0, 1]
 ) -> Float[np.ndarray, "colors"]:  # relative luminance (WCAG 2)
-    "How much light a colour sends."
+    "How much light a color sends."
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ np.array([0.2126, 0.7152, 0.0722])
 
 # %% ../nbs/02_palettes.ipynb #41ce58a5
 @lru_cache(maxsize=32)
 def _glasbey(
-    n: int,  # colours wanted
+    n: int,  # colors wanted
 ) -> tuple[str, ...]:  # "#rrggbb"
-    "Each time the colour farthest from all before it, among those that are legible on white and on dark gray."
+    "Each time the color farthest from all before it, among those that are legible on white and on dark gray."
     axis = np.round(np.linspace(0, 255, 24)) / 255
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     lab, light = _oklab(grid), _luminance(grid)
@@ -63,6 +63,6 @@ def _glasbey(
 def palette(
     n_classes: int,  # number of classes, 0 or more
 ) -> list[str]:  # one "#rrggbb" for each class
-    "Colours for `n_classes` classes: Okabe-Ito to 8, Petroff to 10, Glasbey's method above."
+    "Colors for `n_classes` classes: Okabe-Ito to 8, Petroff to 10, Glasbey's method above."
     if n_classes < 0: raise ValueError(f"palette needs 0 classes or more, got {n_classes}")
     return list((OKABE_ITO if n_classes <= 8 else PETROFF_10 if n_classes <= 10 else _glasbey(n_classes))[:n_classes])

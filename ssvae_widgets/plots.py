@@ -28,7 +28,7 @@ class Figure(matplotlib.figure.Figure):
         self.savefig(file, format="png", dpi=100)
         return file.getvalue()
 
-
+# %% ../nbs/03_plots.ipynb #a2c68334
 def _figure(
     width: float,  # inches
     height: float,  # inches
@@ -36,7 +36,7 @@ def _figure(
     "An empty figure that arranges its own margins."
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
-
+# %% ../nbs/03_plots.ipynb #01541441
 def _bare(ax, title=None):
     "Remove ticks and frame: on a map and under images they say nothing."
     ax.set(xticks=[], yticks=[])
@@ -52,7 +52,7 @@ def _scatter(
     values: Float[np.ndarray, "batch"] | None,  # certainty in [0, 1]
     labeled: np.ndarray | None,  # mask or row numbers of labeled points
     n_classes: int,  # length of the palette
-) -> object:  # the last scatter, for a colour bar
+) -> object:  # the last scatter, for a color bar
     "Draw points by class or by value."
     xy = np.asarray(xy)
     size = float(np.clip(9000 / max(len(xy), 1), 1.5, 22))
@@ -77,7 +77,7 @@ def _names(ax, xy, codes, classes):
         text = ax.text(*np.median(np.asarray(xy)[codes == k], 0), name, ha="center", va="center", fontsize=10, weight="bold")
         text.set_path_effects([matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")])
 
-
+# %% ../nbs/03_plots.ipynb #039ffb60
 def _classes(
     codes: Sequence,  # several code arrays or None
     classes: int | Sequence[str] | None,  # names, their number, or None: counted
@@ -97,7 +97,7 @@ def plot_latent(
     title: str = "Latent map",
     names: bool = True,  # write each class name over its points
 ) -> Figure:
-    "The map coloured by label, prediction, truth (`codes`) or certainty (`values`)."
+    "The map colored by label, prediction, truth (`codes`) or certainty (`values`)."
     if len(np.asarray(xy).shape) != 2 or np.shape(xy)[1] != 2: raise ValueError(f"plot_latent needs two columns, got shape {np.shape(xy)}")
     classes = _classes([codes], classes)
     fig = _figure(5.4, 5)
@@ -115,7 +115,7 @@ def plot_certainty(
     *,
     title: str = "Certainty",
 ) -> Figure:
-    "The map coloured by certainty, and how certainty is distributed."
+    "The map colored by certainty, and how certainty is distributed."
     fig = _figure(7.2, 4.2)
     left, right = fig.subplots(1, 2, width_ratios=(3, 1))
     marks = _scatter(_bare(left, title), xy, None, certainty, None, 0)
@@ -136,7 +136,7 @@ def _show(ax, image):
     ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     return _bare(ax)
 
-
+# %% ../nbs/03_plots.ipynb #1ba4228e
 def _spread(
     n_items: int,  # images there are
     n: int,  # images to show
@@ -146,7 +146,7 @@ def _spread(
 
 # %% ../nbs/03_plots.ipynb #9309215b
 def plot_reconstructions(
-    images: Float[np.ndarray, "batch height width"],  # originals, gray or coloured
+    images: Float[np.ndarray, "batch height width"],  # originals, gray or colored
     reconstructions: Float[np.ndarray, "batch height width"],  # of the same images
     *,
     n: int = 12,  # pairs shown, spread evenly over the data
@@ -166,7 +166,7 @@ def plot_reconstructions(
 
 # %% ../nbs/03_plots.ipynb #2b16cae6
 def plot_predictions(
-    images: Float[np.ndarray, "batch height width"],  # gray or coloured
+    images: Float[np.ndarray, "batch height width"],  # gray or colored
     predicted: Int[np.ndarray, "batch"],  # classes by number
     certainty: Float[np.ndarray, "batch"],  # largest class probability in [0, 1]
     truth: Int[np.ndarray, "batch"] | None = None,  # true classes when known
@@ -195,13 +195,13 @@ def plot_predictions(
 # %% ../nbs/03_plots.ipynb #cd7b3f4e
 def plot_comparison(
     stages: Sequence[tuple[str, np.ndarray]],  # (title, places on the map), left to right
-    codes: Int[np.ndarray, "batch"] | None = None,  # classes that colour every stage, -1: none
+    codes: Int[np.ndarray, "batch"] | None = None,  # classes that color every stage, -1: none
     *,
     labeled: np.ndarray | None = None,  # mask or row numbers marked in the last stage
     classes: int | Sequence[str] | None = None,  # class names, their number, or None: counted
     title: str | None = None,
 ) -> Figure:
-    "The same points on several maps, in the same colours."
+    "The same points on several maps, in the same colors."
     classes = _classes([codes], classes)
     fig = _figure(3.6 * len(stages), 3.9)
     axes = fig.subplots(1, len(stages), squeeze=False)[0]
@@ -237,7 +237,7 @@ def plot_history(
 
 # %% ../nbs/03_plots.ipynb #dedea6e5
 def show_augmentations(
-    images: Float[np.ndarray, "batch height width"],  # gray or coloured
+    images: Float[np.ndarray, "batch height width"],  # gray or colored
     augmentation: str = "auto",  # a registered name; "auto": what training would choose for these images
     *,
     n: int = 8,  # images shown, spread evenly over the data

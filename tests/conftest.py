@@ -52,6 +52,6 @@ def few_programs():
     if "jax" in sys.modules:
         import jax
         if programs := sys.modules.get("ssvae_widgets.model.compile_cache"):
-            programs.PROGRAMS._made.clear()
+            programs.PROGRAMS.clear()
         jax.clear_caches()
         gc.collect()

@@ -535,3 +535,54 @@ def test_a_full_disk_leaves_the_history(model, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(files, "write_all", fail)
     assert "the disk is full" in refused(capfd, "ssvae-train", "--n", "200", "--weights", tmp_path / "ssvae.ckpt", "--resume", *TINY)
     for name in ("ssvae.ckpt", "ssvae_history.csv"): assert (tmp_path / name).read_bytes() == (model / name).read_bytes()
+
+
+# ------------------------------------------------------------------ files of others are kept
+@pytest.mark.parametrize("what", ["the data themselves", "the data under another name", "another archive", "the labels"])
+def test_infer_replaces_nothing_but_a_result(model, tmp_path, capfd, what):
+    images, truth = load_digits()
+    own, target = tmp_path / "own.npz", tmp_path / "own.npz"
+    np.savez(own, images=images[:50], truth=truth[:50])
+    if what == "the data under another name": target = tmp_path / "link.npz"; target.symlink_to(own)
+    if what == "another archive": target = tmp_path / "other.npz"; target.write_bytes(npz(mine=np.arange(3)))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("Serial,label\n3,3\n")
+    words = ["--weights", model / "ssvae.ckpt", "--data", own, "--output", labels if what == "the labels" else target, "--labels", labels]
+    before = {p: p.read_bytes() for p in (own, target, labels)}
+    assert "kept" in refused(capfd, "ssvae-infer", *words)
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_infer_replaces_its_own_result(model, tmp_path):
+    target = tmp_path / "out.npz"
+    target.write_bytes((model / "out.npz").read_bytes())
+    assert infer(["--n", "50", "--weights", str(model / "ssvae.ckpt"), "--output", str(target), "--quiet"]) == 0
+    with np.load(target) as a: assert len(a["input"]) == 50
+
+
+@pytest.mark.parametrize("kind, says", [("loop", "leads to itself"), ("dangling", "folder that does not exist")])
+def test_weights_that_cannot_be_written_are_refused_before_the_work(tmp_path, capfd, kind, says):
+    weights = tmp_path / "w.ckpt"
+    weights.symlink_to(weights if kind == "loop" else tmp_path / "gone" / "w.ckpt")
+    assert says in refused(capfd, "ssvae-train", "--n", 50, "--weights", weights, *TINY)
+    assert weights.is_symlink() and not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("content", ["text", "picture", "folder"])
+def test_a_picture_of_somebody_else_is_kept(tmp_path, capfd, content):
+    from PIL import Image
+
+    picture = tmp_path / "w_loss.png"
+    if content == "folder": picture.mkdir()
+    elif content == "text": picture.write_text("notes")
+    else: Image.new("L", (5, 5)).save(picture)
+    before = None if content == "folder" else picture.read_bytes()
+    sentence = refused(capfd, "ssvae-train", "--n", 50, "--weights", tmp_path / "w.ckpt", *TINY)
+    assert "w_loss.png" in sentence and not (tmp_path / "w.ckpt").exists()
+    if before is not None: assert picture.read_bytes() == before
+
+
+def test_a_recipe_that_is_nested_too_deeply_is_named(tmp_path, capfd):
+    recipe = tmp_path / "deep.toml"
+    recipe.write_text("a = " + "[" * 5000 + "]" * 5000)
+    assert "deep.toml" in refused(capfd, "ssvae-train", "--n", 50, "--config", recipe, "--weights", tmp_path / "w.ckpt", *TINY)

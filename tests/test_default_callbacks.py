@@ -208,3 +208,34 @@ def test_an_impatient_second_interrupt(tmp_path):
     last = LastCheckpoint(weights, share=1e-9)  # writes once while training, the rest at the end
     with pytest.raises(KeyboardInterrupt): InteractiveTrainer(model(), defaults=[InterruptedTwice(), last, *default_callbacks(weights, display=False)]).train_epochs(6, IMAGES, LABELS)
     assert load_checkpoint(weights)[1]["epoch"] == 3 and epochs(tmp_path / "m_history.csv") == [1, 2, 3] and (tmp_path / "m_loss.png").exists()
+
+
+class Seen(TrainingCallback):
+    "What a process that is killed after an epoch would leave: the epoch of the weights, and the last row."
+
+    def __init__(self, weights: Path, history: Path): self.weights, self.history, self.left = weights, history, []
+
+    def on_epoch_end(self, trainer, epoch, metrics):
+        self.left.append((load_checkpoint(self.weights)[1]["epoch"], epochs(self.history)[-1]))
+
+
+def test_rows_wait_for_the_weights_of_their_epoch(tmp_path):
+    "Weights are written once and then not again before the end; the history has no row that they have not learned."
+    weights, history = tmp_path / "m.ckpt", tmp_path / "m_history.csv"
+    last = LastCheckpoint(weights, share=1e-9)
+    seen = Seen(weights, history)
+    InteractiveTrainer(model(), defaults=[last, CSVExporter(history, whole=True, after=last), seen]).train_epochs(4, IMAGES, LABELS)
+    assert seen.left == [(1, 1)] * 4 and epochs(history) == [1, 2, 3, 4] and load_checkpoint(weights)[1]["epoch"] == 4
+
+
+def test_resume_lets_rows_wait(tmp_path, monkeypatch):
+    from ssvae_widgets.cli.train import train
+
+    words = ["--n", "60", "--weights", str(tmp_path / "m.ckpt"), "--max-epochs", "2", "--encoder-type", "dense", "--hidden-dims", "8", "--latent-dim", "2", "--quiet"]
+    assert train(words) == 0
+    made = []
+    start = CSVExporter.on_train_start
+    monkeypatch.setattr(CSVExporter, "on_train_start", lambda self, trainer: (made.append(self), start(self, trainer))[1])
+    assert train([*words, "--resume"]) == 0
+    assert made and made[0].after is not None and made[0].after.path == str(tmp_path / "m.ckpt")
+    assert epochs(tmp_path / "m_history.csv") == [1, 2, 3, 4] and load_checkpoint(tmp_path / "m.ckpt")[1]["epoch"] == 4

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pages() -> dict[str, str]:
     "Prose of every page that people read."
-    found = {str(p.relative_to(ROOT)): p.read_text() for p in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / ".devcontainer").rglob("*.md")), *sorted((ROOT / "artifacts").glob("*.md"))]}
+    found = {str(p.relative_to(ROOT)): p.read_text() for p in [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / ".devcontainer").rglob("*.md")), *sorted((ROOT / "artifacts").glob("*.md"))]}
     for nb in sorted((ROOT / "nbs").rglob("*.ipynb")):
         if ".ipynb_checkpoints" in nb.parts: continue
         found[str(nb.relative_to(ROOT))] = "\n\n".join("".join(c["source"]) for c in json.loads(nb.read_text())["cells"] if c["cell_type"] == "markdown")
@@ -105,6 +105,7 @@ def test_shell_blocks(page, code, tmp_path):
             if not words or words[0].startswith("#"): continue
             if words[0] in OURS: run_ours(part, tmp_path, env)
             elif words[0] == "make": assert {w for w in words[1:] if "=" not in w} <= targets(), f"{page}: {part}"
+            elif words[0].startswith(".venv/bin/"): check_tool(page, words)
             elif words[0] == "pip" or words[:3] == ["python", "-m", "pip"]: check_pip(page, part)
             else: assert words[0] in ELSEWHERE, f"{page}: nothing checks {part!r}"
 
@@ -119,6 +120,12 @@ def run_ours(line: str, cwd: Path, env: dict) -> None:
         (cwd / "data" / "labels.csv").write_text("Serial,label\n3,3\n4,4\n")
     done = subprocess.run(line, shell=True, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def check_tool(page: str, words: list[str]) -> None:
+    "A program of the environment, and files that are there."
+    assert (BIN / Path(words[0]).name).exists(), f"{page}: {words[0]}"
+    for word in words[1:]: assert "/" not in word or word.startswith("-") or (ROOT / word).exists(), f"{page}: {' '.join(words)}"
 
 
 def check_pip(page: str, line: str) -> None:
@@ -214,7 +221,7 @@ def test_figures_of_the_experiment_are_those_of_its_table():
 
     from PIL import Image
 
-    from ssvae_widgets.experiments import as_rows, summarize, to_csv
+    from ssvae_widgets.results import as_rows, summarize, to_csv
 
     base = ROOT / "artifacts" / "bench" / "label_efficiency_mnist"
     rows = as_rows([json.loads(line) for line in base.with_name(f"{base.name}_records.jsonl").read_text().splitlines()])

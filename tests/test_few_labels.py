@@ -5,8 +5,8 @@ import pytest
 
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.data.standard import load_digits
-from ssvae_widgets.model.few_labels import epochs_since_change
-from ssvae_widgets.model.loop import split_labels
+from ssvae_widgets.model.data_source import split_labels
+from ssvae_widgets.model.few_labels import choose_terms, epochs_since_change
 from ssvae_widgets.model.ssvae import SSVAE
 from ssvae_widgets.model.trainer import InteractiveTrainer
 
@@ -57,7 +57,7 @@ def test_the_graph_is_asked_again_after_a_change_and_after_some_steps(data, pret
     def train(codes, epochs=1):
         for _ in range(epochs):
             assert trainer.train_epochs(1, images, codes)["soft_label_loss"][0] > 0
-            asked.append(vae.opinion.step)
+            asked.append(vae.progress.graph_labels.step)
 
     train(codes, 2)
     moved = codes.copy()
@@ -69,24 +69,25 @@ def test_the_graph_is_asked_again_after_a_change_and_after_some_steps(data, pret
     assert asked[0] == asked[1] < asked[2] == 17 * steps
     gaps = np.diff(sorted(set(asked[2:])))
     assert len(gaps) and (gaps >= 150).all() and (gaps < 150 + steps).all()
-    assert not vae.opinion.soft_labels(16)[codes >= 0].any(), "a label is never contradicted"
+    assert not vae.progress.graph_labels.soft_labels(16)[codes >= 0].any(), "a label is never contradicted"
     assert epochs_since_change(vae.progress.rows, 50) == 33
 
 
 def test_pairs_of_views_come_before_labels_and_at_the_start_of_a_model(data, pretrained):
     vae = SSVAE.from_checkpoint(pretrained)
-    assert vae.streams(50).contrastive and vae.streams(50).soft, "a young model still learns from pairs"
+    def terms(n, several=True): return choose_terms(vae.progress, vae.config, n, several)
+    assert terms(50).contrastive and terms(50).soft, "a young model still learns from pairs"
     vae.config = vae.config.replace(pretrain_steps=vae.step)
-    assert not vae.streams(50).contrastive and vae.streams(50).augmentation == "none"
-    assert vae.streams(0).contrastive and vae.streams(1, several=False).contrastive and not vae.streams(1, several=False).soft
+    assert not terms(50).contrastive and terms(50).augmentation == "none"
+    assert terms(0).contrastive and terms(1, several=False).contrastive and not terms(1, several=False).soft
 
 
 def test_the_rate_settles_while_labels_stay(data, pretrained):
     vae, codes = SSVAE.from_checkpoint(pretrained), labels(data[1], "fifty")
-    feed, rates = vae.adopt(data[0]), []
+    source, rates = vae.data_source(data[0]), []
     for n in (50, 50, 49):
         codes[np.flatnonzero(codes >= 0)[n:]] = -1
-        rates.append(float(vae.prepare_epoch(split_labels(codes, feed.val_rows, False), feed)[0].learning_rate))
+        rates.append(float(vae.plan_epoch(split_labels(codes, source.val_rows, False), source).learning_rate))
         InteractiveTrainer(vae).train_epochs(1, data[0], codes)
     assert rates[0] == rates[2] == pytest.approx(vae.config.learning_rate) and rates[1] < rates[0]
 
@@ -117,6 +118,6 @@ def test_other_sizes_channels_and_numbers_of_classes(shape, n_classes):
     codes[: 2 * n_classes] = truth[: 2 * n_classes]
     trainer.train_epochs(10, items)
     trainer.train_epochs(25, items, codes)
-    assert vae.n_classes == n_classes and vae.augmentation == ("vectors" if len(shape) == 1 else "gentle")
+    assert vae.n_classes == n_classes and vae.progress.augmentation == ("vectors" if len(shape) == 1 else "gentle")
     assert (vae.predict_proba(items).argmax(1) == truth).mean() > 0.9
     assert vae.embed(items, map_steps=30).xy.shape == (len(items), 2) and vae.decode_map(np.zeros((5, 2))).shape == (5, *shape)

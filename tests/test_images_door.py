@@ -278,7 +278,7 @@ def test_a_picture_may_be_called_anything(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "mnist-test"])
 def test_a_folder_of_ones_own_is_that_folder(name, tmp_path, monkeypatch):
-    from ssvae_widgets.cli import common as cli
+    from ssvae_widgets.cli import arguments
 
     monkeypatch.chdir(tmp_path)
     assert is_built_in("digits") and not is_built_in(Path("digits"))
@@ -288,8 +288,8 @@ def test_a_folder_of_ones_own_is_that_folder(name, tmp_path, monkeypatch):
     for given in (name, Path(name), tmp_path / name, f"./{name}", f"{name}/", str(tmp_path / name)):
         assert np.array_equal(load_images(given).images, G[:3])
     parser = argparse.ArgumentParser()
-    cli.add_data_flags(parser)
-    assert np.array_equal(cli.read_images(parser.parse_args(["--data", name])).images, G[:3])
+    arguments.add_data_flags(parser)
+    assert np.array_equal(arguments.read_images(parser.parse_args(["--data", name])).images, G[:3])
     if name != "digits": assert len(load_images("digits", n=5)) == 5  # the built-in one is still there
 
 

@@ -9,7 +9,8 @@ import warnings
 import numpy as np
 import pytest
 
-from ssvae_widgets.cli.common import UsageError, read_label_file
+from ssvae_widgets.cli.arguments import read_label_file
+from ssvae_widgets.cli.common import UsageError
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.csv_table import LabelFileError
 from ssvae_widgets.labels.exchange import export_labels, import_labels

@@ -13,8 +13,9 @@ from ssvae_widgets import __version__
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ssvae_widgets.model.spec import make_weights
 from ssvae_widgets.model.ssvae import SSVAE
-from ssvae_widgets.model.step import Data, evaluate_part, make_weights
+from ssvae_widgets.model.step import Data, evaluate_part
 from ssvae_widgets.model.trainer import InteractiveTrainer
 
 TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none", max_epochs=4,
@@ -141,7 +142,7 @@ def test_more_classes_than_slots_keep_what_was_learned():
     vae = trained(TINY.replace(classifier_type="mlp"), 30, classes=None)
     before, z = vae.predict_proba(IMAGES), vae.encode(IMAGES)
     vae.set_classes(20)
-    assert vae.spec.slots == 32
+    assert vae.progress.spec.slots == 32
     np.testing.assert_allclose(vae.encode(IMAGES), z, atol=1e-6)
     after = vae.predict_proba(IMAGES)
     np.testing.assert_allclose(after[:, :3] / after[:, :3].sum(1, keepdims=True), before, atol=1e-4)
@@ -195,11 +196,11 @@ def test_the_best_checkpoint_holds_the_weights_it_claims(tmp_path):
     best = SSVAE.from_checkpoint(tmp_path / "sub" / "best.ckpt")
     k = int(np.argmin(history["val_loss"]))
     assert best.epoch == k + 1 and best.history["val_loss"] == history["val_loss"][: k + 1]
-    from ssvae_widgets.model.loop import split_rows
+    from ssvae_widgets.model.data_source import split_rows
 
     val, none = split_rows(64, 0.3, 0)[1], np.zeros(0, np.int32)
     data = Data(IMAGES[..., None], np.full(64, -1), none, none, 0, val, np.full(64, -1, np.int32), np.ones(8, np.float32), None, np.float32(0), np.float32(1))
-    recon, kl, *_ = evaluate_part(best.spec, best.params, data, make_weights(best.config))
+    recon, kl, *_ = evaluate_part(best.progress.spec, best.params, data, make_weights(best.config))
     np.testing.assert_allclose(recon + kl, history["val_loss"][k], rtol=1e-4)
 
 
@@ -232,7 +233,7 @@ def test_everything_comes_back(tmp_path):
     for a, b in zip(vae.predict(IMAGES / 255), again.predict(IMAGES / 255)): np.testing.assert_array_equal(a, b)
     np.testing.assert_allclose(again.get_map(IMAGES / 255), xy, atol=1e-4)
     assert again.class_names == ["a", "b", "c"] and again.config == vae.config and again.fingerprint == fingerprint(IMAGES / 255)
-    assert again.value_range == (0.0, 1.0) and again.step == vae.step and again.map_step == vae.map_step
+    assert again.value_range == (0.0, 1.0) and again.step == vae.step and again.map.step == vae.map.step
     np.testing.assert_equal(again.history, vae.history)
 
 
@@ -242,7 +243,7 @@ def test_open_and_grown_classes_come_back(tmp_path):
         vae.set_classes(grown)
         vae.save(tmp_path / "m.ckpt")
         again = SSVAE.from_checkpoint(tmp_path / "m.ckpt")
-        assert again.n_classes == 20 and again.spec == vae.spec and again._fixed == vae._fixed
+        assert again.n_classes == 20 and again.progress.spec == vae.progress.spec and again.fixed_classes == vae.fixed_classes
         small = SSVAE((6, 6), TINY, None)
         small.load_model_weights(tmp_path / "m.ckpt")
         assert small.n_classes == 20

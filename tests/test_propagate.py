@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from ssvae_widgets.graph.neighbors import nearest_neighbors
-from ssvae_widgets.graph.propagate import Propagator, _cut, _solve, knn_graph, poisson
+from ssvae_widgets.graph.propagate import Propagator, cut_share, knn_graph, poisson, solve_flow
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,13 @@ def test_solution_equals_dense_solver(blobs):
     sources = np.random.default_rng(1).normal(size=(510, 3)).astype(np.float32)
     dense = np.diag(1.001 * np.asarray(graph.sum(1)).ravel()) - graph.toarray()
     exact = np.linalg.solve(dense.astype(float), sources)
-    np.testing.assert_allclose(_solve(graph, sources, tolerance=1e-6), exact, atol=2e-2 * np.abs(exact).max())
+    np.testing.assert_allclose(solve_flow(graph, sources, tolerance=1e-6), exact, atol=2e-2 * np.abs(exact).max())
 
 
 def test_cut_counts_links_between_classes():
     graph = sp.csr_matrix(np.array([[0, 1, 0], [1, 0, 3], [0, 3, 0]], np.float32))
-    assert _cut(graph, np.array([0, 0, 1])) == pytest.approx(6 / 8)
-    assert _cut(graph, np.array([0, 0, 0])) == 0
+    assert cut_share(graph, np.array([0, 0, 1])) == pytest.approx(6 / 8)
+    assert cut_share(graph, np.array([0, 0, 0])) == 0
 
 
 def test_one_label_each_finds_separated_clouds(blobs):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets.config import SSVAEConfig
-from ssvae_widgets.model import compile_cache as programs
+from ssvae_widgets.model import compile_cache
 from ssvae_widgets.model.callbacks import (
     BestCheckpoint,
     ConsoleLogger,
@@ -20,7 +20,9 @@ from ssvae_widgets.model.callbacks import (
     ProgressBar,
     TrainingCallback,
 )
-from ssvae_widgets.model.loop import Feed, Labels, TrainingDiverged, encoded_labels, split_labels, split_rows
+from ssvae_widgets.model.data_source import DataSource, EpochPlan, Labels, split_labels, split_rows
+from ssvae_widgets.model.few_labels import choose_terms
+from ssvae_widgets.model.loop import TrainingDiverged
 from ssvae_widgets.model.losses import Weights
 from ssvae_widgets.model.ssvae import SSVAE
 from ssvae_widgets.model.step import count_compilations
@@ -93,16 +95,16 @@ def test_the_seed_decides():
 # ------------------------------------------------------------------ splits and labels
 def test_the_split_never_moves():
     t, splits = trainer(TINY.replace(val_split=0.25)), []
-    original = Feed.__init__
+    original = DataSource.__init__
 
     def spy(self, *a, **k):
         original(self, *a, **k)
         splits.append(self.val_rows)
 
-    Feed.__init__ = spy
+    DataSource.__init__ = spy
     try:
         for labels in (None, LABELS, TRUTH): t.train_epochs(1, IMAGES, labels)
-    finally: Feed.__init__ = original
+    finally: DataSource.__init__ = original
     assert all((s == splits[0]).all() and len(s) == 16 for s in splits)
 
 
@@ -154,7 +156,9 @@ def test_labels_of_all_forms():
     runs = [trainer(classes=None) for _ in range(3)]
     for t, labels in zip(runs, (LABELS, floats, names)): t.train_epochs(2, IMAGES, labels)
     assert same(runs[0].vae, runs[1].vae) and same(runs[0].vae, runs[2].vae) and runs[2].vae.class_names == ["x", "y", "z"]
-    assert (encoded_labels(lambda: floats, 64, 3)() == LABELS).all() and (encoded_labels(LABELS, 64, 3)() == LABELS).all()
+    asked = trainer(classes=None)
+    asked.train_epochs(2, IMAGES, lambda: floats)
+    assert same(runs[0].vae, asked.vae)
 
 
 @pytest.mark.parametrize("labels", [None, np.full(64, -1), np.where(np.arange(64) == 5, 1, -1), np.where(np.arange(64) < 9, 0, -1), TRUTH])
@@ -326,9 +330,9 @@ def test_warm_up_leaves_nothing_to_compile():
 def test_warm_up_knows_what_comes_after_the_first_steps():
     t = trainer(TINY.replace(hidden_dims=(12,), use_contrastive=True, graph_epochs=2, pretrain_steps=8))
     t.warm_up(IMAGES, wait=True)
-    first = t.vae.streams(12)
+    first = choose_terms(t.vae.progress, t.vae.config, 12)
     with count_compilations() as compiled: t.train_epochs(4, IMAGES, LABELS)
-    assert compiled.count == 0 and first.contrastive and not t.vae.streams(12).contrastive
+    assert compiled.count == 0 and first.contrastive and not choose_terms(t.vae.progress, t.vae.config, 12).contrastive
 
 
 def test_training_waits_for_a_running_warm_up():
@@ -343,8 +347,8 @@ def test_training_waits_for_a_running_warm_up():
 def test_a_warm_up_that_nobody_needs_ends_with_the_program_it_compiles(monkeypatch):
     import ssvae_widgets.model.trainer as module
     began, gate, compiled = threading.Event(), threading.Event(), []
-    monkeypatch.setattr(module, "_compile_epoch", lambda *a: (compiled.append(a), began.set(), gate.wait(60)))
-    monkeypatch.setattr(module, "_compile_looking", lambda vae: compiled.append(vae))
+    monkeypatch.setattr(module, "compile_epoch", lambda *a: (compiled.append(a), began.set(), gate.wait(60)))
+    monkeypatch.setattr(module, "compile_reading", lambda vae: compiled.append(vae))
     t = trainer()
     thread = t.warm_up(IMAGES)
     assert began.wait(60)
@@ -366,7 +370,7 @@ def test_warm_up_with_useless_data_is_silent_and_training_reports_it():
 def test_a_failing_compilation_is_not_remembered():
     import jax
 
-    made, calls = programs.Programs(), []
+    made, calls = compile_cache.Programs(), []
 
     @jax.jit
     def fails_once(x):
@@ -380,13 +384,13 @@ def test_a_failing_compilation_is_not_remembered():
 
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", str(tmp_path / "c"))
-    assert programs.compilation_cache_folder() == tmp_path / "c"
+    assert compile_cache.compilation_cache_folder() == tmp_path / "c"
     for value in ("0", "off", "No", "FALSE"):
         monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", value)
-        assert programs.compilation_cache_folder() is None
+        assert compile_cache.compilation_cache_folder() is None
     for value in ("1", ""):
         monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", value)
-        assert programs.compilation_cache_folder().name == "compiled"
+        assert compile_cache.compilation_cache_folder().name == "compiled"
 
 
 def test_cache_is_switched_on_once_and_a_bad_folder_is_no_error(monkeypatch, tmp_path):
@@ -398,13 +402,13 @@ def test_cache_is_switched_on_once_and_a_bad_folder_is_no_error(monkeypatch, tmp
         jax.config.update("jax_compilation_cache_dir", None)
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", str(tmp_path / "file" / "under"))
-        assert programs.enable_compilation_cache() is None
+        assert compile_cache.enable_compilation_cache() is None
         monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", "off")
-        assert programs.enable_compilation_cache() is None
+        assert compile_cache.enable_compilation_cache() is None
         monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", str(tmp_path / "good"))
-        assert programs.enable_compilation_cache() == tmp_path / "good" and (tmp_path / "good").is_dir()
+        assert compile_cache.enable_compilation_cache() == tmp_path / "good" and (tmp_path / "good").is_dir()
         monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", str(tmp_path / "other"))
-        assert programs.enable_compilation_cache() == tmp_path / "good"  # what is set is respected
+        assert compile_cache.enable_compilation_cache() == tmp_path / "good"  # what is set is respected
     finally:
         for name, value in before.items(): jax.config.update(name, value)
 
@@ -416,15 +420,20 @@ def memmap(tmp_path, images):
     return np.load(path, mmap_mode="r")
 
 
+def plan_for(labels: Labels, soft=None) -> EpochPlan:
+    "What a source reads of a plan: labels and numbers that it passes on."
+    return EpochPlan(None, None, None, None, None, labels, np.zeros(8, np.float32), np.zeros(8, np.float32), np.float32(0), np.float32(1), soft)
+
+
 def test_a_streamed_epoch_visits_every_training_row_once(tmp_path):
     images, labels, _ = problem(n=1500)
     images[:, 0, 0], images[:, 0, 1] = np.arange(1500) // 256, np.arange(1500) % 256  # every image knows its row
-    feed = Feed(memmap(tmp_path, images), TINY, piece_bytes=400 * 36)
+    feed = DataSource(memmap(tmp_path, images), TINY, piece_bytes=400 * 36)
     assert feed.streamed and feed.pieces == 4
     labels = split_labels(labels, feed.val_rows, False)
     orders = []
     for epoch in (0, 0, 1):
-        pieces = list(feed.stream(epoch, labels, *[np.zeros(8, np.float32)] * 2, np.float32(0), np.float32(1)))
+        pieces = list(feed.epoch_pieces(epoch, plan_for(labels)))
         assert len({p.images.shape for p in pieces}) == 1
         seen = np.concatenate([p.images[p.train_index][:, 0, :2, 0].astype(int) @ [256, 1] for p in pieces])
         assert set(seen) == set(feed.train_rows) and len(seen) - len(feed.train_rows) < feed.pieces
@@ -436,12 +445,12 @@ def test_a_streamed_epoch_visits_every_training_row_once(tmp_path):
 
 
 def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypatch):
-    from ssvae_widgets.model import loop as run
+    from ssvae_widgets.model import data_source
 
     images, _, truth = problem(n=1500)
     labels = np.where(np.arange(1500) < 60, truth, -1)
     source = memmap(tmp_path, images)
-    monkeypatch.setattr(run, "PIECE_BYTES", 400 * 36)
+    monkeypatch.setattr(data_source, "PIECE_BYTES", 400 * 36)
     whole, parts = trainer(TINY.replace(learning_rate=3e-3)), trainer(TINY.replace(learning_rate=3e-3))
     whole.train_epochs(3, source, labels)
     with count_compilations() as compiled: whole.train_epochs(3, source, labels)
@@ -458,14 +467,14 @@ def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypa
 
 
 def test_many_labels_in_a_stream_are_drawn_anew(tmp_path, monkeypatch):
-    from ssvae_widgets.model import loop as run
+    from ssvae_widgets.model import data_source
 
     images, _, truth = problem(n=300)
-    monkeypatch.setattr(run, "_LABELED_ROWS", 16)
-    feed = Feed(memmap(tmp_path, images), TINY, piece_bytes=100 * 36)
+    monkeypatch.setattr(data_source, "LABELED_ROWS", 16)
+    feed = DataSource(memmap(tmp_path, images), TINY, piece_bytes=100 * 36)
     labels = split_labels(truth, feed.val_rows, False)
-    args = (np.zeros(8, np.float32), np.zeros(8, np.float32), np.float32(0), np.float32(1), np.eye(8, dtype=np.float32)[truth])
-    a, b = (next(feed.stream(e, labels, *args)) for e in (0, 1))
+    plan = plan_for(labels, np.eye(8, dtype=np.float32)[truth])
+    a, b = (next(feed.epoch_pieces(e, plan)) for e in (0, 1))
     assert int(a.n_labeled) == 16 and len(a.images) == feed.piece_rows + 16 and not np.array_equal(a.images[-16:], b.images[-16:])
     assert (a.soft.argmax(1) == a.codes).all()
 

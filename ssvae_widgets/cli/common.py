@@ -8,17 +8,11 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli/common.html.md"""
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import glob
-import inspect
 import json
 import math
 import os
-import re
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import traceback
 import warnings
@@ -28,74 +22,16 @@ from pathlib import Path
 from typing import Any
 
 # %% auto #0
-__all__ = ['EXIT_CODES', 'field_help', 'add_config_flags', 'given_fields', 'read_config', 'UsageError', 'run_command',
-           'check_target', 'say', 'make_parser', 'add_data_flags', 'read_images', 'check_shape', 'read_label_file']
+__all__ = ['SKIP_ADVICE', 'EXIT_CODES', 'UsageError', 'run_command', 'sentence_of', 'check_target', 'say', 'make_parser']
 
-# %% ../../nbs/cli/01_common.ipynb #7fa7109c
-def field_help(
-    cls: type,  # a dataclass written with one commented field a line
-) -> dict[str, str]:
-    "The comment beside each field."
-    found = re.findall(r"^    (\w+):[^#\n]*#\s*(.+)$", inspect.getsource(cls), re.M)
-    return {name: text for name, text in found if name in {f.name for f in dataclasses.fields(cls)}}
-
-
-def add_config_flags(
-    parser: argparse.ArgumentParser,
-    cls: type,  # a configuration dataclass
-) -> None:
-    "`--latent-dim 16` and so on, `--config` and `--preset`; what is not given does not appear in the namespace."
-    texts = field_help(cls)
-    group = parser.add_argument_group("configuration", "A preset, then the fields of --config FILE.toml, then flags: the later wins.")
-    group.add_argument("--preset", default="default", help="a named recipe, such as ancestor (default: %(default)s)")
-    group.add_argument("--config", metavar="TOML", help="a file of configuration fields, one `field = value` a line")
-    for f in dataclasses.fields(cls):
-        kind: dict[str, Any] = {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
-        if isinstance(f.default, bool): kind = {"action": argparse.BooleanOptionalAction}
-        elif isinstance(f.default, tuple): kind = {"type": int, "nargs": "+", "metavar": "INT"}
-        text = f"{texts.get(f.name, '')} (default: {f.default})".replace("%", "%%")
-        group.add_argument("--" + f.name.replace("_", "-"), dest=f.name, default=argparse.SUPPRESS, help=text, **kind)
-
-
-def _config_file(args) -> dict[str, Any]:
-    "The fields that `--config` sets."
-    import tomllib
-
-    if not args.config: return {}
-    try: return tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
-    except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
-
-
-def given_fields(
-    args: argparse.Namespace,  # of a parser with `add_config_flags`
-) -> list[str]:  # names
-    "The fields that the preset, the file or a flag sets."
-    from ssvae_widgets.config import PRESETS, SSVAEConfig
-
-    return [f.name for f in dataclasses.fields(SSVAEConfig) if hasattr(args, f.name) or f.name in {**PRESETS[args.preset], **_config_file(args)}]
-
-
-def read_config(
-    args: argparse.Namespace,  # of a parser with `add_config_flags`
-):  # an SSVAEConfig
-    "Preset, then file, then flags."
-    from ssvae_widgets.config import SSVAEConfig
-
-    values = _config_file(args)
-    try:
-        config = SSVAEConfig.preset(args.preset).replace(**values)
-        return config.replace(**{f.name: getattr(args, f.name) for f in dataclasses.fields(config) if hasattr(args, f.name)})
-    except (TypeError, ValueError) as e: raise UsageError(str(e)) from None
-
-
+# %% ../../nbs/cli/01_common.ipynb #c629ba0e
 class UsageError(ValueError):
     "The words, or what they name, were wrong: exit code 2."
 
 # %% ../../nbs/cli/01_common.ipynb #60b55365
-_SKIP = ", or load with errors='skip'"  # advice of the library to programs; a flag is the same for people
+SKIP_ADVICE = ", or load with errors='skip'"  # advice of the library to programs; a flag is the same for people
 
-
+# %% ../../nbs/cli/01_common.ipynb #117f944e
 def run_command(
     parser: argparse.ArgumentParser,  # made by `make_parser`
     work: Callable[[argparse.Namespace], Any],  # raises on failure
@@ -110,7 +46,7 @@ def run_command(
         if e.code and "--json" in (sys.argv[1:] if argv is None else argv): _tell(json.dumps(dict(error=parser.wrong, exit_code=e.code)), sys.stdout)
         return int(e.code or 0)
     except OSError: return _leave(1)  # --help | head
-    def note(message, *_, **__): _tell(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{_SKIP}', '')}", sys.stderr)
+    def note(message, *_, **__): _tell(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{SKIP_ADVICE}', '')}", sys.stderr)
     try:
         with warnings.catch_warnings(), _orderly_end():
             warnings.showwarning = note
@@ -124,19 +60,19 @@ def run_command(
         return _leave(code)
     except Exception as e:
         if args.debug: traceback.print_exc()
-        sentence, code = _sentence(e), 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
+        sentence, code = sentence_of(e), 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
         _tell(f"{parser.prog}: {sentence}", sys.stderr)
         if args.json: _tell(json.dumps(dict(error=sentence, exit_code=code)), sys.stdout)
         return _leave(code)
     return 0
 
-
+# %% ../../nbs/cli/01_common.ipynb #a886b6b4
 class _Ended(KeyboardInterrupt):
     "The system asked for an end (shutdown, a batch system, a closed terminal): what is finished is kept, as after Ctrl-C."
 
     def __init__(self, number: int): self.number = number
 
-
+# %% ../../nbs/cli/01_common.ipynb #e28b6b25
 @contextmanager
 def _orderly_end():
     "SIGTERM and SIGHUP end the work as Ctrl-C does; one that is ignored (nohup) stays ignored."
@@ -147,28 +83,30 @@ def _orderly_end():
     finally:
         for n, handler in before.items(): signal.signal(n, handler)
 
-
+# %% ../../nbs/cli/01_common.ipynb #ced9284b
 def _one_line(what) -> str: return " ".join(str(what).split())
 
-
-def _sentence(error: Exception) -> str:
+# %% ../../nbs/cli/01_common.ipynb #7f85b085
+def sentence_of(error: Exception) -> str:
     "What went wrong and what to do, in one line."
     from ssvae_widgets.io.files import explain_os_error
 
     if isinstance(error, OSError) and error.errno is not None:
         told = error.filename is None and error.strerror != os.strerror(error.errno)  # the library has said it already
         return f"{_one_line(error.strerror)}" if told else f"{error.filename or 'the output'} cannot be read or written: {explain_os_error(error)}."
-    if isinstance(error, MemoryError): return f"There is not enough memory ({_one_line(error) or 'none left'}): take fewer images (--n), smaller ones, or a smaller network."
+    if isinstance(error, MemoryError):
+        left = _one_line(error) or "none left"
+        return f"There is not enough memory ({left}): take fewer images (--n), smaller ones, or a smaller network."
     return _one_line(error) or type(error).__name__
 
-
+# %% ../../nbs/cli/01_common.ipynb #91866309
 def _tell(text: str, stream) -> None:
     "Say something to whoever still listens."
     try:
         if stream is not None: print(text, file=stream, flush=True)
     except OSError: pass
 
-
+# %% ../../nbs/cli/01_common.ipynb #1c4255b4
 def _leave(code: int) -> int:
     "The exit code; what a closed pipe or a full disk did not take is dropped, or Python would complain of it once more."
     for stream in (sys.stdout, sys.stderr):
@@ -177,7 +115,7 @@ def _leave(code: int) -> int:
         except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
-
+# %% ../../nbs/cli/01_common.ipynb #dc682fea
 def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     "`~` in paths, also where the shell leaves it alone (`--weights=~/x.ckpt`); an empty one, as of an unset variable, and an address are refused."
     from ssvae_widgets.errors import check_path
@@ -193,7 +131,7 @@ def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
             if os.path.exists(path) and not path.is_file() and not path.is_dir():
                 raise UsageError(f"{(action.option_strings or [action.metavar])[0]} {path} is no plain file but a pipe or a device; give the name of a file.")
 
-
+# %% ../../nbs/cli/01_common.ipynb #8fff52a1
 def check_target(
     flag: str,  # that names the file
     path: Path,  # file to be written
@@ -203,6 +141,9 @@ def check_target(
     "A file may be replaced by one of its kind, but not labels by weights; its folder is made. Said before the work, not after it."
     from ssvae_widgets.io.files import explain_os_error
 
+    real = Path(os.path.realpath(path))
+    if real.is_symlink(): raise UsageError(f"{flag} {path} is a link that leads to itself; give another name, or remove it first.")
+    if path.is_symlink() and not real.parent.is_dir(): raise UsageError(f"{flag} {path} is a link into a folder that does not exist; give another name, or remove it first.")
     if path.exists() and not path.is_file(): raise UsageError(f"{flag} {path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,9 +152,9 @@ def check_target(
             with open(path, "rb") as f: other = f.read(len(start)) not in (start, b"")
     except OSError as e: raise UsageError(f"{flag} {path} cannot be written: {explain_os_error(e)}.") from None
     if other: raise UsageError(f"{flag} {path} exists and is no {kind}, so it is kept; give another name, or remove it first.")
-    if not os.access(path.parent, os.W_OK): raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
+    if not os.access(real.parent, os.W_OK): raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
 
-
+# %% ../../nbs/cli/01_common.ipynb #9e729193
 def say(
     args: argparse.Namespace,  # with `json` and `quiet`
     report: dict[str, Any],
@@ -233,7 +174,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 _PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|PATH")
 
-
+# %% ../../nbs/cli/01_common.ipynb #7a19f939
 class _Parser(argparse.ArgumentParser):
     "Wrong words are one sentence too."
 
@@ -243,7 +184,7 @@ class _Parser(argparse.ArgumentParser):
         self.wrong = f"{_one_line(message)}; see {self.prog} --help"
         self.exit(2, f"{self.prog}: {self.wrong}\n")
 
-
+# %% ../../nbs/cli/01_common.ipynb #3d8dc60b
 class _Completion(argparse.Action):
     "Print a completion script and end."
 
@@ -256,10 +197,11 @@ class _Completion(argparse.Action):
         print(shtab.complete(parser, shell=values))
         parser.exit()
 
+# %% ../../nbs/cli/01_common.ipynb #17379027
+EXIT_CODES = """exit codes:
+  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted, 143 ended by the system"""
 
-EXIT_CODES = "exit codes:\n  0 done, 1 failed while running, 2 wrong arguments or input, 130 interrupted, 143 ended by the system"
-
-
+# %% ../../nbs/cli/01_common.ipynb #1719f097
 def make_parser(
     prog: str,  # name of the command
     summary: str,  # what it does
@@ -279,102 +221,3 @@ def make_parser(
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     p.add_argument("--debug", action="store_true", help="print the traceback of an error")
     return p
-
-# %% ../../nbs/cli/01_common.ipynb #992b7dd0
-def add_data_flags(
-    parser: argparse.ArgumentParser,
-) -> None:
-    "`--data`, and how it is read."
-    group = parser.add_argument_group("data", "Give the same flags to all commands that work on the same images.")
-    group.add_argument("--data", default="digits", metavar="digits|mnist|PATH",
-                       help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional arrays are vectors (default: digits)")
-    group.add_argument("--n", type=int, metavar="N", help="only the first N images")
-    group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
-    group.add_argument("--no-binarize", dest="binarize", action="store_false", help="digits, mnist: keep gray levels")
-    group.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="folders: resize pictures to this (default: their median size)")
-    group.add_argument("--fit", choices=("pad", "crop", "stretch"), help="folders: how pictures of another shape are fitted (default: pad)")
-    group.add_argument("--color", action=argparse.BooleanOptionalAction, help="folders: RGB or gray (default: gray when every picture is)")
-    group.add_argument("--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note")
-
-
-def read_images(
-    args: argparse.Namespace,  # of a parser with `add_data_flags`, and `split` where there is one
-):  # an ImageSet
-    "The images that the flags name."
-    from ssvae_widgets.data.load import is_built_in, load_images
-
-    source = args.data
-    if getattr(args, "split", "train") == "test":
-        if source != "mnist" or not is_built_in(source): raise UsageError(f"--split test is for --data mnist; {source} has no test split.")
-        source = "mnist-test"
-    if args.n is not None and args.n < 1: raise UsageError(f"--n is {args.n}; give at least 1.")
-    if args.size and min(args.size) < 1: raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
-    options = dict(size=tuple(args.size) if args.size else None, fit=args.fit, color=args.color, errors="skip" if args.skip_unreadable else None)
-    try: return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **{k: v for k, v in options.items() if v is not None})
-    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {_sentence(e).replace(_SKIP, ', or give --skip-unreadable')}") from None
-
-
-def check_shape(
-    args: argparse.Namespace,  # with `data` and `weights`
-    vae,  # the SSVAE of `weights`
-    images,
-) -> None:
-    "The model was made for images of this shape, or a `UsageError` that names the flags that make them so."
-    from ssvae_widgets.data.arrays import image_shape
-
-    want, have = vae.input_shape, image_shape(images)
-    if want == have: return
-    advice = f"the flags that you trained with, here --size {want[0]} {want[1]} {'--no-color' if want[2] == 1 else '--color'}" if len(want) == 3 and Path(args.data).is_dir() else "the data that you trained on"
-    raise UsageError(f"--weights {args.weights} was trained on items of shape {want}, --data {args.data} gives {have}; give {advice}.")
-
-# %% ../../nbs/cli/01_common.ipynb #836d6449
-def read_label_file(
-    path: str,  # labels.csv, or a CSV of file names and labels
-    n_items: int,  # number of images
-    classes: Sequence[str] | None = None,  # class names that may stand in `label`; None: those of the file
-    names: Sequence[str] | None = None,  # file name of each image, where they are known
-):  # codes (n_items,) with −1 for unlabeled, and the class names; None where they are the numbers 0, 1, 2, …
-    "Labels as the app reads them, with the log beside the file if there is one; nothing is written, and every unusable line is an error that names it."
-    import numpy as np
-
-    from ssvae_widgets.labels.csv_table import describe_problems
-    from ssvae_widgets.labels.store import LabelStore
-
-    said, path = path, Path(os.path.realpath(path))
-    logs = list(path.parent.glob(f"{glob.escape(path.name)}.log*.jsonl")) if path.parent.is_dir() else []
-    if not path.exists() and not logs: raise UsageError(f"--labels {said} cannot be read: it does not exist.")
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is refused is told below
-        try:
-            for file in (path, *logs) if path.exists() else logs: _copy_plain(file, Path(folder, file.name))
-            if path.exists() and _names_files(path): store = _by_file_name(path, n_items, classes, names)
-            else: store = LabelStore(Path(folder, path.name), n_items, classes=None if classes is None else list(classes))
-        except (OSError, ValueError) as e: raise UsageError(f"--labels {said}: {_sentence(e).replace(folder + os.sep, '')}") from None
-        with store:
-            if store.problems: raise UsageError(describe_problems(str(said), store.problems))
-            codes, found = np.array(store.codes), store.classes
-    known = [*(classes or ()), *found[len(classes or ()):]]  # as they were given, also where the labels write a name in another way
-    return codes, None if classes is None and known == [str(k) for k in range(len(known))] else known
-
-
-def _copy_plain(source: Path, to: Path) -> None:
-    from ssvae_widgets.io.files import open_plain
-
-    with open_plain(source) as there, to.open("wb") as here: shutil.copyfileobj(there, here)
-
-
-def _names_files(path: Path) -> bool:
-    "Whether the header of a CSV asks for images by the names of their files."
-    from ssvae_widgets.labels.exchange import by_name
-
-    with path.open("rb") as f: return by_name(f.read(4096))
-
-
-def _by_file_name(path: Path, n_items: int, classes, names):
-    "A store in memory with the labels of a CSV of file names."
-    from ssvae_widgets.labels.exchange import import_labels
-    from ssvae_widgets.labels.store import LabelStore
-
-    store = LabelStore(None, n_items, classes=None if classes is None else list(classes))
-    import_labels(store, path, format="csv", images=names, new_classes=classes is None)
-    return store

@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 # %% ../../nbs/graph/01_neighbors.ipynb #209fbb37
 def _exact(
     z: Float[np.ndarray, "batch latent"],  # points to search in
-    k: int,  # neighbours of each point, itself excluded
+    k: int,  # neighbors of each point, itself excluded
 ) -> tuple[Int[np.ndarray, "batch k"], Float[np.ndarray, "batch k"]]:  # indices and Euclidean distances, nearest first
-    "Brute-force neighbours of every row of `z` among the other rows."
+    "Brute-force neighbors of every row of `z` among the other rows."
     from sklearn.neighbors import NearestNeighbors
 
     distance, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(z).kneighbors()
@@ -25,12 +25,12 @@ def _exact(
 # %% ../../nbs/graph/01_neighbors.ipynb #359a859f
 def _by_cell(
     z: Float[np.ndarray, "batch latent"],  # points to search in
-    k: int,  # neighbours of each point, itself excluded
+    k: int,  # neighbors of each point, itself excluded
     seed: int,  # of the k-means cells
     cell: int = 2000,  # aimed number of points in a cell
     probes: int = 8,  # cells searched for each cell, its own included
 ) -> tuple[Int[np.ndarray, "batch k"], Float[np.ndarray, "batch k"]]:  # indices and Euclidean distances, nearest first
-    "Approximate neighbours of every row of `z`, found among the points of the nearest k-means cells."
+    "Approximate neighbors of every row of `z`, found among the points of the nearest k-means cells."
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.neighbors import NearestNeighbors
 
@@ -56,7 +56,7 @@ def _by_cell(
 # %% ../../nbs/graph/01_neighbors.ipynb #992882ae
 def nearest_neighbors(
     z: Float[np.ndarray, "batch latent"],  # points, usually posterior means
-    k: int = 10,  # neighbours of each point, itself excluded; fewer when there are not so many points
+    k: int = 10,  # neighbors of each point, itself excluded; fewer when there are not so many points
     *,
     exact_below: int = 60_000,  # number of points up to which the search is exact
     seed: int = 0,  # of the cells of the approximate search

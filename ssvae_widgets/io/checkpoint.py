@@ -54,7 +54,7 @@ def _leaf(value, where, payload):
     payload.append(array)
     return {"a": [array.dtype.name, shape, array.nbytes]}
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #5731eb6c
 def _pack(tree, payload, where=(), depth=0):
     if depth > _MAX_DEPTH: raise CheckpointError(f"the dictionaries are nested more than {_MAX_DEPTH} deep.")
     if not isinstance(tree, dict): return _leaf(tree, "/".join(map(str, where)) or "the content", payload)
@@ -62,7 +62,7 @@ def _pack(tree, payload, where=(), depth=0):
         if not isinstance(k, str | int) or isinstance(k, bool): raise CheckpointError(f"key {k!r} under {'/'.join(map(str, where)) or 'the top'} is a {type(k).__name__}; expected text or an integer.")
     return {"d": [[k, _pack(v, payload, (*where, k), depth + 1)] for k, v in tree.items()]}
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #046b2df6
 def check_replaceable(
     path: str | os.PathLike, # where a checkpoint is to be written
 ) -> None:
@@ -74,7 +74,7 @@ def check_replaceable(
     except OSError as e: raise CheckpointError(f"the checkpoint {path} could not be written: {explain_os_error(e)}.") from None
     if start[:6] != MAGIC[:6][: len(start)]: raise CheckpointError(f"{path} exists and is no checkpoint, so it is kept: give another name, or remove it first.")
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #8a094e3a
 def save_checkpoint(
     path: str | os.PathLike, # file to create or replace; its folder is created
     arrays: dict, # nested dictionary of arrays and plain values
@@ -107,7 +107,7 @@ def _foreign(start: bytes) -> str:
     if start[:6] == MAGIC[:6]: return "a checkpoint whose line ends were changed by a text-mode copy"
     return "of another kind" if start else "empty"
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #44d2702a
 def _check_prefix(f, path, max_bytes):
     size = os.fstat(f.fileno()).st_size
     raw = f.read(_PREFIX.size)
@@ -129,7 +129,7 @@ def _dtype(name):
         return np.dtype(ml_dtypes.bfloat16)
     return np.dtype(name).newbyteorder("<")
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #289b5ad2
 def _declared(node) -> Iterator[int]:
     stack = [(node, 0)]
     while stack:
@@ -147,7 +147,7 @@ def _declared(node) -> Iterator[int]:
             yield nbytes
         elif kind != "v" or not (body is None or isinstance(body, bool | int | float | str | bytes)): raise ValueError("a node is malformed")
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #b9b33286
 def _split(raw: memoryview) -> tuple[str, bytes]:
     "The JSON text and the packed table of arrays: their lengths are known before an object is made of them."
     width = {0xD9: 1, 0xDA: 2, 0xDB: 4}.get(raw[6] if len(raw) > 6 else 0, 0)
@@ -158,7 +158,7 @@ def _split(raw: memoryview) -> tuple[str, bytes]:
     if len(table) > _MAX_TREE: raise ValueError(f"its table of arrays has {len(table):,} bytes, at most {_MAX_TREE:,} are read")
     return str(raw[start : start + n], "ascii"), bytes(table)
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #f78ecac7
 def _parse_header(raw, n_payload, path):
     try:
         text, table = _split(memoryview(raw))
@@ -171,7 +171,7 @@ def _parse_header(raw, n_payload, path):
         raise CheckpointError(f"{path} has a malformed header: its arrays need {total} bytes, {n_payload} are there.")
     return meta, tree
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #5460388f
 def _read_array(f, body, digest):
     name, shape, nbytes = body
     array = np.empty(shape, _dtype(name))
@@ -182,7 +182,7 @@ def _read_array(f, body, digest):
         digest.update(piece)
     return array if np.little_endian or name == "bfloat16" else array.astype(array.dtype.newbyteorder("="))
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #7f897fd9
 def _unpack(node, f, digest):
     (kind, body), = node.items()
     return {k: _unpack(v, f, digest) for k, v in body} if kind == "d" else _read_array(f, body, digest) if kind == "a" else body
@@ -194,7 +194,7 @@ def _non_finite(tree, where=()):
     elif isinstance(tree, np.ndarray) and tree.dtype.kind not in "biu" and not np.isfinite(tree.astype(np.complex128 if tree.dtype.kind == "c" else np.float64)).all():
         yield "/".join(map(str, where))
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #66e12aff
 def load_checkpoint(
     path: str | os.PathLike, # file written by `save_checkpoint`
     *,
@@ -218,7 +218,7 @@ def load_checkpoint(
     if bad: raise CheckpointError(f"{path} holds NaN or infinite values in {', '.join(bad[:3])}: it was saved from a run that diverged; use an earlier checkpoint.")
     return arrays, meta
 
-
+# %% ../../nbs/io/02_checkpoint.ipynb #48a56b4e
 def read_meta(
     path: str | os.PathLike, # file written by `save_checkpoint`
 ) -> dict: # what was given as `meta`

@@ -36,7 +36,7 @@ def fsync_file(
         except OSError: pass  # a network or virtual drive that knows only the plain call
     os.fsync(fd)
 
-
+# %% ../../nbs/io/01_files.ipynb #2d031f51
 def fsync_folder(
     folder: str | os.PathLike, # folder whose entries (a new name, a replaced file) have to reach the device
 ) -> None:
@@ -86,19 +86,19 @@ def atomic_write(
     remove_leftovers(path)
     return path
 
-
+# %% ../../nbs/io/01_files.ipynb #5acbb4d4
 def _check_plain(path: Path) -> None: # what is no file is not replaced by one, least of all /dev/null
     try: mode = os.stat(path).st_mode
     except OSError: return
     if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode): raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: use another path", str(path))
 
-
+# %% ../../nbs/io/01_files.ipynb #afef2d6f
 def _mode(path: Path) -> int: # for `os.open`; never more than the model allows, also for a moment
     try: return os.stat(path).st_mode & 0o777
     except OSError: return 0o666
 
-
+# %% ../../nbs/io/01_files.ipynb #b3aef986
 def keep_access(
     old: str | os.PathLike, # file to take them from; nothing happens when there is none
     new: str | os.PathLike, # file that gets them
@@ -120,7 +120,7 @@ def keep_access(
         try: os.chmod(new, was.st_mode & 0o7777)
         except OSError: pass
 
-
+# %% ../../nbs/io/01_files.ipynb #6faa0957
 _ACCESS_LIST = "system.posix_acl_access"
 
 
@@ -129,7 +129,7 @@ def _remove(path):
     except OSError:
         if os.path.isdir(path) and not os.path.islink(path): shutil.rmtree(path, ignore_errors=True)
 
-
+# %% ../../nbs/io/01_files.ipynb #894f1e91
 def set_aside(
     path: str | os.PathLike, # file or folder that cannot be used
     why: str = "damaged", # goes into its new name
@@ -141,7 +141,7 @@ def set_aside(
     except OSError: return None
     return new
 
-
+# %% ../../nbs/io/01_files.ipynb #f6eda07a
 def copy_whole(
     old: str | os.PathLike, # file to copy
     new: str | os.PathLike, # file to create or replace
@@ -159,7 +159,7 @@ def temporary_name(
     "A name beside `path` that says whose it is."
     return path.parent / f".{path.name[-100:]}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
-
+# %% ../../nbs/io/01_files.ipynb #5b2faef6
 def _alive(pid):
     if os.name == "nt": return True  # asking would end the process there
     try: os.kill(pid, 0)
@@ -167,7 +167,7 @@ def _alive(pid):
     except OSError: pass
     return True
 
-
+# %% ../../nbs/io/01_files.ipynb #45419c30
 def remove_leftovers(
     path: str | os.PathLike, # file whose temporary files are swept
 ) -> int: # how many were removed
@@ -192,7 +192,7 @@ def append_bytes(
     if n != len(data): raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written: {os.strerror(errno.ENOSPC)}")
     fsync_file(fd)
 
-
+# %% ../../nbs/io/01_files.ipynb #26a10867
 def open_append(
     path: str | os.PathLike, # file to add to; created when missing, its folder is not
 ) -> int: # file descriptor
@@ -219,7 +219,7 @@ _ADVICE = {
     errno.EMFILE: "too many files are open: close some",
 }
 
-
+# %% ../../nbs/io/01_files.ipynb #c4793819
 def explain_os_error(
     error: OSError, # what the system said
 ) -> str: # one clause without a final stop
@@ -238,21 +238,21 @@ def open_plain(
     if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: copy what it gives into a file first", os.fspath(path))
 
-
+# %% ../../nbs/io/01_files.ipynb #2b790b9a
 def read_plain(
     path: str | os.PathLike, # file to read
 ) -> bytes:
     "All of a plain file; a folder, pipe or device is an `OSError` at once."
     with open_plain(path) as f: return f.read()
 
-
+# %% ../../nbs/io/01_files.ipynb #684fc8c6
 def in_the_way(
     path: str | os.PathLike, # where a plain file is expected
 ) -> bool:
     "Whether something else lies there: a folder, a pipe, or a link to nothing."
     return os.path.lexists(path) and not os.path.isfile(path)
 
-
+# %% ../../nbs/io/01_files.ipynb #f2b46ae1
 def parse_json(
     text: str | bytes, # content of a file
 ) -> Any:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fastcore.basics import patch
+
 try:
     import fcntl
 except ImportError:
@@ -46,48 +48,56 @@ class Presence:
         try: return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
         except OSError: return False
 
-    def still_alone(self) -> bool:
-        "Whether nobody else is here at this moment; False also on a drive that cannot tell."
-        if fcntl is None: return True
-        if self._fd is None: return False
-        alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _lock(self._fd, fcntl.LOCK_SH) and self._stands(): return alone
-        self._close() # somebody who left took the sign down between our two steps
-        return self._enter()
-
-    def keep(self) -> None:
-        "Put the sign up again if somebody removed it."
-        if self._fd is not None and not self._stands(): self._close(); self._enter()
-
-    def leave(self) -> None:
-        "Let go, and take the sign down when nobody else is there; calling it twice is fine."
-        if self._fd is None: return
-        if _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB) and self._stands():
-            try: os.unlink(self.path)
-            except OSError: pass
-        self._close()
-
-    def forget(self) -> None:
-        "In a forked child: the sign is the parent's."
-        self._close()
-
     def _close(self):
         fd, self._fd = self._fd, None
         if fd is not None: os.close(fd)
 
+# %% ../../nbs/io/03_presence.ipynb #b3bb4bd2
+@patch
+def still_alone(self: Presence) -> bool:
+    "Whether nobody else is here at this moment; False also on a drive that cannot tell."
+    if fcntl is None: return True
+    if self._fd is None: return False
+    alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if _lock(self._fd, fcntl.LOCK_SH) and self._stands(): return alone
+    self._close() # somebody who left took the sign down between our two steps
+    return self._enter()
 
+# %% ../../nbs/io/03_presence.ipynb #fa1b95a7
+@patch
+def keep(self: Presence) -> None:
+    "Put the sign up again if somebody removed it."
+    if self._fd is not None and not self._stands(): self._close(); self._enter()
+
+# %% ../../nbs/io/03_presence.ipynb #b5db5587
+@patch
+def leave(self: Presence) -> None:
+    "Let go, and take the sign down when nobody else is there; calling it twice is fine."
+    if self._fd is None: return
+    if _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB) and self._stands():
+        try: os.unlink(self.path)
+        except OSError: pass
+    self._close()
+
+# %% ../../nbs/io/03_presence.ipynb #0eeedb65
+@patch
+def forget(self: Presence) -> None:
+    "In a forked child: the sign is the parent's."
+    self._close()
+
+# %% ../../nbs/io/03_presence.ipynb #1a82e06e
 def _open(path) -> int:
     "Reading is enough to hold the lock: the sign may be another user's."
     try: return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except PermissionError: return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
-
+# %% ../../nbs/io/03_presence.ipynb #f6a0f656
 def _lock(fd, how) -> bool:
     try: fcntl.flock(fd, how)
     except OSError: return False
     return True
 
-
+# %% ../../nbs/io/03_presence.ipynb #e0dd1c02
 @contextmanager
 def one_at_a_time(
     path: str | os.PathLike, # a lock file; made when missing

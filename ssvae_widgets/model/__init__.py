@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "callbacks": ["CSVExporter", "ConsoleLogger", "EarlyStopping", "LossCurvePlotter", "TrainingCallback", "default_callbacks"],
-        "ssvae": ["SSVAE", "Embedding", "Snapshot"],
+        "snapshot": ["Embedding", "Snapshot"],
+        "ssvae": ["SSVAE"],
         "trainer": ["InteractiveTrainer"],
         "classifier": ["SSVAEClassifier"],
     },

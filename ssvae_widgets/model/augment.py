@@ -28,7 +28,7 @@ class Augmentation(NamedTuple):
     quarter_turns: bool = False  # any of four orientations and up-down flips
     noise: float = 0.0  # standard deviation of added Gaussian noise, in units of the input
 
-
+# %% ../../nbs/model/02_augment.ipynb #6a972e39
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(),
     "gentle": Augmentation(rotation=8, shift=0.06, scale=0.08),
@@ -46,7 +46,7 @@ def register_augmentation(
     "Make your own recipe available under a name."
     AUGMENTATIONS[name] = augmentation
 
-
+# %% ../../nbs/model/02_augment.ipynb #b05b20d0
 def find_augmentation(
     name: str,  # a registered name
 ) -> Augmentation:
@@ -57,11 +57,11 @@ def find_augmentation(
 
 # %% ../../nbs/model/02_augment.ipynb #84955fbd
 def _affine(x, matrix, offset):
-    "x(M·p + t) with bilinear lookup, edges repeated; p in pixels from the centre."
+    "x(M·p + t) with bilinear lookup, edges repeated; p in pixels from the center."
     b, h, w, c = x.shape
-    centre = jnp.array([(h - 1) / 2, (w - 1) / 2])
-    grid = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1).reshape(-1, 2) - centre
-    place = jnp.einsum("bij,nj->bni", matrix, grid) + offset[:, None] + centre
+    center = jnp.array([(h - 1) / 2, (w - 1) / 2])
+    grid = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1).reshape(-1, 2) - center
+    place = jnp.einsum("bij,nj->bni", matrix, grid) + offset[:, None] + center
     low = jnp.floor(place)
     frac, low = place - low, low.astype(jnp.int32)
     flat = x.reshape(b, h * w, c)
@@ -74,7 +74,7 @@ def _affine(x, matrix, offset):
     top, bottom = at(0, 0) * (1 - fj) + at(0, 1) * fj, at(1, 0) * (1 - fj) + at(1, 1) * fj
     return (top * (1 - fi) + bottom * fi).reshape(x.shape)
 
-
+# %% ../../nbs/model/02_augment.ipynb #a143a4c3
 def distort(
     recipe: Augmentation,
     key: jax.Array,  # the same key gives the same views
@@ -94,7 +94,7 @@ def distort(
     shape = jnp.stack([jnp.stack([1 + recipe.scale * u[1], zero], -1), jnp.stack([recipe.shear * u[3], sx * (1 + recipe.scale * u[2])], -1)], -2)
     return _affine(x, turn @ shape, recipe.shift * jnp.stack([u[4] * h, u[5] * w], -1))
 
-
+# %% ../../nbs/model/02_augment.ipynb #d4a9cb39
 def augment(
     name: str,  # a registered augmentation
     key: jax.Array,
@@ -103,7 +103,7 @@ def augment(
     "`distort` by name."
     return distort(find_augmentation(name), key, x)
 
-
+# %% ../../nbs/model/02_augment.ipynb #523c4bad
 def cutout(
     key: jax.Array,
     x: Float[Array, "batch ..."],
@@ -112,7 +112,7 @@ def cutout(
     "Blank a square at a random place (DeVries & Taylor 2017, arXiv 1708.04552); of vectors, a random share of the entries."
     if x.ndim != 4: return x * random.bernoulli(key, 1 - size / 2, x.shape)
     b, h, w, _ = x.shape
-    centre = random.uniform(key, (b, 2)) * jnp.array([h, w])
-    rows = jnp.abs(jnp.arange(h) + 0.5 - centre[:, :1]) < size * h / 2
-    cols = jnp.abs(jnp.arange(w) + 0.5 - centre[:, 1:]) < size * w / 2
+    center = random.uniform(key, (b, 2)) * jnp.array([h, w])
+    rows = jnp.abs(jnp.arange(h) + 0.5 - center[:, :1]) < size * h / 2
+    cols = jnp.abs(jnp.arange(w) + 0.5 - center[:, 1:]) < size * w / 2
     return jnp.where((rows[:, :, None] & cols[:, None, :])[..., None], 0.0, x)

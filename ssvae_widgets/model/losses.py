@@ -7,7 +7,6 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/losses.html.md"""
 # %% ../../nbs/model/03_losses.ipynb #545fe835
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -15,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 # %% auto #0
-__all__ = ['TERMS', 'reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy',
-           'masked_mean', 'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights', 'total_loss']
+__all__ = ['reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy', 'masked_mean',
+           'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights', 'total_loss']
 
 # %% ../../nbs/model/03_losses.ipynb #4b946c42
 @jax.custom_vjp
@@ -27,7 +26,7 @@ def _bernoulli_error(out, x):
 _bernoulli_error.defvjp(lambda out, x: (_bernoulli_error(out, x), (out, x)),
                         lambda saved, g: (g * (0.5 * jnp.tanh(0.5 * saved[0]) + 0.5 - saved[1]), -g * saved[0]))
 
-
+# %% ../../nbs/model/03_losses.ipynb #af133e77
 def reconstruction_error(
     out: Float[Array, "batch ..."],  # decoder output: logits (bernoulli) or means
     x: Float[Array, "batch ..."],  # target, in [0, 1] for bernoulli
@@ -58,7 +57,7 @@ def kl_term(
     "Sum over dimensions of the batch mean, each at least `free_bits`."
     return jnp.maximum(kl.mean(0), free_bits).sum()
 
-
+# %% ../../nbs/model/03_losses.ipynb #d5895cdc
 def warm_up(
     epoch: float | Array,  # epochs done, fractions allowed
     length: float | Array,  # epochs until full strength; 0 = at once
@@ -76,7 +75,7 @@ def cross_entropy(
     picked = jnp.take_along_axis(jax.nn.log_softmax(logits), jnp.where(labeled, codes, 0)[:, None], 1)[:, 0]
     return jnp.where(labeled, -picked, 0.0)
 
-
+# %% ../../nbs/model/03_losses.ipynb #c950f4dc
 def soft_cross_entropy(
     logits: Float[Array, "batch classes"],
     target: Float[Array, "batch classes"],  # probabilities; a row of zeros counts nothing
@@ -99,11 +98,11 @@ def align(
     running: Float[Array, "classes"],  # running mean of them
     prior: Float[Array, "classes"],  # class sizes that should come out
 ) -> Float[Array, "batch classes"]:
-    "Distribution alignment: rescale and renormalise every row."
+    "Distribution alignment: rescale and renormalize every row."
     scaled = probs * prior / (running + 1e-3 / running.shape[0])
     return scaled / jnp.maximum(scaled.sum(-1, keepdims=True), 1e-12)
 
-
+# %% ../../nbs/model/03_losses.ipynb #81646b2f
 def pseudo_label_loss(
     logits: Float[Array, "batch classes"],  # the student's, on the distorted view
     probs: Float[Array, "batch classes"],  # the teacher's, aligned; no gradient flows into them
@@ -116,7 +115,7 @@ def pseudo_label_loss(
 
 # %% ../../nbs/model/03_losses.ipynb #e6dfb385
 def contrastive_loss(
-    features: Float[Array, "batch features"],  # any scale; they are normalised here
+    features: Float[Array, "batch features"],  # any scale; they are normalized here
     group: Int[Array, "batch"],  # rows with the same number ≥ 0 belong together; −1 = only pushed away
     temperature: float | Array = 0.2,
 ) -> Float[Array, ""]:
@@ -144,12 +143,9 @@ class Weights(NamedTuple):
     temperature: float | Array = 0.2
     threshold: float | Array = 0.9
 
-
-TERMS = ("recon", "kl", "label", "contrastive", "consistency", "soft")
-
-
+# %% ../../nbs/model/03_losses.ipynb #9733ed9b
 def total_loss(
-    terms: dict[str, Array],  # unweighted terms by name, a subset of `TERMS`
+    terms: dict[str, Array],  # unweighted terms by the names of their weights
     weights: Weights,
     kl_scale: float | Array = 1.0,  # from `warm_up`
 ) -> Float[Array, ""]:

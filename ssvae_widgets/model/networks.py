@@ -42,7 +42,7 @@ def outline():
 def _zeros(n: int) -> np.ndarray:
     return np.broadcast_to(np.float32(0), n) if _outlined.get() else np.zeros(n, np.float32)
 
-
+# %% ../../nbs/model/01_networks.ipynb #14a1bfa9
 def _normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int, gain: float) -> np.ndarray:
     "Normal weights with variance gain²/fan_in."
     if _outlined.get(): return np.broadcast_to(np.float32(0), shape)
@@ -54,7 +54,7 @@ def _namespace(x):
     "numpy for numpy arrays, jax.numpy for everything else."
     return np if isinstance(x, np.ndarray) else jnp
 
-
+# %% ../../nbs/model/01_networks.ipynb #4fb7b38a
 def leaky_relu(
     x: Float[Array, "..."],  # any shape
     slope: float = 0.1,  # slope left of zero
@@ -95,7 +95,7 @@ def _taps(x, k: int, stride: int) -> list:
     x = _namespace(x).pad(x, ((0, 0), (t, bt), (l, r), (0, 0)))
     return [[x[:, i : i + stride * (oh - 1) + 1 : stride, j : j + stride * (ow - 1) + 1 : stride] for j in range(k)] for i in range(k)]
 
-
+# %% ../../nbs/model/01_networks.ipynb #b5cfdd9b
 def _columns(x, k: int, stride: int):
     "All views side by side: (batch, out_h, out_w, k·k·channel)."
     return _namespace(x).concatenate([tap for row in _taps(x, k, stride) for tap in row], -1)
@@ -122,7 +122,7 @@ def _image_gradient(x, kernel, g, stride: int):
     columns = (g.reshape(-1, c_out) @ kernel.reshape(-1, c_out).T).reshape(*g.shape[:3], -1)
     return jax.linear_transpose(lambda x: _columns(x, k, stride), x)(columns)[0]
 
-
+# %% ../../nbs/model/01_networks.ipynb #7f12139c
 def _kernel_gradient(x, kernel, g, stride: int):
     "A matrix product for every kernel row."
     k, _, c_in, c_out = kernel.shape
@@ -150,7 +150,7 @@ def _conv_cpu(x, kernel, stride: int):
     "The fastest forward pass, with the gradients above."
     return (_conv_few if x.shape[-1] < 4 else _conv_xla)(x, kernel, stride)
 
-
+# %% ../../nbs/model/01_networks.ipynb #c572f69a
 def _conv_cpu_gradients(stride, saved, g):
     x, kernel = saved
     k, _, c_in, c_out = kernel.shape
@@ -190,7 +190,7 @@ class Conv(nnx.Module):
     def __call__(self, x: Float[Array, "batch height width in"]) -> Float[Array, "batch out_height out_width out"]:
         return conv2d(x, self.kernel[...], self.stride) + self.bias[...]
 
-
+# %% ../../nbs/model/01_networks.ipynb #c5c4fa77
 def pixel_shuffle(
     x: Float[Array, "batch height width channel"],  # channel = factor² · out
     factor: int = 2,
@@ -217,7 +217,7 @@ def register(
 
     return add
 
-
+# %% ../../nbs/model/01_networks.ipynb #c046b9c5
 def registered(
     kind: str,  # "encoder", "decoder" or "classifier"
     name: str | None = None,  # None: all of them
@@ -243,7 +243,7 @@ class DenseEncoder(nnx.Module):
         for layer in self.layers: x = leaky_relu(layer(x))
         return x
 
-
+# %% ../../nbs/model/01_networks.ipynb #dd6197f1
 @register("encoder", "conv")
 class ConvEncoder(nnx.Module):
     "Strided 3×3 convolutions of `config.conv_channels`, then one dense layer of `config.conv_features`."
@@ -278,12 +278,12 @@ class DenseDecoder(nnx.Module):
         for layer in self.layers: z = leaky_relu(layer(z))
         return self.out(z).reshape(-1, *self.output_shape)
 
-
+# %% ../../nbs/model/01_networks.ipynb #1819050b
 def _pixelwise(layer, x):
     "A dense layer at every place of an image."
     return layer(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
 
-
+# %% ../../nbs/model/01_networks.ipynb #333f4095
 @register("decoder", "conv")
 class ConvDecoder(nnx.Module):
     "A dense layer to a small image that pixel shuffles double until the last, a 3×3 convolution, gives the picture; the surplus is cropped."
@@ -315,7 +315,7 @@ def dropout(
     kept = jax.random.bits(key, x.shape, np.uint16) >= round(rate * 2**16)  # 16 random bits a unit cost half of what 32 do
     return jnp.where(kept, x / (1 - rate), 0.0)
 
-
+# %% ../../nbs/model/01_networks.ipynb #7119b226
 @register("classifier", "linear")
 class LinearClassifier(nnx.Module):
     "One dense layer to the logits."
@@ -327,7 +327,7 @@ class LinearClassifier(nnx.Module):
     def __call__(self, h: Float[Array, "batch features"], key: jax.Array | None = None) -> Float[Array, "batch classes"]:
         return self.out(dropout(h, self.rate, key))
 
-
+# %% ../../nbs/model/01_networks.ipynb #aa5a2606
 @register("classifier", "mlp")
 class MLPClassifier(nnx.Module):
     "Two hidden layers of the encoder's last width, with dropout behind each."
@@ -378,7 +378,7 @@ class Network(nnx.Module):
         "Class logits from the features or from the latent, as configured."
         return self.classifier(h if self.from_features else z, key)
 
-
+# %% ../../nbs/model/01_networks.ipynb #da810bc6
 def input_shape(
     input_dim: int | tuple[int, ...],  # 64, (64,), (28, 28) or (32, 32, 3)
 ) -> tuple[int, ...]:

@@ -143,7 +143,7 @@ def test_records_of_experiments(tmp_path, count):
     run = make_run("digits", SSVAEConfig().to_dict(), "dense", "random", 10, 0)
     record = dict(key=run_key(run), run=run, labels=[1, 2, 3], accuracy=0.5, low=0.4, high=0.6, right=5, tested=10, images=20, seconds=1.0, cpu_seconds=1.0, last={}, data={"sample_hash": "x"}, environment={})
     assert is_record(record)
-    from ssvae_widgets.experiments import as_rows, summarize, to_csv
+    from ssvae_widgets.results import as_rows, summarize, to_csv
 
     path, rng, read = tmp_path / "x.json", np.random.default_rng(4), 0
     for i in range(count(400, 30_000)):

@@ -1,0 +1,187 @@
+"""How large things may be, and who may know what: classes, modules, exported cells, patches, private names."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "ssvae_widgets"
+
+MODULE_LINES, CLASS_LINES, CLASS_METHODS, CELL_LINES, CELL_MEDIAN = 500, 400, 40, 60, 15
+
+# (file, name) that may be read although it is private to another module, and why; five each at most
+LIBRARY_EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("cli/common.py", "_actions"): "argparse has no public list of the flags of a parser",
+}
+TEST_EXCEPTIONS: dict[tuple[str, str], str] = {}
+
+TUPLE_METHODS = {"_replace", "_asdict", "_fields", "_make", "_field_defaults"}  # public in spite of their name
+
+
+def private(name: str) -> bool: return name.startswith("_") and not name.endswith("_") and name not in TUPLE_METHODS and name != "_"
+
+
+@cache
+def source(path: Path) -> str: return path.read_text()
+
+
+@cache
+def tree(path: Path) -> ast.Module: return ast.parse(source(path))
+
+
+def modules() -> list[Path]: return [p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "_modidx.py"]
+
+
+def name_of(path: Path) -> str: return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path: Path) -> str: return name_of(path).split("/")[0]
+
+
+def notebooks() -> list[Path]: return [p for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+
+
+def code_cells(notebook: Path) -> Iterator[tuple[bool, str]]:
+    "(is it exported, source without directives and magic) of every code cell."
+    for cell in json.loads(source(notebook))["cells"]:
+        if cell["cell_type"] != "code": continue
+        lines = "".join(cell["source"]).splitlines()
+        exported = any(re.match(r"#\|\s*export", line) for line in lines)
+        yield exported, "\n".join(line for line in lines if not line.startswith(("#|", "%", "!"))).strip()
+
+
+def patched_class(node: ast.AST) -> str | None:
+    "The class that a function is patched onto; None: it is not patched."
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef): return None
+    if not any((d.func if isinstance(d, ast.Call) else d).id.startswith("patch") for d in node.decorator_list if isinstance(d.func if isinstance(d, ast.Call) else d, ast.Name)): return None
+    first = node.args.args[0].annotation if node.args.args else None
+    return ast.unparse(first).strip("'\"") if first is not None else None
+
+
+def length(node: ast.AST) -> int:
+    start = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    return node.end_lineno - start + 1
+
+
+@cache
+def classes() -> dict[str, tuple[Path, list[str], int]]:
+    "Class -> its module, the names of its methods, its lines; what is patched onto it counts."
+    found = {n.name: (path, [f.name for f in n.body if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)], length(n))
+             for path in modules() for n in ast.walk(tree(path)) if isinstance(n, ast.ClassDef)}
+    for path in modules():
+        for n in tree(path).body:
+            if (owner := patched_class(n)) in found:
+                where, methods, lines = found[owner]
+                found[owner] = where, [*methods, n.name], lines + length(n)
+    return found
+
+
+def test_no_module_is_long():
+    long = {name_of(p): n for p in modules() if (n := len(source(p).splitlines())) > MODULE_LINES}
+    assert not long, f"split these modules (at most {MODULE_LINES} lines): {long}"
+
+
+def test_no_class_is_large():
+    large = {f"{name_of(path)} {name}": f"{len(methods)} methods, {lines} lines" for name, (path, methods, lines) in classes().items()
+             if len(methods) > CLASS_METHODS or lines > CLASS_LINES}
+    assert not large, f"compose these classes of smaller ones (at most {CLASS_METHODS} methods and {CLASS_LINES} lines): {large}"
+
+
+def test_no_class_is_patched_from_another_room():
+    foreign = []
+    for path in modules():
+        for n in tree(path).body:
+            owner = patched_class(n)
+            if owner and (owner not in classes() or room_of(classes()[owner][0]) != room_of(path)): foreign.append(f"{name_of(path)}: {owner}.{n.name}")
+    assert not foreign, foreign
+
+
+def test_no_exported_cell_is_long():
+    long = [f"{nb.relative_to(ROOT)}: {n} lines from {text.splitlines()[0]!r}" for nb in notebooks() for exported, text in code_cells(nb)
+            if exported and (n := len(text.splitlines())) > CELL_LINES]
+    assert not long, f"an exported cell has at most {CELL_LINES} lines:\n" + "\n".join(long)
+
+
+def test_exported_cells_are_short():
+    "An idea, a short cell, a demonstration: the median of every room."
+    lines = defaultdict(list)
+    for nb in notebooks():
+        room = nb.parent.name
+        lines[room] += [len(text.splitlines()) for exported, text in code_cells(nb) if exported]
+    long = {room: statistics.median(n) for room, n in lines.items() if n and statistics.median(n) > CELL_MEDIAN}
+    assert not long, f"the median exported cell of a room has at most {CELL_MEDIAN} lines: {long}"
+
+
+def defined(node: ast.AST) -> set[str]:
+    "Private names that are made here: functions, classes, variables, attributes that are set, and names given as text (`object.__setattr__`)."
+    found = set()
+    for n in ast.walk(node):
+        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef): found.add(n.name)
+        elif isinstance(n, ast.Name | ast.Attribute) and isinstance(n.ctx, ast.Store): found.add(n.id if isinstance(n, ast.Name) else n.attr)
+        elif isinstance(n, ast.alias) and n.asname: found.add(n.asname)
+        elif isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "__setattr__": found |= {a.value for a in n.args if isinstance(a, ast.Constant)}
+    return {name for name in found if isinstance(name, str) and private(name)}
+
+
+def read(node: ast.AST) -> set[str]:
+    "Private names that are imported or read as attributes, also by `getattr` and `monkeypatch.setattr`."
+    found = set()
+    for n in ast.walk(node):
+        if isinstance(n, ast.ImportFrom) and (n.level or (n.module or "").startswith("ssvae_widgets")): found |= {a.name for a in n.names}
+        elif isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load): found.add(n.attr)
+        elif isinstance(n, ast.Call) and (getattr(n.func, "attr", "") or getattr(n.func, "id", "")) in ("getattr", "setattr", "delattr", "hasattr"):
+            found |= {a.value for a in n.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+    return {name for name in found if private(name)}
+
+
+def imported_privately(node: ast.AST) -> set[str]:
+    return {a.name for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and (n.level or (n.module or "").startswith("ssvae_widgets")) for a in n.names if private(a.name)}
+
+
+def test_no_module_reads_a_private_name_of_another():
+    "An attribute that a module reads is public, or made in this module; so are names that it imports."
+    foreign = {(name_of(p), name) for p in modules() for name in (read(tree(p)) - defined(tree(p))) | imported_privately(tree(p))} - set(LIBRARY_EXCEPTIONS)
+    assert not foreign, "\n".join(f"{file}: {name}" for file, name in sorted(foreign))
+
+
+def test_no_notebook_reads_a_private_name_of_another_module():
+    foreign = []
+    for nb in notebooks():
+        cells = [text for _, text in code_cells(nb)]
+        try: whole = [ast.parse(text) for text in cells]
+        except SyntaxError as e: pytest.fail(f"{nb.relative_to(ROOT)}: {e}")
+        known = set().union(*map(defined, whole))
+        module = next((m[1] for m in (re.search(r"^#\|\s*default_exp (\S+)", source(nb).replace('\\n', '\n').replace('"', '\n'), re.M),) if m), None)
+        skip = {name for file, name in LIBRARY_EXCEPTIONS if module and file == f"{module.replace('.', '/')}.py"}
+        foreign += [f"{nb.relative_to(ROOT)}: {name}" for t in whole for name in sorted((read(t) - known - skip) | imported_privately(t))]
+    assert not foreign, "\n".join(foreign)
+
+
+def test_tests_and_benchmarks_read_no_private_name():
+    "Of the package; neither do their classes override one."
+    package = set().union(*(defined(tree(p)) for p in modules()))
+    foreign = set()
+    for p in [*sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "bench").glob("*.py"))]:
+        methods = [(bool(c.bases), f.name) for c in ast.walk(tree(p)) if isinstance(c, ast.ClassDef) for f in c.body if isinstance(f, ast.FunctionDef)]
+        overridden, own = {name for derived, name in methods if derived}, {name for derived, name in methods if not derived}
+        own |= {n.attr for n in ast.walk(tree(p)) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and isinstance(n.value, ast.Name) and n.value.id == "self"}
+        foreign |= {(p.relative_to(ROOT).as_posix(), name) for name in (read(tree(p)) - own | overridden) & package}
+    foreign -= set(TEST_EXCEPTIONS)
+    assert not foreign, "\n".join(f"{file}: {name}" for file, name in sorted(foreign))
+
+
+@pytest.mark.parametrize("exceptions", [LIBRARY_EXCEPTIONS, TEST_EXCEPTIONS], ids=["library", "tests"])
+def test_exceptions_are_few_and_explained(exceptions):
+    assert len(exceptions) <= 5 and all(len(why.split()) >= 4 for why in exceptions.values())
+    for file, name in exceptions:
+        path = PACKAGE / file if exceptions is LIBRARY_EXCEPTIONS else ROOT / file
+        assert name in read(tree(path)), f"{file} does not read {name} any more: take it off the list"
