@@ -29,7 +29,14 @@ const ICONS = {
 /** A 16 px line icon drawn with the current text colour. */
 export function icon(name) {
   const node = document.createElementNS(SVG, "svg");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true", class: "ssvae-icon" })) node.setAttribute(key, value);
+  for (const [key, value] of Object.entries({
+    viewBox: "0 0 16 16",
+    width: 16,
+    height: 16,
+    "aria-hidden": "true",
+    class: "ssvae-icon",
+  }))
+    node.setAttribute(key, value);
   for (const d of ICONS[name] || []) {
     const path = document.createElementNS(SVG, "path");
     path.setAttribute("d", d);
@@ -71,14 +78,21 @@ export function bars(values, width, height) {
   const n = Math.min(values.length, Math.max(1, Math.floor(width)));
   const means = new Float64Array(n);
   for (let k = 0; k < n; k++) {
-    const from = Math.floor((k * values.length) / n), to = Math.max(from + 1, Math.floor(((k + 1) * values.length) / n));
+    const from = Math.floor((k * values.length) / n),
+      to = Math.max(from + 1, Math.floor(((k + 1) * values.length) / n));
     let sum = 0;
     for (let i = from; i < to; i++) sum += Number.isFinite(values[i]) ? values[i] : 0;
     means[k] = sum / (to - from);
   }
-  let low = 0, high = 0;
-  for (const v of means) { low = Math.min(low, v); high = Math.max(high, v); }
-  const span = high - low || 1, zero = (high / span) * height, step = width / n;
+  let low = 0,
+    high = 0;
+  for (const v of means) {
+    low = Math.min(low, v);
+    high = Math.max(high, v);
+  }
+  const span = high - low || 1,
+    zero = (high / span) * height,
+    step = width / n;
   return Array.from(means, (v, k) => {
     const size = (Math.abs(v) / span) * height;
     return [k * step, v >= 0 ? zero - size : zero, Math.max(step - (step > 3 ? 1 : 0), 0.5), size];
@@ -90,14 +104,16 @@ export function paint(canvas, data, shape) {
   const context = canvas.getContext("2d");
   if (shape.length === 1) {
     const values = data instanceof Float32Array ? data : array(data, Float32Array);
-    canvas.width = 288; canvas.height = 288;
+    canvas.width = 288;
+    canvas.height = 288;
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.fillStyle = getComputedStyle(canvas).color;
     for (const [x, y, w, hgt] of bars(values, canvas.width, canvas.height)) context.fillRect(x, y, w, hgt);
     return;
   }
   const [height, width, channels] = shape;
-  canvas.width = width; canvas.height = height;
+  canvas.width = width;
+  canvas.height = height;
   context.putImageData(new ImageData(rgba(data, height, width, channels), width, height), 0, 0);
 }
 
@@ -105,7 +121,11 @@ export function paint(canvas, data, shape) {
 export function fit(height, width, box) {
   const scale = Math.min(box / height, box / width);
   const whole = scale >= 1 ? Math.floor(scale) : scale;
-  return { width: Math.max(1, Math.round(width * whole)), height: Math.max(1, Math.round(height * whole)), pixelated: scale >= 1 };
+  return {
+    width: Math.max(1, Math.round(width * whole)),
+    height: Math.max(1, Math.round(height * whole)),
+    pixelated: scale >= 1,
+  };
 }
 
 /** `1,797`; the page's language does not change what a test or a screenshot says. */
@@ -137,7 +157,8 @@ export function colour(palette, k) {
 /** Let the map of this app do it, which knows what is on show: true when it did; else `serials` are the points that were selected, if there is a map. */
 export function toMap(el, name, arg) {
   const event = new CustomEvent("ssvae-act", { bubbles: true, cancelable: true, detail: { name, arg } });
-  const done = !el.dispatchEvent(event), serials = event.detail.serials;
+  const done = !el.dispatchEvent(event),
+    serials = event.detail.serials;
   return { done, buffers: serials ? [serials.slice().buffer] : [] };
 }
 
@@ -152,10 +173,20 @@ export function visibleRows(total, columns, tile, scrollTop, height, margin = 2)
 /** Run `fn` now and on every change of the named traits, once per batch of changes; returns the cleanup. */
 export function follow(model, names, fn) {
   let asked = false;
-  const run = () => { asked = false; fn(); };
-  const ask = () => { if (!asked) { asked = true; queueMicrotask(run); } };
+  const run = () => {
+    asked = false;
+    fn();
+  };
+  const ask = () => {
+    if (!asked) {
+      asked = true;
+      queueMicrotask(run);
+    }
+  };
   const events = names.map((name) => `change:${name}`);
   for (const event of events) model.on(event, ask);
   fn();
-  return () => { for (const event of events) model.off(event, ask); };
+  return () => {
+    for (const event of events) model.off(event, ask);
+  };
 }
