@@ -1,31 +1,6 @@
 /** Toolbar, legend, dialogs and tooltip of the map. Text enters only through textContent. */
+import { clean, count, drawImage, h, icon } from "./dom.mjs";
 import { helpRows } from "./keymap.mjs";
-
-const SVG = "http://www.w3.org/2000/svg";
-const ICONS = {
-  pointer: "M4 2.5l8.5 5-3.8 1 -1.6 3.9z",
-  lasso:
-    "M8 2.5c3.3 0 5.7 1.6 5.7 3.8S11.3 10 8 10 2.3 8.500 2.3 6.300 4.700 2.500 8 2.500zM5.200 9.500c-1.600.500-1.700 2.400.100 2.400 1.300 0 1.200 1.600-.300 2.100",
-  box: "M2.500 4.500v-2h2M11.500 2.500h2v2M13.500 11.500v2h-2M4.500 13.500h-2v-2M7 2.500h2M7 13.500h2M2.500 7v2M13.500 7v2",
-  pan: "M8 1.800v12.400M1.800 8h12.400M6.300 3.500L8 1.800l1.700 1.700M6.300 12.500L8 14.200l1.700-1.700M3.500 6.300L1.800 8l1.700 1.700M12.500 6.300L14.200 8l-1.700 1.700",
-  reset: "M2.500 6V2.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10M8 8h.01",
-};
-
-/** An element with classes, attributes and children; strings become text nodes. */
-export function h(tag, attrs = {}, ...children) {
-  const el = document.createElement(tag);
-  for (const [k, v] of Object.entries(attrs))
-    if (v !== null && v !== undefined && v !== false)
-      k === "class" ? (el.className = v) : el.setAttribute(k, v === true ? "" : String(v));
-  el.append(...children.filter((c) => c !== null && c !== undefined));
-  return el;
-}
-
-/** Text safe to show: no control or direction-changing characters, at most `max` characters. */
-export function clean(text, max = 60) {
-  const s = String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
-  return s.length > max ? s.slice(0, max - 1) + "…" : s;
-}
 
 /** A value as text, no finer than 256 steps of its range can tell: a year stays a year. */
 export function tell(x, [low, high]) {
@@ -34,17 +9,6 @@ export function tell(x, [low, high]) {
   return (
     k > 0 ? Math.round(x / step) * step : Number((Math.round(x * step) / step).toFixed(Math.min(20, -k)))
   ).toString();
-}
-
-export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg"),
-    path = document.createElementNS(SVG, "path");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  svg.classList.add("ssvae-m-icon");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
 }
 
 const TOOLS = [
@@ -77,7 +41,7 @@ export function toolbar(act) {
           "aria-label": title,
           "aria-pressed": "false",
         },
-        icon(name),
+        icon(name, "ssvae-m-icon"),
       );
       b.addEventListener("click", () => act("tool", name));
       return [name, b];
@@ -86,7 +50,7 @@ export function toolbar(act) {
   const reset = h(
     "button",
     { type: "button", class: "ssvae-m-tool", title: "Reset the view (r)", "aria-label": "Reset the view (r)" },
-    icon("reset"),
+    icon("reset", "ssvae-m-icon"),
   );
   reset.addEventListener("click", () => act("reset"));
   const color = h("select", { class: "ssvae-m-color", "aria-label": "Colour by" });
@@ -126,16 +90,15 @@ export function toolbar(act) {
       for (const [k, b] of buttons) b.setAttribute("aria-pressed", String(k === name));
     },
     columns(names, current) {
-      color.replaceChildren(...names.map((c) => h("option", { value: c, selected: c === current }, clean(c))));
+      color.replaceChildren(...names.map((c) => h("option", { value: c, selected: c === current }, clean(c, 60))));
       color.value = current;
       colorBox.hidden = names.length < 2;
     },
     tally(n, selected, filtered) {
-      const f = (k) => k.toLocaleString("en");
       tally.replaceChildren(
-        `${f(n)} point${n === 1 ? "" : "s"}`,
-        ...(filtered ? [` · ${f(filtered)} shown`] : []),
-        ...(selected ? [h("b", {}, ` · ${f(selected)} selected`)] : []),
+        `${count(n)} point${n === 1 ? "" : "s"}`,
+        ...(filtered ? [` · ${count(filtered)} shown`] : []),
+        ...(selected ? [h("b", {}, ` · ${count(selected)} selected`)] : []),
       );
     },
   };
@@ -167,7 +130,7 @@ export function legend(act, pick = true) {
       for (const c of el.children) {
         const k = Number(c.dataset.code),
           m = counts ? (k < 0 ? counts[names.length] : counts[k]) : NaN;
-        c.lastChild.textContent = counts ? (m || 0).toLocaleString("en") : "…";
+        c.lastChild.textContent = counts ? count(m || 0) : "…";
         c.classList.toggle("ssvae-m-zero", m === 0);
         c.hidden = k < 0 && m === 0;
       }
@@ -184,7 +147,7 @@ export function legend(act, pick = true) {
               min: 0,
               max: 1000,
               value: 1000,
-              "aria-label": `Select everything with a ${clean(name)} below`,
+              "aria-label": `Select everything with a ${clean(name, 60)} below`,
               title: "Drag to select everything below",
             }),
         stops = [0, 0.2, 0.4, 0.6, 0.8, 1];
@@ -198,7 +161,7 @@ export function legend(act, pick = true) {
       const [lo, hi] = range,
         f = (x) => tell(x, range);
       el.replaceChildren(
-        h("span", { class: "ssvae-m-scale" }, clean(name)),
+        h("span", { class: "ssvae-m-scale" }, clean(name, 60)),
         h("span", { class: "ssvae-m-scale" }, f(lo)),
         ramp,
         h("span", { class: "ssvae-m-scale" }, f(hi)),
@@ -283,7 +246,7 @@ export function showClasses(root, names, colors, choose) {
   const paint = () => {
     const q = input.value.trim().toLowerCase();
     shown = names
-      .map((n, i) => [clean(n), i])
+      .map((n, i) => [clean(n, 60), i])
       .filter(([n, i]) => !q || n.toLowerCase().includes(q) || String(i) === q)
       .slice(0, 100);
     at = Math.max(0, Math.min(at, shown.length - 1));
@@ -337,7 +300,7 @@ export function tooltip(root) {
     show(x, y, line, image) {
       text.textContent = line;
       canvas.hidden = !image;
-      if (image) drawImage(canvas, image);
+      if (image) drawImage(canvas, image.data, [image.h, image.w, image.c]);
       el.hidden = false;
       const r = root.getBoundingClientRect(),
         w = el.offsetWidth,
@@ -350,22 +313,4 @@ export function tooltip(root) {
       el.hidden = true;
     },
   };
-}
-
-/** Bytes to a canvas, one channel gray or three or four as colour. */
-export function drawImage(canvas, { w, h: hh, c, data }) {
-  if (canvas.width !== w || canvas.height !== hh) {
-    canvas.width = w;
-    canvas.height = hh;
-  }
-  const g = canvas.getContext("2d"),
-    im = g.createImageData(w, hh),
-    d = im.data;
-  for (let i = 0, n = w * hh; i < n; i++) {
-    d[4 * i] = data[c * i];
-    d[4 * i + 1] = data[c * i + (c > 2 ? 1 : 0)];
-    d[4 * i + 2] = data[c * i + (c > 2 ? 2 : 0)];
-    d[4 * i + 3] = c === 4 ? data[c * i + 3] : 255;
-  }
-  g.putImageData(im, 0, 0);
 }

@@ -1,4 +1,5 @@
-import { array, clean, colour, count, follow, h, icon, paint, toMap, visibleRows } from "./view-core.mjs";
+import { array, clean, count, h, icon } from "./dom.mjs";
+import { colour, follow, paint, toMap, visibleRows } from "./view-core.mjs";
 
 /** A virtual grid: only the tiles in sight exist, only the images in sight were asked for. */
 function render({ model, el }) {

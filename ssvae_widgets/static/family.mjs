@@ -37,7 +37,9 @@ class Family {
   /** A view was removed: remove the views that were part of it, and what listens for views that are gone. */
   async prune() {
     const open = async (m) =>
-      (await Promise.allSettled(Object.values(m.views || {}))).map((r) => r.value).filter(Boolean);
+      (await Promise.allSettled(Object.values(m.views || {})))
+        .map((r) => (r.status === "fulfilled" ? r.value : null))
+        .filter(Boolean);
     for (const m of this.models.keys()) {
       for (const view of await open(m)) {
         const whole = view.parent || view.options?.parent;

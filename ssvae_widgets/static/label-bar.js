@@ -1,4 +1,5 @@
-import { clean, colour, count, digitKey, follow, h, icon, toMap } from "./view-core.mjs";
+import { clean, count, h, icon } from "./dom.mjs";
+import { colour, digitKey, follow, toMap } from "./view-core.mjs";
 import { onShow } from "./on-show.mjs";
 
 /** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */

@@ -4,7 +4,8 @@
  */
 import { countInView, nearestK, panBy, pickNearest, toPixel, zoomAround } from "./geometry.mjs";
 import { HIDDEN, LABELED, NONE, fillLayers, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
-import { clean, h, legend, tell, tooltip } from "./chrome.mjs";
+import { clean, count, h } from "./dom.mjs";
+import { legend, tell, tooltip } from "./chrome.mjs";
 
 const data = (id) => document.getElementById(id).textContent;
 function buffer(id) {
@@ -22,13 +23,13 @@ function start() {
   const columns = info.columns.map((c, k) => ({ ...c, codes: new Uint16Array(buffer(`codes${k}`)) }));
   const t = info.thumb,
     thumbs = t ? new Uint8Array(buffer("thumbs")) : null;
-  const root = document.querySelector(".ssvae-map"),
+  const root = /** @type {HTMLElement} */ (document.querySelector(".ssvae-map")),
     canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": `Map of ${n} points` }),
     stage = h("div", { class: "ssvae-stage" }, canvas);
   const choose = h(
     "select",
     { "aria-label": "Colour by" },
-    ...columns.map((c, k) => h("option", { value: k }, clean(c.name))),
+    ...columns.map((c, k) => h("option", { value: k }, clean(c.name, 60))),
   );
   const live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" }),
     flags = labeled.map((x) => (x ? LABELED : 0)),
@@ -57,7 +58,7 @@ function start() {
       h(
         "span",
         { class: "ssvae-m-tally" },
-        `${n.toLocaleString("en")} points · ${labeled.reduce((a, b) => a + b, 0).toLocaleString("en")} labeled`,
+        `${count(n)} points · ${count(labeled.reduce((a, b) => a + b, 0))} labeled`,
       ),
     ),
     stage,

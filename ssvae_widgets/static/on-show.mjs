@@ -22,6 +22,7 @@ export class OnShow {
     this.said = -1; // previews on the page, what they show, and the class they predict
     this.note = "";
     this.listeners = new Set();
+    /** @type {(serial: number) => any} a thumbnail that is there */
     this.thumb = () => null;
   }
 

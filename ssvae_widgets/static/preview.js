@@ -1,4 +1,5 @@
-import { array, clean, colour, count, fit, follow, h, paint, toMap } from "./view-core.mjs";
+import { array, clean, count, h } from "./dom.mjs";
+import { colour, fit, follow, paint, toMap } from "./view-core.mjs";
 import { onShow } from "./on-show.mjs";
 
 /** What to do first, while nothing is shown. */

@@ -1,6 +1,5 @@
-import { clean, count, duration, follow, h } from "./view-core.mjs";
-
-const SPARK = "http://www.w3.org/2000/svg";
+import { clean, count, h, svg } from "./dom.mjs";
+import { duration, follow } from "./view-core.mjs";
 
 /** A slider through the rounds that were kept; its right end is now. Below: what the last round did. */
 function rounds(model, el) {
@@ -80,31 +79,18 @@ function rounds(model, el) {
 function standing(model, el) {
   el.classList.add("ssvae-standing");
   const text = h("span", { class: "ssvae-caption ssvae-standing-text" });
-  const svg = document.createElementNS(SPARK, "svg");
   const W = 84,
     H = 26;
-  for (const [k, v] of Object.entries({
-    width: W,
-    height: H,
-    viewBox: `0 0 ${W} ${H}`,
-    class: "ssvae-spark",
-    role: "img",
-  }))
-    svg.setAttribute(k, v);
-  el.replaceChildren(text, svg);
-  const path = (cls, d) => {
-    const p = document.createElementNS(SPARK, "path");
-    p.setAttribute("class", cls);
-    p.setAttribute("d", d);
-    return p;
-  };
+  const spark = svg("svg", { width: W, height: H, viewBox: `0 0 ${W} ${H}`, class: "ssvae-spark", role: "img" });
+  el.replaceChildren(text, spark);
+  const path = (cls, d) => svg("path", { class: cls, d });
   return follow(model, ["message", "detail", "curve"], () => {
     const message = clean(model.get("message"), 400),
       curve = model.get("curve");
     el.classList.toggle("ssvae-hidden", !message);
     text.textContent = message;
     el.title = [message, clean(model.get("detail"), 400)].filter(Boolean).join("\n");
-    svg.style.display = curve.length > 1 ? "" : "none";
+    spark.style.display = curve.length > 1 ? "" : "none";
     if (curve.length < 2) return;
     const first = curve[0][0],
       last = curve[curve.length - 1][0];
@@ -116,11 +102,11 @@ function standing(model, el) {
         .filter((c) => c[i] !== null)
         .map((c, k) => `${k ? "L" : "M"}${at(c[0], c[i])}`)
         .join("");
-    svg.setAttribute(
+    spark.setAttribute(
       "aria-label",
       `Accuracy from ${count(first)} to ${count(last)} labels: now ${Math.round(100 * curve[curve.length - 1][1])} percent`,
     );
-    svg.replaceChildren(
+    spark.replaceChildren(
       path("ssvae-spark-band", `${line(3)}${line(2, [...curve].reverse()).replace("M", "L")}Z`),
       path("ssvae-spark-truth", line(4)),
       path("ssvae-spark-line", line(1)),

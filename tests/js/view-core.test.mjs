@@ -1,18 +1,8 @@
 // The pure half of the views, against brute force or closed forms.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  array,
-  bars,
-  clean,
-  colour,
-  count,
-  digitKey,
-  duration,
-  fit,
-  rgba,
-  visibleRows,
-} from "../../ssvae_widgets/static/view-core.mjs";
+import { array, clean, count, rgba } from "../../ssvae_widgets/static/dom.mjs";
+import { bars, colour, digitKey, duration, fit, visibleRows } from "../../ssvae_widgets/static/view-core.mjs";
 
 test("clean drops what reorders or ends text and keeps everything else", () => {
   assert.equal(clean("a\u0000b\u202Ec\u2066d\u200Fe"), "abcde");
