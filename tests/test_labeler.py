@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ipywidgets.widgets.widget import _instances
 
-from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets import LabelingSession, LatentLabeler, LatentMap
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.widgets.presenter import PAUSES
 
 
@@ -463,3 +464,52 @@ def test_columns_mean_what_they_say_and_come_back(quiet, tmp_path):
     for name, column in again.map.columns.items():
         assert column.names == columns[name].names and (column.values == columns[name].values).all(), name
     again.close()
+
+
+def test_a_closed_session_is_refused_at_the_door(quiet):
+    images, truth = data()
+    session = LabelingSession(images, None, truth=truth)
+    session.close()
+    before = set(_instances)
+    with pytest.raises(ArgumentError, match=r"this session is closed, its labels are on disk: LatentLabeler\(images, labels\)"):
+        LatentLabeler(session=session)
+    assert set(_instances) == before
+
+
+@pytest.mark.parametrize("wrong", [set(range(120)), (i for i in range(120)), [[1]] * 120, [[1], [1, 2]] * 60, "x" * 120, np.zeros((120, 2)), dict.fromkeys(range(120))], ids=lambda v: type(v).__name__)
+def test_a_column_that_is_none_is_named(quiet, wrong):
+    images, truth = data()
+    with pytest.raises(ArgumentError, match="column 'site' is .*; expected one value for each point, as a list or an array of one dimension"):
+        LatentLabeler(images, None, columns={"size": truth, "site": wrong})
+    with pytest.raises(ArgumentError, match="column 'site' is"):
+        LatentMap(np.zeros((120, 2)), {"site": wrong})
+
+
+def test_numbers_with_gaps_come_back_as_numbers(quiet, tmp_path):
+    images, truth = data()
+    given = [1, None, 2] * 40
+    app = LatentLabeler(images, tmp_path / "labels.csv", truth, columns={"depth": given, "name": ["a", None, "b"] * 40})
+    before = app.map.columns
+    app.save(tmp_path / "project")
+    app.close()
+    again = LatentLabeler.open(tmp_path / "project")
+    assert np.array_equal(again.extra["depth"], np.array(given, float), equal_nan=True)
+    for name in ("depth", "name"):
+        old, new = before[name], again.map.columns[name]
+        assert (old.kind, old.names, old.low, old.high) == (new.kind, new.names, new.low, new.high)
+        assert np.array_equal(old.values, new.values, equal_nan=True)
+    assert again.map.columns["depth"].kind == "values" and np.isnan(again.map.columns["depth"].values[1])
+    again.close()
+
+
+def test_two_apps_on_one_session_end_it_with_the_last(quiet, tmp_path):
+    images, truth = data()
+    session = LabelingSession(images, tmp_path / "labels.csv", truth=truth)
+    one, two = LatentLabeler(session=session), LatentLabeler(session=session)
+    one.close()
+    one.close()
+    two.act({"type": "label", "label": 2, "serials": np.array([5])})
+    assert two.error == "" and session.codes[5] == 2 and two.flush() and two.status.saved == "yes"
+    two.close()
+    assert session.jobs.closed
+    with pytest.raises(ValueError): session.label([6], 1)

@@ -97,7 +97,7 @@ class ContactSheet(View):
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #f85de291
 @patch
 def fill(self: ContactSheet, serials, codes=None, guesses=None):
-    "Show these serials, in this order, none left out; `codes` and `guesses` are of all items. Wrong ones are a `RowError`."
+    "Show these serials in this order, or raise a `RowError`; `codes` and `guesses` are of all items."
     serials = self.checked(serials)
     with self.hold_sync():
         self.serials, self.excluded, self.version = serials.tobytes(), bytes(serials.size), self.version + 1

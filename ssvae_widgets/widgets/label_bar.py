@@ -25,7 +25,7 @@ class ActionBar(View):
     accepts = {"strategy": ("strategy",), "undo": (), "redo": (), "next": ()}
     part = traitlets.Unicode("actions").tag(sync=True)
     strategy = traitlets.Unicode("").tag(sync=True)
-    strategies = traitlets.List(traitlets.Unicode(), help="ways to choose the next point; empty hides the menu").tag(sync=True)
+    strategies = traitlets.List(traitlets.Unicode(), help="ways to choose the next; empty hides the menu").tag(sync=True)
     can_undo = traitlets.Bool(False).tag(sync=True)
     can_redo = traitlets.Bool(False).tag(sync=True)
 
@@ -90,5 +90,6 @@ class StatusLine(View):
         "Show the state of the label file."
         saved = {"saved": "yes", "saving": "saving"}.get(status, "no")
         with self.hold_sync():
-            if saved == "yes" and (seq != self.seq or self.saved != "yes") and seq: self.when = time.strftime("%H:%M:%S")
+            if saved == "yes" and seq and (seq != self.seq or self.saved != "yes"):
+                self.when = time.strftime("%H:%M:%S")
             self.saved, self.seq, self.problem = saved, int(seq), "" if saved == "yes" else str(problem)

@@ -227,7 +227,7 @@ def _send_thumbnails(self: LatentMap, which):
 @patch
 def on_intent(
     self: LatentMap,
-    fn: Callable[[dict], None],  # called with {"type": "label", "serials": …, "label": …, "gesture": …, "source": …} and the like
+    fn: Callable[[dict], None],  # called with {"type": "label", "serials": …, "label": …, "gesture": …} and the like
 ) -> Callable[[], None]:  # ends it
     "Hear what the person wants. Labels are only taken while somebody listens, and each needs an `acknowledge`."
     self.handlers.append(fn)

@@ -22,7 +22,8 @@ def thumbnail(
     a = image_bytes(image)
     a = a[..., None] if a.ndim == 2 else a
     if a.ndim != 3 or 0 in a.shape:
-        raise ValueError(f"got an image of shape {np.shape(image)}, expected (height, width) or (height, width, channels)")
+        want = "expected (height, width) or (height, width, channels)"
+        raise ValueError(f"got an image of shape {np.shape(image)}, {want}")
     step = -(-max(a.shape[:2]) // most)
     if step < 2: return a
     height, width = (max(n // step, 1) * step for n in a.shape[:2])

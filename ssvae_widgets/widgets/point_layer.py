@@ -86,13 +86,13 @@ def every(
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #f9ecbefa
 def as_keymap(
-    keymap: dict[str, str | list[str]] | None,  # action -> keys, such as {"undo": ["u"], "label:3": "q"}; None: the usual
+    keymap: dict[str, str | list[str]] | None,  # action -> keys, such as {"undo": ["u"]}; None: the usual ones
 ) -> dict[str, list[str]]:
     "Keys as a page takes them, or an `ArgumentError`."
     keys = {} if keymap is None else keymap
     if not isinstance(keys, dict):
-        said = f"keymap is {describe(keymap)}; expected a dict from an action to its keys, for instance {{'undo': ['u']}}."
-        raise ArgumentError(said)
+        said = f"keymap is {describe(keymap)}; expected a dict from an action to its keys, for instance"
+        raise ArgumentError(said + " {'undo': ['u']}.")
     keys = {action: [given] if isinstance(given, str) else given for action, given in keys.items()}
     for action, given in keys.items():
         fine = isinstance(given, list | tuple) and all(isinstance(key, str) and key for key in given)

@@ -25,7 +25,8 @@ def seconds_per_epoch(
     last: int = 8,  # how many epochs count
 ) -> float:  # seconds; 0 when nothing is known yet
     "The time of a typical recent epoch; the first one of a run counts only while it is alone."
-    recent = [s for s in seconds[1:] if math.isfinite(s) and s >= 0][-last:] or [s for s in seconds[:1] if math.isfinite(s)]
+    recent = [s for s in seconds[1:] if math.isfinite(s) and s >= 0][-last:]
+    recent = recent or [s for s in seconds[:1] if math.isfinite(s)]
     return float(np.median(recent)) if recent else 0.0
 
 # %% ../../nbs/widgets/13_training_panel.ipynb #3087f6c1
@@ -34,7 +35,7 @@ class TrainingControls(View):
     _esm = inline_esm("training.js")
     _css = stylesheet("views.css", "training.css")
     accepts = {"train": ("epochs",), "epochs": ("epochs",), "stop": (), "auto": ("choice",)}
-    choices = traitlets.List(traitlets.Unicode(), ["only by hand"], help="when training starts by itself").tag(sync=True)
+    choices = traitlets.List(traitlets.Unicode(), ["only by hand"], help="when training starts").tag(sync=True)
     choice = traitlets.Int(0, help="the one that is chosen").tag(sync=True)
     part = traitlets.Unicode("controls").tag(sync=True)
     epochs = traitlets.Int(10, help="what the field offers").tag(sync=True)
@@ -74,7 +75,8 @@ def curves_figure(
         bqplot.Axis(scale=left, side="left", num_ticks=3, tick_format=".2r", grid_lines="solid"),
         bqplot.Axis(scale=right, side="right", tick_values=[0.0, 0.5, 1.0], tick_format=".1f", grid_lines="none")]
     figure = bqplot.Figure(
-        marks=[loss, accuracy], axes=axes, animation_duration=0, display_toolbar=False, min_aspect_ratio=0.1, max_aspect_ratio=100,
+        marks=[loss, accuracy], axes=axes, animation_duration=0, display_toolbar=False,
+        min_aspect_ratio=0.1, max_aspect_ratio=100,
         fig_margin={"top": 6, "bottom": 20, "left": 38, "right": 34}, background_style={"fill": "none"},
         layout={"width": "100%", "height": f"{height}px", "min_width": "0"})
     figure.add_class("ssvae-curves").add_class("ssvae-blank")
@@ -136,7 +138,7 @@ class TrainingPanel(ipywidgets.VBox):
     def __repr__(self): return f"TrainingPanel({len(self.loss)} epochs)"
 
     def on_intent(self, fn):
-        "Call `fn(intent)` for train, stop, epochs, auto, snapshot, goto, walk and trails; returns a function that ends it."
+        "Call `fn(intent)` for what is asked of controls and rounds; returns a function that ends it."
         ends = [self.controls.on_intent(fn), self.rounds.on_intent(fn)]
         return lambda: [end() for end in ends]
 
@@ -195,4 +197,5 @@ def draw_curves(self: TrainingPanel):
 def finish(self: TrainingPanel, message: str = ""):
     "The run is over."
     self.draw()
-    with self.controls.hold_sync(): self.controls.running, self.controls.stopping, self.controls.message = False, False, str(message)
+    with self.controls.hold_sync():
+        self.controls.running, self.controls.stopping, self.controls.message = False, False, str(message)
