@@ -20,9 +20,9 @@ from ssvae_widgets.data.folders import read_folder
 from ssvae_widgets.data.load import is_built_in
 from ssvae_widgets.errors import ArgumentError, DataError, RowError, SSVAEWidgetsError, check_path, check_rows
 from ssvae_widgets.widgets.contact_sheet import ContactSheet
-from ssvae_widgets.widgets.latent_map import point_numbers, thumbnail
+from ssvae_widgets.widgets.pixels import thumbnail, wire_image
+from ssvae_widgets.widgets.point_layer import point_numbers
 from ssvae_widgets.widgets.preview import Preview
-from ssvae_widgets.widgets.view import wire_image
 
 G = np.random.default_rng(0).integers(0, 256, (30, 8, 8)).astype(np.uint8)
 G[0, 0, :2] = 0, 255
@@ -91,7 +91,7 @@ def test_what_is_shown_is_what_is_learned_from(form, pixels, tmp_path, idle):
         for i in (0, 3, len(pixels) - 1):
             assert np.array_equal(page(wire_image(app.sheet.images(i))[0], pixels[i]), pixels[i])  # contact sheet
             assert np.array_equal(thumbnail(app.map.images[i]).reshape(pixels[i].shape), pixels[i])  # beside the pointer
-            app.show_point(i, "selected")
+            app.presenter.show_point(i, "selected")
             assert np.array_equal(page(app.preview.pixels[: pixels[i].size], pixels[i]), pixels[i])
             assert np.array_equal(page(wire_image(app.session.point(i)["image"])[0], pixels[i]), pixels[i]) or pixels[i].max() < 2
     finally: app.close()
@@ -227,7 +227,7 @@ def photos(tmp_path):
 def test_an_image_set_is_taken_as_it_is(photos, tmp_path, idle):
     app = LatentLabeler(photos, None)
     assert app.session.classes == ["cat", "dog"] and app.session.truth.tolist() == [0] * 6 + [1] * 6 and list(app.names) == photos.names and np.array_equal(app.session.images, photos.images)
-    app.show_point(3, "selected")
+    app.presenter.show_point(3, "selected")
     assert app.preview.info["name"] == photos.names[3]
     app.close()
     session = LabelingSession(photos, tmp_path / "l.csv", classes=["dog", "cat", "cow"])
@@ -354,8 +354,8 @@ def test_messages_of_a_page_hold_any_number():
     sheet, preview = ContactSheet(lambda i: G[i], n_items=5), Preview(n_items=5)
     for wrong in (10**400, -(10**400), 10**5000, 1e308, float("nan"), "1" * 10**6, [1] * 1000, None, True):
         m.layer.set_state({"hovered": wrong, "selected": wrong})
-        m.layer._receive(None, {"type": "intent", "intent": {"type": "label", "gesture": wrong, "label": 1}}, [np.array([1], "<u4").tobytes()])
-        m.layer._receive(None, {"type": "intent", "intent": {"type": "select", "op": "below", "value": wrong}}, []) if wrong != 1e308 else None
+        m.layer.receive(None, {"type": "intent", "intent": {"type": "label", "gesture": wrong, "label": 1}}, [np.array([1], "<u4").tobytes()])
+        m.layer.receive(None, {"type": "intent", "intent": {"type": "select", "op": "below", "value": wrong}}, []) if wrong != 1e308 else None
         preview.receive(None, {"type": "select", "serial": wrong})
         sheet.receive(None, {"type": "exclude", "serial": wrong, "out": True})
     assert m.hovered == -1 and not m.selected.size and len(preview.refused) == 9 and all(len(text) < 200 for text in preview.refused)
@@ -375,7 +375,7 @@ def test_labels_are_not_kept_at_an_address(address, tmp_path, monkeypatch, idle)
 def widgets(app):
     from ipywidgets import Widget
 
-    from ssvae_widgets.widgets.view import family
+    from ssvae_widgets.widgets.assets import family
     return [w for w in family(app) if isinstance(w, Widget) and type(w).__module__.startswith("ssvae_widgets")]
 
 

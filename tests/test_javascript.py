@@ -1,5 +1,6 @@
-"""The pure JavaScript of the views under Node's own test runner."""
+"""The JavaScript of the page: its pure parts under Node's own test runner, and one format for all of it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -16,3 +17,76 @@ def test_node(root):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     counts = dict(re.findall(r"^. (tests|pass|fail) (\d+)$", done.stdout, re.M))
     assert files and int(counts["tests"]) >= len(files) and counts["pass"] == counts["tests"], counts
+
+
+def installed(root, name: str, script: str) -> list:
+    "A tool of package.json as a command, or a reason to skip."
+    path = root / "node_modules" / name / script
+    if not path.exists():
+        pytest.skip(f"{name} is not installed: run npm ci (CI does)")
+    return ["node", path]
+
+
+def test_the_format_is_prettiers(root):
+    prettier = installed(root, "prettier", "bin/prettier.cjs")
+    done = subprocess.run([*prettier, "--check", "ssvae_widgets/static", "tests/js"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, f"run npm run format\n{done.stdout}{done.stderr}"
+
+
+def test_the_types_are_right(root):
+    tsc = installed(root, "typescript", "bin/tsc")
+    done = subprocess.run([*tsc, "--project", "jsconfig.json"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_a_page_loads_is_one_module_without_imports(root):
+    from ssvae_widgets.widgets.assets import inline_esm
+    entries = [p.name for p in (root / "ssvae_widgets" / "static").glob("*.js") if p.name != "reopen.js"]
+    assert len(entries) > 4
+    for name in entries:
+        source = inline_esm(name)
+        names = re.findall(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", source, re.M)
+        assert "import " not in re.sub(r"import\(", "", re.sub(r"/\*.*?\*/", "", source, flags=re.S)), name
+        assert len(names) == len(set(names)), f"{name}: {sorted(n for n in names if names.count(n) > 1)}"
+        assert source.count("\nexport ") == 1, name
+
+
+KEYS = """
+import { DEFAULT_KEYS, KEY_HELP, ON_PAGE, intentOf } from "./ssvae_widgets/static/keymap.mjs";
+const actions = ["label:0", ...Object.keys(DEFAULT_KEYS)];
+const unexplained = actions.filter((a) => !(a in KEY_HELP) && !(a.split(":")[0] in KEY_HELP));
+const idle = ON_PAGE.filter((name) => !actions.some((a) => a.split(":")[0] === name));
+console.log(JSON.stringify({ intents: actions.map(intentOf).filter(Boolean), unexplained, idle }));
+"""
+
+
+def test_the_keys_of_the_page_are_the_intents_of_python(root):
+    "A key without a row, a row without a key, a row without a command: each is a promise that nobody keeps."
+    from ssvae_widgets.widgets.commands import Commands
+    from ssvae_widgets.widgets.intents import BY_CLICK, BY_KEY
+
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js 18 or newer (Debian: apt-get install nodejs)")
+    done = subprocess.run([node, "--input-type=module", "-e", KEYS], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = json.loads(done.stdout)
+    assert set(page["intents"]) == set(BY_KEY)
+    assert page["unexplained"] == page["idle"] == []
+    assert not [kind for kind in BY_KEY | BY_CLICK if not callable(getattr(Commands, kind, None))]
+
+
+def test_every_click_is_accepted_by_a_view():
+    "A row of the table that no view accepts could be asked for by nobody; `suspects` is asked by the map itself."
+    from ssvae_widgets.widgets.contact_sheet import ContactSheet
+    from ssvae_widgets.widgets.intents import INTENTS
+    from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons
+    from ssvae_widgets.widgets.point_layer import PointLayer
+    from ssvae_widgets.widgets.preview import Preview
+    from ssvae_widgets.widgets.training_panel import Rounds, TrainingControls
+
+    views = PointLayer, Preview, ContactSheet, ActionBar, ClassButtons, Rounds, TrainingControls
+    assert set().union(*(view.accepts for view in views)) == set(INTENTS) - {"suspects"}
+    for view in views:
+        for kind, fields in view.accepts.items():
+            assert {name.rstrip("?") for name in fields} <= {name.rstrip("?") for name in INTENTS[kind]}, (view, kind)

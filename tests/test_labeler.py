@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ipywidgets.widgets.widget import _instances
 
-from ssvae_widgets import LabelingSession, LatentLabeler
-from ssvae_widgets.widgets.labeler import PAUSES
+from ssvae_widgets import LabelingSession, LatentLabeler, LatentMap
+from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.widgets.presenter import PAUSES
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_nothing_is_left_after_closing(quiet):
         assert app.session.wait(300) and app.flush()
         seen.append(weakref.ref(app))
         app.close()
-        app.painter.close(60)
+        app.presenter.queue.close(60)
         del app
     gc.collect()
     assert set(_instances) == before
@@ -99,7 +100,7 @@ def test_a_sheet_that_loses_images_keeps_what_was_left_out(quiet):
     gone = rng.permutation(40)[:15].tolist()
     for serial in gone:  # the painter repaints the selection all the while
         app.act({"type": "exclude", "serial": serial, "out": True})
-        app.painter.ask("selection", "labels")
+        app.presenter.queue.ask("selection", "labels")
         if serial % 4 == 0:
             app.act({"type": "sort", "by": "number" if serial % 8 else "distance"})
     app.act({"type": "exclude", "serial": gone[0], "out": False})
@@ -188,18 +189,18 @@ def test_rounds_show_the_past_and_labels_bring_the_present_back(quiet):
     old = app.session.xy
     app.session.snapshot()
     app.session.xy = old + 5
-    app.painter.ask("map")
+    app.presenter.queue.ask("map")
     assert app.flush() and np.allclose(app.map.xy, old + 5)
     app.act({"type": "snapshot", "frame": 0})
     app.session.xy = old + 7  # the map goes on moving, the round on show stays
-    app.painter.ask("map")
+    app.presenter.queue.ask("map")
     assert app.flush() and np.allclose(app.map.xy, old, atol=1e-3) and app.training.rounds.frame == 0
     app.act({"type": "goto", "frame": 0})
     assert "for looking only" in app.status.message and app.status.level == "error", "there are no weights yet"
     app.act({"type": "label", "label": 1, "serials": np.array([3])})
     assert app.flush() and np.allclose(app.map.xy, old + 7) and app.training.rounds.frame == 1
     app.act({"type": "snapshot", "step": 1})
-    assert app.looking_at is None
+    assert app.presenter.timeline.looking_at is None
     app.close()
 
 
@@ -222,9 +223,9 @@ def test_walk_and_trails_follow_what_a_round_changed(quiet):
     assert app.flush() and app.training.rounds.n_changes == len(s.changes.rows) > 2
     assert s.changes.message.startswith("2 labels changed") and s.changes.message.endswith("2 points moved far") and s.changes.message in app.status.message
     app.act({"type": "trails"})
-    assert app.trails.x.shape == (2, 2) and np.allclose(app.trails.x[:, 1], moved[s.changes.moved, 0]) and app.training.rounds.trails
+    assert app.presenter.timeline.trails.lines.x.shape == (2, 2) and np.allclose(app.presenter.timeline.trails.lines.x[:, 1], moved[s.changes.moved, 0]) and app.training.rounds.trails
     app.act({"type": "trails"})
-    assert app.trails.x.shape[0] == 0
+    assert app.presenter.timeline.trails.lines.x.shape[0] == 0
     app.act({"type": "walk"})
     assert app.flush() and app.selected.tolist() == [s.changes.rows[0]] and "was" in app.preview.info["reason"]
     app.act({"type": "label", "label": 0})  # a label on the way goes on walking
@@ -290,10 +291,10 @@ def test_a_colouring_chosen_before_the_model_answers_stays(quiet, tmp_path):
     app.map.color_by = "prediction"
     app.close()
     again = LatentLabeler(images, tmp_path / "labels.csv", truth)
-    again.wanted_color = "prediction"  # the answer may have come already on a fast machine
+    again.presenter.wanted_color = "prediction"  # the answer may have come already on a fast machine
     again.map.color_by = "truth"
     assert again.session.wait(300) and again.flush() and "prediction" in again.map.columns
-    again.paint("map")
+    again.presenter.paint("map")
     assert again.map.color_by == "truth" == again.session.view["color_by"]
     again.close()
 
@@ -301,9 +302,9 @@ def test_a_colouring_chosen_before_the_model_answers_stays(quiet, tmp_path):
 def test_a_colouring_chosen_in_the_moment_the_other_comes_back_stays(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)
-    app.wanted_color = "truth"
-    app.restore_color()  # the painter, after "cluster" was chosen and before that was heard
-    app.keep_color({"new": "cluster"})
+    app.presenter.wanted_color = "truth"
+    app.presenter.restore_color()  # the painter, after "cluster" was chosen and before that was heard
+    app.presenter.keep_color({"new": "cluster"})
     assert app.map.color_by == "cluster" == app.session.view["color_by"]
     app.close()
 
@@ -319,7 +320,7 @@ def test_gestures_are_acknowledged_in_order_by_a_slow_painter(quiet, monkeypatch
     monkeypatch.setattr(app.map, "acknowledge", later)
     for k in range(3): app.act({"type": "label", "label": 1, "serials": np.array([k]), "gesture": k})
     if len(gestures) < 3: slow.wait(60)
-    app.settled_at = 0.0  # so long ago that the next one is acknowledged at once
+    app.presenter.acks.told_at = 0.0  # so long ago that the next one is acknowledged at once
     app.act({"type": "label", "label": 1, "serials": np.array([3]), "gesture": 3})
     assert app.flush() and gestures == [0, 1, 2, 3]
     app.close()
@@ -341,11 +342,11 @@ def test_an_earlier_round_asked_for_while_the_map_is_painted_is_the_one_on_show(
 
     monkeypatch.setattr(app.map, "set_positions", slow)
     app.session.xy = old + 5
-    app.painter.ask("map")
+    app.presenter.queue.ask("map")
     assert painting.wait(60)
     app.act({"type": "snapshot", "frame": 0})
     shown.set()
-    assert app.flush() and app.looking_at == 0 and np.allclose(app.map.xy, old, atol=1e-3)
+    assert app.flush() and app.presenter.timeline.looking_at == 0 and np.allclose(app.map.xy, old, atol=1e-3)
     app.close()
 
 
@@ -383,7 +384,7 @@ def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
     assert app.sheet.question == "" and (app.session.codes == 1).sum() == 39
     app.act({"type": "clear"})
     for serial in app.sheet.rows.tolist(): app.act({"type": "exclude", "serial": serial, "out": True})
-    assert app.pending is None and app.sheet.question == "" and app.session.n_labeled == 39 and app.error == ""
+    assert app.commands.pending is None and app.sheet.question == "" and app.session.n_labeled == 39 and app.error == ""
     app.close()
 
 
@@ -419,7 +420,7 @@ def test_all_suspects_are_found_when_they_are_asked_for(quiet):
     odd = int(np.flatnonzero(truth == 0)[0])
     app.session.label(odd, 2)
     assert app.session.wait(60)
-    app.map._intent({"type": "select", "op": "suspects"})
+    app.map.handle({"type": "select", "op": "suspects"})
     assert app.flush()
     assert odd in app.selected and len(app.selected) < 10 and "wrong" in app.status.message, app.status.message
     app.close()
@@ -440,7 +441,7 @@ def test_what_a_filter_hides_is_not_selected(quiet):
     app = LatentLabeler(images, None, truth)
     shown = np.arange(0, 120, 2)
     app.map.layer.set_state({"filter": shown.astype("<u4").tobytes(), "selected": np.array([4], "<u4").tobytes()})
-    app.map._intent({"type": "select", "op": "grow"})
+    app.map.handle({"type": "select", "op": "grow"})
     assert 4 in app.map.selected and set(app.map.selected.tolist()) <= set(shown.tolist())
     app.map.focus(6)
     assert app.map.layer.filter, "it can be seen"
@@ -463,3 +464,52 @@ def test_columns_mean_what_they_say_and_come_back(quiet, tmp_path):
     for name, column in again.map.columns.items():
         assert column.names == columns[name].names and (column.values == columns[name].values).all(), name
     again.close()
+
+
+def test_a_closed_session_is_refused_at_the_door(quiet):
+    images, truth = data()
+    session = LabelingSession(images, None, truth=truth)
+    session.close()
+    before = set(_instances)
+    with pytest.raises(ArgumentError, match=r"this session is closed, its labels are on disk: LatentLabeler\(images, labels\)"):
+        LatentLabeler(session=session)
+    assert set(_instances) == before
+
+
+@pytest.mark.parametrize("wrong", [set(range(120)), (i for i in range(120)), [[1]] * 120, [[1], [1, 2]] * 60, "x" * 120, np.zeros((120, 2)), dict.fromkeys(range(120))], ids=lambda v: type(v).__name__)
+def test_a_column_that_is_none_is_named(quiet, wrong):
+    images, truth = data()
+    with pytest.raises(ArgumentError, match="column 'site' is .*; expected one value for each point, as a list or an array of one dimension"):
+        LatentLabeler(images, None, columns={"size": truth, "site": wrong})
+    with pytest.raises(ArgumentError, match="column 'site' is"):
+        LatentMap(np.zeros((120, 2)), {"site": wrong})
+
+
+def test_numbers_with_gaps_come_back_as_numbers(quiet, tmp_path):
+    images, truth = data()
+    given = [1, None, 2] * 40
+    app = LatentLabeler(images, tmp_path / "labels.csv", truth, columns={"depth": given, "name": ["a", None, "b"] * 40})
+    before = app.map.columns
+    app.save(tmp_path / "project")
+    app.close()
+    again = LatentLabeler.open(tmp_path / "project")
+    assert np.array_equal(again.extra["depth"], np.array(given, float), equal_nan=True)
+    for name in ("depth", "name"):
+        old, new = before[name], again.map.columns[name]
+        assert (old.kind, old.names, old.low, old.high) == (new.kind, new.names, new.low, new.high)
+        assert np.array_equal(old.values, new.values, equal_nan=True)
+    assert again.map.columns["depth"].kind == "values" and np.isnan(again.map.columns["depth"].values[1])
+    again.close()
+
+
+def test_two_apps_on_one_session_end_it_with_the_last(quiet, tmp_path):
+    images, truth = data()
+    session = LabelingSession(images, tmp_path / "labels.csv", truth=truth)
+    one, two = LatentLabeler(session=session), LatentLabeler(session=session)
+    one.close()
+    one.close()
+    two.act({"type": "label", "label": 2, "serials": np.array([5])})
+    assert two.error == "" and session.codes[5] == 2 and two.flush() and two.status.saved == "yes"
+    two.close()
+    assert session.jobs.closed
+    with pytest.raises(ValueError): session.label([6], 1)

@@ -50,7 +50,7 @@ def test_thousands_of_wrong_messages_raise_nothing_and_change_no_label(app):
 def test_a_label_that_is_no_class_is_refused_and_said(app, value):
     sent = []
     app.map.layer.send = lambda content, buffers=None: sent.append(content)
-    app.map.layer._receive(None, {"type": "intent", "intent": {"type": "label", "label": value, "gesture": 5}}, [np.array([1], "<u4").tobytes()])
+    app.map.layer.receive(None, {"type": "intent", "intent": {"type": "label", "label": value, "gesture": 5}}, [np.array([1], "<u4").tobytes()])
     assert app.session.n_labeled == 0 and sent == [{"type": "ack", "gesture": 5, "ok": False, "message": "refused"}]
 
 
@@ -71,7 +71,7 @@ class Page:
     def tell(self, kind, serials=None, **fields):
         self.move += 1
         buffers = [] if serials is None else [np.array(serials, "<u4").tobytes()]
-        self.app.map.layer._receive(None, {"type": "intent", "intent": {"type": kind, "move": self.move, **fields}}, buffers)
+        self.app.map.layer.receive(None, {"type": "intent", "intent": {"type": kind, "move": self.move, **fields}}, buffers)
 
     def answer(self, label, to):
         self.gesture += 1
@@ -110,7 +110,7 @@ def test_a_page_is_not_led_to_a_proposal_and_one_that_was_never_dealt_is_ignored
     page.tell("next")
     assert app.flush() and app.selected.tolist() == [7], "the page decides whether it goes"
     current = app.session.current.serial
-    stranger = next(i for i in range(60) if i not in app.dealt)
+    stranger = next(i for i in range(60) if i not in app.proposals.dealt)
     page.tell("next", to=stranger)
     assert app.flush() and app.session.current.serial != stranger and app.session.current.serial != current
 
@@ -120,7 +120,7 @@ def test_what_was_on_show_is_accepted_whatever_is_predicted_by_now(app):
     assert app.session.wait(60) and app.flush()
     row = int(np.flatnonzero(app.session.codes < 0)[0])
     other = int((app.session.pred[row] + 1) % 3)
-    app.map.layer._receive(None, {"type": "intent", "intent": {"type": "accept", "said": other, "gesture": 1}}, [np.array([row], "<u4").tobytes()])
+    app.map.layer.receive(None, {"type": "intent", "intent": {"type": "accept", "said": other, "gesture": 1}}, [np.array([row], "<u4").tobytes()])
     assert app.session.codes[row] == other and row in app.labels.rows_with("accepted")
 
 
@@ -156,9 +156,9 @@ def test_a_queue_tells_what_comes_next_and_takes_more():
 
 def test_a_class_that_has_just_been_merged_is_said_by_its_name_of_now(app):
     app.session.label([1], 2), app.session.store.merge_classes(2, 1)
-    app.map.layer._receive(None, {"type": "intent", "intent": {"type": "label", "label": 2, "gesture": 1}}, [np.array([5], "<u4").tobytes()])
+    app.map.layer.receive(None, {"type": "intent", "intent": {"type": "label", "label": 2, "gesture": 1}}, [np.array([5], "<u4").tobytes()])
     assert app.flush() and app.session.codes[5] == 1 and app.session.codes[1] == 1
-    assert "#5 labeled 1" in (app.status.message, app.last_action)
+    assert "#5 labeled 1" in (app.status.message, app.presenter.last_action)
 
 
 def test_old_hands_and_wrong_rows_move_nothing(app):
@@ -168,12 +168,12 @@ def test_old_hands_and_wrong_rows_move_nothing(app):
     assert app.flush()
     hand, current = list(page.order), app.session.current
     for to in (True, 1.0, -1, 60, 10**30, "3", None, [1], {}, float("nan")):
-        for kind in ("undo", "skip", "next", "walk", "back"): app.map.layer._receive(None, {"type": "intent", "intent": {"type": kind, "to": to, "move": 2000}}, [])
+        for kind in ("undo", "skip", "next", "walk", "back"): app.map.layer.receive(None, {"type": "intent", "intent": {"type": kind, "to": to, "move": 2000}}, [])
     assert app.flush() and app.error == "" and app.session.n_labeled == 0 and app.session.queue.skipped == set()
     for rows in (b"\x01", np.array([60], "<u4").tobytes(), np.array([-1], "<i4").tobytes(), bytes(4 * 61), "text", None):
-        app.map.layer._receive(None, {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": 3}}, [rows])
+        app.map.layer.receive(None, {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": 3}}, [rows])
     assert app.session.n_labeled == 0
-    for row in (5, 5, 5, 7): app.map.layer._receive(None, {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": row}}, [np.array([row, row], "<u4").tobytes()])
+    for row in (5, 5, 5, 7): app.map.layer.receive(None, {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": row}}, [np.array([row, row], "<u4").tobytes()])
     assert app.session.n_labeled == 2
     app.session.label(np.arange(60), 0)
     page.answer(1, hand[0])
@@ -184,7 +184,7 @@ def test_old_hands_and_wrong_rows_move_nothing(app):
 @pytest.mark.parametrize("name", ["a\udcffb.png", "\ud800.png", b"x", None, 5])
 def test_a_file_name_that_is_no_text_reaches_the_page_as_text(app, name):
     "Half characters come from file names with bytes that are no UTF-8; a message with them would never arrive."
-    app.names = [name] * 60
+    app.presenter.names = [name] * 60
     app.map.selected = [3]
     assert app.flush() and app.error == "" and app.preview.info["serial"] == 3
     app.preview.info["name"].encode()

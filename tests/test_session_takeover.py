@@ -205,7 +205,7 @@ def test_an_app_that_cannot_be_shown_closes_its_session(tmp_path, monkeypatch):
     given = dict(classes=["a", "b"], config=CONFIG)
     opened = []
     with monkeypatch.context() as m:
-        m.setattr(LatentLabeler, "make_views", lambda self, *a: opened.append(self.session) or 1 / 0)
+        m.setattr("ssvae_widgets.widgets.labeler.make_views", lambda session, *a, **k: opened.append(session) or 1 / 0)
         with pytest.raises(ZeroDivisionError): LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
         with session(None) as own, pytest.raises(ZeroDivisionError): LatentLabeler(session=own)
         assert opened[0]._closed and opened[1] is own

@@ -1,78 +1,105 @@
 /** Toolbar, legend, dialogs and tooltip of the map. Text enters only through textContent. */
+import { clean, count, drawImage, h, icon } from "./dom.mjs";
 import { helpRows } from "./keymap.mjs";
-
-const SVG = "http://www.w3.org/2000/svg";
-const ICONS = {
-  pointer: "M4 2.5l8.5 5-3.8 1 -1.6 3.9z",
-  lasso: "M8 2.5c3.3 0 5.7 1.6 5.7 3.8S11.3 10 8 10 2.3 8.500 2.3 6.300 4.700 2.500 8 2.500zM5.200 9.500c-1.600.500-1.700 2.400.100 2.400 1.300 0 1.200 1.600-.300 2.100",
-  box: "M2.500 4.500v-2h2M11.500 2.500h2v2M13.500 11.500v2h-2M4.500 13.500h-2v-2M7 2.500h2M7 13.500h2M2.500 7v2M13.500 7v2",
-  pan: "M8 1.800v12.400M1.800 8h12.400M6.300 3.500L8 1.800l1.700 1.700M6.300 12.500L8 14.200l1.700-1.700M3.500 6.300L1.800 8l1.700 1.700M12.500 6.300L14.200 8l-1.700 1.700",
-  reset: "M2.500 6V2.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10M8 8h.01",
-};
-
-/** An element with classes, attributes and children; strings become text nodes. */
-export function h(tag, attrs = {}, ...children) {
-  const el = document.createElement(tag);
-  for (const [k, v] of Object.entries(attrs)) if (v !== null && v !== undefined && v !== false) k === "class" ? (el.className = v) : el.setAttribute(k, v === true ? "" : String(v));
-  el.append(...children.filter((c) => c !== null && c !== undefined));
-  return el;
-}
-
-/** Text safe to show: no control or direction-changing characters, at most `max` characters. */
-export function clean(text, max = 60) {
-  const s = String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
-  return s.length > max ? s.slice(0, max - 1) + "…" : s;
-}
 
 /** A value as text, no finer than 256 steps of its range can tell: a year stays a year. */
 export function tell(x, [low, high]) {
-  const k = Math.floor(Math.log10(high - low || Math.abs(high) || 1)) - 2, step = 10 ** Math.abs(k);
-  return (k > 0 ? Math.round(x / step) * step : Number((Math.round(x * step) / step).toFixed(Math.min(20, -k)))).toString();
+  const k = Math.floor(Math.log10(high - low || Math.abs(high) || 1)) - 2,
+    step = 10 ** Math.abs(k);
+  return (
+    k > 0 ? Math.round(x / step) * step : Number((Math.round(x * step) / step).toFixed(Math.min(20, -k)))
+  ).toString();
 }
 
-export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg"), path = document.createElementNS(SVG, "path");
-  svg.setAttribute("viewBox", "0 0 16 16"); svg.setAttribute("aria-hidden", "true"); svg.classList.add("ssvae-m-icon");
-  path.setAttribute("d", ICONS[name]); svg.append(path);
-  return svg;
-}
-
-const TOOLS = [["pointer", "Pointer: click selects, drag pans (v)"], ["lasso", "Lasso: Shift adds, Alt subtracts (l)"],
-  ["box", "Box: Shift adds, Alt subtracts (m)"], ["pan", "Pan (h)"]];
-const OPS = [["select:all", "All points shown"], ["select:unlabeled", "All unlabeled"], ["select:class", "Same colour as the selection"],
-  ["select:invert", "Invert (i)"], ["select:grow", "Grow to neighbours (g)"], ["select:uncertain", "Certainty below 0.5"], ["select:suspects", "All suspects"]];
+const TOOLS = [
+  ["pointer", "Pointer: click selects, drag pans (v)"],
+  ["lasso", "Lasso: Shift adds, Alt subtracts (l)"],
+  ["box", "Box: Shift adds, Alt subtracts (m)"],
+  ["pan", "Pan (h)"],
+];
+const OPS = [
+  ["select:all", "All points shown"],
+  ["select:unlabeled", "All unlabeled"],
+  ["select:class", "Same colour as the selection"],
+  ["select:invert", "Invert (i)"],
+  ["select:grow", "Grow to neighbours (g)"],
+  ["select:uncertain", "Certainty below 0.5"],
+  ["select:suspects", "All suspects"],
+];
 
 /** The row of controls above the figure. `act(name, arg)` receives what was chosen. */
 export function toolbar(act) {
-  const buttons = new Map(TOOLS.map(([name, title]) => {
-    const b = h("button", { type: "button", class: "ssvae-m-tool", "data-tool": name, title, "aria-label": title, "aria-pressed": "false" }, icon(name));
-    b.addEventListener("click", () => act("tool", name));
-    return [name, b];
-  }));
-  const reset = h("button", { type: "button", class: "ssvae-m-tool", title: "Reset the view (r)", "aria-label": "Reset the view (r)" }, icon("reset"));
+  const buttons = new Map(
+    TOOLS.map(([name, title]) => {
+      const b = h(
+        "button",
+        {
+          type: "button",
+          class: "ssvae-m-tool",
+          "data-tool": name,
+          title,
+          "aria-label": title,
+          "aria-pressed": "false",
+        },
+        icon(name, "ssvae-m-icon"),
+      );
+      b.addEventListener("click", () => act("tool", name));
+      return [name, b];
+    }),
+  );
+  const reset = h(
+    "button",
+    { type: "button", class: "ssvae-m-tool", title: "Reset the view (r)", "aria-label": "Reset the view (r)" },
+    icon("reset", "ssvae-m-icon"),
+  );
   reset.addEventListener("click", () => act("reset"));
   const color = h("select", { class: "ssvae-m-color", "aria-label": "Colour by" });
   color.addEventListener("change", () => act("color", color.value));
   const colorBox = h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), color);
-  const select = h("select", { class: "ssvae-m-select", "aria-label": "Select points" }, h("option", { value: "" }, "Select…"));
+  const select = h(
+    "select",
+    { class: "ssvae-m-select", "aria-label": "Select points" },
+    h("option", { value: "" }, "Select…"),
+  );
   for (const [value, text] of OPS) select.append(h("option", { value }, text));
-  select.addEventListener("change", () => { const op = select.value; select.value = ""; if (op) act("select", op.slice(7)); });
+  select.addEventListener("change", () => {
+    const op = select.value;
+    select.value = "";
+    if (op) act("select", op.slice(7));
+  });
   const tally = h("span", { class: "ssvae-m-tally" });
-  const help = h("button", { type: "button", class: "ssvae-m-tool ssvae-m-help-button", title: "Keys (?)", "aria-label": "Keys (?)" }, "?");
+  const help = h(
+    "button",
+    { type: "button", class: "ssvae-m-tool ssvae-m-help-button", title: "Keys (?)", "aria-label": "Keys (?)" },
+    "?",
+  );
   help.addEventListener("click", () => act("help"));
-  const el = h("div", { class: "ssvae-m-toolbar", role: "toolbar", "aria-label": "Map tools" },
-    h("div", { class: "ssvae-m-group" }, ...buttons.values(), reset), colorBox, select, h("span", { class: "ssvae-m-gap" }), tally, help);
+  const el = h(
+    "div",
+    { class: "ssvae-m-toolbar", role: "toolbar", "aria-label": "Map tools" },
+    h("div", { class: "ssvae-m-group" }, ...buttons.values(), reset),
+    colorBox,
+    select,
+    h("span", { class: "ssvae-m-gap" }),
+    tally,
+    help,
+  );
   return {
     el,
-    tool(name) { for (const [k, b] of buttons) b.setAttribute("aria-pressed", String(k === name)); },
+    tool(name) {
+      for (const [k, b] of buttons) b.setAttribute("aria-pressed", String(k === name));
+    },
     columns(names, current) {
-      color.replaceChildren(...names.map((c) => h("option", { value: c, selected: c === current }, clean(c))));
+      color.replaceChildren(...names.map((c) => h("option", { value: c, selected: c === current }, clean(c, 60))));
       color.value = current;
       colorBox.hidden = names.length < 2;
     },
     tally(n, selected, filtered) {
-      const f = (k) => k.toLocaleString("en");
-      tally.replaceChildren(`${f(n)} point${n === 1 ? "" : "s"}`, ...(filtered ? [` · ${f(filtered)} shown`] : []), ...(selected ? [h("b", {}, ` · ${f(selected)} selected`)] : []));
+      tally.replaceChildren(
+        `${count(n)} point${n === 1 ? "" : "s"}`,
+        ...(filtered ? [` · ${count(filtered)} shown`] : []),
+        ...(selected ? [h("b", {}, ` · ${count(selected)} selected`)] : []),
+      );
     },
   };
 }
@@ -84,16 +111,26 @@ export function legend(act, pick = true) {
   return {
     el,
     classes(names, colors, counts, none, nothing = "unlabeled") {
-      const shown = names.map((n, i) => [n, i]).filter(([, i]) => names.length <= 40 || !counts || counts[i] > 0).slice(0, 60);
+      const shown = names
+        .map((n, i) => [n, i])
+        .filter(([, i]) => names.length <= 40 || !counts || counts[i] > 0)
+        .slice(0, 60);
       const now = JSON.stringify([names, colors, none, nothing, shown.map((s) => s[1])]);
       if (now !== key) {
         key = now;
-        el.classList.toggle("ssvae-m-short", names.every((n) => String(n).length < 3));
-        el.replaceChildren(...shown.map(([name, i]) => chip(clean(name, 24), colors[i % colors.length], i)), chip(nothing, none, -1));
+        el.classList.toggle(
+          "ssvae-m-short",
+          names.every((n) => String(n).length < 3),
+        );
+        el.replaceChildren(
+          ...shown.map(([name, i]) => chip(clean(name, 24), colors[i % colors.length], i)),
+          chip(nothing, none, -1),
+        );
       }
       for (const c of el.children) {
-        const k = Number(c.dataset.code), m = counts ? (k < 0 ? counts[names.length] : counts[k]) : NaN;
-        c.lastChild.textContent = counts ? (m || 0).toLocaleString("en") : "…";
+        const k = Number(c.dataset.code),
+          m = counts ? (k < 0 ? counts[names.length] : counts[k]) : NaN;
+        c.lastChild.textContent = counts ? count(m || 0) : "…";
         c.classList.toggle("ssvae-m-zero", m === 0);
         c.hidden = k < 0 && m === 0;
       }
@@ -102,31 +139,76 @@ export function legend(act, pick = true) {
       const now = JSON.stringify([name, colors[0], range]);
       if (now === key) return;
       key = now;
-      const ramp = !pick ? h("span", { class: "ssvae-m-ramp", "aria-hidden": "true" }) : h("input", { type: "range", class: "ssvae-m-ramp", min: 0, max: 1000, value: 1000, "aria-label": `Select everything with a ${clean(name)} below`, title: "Drag to select everything below" }), stops = [0, 0.2, 0.4, 0.6, 0.8, 1];
-      const chosen = h("span", { class: "ssvae-m-scale ssvae-m-below" }), at = () => range[0] + ((range[1] - range[0]) * ramp.value) / 1000;
-      ramp.addEventListener("input", () => { chosen.textContent = `below ${tell(at(), range)}`; });
+      const ramp = !pick
+          ? h("span", { class: "ssvae-m-ramp", "aria-hidden": "true" })
+          : h("input", {
+              type: "range",
+              class: "ssvae-m-ramp",
+              min: 0,
+              max: 1000,
+              value: 1000,
+              "aria-label": `Select everything with a ${clean(name, 60)} below`,
+              title: "Drag to select everything below",
+            }),
+        stops = [0, 0.2, 0.4, 0.6, 0.8, 1];
+      const chosen = h("span", { class: "ssvae-m-scale ssvae-m-below" }),
+        at = () => range[0] + ((range[1] - range[0]) * ramp.value) / 1000;
+      ramp.addEventListener("input", () => {
+        chosen.textContent = `below ${tell(at(), range)}`;
+      });
       ramp.addEventListener("change", () => act("select-below", at()));
       ramp.style.background = `linear-gradient(90deg, ${stops.map((s) => colors[Math.round(s * (colors.length - 1))]).join(",")})`;
-      const [lo, hi] = range, f = (x) => tell(x, range);
-      el.replaceChildren(h("span", { class: "ssvae-m-scale" }, clean(name)), h("span", { class: "ssvae-m-scale" }, f(lo)), ramp, h("span", { class: "ssvae-m-scale" }, f(hi)), chosen);
+      const [lo, hi] = range,
+        f = (x) => tell(x, range);
+      el.replaceChildren(
+        h("span", { class: "ssvae-m-scale" }, clean(name, 60)),
+        h("span", { class: "ssvae-m-scale" }, f(lo)),
+        ramp,
+        h("span", { class: "ssvae-m-scale" }, f(hi)),
+        chosen,
+      );
     },
   };
   function chip(name, color, code) {
     const swatch = h("span", { class: "ssvae-m-swatch", "aria-hidden": "true" });
     swatch.style.background = color;
-    const b = h("button", { type: "button", class: "ssvae-m-chip", "data-code": code, title: "Select all of these (Shift adds)" }, swatch, h("span", { class: "ssvae-m-name" }, name), h("span", { class: "ssvae-m-count" }));
-    b.addEventListener("click", (e) => act("select-code", { code, mode: e.shiftKey ? "add" : e.altKey ? "subtract" : "replace" }));
+    const b = h(
+      "button",
+      { type: "button", class: "ssvae-m-chip", "data-code": code, title: "Select all of these (Shift adds)" },
+      swatch,
+      h("span", { class: "ssvae-m-name" }, name),
+      h("span", { class: "ssvae-m-count" }),
+    );
+    b.addEventListener("click", (e) =>
+      act("select-code", { code, mode: e.shiftKey ? "add" : e.altKey ? "subtract" : "replace" }),
+    );
     return b;
   }
 }
 
 /** A small modal card inside the map; closes on Escape, on a click outside, and gives the focus back. */
 function card(root, label, ...content) {
-  const box = h("div", { class: "ssvae-m-card", role: "dialog", "aria-modal": "true", "aria-label": label, tabindex: "-1" }, ...content);
+  const box = h(
+    "div",
+    { class: "ssvae-m-card", role: "dialog", "aria-modal": "true", "aria-label": label, tabindex: "-1" },
+    ...content,
+  );
   const veil = h("div", { class: "ssvae-m-veil" }, box);
-  const close = () => { veil.remove(); root.focus({ preventScroll: true }); };
-  veil.addEventListener("pointerdown", (e) => { e.stopPropagation(); if (e.target === veil) close(); });
-  veil.addEventListener("keydown", (e) => { e.stopPropagation(); if (e.key === "Escape") { e.preventDefault(); close(); } });
+  const close = () => {
+    veil.remove();
+    root.focus({ preventScroll: true });
+  };
+  veil.addEventListener("pointerdown", (e) => {
+    e.stopPropagation();
+    if (e.target === veil) close();
+  });
+  veil.addEventListener("keydown", (e) => {
+    e.stopPropagation();
+    if (e.key === "Escape") {
+      e.preventDefault();
+      close();
+    }
+  });
   root.append(veil);
   box.focus({ preventScroll: true });
   return { box, close };
@@ -134,37 +216,73 @@ function card(root, label, ...content) {
 
 /** The list of keys. */
 export function showHelp(root, overrides) {
-  const rows = helpRows(overrides).map(([k, text]) => h("div", { class: "ssvae-m-key-row" }, h("kbd", {}, k), h("span", {}, text)));
+  const rows = helpRows(overrides).map(([k, text]) =>
+    h("div", { class: "ssvae-m-key-row" }, h("kbd", {}, k), h("span", {}, text)),
+  );
   const done = h("button", { type: "button", class: "ssvae-m-button" }, "Close");
   const c = card(root, "Keys", h("h3", {}, "Keys"), h("div", { class: "ssvae-m-keys" }, ...rows), done);
-  c.box.addEventListener("keydown", (e) => { if (e.key === "?") { e.preventDefault(); c.close(); } });
+  c.box.addEventListener("keydown", (e) => {
+    if (e.key === "?") {
+      e.preventDefault();
+      c.close();
+    }
+  });
   done.addEventListener("click", c.close);
   done.focus({ preventScroll: true });
 }
 
 /** Search the class names; `choose(index)` gets the one taken. */
 export function showClasses(root, names, colors, choose) {
-  const input = h("input", { type: "search", class: "ssvae-m-search", placeholder: "Class name…", "aria-label": "Class name" });
+  const input = h("input", {
+    type: "search",
+    class: "ssvae-m-search",
+    placeholder: "Class name…",
+    "aria-label": "Class name",
+  });
   const list = h("div", { class: "ssvae-m-options", role: "listbox", "aria-label": "Classes" });
   const c = card(root, "Find a class", input, list);
-  let at = 0, shown = [];
+  let at = 0,
+    shown = [];
   const paint = () => {
     const q = input.value.trim().toLowerCase();
-    shown = names.map((n, i) => [clean(n), i]).filter(([n, i]) => !q || n.toLowerCase().includes(q) || String(i) === q).slice(0, 100);
+    shown = names
+      .map((n, i) => [clean(n, 60), i])
+      .filter(([n, i]) => !q || n.toLowerCase().includes(q) || String(i) === q)
+      .slice(0, 100);
     at = Math.max(0, Math.min(at, shown.length - 1));
-    list.replaceChildren(...shown.map(([n, i], k) => {
-      const dot = h("span", { class: "ssvae-m-swatch", "aria-hidden": "true" });
-      dot.style.background = colors[i % colors.length];
-      const o = h("div", { class: "ssvae-m-option", role: "option", "aria-selected": String(k === at), "data-class": i }, dot, n);
-      o.addEventListener("click", () => { c.close(); choose(i); });
-      return o;
-    }));
+    list.replaceChildren(
+      ...shown.map(([n, i], k) => {
+        const dot = h("span", { class: "ssvae-m-swatch", "aria-hidden": "true" });
+        dot.style.background = colors[i % colors.length];
+        const o = h(
+          "div",
+          { class: "ssvae-m-option", role: "option", "aria-selected": String(k === at), "data-class": i },
+          dot,
+          n,
+        );
+        o.addEventListener("click", () => {
+          c.close();
+          choose(i);
+        });
+        return o;
+      }),
+    );
     list.children[at]?.scrollIntoView({ block: "nearest" });
   };
-  input.addEventListener("input", () => { at = 0; paint(); });
+  input.addEventListener("input", () => {
+    at = 0;
+    paint();
+  });
   input.addEventListener("keydown", (e) => {
-    if (e.key === "ArrowDown" || e.key === "ArrowUp") { e.preventDefault(); at += e.key === "ArrowDown" ? 1 : -1; paint(); }
-    else if (e.key === "Enter" && shown[at]) { e.preventDefault(); c.close(); choose(shown[at][1]); }
+    if (e.key === "ArrowDown" || e.key === "ArrowUp") {
+      e.preventDefault();
+      at += e.key === "ArrowDown" ? 1 : -1;
+      paint();
+    } else if (e.key === "Enter" && shown[at]) {
+      e.preventDefault();
+      c.close();
+      choose(shown[at][1]);
+    }
   });
   paint();
   input.focus({ preventScroll: true });
@@ -172,7 +290,8 @@ export function showClasses(root, names, colors, choose) {
 
 /** The thumbnail and line of text that follow the pointer. */
 export function tooltip(root) {
-  const canvas = h("canvas", { class: "ssvae-m-thumb", width: 1, height: 1 }), text = h("span", { class: "ssvae-m-tip-text" });
+  const canvas = h("canvas", { class: "ssvae-m-thumb", width: 1, height: 1 }),
+    text = h("span", { class: "ssvae-m-tip-text" });
   const el = h("div", { class: "ssvae-m-tip", "aria-hidden": "true", hidden: true }, canvas, text);
   root.append(el);
   return {
@@ -181,23 +300,17 @@ export function tooltip(root) {
     show(x, y, line, image) {
       text.textContent = line;
       canvas.hidden = !image;
-      if (image) drawImage(canvas, image);
+      if (image) drawImage(canvas, image.data, [image.h, image.w, image.c]);
       el.hidden = false;
-      const r = root.getBoundingClientRect(), w = el.offsetWidth, hh = el.offsetHeight;
+      const r = root.getBoundingClientRect(),
+        w = el.offsetWidth,
+        hh = el.offsetHeight;
       const left = x - r.left + 16 + w > r.width ? x - r.left - w - 12 : x - r.left + 16;
       const top = Math.max(0, Math.min(y - r.top + 14, r.height - hh));
       el.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
     },
-    hide() { el.hidden = true; },
+    hide() {
+      el.hidden = true;
+    },
   };
-}
-
-/** Bytes to a canvas, one channel gray or three or four as colour. */
-export function drawImage(canvas, { w, h: hh, c, data }) {
-  if (canvas.width !== w || canvas.height !== hh) { canvas.width = w; canvas.height = hh; }
-  const g = canvas.getContext("2d"), im = g.createImageData(w, hh), d = im.data;
-  for (let i = 0, n = w * hh; i < n; i++) {
-    d[4 * i] = data[c * i]; d[4 * i + 1] = data[c * i + (c > 2 ? 1 : 0)]; d[4 * i + 2] = data[c * i + (c > 2 ? 2 : 0)]; d[4 * i + 3] = c === 4 ? data[c * i + 3] : 255;
-  }
-  g.putImageData(im, 0, 0);
 }

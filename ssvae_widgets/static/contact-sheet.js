@@ -1,4 +1,5 @@
-import { array, clean, colour, count, follow, h, icon, paint, toMap, visibleRows } from "./view-core.mjs";
+import { array, clean, count, h, icon } from "./dom.mjs";
+import { colour, follow, paint, toMap, visibleRows } from "./view-core.mjs";
 
 /** A virtual grid: only the tiles in sight exist, only the images in sight were asked for. */
 function render({ model, el }) {
@@ -6,21 +7,84 @@ function render({ model, el }) {
   el.setAttribute("role", "region");
   el.setAttribute("aria-label", "Contact sheet");
   const title = h("span", { class: "ssvae-sheet-title" });
-  const sort = h("select", { class: "ssvae-select", "aria-label": "Sort by", onchange: () => { model.send({ type: "sort", by: sort.value }); el.closest("[tabindex]")?.focus({ preventScroll: true }); } });
-  const wide = h("button", { type: "button", class: "ssvae-button ssvae-tool ssvae-larger", title: "Larger", "aria-label": "Larger or smaller sheet", onclick: () => { el.classList.toggle("ssvae-wide"); layout(); } }, icon("expand"));
-  const close = h("button", { type: "button", class: "ssvae-button ssvae-tool", title: "Close the sheet", "aria-label": "Close the sheet", onclick: () => { model.send({ type: "close" }); toMap(el, "drop"); } }, icon("close"));
+  const sort = h("select", {
+    class: "ssvae-select",
+    "aria-label": "Sort by",
+    onchange: () => {
+      model.send({ type: "sort", by: sort.value });
+      el.closest("[tabindex]")?.focus({ preventScroll: true });
+    },
+  });
+  const wide = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-tool ssvae-larger",
+      title: "Larger",
+      "aria-label": "Larger or smaller sheet",
+      onclick: () => {
+        el.classList.toggle("ssvae-wide");
+        layout();
+      },
+    },
+    icon("expand"),
+  );
+  const close = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-tool",
+      title: "Close the sheet",
+      "aria-label": "Close the sheet",
+      onclick: () => {
+        model.send({ type: "close" });
+        toMap(el, "drop");
+      },
+    },
+    icon("close"),
+  );
   const hint = h("div", { class: "ssvae-caption" });
   const box = h("div", { class: "ssvae-sheet-box" });
-  const space = h("div", { class: "ssvae-sheet-space", role: "listbox", "aria-multiselectable": "true", "aria-label": "Images of the selection; press Space to leave one out", tabindex: 0 });
+  const space = h("div", {
+    class: "ssvae-sheet-space",
+    role: "listbox",
+    "aria-multiselectable": "true",
+    "aria-label": "Images of the selection; press Space to leave one out",
+    tabindex: 0,
+  });
   box.append(space);
-  const yes = h("button", { type: "button", class: "ssvae-button ssvae-primary ssvae-yes", onclick: () => model.send({ type: "confirm", asked: model.get("question") }) });
-  const no = h("button", { type: "button", class: "ssvae-button ssvae-no", text: "Cancel", onclick: () => model.send({ type: "cancel" }) });
+  const yes = h("button", {
+    type: "button",
+    class: "ssvae-button ssvae-primary ssvae-yes",
+    onclick: () => model.send({ type: "confirm", asked: model.get("question") }),
+  });
+  const no = h("button", {
+    type: "button",
+    class: "ssvae-button ssvae-no",
+    text: "Cancel",
+    onclick: () => model.send({ type: "cancel" }),
+  });
   const question = h("span", {});
-  const ask = h("div", { class: "ssvae-ask", role: "alertdialog", "aria-label": "Confirm" }, question, h("span", { class: "ssvae-ask-buttons" }, yes, no));
+  const ask = h(
+    "div",
+    { class: "ssvae-ask", role: "alertdialog", "aria-label": "Confirm" },
+    question,
+    h("span", { class: "ssvae-ask-buttons" }, yes, no),
+  );
   el.replaceChildren(h("div", { class: "ssvae-sheet-head" }, title, sort, wide, close), hint, ask, box);
 
-  let serials = new Uint32Array(0), out = new Uint8Array(0), codes = new Int32Array(0), guesses = new Int32Array(0), cursor = 0, asked = new Set();
-  let pictures = new Map(), tiles = new Map(), version = -1, columns = 1, tile = 48, frame = 0;
+  let serials = new Uint32Array(0),
+    out = new Uint8Array(0),
+    codes = new Int32Array(0),
+    guesses = new Int32Array(0),
+    cursor = 0,
+    asked = new Set();
+  let pictures = new Map(),
+    tiles = new Map(),
+    version = -1,
+    columns = 1,
+    tile = 48,
+    frame = 0;
   const shape = () => model.get("shape");
 
   const layout = () => {
@@ -34,29 +98,49 @@ function render({ model, el }) {
     tiles.clear();
     show();
   };
-  const later = () => { if (!frame) frame = requestAnimationFrame(() => { frame = 0; show(); }); };
+  const later = () => {
+    if (!frame)
+      frame = requestAnimationFrame(() => {
+        frame = 0;
+        show();
+      });
+  };
   const place = (i) => {
-    const serial = serials[i], known = pictures.get(serial);
+    const serial = serials[i],
+      known = pictures.get(serial);
     let node = tiles.get(i);
     if (!node) {
-      node = h("div", { class: "ssvae-tile", role: "option", id: `${el.id || "s"}-tile-${i}`, "data-serial": serial, "data-i": i });
-      node.style.left = `${(i % columns) * tile}px`; node.style.top = `${Math.floor(i / columns) * tile}px`;
+      node = h("div", {
+        class: "ssvae-tile",
+        role: "option",
+        id: `${el.id || "s"}-tile-${i}`,
+        "data-serial": serial,
+        "data-i": i,
+      });
+      node.style.left = `${(i % columns) * tile}px`;
+      node.style.top = `${Math.floor(i / columns) * tile}px`;
       node.style.width = node.style.height = `${tile}px`;
       tiles.set(i, node);
       space.append(node);
     }
     if (known && !node.firstChild) {
-      const s = shape(), canvas = h("canvas", { "aria-hidden": "true" });
+      const s = shape(),
+        canvas = h("canvas", { "aria-hidden": "true" });
       node.append(canvas);
-      if (s.length === 1) { canvas.style.width = canvas.style.height = `${tile - 8}px`; paint(canvas, array(known, Float32Array), s); }
-      else {
+      if (s.length === 1) {
+        canvas.style.width = canvas.style.height = `${tile - 8}px`;
+        paint(canvas, array(known, Float32Array), s);
+      } else {
         const scale = Math.min((tile - 8) / s[0], (tile - 8) / s[1]);
-        canvas.style.width = `${Math.round(s[1] * scale)}px`; canvas.style.height = `${Math.round(s[0] * scale)}px`;
+        canvas.style.width = `${Math.round(s[1] * scale)}px`;
+        canvas.style.height = `${Math.round(s[0] * scale)}px`;
         canvas.classList.toggle("ssvae-pixelated", scale >= 1);
         paint(canvas, known, s);
       }
     }
-    const classes = model.get("classes"), k = codes[i], g = guesses[i];
+    const classes = model.get("classes"),
+      k = codes[i],
+      g = guesses[i];
     node.style.setProperty("--c", k >= 0 ? colour(model.get("palette"), k) : "transparent");
     node.classList.toggle("ssvae-out", out[i] === 1);
     node.classList.toggle("ssvae-cursor", i === cursor);
@@ -68,22 +152,36 @@ function render({ model, el }) {
   const show = () => {
     if (!model.get("shown")) return;
     const { first, last } = visibleRows(serials.length, columns, tile, box.scrollTop, box.clientHeight || 300);
-    const from = first * columns, to = Math.min(serials.length, last * columns);
-    for (const [i, node] of tiles) if (i < from || i >= to) { node.remove(); tiles.delete(i); }
+    const from = first * columns,
+      to = Math.min(serials.length, last * columns);
+    for (const [i, node] of tiles)
+      if (i < from || i >= to) {
+        node.remove();
+        tiles.delete(i);
+      }
     for (let i = from; i < to; i++) place(i);
     const missing = [];
-    for (let i = from; i < to && missing.length < 512; i++) if (!pictures.has(serials[i]) && !asked.has(serials[i])) { missing.push(serials[i]); asked.add(serials[i]); }
-    if (missing.length) { const want = Uint32Array.from(missing); model.send({ type: "thumbnails", version }, undefined, [want.buffer]); }
+    for (let i = from; i < to && missing.length < 512; i++)
+      if (!pictures.has(serials[i]) && !asked.has(serials[i])) {
+        missing.push(serials[i]);
+        asked.add(serials[i]);
+      }
+    if (missing.length) {
+      const want = Uint32Array.from(missing);
+      model.send({ type: "thumbnails", version }, undefined, [want.buffer]);
+    }
     space.setAttribute("aria-activedescendant", tiles.get(cursor)?.id || "");
   };
   /** Left out or taken in at once, on the map too: the next key is about what is seen. */
   const toggle = (i) => {
     if (!(i >= 0 && i < serials.length)) return;
-    const serial = serials[i], leave = out[i] !== 1;
+    const serial = serials[i],
+      leave = out[i] !== 1;
     out[i] = leave ? 1 : 0;
     model.send({ type: "exclude", serial, out: leave });
     toMap(el, "exclude", { serial, out: leave });
-    place(i); head();
+    place(i);
+    head();
   };
   const reveal = () => {
     const top = Math.floor(cursor / columns) * tile;
@@ -91,25 +189,49 @@ function render({ model, el }) {
     else if (top + tile > box.scrollTop + box.clientHeight) box.scrollTop = top + tile - box.clientHeight;
     show();
   };
-  space.addEventListener("click", (event) => { const node = event.target.closest(".ssvae-tile"); if (node) { cursor = Number(node.dataset.i); toggle(cursor); later(); } });
-  space.addEventListener("pointerover", (event) => { const node = event.target.closest(".ssvae-tile"); if (node) model.send({ type: "look", serial: Number(node.dataset.serial) }); });
+  space.addEventListener("click", (event) => {
+    const node = event.target.closest(".ssvae-tile");
+    if (node) {
+      cursor = Number(node.dataset.i);
+      toggle(cursor);
+      later();
+    }
+  });
+  space.addEventListener("pointerover", (event) => {
+    const node = event.target.closest(".ssvae-tile");
+    if (node) model.send({ type: "look", serial: Number(node.dataset.serial) });
+  });
   space.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -serials.length, End: serials.length }[event.key];
+    const step = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -columns,
+      ArrowDown: columns,
+      Home: -serials.length,
+      End: serials.length,
+    }[event.key];
     if (step !== undefined) cursor = Math.min(serials.length - 1, Math.max(0, cursor + step));
     else if (event.key === " ") toggle(cursor);
     else return;
-    event.preventDefault(); event.stopPropagation();
+    event.preventDefault();
+    event.stopPropagation();
     reveal();
   });
   el.addEventListener("keydown", (event) => {
     if (!model.get("question")) return;
-    if (event.key === "Escape") { event.preventDefault(); event.stopPropagation(); model.send({ type: "cancel" }); }
+    if (event.key === "Escape") {
+      event.preventDefault();
+      event.stopPropagation();
+      model.send({ type: "cancel" });
+    }
   });
   box.addEventListener("scroll", later, { passive: true });
 
   const onMessage = (message, buffers) => {
     if (message?.type !== "thumbnails" || message.version !== version) return;
-    const got = array(buffers[0], Uint32Array), data = array(buffers[1]), size = got.length ? data.length / got.length : 0;
+    const got = array(buffers[0], Uint32Array),
+      data = array(buffers[1]),
+      size = got.length ? data.length / got.length : 0;
     got.forEach((serial, j) => pictures.set(serial, data.slice(j * size, (j + 1) * size)));
     if (pictures.size > 20000) pictures = new Map([...pictures].slice(-10000));
     later();
@@ -120,19 +242,31 @@ function render({ model, el }) {
 
   const stops = [
     follow(model, ["serials", "version", "shape", "tile"], () => {
-      if (model.get("version") !== version) { version = model.get("version"); pictures = new Map(); asked = new Set(); cursor = 0; box.scrollTop = 0; }
+      if (model.get("version") !== version) {
+        version = model.get("version");
+        pictures = new Map();
+        asked = new Set();
+        cursor = 0;
+        box.scrollTop = 0;
+      }
       serials = array(model.get("serials"), Uint32Array);
       layout();
     }),
     follow(model, ["excluded", "codes", "guesses", "classes", "palette"], () => {
-      out = array(model.get("excluded")); codes = array(model.get("codes"), Int32Array); guesses = array(model.get("guesses"), Int32Array);
-      show(); head();
+      out = array(model.get("excluded"));
+      codes = array(model.get("codes"), Int32Array);
+      guesses = array(model.get("guesses"), Int32Array);
+      show();
+      head();
     }),
     follow(model, ["shown", "question", "answer", "sorts", "sort", "note"], () => {
       el.hidden = !model.get("shown");
       el.classList.toggle("ssvae-hidden", !model.get("shown"));
       const options = model.get("sorts").join("\u0000");
-      if (sort.dataset.options !== options) { sort.dataset.options = options; sort.replaceChildren(...model.get("sorts").map((s) => h("option", { value: s, text: `by ${s}` }))); }
+      if (sort.dataset.options !== options) {
+        sort.dataset.options = options;
+        sort.replaceChildren(...model.get("sorts").map((s) => h("option", { value: s, text: `by ${s}` })));
+      }
       sort.value = model.get("sort");
       const asking = model.get("question");
       ask.hidden = !asking;
@@ -140,17 +274,28 @@ function render({ model, el }) {
       yes.textContent = clean(model.get("answer")) || "Yes";
       if (asking && !ask.dataset.asking) yes.focus({ preventScroll: true });
       ask.dataset.asking = asking;
-      head(); layout();
+      head();
+      layout();
     }),
   ];
   function head() {
-    const left = out.reduce((n, v) => n + v, 0), kept = serials.length - left;
+    const left = out.reduce((n, v) => n + v, 0),
+      kept = serials.length - left;
     title.textContent = left ? `${count(kept)} of ${count(serials.length)}` : `${count(serials.length)} images`;
-    hint.textContent = clean(model.get("note")) || (left ? `${count(left)} left out · a class key labels the rest` : "Click what does not belong, then press a class key");
+    hint.textContent =
+      clean(model.get("note")) ||
+      (left
+        ? `${count(left)} left out · a class key labels the rest`
+        : "Click what does not belong, then press a class key");
     el.setAttribute("data-count", serials.length);
     el.setAttribute("data-excluded", left);
   }
-  return () => { stops.forEach((f) => f()); model.off("msg:custom", onMessage); watch.disconnect(); if (frame) cancelAnimationFrame(frame); };
+  return () => {
+    stops.forEach((f) => f());
+    model.off("msg:custom", onMessage);
+    watch.disconnect();
+    if (frame) cancelAnimationFrame(frame);
+  };
 }
 
 export default { render };

@@ -70,24 +70,52 @@ export const KEY_HELP = {
   grow: "grow the selection to its neighbours",
 };
 
+/**
+ * What the page does alone. Every other action becomes an intent of its name: it needs a row in `BY_KEY` (widgets/intents) and a method in `Commands`
+ * (widgets/commands). tests/test_javascript.py compares them.
+ */
+export const ON_PAGE = ["move", "tool", "reset", "escape", "zoom", "selectall", "invert"];
+
+/** The type of the intent that an action becomes; null when the page does it alone. @param {string} action */
+export function intentOf(action) {
+  const name = action.split(":")[0];
+  if (ON_PAGE.includes(name)) return null;
+  return name === "grow" ? "select" : name; // one way to select
+}
+
 const isMac = () => typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform || "");
 
 /** One written form for a key event or a binding. Shift is kept only where it is not already in the character ("?" needs none). */
 export function keyName(e, mac = isMac()) {
-  const key = e.key === " " ? "Space" : e.key.length === 1 && (e.ctrlKey || e.metaKey || e.shiftKey) ? e.key.toLowerCase() : e.key;
-  const mod = mac ? e.metaKey : e.ctrlKey, other = mac ? e.ctrlKey : e.metaKey;
+  const key =
+    e.key === " "
+      ? "Space"
+      : e.key.length === 1 && (e.ctrlKey || e.metaKey || e.shiftKey)
+        ? e.key.toLowerCase()
+        : e.key;
+  const mod = mac ? e.metaKey : e.ctrlKey,
+    other = mac ? e.ctrlKey : e.metaKey;
   const letter = /^[a-z]$/.test(key) || key.length > 1;
-  return (mod ? "Mod+" : "") + (other ? "Meta+" : "") + (e.altKey ? "Alt+" : "") + (e.shiftKey && letter ? "Shift+" : "") + key;
+  return (
+    (mod ? "Mod+" : "") +
+    (other ? "Meta+" : "") +
+    (e.altKey ? "Alt+" : "") +
+    (e.shiftKey && letter ? "Shift+" : "") +
+    key
+  );
 }
 
 /** The table from key to action. `overrides` replaces the keys of an action; unknown actions and non-strings are left out. */
 export function buildKeymap(overrides = {}) {
-  const table = new Map(), merged = { ...DEFAULT_KEYS };
+  const table = new Map(),
+    merged = { ...DEFAULT_KEYS };
   for (const [action, keys] of Object.entries(overrides || {})) {
-    if (action in DEFAULT_KEYS || /^label:\d+$/.test(action)) merged[action] = [keys].flat().filter((k) => typeof k === "string");
+    if (action in DEFAULT_KEYS || /^label:\d+$/.test(action))
+      merged[action] = [keys].flat().filter((k) => typeof k === "string");
   }
   for (const [action, keys] of Object.entries(merged)) for (const k of keys) table.set(k, action);
-  for (const action of Object.keys(overrides || {})) for (const k of action in merged ? merged[action] : []) table.set(k, action);
+  for (const action of Object.keys(overrides || {}))
+    for (const k of action in merged ? merged[action] : []) table.set(k, action);
   return table;
 }
 
@@ -96,7 +124,8 @@ export function buildKeymap(overrides = {}) {
  * Shift (AZERTY) are read by position when the character itself means nothing here.
  */
 export function actionOf(e, table, mac = isMac()) {
-  const name = keyName(e, mac), bound = table.get(name);
+  const name = keyName(e, mac),
+    bound = table.get(name);
   if (bound) return bound;
   if (e.ctrlKey || e.metaKey || e.altKey) return null;
   if (/^[0-9]$/.test(e.key)) return `label:${e.key}`;
@@ -106,9 +135,15 @@ export function actionOf(e, table, mac = isMac()) {
 
 /** Rows of [keys, meaning] for the help, with the keys as they are bound now. */
 export function helpRows(overrides = {}, mac = isMac()) {
-  const table = buildKeymap(overrides), byAction = new Map(), rows = [["0–9", KEY_HELP.label]];
+  const table = buildKeymap(overrides),
+    byAction = new Map(),
+    rows = [["0–9", KEY_HELP.label]];
   for (const [k, a] of table) byAction.set(a, [...(byAction.get(a) || []), k]);
-  const show = (k) => k.replace("Mod", mac ? "⌘" : "Ctrl").replace("Escape", "Esc").replace(/^Arrow.*/, (a) => ({ ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" }[a]));
+  const show = (k) =>
+    k
+      .replace("Mod", mac ? "⌘" : "Ctrl")
+      .replace("Escape", "Esc")
+      .replace(/^Arrow.*/, (a) => ({ ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" })[a]);
   const arrows = ["move:left", "move:right", "move:up", "move:down"].flatMap((a) => byAction.get(a) || []);
   for (const [action, text] of Object.entries(KEY_HELP)) {
     if (action === "label") continue;

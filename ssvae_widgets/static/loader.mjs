@@ -6,7 +6,10 @@ const modules = (globalThis[Symbol.for("ssvae_widgets")] ??= new Map());
 const load = (model) => {
   if (!modules.has(KEY)) {
     const url = URL.createObjectURL(new Blob([model.get("code")], { type: "text/javascript" }));
-    modules.set(KEY, import(url).finally(() => URL.revokeObjectURL(url)));
+    modules.set(
+      KEY,
+      import(url).finally(() => URL.revokeObjectURL(url)),
+    );
   }
   return modules.get(KEY);
 };

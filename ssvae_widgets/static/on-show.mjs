@@ -8,20 +8,35 @@ export class OnShow {
     this.order = []; // serials that come next, as Python knew them after `heard`
     this.at = -1; // the proposal this page went to last
     this.past = []; // proposals before it
-    this.done = []; this.undone = []; // gestures of this page: the proposal that was answered, or -1
+    this.done = [];
+    this.undone = []; // gestures of this page: the proposal that was answered, or -1
     this.move = first; // two pages on one kernel must not share numbers
     this.flight = []; // moves that Python has not heard of yet: [number, serial]
     this.asked = 0; // the move that waits for Python's proposal; 0: none
-    this.selected = []; this.hovered = -1; this.following = "selected";
+    this.selected = [];
+    this.hovered = -1;
+    this.following = "selected";
     this.pointed = -1; // the point that was just clicked: it has been on show without its picture
-    this.views = 0; this.drawn = -1; this.said = -1; // previews on the page, what they show, and the class they predict
-    this.note = ""; this.listeners = new Set(); this.thumb = () => null;
+    this.views = 0;
+    this.drawn = -1;
+    this.said = -1; // previews on the page, what they show, and the class they predict
+    this.note = "";
+    this.listeners = new Set();
+    /** @type {(serial: number) => any} a thumbnail that is there */
+    this.thumb = () => null;
   }
 
-  listen(f) { this.listeners.add(f); return () => this.listeners.delete(f); }
-  tell() { for (const f of this.listeners) f(); }
+  listen(f) {
+    this.listeners.add(f);
+    return () => this.listeners.delete(f);
+  }
+  tell() {
+    for (const f of this.listeners) f();
+  }
 
-  get waiting() { return this.asked > 0; }
+  get waiting() {
+    return this.asked > 0;
+  }
 
   /** The item whose picture belongs on the page; -1: none in particular. */
   get wanted() {
@@ -31,7 +46,9 @@ export class OnShow {
 
   /** Somebody (`by`: "click", "key", "python", …) chose these points: nobody waits any more. */
   select(serials, by) {
-    this.selected = serials; this.following = "selected"; this.asked = 0;
+    this.selected = serials;
+    this.following = "selected";
+    this.asked = 0;
     this.pointed = by === "click" && serials.length === 1 ? serials[0] : -1;
     this.tell();
   }
@@ -51,7 +68,19 @@ export class OnShow {
     const card = this.cards.get(i);
     if (card) return card;
     const t = this.following === "selected" && this.thumb(i);
-    return t ? { info: { serial: i, kind: "selected", label: t.label, prediction: -1, coming: true, original: { offset: 0, bytes: t.data.length, shape: [t.h, t.w, t.c] } }, pixels: t.data } : null;
+    return t
+      ? {
+          info: {
+            serial: i,
+            kind: "selected",
+            label: t.label,
+            prediction: -1,
+            coming: true,
+            original: { offset: 0, bytes: t.data.length, shape: [t.h, t.w, t.c] },
+          },
+          pixels: t.data,
+        }
+      : null;
   }
 
   /** A preview has drawn this. */
@@ -67,36 +96,59 @@ export class OnShow {
     if (!this.views || serials.length !== 1) return "";
     const i = serials[0];
     if (i === this.drawn || i === this.pointed) return "";
-    return this.following === "hovered" ? `The picture was of #${this.drawn}, under the pointer: press again for #${i}, which is selected` : `The picture of #${i} is not here yet: the key was not used`;
+    return this.following === "hovered"
+      ? `The picture was of #${this.drawn}, under the pointer: press again for #${i}, which is selected`
+      : `The picture of #${i} is not here yet: the key was not used`;
   }
 
-  say(note) { if (note !== this.note) { this.note = note; this.tell(); } }
+  say(note) {
+    if (note !== this.note) {
+      this.note = note;
+      this.tell();
+    }
+  }
 
   /** The proposal that comes next, -1 when none is held. `open(serial)` is false for one that was labeled meanwhile. */
   next(open) {
     const gone = new Set([this.at, ...this.flight.map((m) => m[1])]);
-    const i = this.order.find((s) => !gone.has(s) && this.cards.has(s) && (open(s) || ["suspects", "changed"].includes(this.cards.get(s).info.strategy)));
+    const i = this.order.find(
+      (s) =>
+        !gone.has(s) &&
+        this.cards.has(s) &&
+        (open(s) || ["suspects", "changed"].includes(this.cards.get(s).info.strategy)),
+    );
     return i === undefined ? -1 : i;
   }
 
   /** The proposal before this one that is still held, -1: none. */
-  before() { return this.past.length && this.cards.has(this.past[this.past.length - 1]) ? this.past[this.past.length - 1] : -1; }
+  before() {
+    return this.past.length && this.cards.has(this.past[this.past.length - 1]) ? this.past[this.past.length - 1] : -1;
+  }
 
   /** Go on to a proposal that is held (back to one when `back`). @returns {{to: number, move: number}} what Python is told */
   go(serial, back = false) {
     if (back) this.flight = this.flight.map(([n, s]) => [n, s === this.at ? -1 : s]); // it comes next again
-    if (back && serial !== this.at) { while (this.past.length && this.past.pop() !== serial); if (this.at >= 0) this.order = [this.at, ...this.order.filter((s) => s !== this.at)]; }
-    else if (this.at >= 0 && this.at !== serial) this.past = [...this.past.slice(-199), this.at];
+    if (back && serial !== this.at) {
+      while (this.past.length && this.past.pop() !== serial);
+      if (this.at >= 0) this.order = [this.at, ...this.order.filter((s) => s !== this.at)];
+    } else if (this.at >= 0 && this.at !== serial) this.past = [...this.past.slice(-199), this.at];
     this.at = serial;
     this.flight.push([++this.move, serial]);
     return { to: serial, move: this.move };
   }
 
   /** Nothing is held: ask Python, and show nothing until it answers. */
-  ask() { this.asked = ++this.move; this.tell(); return { move: this.move }; }
+  ask() {
+    this.asked = ++this.move;
+    this.tell();
+    return { move: this.move };
+  }
 
   /** A gesture of this page: the proposal it answered, or -1. */
-  did(serial) { this.done = [...this.done.slice(-199), serial]; this.undone = []; }
+  did(serial) {
+    this.done = [...this.done.slice(-199), serial];
+    this.undone = [];
+  }
 
   /** @returns {number} the proposal that the last gesture had answered, to go back to; -1: none that is held */
   undo() {
@@ -106,7 +158,9 @@ export class OnShow {
     return i >= 0 && this.cards.has(i) ? i : -1;
   }
 
-  redo() { if (this.undone.length) this.done.push(this.undone.pop()); }
+  redo() {
+    if (this.undone.length) this.done.push(this.undone.pop());
+  }
 
   /**
    * Python's word on what comes next: { order, current, heard, answer, cards }, and the pixels of each card.
@@ -118,7 +172,10 @@ export class OnShow {
     const heard = this.flight.findIndex((f) => f[0] === m.heard);
     if (heard >= 0) this.flight.splice(0, heard + 1);
     const mine = this.asked > 0 && m.answer === this.asked;
-    if (mine) { this.asked = 0; this.flight = []; }
+    if (mine) {
+      this.asked = 0;
+      this.flight = [];
+    }
     if (!this.flight.length && !this.waiting && m.current >= 0 && m.current !== this.at) {
       if (this.at >= 0) this.past = [...this.past.slice(-199), this.at];
       this.at = m.current;
@@ -144,4 +201,6 @@ export function onShow(key) {
 }
 
 /** The app ended. */
-export function forgetShow(key) { globalThis[Symbol.for("ssvae_widgets.on-show")]?.delete(key); }
+export function forgetShow(key) {
+  globalThis[Symbol.for("ssvae_widgets.on-show")]?.delete(key);
+}

@@ -1,8 +1,17 @@
-import { array, clean, colour, count, fit, follow, h, paint, toMap } from "./view-core.mjs";
+import { array, clean, count, h } from "./dom.mjs";
+import { colour, fit, follow, paint, toMap } from "./view-core.mjs";
 import { onShow } from "./on-show.mjs";
 
 /** What to do first, while nothing is shown. */
-const FIRST_STEPS = [["click", "select a point"], ["0 – 9", "label it"], ["l", "draw a lasso around many"], ["n", "ask what to label next"], ["c", "colour by something else"], ["t", "train"], ["?", "all keys"]];
+const FIRST_STEPS = [
+  ["click", "select a point"],
+  ["0 – 9", "label it"],
+  ["l", "draw a lasso around many"],
+  ["n", "ask what to label next"],
+  ["c", "colour by something else"],
+  ["t", "train"],
+  ["?", "all keys"],
+];
 
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {
@@ -18,14 +27,25 @@ function render({ model, el }) {
     el.setAttribute("role", "region");
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
-      const rows = FIRST_STEPS.flatMap(([key, does]) => [h("span", {}, h("kbd", { text: key })), h("span", { text: does })]);
-      el.replaceChildren(h("div", { class: "ssvae-empty" }, h("p", { text: info?.hint || "Point at the map to see an image." }), h("div", { class: "ssvae-first" }, ...rows)));
+      const rows = FIRST_STEPS.flatMap(([key, does]) => [
+        h("span", {}, h("kbd", { text: key })),
+        h("span", { text: does }),
+      ]);
+      el.replaceChildren(
+        h(
+          "div",
+          { class: "ssvae-empty" },
+          h("p", { text: info?.hint || "Point at the map to see an image." }),
+          h("div", { class: "ssvae-first" }, ...rows),
+        ),
+      );
       el.removeAttribute("data-serial");
       return;
     }
     el.setAttribute("data-serial", info.serial);
     el.setAttribute("data-kind", info.kind || "selected");
-    const classes = model.get("classes"), palette = model.get("palette");
+    const classes = model.get("classes"),
+      palette = model.get("palette");
     const name = (k) => (k >= 0 && k < classes.length ? classes[k] : "–");
 
     const picture = (entry, box, label, extra = {}) => {
@@ -33,63 +53,139 @@ function render({ model, el }) {
       const shape = entry.shape;
       const bytes = array(data).subarray(entry.offset, entry.offset + entry.bytes);
       if (shape.length === 1) {
-        canvas.style.width = `${box}px`; canvas.style.height = `${box}px`;
+        canvas.style.width = `${box}px`;
+        canvas.style.height = `${box}px`;
         queueMicrotask(() => paint(canvas, array(bytes, Float32Array), shape));
       } else {
         const size = fit(shape[0], shape[1], box);
-        canvas.style.width = `${size.width}px`; canvas.style.height = `${size.height}px`;
+        canvas.style.width = `${size.width}px`;
+        canvas.style.height = `${size.height}px`;
         canvas.classList.toggle("ssvae-pixelated", size.pixelated);
         paint(canvas, bytes, shape);
       }
       return canvas;
     };
     const figure = (entry, caption) =>
-      h("figure", { class: "ssvae-figure" },
-        entry ? picture(entry, model.get("box"), `${caption} of item ${info.serial}`) : h("div", { class: "ssvae-nothing", text: info.coming ? "…" : "no model yet" }),
-        h("figcaption", { text: caption }));
+      h(
+        "figure",
+        { class: "ssvae-figure" },
+        entry
+          ? picture(entry, model.get("box"), `${caption} of item ${info.serial}`)
+          : h("div", { class: "ssvae-nothing", text: info.coming ? "…" : "no model yet" }),
+        h("figcaption", { text: caption }),
+      );
 
-    const swatch = (k) => h("span", { class: "ssvae-swatch", style: { "--c": colour(palette, k) }, "aria-hidden": "true" });
-    const title = h("div", { class: "ssvae-preview-title" },
+    const swatch = (k) =>
+      h("span", { class: "ssvae-swatch", style: { "--c": colour(palette, k) }, "aria-hidden": "true" });
+    const title = h(
+      "div",
+      { class: "ssvae-preview-title" },
       h("span", { class: "ssvae-serial", text: `#${info.serial}` }),
       info.name ? h("span", { class: "ssvae-name", text: info.name, title: clean(info.name) }) : null,
-      h("span", { class: "ssvae-chip" + (info.label >= 0 ? "" : " ssvae-chip-none") },
+      h(
+        "span",
+        { class: "ssvae-chip" + (info.label >= 0 ? "" : " ssvae-chip-none") },
         info.label >= 0 ? swatch(info.label) : null,
-        h("span", { text: info.label >= 0 ? name(info.label) : "unlabeled" })));
+        h("span", { text: info.label >= 0 ? name(info.label) : "unlabeled" }),
+      ),
+    );
 
-    const pair = h("div", { class: "ssvae-pair" }, figure(info.original, "original"), figure(info.reconstruction, "reconstruction"));
+    const pair = h(
+      "div",
+      { class: "ssvae-pair" },
+      figure(info.original, "original"),
+      figure(info.reconstruction, "reconstruction"),
+    );
 
     const probs = (info.probs || []).map(([k, p]) => {
       const percent = Math.round(1000 * p) / 10;
-      return h("div", { class: "ssvae-prob" + (k === info.prediction ? " ssvae-prob-top" : ""), role: "listitem", "aria-label": `${clean(name(k))} ${percent} percent` },
+      return h(
+        "div",
+        {
+          class: "ssvae-prob" + (k === info.prediction ? " ssvae-prob-top" : ""),
+          role: "listitem",
+          "aria-label": `${clean(name(k))} ${percent} percent`,
+        },
         h("span", { class: "ssvae-prob-name", text: name(k), title: clean(name(k)) }),
-        h("span", { class: "ssvae-prob-track" }, h("span", { class: "ssvae-prob-fill", style: { width: `${percent}%`, "--c": colour(palette, k) } })),
-        h("span", { class: "ssvae-prob-value", text: p.toFixed(2) }));
+        h(
+          "span",
+          { class: "ssvae-prob-track" },
+          h("span", { class: "ssvae-prob-fill", style: { width: `${percent}%`, "--c": colour(palette, k) } }),
+        ),
+        h("span", { class: "ssvae-prob-value", text: p.toFixed(2) }),
+      );
     });
     const probabilities = probs.length
-      ? h("div", { class: "ssvae-probs", role: "list", "aria-label": info.source || "Prediction" },
-          h("div", { class: "ssvae-caption", text: info.source || "prediction" }), ...probs)
-      : h("div", { class: "ssvae-caption", text: info.coming ? "…" : "Label a few points and the prediction appears here." });
+      ? h(
+          "div",
+          { class: "ssvae-probs", role: "list", "aria-label": info.source || "Prediction" },
+          h("div", { class: "ssvae-caption", text: info.source || "prediction" }),
+          ...probs,
+        )
+      : h("div", {
+          class: "ssvae-caption",
+          text: info.coming ? "…" : "Label a few points and the prediction appears here.",
+        });
 
     const near = (info.neighbours || []).map((n) =>
-      h("button", {
-        type: "button", class: "ssvae-neighbour", style: { "--c": colour(palette, n.label) }, "data-serial": n.serial,
-        title: `#${n.serial} · ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
-        "aria-label": `Neighbour ${n.serial}, ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
-        onclick: () => { if (!toMap(el, "choose", n.serial).done) model.send({ type: "select", serial: n.serial }); },
-      }, picture(n, model.get("small"), `item ${n.serial}`, { "aria-hidden": "true" })));
+      h(
+        "button",
+        {
+          type: "button",
+          class: "ssvae-neighbour",
+          style: { "--c": colour(palette, n.label) },
+          "data-serial": n.serial,
+          title: `#${n.serial} · ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
+          "aria-label": `Neighbour ${n.serial}, ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
+          onclick: () => {
+            if (!toMap(el, "choose", n.serial).done) model.send({ type: "select", serial: n.serial });
+          },
+        },
+        picture(n, model.get("small"), `item ${n.serial}`, { "aria-hidden": "true" }),
+      ),
+    );
     const neighbours = near.length
-      ? h("div", { class: "ssvae-near" }, h("div", { class: "ssvae-caption", text: "nearest neighbours" }), h("div", { class: "ssvae-strip" }, ...near)) : null;
+      ? h(
+          "div",
+          { class: "ssvae-near" },
+          h("div", { class: "ssvae-caption", text: "nearest neighbours" }),
+          h("div", { class: "ssvae-strip" }, ...near),
+        )
+      : null;
 
     const past = (info.history || []).map((e) =>
-      h("li", {}, e.label >= 0 ? swatch(e.label) : null, h("span", { text: e.label >= 0 ? name(e.label) : "label removed" }), h("span", { class: "ssvae-when", text: e.when })));
+      h(
+        "li",
+        {},
+        e.label >= 0 ? swatch(e.label) : null,
+        h("span", { text: e.label >= 0 ? name(e.label) : "label removed" }),
+        h("span", { class: "ssvae-when", text: e.when }),
+      ),
+    );
     const history = past.length
-      ? h("div", { class: "ssvae-history" }, h("div", { class: "ssvae-caption", text: `history${past.length > 1 ? ` · ${count(past.length)}` : ""}` }), h("ul", {}, ...past)) : null;
+      ? h(
+          "div",
+          { class: "ssvae-history" },
+          h("div", { class: "ssvae-caption", text: `history${past.length > 1 ? ` · ${count(past.length)}` : ""}` }),
+          h("ul", {}, ...past),
+        )
+      : null;
 
-    el.replaceChildren(title, ...(info.reason ? [h("div", { class: "ssvae-reason", text: info.reason })] : []), pair, probabilities, ...(neighbours ? [neighbours] : []), ...(history ? [history] : []));
+    el.replaceChildren(
+      title,
+      ...(info.reason ? [h("div", { class: "ssvae-reason", text: info.reason })] : []),
+      pair,
+      probabilities,
+      ...(neighbours ? [neighbours] : []),
+      ...(history ? [history] : []),
+    );
   };
   show.views += 1;
   const stops = [follow(model, ["info", "pixels", "classes", "palette", "box"], draw), show.listen(() => draw(false))];
-  return () => { show.views -= 1; stops.forEach((f) => f()); };
+  return () => {
+    show.views -= 1;
+    stops.forEach((f) => f());
+  };
 }
 
 export default { render };

@@ -8,7 +8,10 @@
 /** Colour index of a point that has none. */
 export const NONE = 65535;
 /** Bits of a point's state. LABELED has a label, PENDING a label that Python has not acknowledged, SELECTED, HIDDEN by a filter. */
-export const LABELED = 1, PENDING = 2, SELECTED = 4, HIDDEN = 8;
+export const LABELED = 1,
+  PENDING = 2,
+  SELECTED = 4,
+  HIDDEN = 8;
 
 /** "#rrggbb" to 0x00bbggrr, the order of bytes in ImageData. Anything else is mid gray. */
 export function packColor(hex) {
@@ -17,15 +20,21 @@ export function packColor(hex) {
 }
 
 /** How much light 0x00bbggrr sends, 0..1 (WCAG). */
-const luminance = (c) => [c & 255, (c >> 8) & 255, (c >> 16) & 255].reduce((sum, v, k) => sum + [0.2126, 0.7152, 0.0722][k] * (v <= 10 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4), 0);
+const luminance = (c) =>
+  [c & 255, (c >> 8) & 255, (c >> 16) & 255].reduce(
+    (sum, v, k) => sum + [0.2126, 0.7152, 0.0722][k] * (v <= 10 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4),
+    0,
+  );
 
 /** A class colour for a dark page: black turns white, others get lighter until they stand out 3 to 1. @returns {string} "#rrggbb" */
 export function onDark(hex) {
   if (/^#(0{6}|1a1a1a)$/i.test(hex)) return "#f1f3f4";
-  const c = packColor(hex), behind = luminance(0x212121) + 0.05;
+  const c = packColor(hex),
+    behind = luminance(0x212121) + 0.05;
   for (let t = 0; ; t += 0.04) {
     const mix = [0, 8, 16].map((at) => Math.round(((c >> at) & 255) * (1 - t) + 255 * t));
-    if ((luminance(mix[0] | (mix[1] << 8) | (mix[2] << 16)) + 0.05) / behind >= 3) return t ? `#${mix.map((v) => v.toString(16).padStart(2, "0")).join("")}` : hex;
+    if ((luminance(mix[0] | (mix[1] << 8) | (mix[2] << 16)) + 0.05) / behind >= 3)
+      return t ? `#${mix.map((v) => v.toString(16).padStart(2, "0")).join("")}` : hex;
   }
 }
 
@@ -34,14 +43,29 @@ export function onDark(hex) {
  * pixel of the centre) and their coverage 1..255.
  */
 export function discStamps(r, phases = 4) {
-  const half = Math.ceil(r + 0.5), stamps = [];
+  const half = Math.ceil(r + 0.5),
+    stamps = [];
   for (let q = 0; q < phases * phases; q++) {
-    const cx = ((q % phases) + 0.5) / phases, cy = (Math.floor(q / phases) + 0.5) / phases, dx = [], dy = [], cover = [];
-    for (let y = -half; y <= half; y++) for (let x = -half; x <= half; x++) {
-      const c = Math.round(255 * Math.max(0, Math.min(1, r + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy))));
-      if (c) { dx.push(x); dy.push(y); cover.push(c); }
-    }
-    stamps.push({ dx: Int16Array.from(dx), dy: Int16Array.from(dy), cover: Uint8Array.from(cover), offset: new Int32Array(dx.length) });
+    const cx = ((q % phases) + 0.5) / phases,
+      cy = (Math.floor(q / phases) + 0.5) / phases,
+      dx = [],
+      dy = [],
+      cover = [];
+    for (let y = -half; y <= half; y++)
+      for (let x = -half; x <= half; x++) {
+        const c = Math.round(255 * Math.max(0, Math.min(1, r + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy))));
+        if (c) {
+          dx.push(x);
+          dy.push(y);
+          cover.push(c);
+        }
+      }
+    stamps.push({
+      dx: Int16Array.from(dx),
+      dy: Int16Array.from(dy),
+      cover: Uint8Array.from(cover),
+      offset: new Int32Array(dx.length),
+    });
   }
   return { half, phases, stamps, W: 0 };
 }
@@ -50,8 +74,11 @@ export function discStamps(r, phases = 4) {
 export function blend(d, rgb, a) {
   const da = d >>> 24;
   if (a >= 255 || da === 0) return ((a << 24) | rgb) >>> 0;
-  const oa = a + da - (((a * da + 127) * 0x8081) >>> 23), w = (a * 256 / oa) | 0, u = 256 - w;
-  const r = ((d & 255) * u + (rgb & 255) * w) >> 8, g = (((d >> 8) & 255) * u + ((rgb >> 8) & 255) * w) >> 8;
+  const oa = a + da - (((a * da + 127) * 0x8081) >>> 23),
+    w = ((a * 256) / oa) | 0,
+    u = 256 - w;
+  const r = ((d & 255) * u + (rgb & 255) * w) >> 8,
+    g = (((d >> 8) & 255) * u + ((rgb >> 8) & 255) * w) >> 8;
   const b = (((d >> 16) & 255) * u + ((rgb >> 16) & 255) * w) >> 8;
   return ((oa << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
@@ -64,16 +91,26 @@ export function veil(d, rgb, a) {
 
 /** Stamp a disc centred at (X, Y) device pixels; clipped at the borders. */
 export function stampDisc(px, W, H, X, Y, set, rgb, alpha, over = blend) {
-  const fx = Math.floor(X), fy = Math.floor(Y), p = set.phases, half = set.half;
-  const { dx, dy, cover, offset } = set.stamps[Math.floor((Y - fy) * p) * p + Math.floor((X - fx) * p)], solid = (0xff000000 | rgb) >>> 0;
-  const inside = fx >= half && fy >= half && fx < W - half && fy < H - half, at = fy * W + fx;
+  const fx = Math.floor(X),
+    fy = Math.floor(Y),
+    p = set.phases,
+    half = set.half;
+  const { dx, dy, cover, offset } = set.stamps[Math.floor((Y - fy) * p) * p + Math.floor((X - fx) * p)],
+    solid = (0xff000000 | rgb) >>> 0;
+  const inside = fx >= half && fy >= half && fx < W - half && fy < H - half,
+    at = fy * W + fx;
   if (set.W !== W) {
     set.W = W;
     for (const s of set.stamps) for (let k = 0; k < s.offset.length; k++) s.offset[k] = s.dy[k] * W + s.dx[k];
   }
   for (let k = 0; k < cover.length; k++) {
-    if (!inside) { const x = fx + dx[k], y = fy + dy[k]; if (x < 0 || y < 0 || x >= W || y >= H) continue; }
-    const o = at + offset[k], a = alpha === 255 ? cover[k] : ((cover[k] * alpha + 127) * 0x8081) >>> 23; // x / 255
+    if (!inside) {
+      const x = fx + dx[k],
+        y = fy + dy[k];
+      if (x < 0 || y < 0 || x >= W || y >= H) continue;
+    }
+    const o = at + offset[k],
+      a = alpha === 255 ? cover[k] : ((cover[k] * alpha + 127) * 0x8081) >>> 23; // x / 255
     px[o] = a === 255 ? solid : over(px[o], rgb, a);
   }
 }
@@ -104,30 +141,50 @@ export function stampsFor(r) {
  *   `layers` says where each point belongs and `tally` counts them, so that empty layers cost nothing; radii are in CSS pixels
  */
 export function paint(px, W, H, s) {
-  const { xy, codes, flags, layers, lut, some } = s, v = s.view, n = some ? some.length : codes.length;
+  const { xy, codes, flags, layers, lut, some } = s,
+    v = s.view,
+    n = some ? some.length : codes.length;
   if (!some) px.fill(0);
-  const kx = W / (v.x1 - v.x0), ky = H / (v.y1 - v.y0), r = s.radius * s.dpr, edge = r + 8 * s.dpr;
-  const dot = Math.max(0.35, Math.min(1, Math.PI * r * r)), plain = r < 0.8 ? null : stampsFor(r), gray = r * 0.82 < 0.8 ? null : stampsFor(r * 0.82);
-  const big = s.labeledRadius * s.dpr, ringW = Math.max(1, 1.2 * s.dpr);
-  const outer = stampsFor(big + ringW), inner = stampsFor(big), core = stampsFor(Math.max(0.8, big - ringW));
+  const kx = W / (v.x1 - v.x0),
+    ky = H / (v.y1 - v.y0),
+    r = s.radius * s.dpr,
+    edge = r + 8 * s.dpr;
+  const dot = Math.max(0.35, Math.min(1, Math.PI * r * r)),
+    plain = r < 0.8 ? null : stampsFor(r),
+    gray = r * 0.82 < 0.8 ? null : stampsFor(r * 0.82);
+  const big = s.labeledRadius * s.dpr,
+    ringW = Math.max(1, 1.2 * s.dpr);
+  const outer = stampsFor(big + ringW),
+    inner = stampsFor(big),
+    core = stampsFor(Math.max(0.8, big - ringW));
   for (let layer = 0; layer < 4; layer++) {
     if (!s.tally[layer]) continue;
-    const all = !some && s.tally[layer] === n, full = layer === 1 ? 150 : r < 2 ? 255 : 232;
+    const all = !some && s.tally[layer] === n,
+      full = layer === 1 ? 150 : r < 2 ? 255 : 232;
     for (let k = 0; k < n; k++) {
       const i = some ? some[k] : k;
       if (!all && layers[i] !== layer) continue;
-      const X = (xy[2 * i] - v.x0) * kx, Y = H - (xy[2 * i + 1] - v.y0) * ky;
+      const X = (xy[2 * i] - v.x0) * kx,
+        Y = H - (xy[2 * i + 1] - v.y0) * ky;
       if (!(X > -edge && X < W + edge && Y > -edge && Y < H + edge)) continue;
-      const c = codes[i], rgb = c === NONE ? s.none : lut[c < lut.length ? c : c % lut.length];
+      const c = codes[i],
+        rgb = c === NONE ? s.none : lut[c < lut.length ? c : c % lut.length];
       if (layer === 3) {
-        if (flags[i] & PENDING) { stampDisc(px, W, H, X, Y, outer, rgb, 255); stampDisc(px, W, H, X, Y, core, s.surface, 255); }
-        else { stampDisc(px, W, H, X, Y, outer, s.ring, 255); stampDisc(px, W, H, X, Y, inner, rgb, 255); }
+        if (flags[i] & PENDING) {
+          stampDisc(px, W, H, X, Y, outer, rgb, 255);
+          stampDisc(px, W, H, X, Y, core, s.surface, 255);
+        } else {
+          stampDisc(px, W, H, X, Y, outer, s.ring, 255);
+          stampDisc(px, W, H, X, Y, inner, rgb, 255);
+        }
         continue;
       }
-      const alpha = layer === 0 ? (flags[i] & HIDDEN ? 26 : 72) : full, set = c === NONE ? gray : plain;
+      const alpha = layer === 0 ? (flags[i] & HIDDEN ? 26 : 72) : full,
+        set = c === NONE ? gray : plain;
       if (set) stampDisc(px, W, H, X, Y, set, rgb, alpha, layer ? blend : veil);
       else if (X >= 0 && Y >= 0 && X < W && Y < H) {
-        const o = (Y | 0) * W + (X | 0), a = (alpha * dot) | 0;
+        const o = (Y | 0) * W + (X | 0),
+          a = (alpha * dot) | 0;
         px[o] = a >= 255 ? (0xff000000 | rgb) >>> 0 : layer ? blend(px[o], rgb, a) : veil(px[o], rgb, Math.max(a, 26));
       }
     }

@@ -5,10 +5,17 @@
 (() => {
   let looks = 0;
   const look = () => {
-    const out = document.getElementById(ID)?.closest(".jp-OutputArea-child")?.nextElementSibling?.querySelector(".jp-OutputArea-output");
+    const out = document
+      .getElementById(ID)
+      ?.closest(".jp-OutputArea-child")
+      ?.nextElementSibling?.querySelector(".jp-OutputArea-output");
     if (out?.querySelector("canvas.ssvae-points, img")) return;
-    if (!out || !out.textContent.startsWith("Error displaying widget")) { if (++looks < 400) setTimeout(look, 300); return; }
-    const picture = new Image(), note = document.createElement("p");
+    if (!out || !out.textContent.startsWith("Error displaying widget")) {
+      if (++looks < 400) setTimeout(look, 300);
+      return;
+    }
+    const picture = new Image(),
+      note = document.createElement("p");
     picture.src = `data:image/png;base64,${PICTURE}`;
     picture.alt = note.textContent = WORDS;
     picture.style.maxWidth = "100%";

@@ -71,15 +71,17 @@ export class PointState {
     const g = this.pending.get(gesture);
     if (!g) return null;
     this.pending.delete(gesture);
-    if (ok) for (const i of g.serials) {
-      this.baseLabeled[i] = g.label === null ? 0 : 1;
-      if (this.byLabel) this.baseCodes[i] = g.label === null ? NONE : g.label;
-    }
+    if (ok)
+      for (const i of g.serials) {
+        this.baseLabeled[i] = g.label === null ? 0 : 1;
+        if (this.byLabel) this.baseCodes[i] = g.label === null ? NONE : g.label;
+      }
     return { serials: g.serials, over: this.touch(g.serials) };
   }
 
   select(serials) {
-    const was = this.selected, dim = this.dimming;
+    const was = this.selected,
+      dim = this.dimming;
     this.selected = serials.filter((i) => i < this.n);
     if (dim || this.dimming) return this.rebuild();
     for (const i of was) this.flags[i] &= ~SELECTED;
@@ -114,11 +116,17 @@ export class PointState {
 
   /** Put the gestures under way over the base, for all points or the marked ones. */
   overlay(mark) {
-    for (const { serials, label } of this.pending.values()) for (const i of serials) {
-      if (mark && !mark[i]) continue;
-      if (label === null) { this.flags[i] &= ~(LABELED | PENDING); if (this.byLabel) this.codes[i] = NONE; }
-      else { this.flags[i] |= LABELED | PENDING; if (this.byLabel) this.codes[i] = label; }
-    }
+    for (const { serials, label } of this.pending.values())
+      for (const i of serials) {
+        if (mark && !mark[i]) continue;
+        if (label === null) {
+          this.flags[i] &= ~(LABELED | PENDING);
+          if (this.byLabel) this.codes[i] = NONE;
+        } else {
+          this.flags[i] |= LABELED | PENDING;
+          if (this.byLabel) this.codes[i] = label;
+        }
+      }
   }
 
   /** Bring some points up to date, at a cost that does not grow with the crowd. @returns {boolean} true when painting them over what is there is enough */
@@ -158,7 +166,10 @@ export class PointState {
   /** Points of each colour index, and of none at the end. @returns {number[]} */
   counts(k) {
     const out = new Array(k + 1).fill(0);
-    for (let i = 0; i < this.n; i++) { const c = this.codes[i]; out[c < k ? c : k]++; }
+    for (let i = 0; i < this.n; i++) {
+      const c = this.codes[i];
+      out[c < k ? c : k]++;
+    }
     return out;
   }
 }

@@ -1,32 +1,71 @@
-import { clean, count, duration, follow, h } from "./view-core.mjs";
-
-const SPARK = "http://www.w3.org/2000/svg";
+import { clean, count, h, svg } from "./dom.mjs";
+import { duration, follow } from "./view-core.mjs";
 
 /** A slider through the rounds that were kept; its right end is now. Below: what the last round did. */
 function rounds(model, el) {
   el.classList.add("ssvae-rounds");
   const dots = h("div", { class: "ssvae-dots", "aria-hidden": "true" });
-  const slider = h("input", { type: "range", min: 0, step: 1, class: "ssvae-slider", "aria-label": "Round on show", title: "Earlier rounds ([ and ])" });
+  const slider = h("input", {
+    type: "range",
+    min: 0,
+    step: 1,
+    class: "ssvae-slider",
+    "aria-label": "Round on show",
+    title: "Earlier rounds ([ and ])",
+  });
   const text = h("span", { class: "ssvae-caption ssvae-round-note" });
   const said = h("span", { class: "ssvae-caption ssvae-changes" });
   const button = (label, key, cls, title, intent) =>
-    h("button", { type: "button", class: `ssvae-button ssvae-small ${cls}`, title, onclick: () => model.send(intent()) }, h("span", { text: label }), key ? h("kbd", { text: key }) : null);
-  const walk = button("Walk", "w", "ssvae-walk", "Walk through the points that the last round changed (w)", () => ({ type: "walk" }));
-  const trails = button("Trails", "a", "ssvae-trails", "Draw where the points came from (a)", () => ({ type: "trails" }));
-  const back = button("Go back here", "", "ssvae-goto", "Go on from the weights of this round; labels stay as they are", () => ({ type: "goto", frame: model.get("frame") }));
+    h(
+      "button",
+      { type: "button", class: `ssvae-button ssvae-small ${cls}`, title, onclick: () => model.send(intent()) },
+      h("span", { text: label }),
+      key ? h("kbd", { text: key }) : null,
+    );
+  const walk = button("Walk", "w", "ssvae-walk", "Walk through the points that the last round changed (w)", () => ({
+    type: "walk",
+  }));
+  const trails = button("Trails", "a", "ssvae-trails", "Draw where the points came from (a)", () => ({
+    type: "trails",
+  }));
+  const back = button(
+    "Go back here",
+    "",
+    "ssvae-goto",
+    "Go on from the weights of this round; labels stay as they are",
+    () => ({ type: "goto", frame: model.get("frame") }),
+  );
   const below = h("div", { class: "ssvae-round-row" }, said, walk, trails, back);
   slider.addEventListener("input", () => model.send({ type: "snapshot", frame: Number(slider.value) }));
-  el.replaceChildren(h("div", { class: "ssvae-round-row" }, h("div", { class: "ssvae-track" }, dots, slider), text), below);
+  el.replaceChildren(
+    h("div", { class: "ssvae-round-row" }, h("div", { class: "ssvae-track" }, dots, slider), text),
+    below,
+  );
   return follow(model, ["count", "frame", "note", "kept", "titles", "changes", "n_changes", "trails"], () => {
-    const n = model.get("count"), k = model.get("frame"), kept = model.get("kept"), past = k < n;
+    const n = model.get("count"),
+      k = model.get("frame"),
+      kept = model.get("kept"),
+      past = k < n;
     el.classList.toggle("ssvae-hidden", n < 1);
     slider.max = n;
     slider.value = k;
     slider.setAttribute("aria-valuetext", clean(model.get("note")));
-    dots.replaceChildren(...(n > 40 ? [] : Array.from({ length: n + 1 }, (_, i) =>
-      h("span", { class: `ssvae-dot-round${i === n || kept[i] ? " ssvae-kept" : ""}`, style: { left: `${(100 * i) / n}%` } }))));
+    dots.replaceChildren(
+      ...(n > 40
+        ? []
+        : Array.from({ length: n + 1 }, (_, i) =>
+            h("span", {
+              class: `ssvae-dot-round${i === n || kept[i] ? " ssvae-kept" : ""}`,
+              style: { left: `${(100 * i) / n}%` },
+            }),
+          )),
+    );
     text.textContent = text.title = clean(model.get("note"));
-    const message = past ? (kept[k] ? "an earlier round; labels are those of today" : "an earlier round, kept for looking") : clean(model.get("changes"));
+    const message = past
+      ? kept[k]
+        ? "an earlier round; labels are those of today"
+        : "an earlier round, kept for looking"
+      : clean(model.get("changes"));
     said.textContent = said.title = message;
     walk.hidden = trails.hidden = past || !model.get("n_changes");
     back.hidden = !past || !kept[k];
@@ -40,32 +79,38 @@ function rounds(model, el) {
 function standing(model, el) {
   el.classList.add("ssvae-standing");
   const text = h("span", { class: "ssvae-caption ssvae-standing-text" });
-  const svg = document.createElementNS(SPARK, "svg");
-  const W = 84, H = 26;
-  for (const [k, v] of Object.entries({ width: W, height: H, viewBox: `0 0 ${W} ${H}`, class: "ssvae-spark", role: "img" })) svg.setAttribute(k, v);
-  el.replaceChildren(text, svg);
-  const path = (cls, d) => {
-    const p = document.createElementNS(SPARK, "path");
-    p.setAttribute("class", cls);
-    p.setAttribute("d", d);
-    return p;
-  };
+  const W = 84,
+    H = 26;
+  const spark = svg("svg", { width: W, height: H, viewBox: `0 0 ${W} ${H}`, class: "ssvae-spark", role: "img" });
+  el.replaceChildren(text, spark);
+  const path = (cls, d) => svg("path", { class: cls, d });
   return follow(model, ["message", "detail", "curve"], () => {
-    const message = clean(model.get("message"), 400), curve = model.get("curve");
+    const message = clean(model.get("message"), 400),
+      curve = model.get("curve");
     el.classList.toggle("ssvae-hidden", !message);
     text.textContent = message;
     el.title = [message, clean(model.get("detail"), 400)].filter(Boolean).join("\n");
-    svg.style.display = curve.length > 1 ? "" : "none";
+    spark.style.display = curve.length > 1 ? "" : "none";
     if (curve.length < 2) return;
-    const first = curve[0][0], last = curve[curve.length - 1][0];
+    const first = curve[0][0],
+      last = curve[curve.length - 1][0];
     const floor = Math.max(0, Math.min(0.9, ...curve.map((c) => c[2])) - 0.02);
-    const at = (labels, share) => `${(2 + ((W - 4) * (labels - first)) / Math.max(1, last - first)).toFixed(1)} ${(H - 2 - ((H - 4) * (share - floor)) / (1 - floor)).toFixed(1)}`;
-    const line = (i, rows = curve) => rows.filter((c) => c[i] !== null).map((c, k) => `${k ? "L" : "M"}${at(c[0], c[i])}`).join("");
-    svg.setAttribute("aria-label", `Accuracy from ${count(first)} to ${count(last)} labels: now ${Math.round(100 * curve[curve.length - 1][1])} percent`);
-    svg.replaceChildren(
+    const at = (labels, share) =>
+      `${(2 + ((W - 4) * (labels - first)) / Math.max(1, last - first)).toFixed(1)} ${(H - 2 - ((H - 4) * (share - floor)) / (1 - floor)).toFixed(1)}`;
+    const line = (i, rows = curve) =>
+      rows
+        .filter((c) => c[i] !== null)
+        .map((c, k) => `${k ? "L" : "M"}${at(c[0], c[i])}`)
+        .join("");
+    spark.setAttribute(
+      "aria-label",
+      `Accuracy from ${count(first)} to ${count(last)} labels: now ${Math.round(100 * curve[curve.length - 1][1])} percent`,
+    );
+    spark.replaceChildren(
       path("ssvae-spark-band", `${line(3)}${line(2, [...curve].reverse()).replace("M", "L")}Z`),
       path("ssvae-spark-truth", line(4)),
-      path("ssvae-spark-line", line(1)));
+      path("ssvae-spark-line", line(1)),
+    );
   });
 }
 
@@ -73,46 +118,142 @@ function controls(model, el) {
   el.classList.add("ssvae-training");
   el.setAttribute("role", "region");
   el.setAttribute("aria-label", "Training");
-  const field = h("input", { type: "number", min: 1, max: model.get("most"), step: 1, class: "ssvae-input ssvae-epochs", "aria-label": "Epochs to train" });
-  const wanted = () => { const n = Math.round(Number(field.value)); return Number.isFinite(n) && n >= 1 && n <= model.get("most") ? n : null; };
-  const train = h("button", { type: "button", class: "ssvae-button ssvae-primary ssvae-train", title: "Train (t)", onclick: () => { const n = wanted(); if (n) model.send({ type: "train", epochs: n }); else { field.setAttribute("aria-invalid", "true"); field.focus(); } } }, h("span"));
-  const stop = h("button", { type: "button", class: "ssvae-button ssvae-stop", title: "Stop within two seconds and keep everything (.)", onclick: () => model.send({ type: "stop" }) }, h("span", { text: "Stop" }));
-  const auto = h("select", { class: "ssvae-select ssvae-auto", "aria-label": "When training starts by itself", title: "When training starts by itself", onchange: () => { model.send({ type: "auto", choice: auto.selectedIndex }); el.closest("[tabindex]")?.focus({ preventScroll: true }); } });
+  const field = h("input", {
+    type: "number",
+    min: 1,
+    max: model.get("most"),
+    step: 1,
+    class: "ssvae-input ssvae-epochs",
+    "aria-label": "Epochs to train",
+  });
+  const wanted = () => {
+    const n = Math.round(Number(field.value));
+    return Number.isFinite(n) && n >= 1 && n <= model.get("most") ? n : null;
+  };
+  const train = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-primary ssvae-train",
+      title: "Train (t)",
+      onclick: () => {
+        const n = wanted();
+        if (n) model.send({ type: "train", epochs: n });
+        else {
+          field.setAttribute("aria-invalid", "true");
+          field.focus();
+        }
+      },
+    },
+    h("span"),
+  );
+  const stop = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-stop",
+      title: "Stop within two seconds and keep everything (.)",
+      onclick: () => model.send({ type: "stop" }),
+    },
+    h("span", { text: "Stop" }),
+  );
+  const auto = h("select", {
+    class: "ssvae-select ssvae-auto",
+    "aria-label": "When training starts by itself",
+    title: "When training starts by itself",
+    onchange: () => {
+      model.send({ type: "auto", choice: auto.selectedIndex });
+      el.closest("[tabindex]")?.focus({ preventScroll: true });
+    },
+  });
   field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
-  field.addEventListener("change", () => { const n = wanted(); if (n) model.send({ type: "epochs", epochs: n }); }); // so that the key trains as many
-  field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); event.stopPropagation(); train.click(); } });
-  const bar = h("div", { class: "ssvae-progress", role: "progressbar", "aria-valuemin": 0, "aria-label": "Training progress" }, h("span"));
-  const facts = h("span", { class: "ssvae-facts" }), key = h("div", { class: "ssvae-curve-key" });
+  field.addEventListener("change", () => {
+    const n = wanted();
+    if (n) model.send({ type: "epochs", epochs: n });
+  }); // so that the key trains as many
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      event.preventDefault();
+      event.stopPropagation();
+      train.click();
+    }
+  });
+  const bar = h(
+    "div",
+    { class: "ssvae-progress", role: "progressbar", "aria-valuemin": 0, "aria-label": "Training progress" },
+    h("span"),
+  );
+  const facts = h("span", { class: "ssvae-facts" }),
+    key = h("div", { class: "ssvae-curve-key" });
   el.replaceChildren(
-    h("div", { class: "ssvae-train-row" }, h("label", { class: "ssvae-field" }, h("span", { text: "Epochs" }), field), train, stop),
-    bar, h("div", { class: "ssvae-train-row" }, facts, auto), key);
-  const clear = follow(model, ["epochs"], () => { if (document.activeElement !== field) field.value = model.get("epochs"); });
+    h(
+      "div",
+      { class: "ssvae-train-row" },
+      h("label", { class: "ssvae-field" }, h("span", { text: "Epochs" }), field),
+      train,
+      stop,
+    ),
+    bar,
+    h("div", { class: "ssvae-train-row" }, facts, auto),
+    key,
+  );
+  const clear = follow(model, ["epochs"], () => {
+    if (document.activeElement !== field) field.value = model.get("epochs");
+  });
   const choose = follow(model, ["choices", "choice"], () => {
     auto.replaceChildren(...model.get("choices").map((text) => h("option", { text })));
     auto.selectedIndex = model.get("choice");
     auto.hidden = model.get("choices").length < 2;
   });
-  const cleanup = follow(model, ["running", "epoch", "target", "seconds", "message", "loss", "accuracy", "total", "stopping"], () => {
-    const running = model.get("running"), epoch = model.get("epoch"), target = model.get("target"), each = model.get("seconds");
-    el.setAttribute("data-running", running);
-    train.firstChild.textContent = running ? "Train more" : "Train";
-    stop.disabled = !running || model.get("stopping");
-    stop.firstChild.textContent = model.get("stopping") ? "Stopping …" : "Stop";
-    bar.style.visibility = running ? "" : "hidden"; // keeps its place: nothing below it jumps when a run begins
-    bar.setAttribute("aria-valuemax", target);
-    bar.setAttribute("aria-valuenow", epoch);
-    bar.firstChild.style.width = `${target ? (100 * epoch) / target : 0}%`;
-    const left = each > 0 && running ? (target - epoch) * each : NaN;
-    facts.textContent = facts.title = running
-      ? [`epoch ${count(epoch)} of ${count(target)}`, each > 0 ? `${duration(each)} each` : "compiling …", Number.isFinite(left) ? `${duration(left)} left` : ""].filter(Boolean).join(" · ")
-      : [clean(model.get("message")) || (model.get("total") ? `${count(model.get("total"))} epochs trained` : "not trained yet"), each > 0 && model.get("total") ? `${duration(each)} each` : ""].filter(Boolean).join(" · ");
-    const loss = model.get("loss"), accuracy = model.get("accuracy");
-    key.hidden = loss === null && accuracy === null;
-    key.replaceChildren(
-      h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),
-      h("span", { class: "ssvae-key-accuracy", text: accuracy === null ? "accuracy on labels" : `accuracy on labels ${Number(accuracy).toFixed(2)}` }));
-  });
-  return () => { clear(); choose(); cleanup(); };
+  const cleanup = follow(
+    model,
+    ["running", "epoch", "target", "seconds", "message", "loss", "accuracy", "total", "stopping"],
+    () => {
+      const running = model.get("running"),
+        epoch = model.get("epoch"),
+        target = model.get("target"),
+        each = model.get("seconds");
+      el.setAttribute("data-running", running);
+      train.firstChild.textContent = running ? "Train more" : "Train";
+      stop.disabled = !running || model.get("stopping");
+      stop.firstChild.textContent = model.get("stopping") ? "Stopping …" : "Stop";
+      bar.style.visibility = running ? "" : "hidden"; // keeps its place: nothing below it jumps when a run begins
+      bar.setAttribute("aria-valuemax", target);
+      bar.setAttribute("aria-valuenow", epoch);
+      bar.firstChild.style.width = `${target ? (100 * epoch) / target : 0}%`;
+      const left = each > 0 && running ? (target - epoch) * each : NaN;
+      facts.textContent = facts.title = running
+        ? [
+            `epoch ${count(epoch)} of ${count(target)}`,
+            each > 0 ? `${duration(each)} each` : "compiling …",
+            Number.isFinite(left) ? `${duration(left)} left` : "",
+          ]
+            .filter(Boolean)
+            .join(" · ")
+        : [
+            clean(model.get("message")) ||
+              (model.get("total") ? `${count(model.get("total"))} epochs trained` : "not trained yet"),
+            each > 0 && model.get("total") ? `${duration(each)} each` : "",
+          ]
+            .filter(Boolean)
+            .join(" · ");
+      const loss = model.get("loss"),
+        accuracy = model.get("accuracy");
+      key.hidden = loss === null && accuracy === null;
+      key.replaceChildren(
+        h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),
+        h("span", {
+          class: "ssvae-key-accuracy",
+          text: accuracy === null ? "accuracy on labels" : `accuracy on labels ${Number(accuracy).toFixed(2)}`,
+        }),
+      );
+    },
+  );
+  return () => {
+    clear();
+    choose();
+    cleanup();
+  };
 }
 
 function render({ model, el }) {

@@ -276,13 +276,13 @@ def test_labelling_while_training_with_proposals(open_notebook):
     nb.until("app.training.rounds.count == 2")
     root.press("[")
     root.press("[")
-    nb.until("app.looking_at == 0 and np.allclose(app.map.xy, app.session.rounds[0].xy)")
+    nb.until("app.presenter.timeline.looking_at == 0 and np.allclose(app.map.xy, app.session.rounds[0].xy)")
     page.wait_for_function("() => document.querySelector('.ssvae-slider').value === '0'")
     before = page.locator(".ssvae-points").first.get_attribute("data-painted")
     page.wait_for_function("v => document.querySelector('.ssvae-points').dataset.moving !== 'yes'", arg=before)
     nb.screenshot("labeler-round")
     page.locator(".ssvae-slider").fill("2")
-    nb.until("app.looking_at is None and np.allclose(app.map.xy, app.session.xy)")
+    nb.until("app.presenter.timeline.looking_at is None and np.allclose(app.map.xy, app.session.xy)")
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(open_notebook):

@@ -483,7 +483,7 @@ for content, buffers in [({"type": "intent", "intent": {"type": "label", "label"
 m.layer._handle_msg({"content": {"data": {"method": "update", "state": {"positions": None, "hovered": 1e12, "tool": 5}, "buffer_paths": []}}, "buffers": []})
 """
     nb.execute(bad)
-    assert nb.python("[m.layer.refused - before, len(log) - hits, m.layer.n, m.hovered]")[:3] == [6, 0, 3000]
+    assert nb.python("[m.layer.refused - before, len(log) - hits, m.layer.n_items, m.hovered]")[:3] == [6, 0, 3000]
 
 
 def test_dark_theme_tabs_and_hidden_cells(open_notebook):

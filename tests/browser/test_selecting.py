@@ -41,7 +41,7 @@ def test_a_threshold_on_the_legend_selects_below_it(open_notebook):
     nb.until("np.array_equal(m.selected, np.flatnonzero(m.columns['certainty'].values < 0.3))")
     assert page.locator(".ssvae-m-below").inner_text() == "below 0.3"
     before = nb.python("m.layer.refused")
-    nb.execute("for bad in ('0.5', None, float('nan'), True): m.layer._receive(m.layer, {'type': 'intent', 'intent': {'type': 'select', 'op': 'below', 'value': bad}}, [])")
+    nb.execute("for bad in ('0.5', None, float('nan'), True): m.layer.receive(m.layer, {'type': 'intent', 'intent': {'type': 'select', 'op': 'below', 'value': bad}}, [])")
     assert nb.python("m.layer.refused") == before + 4
     del m
 

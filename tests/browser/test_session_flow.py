@@ -61,7 +61,7 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
         root.press("w")
         nb.until("app.session.current.strategy == 'changed' and app.map.selected.tolist() == [int(app.session.changes.rows[0])]")
         root.press("a")
-        nb.until("app.training.rounds.trails and len(app.trails.x) > 0")
+        nb.until("app.training.rounds.trails and len(app.presenter.timeline.trails.lines.x) > 0")
         nb.screenshot("session-changes")
         root.press("a")
         nb.until("not app.training.rounds.trails")
@@ -69,12 +69,12 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     # back in time, and go on from there
     root.press("[")
     root.press("[")
-    nb.until("app.looking_at == 1")
+    nb.until("app.presenter.timeline.looking_at == 1")
     nb.screenshot("session-round")
     labels = nb.python("app.session.seq")
     page.locator(".ssvae-goto").click()
     nb.until("len(app.session.rounds) == 4 and app.session.wait(0.1)", timeout=300)
-    assert nb.python("(app.session.model.epoch == app.session.rounds.facts[1]['epochs'] == app.session.training.total, app.session.seq, app.looking_at)") == [True, labels, None]
+    assert nb.python("(app.session.model.epoch == app.session.rounds.facts[1]['epochs'] == app.session.training.total, app.session.seq, app.presenter.timeline.looking_at)") == [True, labels, None]
     # a restart finds it all
     nb.execute("app.map.color_by = 'certainty'; import json")
     nb.until("json.loads((app.session.folder.path / 'state.json').read_text())['view'].get('color_by') == 'certainty'")

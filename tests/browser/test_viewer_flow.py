@@ -48,7 +48,7 @@ def test_click_look_label_without_a_model(open_notebook, tmp_path):
     assert nb.python("app.session.point(7)['reconstruction'].max()") == 0.5
 
     # the four colourings
-    assert {"label", "prediction", "truth", "certainty"} <= set(nb.python("list(__import__('ssvae_widgets.widgets.labeler', fromlist=['x']).color_columns(app.session))"))
+    assert {"label", "prediction", "truth", "certainty"} <= set(nb.python("list(__import__('ssvae_widgets.widgets.views', fromlist=['x']).color_columns(app.session))"))
     seen = {nb.python("app.map.color_by")}
     for _ in range(4):
         before = nb.python("app.map.color_by")

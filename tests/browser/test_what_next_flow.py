@@ -30,7 +30,7 @@ SLOW = {
     "idle": "",
     "fsync": "import os, time; _sync = os.fsync; os.fsync = lambda fd: (time.sleep(0.15), _sync(fd))[1]",
     "proposals": "import time; _suggest = app.session.suggest; app.session.suggest = lambda *a, **k: (time.sleep(1.0), _suggest(*a, **k))[1]",
-    "kernel": "import time; _act = app.act; app.map._handlers[:] = [lambda intent: (time.sleep(0.3), _act(intent))]",
+    "kernel": "import time; _act = app.act; app.map.handlers[:] = [lambda intent: (time.sleep(0.3), _act(intent))]",
 }
 
 
@@ -111,7 +111,7 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     # an image that is left out of the sheet is not labeled by a key that follows at once, however late the kernel is
     nb.execute("app.map.selected = np.arange(30, 36)")
     page.wait_for_selector(".ssvae-sheet .ssvae-tile canvas")
-    nb.execute(SLOW["kernel"] + "; _exclude = app.on_exclude; app.on_exclude = lambda i: (time.sleep(0.5), _exclude(i))")
+    nb.execute(SLOW["kernel"] + "; _exclude = app.commands.exclude; app.commands.exclude = lambda i: (time.sleep(0.5), _exclude(i))")
     tile = page.locator(".ssvae-tile").nth(2)
     out = int(tile.get_attribute("data-serial"))
     tile.click()

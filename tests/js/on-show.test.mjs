@@ -3,12 +3,27 @@ import test from "node:test";
 import { OnShow } from "../../ssvae_widgets/static/on-show.mjs";
 
 const card = (serial, strategy = "boundary") => ({ serial, strategy, prediction: 1, reason: "why" });
-const deal = (show, order, more = {}) => show.deal({ cards: [card(more.current ?? -1), ...order.map((i) => card(i))], order, current: -1, heard: 0, answer: null, ...more }, []);
+const deal = (show, order, more = {}) =>
+  show.deal(
+    {
+      cards: [card(more.current ?? -1), ...order.map((i) => card(i))],
+      order,
+      current: -1,
+      heard: 0,
+      answer: null,
+      ...more,
+    },
+    [],
+  );
 /** A page with one preview, which draws whenever something changes, on proposal 5 with 6 and 7 held. */
 function page() {
-  const show = new OnShow(100), python = { info: { serial: 5, prediction: 1 } };
+  const show = new OnShow(100),
+    python = { info: { serial: 5, prediction: 1 } };
   show.views = 1;
-  show.listen(() => { const got = show.pick(python.info, []); if (got) show.drew(got.info); });
+  show.listen(() => {
+    const got = show.pick(python.info, []);
+    if (got) show.drew(got.info);
+  });
   const { move } = show.ask();
   assert.equal(deal(show, [6, 7], { current: 5, heard: move, answer: move }), 5);
   show.select([5], "next");
@@ -28,13 +43,19 @@ test("the next picture is on show as soon as the page goes there, whatever Pytho
 
 test("nothing is on show while a page waits, and no key is taken", () => {
   const { show } = page();
-  show.go(6); show.select([6], "next");
-  show.go(7); show.select([7], "next");
+  show.go(6);
+  show.select([6], "next");
+  show.go(7);
+  show.select([7], "next");
   assert.equal(show.next(open), -1);
   const { move } = show.ask();
   assert.equal(show.drawn, -1);
   assert.match(show.refusal([7]), /not here yet/);
-  assert.equal(deal(show, [9], { current: 8, heard: move - 1, answer: null }), -1, "what another asked for is not gone to");
+  assert.equal(
+    deal(show, [9], { current: 8, heard: move - 1, answer: null }),
+    -1,
+    "what another asked for is not gone to",
+  );
   assert.ok(show.waiting);
   assert.equal(deal(show, [9], { current: 8, heard: move, answer: move }), 8);
   show.select([8], "next");
@@ -57,13 +78,19 @@ test("proposals that Python deals late are not shown twice", () => {
   deal(show, [7, 9], { current: 6, heard: first.move }); // dealt before Python heard of 7
   assert.equal(show.at, 7);
   assert.equal(show.next(open), 9);
-  assert.equal(show.next((i) => i !== 9), -1, "labeled meanwhile");
+  assert.equal(
+    show.next((i) => i !== 9),
+    -1,
+    "labeled meanwhile",
+  );
 });
 
 test("undo goes back to the proposal it takes the answer from, and that one comes next again", () => {
   const { show } = page();
-  show.did(5); show.go(6);
-  show.did(6); show.go(7);
+  show.did(5);
+  show.go(6);
+  show.did(6);
+  show.go(7);
   assert.equal(show.undo(), 6);
   show.go(6, true);
   assert.deepEqual([show.at, show.next(open)], [6, 7]);
@@ -96,13 +123,21 @@ test("a point chosen by an arrow key waits for its picture; a thumbnail is one",
 
 test("any run of answers, undos, clicks and late deals labels only what is drawn", () => {
   let seed = 7;
-  const random = (n) => { seed = (seed * 1103515245 + 12345) % 2147483648; return Math.floor((seed / 2147483648) * n); };
+  const random = (n) => {
+    seed = (seed * 1103515245 + 12345) % 2147483648;
+    return Math.floor((seed / 2147483648) * n);
+  };
   const { show, python } = page();
-  const labeled = new Set(), isOpen = (i) => !labeled.has(i);
-  let fresh = 100, heard = 100, late = [];
+  const labeled = new Set(),
+    isOpen = (i) => !labeled.has(i);
+  let fresh = 100,
+    heard = 100,
+    late = [];
   for (let k = 0; k < 20000; k++) {
-    const what = random(8), sel = show.selected;
-    if (what < 4) { // a class key
+    const what = random(8),
+      sel = show.selected;
+    if (what < 4) {
+      // a class key
       const drawn = show.drawn;
       if (show.refusal(sel) || sel.length !== 1) continue;
       assert.ok(sel[0] === drawn || sel[0] === show.pointed);
@@ -113,16 +148,26 @@ test("any run of answers, undos, clicks and late deals labels only what is drawn
       const told = to >= 0 ? show.go(to) : show.ask();
       late.push([told, to < 0]);
       if (to >= 0) show.select([to], "next");
-    } else if (what === 4) { const i = show.undo(); if (i >= 0 && i !== show.at) { labeled.delete(i); late.push([show.go(i, true), false]); show.select([i], "next"); } }
-    else if (what === 5) { python.info = { serial: random(200) }; show.tell(); }
-    else if (what === 6) show.select([random(200)], random(2) ? "click" : "key");
-    else while (late.length && random(3)) { // Python comes round
-      const [told, waits] = late.shift();
-      heard = told.move;
-      const order = [fresh++, fresh++, fresh++];
-      const to = deal(show, order, { current: waits ? fresh++ : told.to, heard, answer: waits ? heard : null });
-      if (to >= 0) show.select([to], "next");
-    }
+    } else if (what === 4) {
+      const i = show.undo();
+      if (i >= 0 && i !== show.at) {
+        labeled.delete(i);
+        late.push([show.go(i, true), false]);
+        show.select([i], "next");
+      }
+    } else if (what === 5) {
+      python.info = { serial: random(200) };
+      show.tell();
+    } else if (what === 6) show.select([random(200)], random(2) ? "click" : "key");
+    else
+      while (late.length && random(3)) {
+        // Python comes round
+        const [told, waits] = late.shift();
+        heard = told.move;
+        const order = [fresh++, fresh++, fresh++];
+        const to = deal(show, order, { current: waits ? fresh++ : told.to, heard, answer: waits ? heard : null });
+        if (to >= 0) show.select([to], "next");
+      }
   }
   assert.ok(labeled.size > 300, String(labeled.size));
 });

@@ -1,7 +1,8 @@
 // The pure half of the views, against brute force or closed forms.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { array, bars, clean, colour, count, digitKey, duration, fit, rgba, visibleRows } from "../../ssvae_widgets/static/view-core.mjs";
+import { array, clean, count, rgba } from "../../ssvae_widgets/static/dom.mjs";
+import { bars, colour, digitKey, duration, fit, visibleRows } from "../../ssvae_widgets/static/view-core.mjs";
 
 test("clean drops what reorders or ends text and keeps everything else", () => {
   assert.equal(clean("a\u0000b\u202Ec\u2066d\u200Fe"), "abcde");
@@ -12,7 +13,8 @@ test("clean drops what reorders or ends text and keeps everything else", () => {
 });
 
 test("array copies the bytes of a view, whatever its alignment", () => {
-  const buffer = new ArrayBuffer(11), all = new Uint8Array(buffer);
+  const buffer = new ArrayBuffer(11),
+    all = new Uint8Array(buffer);
   all.set([9, 9, 9, 1, 0, 0, 0, 2, 0, 0, 0]);
   const got = array(new DataView(buffer, 3, 8), Uint32Array);
   assert.deepEqual([...got], [1, 2]);
@@ -30,29 +32,51 @@ test("rgba spreads gray and keeps colour and transparency", () => {
 });
 
 test("bars stand on one zero line inside the box", () => {
-  const values = [2, -1, 0, 1], boxes = bars(values, 40, 30), zero = 20;
+  const values = [2, -1, 0, 1],
+    boxes = bars(values, 40, 30),
+    zero = 20;
   assert.equal(boxes.length, 4);
   boxes.forEach(([x, y, w, h], k) => {
     assert.ok(x >= 0 && x + w <= 40 && y >= 0 && y + h <= 30);
     assert.ok(Math.abs((values[k] >= 0 ? zero - y : y + h - zero) - Math.abs(values[k]) * 10) < 1e-9);
   });
-  const many = Array.from({ length: 1000 }, (_, i) => Math.sin(i)), few = bars(many, 50, 10);
+  const many = Array.from({ length: 1000 }, (_, i) => Math.sin(i)),
+    few = bars(many, 50, 10);
   assert.equal(few.length, 50);
-  assert.deepEqual(bars([0, 0], 10, 10).map((b) => b[3]), [0, 0]);
+  assert.deepEqual(
+    bars([0, 0], 10, 10).map((b) => b[3]),
+    [0, 0],
+  );
   assert.ok(bars([NaN, 1, Infinity], 10, 10).flat().every(Number.isFinite));
 });
 
 test("fit enlarges by whole pixels and shrinks to the box", () => {
-  for (const [h, w] of [[8, 8], [28, 28], [31, 17], [144, 144], [600, 400], [1, 1000]]) {
+  for (const [h, w] of [
+    [8, 8],
+    [28, 28],
+    [31, 17],
+    [144, 144],
+    [600, 400],
+    [1, 1000],
+  ]) {
     const f = fit(h, w, 144);
     assert.ok(f.width <= 144 && f.height <= 144 && f.width >= 1 && f.height >= 1);
-    if (f.pixelated) { assert.equal(f.width % w, 0); assert.equal(f.height % h, 0); assert.ok((f.width / w + 1) * Math.max(h, w) > 144); }
-    else assert.ok(Math.max(f.width, f.height) === 144);
+    if (f.pixelated) {
+      assert.equal(f.width % w, 0);
+      assert.equal(f.height % h, 0);
+      assert.ok((f.width / w + 1) * Math.max(h, w) > 144);
+    } else assert.ok(Math.max(f.width, f.height) === 144);
   }
 });
 
 test("visibleRows holds every row in sight and not many more", () => {
-  for (const [total, columns, tile, top, height] of [[1797, 6, 50, 0, 300], [1797, 6, 50, 4321, 300], [5, 6, 50, 0, 300], [0, 6, 50, 0, 300], [10000, 7, 33, 47000, 250]]) {
+  for (const [total, columns, tile, top, height] of [
+    [1797, 6, 50, 0, 300],
+    [1797, 6, 50, 4321, 300],
+    [5, 6, 50, 0, 300],
+    [0, 6, 50, 0, 300],
+    [10000, 7, 33, 47000, 250],
+  ]) {
     const { rows, first, last } = visibleRows(total, columns, tile, top, height);
     assert.equal(rows, Math.ceil(total / columns));
     for (let r = 0; r < rows; r++) {
@@ -65,7 +89,14 @@ test("visibleRows holds every row in sight and not many more", () => {
 });
 
 test("words for people", () => {
-  assert.deepEqual([0.34, 12.4, 125, 4320, NaN, -1].map(duration), ["0.3 s", "12 s", "2 min 05 s", "1 h 12 min", "", ""]);
+  assert.deepEqual([0.34, 12.4, 125, 4320, NaN, -1].map(duration), [
+    "0.3 s",
+    "12 s",
+    "2 min 05 s",
+    "1 h 12 min",
+    "",
+    "",
+  ]);
   assert.equal(count(1234567), "1,234,567");
   assert.deepEqual([0, 9, 10, -1].map(digitKey), ["0", "9", "", ""]);
 });

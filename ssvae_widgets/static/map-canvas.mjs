@@ -1,0 +1,327 @@
+import { countInView, toPixel } from "./geometry.mjs";
+import { NONE, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
+import { legend, tell, toolbar } from "./chrome.mjs";
+import { clean, h } from "./dom.mjs";
+
+/** The canvas of a map and what is painted on it: points, ink above them, legend and counts. `MapView` adds pointer and keys. */
+export class MapCanvas {
+  /**
+   * @param {any} model of the point layer
+   * @param {HTMLElement} el for the tools, the legend and a line of words
+   * @param {import("./shared-map.mjs").Shared} common what all views of this map share
+   * @param {(name: string, arg?: any) => void} act what a tool or a chip of the legend asks for
+   */
+  constructor(model, el, common, act) {
+    this.model = model;
+    this.el = el;
+    this.s = common;
+    /** @type {(() => void)[]} what ends with this view */
+    this.off = [];
+    this.alive = true;
+    this.need = new Set(); // what is painted in the next frame
+    this.some = []; // points that are painted over the picture
+    this.hover = -1;
+    /** @type {any} what is dragged: a lasso, a box, the plane */
+    this.drag = null;
+    /** @type {import("./figure-link.mjs").FigureLink | null} */
+    this.link = null;
+    /** @type {HTMLElement | null} the map, with its figure */
+    this.map = null;
+    /** @type {HTMLCanvasElement | null} */
+    this.canvas = null;
+    /** @type {HTMLCanvasElement | null} */
+    this.ink = null;
+    /** @type {CanvasRenderingContext2D | null} */
+    this.g = null;
+    /** @type {CanvasRenderingContext2D | null} */
+    this.ig = null;
+    this.bar = toolbar(act);
+    this.legend = legend(act);
+    this.live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" });
+    this.status = h("span", { class: "ssvae-m-map-status" });
+    this.keysOn = h("span", { class: "ssvae-m-keys-active", "aria-hidden": "true" }, "keys active");
+    this.foot = h("div", { class: "ssvae-m-foot" }, this.live, this.status, this.keysOn);
+    el.append(this.bar.el, this.legend.el, this.foot);
+    this.bar.el.hidden = !model.get("toolbar");
+    common.views.add(this);
+  }
+
+  watch(names, f) {
+    for (const name of names.split(" ")) {
+      this.model.on(name, f);
+      this.off.push(() => this.model.off(name, f));
+    }
+  }
+
+  hear(target, name, f, options) {
+    target.addEventListener(name, f, options);
+    this.off.push(() => target.removeEventListener(name, f, options));
+  }
+
+  /** Ask for one repaint in the next frame, of the points or only of the ink above them. */
+  ask(what = "ink") {
+    this.need.add(what);
+    if (!this.frame && this.link)
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        this.draw();
+      });
+  }
+
+  resize() {
+    if (!this.link) return;
+    const { left, top, w, h: hh } = this.link.area,
+      dpr = window.devicePixelRatio || 1,
+      W = Math.max(1, Math.round(w * dpr)),
+      H = Math.max(1, Math.round(hh * dpr));
+    for (const c of [this.canvas, this.ink]) {
+      if (c.width !== W || c.height !== H) {
+        c.width = W;
+        c.height = H;
+        this.image = null;
+      }
+      Object.assign(c.style, { left: `${left}px`, top: `${top}px`, width: `${w}px`, height: `${hh}px` });
+    }
+    this.W = W;
+    this.H = H;
+    this.dpr = dpr;
+    this.ask("points");
+  }
+
+  watchTheme() {
+    const read = () => {
+      const css = getComputedStyle(this.map),
+        get = (name, or) => css.getPropertyValue(name).trim() || or;
+      this.map.dataset.theme = dark(this.map) ? "dark" : "light";
+      this.theme = {
+        none: get("--ssvae-none", "#9aa0a6"),
+        ring: get("--ssvae-ring", "#202124"),
+        surface: get("--ssvae-surface", "#ffffff"),
+        accent: get("--ssvae-accent", "#1a73e8"),
+      };
+      this.colors();
+    };
+    const seen = new MutationObserver(() => requestAnimationFrame(read));
+    for (const t of [document.body, document.documentElement])
+      seen.observe(t, {
+        attributes: true,
+        attributeFilter: ["class", "data-jp-theme-light", "data-jp-theme-name", "data-theme", "style"],
+      });
+    const media = matchMedia("(prefers-color-scheme: dark)");
+    this.hear(media, "change", read);
+    this.off.push(() => seen.disconnect());
+    read();
+  }
+
+  /** The device-pixel ratio changes with browser zoom and when a window moves to another screen. */
+  watchRatio() {
+    const media = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    const f = () => {
+      if (!this.alive) return;
+      this.resize();
+      this.watchRatio();
+    };
+    media.addEventListener("change", f, { once: true });
+    this.off.push(() => media.removeEventListener("change", f));
+  }
+
+  get view() {
+    return this.link.domain;
+  }
+
+  colors() {
+    const m = this.model;
+    this.bar.columns(m.get("columns"), m.get("color_by"));
+    if (!this.theme) return;
+    const isDark = this.map.dataset.theme === "dark";
+    this.hex = isDark && m.get("kind") === "classes" ? m.get("lut").map(onDark) : m.get("lut");
+    this.lut = Uint32Array.from(this.hex.length ? this.hex : [this.theme.none], packColor);
+    this.counts();
+    this.ask("points");
+  }
+
+  tally() {
+    const st = this.s.state;
+    this.bar.tally(this.s.n, st.selected.length, st.filter ? st.filter.length : 0);
+  }
+
+  /** Counts can wait until the picture is there. */
+  countSoon() {
+    this.counting ||= setTimeout(() => {
+      this.counting = 0;
+      if (this.alive) this.counts();
+    }, 60);
+  }
+
+  counts() {
+    const m = this.model,
+      st = this.s.state;
+    this.tally();
+    if (!this.theme) return;
+    this.legend.el.hidden = !m.get("legend");
+    if (!m.get("legend")) return;
+    if (m.get("kind") === "values") this.legend.values(m.get("color_by"), this.hex, m.get("range"));
+    else {
+      const names = m.get("categories");
+      this.legend.classes(
+        names,
+        this.hex,
+        this.s.looking ? null : st.counts(names.length),
+        this.theme.none,
+        m.get("by_label") ? "unlabeled" : "none",
+      );
+    }
+  }
+
+  draw() {
+    if (!this.link || !this.alive) return;
+    if (this.dpr !== (window.devicePixelRatio || 1)) this.resize();
+    const v = this.view;
+    if ((this.need.has("points") || this.need.has("some")) && v.w > 0 && v.h > 0) {
+      const st = this.s.state,
+        g = (this.g ||= this.canvas.getContext("2d"));
+      if (!this.image || this.image.width !== this.W || this.image.height !== this.H) {
+        this.image = g.createImageData(this.W, this.H);
+        this.px = new Uint32Array(this.image.data.buffer);
+        this.need.add("points");
+      }
+      const size = this.model.get("point_size"),
+        xy = this.s.shownXY(),
+        whole = this.need.has("points") || this.s.t < 1;
+      if (whole) this.radius = size > 0 ? size : radiusFor(countInView(xy, v), v.w * v.h);
+      const scene = {
+        xy,
+        view: v,
+        codes: st.codes,
+        flags: st.flags,
+        layers: st.layers,
+        lut: this.lut,
+        tally: st.tally,
+        dpr: this.dpr,
+        radius: this.radius,
+        labeledRadius: labeledRadius(st.tally[3]),
+        none: packColor(this.theme.none),
+        ring: packColor(this.theme.ring),
+        surface: packColor(this.theme.surface),
+      };
+      if (whole) {
+        paint(this.px, this.W, this.H, scene);
+        g.putImageData(this.image, 0, 0);
+      } else for (const some of this.some) this.over(g, { ...scene, some });
+      this.some = [];
+      this.canvas.dataset.domain = [v.x0, v.x1, v.y0, v.y1].join(",");
+      this.canvas.dataset.painted = String(st.version);
+      this.canvas.dataset.points = String(st.n);
+      this.canvas.dataset.moving = this.s.t < 1 ? "yes" : "no";
+      if (this.s.looking) setTimeout(() => this.s.more(), 0);
+    }
+    this.need.clear();
+    this.drawInk(v);
+  }
+
+  /** Paint a few points over the picture, and put only their rectangle on the screen. */
+  over(g, scene) {
+    const { some, xy, view: v } = scene,
+      pad = (scene.labeledRadius + 4) * this.dpr,
+      kx = this.W / (v.x1 - v.x0),
+      ky = this.H / (v.y1 - v.y0);
+    let ax = this.W,
+      bx = 0,
+      ay = this.H,
+      by = 0;
+    for (const i of some) {
+      const X = (xy[2 * i] - v.x0) * kx,
+        Y = this.H - (xy[2 * i + 1] - v.y0) * ky;
+      if (!(X > -pad && X < this.W + pad && Y > -pad && Y < this.H + pad)) continue;
+      ax = Math.min(ax, X - pad);
+      bx = Math.max(bx, X + pad);
+      ay = Math.min(ay, Y - pad);
+      by = Math.max(by, Y + pad);
+    }
+    if (bx <= ax) return;
+    paint(this.px, this.W, this.H, scene);
+    ax = Math.max(0, Math.floor(ax));
+    ay = Math.max(0, Math.floor(ay));
+    g.putImageData(
+      this.image,
+      0,
+      0,
+      ax,
+      ay,
+      Math.min(this.W, Math.ceil(bx)) - ax,
+      Math.min(this.H, Math.ceil(by)) - ay,
+    );
+  }
+
+  /** Rings, lasso and box: few shapes, drawn as vectors over the points. */
+  drawInk(v) {
+    const g = (this.ig ||= this.ink.getContext("2d")),
+      st = this.s.state,
+      xy = this.s.shownXY(),
+      { accent, surface } = this.theme;
+    g.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
+    g.clearRect(0, 0, v.w, v.h);
+    const ring = (i, r, width, color) => {
+      const [x, y] = toPixel(v, xy[2 * i], xy[2 * i + 1]);
+      if (!(x > -20 && y > -20 && x < v.w + 20 && y < v.h + 20)) return;
+      g.beginPath();
+      g.arc(x, y, r, 0, 2 * Math.PI);
+      g.lineWidth = width + 2;
+      g.strokeStyle = surface;
+      g.stroke();
+      g.lineWidth = width;
+      g.strokeStyle = color;
+      g.stroke();
+    };
+    const r = 7.8;
+    if (st.selected.length <= 40) for (const i of st.selected) ring(i, r, 2, accent);
+    if (this.hover >= 0 && this.hover < st.n) ring(this.hover, r - 0.5, 1.5, this.theme.ring);
+    const d = this.drag;
+    if (d && d.moved && (d.kind === "lasso" || d.kind === "box")) {
+      g.beginPath();
+      if (d.kind === "box") g.rect(d.at[0], d.at[1], d.to[0] - d.at[0], d.to[1] - d.at[1]);
+      else {
+        d.path.forEach((p, k) => (k ? g.lineTo(p[0], p[1]) : g.moveTo(p[0], p[1])));
+        g.closePath();
+      }
+      g.globalAlpha = 0.1;
+      g.fillStyle = accent;
+      g.fill();
+      g.globalAlpha = 1;
+      g.setLineDash([5, 4]);
+      g.lineWidth = 1.5;
+      g.strokeStyle = accent;
+      g.stroke();
+      g.setLineDash([]);
+    }
+  }
+
+  describe(i) {
+    const m = this.model,
+      st = this.s.state,
+      c = st.codes[i],
+      names = m.get("categories"),
+      [lo, hi] = m.get("range");
+    const value =
+      m.get("kind") === "values"
+        ? c === NONE
+          ? "–"
+          : tell(lo + ((hi - lo) * (c + 0.5)) / 256, [lo, hi])
+        : c === NONE
+          ? m.get("by_label")
+            ? "unlabeled"
+            : "none"
+          : clean(names[c] ?? c, 24);
+    return `#${i} · ${m.get("kind") === "values" || m.get("color_by") !== "label" ? clean(m.get("color_by"), 20) + " " : ""}${value}`;
+  }
+}
+
+/** Is the page dark? JupyterLab says so; elsewhere the background behind the map or the system decides. */
+function dark(el) {
+  const lab = document.body.dataset.jpThemeLight;
+  if (lab) return lab === "false";
+  const m = /^rgba?\((\d+), (\d+), (\d+)/.exec(getComputedStyle(document.body).backgroundColor);
+  if (m && getComputedStyle(document.body).backgroundColor !== "rgba(0, 0, 0, 0)")
+    return 0.3 * Number(m[1]) + 0.6 * Number(m[2]) + 0.1 * Number(m[3]) < 110;
+  return matchMedia("(prefers-color-scheme: dark)").matches && el.isConnected;
+}
