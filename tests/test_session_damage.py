@@ -205,7 +205,7 @@ def test_something_else_where_a_file_belongs(saved, tmp_path, name, kind):
     with LabelingSession(IMAGES, tmp_path / "labels.csv", config=CONFIG) as s:
         check(s)
         assert s.folder.mine and s.training.total == (1 if name == "round-000002.ckpt" else 2), s.message
-        s._run_ended() if s._model is not None else s.snapshot()
+        s.snapshots.moment("ended") if s.model is not None else s.snapshot()
         s.save(tmp_path / "p")
         s.record.add("round", number=99)
     if name in ("record.jsonl", "state.json"):

@@ -141,14 +141,14 @@ def test_training_after_going_back_trains_from_there():
 
 
 def test_accepted_predictions_are_not_judged():
-    from ssvae_widgets.assess.accuracy import take_stock
+    from ssvae_widgets.assess.accuracy import measure_accuracy
 
     class Voices:
         def leave_one_out(self): return np.flatnonzero(codes >= 0), np.eye(2)[codes[codes >= 0]]
 
     codes = np.r_[np.tile([0, 1], 10), np.full(20, -1)]
-    assert take_stock(Voices(), codes, codes, None, {}, 1, 1).value > 0.9
-    assert np.isnan(take_stock(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), "eight are left"
+    assert measure_accuracy(Voices(), codes, codes, None, {}, 1, 1).value > 0.9
+    assert np.isnan(measure_accuracy(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), "eight are left"
     with session() as s:
         for k in range(20): s.label(k, int(TRUTH[k]))
         assert s.wait(300) and s.probs is not None
@@ -185,9 +185,9 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
         with Hold(s):
             s.auto = AutoTrain(idle=0.3)
             s.label(150, 2)
-            assert "automatic training" in s.jobs._waiting
+            assert "automatic training" in s.jobs.waiting
             s.auto = AutoTrain()
-        until(lambda: "automatic training" not in s.jobs._waiting)
+        until(lambda: "automatic training" not in s.jobs.waiting)
         assert s.wait(300) and s.training.total == total
 
 
@@ -249,14 +249,14 @@ def test_close_can_fail_and_be_interrupted(tmp_path):
 
 
 def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
-    from ssvae_widgets.session.journal import Record
+    from ssvae_widgets.session.journal import Journal
 
-    record = Record(tmp_path / "no" / "record.jsonl")
+    record = Journal(tmp_path / "no" / "record.jsonl")
     record.add("start", seed=0)
     record.add("epoch", epoch=1)
     (tmp_path / "no").mkdir()
     record.add("epoch", epoch=2)
-    assert [e.get("epoch") for e in Record(record.path).events] == [None, 1, 2]
+    assert [e.get("epoch") for e in Journal(record.path).events] == [None, 1, 2]
     with session() as s:
         trained(s, 3)
         s.record.events = [e for e in s.record.events if e.get("epoch") != 2]
@@ -266,9 +266,9 @@ def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
 def test_a_folder_that_was_let_go_is_not_taken_back(tmp_path):
     with session(tmp_path / "l.csv") as s:
         s.label(1, 1)
-        s._keep_state()
+        s.state.write()
         assert s.folder.mine
-    s._keep_state()  # of a job that outlived the closing
+    s.state.write()  # of a job that outlived the closing
     assert not s.folder.mine
     with session(tmp_path / "l.csv") as again: assert again.folder.mine
 
@@ -296,7 +296,7 @@ s.train(100000)
 while s.training.epoch < 3: time.sleep(0.01)
 s.strategy = 'audit'
 for _ in range(4): s.skip(); s.next(); time.sleep(0.4)
-s._weights_time -= 100
+s.snapshots.weights_time -= 100
 now = s.training.epoch
 while not s.folder.path.joinpath('unfinished.ckpt').exists(): time.sleep(0.01)
 now = s.training.epoch
@@ -322,10 +322,10 @@ def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
         s.prepare()
         assert began.wait(60) and s.wait(60)
         s.close(timeout=60)
-        assert s._warming.is_alive() and not gate.is_set()
+        assert s.network.warming.is_alive() and not gate.is_set()
     finally: gate.set()
-    s._warming.join(60)
-    assert not s._warming.is_alive()
+    s.network.warming.join(60)
+    assert not s.network.warming.is_alive()
 
 
 def test_one_image_can_be_labeled_and_is_not_trained_on():

@@ -27,7 +27,7 @@ def with_round(s, k: int, weights: bytes):
     "A round whose weights are known bytes."
     n = s.n_items
     frame = Frame(s.rounds.next_number, k, s.seq, s.n_labeled, "none", 1000.0 + k, {}, np.full((n, 2), [k, -k], np.float32) + IMAGES[:, 0, :2], np.zeros(n, int), np.zeros(n), np.zeros(n))
-    s._claim()
+    s.files.claim()
     add_round(s.rounds, frame, lambda path: path.write_bytes(weights))
     s.record.add("round", number=frame.number)
 
