@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, load_digits
+from ssvae_widgets.errors import ArgumentError, ClosedError, SSVAEWidgetsError
 from ssvae_widgets.session import predictions as answers
 from ssvae_widgets.session.training import AutoTrain
 
@@ -332,3 +333,62 @@ def test_one_image_can_be_labeled_and_is_not_trained_on():
     with LabelingSession(np.ones((1, 6, 6), np.float32), None, classes=["a", "b"]) as s:
         assert s.label(0, "a").saved and s.wait(60) and s.codes.tolist() == [0]
         with pytest.raises(ValueError, match="one image only; training needs two or more"): s.train()
+
+
+def test_two_folders_that_swap_their_names_stay_apart(tmp_path):
+    "Images of two folders, as many in each: what is labeled and trained in one must not reach the other."
+    here, there = tmp_path / "a", tmp_path / "b"
+    with LabelingSession(1 - IMAGES, there / "labels.csv", config=CONFIG, classes=10) as other:
+        other.label([7, 8], 3)
+        trained(other)
+    before = {p.relative_to(there): p.read_bytes() for p in there.rglob("*") if p.is_file()}
+    with pytest.warns(UserWarning, match="closed with labels that are not saved: .*another data set"), session(here / "labels.csv", classes=10) as s:
+        s.label([1, 2], 1)
+        trained(s)
+        for old, new in ((here, tmp_path / "c"), (there, here), (tmp_path / "c", there)): old.rename(new)
+        gesture = s.label([3], 2)
+        assert not gesture.saved and s.store.status == "not saved" and "another data set" in s.store.message
+        trained(s)
+        s.next(), s.keep_view(color_by="truth")
+        assert "replaced by another one" in s.message and s.codes[[1, 2, 3]].tolist() == [1, 1, 2] and not s.folder.mine
+    after = {p.relative_to(here): p.read_bytes() for p in here.rglob("*") if p.is_file()}
+    assert after == before
+    with LabelingSession(1 - IMAGES, here / "labels.csv", config=CONFIG) as other:
+        assert np.flatnonzero(other.codes >= 0).tolist() == [7, 8] and other.training.total == 1
+    with session(there / "labels.csv") as s: assert s.codes[[1, 2]].tolist() == [1, 1] and s.training.total == 1 and len(s.rounds) == 2
+
+
+def test_a_closed_session_raises_one_family_of_errors(tmp_path):
+    s = session(tmp_path / "labels.csv")
+    s.label([1], 2)
+    trained(s)
+    s.close()
+    for ask in (lambda: s.label(3, 1), lambda: s.accept(3), lambda: s.clear(1), s.undo, s.redo, s.train, s.snapshot, lambda: s.save(tmp_path)):
+        with pytest.raises(ClosedError, match="is closed") as raised: ask()
+        assert isinstance(raised.value, SSVAEWidgetsError) and isinstance(raised.value, RuntimeError)
+    with session(tmp_path / "labels.csv") as again: assert again.codes[1] == 2 and len(again.rounds) == 2
+
+
+def test_a_subscriber_that_opens_the_labels_again_leaves_one_session_alive(tmp_path):
+    made = []
+    one = session(tmp_path / "l.csv")
+    one.subscribe(lambda event: event["type"] == "closed" and made.append(session(tmp_path / "l.csv")))
+    two = session(tmp_path / "l.csv")
+    assert not made and one.closed and not two.closed and [type(e) for e in one.events.errors] == [ClosedError]
+    two.label([1], 2)
+    one.label([2], 3)
+    assert two.codes[[1, 2]].tolist() == [2, 3] and two.folder.claim()
+    two.subscribe(lambda event: event["type"] == "closed" and made.append(session(tmp_path / "l.csv")))
+    two.close()
+    assert [s.closed for s in made] == [False] and made[0].codes[[1, 2]].tolist() == [2, 3]
+    made[0].close()
+
+
+def test_classes_in_another_order_are_refused_and_change_nothing(tmp_path):
+    path = tmp_path / "labels.csv"
+    with session(path, classes=["cat", "dog"]) as s: s.label([1], "cat"), s.label([2], "dog")
+    before = {p: p.read_bytes() for p in (path, tmp_path / "labels.csv.log.jsonl")}
+    for classes in (["dog", "cat"], ["dog"], ["dog", "cat", "cow"]):
+        with pytest.raises(ArgumentError, match="in the order cat, dog.*; give classes= in this order"): session(path, classes=classes)
+    assert {p: p.read_bytes() for p in before} == before
+    with session(path, classes=["cat", "dog", "cow"]) as s: assert s.classes == ["cat", "dog", "cow"] and s.codes[[1, 2]].tolist() == [0, 1]

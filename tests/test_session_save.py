@@ -308,7 +308,7 @@ def test_what_cannot_be_written_or_read_is_said_in_one_sentence(tmp_path, monkey
         for folder in (tmp_path / "file" / "p", tmp_path / ("x" * 300)):
             with pytest.raises(OSError, match="could not be saved in .* unchanged"): s.save(folder)
         with_round(s, 1, b"weights")
-        unread = s.rounds._path(0, "frame")
+        unread = s.rounds.path(0, "frame")
         real = os.access
         monkeypatch.setattr(os, "access", lambda path, how: Path(path) != unread and real(path, how))
         project = s.save(tmp_path / "p")

@@ -187,7 +187,7 @@ def test_what_cannot_be_opened_takes_nothing_over(tmp_path, wrong):
         old.train(100_000)
         while old.training.epoch < 1: time.sleep(0.01)
         with pytest.raises(ValueError, match="class"): LabelingSession(IMAGES, tmp_path / "l.csv", **{"classes": ["a", "b"], "config": CONFIG, **wrong})
-        assert not old._closed and old.training.running and old.store.can_undo and old.classes == ["a", "b"]
+        assert not old.closed and old.training.running and old.store.can_undo and old.classes == ["a", "b"]
         old.label([1], "b")
         assert old.n_labeled == 2
 
@@ -208,7 +208,7 @@ def test_an_app_that_cannot_be_shown_closes_its_session(tmp_path, monkeypatch):
         m.setattr(LatentLabeler, "make_views", lambda self, *a: opened.append(self.session) or 1 / 0)
         with pytest.raises(ZeroDivisionError): LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
         with session(None) as own, pytest.raises(ZeroDivisionError): LatentLabeler(session=own)
-        assert opened[0]._closed and opened[1] is own
+        assert opened[0].closed and opened[1] is own
     app = LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
     assert "took over" not in app.status.message
     app.close()
@@ -222,7 +222,7 @@ def test_run_again_while_it_is_closed_elsewhere(tmp_path):
     while old.training.epoch < 1: time.sleep(0.01)
     closing = threading.Thread(target=old.close)
     closing.start()
-    while not old._closed: time.sleep(0.001)
+    while not old.closed: time.sleep(0.001)
     with session(tmp_path / "l.csv") as new:
         closing.join()
         assert new.training.total == old.training.total >= 1 and new.folder.mine and new.message == ""
@@ -244,7 +244,7 @@ def test_opened_by_several_threads_at_once_one_is_left(tmp_path):
 def test_a_former_session_that_fails_at_its_end_is_followed_all_the_same(tmp_path):
     old = trained(session(tmp_path / "l.csv"))
     old.label([0], "a")
-    old._keep_state = lambda: 1 / 0
+    old.state.write = lambda: 1 / 0
     with session(tmp_path / "l.csv") as new:
         assert new.training.total == 1 and new.folder.mine and new.n_labeled == 1 and "could not be closed in order: division by zero" in new.message
 

@@ -39,6 +39,7 @@ class SessionFiles:
         self.folder = SessionFolder(home, lambda: log_identity(store))
         self.rounds, self.journal = Rounds(None, self.n_items), Journal()
         self.closed = False  # nothing is taken any more
+        self.gone = False  # the folder was given back
         if self.folder.mine:
             self._settle_in()
         elif self.folder.held:
@@ -61,8 +62,11 @@ class SessionFiles:
         return self.rounds.next_number > base + 1 or (unfinished is not None and unfinished.is_file())
 
     def claim(self) -> None:
-        "Make the folder before the first thing that goes into it."
+        "Make the folder before the first thing that goes into it, and look whether it is still ours."
         folder = self.folder
+        if folder.elsewhere():
+            self._begin_anew()
+            return
         if self.closed or folder.path is None or folder.mine or self.rounds.folder is not None:
             return
         if folder.claim():
@@ -192,15 +196,27 @@ def _borrow(self: SessionFiles) -> None:
 
 # %% ../../nbs/session/16_files.ipynb #51d827fd
 @patch
+def _begin_anew(self: SessionFiles) -> None:
+    "Another folder lies where ours was: keep what comes in a temporary place."
+    self.closed = True
+    self.folder.give_up()
+    self.rounds, events = Rounds(None, self.n_items), self.journal.events
+    self.journal = Journal()
+    self.journal.events = list(events)
+    self.activity.say(self.folder.problem)
+
+# %% ../../nbs/session/16_files.ipynb #a6122adf
+@patch
 def let_go(self: SessionFiles) -> None:
     "Give the folder back; one beside another session's in which nothing is new is removed."
+    self.gone = True
     if self.folder.mine and self.folder.path != self.folder.home and not self.has_own:
         self.folder.remove()
     else:
         self.folder.close()
     self.rounds.close()
 
-# %% ../../nbs/session/16_files.ipynb #1121c0a7
+# %% ../../nbs/session/16_files.ipynb #5ef8c9e1
 @patch
 def copy_to(
     self: SessionFiles,

@@ -52,6 +52,7 @@ class SessionFolder:
         self.notes: list[str] = []  # what was found damaged, a sentence each
         self.kept: dict[str, Any] = {}  # goes into every state
         self._lock: FileLock | None = None
+        self._file: tuple[int, int] | None = None  # which file the lock is, whatever its folder is called
         self._closed = False
         if path is None or not path.exists():
             return
@@ -151,18 +152,52 @@ def _put_aside(self: SessionFolder, path: Path, kind: str, said: str) -> None:
         self.notes.append(f"{said} {kept.name}.")
 
 
+def _which_file(path: Path) -> tuple[int, int] | None:  # device and number; None: there is none, or it has no number
+    "What a file is by itself, not by its name."
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None
+
+# %% ../../nbs/session/14_folder.ipynb #d2eab171
 @patch
 def _take(self: SessionFolder) -> None:
     self.path.mkdir(exist_ok=True)
     self._lock = FileLock(self.path / "lock", thread_local=False)  # taken by a job, let go on any thread
     self._lock.acquire(timeout=0)
+    self._file = _which_file(self.path / "lock")
 
 # %% ../../nbs/session/14_folder.ipynb #b33d2d8d
+@patch
+def elsewhere(self: SessionFolder) -> bool:
+    "Whether another folder lies where mine was: nothing may be written there."
+    if not self.mine:
+        return False
+    there = _which_file(self.path / "lock")
+    if there is not None and self._file is not None:
+        return there != self._file
+    return self.path.is_dir() and not self._ours()
+
+
+@patch
+def give_up(self: SessionFolder) -> None:
+    "Another folder lies where mine was: keep nothing any more, and say so."
+    self.close()
+    self.problem = (
+        f"The folder {self.path.name} was replaced by another one while it was open: that one is left as it is, "
+        "and rounds and queue last until this session is closed."
+    )
+
+# %% ../../nbs/session/14_folder.ipynb #0663f576
 @patch
 def write(self: SessionFolder, state: dict[str, Any]) -> str:  # why it could not be written; empty: it is
     "Keep the state of the queue and the views."
     if not self.claim():
         return ""
+    if self.elsewhere():
+        self.give_up()
+        return self.problem
     self.state = state
     try:
         kept = json.dumps({**state, **self.kept, "log": self.log()[0]}, allow_nan=False)
@@ -171,7 +206,7 @@ def write(self: SessionFolder, state: dict[str, Any]) -> str:  # why it could no
         return f"The queue is not on disk: {explain_os_error(error) if isinstance(error, OSError) else error}"
     return ""
 
-# %% ../../nbs/session/14_folder.ipynb #eeff58ca
+# %% ../../nbs/session/14_folder.ipynb #3997035c
 @patch
 def close(self: SessionFolder) -> None:
     "Let somebody else have it, for good: a job that still runs does not take it back."
@@ -191,7 +226,7 @@ def remove(self: SessionFolder) -> None:
         os.rename(path, gone)
         shutil.rmtree(gone, ignore_errors=True)
 
-# %% ../../nbs/session/14_folder.ipynb #e7995999
+# %% ../../nbs/session/14_folder.ipynb #06c3fed6
 @patch
 def beside(
     self: SessionFolder,
@@ -218,7 +253,7 @@ def beside(
     )
     return True
 
-# %% ../../nbs/session/14_folder.ipynb #c88392eb
+# %% ../../nbs/session/14_folder.ipynb #bdf6d1e1
 @patch
 def others(self: SessionFolder) -> list[SessionFolder]:
     "Folders beside mine whose sessions have ended, taken: close them."

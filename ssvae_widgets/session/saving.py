@@ -90,9 +90,9 @@ def _write(
 ) -> None:
     "All files of a project."
     data, rounds = session.data, session.files.rounds
-    if session.network.trained and not (
-        len(rounds) and rounds.restorable[-1] and rounds.facts[-1]["epochs"] == session.training.total
-    ):
+    newest = rounds.facts[-1]["epochs"] if len(rounds) and rounds.restorable[-1] else -1
+    ended = session.files.gone and session.folder.home is not None
+    if session.network.trained and newest != session.training.total and not ended:
         session.snapshot()
     facts = dict(
         format=1,

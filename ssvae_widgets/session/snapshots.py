@@ -13,7 +13,7 @@ import time
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import ArgumentError, RowError, as_whole, check_whole, describe
+from ..errors import ArgumentError, ClosedError, RowError, as_whole, check_whole, describe
 from ..io.checkpoint import CheckpointError
 from .files import SessionFiles
 from .journal import checksum
@@ -42,8 +42,10 @@ class Snapshots:
         self._then = 0  # epochs to train after them
 
     def take(self) -> int:  # its place in `rounds`
-        "Keep what the map shows now, and the weights."
+        "Keep what the map shows now, and the weights. Raises `ClosedError` after the end."
         training, files = self.training, self.files
+        if files.gone and files.folder.home is not None:
+            raise ClosedError("This session is closed: open a new one on the same labels.")
         with self.activity.lock:
             files.claim()
             rounds = files.rounds
@@ -96,6 +98,8 @@ def moment(
             self.take()
         self.weights_time = time.monotonic()
     elif moment == "epoch":
+        with self.activity.lock:
+            self.files.claim()
         self._journal_epoch()
         self.state.write_if_due()
         self._keep_weights()
