@@ -392,3 +392,16 @@ def test_classes_in_another_order_are_refused_and_change_nothing(tmp_path):
         with pytest.raises(ArgumentError, match="in the order cat, dog.*; give classes= in this order"): session(path, classes=classes)
     assert {p: p.read_bytes() for p in before} == before
     with session(path, classes=["cat", "dog", "cow"]) as s: assert s.classes == ["cat", "dog", "cow"] and s.codes[[1, 2]].tolist() == [0, 1]
+
+
+def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
+    for classes in ({"cat", "dog"}, frozenset({"cat", "dog"})):
+        with pytest.raises(ArgumentError, match="a (frozen)?set of 2, which has no order; expected a list"): session(tmp_path / "l.csv", classes=classes)
+    began = time.monotonic()
+    for ids in (np.r_[TRUTH[:-1], 999_999], [f"id {k}" for k in range(len(TRUTH))]):
+        if isinstance(ids, list):
+            with session(None, truth=ids) as s: assert s.n_classes == len(TRUTH)
+        else:
+            with pytest.raises(ArgumentError, match="truth holds the class 999999, which makes 1,000,000 of them; expected at most 10,000"): session(tmp_path / "l.csv", truth=ids)
+    assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
+    with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s: assert s.n_classes == 10_000

@@ -114,12 +114,25 @@ def _idx_axes(path: Path) -> int:
 def _from_idx(folder):
     axes = {p: _idx_axes(p) for p in sorted(folder.iterdir()) if p.suffix.lower() not in PICTURE_ENDINGS and not p.name.startswith(".")}
     image = [p for p, n in axes.items() if n in (3, 4)]
-    if not image: return None
+    if not image:
+        if damaged := [p.name for p, n in axes.items() if not n and "idx" in p.name and p.is_file()]:
+            _warn(f"{damaged[0]} in {folder} is named as an IDX file and is none that can be read: it is left out.")
+        return None
     image = next((p for p in image if p.name.startswith("train")), image[0])
     labels = [p for p, n in axes.items() if n == 1]
     label = next((p for p in labels if p.name.split("-")[0] == image.name.split("-")[0]), labels[0] if len(labels) == 1 else None)
+    if any(p.suffix.lower() in PICTURE_ENDINGS for pattern in ("*", "*/*") for p in folder.glob(pattern)):
+        _warn(f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give one of them a folder of its own.")
+    if labels and label is None:
+        _warn(f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like {image.name}: the images are read without labels.")
     x = read_idx(image)
     return ImageSet(x, None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64), None, None)
+
+
+def _warn(message):
+    import warnings
+
+    warnings.warn(message, UserWarning, stacklevel=4)
 
 # %% ../../nbs/data/06_load.ipynb #392c9b65
 BUILT_IN = ("digits", "mnist", "mnist-test")

@@ -64,6 +64,8 @@ def check_classes(
     if isinstance(classes, int | np.integer) and not isinstance(classes, bool):
         if not 1 <= classes <= most: raise ArgumentError(f"classes is {describe(int(classes))}; expected {'at least one class' if classes < 1 else f'at most {most}'}.")
         return int(classes)
+    if isinstance(classes, set | frozenset):
+        raise ArgumentError(f"classes is {describe(classes)}, which has no order; expected a list of their names, in the order of their keys.")
     if isinstance(classes, str | bytes | float | bool | dict) or not np.iterable(classes):
         raise ArgumentError(f"classes is {describe(classes)}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog'].")
     names = class_names(classes)

@@ -23,9 +23,13 @@ from ..errors import ArgumentError, DataError, check_path, check_whole, describe
 from ..labels.store import LabelStore
 
 # %% auto #0
-__all__ = ['RESERVED', 'check_truth', 'check_labels', 'check_model', 'check_columns', 'check_each', 'check_image_set']
+__all__ = ['MOST_CLASSES', 'RESERVED', 'check_truth', 'check_labels', 'check_model', 'check_columns', 'check_each',
+           'check_image_set']
 
 # %% ../../nbs/session/02_arguments.ipynb #f5424376
+MOST_CLASSES = 10_000
+
+# %% ../../nbs/session/02_arguments.ipynb #74905b99
 def check_truth(
     truth: Any,  # the real labels, where they are known
     n_items: int,
@@ -44,6 +48,12 @@ def check_truth(
         )
     if isinstance(classes, int):
         names = None
+    n = len(names) if names else int(codes.max()) + 1
+    if classes is None and n > MOST_CLASSES:
+        raise ArgumentError(
+            f"truth holds {f'{n:,} classes' if names else f'the class {n - 1}, which makes {n:,} of them'}; "
+            f"expected at most {MOST_CLASSES:,}: is it a column of something else?"
+        )
     return codes, list(names or (str(k) for k in range(classes or int(codes.max()) + 1)))
 
 # %% ../../nbs/session/02_arguments.ipynb #dfbd94cb

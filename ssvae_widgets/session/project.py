@@ -26,6 +26,7 @@ from ssvae_widgets.io.files import (
     explain_os_error,
     fsync_folder,
     parse_json,
+    read_plain,
     remove_leftovers,
     set_aside,
     temporary_name,
@@ -158,12 +159,19 @@ def finish(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 # %% ../../nbs/session/21_project.ipynb #64dae1c2
+def _read_json(file: Path, what: str) -> Any:
+    "What a file of a save holds, or a `ValueError` where it is missing, no file or no JSON."
+    try:
+        return parse_json(read_plain(file))
+    except OSError:
+        if os.path.isfile(file):
+            raise  # the disk, not the file
+        raise ValueError(f"{what} is missing") from None
+
+# %% ../../nbs/session/21_project.ipynb #3ded8e4e
 def _contents(saved: Path) -> list[str] | None:  # files of the session's folder; None: it is in the project already
     "What belongs to a save that counts, or a `ValueError`."
-    try:
-        found = parse_json((saved / "contents.json").read_bytes())
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise ValueError("its list of contents is missing") from None
+    found = _read_json(saved / "contents.json", "its list of contents")
     rounds = found.get("session", 0) if isinstance(found, dict) else 0
     plain = (
         rounds is None
@@ -207,7 +215,40 @@ def _move_session(stage: Path, there: Path, names: list[str]) -> None:
         _move(stage / name, there / name)
     fsync_folder(there)
 
-# %% ../../nbs/session/21_project.ipynb #aeb6dc58
+# %% ../../nbs/session/21_project.ipynb #772c47b8
+def _sensible(facts: dict[str, Any]) -> bool:
+    "Whether everything is there and of its kind."
+
+    def whole(v, low, high):
+        return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+
+    images, classes = facts.get("images"), facts.get("classes")
+    return (
+        facts.get("format") == 1
+        and isinstance(images, dict)
+        and isinstance(images.get("dtype"), str)
+        and re.fullmatch(r"[<>=|]?(bool|u?int\d+|float\d+|[biuf]\d+)", images["dtype"]) is not None
+        and isinstance(images.get("bytes"), bool)
+        and isinstance(facts.get("truth"), bool)
+        and isinstance(classes, list)
+        and all(isinstance(c, str) for c in classes)
+        and whole(facts.get("seed"), 0, 2**31 - 1)
+        and whole(facts.get("epochs"), 1, 100_000)
+        and whole(facts.get("n_items", 1), 1, 2**53)
+    )
+
+# %% ../../nbs/session/21_project.ipynb #c51190fd
+def _check_description(saved: Path) -> None:
+    "Raise `ValueError` unless the description of a save makes sense; it is moved last, so it may be in place already."
+    file, waiting = saved / "project.json", (saved / "labels" / f"{LABELS}.log.jsonl").exists()
+    if not waiting and not os.path.lexists(file):
+        return
+    facts = _read_json(file, "its description")
+    newer = isinstance(facts, dict) and isinstance(facts.get("format"), int) and facts["format"] > 1
+    if not newer and (not isinstance(facts, dict) or not _sensible(facts)):
+        raise ValueError("its description makes no sense")
+
+# %% ../../nbs/session/21_project.ipynb #a9721d5f
 def conclude(
     folder: Path,
 ) -> str:  # a sentence for a person; empty when there is nothing to say
@@ -217,6 +258,7 @@ def conclude(
         return ""
     try:
         _contents(saved)
+        _check_description(saved)
     except ValueError as error:
         kept = set_aside(saved)
         return (
@@ -232,7 +274,7 @@ def conclude(
     finish(folder)
     return ""
 
-# %% ../../nbs/session/21_project.ipynb #a9721d5f
+# %% ../../nbs/session/21_project.ipynb #9576b2b6
 def recover(
     folder: Path,
 ) -> str:  # a sentence for a person; empty when there is nothing to say
@@ -258,16 +300,16 @@ def recover(
                 "make room or permit writing there, and open it again."
             ) from error
 
-# %% ../../nbs/session/21_project.ipynb #2f4503ae
+# %% ../../nbs/session/21_project.ipynb #5ef9dd47
 def _others_labeled(saved: Path, folder: Path) -> bool:
     "Whether labels were given in the project that the save does not have."
     if not (saved / "labels" / f"{LABELS}.log.jsonl").exists() or not (folder / f"{LABELS}.log.jsonl").exists():
         return False
-    n_items = json.loads((saved / "project.json").read_bytes())["n_items"]
+    n_items = parse_json(read_plain(saved / "project.json")).get("n_items")
     with LabelStore(saved / "labels" / LABELS, n_items) as ours:
         return ours.lacks(folder / LABELS) > 0
 
-# %% ../../nbs/session/21_project.ipynb #56d39b3d
+# %% ../../nbs/session/21_project.ipynb #54bf8490
 def read_project(
     folder,  # written by `LabelingSession.save`
 ) -> dict[str, Any]:  # arguments of `LabelingSession`
@@ -277,7 +319,7 @@ def read_project(
         warnings.warn(problem, UserWarning, stacklevel=2)
     return project
 
-# %% ../../nbs/session/21_project.ipynb #54bf8490
+# %% ../../nbs/session/21_project.ipynb #52be0e72
 def read_parts(
     folder,
 ) -> tuple[dict[str, Any], list[str]]:  # arguments of `LabelingSession`; what was left out, a sentence each
@@ -296,7 +338,7 @@ def read_parts(
     kept = {name: facts[name] for name in ("classes", "epochs", "seed")}
     return dict(images=images, labels=folder / LABELS, truth=truth, **kept), problems
 
-# %% ../../nbs/session/21_project.ipynb #783a03c0
+# %% ../../nbs/session/21_project.ipynb #ce280d51
 def _read_images(file: Path, facts: dict[str, Any]) -> np.ndarray:
     "The images of a project, or a `ProjectError`."
     try:
@@ -318,7 +360,7 @@ def _read_images(file: Path, facts: dict[str, Any]) -> np.ndarray:
         )
     return images
 
-# %% ../../nbs/session/21_project.ipynb #52be0e72
+# %% ../../nbs/session/21_project.ipynb #a1052284
 def put_aside(
     path: Path,
     what: str,  # it holds
@@ -331,12 +373,12 @@ def put_aside(
     where = kept.name if kept else path.name
     return f"{what} of the project cannot be read and are left out; the damaged file is kept as {where}."
 
-# %% ../../nbs/session/21_project.ipynb #a1052284
+# %% ../../nbs/session/21_project.ipynb #5c6b0091
 def read_facts(folder: Path) -> dict[str, Any]:
     "The description of a project, checked."
     file = folder / "project.json"
     try:
-        facts = json.loads(file.read_bytes())
+        facts = json.loads(read_plain(file))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"{folder} holds no project (there is no project.json in it); save one with session.save({str(folder)!r})."
@@ -355,29 +397,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         )
     return facts
 
-# %% ../../nbs/session/21_project.ipynb #a482ad7b
-def _sensible(facts: dict[str, Any]) -> bool:
-    "Whether everything is there and of its kind."
-
-    def whole(v, low, high):
-        return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
-
-    images, classes = facts.get("images"), facts.get("classes")
-    return (
-        facts.get("format") == 1
-        and isinstance(images, dict)
-        and isinstance(images.get("dtype"), str)
-        and re.fullmatch(r"[<>=|]?(bool|u?int\d+|float\d+|[biuf]\d+)", images["dtype"]) is not None
-        and isinstance(images.get("bytes"), bool)
-        and isinstance(facts.get("truth"), bool)
-        and isinstance(classes, list)
-        and all(isinstance(c, str) for c in classes)
-        and whole(facts.get("seed"), 0, 2**31 - 1)
-        and whole(facts.get("epochs"), 1, 100_000)
-        and whole(facts.get("n_items", 1), 1, 2**53)
-    )
-
-# %% ../../nbs/session/21_project.ipynb #86963ec9
+# %% ../../nbs/session/21_project.ipynb #ad167765
 def read_columns(
     folder: Path,
     n_items: int,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..io.files import atomic_write
+from ..io.files import atomic_write, open_plain
 
 # %% auto #0
 __all__ = ['write_array', 'read_array', 'write_images', 'read_images']
@@ -35,9 +35,9 @@ def write_array(
 def read_array(
     path: Path,  # .npy
 ) -> np.ndarray:
-    "Plain numbers from a .npy file; a damaged one is a `DataError` before anything is allocated for it."
+    "Plain numbers from a .npy file; a damaged one is a `DataError` at once, a pipe or a folder an `OSError`."
     try:
-        with open(path, "rb") as f:
+        with open_plain(path) as f:
             first = np.lib.format.read_magic(f) == (1, 0)
             read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
             shape, _, dtype = read(f)
