@@ -66,7 +66,7 @@ class Accuracy:
 # %% ../../nbs/assess/04_accuracy.ipynb #4bda01af
 _NOBODY = np.zeros(0, np.int64)
 
-
+# %% ../../nbs/assess/04_accuracy.ipynb #ca78bf0b
 def measure_accuracy(
     propagator: Any,  # `Propagator` that has seen the labels
     codes: Int[np.ndarray, "batch"],  # labels, −1: none

@@ -54,7 +54,7 @@ def class_names(
     names = [clean_name(c if isinstance(c, str) or (whole := as_whole(c)) is None else str(whole)) for c in given]
     return list(dict.fromkeys(names)) if len({*given}) == len(given) else names
 
-
+# %% ../../nbs/data/01_names.ipynb #05e3ae3f
 def check_classes(
     classes: Any, # how many, their names, or None
     most: int = 10_000, # classes

@@ -114,7 +114,7 @@ def _checkpoint_shape(path) -> tuple[int, ...]:
     return tuple(meta["input_shape"])
 
 # %% ../../nbs/session/02_arguments.ipynb #055e6b9a
-RESERVED = ("label", "prediction", "truth", "certainty", "entropy")  # colourings that the app makes itself
+RESERVED = ("label", "prediction", "truth", "certainty", "entropy")  # colorings that the app makes itself
 
 # %% ../../nbs/session/02_arguments.ipynb #0d9e2418
 def check_columns(
