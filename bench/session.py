@@ -66,7 +66,7 @@ def acknowledge(args):
         s.instant = False  # the graph's answer comes after the label, on the worker
         s.prepare()
         s.wait()
-        s._warming.join()
+        s.network.warming.join()
         idle, busy = [], []
         for _ in range(2 if args.quick else 3):
             idle += label_times(s, truth, 60, 0.02)
@@ -92,7 +92,7 @@ def streaming(args):
         for i in range(50): s.label(i, int(truth[i]))
         s.train(4)
         s.wait()
-        look, frames, spent, counting = s._look, [], {"with": [], "without": []}, [0.0]
+        look, frames, spent, counting = s.network.look, [], {"with": [], "without": []}, [0.0]
 
         def counted(*a, **kw):
             if kw.get("final"): return look(*a, **kw)
@@ -103,7 +103,7 @@ def streaming(args):
             frames.append(began)
             return None
 
-        s._look = counted
+        s.network.look = counted
         for _ in range(2 if args.quick else 4):
             for kind in ("with", "without"):
                 counting[0] = 0.0 if kind == "with" else None
@@ -236,7 +236,7 @@ app"""
             nb = conftest.Notebook(lab, page, "bench/b.ipynb")
             nb.run_all()
             page.wait_for_selector(".ssvae-labeler .ssvae-points[data-domain]")
-            nb.until("app.session.wait(0.1) and not app.session._warming.is_alive()", timeout=300)
+            nb.until("app.session.wait(0.1) and not app.session.network.warming.is_alive()", timeout=300)
             idle, busy = [], []
 
             def press(out):

@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Int64
 
 # %% auto #0
-__all__ = ['SSVAEWidgetsError', 'ArgumentError', 'RowError', 'DataError', 'describe', 'check_rows', 'as_whole', 'check_row',
-           'check_whole', 'check_number', 'check_path', 'check_file']
+__all__ = ['SSVAEWidgetsError', 'ArgumentError', 'RowError', 'DataError', 'ClosedError', 'describe', 'check_rows', 'as_whole',
+           'check_row', 'check_whole', 'check_number', 'check_path', 'check_file']
 
 # %% ../nbs/01_errors.ipynb #4289a218
 class SSVAEWidgetsError(ValueError):
@@ -37,6 +37,10 @@ class RowError(SSVAEWidgetsError, IndexError, TypeError):
 
 class DataError(SSVAEWidgetsError):
     "Images, labels or a file with them that cannot be used."
+
+
+class ClosedError(SSVAEWidgetsError, RuntimeError):
+    "Something was asked of a session that has ended."
 
 # %% ../nbs/01_errors.ipynb #580ee1e1
 def _clip(text: str, most: int) -> str:

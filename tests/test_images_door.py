@@ -33,9 +33,9 @@ TINY = SSVAEConfig(latent_dim=2, hidden_dims=(8,), batch_size=16, pretrain_steps
 @pytest.fixture
 def idle(monkeypatch):
     "No model is made in the background."
-    from ssvae_widgets.session.training import Learning
+    from ssvae_widgets.session.session import LabelingSession
 
-    monkeypatch.setattr(Learning, "prepare", lambda self: None)
+    monkeypatch.setattr(LabelingSession, "prepare", lambda self: None)
 
 
 def memmap(tmp_path, x, order=None):
@@ -130,8 +130,8 @@ def test_a_model_of_one_scale_shows_images_of_another(idle):
     want = vae.encode(G)
     for given in (G.astype(np.float32), G.astype(np.int64), G):
         session = LabelingSession(given, None, model=copy.deepcopy(vae), classes=2)
-        session._prepare()
-        assert np.allclose(session._model.encode(session.images), want, atol=1e-5)
+        session.network.make()
+        assert np.allclose(session.model.encode(session.images), want, atol=1e-5)
         assert np.allclose(session.reconstruct(3), vae.snapshot().decode(want[3:4])[0], atol=1e-5)
         session.close()
     assert np.allclose(vae.encode(G.astype(np.int32)), want, atol=1e-5)  # whole numbers up to 255 are on no other scale

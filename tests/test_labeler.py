@@ -213,13 +213,13 @@ def test_walk_and_trails_follow_what_a_round_changed(quiet):
     s = app.session
     for k in range(3): s.label(np.flatnonzero(truth == k)[:2], k)
     assert s.wait(300)
-    s._set(total=1); s.snapshot()
+    s.activity.update(total=1); s.snapshot()
     s.label([5, 6], 1)
     assert s.wait(300)
     moved = s.xy.copy()
     moved[[50, 51]] += 10 * np.ptp(moved)
     s.xy, s.probs = moved, s.probs[:, [1, 0, 2]]
-    s._set(total=2); s.snapshot()
+    s.activity.update(total=2); s.snapshot()
     assert app.flush() and app.training.rounds.n_changes == len(s.changes.rows) > 2
     assert s.changes.message.startswith("2 labels changed") and s.changes.message.endswith("2 points moved far") and s.changes.message in app.status.message
     app.act({"type": "trails"})

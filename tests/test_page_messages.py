@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, LatentLabeler
-from ssvae_widgets.session.queue import Queue, Suggestion, fill
+from ssvae_widgets.session.queue import Suggestion, SuggestionQueue, fill
 
 NASTY = [10**400, -(10**400), 10**5000, float("nan"), float("inf"), -float("inf"), 1e308, -1, 0.5, 3.7, "3", "\ud800", "x" * 100_000, "", None, True, False, [], [1] * 10_000,
          {}, {"type": "label"}, b"\x00", 2**53, 2**64, "label", "selected", [[[[]]]], 999, {"a": {"b": 10**400}}]
@@ -140,7 +140,7 @@ def test_a_yes_is_to_the_question_that_was_read(app):
 
 def test_a_queue_tells_what_comes_next_and_takes_more():
     made = iter(range(100))
-    queue, codes = Queue(), np.full(100, -1)
+    queue, codes = SuggestionQueue(), np.full(100, -1)
     suggest = lambda n, strategy, skip=(): [Suggestion(i, "", "start") for _, i in zip(range(n), (i for i in made if i not in set(skip)))]  # noqa: E731
     queue.waiting = fill(queue, suggest)
     assert [s.serial for s in queue.ahead(codes, 3)] == [s.serial for s in queue.waiting[:3]]

@@ -55,7 +55,7 @@ def test_labels_made_while_training_are_kept_and_used(session):
     until(lambda: session.training.epoch > seen + 2)
     session.stop()
     assert session.wait(300)
-    assert session._learned == session.seq
+    assert session.examination.seq == session.seq
     assert session.training.metrics["accuracy"] > 0
 
 
@@ -154,14 +154,14 @@ def test_features_of_the_network_make_the_graph_after_a_run(session):
     session.train(1)
     assert session.wait(300)
     np.testing.assert_allclose(session.features, session.model.features(session.images), atol=1e-5)
-    with session._propagator() as graph: first = graph
-    with session._propagator(pixels=True) as graph: assert graph is not first
+    with session.predictions.propagator() as graph: first = graph
+    with session.predictions.propagator(session.predictions.pixels) as graph: assert graph is not first
 
 
 def test_train_pressed_while_the_last_frame_is_drawn_is_not_lost(session, monkeypatch):
     session.prepare()
     assert session.wait(120)
-    look, late = session._look, []
+    look, late = session.network.look, []
 
     def slow(*args, **kw):
         if kw.get("final") and len(late) < 3:
@@ -170,7 +170,7 @@ def test_train_pressed_while_the_last_frame_is_drawn_is_not_lost(session, monkey
             session.train(2)
         return look(*args, **kw)
 
-    monkeypatch.setattr(session, "_look", slow)
+    monkeypatch.setattr(session.network, "look", slow)
     session.train(1)
     assert session.wait(300)
     assert session.training.phase == "idle" and session.training.total == 1 + 3 * 2 and late[0] == "training"
@@ -186,7 +186,7 @@ def test_thirty_rounds_keep_memory_and_disk_level(digits, tmp_path):
             assert s.wait(300)
             s.jobs.forget("state")  # or its file is replaced while we look
             sizes.append(sum(p.stat().st_size for p in s.folder.path.iterdir()))
-        assert len(s.rounds) == 31 and sum(s.rounds.restorable) == 3 and not s.rounds._held
+        assert len(s.rounds) == 31 and sum(s.rounds.restorable) == 3 and not s.rounds.held
         frames = [p.stat().st_size for p in s.folder.path.glob("*.frame")]
         assert max(frames) < 7 * 300 + 1500 and sizes[-1] - sizes[4] < 26 * (max(frames) + 2000), "after the ring is full only frames, and a line for each epoch, are added"
 
@@ -212,7 +212,7 @@ def test_labels_begun_anew_do_not_find_the_old_rounds(digits, tmp_path):
     for p in tmp_path.glob("l.csv*"):
         if p.is_file(): p.unlink()
     with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as s:
-        assert len(s.rounds) == 0 and s._restored is None
+        assert len(s.rounds) == 0 and s.resume.number is None
         s.label(4, 1)
         s.train(1)
         assert s.wait(300)
@@ -226,7 +226,7 @@ def test_another_configuration_begins_anew_and_damaged_rounds_do_not_stop_a_sess
         s.train(1)
         assert s.wait(300)
     with LabelingSession(images, tmp_path / "l.csv", config=SMALL.replace(hidden_dims=(8,))) as s:
-        assert s._restored is None and "another configuration" in s.message
+        assert s.resume.number is None and "another configuration" in s.message
         s.prepare()
         assert s.wait(300) and not s.model.trained
     for p in (tmp_path / "l.csv.session").glob("*.*"): p.write_bytes(p.read_bytes()[: p.stat().st_size // 2])

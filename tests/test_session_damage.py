@@ -205,7 +205,7 @@ def test_something_else_where_a_file_belongs(saved, tmp_path, name, kind):
     with LabelingSession(IMAGES, tmp_path / "labels.csv", config=CONFIG) as s:
         check(s)
         assert s.folder.mine and s.training.total == (1 if name == "round-000002.ckpt" else 2), s.message
-        s._run_ended() if s._model is not None else s.snapshot()
+        s.snapshots.moment("ended") if s.model is not None else s.snapshot()
         s.save(tmp_path / "p")
         s.record.add("round", number=99)
     if name in ("record.jsonl", "state.json"):
@@ -233,3 +233,60 @@ def test_rounds_that_are_not_taken_up_are_spoken_of(tmp_path):
     with LabelingSession(images, path) as s:
         assert s.training.total == 0 and "belong to other labels" in s.message
     assert any(tmp_path.glob("labels.csv.session*/round-*.ckpt"))  # they stay on the disk
+
+
+DESCRIPTIONS = {"empty": b"", "an object": b"{}", "a list": b"[]", "deep": b"[" * 20_000, "text": b"x", "missing": None, "a folder": "folder", "no number of images": b'{"format": 1, "images": {}}'}
+
+
+@pytest.mark.parametrize("what", DESCRIPTIONS)
+def test_a_damaged_save_beside_a_whole_project_is_put_aside(saved, tmp_path, what):
+    from ssvae_widgets.session.project import SAVED
+
+    project, bad = tmp_path / "project", DESCRIPTIONS[what]
+    shutil.copytree(saved / "project", project)
+    before = {p.name: p.read_bytes() for p in project.iterdir() if p.is_file()}
+    left = project / SAVED
+    (left / "labels").mkdir(parents=True)
+    (left / "contents.json").write_text('{"session": []}')
+    shutil.copy(project / "labels.csv.log.jsonl", left / "labels")
+    if bad == "folder": (left / "project.json").mkdir()
+    elif bad is not None: (left / "project.json").write_bytes(bad)
+    with LabelingSession.open(project, config=CONFIG) as s:
+        check(s)
+        assert "what it left is damaged" in s.message and s.training.total == 2
+    assert not left.exists() and len(list(project.glob(f"{SAVED}.damaged-*"))) == 1
+    assert all((project / name).read_bytes() == content for name, content in before.items() if name in ("images.npy", "project.json", "truth.npy"))
+    with LabelingSession.open(project, config=CONFIG) as s: assert s.message == ""
+
+
+def test_an_interrupted_save_whose_description_is_in_place_already_is_finished(saved, tmp_path):
+    "The description is moved last: a save without it is one that was nearly done."
+    from ssvae_widgets.session.project import SAVED
+
+    project = tmp_path / "project"
+    shutil.copytree(saved / "project", project)
+    (project / SAVED).mkdir()
+    (project / SAVED / "contents.json").write_text('{"session": null}')
+    with LabelingSession.open(project, config=CONFIG) as s: check(s)
+    assert not list(project.glob(f"{SAVED}*"))
+
+
+@pytest.mark.parametrize("name", ["project.json", "images.npy", "truth.npy", "columns.npz", "contents.json"])
+def test_a_pipe_or_a_device_where_a_file_of_a_project_belongs_keeps_nobody_waiting(saved, tmp_path, name):
+    import subprocess
+    import sys
+
+    for kind in ("pipe", "device"):
+        project = tmp_path / kind
+        shutil.copytree(saved / "project", project)
+        file = project / name
+        if name == "contents.json":
+            file = project / ".project-saved" / name
+            file.parent.mkdir()
+        file.unlink(missing_ok=True)
+        os.mkfifo(file) if kind == "pipe" else file.symlink_to("/dev/zero")
+        code = f"from ssvae_widgets import LabelingSession\ntry: s = LabelingSession.open({str(project)!r}); print(s.n_labeled, s.message)\nexcept (ValueError, OSError) as error: print(type(error).__name__, error)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+        said = done.stdout.strip().splitlines()
+        assert done.returncode == 0 and len(said) == 1, done.stderr[-500:]
+        assert said[0].startswith("ProjectError" if name in ("project.json", "images.npy") else "3"), said

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, load_digits
+from ssvae_widgets.errors import ArgumentError, ClosedError, SSVAEWidgetsError
 from ssvae_widgets.session import predictions as answers
 from ssvae_widgets.session.training import AutoTrain
 
@@ -141,14 +142,14 @@ def test_training_after_going_back_trains_from_there():
 
 
 def test_accepted_predictions_are_not_judged():
-    from ssvae_widgets.assess.accuracy import take_stock
+    from ssvae_widgets.assess.accuracy import measure_accuracy
 
     class Voices:
         def leave_one_out(self): return np.flatnonzero(codes >= 0), np.eye(2)[codes[codes >= 0]]
 
     codes = np.r_[np.tile([0, 1], 10), np.full(20, -1)]
-    assert take_stock(Voices(), codes, codes, None, {}, 1, 1).value > 0.9
-    assert np.isnan(take_stock(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), "eight are left"
+    assert measure_accuracy(Voices(), codes, codes, None, {}, 1, 1).value > 0.9
+    assert np.isnan(measure_accuracy(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), "eight are left"
     with session() as s:
         for k in range(20): s.label(k, int(TRUTH[k]))
         assert s.wait(300) and s.probs is not None
@@ -185,9 +186,9 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
         with Hold(s):
             s.auto = AutoTrain(idle=0.3)
             s.label(150, 2)
-            assert "automatic training" in s.jobs._waiting
+            assert "automatic training" in s.jobs.waiting
             s.auto = AutoTrain()
-        until(lambda: "automatic training" not in s.jobs._waiting)
+        until(lambda: "automatic training" not in s.jobs.waiting)
         assert s.wait(300) and s.training.total == total
 
 
@@ -249,14 +250,14 @@ def test_close_can_fail_and_be_interrupted(tmp_path):
 
 
 def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
-    from ssvae_widgets.session.journal import Record
+    from ssvae_widgets.session.journal import Journal
 
-    record = Record(tmp_path / "no" / "record.jsonl")
+    record = Journal(tmp_path / "no" / "record.jsonl")
     record.add("start", seed=0)
     record.add("epoch", epoch=1)
     (tmp_path / "no").mkdir()
     record.add("epoch", epoch=2)
-    assert [e.get("epoch") for e in Record(record.path).events] == [None, 1, 2]
+    assert [e.get("epoch") for e in Journal(record.path).events] == [None, 1, 2]
     with session() as s:
         trained(s, 3)
         s.record.events = [e for e in s.record.events if e.get("epoch") != 2]
@@ -266,9 +267,9 @@ def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
 def test_a_folder_that_was_let_go_is_not_taken_back(tmp_path):
     with session(tmp_path / "l.csv") as s:
         s.label(1, 1)
-        s._keep_state()
+        s.state.write()
         assert s.folder.mine
-    s._keep_state()  # of a job that outlived the closing
+    s.state.write()  # of a job that outlived the closing
     assert not s.folder.mine
     with session(tmp_path / "l.csv") as again: assert again.folder.mine
 
@@ -296,7 +297,7 @@ s.train(100000)
 while s.training.epoch < 3: time.sleep(0.01)
 s.strategy = 'audit'
 for _ in range(4): s.skip(); s.next(); time.sleep(0.4)
-s._weights_time -= 100
+s.snapshots.weights_time -= 100
 now = s.training.epoch
 while not s.folder.path.joinpath('unfinished.ckpt').exists(): time.sleep(0.01)
 now = s.training.epoch
@@ -322,13 +323,85 @@ def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
         s.prepare()
         assert began.wait(60) and s.wait(60)
         s.close(timeout=60)
-        assert s._warming.is_alive() and not gate.is_set()
+        assert s.network.warming.is_alive() and not gate.is_set()
     finally: gate.set()
-    s._warming.join(60)
-    assert not s._warming.is_alive()
+    s.network.warming.join(60)
+    assert not s.network.warming.is_alive()
 
 
 def test_one_image_can_be_labeled_and_is_not_trained_on():
     with LabelingSession(np.ones((1, 6, 6), np.float32), None, classes=["a", "b"]) as s:
         assert s.label(0, "a").saved and s.wait(60) and s.codes.tolist() == [0]
         with pytest.raises(ValueError, match="one image only; training needs two or more"): s.train()
+
+
+def test_two_folders_that_swap_their_names_stay_apart(tmp_path):
+    "Images of two folders, as many in each: what is labeled and trained in one must not reach the other."
+    here, there = tmp_path / "a", tmp_path / "b"
+    with LabelingSession(1 - IMAGES, there / "labels.csv", config=CONFIG, classes=10) as other:
+        other.label([7, 8], 3)
+        trained(other)
+    before = {p.relative_to(there): p.read_bytes() for p in there.rglob("*") if p.is_file()}
+    with pytest.warns(UserWarning, match="closed with labels that are not saved: .*another data set"), session(here / "labels.csv", classes=10) as s:
+        s.label([1, 2], 1)
+        trained(s)
+        for old, new in ((here, tmp_path / "c"), (there, here), (tmp_path / "c", there)): old.rename(new)
+        gesture = s.label([3], 2)
+        assert not gesture.saved and s.store.status == "not saved" and "another data set" in s.store.message
+        trained(s)
+        s.next(), s.keep_view(color_by="truth")
+        assert "replaced by another one" in s.message and s.codes[[1, 2, 3]].tolist() == [1, 1, 2] and not s.folder.mine
+    after = {p.relative_to(here): p.read_bytes() for p in here.rglob("*") if p.is_file()}
+    assert after == before
+    with LabelingSession(1 - IMAGES, here / "labels.csv", config=CONFIG) as other:
+        assert np.flatnonzero(other.codes >= 0).tolist() == [7, 8] and other.training.total == 1
+    with session(there / "labels.csv") as s: assert s.codes[[1, 2]].tolist() == [1, 1] and s.training.total == 1 and len(s.rounds) == 2
+
+
+def test_a_closed_session_raises_one_family_of_errors(tmp_path):
+    s = session(tmp_path / "labels.csv")
+    s.label([1], 2)
+    trained(s)
+    s.close()
+    for ask in (lambda: s.label(3, 1), lambda: s.accept(3), lambda: s.clear(1), s.undo, s.redo, s.train, s.snapshot, lambda: s.save(tmp_path)):
+        with pytest.raises(ClosedError, match="is closed") as raised: ask()
+        assert isinstance(raised.value, SSVAEWidgetsError) and isinstance(raised.value, RuntimeError)
+    with session(tmp_path / "labels.csv") as again: assert again.codes[1] == 2 and len(again.rounds) == 2
+
+
+def test_a_subscriber_that_opens_the_labels_again_leaves_one_session_alive(tmp_path):
+    made = []
+    one = session(tmp_path / "l.csv")
+    one.subscribe(lambda event: event["type"] == "closed" and made.append(session(tmp_path / "l.csv")))
+    two = session(tmp_path / "l.csv")
+    assert not made and one.closed and not two.closed and [type(e) for e in one.events.errors] == [ClosedError]
+    two.label([1], 2)
+    one.label([2], 3)
+    assert two.codes[[1, 2]].tolist() == [2, 3] and two.folder.claim()
+    two.subscribe(lambda event: event["type"] == "closed" and made.append(session(tmp_path / "l.csv")))
+    two.close()
+    assert [s.closed for s in made] == [False] and made[0].codes[[1, 2]].tolist() == [2, 3]
+    made[0].close()
+
+
+def test_classes_in_another_order_are_refused_and_change_nothing(tmp_path):
+    path = tmp_path / "labels.csv"
+    with session(path, classes=["cat", "dog"]) as s: s.label([1], "cat"), s.label([2], "dog")
+    before = {p: p.read_bytes() for p in (path, tmp_path / "labels.csv.log.jsonl")}
+    for classes in (["dog", "cat"], ["dog"], ["dog", "cat", "cow"]):
+        with pytest.raises(ArgumentError, match="in the order cat, dog.*; give classes= in this order"): session(path, classes=classes)
+    assert {p: p.read_bytes() for p in before} == before
+    with session(path, classes=["cat", "dog", "cow"]) as s: assert s.classes == ["cat", "dog", "cow"] and s.codes[[1, 2]].tolist() == [0, 1]
+
+
+def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
+    for classes in ({"cat", "dog"}, frozenset({"cat", "dog"})):
+        with pytest.raises(ArgumentError, match="a (frozen)?set of 2, which has no order; expected a list"): session(tmp_path / "l.csv", classes=classes)
+    began = time.monotonic()
+    for ids in (np.r_[TRUTH[:-1], 999_999], [f"id {k}" for k in range(len(TRUTH))]):
+        if isinstance(ids, list):
+            with session(None, truth=ids) as s: assert s.n_classes == len(TRUTH)
+        else:
+            with pytest.raises(ArgumentError, match="truth holds the class 999999, which makes 1,000,000 of them; expected at most 10,000"): session(tmp_path / "l.csv", truth=ids)
+    assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
+    with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s: assert s.n_classes == 10_000

@@ -37,13 +37,13 @@ def with_network(images, right, rows, heard, truth=TRUTH, **given):
     network = Network(s.images, truth, right)
     for c in range(3): s.label(rows[:heard][truth[rows[:heard]] == c], c)
     assert s.wait(60)
-    s._model, s._ever = network, s.codes >= 0
-    s._views = {**s._views, "network": network.probs.astype(np.float32)}
-    s._set(total=8)
+    s.network.model = s.examination.network = network
+    s.examination.ever = s.codes >= 0
+    s.predictions.by_source = {**s.predictions.by_source, "network": network.probs.astype(np.float32)}
+    s.activity.update(total=8)
     for c in range(3): s.label(rows[heard:][truth[rows[heard:]] == c], c)
     assert s.wait(60)
-    s._stock_time = s._stock_cost = 0
-    s._ask_stock()
+    s.accuracy_log.ask(soon=True)
     assert s.wait(60)
     return s
 
@@ -55,7 +55,7 @@ def test_a_bad_network_is_not_shown_and_the_number_is_the_graphs():
     rows = mixed()[:60]
     with with_network(CLOUDS, mixed(2) < 60, rows, 30) as s:
         assert s.source == "graph" and (s.pred == TRUTH).mean() > 0.98
-        folds, graph = s._folds, knn_graph(s._pixels)
+        folds, graph = s.evidence.folds, knn_graph(s.predictions.pixels)
         right = np.concatenate([poisson(graph, np.where(folds == f, -1, s.codes), 3)[folds == f].argmax(1) == s.codes[folds == f] for f in range(5)])
         assert (s.accuracy.n, s.accuracy.how) == (60, "left out") and s.accuracy.value == pytest.approx(right.mean())
         assert (s.accuracy.low, s.accuracy.high) == pytest.approx(wilson_interval(int(right.sum()), 60))
@@ -102,7 +102,7 @@ def test_a_sure_network_that_is_half_right_does_not_show_certainty():
         s.show_source("network")
         assert s.wait(60) and s.source == "network"
         share = (s.model.says == TRUTH).mean()
-        assert s._views["network"].max(1).mean() > 0.99 and abs(s.certainty.mean() - share) < 0.15
+        assert s.predictions.by_source["network"].max(1).mean() > 0.99 and abs(s.certainty.mean() - share) < 0.15
         assert (s.pred == s.model.says).all(), "toned down, not changed"
 
 
@@ -111,8 +111,7 @@ def test_labels_that_were_accepted_do_not_judge():
         others = mixed()[60:90]
         s.accept(others)
         assert s.wait(60)
-        s._stock_time = s._stock_cost = 0
-        s._ask_stock()
+        s.accuracy_log.ask(soon=True)
         assert s.wait(60) and s.accuracy.n == 60 and s.sources["network"].n == 30 and not set(others.tolist()) & set(s.exams)
 
 
@@ -154,7 +153,7 @@ def test_half_of_the_first_labels_wait_and_the_training_can_be_repeated(tmp_path
     state = json.loads((tmp_path / "l.csv.session" / "state.json").read_text())
     assert set(state["evidence"]["exams"]) == {str(k) for k in exams}
     with LabelingSession(images, tmp_path / "l.csv", truth=truth, config=TINY.replace(learning_rate=1e-7)) as s:
-        assert s.wait(300) and s.source == "graph" and s.sources["network"] == number and not len(s._unheard_rows(s.codes))
+        assert s.wait(300) and s.source == "graph" and s.sources["network"] == number and not len(s.examination.fresh_rows(s.codes))
 
 
 def test_going_back_forgets_what_later_weights_said():
@@ -162,10 +161,10 @@ def test_going_back_forgets_what_later_weights_said():
         seq = s.seq
         s.exams = {k: Exam(8 if i < 10 else 12, e.said, e.probs) for i, (k, e) in enumerate(s.exams.items())}
         s.label(mixed()[100], 1)
-        s._has_heard(seq, 8)
-        assert len(s.exams) == 10 and s._ever.sum() == 60 and not s._ever[mixed()[100]]
-        s._has_heard(0, 0)
-        assert not s._ever.any() and not s.exams
+        s.examination.continue_from(seq, 8)
+        assert len(s.exams) == 10 and s.examination.ever.sum() == 60 and not s.examination.ever[mixed()[100]]
+        s.examination.continue_from(0, 0)
+        assert not s.examination.ever.any() and not s.exams
 
 
 def test_the_linear_head_is_scikit_learns():
@@ -185,8 +184,7 @@ def test_labels_of_one_class_show_no_network():
         s.label(np.arange(40), 0)
         s.train(2)
         assert s.wait(300)
-        s._stock_time = s._stock_cost = 0
-        s._ask_stock()
+        s.accuracy_log.ask(soon=True)
         assert s.wait(60) and len(s.exams) >= 20 and all(e.said["graph"] == e.said["linear"] == 0 for e in s.exams.values())
         assert s.source == "graph" and "network 100%" in s.why
 
@@ -195,14 +193,14 @@ def test_a_network_from_elsewhere_is_compared_with_what_the_graph_says_of_the_sa
     "It was asked before there was any label to go by: what graph and linear head say when these are left out counts."
     with with_network(CLOUDS, np.arange(180) % 4 > 0, mixed()[:60], 30) as s:
         s.exams = {row: Exam(e.epoch, {"network": e.said["network"]}, e.probs) for row, e in s.exams.items()}
-        s._decide(s.codes)
+        s.evidence.decide(s.codes)
         assert s.sources["network"].n == 30 and 0.5 < s.sources["network"].accuracy < 1 == s.sources["graph"].accuracy
-        assert s.source == "graph" and s._chosen == "graph"
-        pairs = s._judge(s.codes)[1]
+        assert s.source == "graph" and s.predictions.chosen == "graph"
+        pairs = s.evidence.judge(s.codes)[1]
         assert [len(v) for v in pairs["graph", "network"]] == [30, 30] and pairs["graph", "network"][0].all()
-        s._left_out = {}
-        assert [len(v) for v in s._judge(s.codes)[1]["graph", "network"]] == [0, 0], "nothing is compared with nothing"
-        s._decide(s.codes)
+        s.evidence.left_out = {}
+        assert [len(v) for v in s.evidence.judge(s.codes)[1]["graph", "network"]] == [0, 0], "nothing is compared with nothing"
+        s.evidence.decide(s.codes)
         assert s.source == "graph"
 
 
@@ -210,10 +208,9 @@ def test_a_network_that_was_the_only_answer_needs_evidence_when_there_is_another
     with with_network(CLOUDS, mixed(2) < 60, mixed()[:60], 30) as s:
         s.clear(np.arange(180))
         assert s.wait(60)
-        s._take_stock(), s.wait(60)
+        s.accuracy_log.check(), s.wait(60)
         assert s.source == "network", "there is no other"
         s.label([3], 0)
         assert s.wait(60)
-        s._stock_time = s._stock_cost = 0
-        s._ask_stock()
+        s.accuracy_log.ask(soon=True)
         assert s.wait(60) and s.source == "graph"

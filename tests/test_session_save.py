@@ -27,7 +27,7 @@ def with_round(s, k: int, weights: bytes):
     "A round whose weights are known bytes."
     n = s.n_items
     frame = Frame(s.rounds.next_number, k, s.seq, s.n_labeled, "none", 1000.0 + k, {}, np.full((n, 2), [k, -k], np.float32) + IMAGES[:, 0, :2], np.zeros(n, int), np.zeros(n), np.zeros(n))
-    s._claim()
+    s.files.claim()
     add_round(s.rounds, frame, lambda path: path.write_bytes(weights))
     s.record.add("round", number=frame.number)
 
@@ -308,7 +308,7 @@ def test_what_cannot_be_written_or_read_is_said_in_one_sentence(tmp_path, monkey
         for folder in (tmp_path / "file" / "p", tmp_path / ("x" * 300)):
             with pytest.raises(OSError, match="could not be saved in .* unchanged"): s.save(folder)
         with_round(s, 1, b"weights")
-        unread = s.rounds._path(0, "frame")
+        unread = s.rounds.path(0, "frame")
         real = os.access
         monkeypatch.setattr(os, "access", lambda path, how: Path(path) != unread and real(path, how))
         project = s.save(tmp_path / "p")

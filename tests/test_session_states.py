@@ -33,13 +33,19 @@ class Session(LabelingSession):
     "A session that fails when told to."
     break_epoch = break_look = False
 
-    def _labels_to_learn(self):
-        if self.break_epoch: raise Broken("the epoch broke")
-        return super()._labels_to_learn()
+    def __init__(self, *args, **kw):
+        super().__init__(*args, **kw)
+        learn, look = self.network.labels_to_learn, self.network.look
 
-    def _look(self, *args, **kw):
-        if self.break_look: raise Broken("the look broke")
-        return super()._look(*args, **kw)
+        def labels_to_learn():
+            if self.break_epoch: raise Broken("the epoch broke")
+            return learn()
+
+        def broken_look(*args, **kw):
+            if self.break_look: raise Broken("the look broke")
+            return look(*args, **kw)
+
+        self.network.labels_to_learn, self.network.look = labels_to_learn, broken_look
 
 
 class Machine(RuleBasedStateMachine):

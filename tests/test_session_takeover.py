@@ -60,7 +60,7 @@ def test_other_data_other_labels_and_memory_are_left_alone(tmp_path):
         one.label([0], "a")
         with pytest.raises(ValueError): LabelingSession(IMAGES[:50], tmp_path / "a.csv")
         with pytest.raises(ValueError): LabelingSession(IMAGES + 1, tmp_path / "a.csv", classes=["b", "a"])
-        assert not any(s._closed for s in (one, two, three, four))
+        assert not any(s.closed for s in (one, two, three, four))
         one.label([1], "b")
         assert one.n_labeled == 2
 
@@ -69,10 +69,10 @@ def test_a_store_that_somebody_gave_stays_open(tmp_path):
     store = LabelStore(tmp_path / "l.csv", N, classes=["a", "b"])
     one = session_of(store)
     two = session_of(store)
-    assert one._closed and not store._closed and two.store is store
+    assert one.closed and not store._closed and two.store is store
     two.label([3], "a")
     three = session(tmp_path / "l.csv")
-    assert two._closed and not store._closed
+    assert two.closed and not store._closed
     three.label([4], "a")
     store.sync()
     assert store.codes[[3, 4]].tolist() == [0, 0]
@@ -97,7 +97,7 @@ def test_twenty_reruns_keep_threads_and_memory_level(tmp_path):
     assert threading.active_count() <= threads + 4 and process.num_fds() <= files + 6 and process.memory_info().rss - memory < 120e6
     assert "replaced by a newer one" in first.status.message and first.children == (first.status,) and first.session is app.session
     first.close()
-    assert not app.session._closed
+    assert not app.session.closed
     assert "took over" in app.status.message
     app.close()
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_opened_takes_nothing_over(tmp_path, wrong):
         old.train(100_000)
         while old.training.epoch < 1: time.sleep(0.01)
         with pytest.raises(ValueError, match="class"): LabelingSession(IMAGES, tmp_path / "l.csv", **{"classes": ["a", "b"], "config": CONFIG, **wrong})
-        assert not old._closed and old.training.running and old.store.can_undo and old.classes == ["a", "b"]
+        assert not old.closed and old.training.running and old.store.can_undo and old.classes == ["a", "b"]
         old.label([1], "b")
         assert old.n_labeled == 2
 
@@ -197,7 +197,7 @@ def test_an_app_with_a_wrong_argument_takes_nothing_over(tmp_path, wrong):
     given = dict(classes=["a", "b"], config=CONFIG)
     app = LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
     with pytest.raises(ValueError): LatentLabeler(IMAGES, tmp_path / "l.csv", **{**given, **wrong})
-    assert not app.retired and not app.session._closed
+    assert not app.retired and not app.session.closed
     app.close()
 
 
@@ -208,7 +208,7 @@ def test_an_app_that_cannot_be_shown_closes_its_session(tmp_path, monkeypatch):
         m.setattr("ssvae_widgets.widgets.labeler.make_views", lambda session, *a, **k: opened.append(session) or 1 / 0)
         with pytest.raises(ZeroDivisionError): LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
         with session(None) as own, pytest.raises(ZeroDivisionError): LatentLabeler(session=own)
-        assert opened[0]._closed and opened[1] is own
+        assert opened[0].closed and opened[1] is own
     app = LatentLabeler(IMAGES, tmp_path / "l.csv", **given)
     assert "took over" not in app.status.message
     app.close()
@@ -222,7 +222,7 @@ def test_run_again_while_it_is_closed_elsewhere(tmp_path):
     while old.training.epoch < 1: time.sleep(0.01)
     closing = threading.Thread(target=old.close)
     closing.start()
-    while not old._closed: time.sleep(0.001)
+    while not old.closed: time.sleep(0.001)
     with session(tmp_path / "l.csv") as new:
         closing.join()
         assert new.training.total == old.training.total >= 1 and new.folder.mine and new.message == ""
@@ -234,8 +234,8 @@ def test_opened_by_several_threads_at_once_one_is_left(tmp_path):
     threads = [threading.Thread(target=lambda: made.append(session(tmp_path / "l.csv"))) for _ in range(4)]
     for thread in threads: thread.start()
     for thread in threads: thread.join(60)
-    [left] = [s for s in made if not s._closed]
-    assert len(made) == 4 and all(s._replaced for s in made if s is not left)
+    [left] = [s for s in made if not s.closed]
+    assert len(made) == 4 and all(s.replaced for s in made if s is not left)
     left.label([0], "a"), left.snapshot()
     assert left.folder.mine
     left.close()
@@ -244,7 +244,7 @@ def test_opened_by_several_threads_at_once_one_is_left(tmp_path):
 def test_a_former_session_that_fails_at_its_end_is_followed_all_the_same(tmp_path):
     old = trained(session(tmp_path / "l.csv"))
     old.label([0], "a")
-    old._keep_state = lambda: 1 / 0
+    old.state.write = lambda: 1 / 0
     with session(tmp_path / "l.csv") as new:
         assert new.training.total == 1 and new.folder.mine and new.n_labeled == 1 and "could not be closed in order: division by zero" in new.message
 
@@ -256,7 +256,7 @@ def test_the_same_file_by_other_names(tmp_path, monkeypatch, way):
     old = trained(session(tmp_path / "l.csv"))
     (tmp_path / "link.csv").symlink_to(tmp_path / "l.csv")
     (tmp_path / "linked").symlink_to(tmp_path)
-    with session(way) as new: assert old._closed and old._replaced and new.training.total == 1 and new.folder.mine
+    with session(way) as new: assert old.closed and old.replaced and new.training.total == 1 and new.folder.mine
 
 
 def test_an_app_that_was_replaced_says_so_whatever_is_asked_of_it(tmp_path):
@@ -270,7 +270,7 @@ def test_an_app_that_was_replaced_says_so_whatever_is_asked_of_it(tmp_path):
     assert new.session is former and new.session.n_labeled == 0 and "replaced" in old.status.message and old.status.level == "error"
     assert old.flush(5) and "image/png" not in old._repr_mimebundle_() and repr(old) == repr(new)
     old.close()
-    assert not new.session._closed
+    assert not new.session.closed
     new.close()
     with pytest.raises(AttributeError, match="no attribute 'nothing'"): getattr(new, "nothing")  # noqa: B009
     one = session(tmp_path / "l.csv")

@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 # %% auto #0
-__all__ = ['Standing', 'take_stock', 'learning_curve', 'keep_standing']
+__all__ = ['Accuracy', 'measure_accuracy', 'learning_curve', 'keep_accuracy']
 
 # %% ../../nbs/assess/04_accuracy.ipynb #06f4a9a4
 @dataclass(frozen=True)
-class Standing:
+class Accuracy:
     "How well it was going at one moment."
     seq: int  # number of the last gesture in the label log
     epochs: int  # trained until then
@@ -58,7 +58,7 @@ class Standing:
         return {k: None if v != v else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> Standing:
+    def from_dict(cls, saved: dict[str, Any]) -> Accuracy:
         "From `to_dict`."
         known = {k: v for k, v in saved.items() if k in cls.__dataclass_fields__}
         return cls(**{k: math.nan if v is None else v for k, v in known.items()})
@@ -66,8 +66,8 @@ class Standing:
 # %% ../../nbs/assess/04_accuracy.ipynb #4bda01af
 _NOBODY = np.zeros(0, np.int64)
 
-
-def take_stock(
+# %% ../../nbs/assess/04_accuracy.ipynb #ca78bf0b
+def measure_accuracy(
     propagator: Any,  # `Propagator` that has seen the labels
     codes: Int[np.ndarray, "batch"],  # labels, −1: none
     pred: Int[np.ndarray, "batch"],  # predictions on show, −1: none
@@ -81,7 +81,7 @@ def take_stock(
     source: str = "graph",  # whose predictions are on show
     checked: Any = None,  # `Source`: how good they are on labels left out; None: the graph is asked, label by label
     why: str = "",  # why they are on show
-) -> Standing:
+) -> Accuracy:
     "How well it is going."
     from ssvae_widgets.assess.evidence import judged
 
@@ -98,24 +98,24 @@ def take_stock(
     answered = [(said, int(codes[row])) for row, said in audits.items() if said >= 0 and codes[row] >= 0]
     known = (truth >= 0) & (pred >= 0) if truth is not None else np.zeros(0, bool)
     real = float((pred[known] == truth[known]).mean()) if known.any() else math.nan
-    return Standing(seq, epochs, labels, value, low, high, len(answered), sum(a == b for a, b in answered), real, source, n, how, why)
+    return Accuracy(seq, epochs, labels, value, low, high, len(answered), sum(a == b for a, b in answered), real, source, n, how, why)
 
 # %% ../../nbs/assess/04_accuracy.ipynb #4d450b2b
 def learning_curve(
-    standings: list[Standing],  # oldest first
+    entries: list[Accuracy],  # oldest first
 ) -> dict[str, Float[np.ndarray, "points"]]:  # labels, value, low, high, truth
     "Columns for a figure: accuracy against the number of labels, the last word for each number."
-    last = {s.labels: s for s in standings if s.value == s.value}
+    last = {s.labels: s for s in entries if s.value == s.value}
     rows = [last[k] for k in sorted(last)]
     return {name: np.array([getattr(s, name) for s in rows], float) for name in ("labels", "value", "low", "high", "truth")}
 
 
-def keep_standing(
-    standings: list[Standing],
-    new: Standing,
+def keep_accuracy(
+    entries: list[Accuracy],
+    new: Accuracy,
     most: int = 400,
-) -> list[Standing]:
+) -> list[Accuracy]:
     "The list with one more; one with the same labels and epochs is replaced."
-    old = [s for s in standings if (s.seq, s.epochs) != (new.seq, new.epochs)]
+    old = [s for s in entries if (s.seq, s.epochs) != (new.seq, new.epochs)]
     if len(old) >= most: old = old[::2]
     return [*old, new]

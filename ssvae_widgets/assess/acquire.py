@@ -175,7 +175,7 @@ def density_margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     picks = _spread_out(pool, score, n)
     return picks, score[picks], [f"{pool.choice(i, a[i], b[i])}, and many points are like it" for i in picks]
 
-
+# %% ../../nbs/assess/01_acquire.ipynb #43b481da
 def entropy(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Probability spread over many classes."
     pool.need("probs")
@@ -215,7 +215,7 @@ def diverse(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     chosen = rows[picks]
     return chosen, (gg * zz)[picks], [f"unlike the others in this batch, and {pool.name(a[i])} only with {pa[i]:.2f}" for i in chosen]
 
-
+# %% ../../nbs/assess/01_acquire.ipynb #908c9e3a
 def audit(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Random points: boring, and the only ones an accuracy estimate can rest on."
     picks = rng.choice(pool.candidates, min(n, len(pool.candidates)), replace=False)

@@ -24,7 +24,7 @@ __all__ = ['SOURCES', 'Source', 'judged', 'assign_folds', 'linear_head', 'Exam',
 # %% ../../nbs/assess/03_evidence.ipynb #ev000005
 SOURCES = ("graph", "linear", "network")  # the simplest first
 
-
+# %% ../../nbs/assess/03_evidence.ipynb #580ac739
 @dataclass(frozen=True)
 class Source:
     "How good one answer is on labels that it had not heard."
@@ -44,7 +44,7 @@ class Source:
         "In words; empty while nothing is known."
         return f"{self.accuracy:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f}), {self.n} label{'s' * (self.n != 1)}" if self.n else ""
 
-
+# %% ../../nbs/assess/03_evidence.ipynb #2ac4efd1
 def judged(
     right: Bool[np.ndarray, "labels"],  # which left-out labels were predicted
     how: str = "left out",  # or "blind test"
@@ -98,7 +98,7 @@ def linear_head(
         probs[i : i + 8192, known] = fitted.predict_proba((features[asked[i : i + 8192]] - center) * scale)
     return probs
 
-
+# %% ../../nbs/assess/03_evidence.ipynb #c114ee94
 _SPREAD = 4.0  # root mean square length of the features it sees
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000017
@@ -109,7 +109,7 @@ class Exam:
     said: dict[str, int]  # class that each source named, from the same labels
     probs: tuple[float, ...]  # the network's class probabilities
 
-
+# %% ../../nbs/assess/03_evidence.ipynb #e06e4ca6
 def valid_exams(
     exams: dict[int, Exam],  # by row
     codes: Int[np.ndarray, "batch"],  # labels now
@@ -143,7 +143,7 @@ def replaces(
     "Is the challenger to be shown instead of the simpler answer?"
     return wins > losses if on_show else wins - losses >= max(2, 1.28 * math.sqrt(wins + losses))
 
-
+# %% ../../nbs/assess/03_evidence.ipynb #2a80254d
 def choose(
     available: Sequence[str],  # answers there are, the simplest first
     right: dict[tuple[str, str], tuple[Any, Any]],  # (simpler, other) -> right answers of both on the same labels
@@ -172,7 +172,7 @@ class Temper:
         if self.temperature != 1: probs = apply_temperature(probs, self.temperature)
         return np.asarray(self.share * probs + (1 - self.share) / probs.shape[1], np.float32)
 
-
+# %% ../../nbs/assess/03_evidence.ipynb #500b26ae
 def fit_temper(
     probs: Float[np.ndarray, "labels classes"],  # what was said of left-out labels
     given: Int[np.ndarray, "labels"],  # the labels
@@ -192,7 +192,7 @@ def trust(
     "What an answer may claim before it can be checked: more with labels, less with classes that it cannot know."
     return n_labels / (n_labels + 2 * n_silent + 2)
 
-
+# %% ../../nbs/assess/03_evidence.ipynb #49de9d6c
 def examined_trust(
     probs: Float[np.ndarray, "labels classes"],  # what was said of a few left-out labels
     given: Int[np.ndarray, "labels"],  # the labels

@@ -44,7 +44,7 @@ class Estimate:
     n: int  # labels it rests on
     message: str
 
-
+# %% ../../nbs/assess/02_metrics.ipynb #3bf00f82
 def accuracy_estimate(
     predicted: Int[np.ndarray, "labels"],  # class predicted for each labeled point without its own label
     given: Int[np.ndarray, "labels"],  # class the user gave
@@ -90,7 +90,7 @@ def temperature(
     best = float(grid[(log_likelihood.sum(1) - 2 * np.log(grid) ** 2).argmax()])
     return best, f"calibrated on {len(given)} labels, temperature {best:.2f}"
 
-
+# %% ../../nbs/assess/02_metrics.ipynb #8587bddd
 def apply_temperature(
     probs: Float[np.ndarray, "batch classes"],
     temperature: float,  # above 1: less certain
@@ -112,7 +112,7 @@ def knn_purity(
     counts = np.bincount((np.arange(len(codes))[:, None] * n_classes + vote).ravel(), minlength=len(codes) * n_classes)
     return float((counts.reshape(-1, n_classes).argmax(1) == codes).mean())
 
-
+# %% ../../nbs/assess/02_metrics.ipynb #a58af8d4
 def map_trustworthiness(
     z: Float[np.ndarray, "batch latent"],  # latents
     xy: Float[np.ndarray, "batch 2"],  # places on the map

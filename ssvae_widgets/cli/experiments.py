@@ -58,7 +58,7 @@ def _label_sets(args) -> None:
     from ssvae_widgets.data.fingerprints import fingerprint
     from ssvae_widgets.experiments import label_order, save_label_set
     from ssvae_widgets.io.files import atomic_write
-    from ssvae_widgets.session.session import pixel_features
+    from ssvae_widgets.session.predictions import pixel_features
 
     found, folder = read_images(args), Path(args.output)
     if found.truth is None: raise UsageError(f"The classes of {args.data} are not known; label sets need them: use sub-folders, or a .npz with truth.")

@@ -66,7 +66,7 @@ def _first_bad(x):
         if bad.any(): return block.start + int(bad.argmax())
     return None
 
-
+# %% ../../nbs/data/03_arrays.ipynb #7619919a
 def _refuse(images) -> ArgumentError:
     "The error for something that is no array of images."
     kind = type(images).__module__
@@ -80,7 +80,7 @@ def _refuse(images) -> ArgumentError:
     else: way = ""
     return ArgumentError(f"images is {describe(images)}; expected an array (n, height, width[, channels]), vectors (n, d), or a list of equally large images{': ' + way if way else ''}.")
 
-
+# %% ../../nbs/data/03_arrays.ipynb #5c989d7b
 def as_array(
     images, # array, `ImageSet`, list of arrays, pictures or files, data frame, or anything with `__array__`
 ) -> np.ndarray: # numeric array with at least one item, not copied where possible
@@ -114,7 +114,7 @@ def _check_unmasked(item, what: str) -> None:
     if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
         raise DataError(f"{what} has masked values; expected a value for every pixel: use its .filled(0).")
 
-
+# %% ../../nbs/data/03_arrays.ipynb #c488c7c0
 def _from_list(items: list) -> np.ndarray:
     "One array of a list of arrays, numbers, pictures or files."
     if not items: raise DataError("there are no images (an empty list); expected at least one.")
@@ -131,7 +131,7 @@ def _from_list(items: list) -> np.ndarray:
             raise DataError(f"the images have different sizes (image 0 {x[0].shape}, image {i} {item.shape}); resize them first, or load the folder with load_images(folder, size=(height, width)).")
     return np.stack(x)
 
-
+# %% ../../nbs/data/03_arrays.ipynb #57821b22
 def _from_frame(frame) -> np.ndarray:
     "The rows of a pandas frame; missing values become NaN, which is refused later with its row."
     other = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "O") not in "buif"]
@@ -170,7 +170,7 @@ def _every(x) -> int:
     "Of a file that is larger than 64 MB, only about a thousand images are looked at."
     return -(-len(x) // 1024) if isinstance(x, np.memmap) and x.nbytes > 64 << 20 else 1
 
-
+# %% ../../nbs/data/03_arrays.ipynb #80381283
 def pixel_range(
     images: Shaped[np.ndarray, "batch ..."], # images or vectors
     known: tuple[float, float] | None = None, # range of earlier data of the same kind, which very dark images keep
@@ -182,7 +182,7 @@ def pixel_range(
     if known is not None and high <= 0.5: return known
     return (0.0, 1.0 if high <= 1 + 1e-4 else 255.0)
 
-
+# %% ../../nbs/data/03_arrays.ipynb #61fce56b
 def check_values(
     images: Shaped[np.ndarray, "batch ..."], # images or vectors
     value_range: tuple[float, float] | None = None, # (0, 1) or (0, 255); None decides by the largest value
@@ -197,7 +197,7 @@ def check_values(
         return 1.0
     return _white(low, high, x.dtype.kind, value_range)
 
-
+# %% ../../nbs/data/03_arrays.ipynb #381373c2
 def _white(low: float, high: float, kind: str, value_range=None) -> float:
     "The value that stands for white, or a sentence about values that fit neither scale."
     top = (1.0 if high <= 1 + 1e-4 else 255.0) if value_range is None else float(value_range[1])
@@ -244,7 +244,7 @@ class ByteImages:
     def __array__(self, dtype=None, copy=None): return np.asarray(as_uint8(self.source, self.value_range), dtype)
     def __repr__(self): return f"ByteImages({len(self)} × {'×'.join(map(str, self.shape[1:]))}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
 
-
+# %% ../../nbs/data/03_arrays.ipynb #4c502f43
 def as_pictures(
     images, # whatever `as_array` takes
 ) -> UInt8[np.ndarray, "batch ..."] | ByteImages | Shaped[np.ndarray, "batch d"]: # bytes; vectors as they are
@@ -269,7 +269,7 @@ def image_bytes(
 # %% ../../nbs/data/03_arrays.ipynb #696d8395
 def _missing(v) -> bool: return is_missing(v) or isinstance(v, str | bytes) and not v.strip()
 
-
+# %% ../../nbs/data/03_arrays.ipynb #bbd60a83
 def encode_labels(
     labels, # floats with NaN, integers with -1, names with None, a pandas column, or None for "no labels"
     n_items: int, # number of images
@@ -295,7 +295,7 @@ def encode_labels(
         except (TypeError, ValueError, OverflowError): raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.") from None
     return _encode_numbers(values, n_classes), names
 
-
+# %% ../../nbs/data/03_arrays.ipynb #ca359871
 def _encode_numbers(values, n_classes):
     x = values.astype(np.float64)
     x = np.where(np.isnan(x), -1, x)
@@ -306,7 +306,7 @@ def _encode_numbers(values, n_classes):
         raise DataError(f"label {values[i]} of image {i} is no class; expected {top}, or NaN or -1 for unlabeled.")
     return x.astype(np.int32)
 
-
+# %% ../../nbs/data/03_arrays.ipynb #22f22a4e
 def _encode_names(values, names):
     if any(not isinstance(v, str | bytes) and not _missing(v) for v in values):
         raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.")

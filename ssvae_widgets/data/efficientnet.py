@@ -39,7 +39,7 @@ class Tensor(NamedTuple):
     shape: tuple[int, ...]
     stride: tuple[int, ...]  # in numbers, not bytes
 
-
+# %% ../../nbs/data/08_efficientnet.ipynb #1082cb2f
 _GLOBALS = {
     "collections OrderedDict": "dict",
     "torch._utils _rebuild_tensor_v2": "tensor",
@@ -60,7 +60,7 @@ def _build(what, arguments):
             return Tensor(storage, offset, shape, stride)
     raise ValueError("it builds something other than tensors and dictionaries")
 
-
+# %% ../../nbs/data/08_efficientnet.ipynb #c48a5788
 def _storage(record):
     match record:
         case ("storage", _Name(("<f4" | "<i8") as dtype), str(key), "cpu", int(size), None): return Storage(key, dtype, size)
@@ -79,7 +79,7 @@ def _since_mark(stack):
     del stack[at:]
     return values
 
-
+# %% ../../nbs/data/08_efficientnet.ipynb #f7ac8304
 def read_structure(
     stream: io.BufferedIOBase,  # positioned at the start of a pickle; left behind its end
 ) -> Any:  # tuples, lists, dictionaries, text, whole numbers, `Tensor`
@@ -121,7 +121,7 @@ def _view(tensor, storages):
     strides = [s * numbers.itemsize for s in tensor.stride]
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset:], tensor.shape, strides, writeable=False).copy()
 
-
+# %% ../../nbs/data/08_efficientnet.ipynb #93022702
 def read_tensors(
     data: bytes,  # a file of weights in torch's format before version 1.6
 ) -> dict[str, np.ndarray]:  # tensor by name
@@ -153,7 +153,7 @@ def weights_file() -> Path | None:  # None when the package is not installed
     found = [p for folder in (spec and spec.submodule_search_locations) or () for p in sorted(Path(folder, "models").glob("efficientnet-lite0-*.pth"))]
     return found[0] if found else None
 
-
+# %% ../../nbs/data/08_efficientnet.ipynb #70dd9f62
 def read_weights(
     path: Path | None = None,  # file of weights; None = the installed one
 ) -> dict[str, np.ndarray]:  # tensors by torch's names
@@ -187,7 +187,7 @@ def _fold(weights, conv, norm):
     kernel = (weights[f"{conv}.weight"] * scale[:, None, None, None]).transpose(2, 3, 1, 0)
     return np.ascontiguousarray(kernel), weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
 
-
+# %% ../../nbs/data/08_efficientnet.ipynb #7ddaab32
 def fold_weights(
     weights: dict[str, np.ndarray],  # tensors by torch's names
 ) -> dict:  # pairs (kernel in HWIO order, bias): "stem", "head", and a dictionary for each of "blocks"
@@ -217,7 +217,7 @@ def _convolve(x, layer, stride=1, groups=1):
 def _pointwise(x, layer):
     return jnp.matmul(x, layer[0][0, 0], precision=jax.lax.Precision.HIGHEST) + layer[1]
 
-
+# %% ../../nbs/data/08_efficientnet.ipynb #832c7a1a
 def depthwise(
     x: Float[Array, "batch height width channel"],
     layer: tuple,  # kernel (k, k, 1, channel) and bias

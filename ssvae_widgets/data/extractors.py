@@ -43,7 +43,7 @@ class Extractor:
         "Plain values for a checkpoint; `restore_extractor` is the way back."
         return {"name": self.name, "version": self.version, "size": self.size, "preparation": self.preparation}
 
-
+# %% ../../nbs/data/10_extractors.ipynb #26376118
 def _checked_vectors(values, n, name):
     try: out = np.asarray(values, np.float32)
     except (TypeError, ValueError) as e: raise ValueError(f"{name} returned {type(values).__name__}, which is no array of numbers ({e}); expected shape ({n}, d).") from None
@@ -62,7 +62,7 @@ def register_extractor(
     "Make an extractor known by name."
     EXTRACTORS[name] = make
 
-
+# %% ../../nbs/data/10_extractors.ipynb #1980c84d
 def efficientnet_lite0(
     size: int | None = None,  # side of the pictures; None = 128
 ) -> Extractor:  # of 1,280 numbers
@@ -75,7 +75,7 @@ def efficientnet_lite0(
 
 register_extractor("efficientnet-lite0", efficientnet_lite0)
 
-
+# %% ../../nbs/data/10_extractors.ipynb #d5ef7ee1
 def why_unavailable(
     name: str = "efficientnet-lite0",  # a registered extractor
 ) -> str:  # empty when it works
@@ -120,7 +120,7 @@ def _onnx_session(path):
     try: return onnxruntime.InferenceSession(str(path), providers=[p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in onnxruntime.get_available_providers()])
     except Exception as e: raise ValueError(f"{path} cannot be read as ONNX ({type(e).__name__}: {str(e)[:200]}): export it again.") from None
 
-
+# %% ../../nbs/data/10_extractors.ipynb #60b5e7ef
 def onnx_extractor(
     path: str | os.PathLike,  # network in ONNX format with one picture input
     size: int | None = None,  # side of the pictures; None = what the file says, else 224
@@ -163,7 +163,7 @@ def given_vectors(
     if x.ndim != 2 or len(x) != n: raise ValueError(f"features have shape {x.shape} for {n} pictures; expected ({n}, d): one row of numbers for each picture.")
     return as_uint8(x)
 
-
+# %% ../../nbs/data/10_extractors.ipynb #509382f9
 def find_extractor(
     features: Any = "auto",  # "auto", a registered name, a function, an .onnx file, an `Extractor`, or None
     size: int | None = None,  # side of the pictures; None = the extractor's own choice

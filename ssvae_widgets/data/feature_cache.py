@@ -38,7 +38,7 @@ def file_digest(
         h.update(f.read(_ENDS))
     return h.digest()
 
-
+# %% ../../nbs/data/09_feature_cache.ipynb #7fdfaa5b
 def array_digest(
     values: Shaped[np.ndarray, "..."],  # one picture
 ) -> bytes:  # 16 bytes
@@ -68,7 +68,7 @@ def _table(digests, present=None, crc=None):
     if present is not None: table["present"], table["crc"] = present, crc
     return table
 
-
+# %% ../../nbs/data/09_feature_cache.ipynb #27ccc10f
 def read_head(
     path: str | os.PathLike,  # file that may be a feature cache
 ) -> tuple[dict, int, int] | None:  # (record of the extractor, rows, columns); None when there is no usable file
@@ -156,7 +156,7 @@ def _moved(path, old, dim, digests) -> tuple[np.ndarray, Iterator[bytes]]:
     blank = bytes(4 * dim)
     return table, (values[j].tobytes() if j >= 0 else blank for j in source[:last])
 
-
+# %% ../../nbs/data/09_feature_cache.ipynb #9f22f73e
 def open_features(
     path: str | os.PathLike,  # file to go on with, or to create
     record: dict,  # what identifies the extractor
@@ -176,7 +176,7 @@ def open_features(
     atomic_write(path, _chain(start, values))
     return FeatureFile(path, table, dim)
 
-
+# %% ../../nbs/data/09_feature_cache.ipynb #7e5537b5
 def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
     yield first
     yield from rest

@@ -71,7 +71,7 @@ class Pictures:
         if len({a.shape for a in out}) > 1: raise ValueError(f"the pictures have different sizes, such as {out[0].shape[:2]} and {next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224.")
         return np.stack(out)
 
-
+# %% ../../nbs/data/11_features.ipynb #90f36ba0
 def as_rgb(
     item: Any,  # file, PIL image, or array (height, width[, 1, 3 or 4]) of bytes
     size: int | None = None,  # side of the result; None = as it is
@@ -104,7 +104,7 @@ def _batches(pictures, rows, size, batch_size, threads) -> Iterator[tuple[np.nda
             yield part, made.result()
     finally: pool.shutdown(cancel_futures=True)
 
-
+# %% ../../nbs/data/11_features.ipynb #ff0088d2
 class _Rows:
     "Where features go: a file, or memory when there is none or it fails."
     def __init__(self, n: int, file: FeatureFile | None):
@@ -131,7 +131,7 @@ class _Rows:
             except OSError as e: _warn_cache(self.file.path, e)
         return self.file.rows() if self.file else self.values
 
-
+# %% ../../nbs/data/11_features.ipynb #76d82ab7
 def _warn_cache(path, error):
     warnings.warn(f"features cannot be kept in {path}: {explain_os_error(error)}; they are in memory only.", UserWarning, stacklevel=4)
 
@@ -146,7 +146,7 @@ def cache_file(
     name = re.sub(r"[^\w.-]+", "_", extractor.name)[-80:]
     return cache / f"{name}{f'-{extractor.size}' if extractor.size else ''}.features"
 
-
+# %% ../../nbs/data/11_features.ipynb #2e404c1b
 def _open_cache(cache, extractor, pictures, threads):
     "An open file whose rows can be believed, or None with a warning."
     path, record, n = cache_file(cache, extractor), extractor.record(), len(pictures)
@@ -185,7 +185,7 @@ class _Progress:
     def close(self) -> None:
         if self.bar is not None: self.bar.close()
 
-
+# %% ../../nbs/data/11_features.ipynb #ed43e261
 def extract_features(
     images: Any,  # array (n, height, width[, channels]), map of a file, list of files, PIL images or arrays of any size, folder
     features: Any = "efficientnet-lite0",  # name, function, .onnx file, `Extractor`, or vectors: an array (n, d) or .npy file
@@ -239,7 +239,7 @@ class FeaturePCA(NamedTuple):
 
 _BLOCK = 4096
 
-
+# %% ../../nbs/data/11_features.ipynb #4e296ee5
 def fit_feature_pca(
     features: Shaped[np.ndarray, "batch d"],  # vectors of the pool; all of them count
     dim: int = 128,  # of the result; fewer where the data have fewer
@@ -255,7 +255,7 @@ def fit_feature_pca(
     axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])  # eigenvectors have no sign of their own
     return FeaturePCA(mean.astype(np.float32), axes.astype(np.float32))
 
-
+# %% ../../nbs/data/11_features.ipynb #496f5b8a
 def prepare_features(
     features: Shaped[np.ndarray, "batch d"],  # vectors as they come from an extractor
     dim: int = 128,  # of the result

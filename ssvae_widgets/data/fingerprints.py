@@ -41,7 +41,7 @@ class Fingerprint:
 
     def matches(self, other: "Fingerprint") -> bool: return not self.difference(other)
 
-
+# %% ../../nbs/data/07_fingerprints.ipynb #b090e90d
 def fingerprint(
     images: Shaped[np.ndarray, "batch ..."], # images or vectors
     full: bool = False, # also hash every item

@@ -36,7 +36,7 @@ def _walk(folder: Path, bad: list[str]) -> Iterator[Path]:
             links += [here / name for name in folders if (here / name).is_symlink()]
             yield from (here / name for name in files if not name.startswith("."))
 
-
+# %% ../../nbs/data/04_folders.ipynb #6e4dd70b
 def _find_pictures(folder: Path, bad: list[str]) -> list[Path]:
     found = sorted(p for p in _walk(folder, bad) if p.suffix.lower() in PICTURE_ENDINGS and p.exists())
     if not found and bad: raise DataError(f"{bad[0]}.")
@@ -71,7 +71,7 @@ def read_folder(
     truth, classes = _folder_classes(kept, folder)
     return ImageSet(out, truth, classes, [p.relative_to(folder).as_posix() for p in kept])
 
-
+# %% ../../nbs/data/04_folders.ipynb #2f956be3
 def _warn(message):
     import warnings
 

@@ -42,7 +42,7 @@ def _check_npy(f, total, name):
         raise DataError(f"{name} declares shape {str(shape)[:80]} of {dtype}, which does not fit its {total} bytes: it is damaged or cut off.")
     if dtype.itemsize == 0 or max(shape, default=0) > 2**62: raise DataError(f"{name} declares shape {str(shape)[:80]} of {dtype}; expected numbers.")
 
-
+# %% ../../nbs/data/06_load.ipynb #c48fa386
 def read_npy(
     path: str | os.PathLike, # .npy file
 ) -> np.ndarray: # read-only memory map: nothing is read until it is used
@@ -61,7 +61,7 @@ def _check_archive(f, size: int, path) -> None:
     end = tail.rfind(b"PK\5\6")
     if end >= 0 and int.from_bytes(tail[end + 12:end + 16], "little") > 4 << 20: raise DataError(f"{path} has a list of contents of more than 4 MB; expected a few arrays.")
 
-
+# %% ../../nbs/data/06_load.ipynb #90100a16
 def read_npz(
     path: str | os.PathLike, # .npz file
 ) -> dict[str, np.ndarray]: # all its arrays
@@ -83,7 +83,7 @@ def read_npz(
     if not out: raise DataError(f"{path} holds no arrays.")
     return out
 
-
+# %% ../../nbs/data/06_load.ipynb #1439c225
 def _from_npz(path):
     arrays = read_npz(path)
     key = next((k for k in _IMAGE_KEYS if k in arrays), None) or (next(iter(arrays)) if len(arrays) == 1 else None)
@@ -110,16 +110,29 @@ def _idx_axes(path: Path) -> int:
     except (DataError, OSError, EOFError, zlib.error): return 0
     return head[3] if len(head) == 4 and head[:2] == b"\0\0" and head[2] in IDX_TYPES and 1 <= head[3] <= 8 and len(axes) == 4 * head[3] else 0
 
-
+# %% ../../nbs/data/06_load.ipynb #b0873074
 def _from_idx(folder):
     axes = {p: _idx_axes(p) for p in sorted(folder.iterdir()) if p.suffix.lower() not in PICTURE_ENDINGS and not p.name.startswith(".")}
     image = [p for p, n in axes.items() if n in (3, 4)]
-    if not image: return None
+    if not image:
+        if damaged := [p.name for p, n in axes.items() if not n and "idx" in p.name and p.is_file()]:
+            _warn(f"{damaged[0]} in {folder} is named as an IDX file and is none that can be read: it is left out.")
+        return None
     image = next((p for p in image if p.name.startswith("train")), image[0])
     labels = [p for p, n in axes.items() if n == 1]
     label = next((p for p in labels if p.name.split("-")[0] == image.name.split("-")[0]), labels[0] if len(labels) == 1 else None)
+    if any(p.suffix.lower() in PICTURE_ENDINGS for pattern in ("*", "*/*") for p in folder.glob(pattern)):
+        _warn(f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give one of them a folder of its own.")
+    if labels and label is None:
+        _warn(f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like {image.name}: the images are read without labels.")
     x = read_idx(image)
     return ImageSet(x, None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64), None, None)
+
+# %% ../../nbs/data/06_load.ipynb #fd6fe29d
+def _warn(message):
+    import warnings
+
+    warnings.warn(message, UserWarning, stacklevel=4)
 
 # %% ../../nbs/data/06_load.ipynb #392c9b65
 BUILT_IN = ("digits", "mnist", "mnist-test")
@@ -131,7 +144,7 @@ def is_built_in(
     "Whether a text names a data set of this package; a `Path` and what is there on the disk never do."
     return isinstance(source, str) and source in BUILT_IN and not os.path.lexists(source)
 
-
+# %% ../../nbs/data/06_load.ipynb #baf1d2ec
 def load_images(
     source: str | os.PathLike, # "digits", "mnist", "mnist-test", a folder, a .npy, a .npz or a single IDX file
     *,
@@ -159,7 +172,7 @@ def load_images(
     as_array(found.images)
     return found if n is None else ImageSet(*(None if v is None else v[:n] if i != 2 else v for i, v in enumerate(found[:])))
 
-
+# %% ../../nbs/data/06_load.ipynb #6da11965
 def _read_file(path: Path, text: str) -> ImageSet:
     "One file: its first bytes say what it is; its name only which reader explains what is wrong with it."
     check_file(path)

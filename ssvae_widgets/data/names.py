@@ -54,7 +54,7 @@ def class_names(
     names = [clean_name(c if isinstance(c, str) or (whole := as_whole(c)) is None else str(whole)) for c in given]
     return list(dict.fromkeys(names)) if len({*given}) == len(given) else names
 
-
+# %% ../../nbs/data/01_names.ipynb #05e3ae3f
 def check_classes(
     classes: Any, # how many, their names, or None
     most: int = 10_000, # classes
@@ -64,6 +64,8 @@ def check_classes(
     if isinstance(classes, int | np.integer) and not isinstance(classes, bool):
         if not 1 <= classes <= most: raise ArgumentError(f"classes is {describe(int(classes))}; expected {'at least one class' if classes < 1 else f'at most {most}'}.")
         return int(classes)
+    if isinstance(classes, set | frozenset):
+        raise ArgumentError(f"classes is {describe(classes)}, which has no order; expected a list of their names, in the order of their keys.")
     if isinstance(classes, str | bytes | float | bool | dict) or not np.iterable(classes):
         raise ArgumentError(f"classes is {describe(classes)}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog'].")
     names = class_names(classes)

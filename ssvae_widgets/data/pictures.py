@@ -17,7 +17,6 @@ from jaxtyping import UInt8
 
 from ..errors import ArgumentError, DataError, check_file, check_path, check_whole, describe
 
-
 # %% ../../nbs/data/02_pictures.ipynb #4b345c41
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM") # what is opened as a picture; other decoders are never reached
 
@@ -39,14 +38,14 @@ def read_picture(
     except Exception as e: # decoders raise anything on damaged files
         raise DataError(f"{path} cannot be read as a picture ({why_unreadable(e)}): repair or remove it, or load with errors='skip'.") from None
 
-
+# %% ../../nbs/data/02_pictures.ipynb #e52309d5
 def why_unreadable(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError): return f"it is none of {', '.join(FORMATS)}"
     return str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
-
+# %% ../../nbs/data/02_pictures.ipynb #8bb65fcf
 def plain_picture(
     picture, # PIL image of any mode
 ): # PIL image, mode "L" or "RGB"
@@ -72,7 +71,7 @@ def _is_gray(picture):
     a = np.asarray(picture)
     return bool((a[..., 0] == a[..., 1]).all() and (a[..., 1] == a[..., 2]).all())
 
-
+# %% ../../nbs/data/02_pictures.ipynb #36a83cf8
 def fit_picture(
     picture, # PIL image
     size: tuple[int, int], # (height, width) wanted
@@ -90,7 +89,7 @@ def fit_picture(
     color = np.median(border, axis=0).astype(int)
     return ImageOps.pad(picture, to, Image.Resampling.LANCZOS, color=int(color) if a.ndim == 2 else tuple(int(c) for c in color))
 
-
+# %% ../../nbs/data/02_pictures.ipynb #eff6b623
 def check_size(
     size: Sequence[int], # (height, width) in pixels
 ) -> tuple[int, int]:
@@ -112,7 +111,7 @@ def stack_pictures(
     for i, picture in enumerate(pictures): out[i] = np.asarray(fit_picture(picture.convert("RGB" if color else "L"), size, fit))
     return out
 
-
+# %% ../../nbs/data/02_pictures.ipynb #d07e8da8
 def as_picture(item, place: int):
     "One item of a list of pictures or files."
     if isinstance(item, str | os.PathLike): check_path(item, f"the image at place {place}")

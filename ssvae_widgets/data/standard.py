@@ -24,7 +24,6 @@ from jaxtyping import Float32, Int64, Shaped
 from ..errors import DataError, check_file
 from ..io.files import atomic_write
 
-
 # %% ../../nbs/data/05_standard.ipynb #a75c98a4
 def scale_and_binarize(
     images: Shaped[np.ndarray, "batch ..."], # raw pixel values
@@ -38,7 +37,7 @@ def scale_and_binarize(
     x = (x - low) / (high - low) if high > low else np.zeros_like(x)
     return (x > 0.5).astype(np.float32) if binarize else x
 
-
+# %% ../../nbs/data/05_standard.ipynb #f4180c5a
 def load_digits(
     *,
     scale: bool = True, # scale to 0–1; False keeps the raw 0–16
@@ -60,7 +59,7 @@ def most_unpacked(
     "What a compressed file of images may unpack to: a hundred times its size and 200 MB; only a bomb needs more."
     return 100 * packed + (200 << 20)
 
-
+# %% ../../nbs/data/05_standard.ipynb #607d1b79
 def read_idx(
     source: str | os.PathLike | bytes, # IDX file, plain or gzipped, or its content
     name: str = "", # what to call it in an error
@@ -86,7 +85,7 @@ def _idx_header(f) -> tuple[bytes, np.dtype | None, tuple[int, ...]]:
     if len(axes) < 4 * head[3]: return head, None, ()
     return head, np.dtype(IDX_TYPES[head[2]]), tuple(int.from_bytes(axes[i:i + 4], "big") for i in range(0, len(axes), 4))
 
-
+# %% ../../nbs/data/05_standard.ipynb #d4481ce0
 def _idx_values(f, name, size, most) -> np.ndarray:
     "The values of an open IDX file of `size` bytes (None: not known before it is unpacked)."
     head, dtype, shape = _idx_header(f)
@@ -141,7 +140,7 @@ def fetch(
     if len(plain) != size or hashlib.sha256(plain).hexdigest() != sha256: raise DataError(f"{url} sent a file with the wrong checksum")
     return packed
 
-
+# %% ../../nbs/data/05_standard.ipynb #76900272
 def _mnist_file(name, download, mirrors):
     folders = data_folders("mnist")
     for folder in folders:
@@ -159,7 +158,7 @@ def _mnist_file(name, download, mirrors):
         + (f" and could not be downloaded ({'; '.join(problems)})" if problems else "")
         + f". Put {', '.join(f'{n}.gz' for n in MNIST_FILES)} into one of these folders, or set SSVAE_WIDGETS_DATA to the folder that contains mnist/.")
 
-
+# %% ../../nbs/data/05_standard.ipynb #10cdb384
 def load_mnist(
     split: str = "train", # "train" (60,000 images) or "test" (10,000)
     n: int | None = None, # only the first `n` images

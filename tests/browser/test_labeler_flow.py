@@ -265,7 +265,7 @@ def test_labelling_while_training_with_proposals(open_notebook):
     root.press("s")
     nb.until(f"app.session.current.serial != {skipped}")
     nb.screenshot("labeler-training")
-    nb.until("app.session._learned == app.session.seq and len(app.session.history['loss']) >= 2", timeout=300)  # what no epoch has heard would be answered from the graph
+    nb.until("app.session.examination.seq == app.session.seq and len(app.session.history['loss']) >= 2", timeout=300)  # what no epoch has heard would be answered from the graph
     page.locator(".ssvae-stop").click()
     nb.until("not app.session.training.running", timeout=300)
     page.wait_for_function("() => document.querySelector('.ssvae-training').dataset.running === 'false'")

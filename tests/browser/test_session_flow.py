@@ -42,7 +42,7 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     app.wait_saved(40)
     assert [(r["serials"], str(r["labels"][0])) for r in log_of(nb)] == [([serial], digit) for serial, digit in pressed]
     assert nb.python("[int(app.session.codes[i]) for i in " + str([s for s, _ in pressed]) + "]") == [int(d) for _, d in pressed]
-    nb.until("app.session._learned == 40", timeout=300)  # labels made during an epoch are heard by the next
+    nb.until("app.session.examination.seq == 40", timeout=300)  # labels made during an epoch are heard by the next
     root.press(".")
     nb.until("not app.session.training.running", timeout=300)
     # a second round with some more labels; what changed

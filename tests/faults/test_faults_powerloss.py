@@ -9,7 +9,7 @@ from powerloss import Recording, build, states
 
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.io.checkpoint import load_checkpoint, save_checkpoint
-from ssvae_widgets.session.journal import Record
+from ssvae_widgets.session.journal import Journal
 from ssvae_widgets.session.project import read_project
 from ssvae_widgets.session.rounds import Frame, Rounds, add_round
 
@@ -88,8 +88,8 @@ def rounds_in(folder):
     "Frames, weights and recorded rounds, each of which must be whole."
     rounds = Rounds(folder, N)
     frames = [rounds[k].epochs for k in range(len(rounds))]
-    weights = [int(load_checkpoint(rounds._path(k, "ckpt"))[0]["w"][0]) for k in rounds.weights()]
-    return frames, weights, [e["number"] for e in Record(folder / "record.jsonl").events if e["event"] == "round"]
+    weights = [int(load_checkpoint(rounds.path(k, "ckpt"))[0]["w"][0]) for k in rounds.weights()]
+    return frames, weights, [e["number"] for e in Journal(folder / "record.jsonl").events if e["event"] == "round"]
 
 
 @linux
@@ -101,11 +101,11 @@ def test_session_folder(tmp_path, count):
         s = LabelingSession(IMAGES, root / "labels.csv", classes=3)
         s.instant = False
         s.label([0], 1)
-        s._claim()
+        s.files.claim()
         for k in (1, 2, 3):
             add(s, k)
             s.keep_view(k=k)
-            s._keep_state()
+            s.state.write()
             acks.append((len(rec.ops), [*range(1, k + 1)]))
         s.close()
 
@@ -135,7 +135,7 @@ def test_project(tmp_path, count):
 
     with LabelingSession(IMAGES, home / "labels.csv", classes=3) as s:
         s.instant = False
-        s._claim()
+        s.files.claim()
         with Recording(root) as rec:
             for k in (1, 2):
                 s.label([k], k)
