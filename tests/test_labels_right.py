@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.store as labels_module
 from ssvae_widgets import LabelingSession, LabelStore
-from ssvae_widgets.labels.csv_table import read_cells
+from ssvae_widgets.labels.csv_table import LabelFileError, read_cells
 from ssvae_widgets.labels.line import decode_line, encode_line
+from ssvae_widgets.labels.shared_log import SharedLog
 
 moments = itertools.count()
 
@@ -169,12 +171,12 @@ def test_undo_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, wha
     if what == "class": a.rename_class("x", "z")
     if what == "merge": a.merge_classes("x", "y")
     for k in range(10): b.set(20 + k, "y")
-    real, done = labels_module.LabelStore._commit, []
+    real, done = SharedLog.commit, []
 
     def commit(self, record):
-        if self is a and not done: done.append(b.compact(keep=0))
+        if self is a.log and not done: done.append(b.compact(keep=0))
         return real(self, record)
-    monkeypatch.setattr(labels_module.LabelStore, "_commit", commit)
+    monkeypatch.setattr(SharedLog, "commit", commit)
     assert a.undo().saved and done[0] is not None
     for s in (a, b):
         s.sync()
@@ -193,7 +195,7 @@ def test_killed_right_after_the_swap(tmp_path, way, op):
     with LabelStore(path, 30, classes=3) as s: s.set([7], 0)
     pid = os.fork()
     if pid == 0:
-        b, real = LabelStore(path, 30, poll=3600), labels_module.atomic_write
+        b, real = LabelStore(path, 30, poll=3600), archive.atomic_write
         b.set([8], 2)
 
         def write(target, data, **kw):
@@ -204,8 +206,8 @@ def test_killed_right_after_the_swap(tmp_path, way, op):
             if way == "adopt" and target.name == "labels.csv.log.jsonl": os.kill(os.getpid(), 9)
             return done
 
-        def install(fresh, log, real=labels_module._install): real(fresh, log); os.kill(os.getpid(), 9)
-        labels_module.atomic_write, labels_module._install = write, install
+        def install(fresh, log, real=archive.install): real(fresh, log); os.kill(os.getpid(), 9)
+        archive.atomic_write, archive.install = write, install
         if way == "compact":
             with LabelStore(path, 30, poll=3600) as a: a.compact(keep=0)
         else: LabelStore.adopt(path, 40, mapping=np.arange(30) + 10)
@@ -418,7 +420,7 @@ def test_an_export_from_further_back_than_can_be_told_is_refused(tmp_path, monke
     with LabelStore(path, 100) as s:
         right = named(s)
         save_by_hand(s, path, old)
-        assert not s._namings(s._replay).whole and named(s) == right and not imports(s) and "another class before" in s.message
+        assert not s.past.namings(s.log.replay).whole and named(s) == right and not imports(s) and "another class before" in s.message
 
 
 def test_a_correction_of_the_own_edit_counts(tmp_path):
@@ -467,7 +469,7 @@ def test_facts_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, ea
         s.set([1, 2], "a", accepted=True)
         s.set([2, 3, 4], "a", accepted=[False, True, False] if each else True)
         assert s.rows_with("accepted").tolist() == ([1, 3] if each else [1, 2, 3, 4])
-        monkeypatch.setattr(s, "_catch_up", lambda: None) # has not seen it yet
+        monkeypatch.setattr(s.log, "catch_up", lambda: None) # has not seen it yet
         other.compact(keep=0)
         assert s.undo().saved
         monkeypatch.undo()
@@ -511,7 +513,7 @@ def test_an_undo_that_cannot_be_is_none_whatever_others_do_meanwhile(tmp_path, m
     path = tmp_path / "labels.csv"
     with LabelStore(path, 100, 3) as s, LabelStore(path, 100) as other:
         s.set(1, 1)
-        monkeypatch.setattr(s, "_catch_up", lambda: None)
+        monkeypatch.setattr(s.log, "catch_up", lambda: None)
         other.compact(keep=0).unlink() # its target is gone
         other.set(2, 2)
         assert s.undo() is None and s.codes[1] == 1 and s.codes[2] == 2
@@ -567,9 +569,9 @@ def test_names_of_two_classes_that_met_stay_apart_after_a_compaction(tmp_path):
     path = tmp_path / "labels.csv"
     with LabelStore(path, 10, classes=["a", "b"]) as s, LabelStore(path, 10) as other:
         s.set(1, "a"); s.set(2, "b"); other.sync()
-        other._catch_up = lambda: None # both choose the same name in the same moment
+        other.log.catch_up = lambda: None # both choose the same name in the same moment
         s.rename_class("a", "x"); other.rename_class("b", "x")
-        del other._catch_up
+        del other.log.catch_up
         s.sync(); other.sync()
         assert s.classes == other.classes == ["x", "x (2)"]
         s.compact(keep=0)
@@ -591,12 +593,12 @@ def test_adopting_on_a_full_disk_changes_nothing(tmp_path, monkeypatch):
     path = tmp_path / "labels.csv"
     with LabelStore(path, 10, 3) as s: s.set([1, 2], 1)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    real = labels_module.atomic_write
+    real = archive.atomic_write
     def full(file, data, **kw):
         if str(file).endswith(".log.jsonl"): raise OSError(28, "No space left on device")
         return real(file, data, **kw)
-    monkeypatch.setattr(labels_module, "atomic_write", full)
-    with pytest.raises(labels_module.LabelFileError, match="disk is full.*nothing was lost"): LabelStore.adopt(path, 5, mapping=np.r_[np.arange(5), -np.ones(5, int)])
+    monkeypatch.setattr(archive, "atomic_write", full)
+    with pytest.raises(LabelFileError, match="disk is full.*nothing was lost"): LabelStore.adopt(path, 5, mapping=np.r_[np.arange(5), -np.ones(5, int)])
     monkeypatch.undo()
     after = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert {**after, **before} == after # what is new is the former log, by a second name

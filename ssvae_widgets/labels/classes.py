@@ -12,7 +12,6 @@ import numpy as np
 
 from ..errors import describe
 
-
 # %% ../../nbs/labels/01_classes.ipynb #6ea8fb02
 MAX_NUMBERS = 10_000 # a number as a label brings the smaller ones along: so many at most
 MAX_NAME = 600 # characters of a class name, or of an identity made from one

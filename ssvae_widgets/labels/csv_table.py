@@ -6,7 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_CSV', 'BLANK', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem',
-           'LabelRows', 'describe_problems', 'CellRows', 'read_cells', 'understand', 'parse_csv', 'spellings']
+           'LabelRows', 'describe_problems', 'whole_number', 'CellRows', 'read_cells', 'understand', 'parse_csv',
+           'spellings']
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e723b0a0
 import csv
@@ -120,7 +121,7 @@ BLANK = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}
 _NUMBER = re.compile(r"[0-9]{1,20}([.][0-9]{1,20}([eE][+-]?[0-9]{1,2})?)?\Z")
 
 
-def _integer(cell, comma):
+def whole_number(cell, comma):
     "3 of `3`, `3.0`, `3.00e+00` and, where semicolons separate, of `3,0`; not 1000 of `1e3`, where digits may have been rounded away."
     cell = cell.strip()
     if cell.isascii() and cell.isdecimal() and len(cell) < 16: return int(cell)
@@ -239,7 +240,7 @@ def _records(lines, start, delimiter, wanted):
 
 def _serial(row, s, t, n_items, comma) -> int:
     if len(row) <= max(s, t): raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")
-    serial = _integer(row[s], comma)
+    serial = whole_number(row[s], comma)
     if serial is None: raise ValueError(f"Serial {row[s].strip()[:40]!r} is no row number; expected 0 to {n_items - 1}")
     if serial >= n_items: raise ValueError(f"Serial {serial} is out of range; there are {n_items} images, 0 to {n_items - 1}")
     return serial
@@ -261,6 +262,6 @@ def _meaning(text, comma, find) -> int:
     for form in spellings(text):
         if form and (code := find(form)) is not None: return code
     if cell.lower() in BLANK: return -1
-    whole = _integer(cell, comma)
+    whole = whole_number(cell, comma)
     if whole is not None and (code := find(str(whole))) is not None: return code
     raise ValueError(f"label {cell[:40]!r} is no class")

@@ -42,7 +42,7 @@ class LogFile:
         self.damaged: list[int] = [] # byte positions of lines that are not what was written
         self.odd: list[tuple[int, str, str]] = [] # number of the line, its `op`, what `fault` finds
         self.lines = 0 # read so far
-        self.file: tuple[int, int] | None = None # device and number of the file that was open last
+        self.inode: tuple[int, int] | None = None # device and number of the file that was open last
         self._tail = b"" # end of what was read
         self.named = False # whether the folder's entry for the file is known to have reached the disk
 
@@ -62,7 +62,7 @@ class LogFile:
             self.fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
         if new: self._keep_access() # while it is empty
         now = os.fstat(self.fd)
-        self._mode, self.file, self._tail = now.st_mode & 0o7777, (now.st_dev, now.st_ino), b""
+        self._mode, self.inode, self._tail = now.st_mode & 0o7777, (now.st_dev, now.st_ino), b""
         return True
 
     def _keep_access(self):

@@ -96,6 +96,18 @@ GESTURES = ("set", "undo", "redo", "class", "merge")
 
 
 @patch
+def next_undo(self: Replay) -> Entry | None:
+    "The newest gesture that undo takes back."
+    return next((e for e in reversed(self.done.values()) if e.active), None)
+
+
+@patch
+def next_redo(self: Replay) -> Entry | None:
+    "The newest undone gesture."
+    return next((e for e in reversed(self.redone.values()) if not e.active), None)
+
+
+@patch
 def _entry(self: Replay, record, mine, **kw):
     self.seq += 1
     entry = self.entries[record["id"]] = Entry(self.seq, record, **kw)

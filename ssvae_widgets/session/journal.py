@@ -167,7 +167,7 @@ class Folder:
 def log_identity(store: LabelStore) -> tuple[str, ...]:  # for `Folder`
     "The name of a store's log, and its former ones; empty while nothing has been written."
     if store.path is None or not store.log_path.exists(): return ("",)
-    head = store._replay.head
+    head = store.log.replay.head
     return str(head.get("id", "")), *map(str, head.get("lineage", ()))
 
 # %% ../../nbs/session/05_journal.ipynb #2acd9514
@@ -271,7 +271,7 @@ class LabelTimeline:
     "The labels after each gesture of a store."
 
     def __init__(self, store: LabelStore):
-        self.store, self.records = store, [record for record, _ in store._records]
+        self.store, self.records = store, [record for record, _ in store.log.records]
         self._begin()
 
     def _begin(self): self.replay, self.place = Replay(self.store.n_items), 0
@@ -286,7 +286,7 @@ class LabelTimeline:
             self.replay.apply(self.records[self.place])
             self.place += 1
         if self.replay.seq != seq: raise ValueError(f"The label log does not say what the labels were after gesture {seq}: it knows gestures up to {self.replay.seq}.")
-        table, codes_of = self.replay.table, {uid: k for k, uid in enumerate(self.store._codes_of)}
+        table, codes_of = self.replay.table, {uid: k for k, uid in enumerate(self.store.log.view.uids)}
         code = np.array([*(codes_of[uid] for uid in table.uids), -1], np.int32)
         return code[self.replay.codes]
 

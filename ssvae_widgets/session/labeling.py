@@ -79,7 +79,7 @@ def open_store(
 
 def name_order(store: LabelStore) -> list[str]:
     "Class names in the order of the log."
-    return [name for _, name in sorted(zip(store._order, store.classes))]
+    return [name for _, name in sorted(zip(store.log.view.order, store.classes))]
 
 
 def truth_codes(
