@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazily(
         "csv_table": ["LabelFileError"],
         "observers": ["LabelEvent"],
         "rejoin": ["OtherDataError"],
-        "shared_log": ["Gesture"],
+        "status": ["Gesture"],
         "store": ["LabelStore"],
         "exchange": ["export_labels", "import_labels", "label_table"],
     },

@@ -22,7 +22,7 @@ from ..io.presence import one_at_a_time
 from .csv_table import LabelFileError
 from .snapshot import read_lines
 
-# %% ../../nbs/labels/08_beside.ipynb #e94e3fd7
+# %% ../../nbs/labels/08_beside.ipynb #d4acbf53
 def log_beside(
     path: Path, # `labels.csv`
 ) -> Path:
@@ -34,7 +34,7 @@ def stem(log: Path) -> str:
     "What the names of all logs in this place begin with."
     return log.name.removesuffix(".jsonl")
 
-
+# %% ../../nbs/labels/08_beside.ipynb #235f7806
 def generation(
     log: Path,
     kind: str = "", # "former-" or "damaged-" for one that is no archive
@@ -54,7 +54,7 @@ def unfinished(log: Path) -> list[Path]:
     begun = (p.name for p in log.parent.iterdir() if p.name.startswith(f".{stem(log)}.2") and p.suffix == ".tmp")
     return [log.with_name(name[1:].rsplit(".", 2)[0]) for name in begun]
 
-# %% ../../nbs/labels/08_beside.ipynb #dc3b5d1f
+# %% ../../nbs/labels/08_beside.ipynb #da9fdbcd
 def second_name(log: Path, kind: str = "") -> Path:
     "Give the log a name of its own as well; `LabelFileError` when the folder does not let us."
     archive = generation(log, kind)
@@ -63,7 +63,7 @@ def second_name(log: Path, kind: str = "") -> Path:
         raise LabelFileError(f"{log.name} cannot be archived: {explain_os_error(e)}; nothing was changed.") from e
     return archive
 
-
+# %% ../../nbs/labels/08_beside.ipynb #6491766d
 def install(
     fresh: Path, # a finished log under its own name
     log: Path, # the common name
@@ -79,7 +79,7 @@ def only_one(log: Path, patience: float = 5.0) -> AbstractContextManager:
     "One process at a time replaces the log; `filelock.Timeout` when another one takes longer than `patience` seconds."
     return one_at_a_time(f"{log}.lock", patience)
 
-# %% ../../nbs/labels/08_beside.ipynb #3be5f17c
+# %% ../../nbs/labels/08_beside.ipynb #d171b33f
 def chain(
     log: Path,
     head: dict | None, # its first line
@@ -95,12 +95,12 @@ def chain(
         yield path, lines
         head = snapshot_in(lines)
 
-
+# %% ../../nbs/labels/08_beside.ipynb #d054b2f3
 def snapshot_in(lines: list[dict]) -> dict | None:
     "The snapshot that a log begins with; None when it was never compacted."
     return next((r for r in lines if r["op"] == "snapshot"), None)
 
-# %% ../../nbs/labels/08_beside.ipynb #9e086fee
+# %% ../../nbs/labels/08_beside.ipynb #50b776f1
 def digest(data: bytes) -> str: return hashlib.sha256(data).hexdigest()
 
 
@@ -111,7 +111,7 @@ def mark(data: bytes) -> str: # 16 hexadecimal digits
 
 def stamp() -> str: return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
-
+# %% ../../nbs/labels/08_beside.ipynb #6306890e
 def backup_beside(path: Path, data: bytes) -> Path: return path.with_name(f"{path.name}.backup-{stamp()}-{digest(data)[:8]}")
 
 

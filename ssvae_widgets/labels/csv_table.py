@@ -106,7 +106,7 @@ class LabelRows:
 
     def __len__(self): return len(self.serials)
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #2af3bb84
 def describe_problems(
     name: str, # file
     problems: Sequence[Problem], # refused lines
@@ -131,7 +131,7 @@ def whole_number(cell, comma):
     if power and int(power) > len(digits.partition(".")[2]): return None
     return int(number) if number == number.to_integral_value() and number < 10**15 else None
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #0c20d00b
 def _columns(lines, name):
     skip = 1 if lines and re.fullmatch(r'"?sep=.?"?', lines[0].strip(), re.I) else 0
     while skip < len(lines) and not lines[skip].strip(): skip += 1
@@ -141,7 +141,7 @@ def _columns(lines, name):
         if cells.count("serial") == 1 and cells.count("label") == 1: return skip, delimiter, cells.index("serial"), cells.index("label")
     raise LabelFileError(f"{name}, line {skip + 1}: the header is {head.strip()[:60]!r}; expected the columns Serial and label.")
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #1101293c
 @dataclass
 class CellRows:
     "The lines of a label file before anybody has said what their words mean."
@@ -160,7 +160,7 @@ class CellRows:
             except ValueError as e: refused[k] = str(e)
         return out, refused
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #fd52b2e6
 def read_cells(
     data: bytes, # content of the file
     n_items: int, # number of images
@@ -182,7 +182,7 @@ def read_cells(
     serials, words, numbers = np.array(found, np.int64).reshape(-1, 3).T
     return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems)
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #1717e64b
 def understand(
     cells: CellRows,
     find: Callable[[str], int | None], # class code of a name, None when there is none
@@ -201,7 +201,7 @@ def understand(
         problems += [Problem(line, where) for line in lines[start:end].tolist()]
     return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line))
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #14dc8468
 def parse_csv(
     data: bytes, # content of the file
     n_items: int, # number of images
@@ -237,7 +237,7 @@ def _records(lines, start, delimiter, wanted):
         yield first + 1, reason
         start = first + 1
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #b4cd4ee6
 def _serial(row, s, t, n_items, comma) -> int:
     if len(row) <= max(s, t): raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")
     serial = whole_number(row[s], comma)
@@ -245,7 +245,7 @@ def _serial(row, s, t, n_items, comma) -> int:
     if serial >= n_items: raise ValueError(f"Serial {serial} is out of range; there are {n_items} images, 0 to {n_items - 1}")
     return serial
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #913abef8
 def _cleaned(cell) -> list[str]: # the name as it is kept, if it can be one
     try: return [clean_name(unguard_cell(cell))]
     except ValueError: return []

@@ -40,7 +40,7 @@ def plain(value, deep=MAX_DEPTH):
     if value is None or isinstance(value, bool | int | str): return value
     raise TypeError(f"{value!r} cannot be kept with a label; expected numbers, text, lists or dictionaries of them.")
 
-
+# %% ../../nbs/labels/02_line.ipynb #1cd21523
 def encode_line(
     record: dict, # plain values only
 ) -> bytes: # one line of JSON with its checksum and the line end
@@ -54,7 +54,7 @@ def _body(line: bytes) -> bytes | None: # the text without its checksum and clos
     body, tail = line[:-_CRC], line[-_CRC:]
     return body if len(line) > _CRC and len(line) <= MAX_LINE and tail == b',"crc":"%08x"}' % zlib.crc32(body) else None
 
-
+# %% ../../nbs/labels/02_line.ipynb #2b80eb49
 def decode_line(
     line: bytes, # one line, with or without its line end
 ) -> dict | None: # the record, or None when the line is torn or damaged
@@ -64,7 +64,7 @@ def decode_line(
     except (ValueError, RecursionError): return None
     return record if isinstance(record, dict) and isinstance(record.get("op"), str) else None
 
-
+# %% ../../nbs/labels/02_line.ipynb #4bbffa9b
 @contextmanager
 def no_garbage() -> Iterator[None]:
     "Reading a long log makes a million small objects and no garbage; looking for some among them again and again would take longer than the reading."
@@ -112,7 +112,7 @@ _FLAT = frozenset(("serials", "labels", "previous"))
 _NESTED = frozenset((list, dict))
 _INT, _LABEL = {int}, {int, str, type(None)}
 
-
+# %% ../../nbs/labels/02_line.ipynb #06d26994
 def _too_deep(value, most: int) -> bool:
     kind = type(value)
     if kind is not list and kind is not dict: return False
@@ -122,7 +122,7 @@ def _too_deep(value, most: int) -> bool:
 def _wrong(record: dict, key: str, expected: str) -> str:
     return f"{key} is {describe(record[key])}; expected {expected}" if key in record else f"{key} is missing; expected {expected}"
 
-
+# %% ../../nbs/labels/02_line.ipynb #2fd6f420
 def _are_rows(value) -> bool:
     if type(value) is not list: return False
     if len(value) == 1: return type(value[0]) is int and value[0] >= 0 # a key press
@@ -134,7 +134,7 @@ def _are_labels(value, n: int) -> bool:
     if n == 1: return value[0] is None or is_class(value[0])
     return {*map(type, value)} <= _LABEL and all(v is None or is_class(v) for v in {*value})
 
-
+# %% ../../nbs/labels/02_line.ipynb #b1ea4597
 def _labels_fault(record: dict) -> str:
     if not _are_rows(record.get("serials")): return _wrong(record, "serials", "row numbers")
     if not _are_labels(record.get("labels"), len(record["serials"])): return _wrong(record, "labels", f"{len(record['serials'])} classes or null")
@@ -146,7 +146,7 @@ def _set_fault(record: dict) -> str:
     before = record.get("previous") # a line without it is a label all the same
     return "" if before is None or _are_labels(before, len(record["serials"])) else _wrong(record, "previous", "as many classes or null as labels")
 
-
+# %% ../../nbs/labels/02_line.ipynb #78667299
 def _is_count(value, most=ITEMS) -> bool: return type(value) is int and 0 <= value <= most
 
 
@@ -162,7 +162,7 @@ def _are_runs(value) -> bool: # (first old row, first new row, how many), one be
     if type(value) is not list or not all(type(run) is list and len(run) == 3 and all(map(_is_count, run)) for run in value): return False
     return all(a[0] + a[2] <= b[0] for a, b in zip(value, value[1:]))
 
-
+# %% ../../nbs/labels/02_line.ipynb #a5f53bd1
 def _is_file(value) -> bool:
     try: return type(value) is str and "\0" not in value and 0 < len(os.fsencode(value)) < 256
     except UnicodeEncodeError: return False
@@ -183,7 +183,7 @@ _HEAD = {**_DATA, **_CLASSES, "facts": (lambda v: type(v) is dict and len(v) <= 
          "former_items": (_is_count, "a number of images"), "moved": (_are_runs, "runs of rows")}
 _NULL = ("n_items", "fingerprint", "moved", "adopted", "archive", "former_log", "covered") # may be null
 
-
+# %% ../../nbs/labels/02_line.ipynb #d7e3006b
 def _first_wrong(record: dict, checks: dict) -> str:
     return next((_wrong(record, k, expected) for k, (right, expected) in checks.items() if k in record and not (record[k] is None and k in _NULL) and not right(record[k])), "")
 
@@ -198,7 +198,7 @@ def _head_fault(record: dict) -> str:
     if not _is_count(record.get("seq"), 2**53): return _wrong(record, "seq", "the number of a gesture")
     return _labels_fault(record) or ("labels has null; expected classes" if None in record["labels"] else "")
 
-
+# %% ../../nbs/labels/02_line.ipynb #92763084
 def _switch_fault(record: dict) -> str:
     if type(record.get("target")) is not str: return _wrong(record, "target", "the id of a gesture")
     if "on" not in record: return ""

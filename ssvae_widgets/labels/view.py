@@ -7,10 +7,11 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/view.html.md"""
 # %% auto #0
 __all__ = ['MAX_CLASSES', 'LabelView', 'identify', 'fresh_uid']
 
-# %% ../../nbs/labels/09_view.ipynb #3878acba
+# %% ../../nbs/labels/09_view.ipynb #dbb6a8d7
 from collections.abc import Sequence
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..data.names import clean_name, is_missing
 from ..errors import ArgumentError
@@ -18,7 +19,7 @@ from .csv_table import render_csv
 from .replay import Replay
 from .snapshot import compact_uid
 
-# %% ../../nbs/labels/09_view.ipynb #ca4e7fd6
+# %% ../../nbs/labels/09_view.ipynb #2946712f
 MAX_CLASSES = 10_000 # of one store
 
 
@@ -41,20 +42,54 @@ class LabelView:
         self.codes = self.code_of[replay.codes] # int32 (n_items,), −1 = unlabeled
         self.codes.flags.writeable = False
 
-    @property
-    def in_order(self) -> bool:
-        "Whether the codes are the places in the class table; the caller's order of class names comes first, and can be another one."
-        return self.order == list(range(len(self.order)))
-
-    @property
-    def merged(self) -> dict[int, int]:
-        "Code of every class that was merged, and the code that its labels have now."
-        return {int(self.code_of[p]): int(self.code_of[self.table.resolve(p)]) for p in self.table.into}
-
     def as_csv(self) -> bytes:
         "`labels.csv` with these labels."
         rows = np.flatnonzero(self.codes >= 0)
         return render_csv(rows, self.codes[rows], self.names)
+
+# %% ../../nbs/labels/09_view.ipynb #dcac0682
+@patch(as_prop=True)
+def labels(self: LabelView) -> np.ndarray: # float64 (n_items,)
+    "Class code of every image as a float, NaN = unlabeled: the form that the trainer takes."
+    return np.where(self.codes >= 0, self.codes, np.nan)
+
+
+@patch(as_prop=True)
+def classes(self: LabelView) -> list[str]:
+    "Class names; the code of a class is its place here."
+    return list(self.names)
+
+
+@patch(as_prop=True)
+def n_classes(self: LabelView) -> int: return len(self.names)
+
+# %% ../../nbs/labels/09_view.ipynb #f9a35a2b
+@patch(as_prop=True)
+def counts(self: LabelView) -> np.ndarray: # int64 (n_classes,)
+    "Labeled images in each class."
+    return np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
+
+
+@patch(as_prop=True)
+def n_labeled(self: LabelView) -> int: return int((self.codes >= 0).sum())
+
+# %% ../../nbs/labels/09_view.ipynb #321e2d96
+@patch(as_prop=True)
+def in_order(self: LabelView) -> bool:
+    "Whether the codes are the places in the class table; the caller's order of names comes first, and can be another one."
+    return self.order == list(range(len(self.order)))
+
+
+@patch(as_prop=True)
+def merged(self: LabelView) -> dict[int, int]:
+    "Code of every class that was merged, and the code that its labels have now."
+    return {int(self.code_of[p]): int(self.code_of[self.table.resolve(p)]) for p in self.table.into}
+
+
+@patch(as_prop=True)
+def retired(self: LabelView) -> list[int]:
+    "Codes of classes that were merged into another one."
+    return sorted(self.merged)
 
 # %% ../../nbs/labels/09_view.ipynb #9d4cd5be
 def identify(
