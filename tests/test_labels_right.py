@@ -619,3 +619,66 @@ def test_access_lists_handed_down_by_the_folder_give_nobody_more(tmp_path):
         for file in (path, s.log_path):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
             with pytest.raises(OSError): os.getxattr(file, "system.posix_acl_access")
+
+
+# ---- sheets that were open for a while
+
+
+def edited(store, text, old="", new=""):
+    "A person saves a sheet; the store looks."
+    store.path.write_text(text.replace(old, new) if old else text)
+    os.utime(store.path, (1e9, 1e9 + next(moments)))
+    store.flush()
+
+
+@pytest.mark.parametrize("corrected", [2, 30])
+def test_a_sheet_opened_before_corrections_does_not_revert_them(tmp_path, corrected):
+    with LabelStore(tmp_path / "labels.csv", 300, classes=["cat", "dog", "emu"], poll=3600) as s:
+        s.set(range(200), "cat"); s.flush()
+        sheet = s.path.read_text()
+        for row in range(corrected): s.set(row, "dog")
+        s.flush()
+        edited(s, sheet, "\n199,cat", "\n199,emu")
+        assert named(s) == {**dict.fromkeys(range(corrected), "dog"), **dict.fromkeys(range(corrected, 199), "cat"), 199: "emu"}
+        assert f"{corrected} older labels in it give way" in s.message
+
+
+def test_a_sheet_from_before_an_undone_merge_merges_nothing(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 300, classes=["cat", "dog", "emu"], poll=3600) as s:
+        s.set(range(100), "cat"); s.set(range(100, 102), "dog"); s.merge_classes("dog", "cat"); s.flush()
+        sheet = s.path.read_text()
+        s.undo(); s.flush()
+        edited(s, sheet + "200,emu\n")
+        assert named(s) == {**dict.fromkeys(range(100), "cat"), 100: "dog", 101: "dog", 200: "emu"}
+
+
+@pytest.mark.parametrize("rows", [[2], [0, 2], [0, 1, 2]])
+@pytest.mark.parametrize("closed", [False, True])
+def test_emptied_cells_clear_labels_though_the_file_was_like_that_before(tmp_path, closed, rows):
+    given, path = ["cat", "dog", "emu"], tmp_path / "labels.csv"
+    s = LabelStore(path, 9, classes=given, poll=3600)
+    for row in range(3): s.set(row, given[row])
+    s.flush()
+    if closed: s.close()
+    text = "Serial,label\n" + "".join(f"{r},{'' if r in rows else given[r]}\n" for r in range(3))
+    if closed: path.write_text(text); os.utime(path, (1e9, 1e9)); s = LabelStore(path, 9, classes=given, poll=3600)
+    else: edited(s, text)
+    assert named(s) == {r: given[r] for r in range(3) if r not in rows}
+    s.undo()
+    assert named(s) == dict(enumerate(given))
+    s.close()
+
+
+def test_a_sheet_of_all_rows_with_empty_cells_clears_nothing_that_is_newer(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 9, classes=["cat", "dog"], poll=3600) as s:
+        s.set(range(3), "cat"); s.flush()
+        s.set([5, 6], "dog"); s.flush()
+        edited(s, "Serial,label\n" + "".join(f"{r},{'dog' if r == 1 else 'cat' if r < 3 else ''}\n" for r in range(9)))
+        assert named(s) == {0: "cat", 1: "dog", 2: "cat", 5: "dog", 6: "dog"}
+
+
+def test_a_deleted_line_does_not_change_what_other_edits_mean(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 9, classes=["cat", "dog", "emu"], poll=3600) as s:
+        s.set(range(5), "cat"); s.set(3, "dog"); s.flush()
+        edited(s, "Serial,label\n0,cat\n1,emu\n3,cat\n")
+        assert named(s) == {0: "cat", 1: "emu", 2: "cat", 3: "cat", 4: "cat"}

@@ -168,7 +168,7 @@ def _read(self: CsvMirror) -> tuple[bytes, tuple]:
         raise LabelFileError(f"{self.path.name} has {look[1]:,} bytes, far more than {self.log.n_items} labels need; this is another file.")
     with open(self.path, "rb") as f: return f.read(), look
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #4e4aa5b4
+# %% ../../nbs/labels/16_csv_mirror.ipynb #37653ba3
 @patch
 def merge(self: CsvMirror, data: bytes, first: bool = False) -> bool: # whether it was an export of this store, of any time
     "Take in what somebody wrote into the file; `first` when the store is opened."
@@ -193,7 +193,8 @@ def merge(self: CsvMirror, data: bytes, first: bool = False) -> bool: # whether 
         kept, uids = keep_backup(self.path, data), replay.table.uids
         if edited.any(): self._import(rows.serials[edited], [uids[c] if c >= 0 else None for c in rows.codes[edited]], origin.seq)
         older = 0 if first or origin.seq == replay.seq else int((back & ~again).sum())
-        self._tell(rows, int(edited.sum()), int((edited & (had != then) & ~again).sum()), missing, kept, older)
+        over = int((edited & (had != then) & ~again).sum()) + origin.over_newer
+        self._tell(rows, int(edited.sum()), over, missing, kept, older)
         self.soon(0 if first else 1.0) # somebody may still be writing
         return False
 

@@ -175,26 +175,29 @@ class Origin:
     naming: Naming # what words meant then
     wrong: int # rows of the file that say something else than this state
     lacks: int # labels of this state that the file does not have
+    over_newer: int = 0 # rows where the file says what an earlier state said, and this one says otherwise
 
     @property
     def exact(self) -> bool: return self.wrong == 0 and self.lacks == 0
 
-# %% ../../nbs/labels/06_past.ipynb #7b8b8b68
+# %% ../../nbs/labels/06_past.ipynb #5f337223
 def find_origin(
     cells: CellRows, # the file
     replay: Replay, # everything that happened
     namings: Namings, # of that replay
     order: Sequence[int] = (), # place of each code
 ) -> Origin:
-    "The state that differs least from a file, the latest if several do."
-    cells = _with_words_of(cells, replay, order)
+    "The state that differs least from a file, the latest if several do; the present one if a single cell that was put back is the difference."
+    cells = _with_emptied(_with_words_of(cells, replay, order), replay, namings, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
     for origin in states:
         if best.exact: break
         if (origin.wrong, origin.lacks) < (best.wrong, best.lacks): best = origin
-    if best.exact or now.lacks or not _same_words(cells, best.naming, now.naming, order): return best
-    return now
+    put_back = now.wrong - best.wrong
+    closer = put_back > _same_groups(best.naming, now.naming) or now.lacks > best.lacks
+    if best.exact or closer or not _same_words(cells, best.naming, now.naming, order): return best
+    return replace(now, over_newer=max(put_back, 0))
 
 # %% ../../nbs/labels/06_past.ipynb #7b946b57
 def _with_words_of(cells: CellRows, replay: Replay, order) -> CellRows:
@@ -211,6 +214,17 @@ def _with_words_of(cells: CellRows, replay: Replay, order) -> CellRows:
     index = np.full(len(cells.texts), len(kept))
     index[kept] = np.arange(len(kept))
     return replace(cells, words=index[cells.words], texts=[*(cells.texts[k] for k in kept), "\0"])
+
+# %% ../../nbs/labels/06_past.ipynb #00c9cc15
+def _with_emptied(cells: CellRows, replay: Replay, namings: Namings, order) -> CellRows:
+    """The same lines, where empty cells agree with no state if each of them is in the row of a label: no export has such a line,
+    somebody has emptied it."""
+    empty = (_said(cells, namings.all()[-1], order) == -1)[cells.words]
+    if not empty.any() or (replay.codes[cells.serials[empty]] < 0).any(): return cells
+    return replace(cells, words=np.where(empty, len(cells.texts), cells.words), texts=[*cells.texts, "\0"])
+
+
+def _same_groups(a, b): return np.array_equal(a.holders, b.holders[:len(a.holders)]) # nothing was merged or parted since
 
 # %% ../../nbs/labels/06_past.ipynb #62c35232
 def _same_words(cells, a, b, order): return a is b or np.array_equal(_said(cells, a, order), _said(cells, b, order))
