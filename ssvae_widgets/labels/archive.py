@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/archive.html.md"""
 # %% auto #0
 __all__ = ['compact', 'former_logs', 'lacks', 'copy_to', 'adopt']
 
-# %% ../../nbs/labels/17_archive.ipynb #4dcd1c7b
+# %% ../../nbs/labels/17_archive.ipynb #a9b15f3e
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -19,7 +19,18 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..io.files import atomic_write, explain_os_error
-from .beside import backup_beside, chain, generation, generations, install, log_beside, only_one, second_name, stem
+from ssvae_widgets.labels.beside import (
+    backup_beside,
+    chain,
+    digest,
+    generation,
+    generations,
+    install,
+    log_beside,
+    only_one,
+    second_name,
+    stem,
+)
 from .csv_table import LabelFileError
 from .history import History
 from .line import encode_line, no_garbage
@@ -181,7 +192,7 @@ def _check_mapping(mapping, n_former):
     if len(mapping) == n_former: return
     raise ArgumentError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
 
-# %% ../../nbs/labels/17_archive.ipynb #d95a2fe7
+# %% ../../nbs/labels/17_archive.ipynb #7f6fd95d
 def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
     "Put a snapshot with moved rows in the place of the log."
     n_former = n_items if mapping is None else len(mapping)
@@ -194,7 +205,7 @@ def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
     finally: log.close()
     body, left = _moved(snapshot_of(replayed(records, n_former)), mover(moved, n_former, n_items))
     body |= {"n_items": int(n_items), "fingerprint": described}
-    backup = backup_beside(path, path.read_bytes()) if path.is_file() else None
+    backup = backup_beside(path, digest(path.read_bytes())[:8]) if path.is_file() else None
     former = second_name(log.path, "former-")
     if backup: os.replace(path, backup) # before the log: read with the new rows it would be wrong
     source = {"adopted": [head["id"], *head.get("lineage", ())], "former_log": former.name, "former_items": n_former,

@@ -38,7 +38,7 @@ def decimal(uid: str) -> int | None: # the number, None for other names
     "The number that a class is named after."
     return int(uid) if uid.isascii() and uid.isdecimal() and len(uid) < 6 and str(int(uid)) == uid else None
 
-# %% ../../nbs/labels/01_classes.ipynb #4342617f
+# %% ../../nbs/labels/01_classes.ipynb #847c74a1
 class ClassTable:
     "Identities, names and merges of classes; the code of a class is its place here."
 
@@ -49,7 +49,8 @@ class ClassTable:
         self.named: dict[str, str] = {} # names given later
         self.former: dict[str, int] = {} # earlier names
         self.into: dict[int, int] = {} # merged code -> code that took its labels
-        self._holder = np.arange(16, dtype=np.int32) # code -> code that holds its labels; longer than needed
+        self._holder = np.arange(16, dtype=np.int32) # code -> one that its labels were sent to, itself at the end; longer than needed
+        self._flat = True # whether that is the one that holds them, for all
         self._names: list[str] | None = None
         self._lookup: dict[str, int] | None = None
 
@@ -83,13 +84,13 @@ def with_same_places(self: ClassTable) -> "ClassTable":
     for uid in self.uids: table.add(uid)
     return table
 
-# %% ../../nbs/labels/01_classes.ipynb #c8d515c8
+# %% ../../nbs/labels/01_classes.ipynb #1f51b064
 @patch
 def forget(self: ClassTable) -> None:
     "Take back every name and merge; identities and their codes stay."
     self.into.clear(); self.named.clear()
     self.former = type(self.former)()
-    self._holder = np.arange(len(self._holder), dtype=np.int32)
+    self._holder, self._flat = np.arange(len(self._holder), dtype=np.int32), True
     self._names = self._lookup = None
 
 
@@ -126,11 +127,14 @@ def lookup(self: ClassTable) -> dict[str, int]:
     if self._lookup is None: self._lookup = {**self.former, **{n: k for k, n in reversed(list(enumerate(self.names)))}}
     return self._lookup
 
-# %% ../../nbs/labels/01_classes.ipynb #fe6c83df
+# %% ../../nbs/labels/01_classes.ipynb #300fd638
 @patch
 def resolve(self: ClassTable, code: int) -> int:
     "The class that holds the labels of `code` after all merges."
-    return int(self._holder[code])
+    holder, end = self._holder, code
+    while (further := int(holder[end])) != end: end = further
+    while (further := int(holder[code])) != end: holder[code], code = end, further # the next one gets there at once
+    return end
 
 
 @patch
@@ -139,6 +143,9 @@ def holders(
     codes: np.ndarray, # int32, −1 = none
 ) -> np.ndarray: # int32, the same shape
     "`resolve` for many."
+    while not self._flat:
+        further = self._holder[self._holder] # half the way for all at once
+        self._flat, self._holder = np.array_equal(further, self._holder), further
     return np.where(codes >= 0, self._holder[codes], -1)
 
 
@@ -148,4 +155,4 @@ def merge(self: ClassTable, code: int, into: int) -> None:
     code, into = self.resolve(code), self.resolve(into)
     if code == into: return
     self.into[code] = into
-    self._holder[:len(self.uids)][self._holder[:len(self.uids)] == code] = into
+    self._holder[code], self._flat = into, False

@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_mirror.html.md"""
 # %% auto #0
 __all__ = ['PATIENCE', 'glance', 'CsvMirror']
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #569028e3
+# %% ../../nbs/labels/16_csv_mirror.ipynb #60ec542a
 import os
 import threading
 import time
@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from ..data.names import clean_name
 from ..errors import check_file
 from ..io.files import atomic_write, temporary_name
-from .beside import backup_beside, digest, keep_backup, mark, stamp
+from .beside import backup_beside, digest, keep_backup, mark
 from ssvae_widgets.labels.csv_table import (
     BLANK,
     MAX_CSV,
@@ -29,7 +29,8 @@ from ssvae_widgets.labels.csv_table import (
     LabelRows,
     Problem,
     describe_problems,
-    parse_csv,
+    is_export,
+    is_number,
     read_cells,
     render_csv,
     understand,
@@ -101,7 +102,7 @@ def export(self: CsvMirror, closing: bool = False) -> bool: # whether the file i
             self._replace(data)
         return True
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #911d82a3
+# %% ../../nbs/labels/16_csv_mirror.ipynb #8d0ac5b5
 @patch
 def _replace(self: CsvMirror, data: bytes):
     "Replace the file, keeping hold of the version that is replaced until it is known to be the expected one."
@@ -115,7 +116,7 @@ def _replace(self: CsvMirror, data: bytes):
             replaced = held.read_bytes()
             if digest(replaced) not in (self._known[1], digest(data)): # somebody saved in this very moment
                 self._known = (glance(self.path), digest(data))
-                kept = backup_beside(self.path, replaced)
+                kept = backup_beside(self.path, digest(replaced)[:8])
                 os.replace(held, kept) # a new name needs no space on a full disk
                 held = None
                 if self.merge(replaced): kept.unlink(missing_ok=True)
@@ -124,7 +125,7 @@ def _replace(self: CsvMirror, data: bytes):
     finally:
         if held is not None: held.unlink(missing_ok=True)
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #483c4f66
+# %% ../../nbs/labels/16_csv_mirror.ipynb #dce4aa2b
 @patch
 def check(self: CsvMirror, closing: bool = False) -> bool: # whether the file may be written now
     "Notice a version of the file that we do not know, and merge it once its writer seems to have finished."
@@ -140,7 +141,7 @@ def check(self: CsvMirror, closing: bool = False) -> bool: # whether the file ma
     if closing and abs(time.time() - look[0] / 1e9) < 0.3: time.sleep(0.3)
     try: data, look = self._read()
     except LabelFileError as e: # too large to read: put aside as it is
-        aside = self.path.with_name(f"{self.path.name}.backup-{stamp()}-large")
+        aside = backup_beside(self.path, "large")
         os.replace(self.path, aside)
         self.log.note(f"{e} It was put aside as {aside.name}.")
         return True
@@ -213,7 +214,7 @@ def _origin(self: CsvMirror, cells: CellRows) -> tuple[Origin, Replay]: # where 
     if found.exact or (whole := self.history.whole()) is replay: return found, replay
     return origin(whole), whole
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #d67ce812
+# %% ../../nbs/labels/16_csv_mirror.ipynb #9e6ec106
 @patch
 def _reader(self: CsvMirror, origin: Origin, replay: Replay) -> Callable[[str], int | None]:
     "What words mean in a file: what they meant when it was exported, or what they mean now if they meant nothing then."
@@ -224,6 +225,13 @@ def _reader(self: CsvMirror, origin: Origin, replay: Replay) -> Callable[[str], 
         place = then(text)
         return now(text) if place is None else place
     return find
+
+
+@patch
+def _closed_with_another(self: CsvMirror, data: bytes) -> bool:
+    "Whether the log was closed with its export written, and a person, or a program that copies files, put this one there since."
+    last = self.log.records[-1][0] if self.log.records else {}
+    return last.get("op") == "export" and mark(data) not in last.get("exports", ())[-1:]
 
 
 @patch
@@ -268,16 +276,17 @@ def _unclear(self: CsvMirror, cells: CellRows, rows: LabelRows, edited: np.ndarr
         problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
     return sorted(problems, key=lambda p: p.line)
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #b12aedac
+# %% ../../nbs/labels/16_csv_mirror.ipynb #3322e894
 @patch
 def _old_export(self: CsvMirror, data: bytes, origin: Origin, replay: Replay, first: bool) -> bool: # whether it is ours to the byte
     "A file that says what an earlier state said has nothing new; it is kept if somebody's own hand went back."
     self.soon(0)
     rows = np.flatnonzero(origin.state >= 0)
     ours = self._is_ours(data, replay) or render_csv(rows, origin.state[rows], origin.naming.names) == data
-    kept = "" if ours else f" The file as it was is kept as {keep_backup(self.path, data)}."
-    late = not kept and time.monotonic() - self.log.last_change <= 3 and self.log.others_around()
-    if not (first or late or np.array_equal(origin.state, replay.codes)):
+    put_there = first and self._closed_with_another(data)
+    kept = "" if ours and not put_there else f" The file as it was is kept as {keep_backup(self.path, data)}."
+    late = first or not kept and time.monotonic() - self.log.last_change <= 3 and self.log.others_around()
+    if (put_there or not late) and not np.array_equal(origin.state, replay.codes):
         self.log.note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)
     return not kept
 
@@ -290,7 +299,7 @@ def _refuse(self: CsvMirror, data: bytes, why: LabelFileError, first: bool) -> b
                   "and the labels known here are written again.")
     return False
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #5dec6350
+# %% ../../nbs/labels/16_csv_mirror.ipynb #7dc4c3db
 @patch
 def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: int, kept: str, older: int = 0):
     name, said, n = self.path.name, [], len(rows.problems)
@@ -305,9 +314,13 @@ def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: 
     if missing:
         said.append(f"{missing} label{'s' * (missing > 1)} that {name} lacks {'are' if missing > 1 else 'is'} kept; to remove a label there, empty its cell.")
     if n: said.append(f"{n} line{'s' * (n > 1)} refused: {describe_problems(name, rows.problems)}.")
-    if said: self.log.note(" ".join([*said, f"The file as it was is kept as {kept}."]), warn=bool(n))
+    if not said: return
+    said.append(f"The file as it was is kept as {kept}.")
+    if any(p.reason.endswith("is no class") for p in rows.problems): # what was born elsewhere
+        said.append(f"To take labels of new classes from it: import_labels(store, {kept!r}, new_classes=True).")
+    self.log.note(" ".join(said), warn=bool(n))
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #31b6c593
+# %% ../../nbs/labels/16_csv_mirror.ipynb #c0881af4
 @patch
 def load(self: CsvMirror) -> None:
     "Bring file and log together when a store is opened."
@@ -321,25 +334,31 @@ def load(self: CsvMirror) -> None:
         return
     self._take_classes(data)
     finder = self.history.namings(log.replay).all()[-1].finder(self.places(log.replay)) # what words mean today
-    rows = parse_csv(data, log.n_items, finder, self.path.name)
+    cells = read_cells(data, log.n_items, self.path.name)
+    rows = understand(cells, finder)
     if len(rows):
         uids = log.replay.table.uids
         labels = [None if c < 0 else compact_uid(uids[c]) for c in rows.codes.tolist()]
         log.prepare("set", id=f"csv-{mark(data)}", serials=rows.serials.tolist(), labels=labels, previous=[None] * len(rows),
                     source="import", file=self.path.name, undoable=False)
+    blank = sorted({t.strip() for t in cells.texts if t.strip().lower() in BLANK - {"", "-1", "-1.0"} and finder(t.strip()) is None})
+    if blank:
+        log.note(f"{self.path.name}: {', '.join(map(repr, blank))} was read as no label. If it is a class, name all classes "
+                 "when the file is opened, before the first label.", warn=False)
     if rows.problems: self._tell(rows, 0, 0, 0, keep_backup(self.path, data))
     self.due = None
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #cd78c5f4
+# %% ../../nbs/labels/16_csv_mirror.ipynb #b665aeeb
 @patch
 def _take_classes(self: CsvMirror, data: bytes):
     "Numbers as they are, names in alphabetical order."
     if not self.log.open_ended or self.log.view.names: return
-    seen: dict[str, int] = {}
-    parse_csv(data, self.log.n_items, lambda name: None if name.lower() in BLANK else seen.setdefault(name, len(seen)), self.path.name)
-    numbers = [whole_number(n, True) for n in seen]
+    cells, seen = read_cells(data, self.log.n_items, self.path.name), {}
+    blank = {*()} if is_export(cells, data) else BLANK # in an export of this package every word is a class, "none" as well
+    understand(cells, lambda name: None if name.lower() in blank else seen.setdefault(name, len(seen)))
     if not seen: return
-    plain = all(k is not None and not (n.strip().isdigit() and str(k) != n.strip()) for n, k in zip(seen, numbers)) # 01 is a name
-    if plain: names = [str(k) for k in range(max((k for k in numbers if k < MAX_CLASSES), default=-1) + 1)]
+    numbers = [whole_number(n, True) for n in seen]
+    plain = all(is_number(n) and not (n.strip().isdigit() and str(k) != n.strip()) for n, k in zip(seen, numbers)) # 01 is a name
+    if plain: names = [str(k) for k in range(max((k for k in numbers if k is not None and k < MAX_CLASSES), default=-1) + 1)]
     else: names = sorted({clean_name(n) for n in seen})
     self.log.prepare("class", classes=[[compact_uid(n), n] for n in names], undoable=False)

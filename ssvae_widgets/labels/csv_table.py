@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_CSV', 'BLANK', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem',
-           'LabelRows', 'describe_problems', 'whole_number', 'CellRows', 'read_cells', 'understand', 'parse_csv',
-           'spellings']
+           'LabelRows', 'describe_problems', 'whole_number', 'is_number', 'CellRows', 'read_cells', 'understand',
+           'is_export', 'parse_csv', 'spellings']
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e723b0a0
 import csv
@@ -119,6 +119,7 @@ def describe_problems(
 # %% ../../nbs/labels/05_csv_table.ipynb #14fb2dfc
 BLANK = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}
 _NUMBER = re.compile(r"[0-9]{1,20}([.][0-9]{1,20}([eE][+-]?[0-9]{1,2})?)?\Z")
+_ROUNDED = re.compile(r"[0-9]{1,20}([.][0-9]{1,20})?[eE][+]?[0-9]{1,2}\Z")
 
 
 def whole_number(cell, comma):
@@ -130,6 +131,12 @@ def whole_number(cell, comma):
     number, (digits, _, power) = Decimal(cell), cell.lower().partition("e")
     if power and int(power) > len(digits.partition(".")[2]): return None
     return int(number) if number == number.to_integral_value() and number < 10**15 else None
+
+# %% ../../nbs/labels/05_csv_table.ipynb #a25b8874
+def is_number(cell: str) -> bool:
+    "Whether a cell stands for a whole number, also where its digits may have been rounded away, as in `1e3`."
+    cell = cell.strip().replace(",", ".")
+    return whole_number(cell, False) is not None or bool(_ROUNDED.match(cell))
 
 # %% ../../nbs/labels/05_csv_table.ipynb #0c20d00b
 def _columns(lines, name):
@@ -201,6 +208,17 @@ def understand(
         problems += [Problem(line, where) for line in lines[start:end].tolist()]
     return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line))
 
+# %% ../../nbs/labels/05_csv_table.ipynb #9a88b654
+def is_export(
+    cells: CellRows,
+    data: bytes, # that they were read from
+) -> bool:
+    """Whether a file is one that `render_csv` wrote, where every word is the name of a class: to the byte, and not with a line for every row up to
+    the last one, as programs write that have a word for no label."""
+    if cells.problems or not len(cells.serials) or not all(t.strip() for t in cells.texts) or {"-1", "-1.0"} & {*cells.texts}: return False
+    every = len(cells.serials) == cells.serials[-1] + 1 and any(t.lower() in BLANK for t in cells.texts)
+    return not every and render_csv(cells.serials, cells.words, [unguard_cell(t) for t in cells.texts]) == data
+
 # %% ../../nbs/labels/05_csv_table.ipynb #14dc8468
 def parse_csv(
     data: bytes, # content of the file
@@ -245,7 +263,7 @@ def _serial(row, s, t, n_items, comma) -> int:
     if serial >= n_items: raise ValueError(f"Serial {serial} is out of range; there are {n_items} images, 0 to {n_items - 1}")
     return serial
 
-# %% ../../nbs/labels/05_csv_table.ipynb #913abef8
+# %% ../../nbs/labels/05_csv_table.ipynb #940b92d0
 def _cleaned(cell) -> list[str]: # the name as it is kept, if it can be one
     try: return [clean_name(unguard_cell(cell))]
     except ValueError: return []
@@ -264,4 +282,5 @@ def _meaning(text, comma, find) -> int:
     if cell.lower() in BLANK: return -1
     whole = whole_number(cell, comma)
     if whole is not None and (code := find(str(whole))) is not None: return code
-    raise ValueError(f"label {cell[:40]!r} is no class")
+    rounded = ": its digits may have been rounded away" * (whole is None and is_number(cell))
+    raise ValueError(f"label {cell[:40]!r} is no class{rounded}")

@@ -162,10 +162,11 @@ def _are_runs(value) -> bool: # (first old row, first new row, how many), one be
     if type(value) is not list or not all(type(run) is list and len(run) == 3 and all(map(_is_count, run)) for run in value): return False
     return all(a[0] + a[2] <= b[0] for a, b in zip(value, value[1:]))
 
-# %% ../../nbs/labels/02_line.ipynb #a5f53bd1
+# %% ../../nbs/labels/02_line.ipynb #3021cab4
 def _is_file(value) -> bool:
-    try: return type(value) is str and "\0" not in value and 0 < len(os.fsencode(value)) < 256
+    try: plain_name = type(value) is str and "\0" not in value and 0 < len(os.fsencode(value)) < 256
     except UnicodeEncodeError: return False
+    return plain_name and os.path.basename(value) not in ("", ".", "..")
 
 
 def _is_fingerprint(value) -> bool:

@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/shared_log.html.md"""
 # %% auto #0
 __all__ = ['SharedLog']
 
-# %% ../../nbs/labels/13_shared_log.ipynb #8aa95ebf
+# %% ../../nbs/labels/13_shared_log.ipynb #a9ff6382
 import errno
 import itertools
 import logging
@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import describe
+from ..errors import SSVAEWidgetsError, describe
 from ..io.files import explain_os_error
 from ..io.presence import Presence
-from .beside import log_beside, snapshot_in
+from .beside import fitting, log_beside, snapshot_in
 from .csv_table import LabelFileError
 from .line import encode_line, no_garbage
 from .log import LogFile, left_out
@@ -99,7 +99,7 @@ def set_status(self: SharedLog, status: str, message: str | None = None) -> None
     told, self._told = self._told, (status, self.message)
     if told != self._told: self.observers.add(LabelEvent("status", self.replay.seq, NOBODY, True))
 
-# %% ../../nbs/labels/13_shared_log.ipynb #f563a3a4
+# %% ../../nbs/labels/13_shared_log.ipynb #b4821fc1
 @patch
 def note(self: SharedLog, message: str, warn: bool = True) -> None:
     "Something a person should read; the status stays as it is. While the file is opened it is a warning, later a line of the program's log."
@@ -110,15 +110,15 @@ def note(self: SharedLog, message: str, warn: bool = True) -> None:
 
 @patch
 def check_open(self: SharedLog) -> None:
-    "A `ValueError` once the store is closed."
-    if self.closed: raise ValueError("this label store is closed; open a new one on the same file.")
+    "A `SSVAEWidgetsError` once the store is closed."
+    if self.closed: raise SSVAEWidgetsError("this label store is closed; open a new one on the same file.")
 
-# %% ../../nbs/labels/13_shared_log.ipynb #00b26db9
+# %% ../../nbs/labels/13_shared_log.ipynb #3dcc5aed
 @patch
 def enter(self: SharedLog) -> None:
     "Put up the sign."
     if self.presence is None and self.log_path is not None:
-        self.presence = Presence(self.log_path.with_name(f".{self.log_path.name}.live"))
+        self.presence = Presence(self.log_path.with_name(fitting("." + self.log_path.name, ".live")))
 
 # %% ../../nbs/labels/13_shared_log.ipynb #eca03a47
 @patch

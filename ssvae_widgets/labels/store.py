@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/store.html.md"""
 # %% auto #0
 __all__ = ['AUTO_COMPACT', 'KEPT', 'LabelStore', 'Gesture', 'LabelEvent', 'OtherDataError']
 
-# %% ../../nbs/labels/20_store.ipynb #e3a00621
+# %% ../../nbs/labels/20_store.ipynb #be8ba29c
 import logging
 import os
 import time
@@ -22,7 +22,7 @@ from fastcore.basics import patch
 import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.gestures as gestures
 from ..data.names import check_classes
-from ..errors import ArgumentError, check_path, check_row, check_rows, check_whole, describe
+from ..errors import ArgumentError, SSVAEWidgetsError, check_path, check_row, check_rows, check_whole, describe
 from ..io.files import explain_os_error
 from .beside import log_beside
 from .csv_mirror import CsvMirror
@@ -303,7 +303,7 @@ def tick(self: LabelStore) -> None:
     self._compact_sometimes()
     self.observers.deliver(0)
 
-# %% ../../nbs/labels/20_store.ipynb #e3fede31
+# %% ../../nbs/labels/20_store.ipynb #b1888272
 @patch
 def _compact_sometimes(self: LabelStore):
     "A long log starts anew by itself, when nobody has labeled for a moment."
@@ -312,7 +312,7 @@ def _compact_sometimes(self: LabelStore):
     if gestures < 4 * self._compact_after and time.monotonic() - self.log.last_change < 1: return
     self._compact_after = gestures + AUTO_COMPACT # when it does not work now
     try: done = self._compact(KEPT, 0)
-    except (LabelFileError, OSError) as e:
+    except (SSVAEWidgetsError, OSError) as e: # also when it was closed meanwhile
         _log.info("the label log was not compacted: %s", e)
         return
     if done is not None: self._compact_after = max(AUTO_COMPACT, 2 * len(self.log.records))
