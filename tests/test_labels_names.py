@@ -1,5 +1,6 @@
 """Names that are hard to hold: of files nearly as long as a file system allows, and of classes that other programs read as nothing."""
 
+import json
 import os
 import warnings
 
@@ -9,6 +10,7 @@ import pytest
 from ssvae_widgets import LabelStore
 from ssvae_widgets.errors import SSVAEWidgetsError
 from ssvae_widgets.labels.csv_table import LabelFileError
+from ssvae_widgets.labels.exchange import import_labels
 
 
 def named(s): return {int(k): s.classes[s.codes[k]] for k in np.flatnonzero(s.codes >= 0)}
@@ -39,9 +41,11 @@ def test_a_name_too_long_for_its_log_is_refused_at_once(tmp_path):
 
 @pytest.mark.parametrize("name", ["nan", "None", "null", "N/A"])
 def test_ones_own_export_of_a_class_called_nothing(tmp_path, name):
+    "Without its log nothing can tell it from a file that has a word for no label: it is told, and naming the classes reads it whole."
     with LabelStore(tmp_path / "labels.csv", 20, classes=["cat", name]) as s: s.set([3, 7], [0, 1]); s.set(9, name)
     (tmp_path / "other.csv").write_bytes((tmp_path / "labels.csv").read_bytes())
-    with LabelStore(tmp_path / "other.csv", 20) as s: assert named(s) == {3: "cat", 7: name, 9: name}
+    with LabelStore(tmp_path / "other.csv", 20) as s: assert named(s) == {3: "cat"} and f"{name!r} was read as no label" in s.message
+    with LabelStore(tmp_path / "other.csv", 20, classes=["cat", name]) as s: assert named(s) == {3: "cat", 7: name, 9: name}
 
 
 def test_a_word_for_no_label_in_a_file_of_others_is_told(tmp_path):
@@ -100,3 +104,44 @@ def test_what_to_do_about_classes_born_elsewhere(tmp_path):
     path.write_text("Serial,label\n1,a\n5,cow\n")
     with pytest.warns(UserWarning, match=r"To take labels of new classes from it: import_labels\(store, 'labels.csv.backup-"): s = LabelStore(path, 20, classes=["a", "b"])
     s.close()
+
+
+# ---- files of others
+
+
+IMAGES = ["a.png", "b.png", "c.png", "d.png"]
+
+
+@pytest.mark.parametrize("column", ["serial", "id"])
+def test_a_file_name_beside_a_wrong_number_decides_and_is_told(tmp_path, column):
+    (tmp_path / "in.csv").write_text(f"{column},filename,label\n3,a.png,cat\n1,b.png,dog\n")
+    s = LabelStore(None, 4, classes=["cat", "dog"])
+    with pytest.warns(UserWarning, match=r"1 row \(the first is row 1\) names one image by its id and another by its file name"):
+        import_labels(s, tmp_path / "in.csv", images=IMAGES)
+    assert named(s) == {0: "cat", 1: "dog"}
+
+
+@pytest.mark.parametrize("name, text", [("in.csv", "filename,label,label\na.png,cat,dog\n"), ("in.csv", "filename,label,class\na.png,cat,dog\n"), ("in.jsonl", '{"image": "a.png", "label": "cat", "class": "dog"}\n')])
+def test_two_columns_with_labels_are_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    s = LabelStore(None, 4, classes=["cat", "dog"])
+    with pytest.raises(LabelFileError, match="expected one.* with labels"): import_labels(s, tmp_path / name, images=IMAGES)
+    assert s.n_labeled == 0
+
+
+def test_label_studio_files_that_are_none_or_hold_no_choice(tmp_path):
+    s = LabelStore(None, 4, classes=["cat", "dog"])
+    result = {"type": "choices", "value": {"choices": []}}
+    (tmp_path / "empty.json").write_text(json.dumps([{"data": {"image": "a.png"}, "annotations": [{"result": [result]}]}]))
+    import_labels(s, tmp_path / "empty.json", images=IMAGES)
+    assert s.n_labeled == 0
+    (tmp_path / "other.json").write_text('{"a": 1}')
+    with pytest.raises(LabelFileError, match="it is no list of tasks"): import_labels(s, tmp_path / "other.json", images=IMAGES)
+
+
+def test_one_number_in_three_spellings_is_one_new_class(tmp_path):
+    (tmp_path / "in.csv").write_text("Serial,label\n0,3\n1,3.0\n2,3e0\n3,1\n")
+    for classes in (["cat"], None):
+        s = LabelStore(None, 4, classes=classes)
+        import_labels(s, tmp_path / "in.csv", new_classes=True)
+        assert named(s) == {0: "3", 1: "3", 2: "3", 3: "1"}

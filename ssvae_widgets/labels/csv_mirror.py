@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_mirror.html.md"""
 # %% auto #0
 __all__ = ['PATIENCE', 'glance', 'CsvMirror']
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #60ec542a
+# %% ../../nbs/labels/16_csv_mirror.ipynb #8c64c2f2
 import os
 import threading
 import time
@@ -29,7 +29,6 @@ from ssvae_widgets.labels.csv_table import (
     LabelRows,
     Problem,
     describe_problems,
-    is_export,
     is_number,
     read_cells,
     render_csv,
@@ -348,14 +347,14 @@ def load(self: CsvMirror) -> None:
     if rows.problems: self._tell(rows, 0, 0, 0, keep_backup(self.path, data))
     self.due = None
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #b665aeeb
+# %% ../../nbs/labels/16_csv_mirror.ipynb #f6865d32
 @patch
 def _take_classes(self: CsvMirror, data: bytes):
     "Numbers as they are, names in alphabetical order."
     if not self.log.open_ended or self.log.view.names: return
-    cells, seen = read_cells(data, self.log.n_items, self.path.name), {}
-    blank = {*()} if is_export(cells, data) else BLANK # in an export of this package every word is a class, "none" as well
-    understand(cells, lambda name: None if name.lower() in blank else seen.setdefault(name, len(seen)))
+    seen: dict[str, int] = {}
+    understand(read_cells(data, self.log.n_items, self.path.name),
+               lambda name: None if name.lower() in BLANK else seen.setdefault(name, len(seen)))
     if not seen: return
     numbers = [whole_number(n, True) for n in seen]
     plain = all(is_number(n) and not (n.strip().isdigit() and str(k) != n.strip()) for n, k in zip(seen, numbers)) # 01 is a name

@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 # %% auto #0
 __all__ = ['MAX_CSV', 'BLANK', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem',
            'LabelRows', 'describe_problems', 'whole_number', 'is_number', 'CellRows', 'read_cells', 'understand',
-           'is_export', 'parse_csv', 'spellings']
+           'parse_csv', 'spellings']
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e723b0a0
 import csv
@@ -207,17 +207,6 @@ def understand(
         where = f"Serial {serials[start]} has different labels in lines {', '.join(map(str, lines[start:end].tolist()))}"
         problems += [Problem(line, where) for line in lines[start:end].tolist()]
     return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line))
-
-# %% ../../nbs/labels/05_csv_table.ipynb #9a88b654
-def is_export(
-    cells: CellRows,
-    data: bytes, # that they were read from
-) -> bool:
-    """Whether a file is one that `render_csv` wrote, where every word is the name of a class: to the byte, and not with a line for every row up to
-    the last one, as programs write that have a word for no label."""
-    if cells.problems or not len(cells.serials) or not all(t.strip() for t in cells.texts) or {"-1", "-1.0"} & {*cells.texts}: return False
-    every = len(cells.serials) == cells.serials[-1] + 1 and any(t.lower() in BLANK for t in cells.texts)
-    return not every and render_csv(cells.serials, cells.words, [unguard_cell(t) for t in cells.texts]) == data
 
 # %% ../../nbs/labels/05_csv_table.ipynb #14dc8468
 def parse_csv(

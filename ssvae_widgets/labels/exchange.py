@@ -111,7 +111,7 @@ def export_labels(
 # %% ../../nbs/labels/21_exchange.ipynb #73ec4e57
 _IDS, _IMAGES, _LABELS = ("id", "serial"), ("image", "filename", "file", "file_name", "path"), ("label", "class")
 _MISSING = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}  # what other programs write for no label
-_NUMBER = re.compile(r"-?[0-9]+([.][0-9]+)?\Z")
+_NUMBER = re.compile(r"-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,2})?\Z")
 
 
 def import_labels(
@@ -126,7 +126,9 @@ def import_labels(
     try:
         with open_plain(path) as f: data = f.read()
     except OSError as e: raise LabelFileError(f"{path} could not be read: {explain_os_error(e)}.") from e
-    if format == "csv" and not by_name(data): serials, labels = _read_serial_csv(store, data, name, new_classes)
+    columns = _columns(data) if format == "csv" else []
+    names_too = images is not None and {"image", "label"} <= {*columns} # then the names decide
+    if format == "csv" and not by_name(data) and not names_too: serials, labels = _read_serial_csv(store, data, name, new_classes)
     else: serials, labels = _match(_read_rows(data, format, Path(path).suffix.lower(), name), store, images, name, new_classes)
     missing = sorted({v for v in labels if v is not None} - {*store.classes})
     if missing and not new_classes: raise LabelFileError(f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with new_classes=True to add them.")
@@ -136,14 +138,18 @@ def import_labels(
     if missing: store.add_classes(missing)
     return store.set(serials, labels, source="import", file=name)
 
-# %% ../../nbs/labels/21_exchange.ipynb #d7b7603e
+# %% ../../nbs/labels/21_exchange.ipynb #3b881a0c
 def by_name(
     data: bytes, # content of a CSV, or its beginning
 ) -> bool:
     "Whether a CSV names images by their files (`filename,label` and the like) instead of by their rows."
-    try: delimiter, columns = _header(_lines(decode_text(data, "it"))[0])
-    except (LabelFileError, csv.Error): return False
+    columns = _columns(data)
     return "image" in columns and "label" in columns and "serial" not in columns
+
+
+def _columns(data: bytes) -> list[str]: # none where it is no CSV
+    try: return _header(_lines(decode_text(data, "it"))[0])[1]
+    except (LabelFileError, csv.Error): return []
 
 
 def _lines(text: str) -> tuple[str, str]:
@@ -170,7 +176,7 @@ def _column(name) -> str:
 
 def _numbered(store) -> bool: return store.classes == [str(k) for k in range(store.n_classes)]
 
-# %% ../../nbs/labels/21_exchange.ipynb #258dc030
+# %% ../../nbs/labels/21_exchange.ipynb #22db595a
 def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: str) -> dict[str, str | None]:
     """The class that each text of a file stands for; None: no label.
 
@@ -188,7 +194,8 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
         if word in known: out[text] = word
         elif word.lower() in _MISSING and (numbers or not new_classes): out[text] = None
         elif _NUMBER.match(word) and Decimal(word) in of_value: out[text] = of_value[Decimal(word)]
-        elif numbers and _numbered(store) and Decimal(word) == Decimal(word).to_integral_value(): out[text] = str(int(Decimal(word))) # 3.0 is class 3
+        elif numbers and (_numbered(store) or not word.isdecimal()) and Decimal(word) == Decimal(word).to_integral_value():
+            out[text] = str(int(Decimal(word))) # 3.0 is class 3
         else: out[text] = word
     dropped = {t: max(texts[t], 1) for t, word in out.items() if word is None}
     if dropped:
@@ -211,27 +218,28 @@ def _read_serial_csv(store, data, name, new_classes):
     if rows.problems: raise LabelFileError(f"{name}, {rows.problems[0]}" + (f" (and {len(rows.problems) - 1} more lines)" if len(rows.problems) > 1 else "") + ". Nothing was imported.")
     return rows.serials.tolist(), [None if c < 0 else table[c] for c in rows.codes]
 
-# %% ../../nbs/labels/21_exchange.ipynb #9a36eb14
+# %% ../../nbs/labels/21_exchange.ipynb #291826a2
 def _read_rows(data, format, end, name) -> list[dict]:
     "Rows with `image`, `label` and perhaps an id, whatever their columns are called there."
     try:
-        if format == "label-studio": return [_task(t) for t in parse_json(decode_text(data, name))]
+        if format == "label-studio": return _tasks(parse_json(decode_text(data, name)))
         if format == "jsonl" or end == ".jsonl": rows = [parse_json(line) for line in decode_text(data, name).split("\n") if line.strip()]
         elif format == "parquet" or end == ".parquet":
             import pandas as pd
 
             rows = pd.read_parquet(io.BytesIO(data)).to_dict("records")
         else: return list(_csv_rows(decode_text(data, name)))
-        return [{_column(k): v for k, v in row.items()} if isinstance(row, dict) else row for row in rows]
+        return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
     except ImportError: raise LabelFileError("Parquet needs the package pyarrow: pip install pyarrow.") from None
     except LabelFileError: raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, RecursionError, csv.Error) as e: raise LabelFileError(f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was imported.") from None
 
-# %% ../../nbs/labels/21_exchange.ipynb #9d1d8a03
+# %% ../../nbs/labels/21_exchange.ipynb #574c7c73
 def _csv_rows(text):
     "Text cells: which of them stand for no label is decided later, for all alike."
     first, rest = _lines(text)
     delimiter, columns = _header(first)
+    if columns.count("label") > 1: raise ValueError(f"the header is {first[:60]!r}; expected one column with labels")
     if "label" not in columns or not {"id", "serial", "image"} & {*columns}: raise ValueError(f"the header is {first[:60]!r}; expected an id or a file name, and a label")
     for row in csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, strict=True):
         if any(c.strip() for c in row) and len(row) <= columns.index("label"): raise ValueError(f"the row {delimiter.join(row)[:60]!r} has no cell for the label")
@@ -241,10 +249,22 @@ def _csv_rows(text):
 class _Cell(str):
     "Text of a CSV, where a missing value is a word too."
 
-# %% ../../nbs/labels/21_exchange.ipynb #22ca6850
+# %% ../../nbs/labels/21_exchange.ipynb #a38c5a07
+def _with_our_columns(row: dict) -> dict:
+    ours = {_column(k): v for k, v in row.items()}
+    if sum(_column(k) == "label" for k in row) > 1: raise ValueError(f"a row has the columns {', '.join(map(str, row))[:60]}; expected one with labels")
+    return ours
+
+
+def _tasks(tasks) -> list[dict]:
+    if not isinstance(tasks, list) or not all(isinstance(t, dict) and isinstance(t.get("data"), dict) for t in tasks):
+        raise ValueError("it is no list of tasks, each with its data")
+    return [*map(_task, tasks)]
+
+
 def _task(task):
     results = [r for a in task.get("annotations", ())[-1:] for r in a.get("result", ()) if r.get("type") == "choices"]
-    return {"id": task["data"].get("serial"), "image": task["data"].get("image"), "label": results[0]["value"]["choices"][0] if results else None}
+    return {"id": task["data"].get("serial"), "image": task["data"].get("image"), "label": results[0]["value"]["choices"][0] if results and results[0]["value"]["choices"] else None}
 
 # %% ../../nbs/labels/21_exchange.ipynb #2fad7181
 def _label(label, store) -> str | None:
@@ -275,17 +295,19 @@ class _Places:
 def _spelling(name: str) -> str:
     return str(PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/").strip()))
 
-# %% ../../nbs/labels/21_exchange.ipynb #6658b11f
+# %% ../../nbs/labels/21_exchange.ipynb #073a9023
 def _match(rows, store, images, name, new_classes):
     n_items, place = store.n_items, _Places(images)
     said: dict[int, tuple[int, str | None]] = {}
     cells: Counter = Counter()
     out: dict[int, str | None] = {}
+    differ: list[int] = [] # rows whose id is that of another image
     for i, row in enumerate(rows, 1):
-        try: serial, label = _row(row, store, place)
+        try: serial, label, other = _row(row, store, place)
         except ValueError as e: raise LabelFileError(f"{name}, row {i}: {e}. Nothing was imported.") from None
         if isinstance(label, _Cell): cells[label] += 1
         said[i] = serial, label
+        if other: differ.append(i)
     words = _words(cells, store, new_classes, name)
     for i, (serial, label) in said.items():
         if isinstance(label, _Cell): label = words[label]
@@ -293,21 +315,25 @@ def _match(rows, store, images, name, new_classes):
         if serial in out and out[serial] != label: raise LabelFileError(f"{name}, row {i}: image {serial} has two different labels. Nothing was imported.")
         if not 0 <= serial < n_items: raise LabelFileError(f"{name}, row {i}: id {serial} is no image here; expected 0 to {n_items - 1}. Nothing was imported.")
         out[serial] = label
+    if differ:
+        n = len(differ)
+        warnings.warn(f"{name}: {n} row{'s' * (n > 1)} (the first is row {differ[0]}) name{'s' * (n == 1)} one image by its id and another by its file name; "
+                      "the file names were taken.", UserWarning, stacklevel=3)
     return list(out), list(out.values())
 
-# %% ../../nbs/labels/21_exchange.ipynb #c026738f
-def _row(row, store, place: _Places) -> tuple[int, str | None]:
-    "Which image, and the label that it has there."
+# %% ../../nbs/labels/21_exchange.ipynb #d1920bac
+def _row(row, store, place: _Places) -> tuple[int, str | None, bool]:
+    "Which image, the label that it has there, and whether its id is that of another image."
     if not isinstance(row, dict): raise ValueError("it is no object with id, image and label")
     image, key = row.get("image"), next((row[k] for k in _IDS if row.get(k) not in (None, "")), None)
     if isinstance(image, dict): image = image.get("path")  # as data set libraries store pictures
     label = _label(row.get("label"), store)
     if label is not None: clean_name(label)
-    if image is not None and (found := place(str(image))) is not None: return found, label
+    try: serial = -1 if isinstance(key, bool) or "_" in str(key) or float(key) != int(float(key)) else int(float(key))
+    except (TypeError, ValueError, OverflowError): serial = -1
+    if image is not None and (found := place(str(image))) is not None: return found, label, key is not None and serial != found
     if key is None and image is not None and not place.known:
         raise ValueError(f"it asks for the image {str(image)[:60]!r}, and the file names of the images are not known here: pass images=[the name of every image, in order], for instance load_images(folder).names")
     if key is None and image is not None: raise ValueError(f"there is no image {str(image)[:60]!r}, or several end in that name")
-    try: serial = -1 if isinstance(key, bool) or "_" in str(key) or float(key) != int(float(key)) else int(float(key))
-    except (TypeError, ValueError, OverflowError): serial = -1
     if not 0 <= serial < store.n_items: raise ValueError(f"id {repr(key)[:40]} is no image here; expected 0 to {store.n_items - 1}, or an image name that was given")
-    return serial, label
+    return serial, label, False
