@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pytest
 
-import ssvae_widgets.labels.store as labels_module
+import ssvae_widgets.labels.archive as archive
+import ssvae_widgets.labels.csv_mirror as csv_mirror
 from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.io.files import atomic_write
 from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
@@ -102,7 +103,7 @@ def test_a_store_open_on_the_former_data_does_not_push_its_rows_back(tmp_path):
 
 
 def test_a_gesture_during_adopt_is_kept(tmp_path, monkeypatch):
-    path, real = tmp_path / "labels.csv", labels_module.atomic_write
+    path, real = tmp_path / "labels.csv", archive.atomic_write
     a = open_store(path)
     a.set(0, 1)
     told = []
@@ -110,18 +111,18 @@ def test_a_gesture_during_adopt_is_kept(tmp_path, monkeypatch):
     def late(target, data, **kw):
         if str(target).endswith(".log.jsonl") and not told: told.append(a.set(5, 2).saved)
         return real(target, data, **kw)
-    monkeypatch.setattr(labels_module, "atomic_write", late)
+    monkeypatch.setattr(archive, "atomic_write", late)
     with LabelStore.adopt(path, 40, mapping=np.arange(30) + 10) as b:
         assert told == [True] and {int(i): int(b.codes[i]) for i in np.flatnonzero(b.codes >= 0)} == {10: 1, 15: 2}
-    a._log.close(); a._closed = True
+    a.log.close()
 
 
 # ---- compaction
 
 
 def test_two_compactions_without_any_lock_lose_nothing(tmp_path, monkeypatch):
-    path, real, acked = tmp_path / "labels.csv", labels_module._install, []
-    monkeypatch.setattr(labels_module, "_only_one", lambda *_: contextlib.nullcontext())
+    path, real, acked = tmp_path / "labels.csv", archive.install, []
+    monkeypatch.setattr(archive, "only_one", lambda *_: contextlib.nullcontext())
     a, b = open_store(path, 100), open_store(path, 100)
     for k in range(20): a.set(k, 1)
     b.sync()
@@ -132,7 +133,7 @@ def test_two_compactions_without_any_lock_lose_nothing(tmp_path, monkeypatch):
             b.compact(keep=2)
             with open_store(path, 100) as c: acked.append(c.set(77, 2).saved)
         return real(fresh, log)
-    monkeypatch.setattr(labels_module, "_install", install)
+    monkeypatch.setattr(archive, "install", install)
     a.compact(keep=3)
     b.close(); a.close()
     with LabelStore(path, 100) as s: assert acked[1] and s.codes[77] == 2 and s.n_labeled == 21 and s.codes[:20].tolist() == [1] * 20
@@ -170,13 +171,13 @@ def test_changed_since_the_beginning_after_compaction(tmp_path):
 
 
 def test_an_interrupted_compaction_reads_everything_again(tmp_path, monkeypatch):
-    for place in ("_install", "_generation", "atomic_write"):
+    for place in ("install", "generation", "atomic_write"):
         path = tmp_path / place / "labels.csv"
         path.parent.mkdir()
         with open_store(path) as s:
             for k in range(10): s.set(k, 1)
             with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
-                m.setattr(labels_module, place, lambda *_, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
+                m.setattr(archive, place, lambda *_, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
                 s.compact(keep=2)
             assert s.set(20, 2).saved
         with LabelStore(path, 30) as s: assert s.n_labeled == 11
@@ -231,11 +232,11 @@ def test_a_disk_that_never_confirms_is_not_filled(tmp_path, monkeypatch):
     with monkeypatch.context() as m:
         m.setattr(os, "fsync", fsync)
         store.set(range(5000), 1, source="lasso")
-        soon(lambda: store._failing is not None)
+        soon(lambda: store.log.retry.failing is not None)
         size = store.log_path.stat().st_size
         for k in range(30): assert not store.set(k, 2).saved
         assert store.log_path.stat().st_size < size + 150_000 and store.status == "not saved"
-        store._retry_due = 0.0
+        store.log.retry.due = 0.0
     soon(lambda: store.saved)
     assert store.codes[:31].tolist() == [2] * 30 + [1] and store.close()
 
@@ -244,7 +245,7 @@ def test_what_was_written_is_read_back_before_it_counts(tmp_path, monkeypatch):
     "A file system that takes bytes and forgets them must not be believed."
     store = open_store(tmp_path / "labels.csv")
     store.set(0, 0)
-    monkeypatch.setattr(store._log, "append", lambda lines: None)
+    monkeypatch.setattr(store.log.file, "append", lambda lines: None)
     g = store.set(1, 1)
     assert not g.saved and "the disk reported an error" in store.message
     monkeypatch.undo()
@@ -257,12 +258,12 @@ def test_a_log_that_moves_away_while_it_is_written(tmp_path, monkeypatch):
     path = tmp_path / "labels.csv"
     store = open_store(path)
     store.set(0, 0)
-    real, once = store._log.append, [1]
+    real, once = store.log.file.append, [1]
 
     def append(lines):
         real(lines)
         if once: once.pop(); os.replace(store.log_path, tmp_path / "elsewhere")
-    monkeypatch.setattr(store._log, "append", append)
+    monkeypatch.setattr(store.log.file, "append", append)
     assert store.set(1, 1).saved and store.close()
     with LabelStore(path, 30) as s: assert s.codes[:2].tolist() == [0, 1]
 
@@ -331,7 +332,7 @@ def test_an_unclosed_quotation_mark_costs_one_line():
 
 
 def test_a_slow_writer_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(labels_module, "PATIENCE", 600)
+    monkeypatch.setattr(csv_mirror, "PATIENCE", 600)
     store = LabelStore(tmp_path / "labels.csv", 200, classes=12, poll=0.05, export_after=0.05)
     store.set(0, 1); store.flush()
     with open(store.path, "w") as f:
@@ -355,13 +356,13 @@ def test_going_back_by_hand_is_answered_and_kept(tmp_path):
 def test_an_edit_in_the_moment_of_the_export_is_kept_on_a_full_disk(tmp_path, monkeypatch):
     store = open_store(tmp_path / "labels.csv", 9)
     store.set(0, 0); store.flush(); store.set(1, 1)
-    real = labels_module.atomic_write
+    real = csv_mirror.atomic_write
 
     def full(target, data, **kw):
         if target == store.path: target.write_bytes(b"Serial,label\n0,0\n5,2\n"); return real(target, data, **kw)
         raise OSError(28, "no space left on device")
     monkeypatch.setattr(os, "link", (lambda link: lambda a, b: (a.write_bytes(b"Serial,label\n0,0\n5,2\n"), link(a, b))[1])(os.link))
-    monkeypatch.setattr(labels_module, "atomic_write", full)
+    monkeypatch.setattr(csv_mirror, "atomic_write", full)
     store.flush()
     monkeypatch.undo()
     assert any(b"5,2" in p.read_bytes() for p in tmp_path.glob("labels.csv.backup-*")) and store.close()
@@ -415,9 +416,9 @@ def test_opening_is_linear_in_gestures(tmp_path):
     def opening(n):
         path = tmp_path / f"{n}.csv"
         with LabelStore(path, n, classes=10) as s:
-            s._save, save = (lambda: None), s._save
-            for k in range(5000): s._unsaved.append(s._record("set", serials=[k * 7 % n], labels=[k % 10], previous=[None], source="api"))
-            s._save = save; s._save()
+            s.log.save, save = (lambda: None), s.log.save
+            for k in range(5000): s.log.unsaved.append(s.log.record("set", serials=[k * 7 % n], labels=[k % 10], previous=[None], source="api"))
+            s.log.save = save; s.log.save()
         start = time.process_time()
         with LabelStore(path, n) as s: opened = time.process_time() - start; assert s.seq == 5000
         return opened
@@ -429,12 +430,12 @@ def test_a_key_press_does_not_wait_for_a_long_file(tmp_path, monkeypatch):
     "While somebody's file is read, labels are acknowledged."
     store = LabelStore(tmp_path / "labels.csv", 100, classes=3, poll=0.02)
     store.set(0, 0); store.flush()
-    reading, go_on, real = threading.Event(), threading.Event(), labels_module.read_cells
+    reading, go_on, real = threading.Event(), threading.Event(), csv_mirror.read_cells
 
     def slow(*args):
         reading.set(); assert go_on.wait(60)
         return real(*args)
-    monkeypatch.setattr(labels_module, "read_cells", slow)
+    monkeypatch.setattr(csv_mirror, "read_cells", slow)
     store.path.write_text(store.path.read_text() + "5,2\n")
     assert reading.wait(60)
     start = time.monotonic()

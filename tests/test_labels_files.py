@@ -230,8 +230,7 @@ def test_what_follows_a_gesture_is_known_when_it_returns(tmp_path):
             if not e.own and e.kind == "labels": telling.set(); go_on.wait(60)
             seen.append(e.serials.tolist())
         s.observe(slow)
-        deliver = s._deliver
-        s._deliver = lambda patience=60: deliver(patience and 60)
+        s.observers.patience = 60
         other.set(1, 1)
         assert telling.wait(60)
         threading.Timer(0.1, go_on.set).start()
@@ -374,14 +373,14 @@ def test_provenance_is_kept_and_reserved_names_are_not_given_away(tmp_path):
 def test_clock_going_backwards_changes_nothing(tmp_path, monkeypatch):
     from datetime import UTC, datetime
 
-    import ssvae_widgets.labels.store as module
+    from ssvae_widgets.labels import beside, shared_log
 
-    ticks = iter(range(100, 0, -1))
+    ticks = iter(range(1000, 0, -1))
 
     class Clock(datetime):
         @classmethod
         def now(cls, tz=None): return datetime(2000 + next(ticks), 1, 1, tzinfo=UTC)
-    monkeypatch.setattr(module, "datetime", Clock)
+    for module in (beside, shared_log): monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(time, "time", lambda: -1e6)
     with LabelStore(tmp_path / "labels.csv", 10, classes=3) as s:
         for k in range(3): s.set(0, k)

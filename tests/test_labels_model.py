@@ -92,8 +92,7 @@ class Labels(RuleBasedStateMachine):
     @rule()
     def killed(self):
         "Without closing: only what was confirmed is there."
-        self.store._closed = True; self.store._wake.set()
-        self.store._log.close(); self.store._leave()
+        self.store.log.close(); self.store.ticker.wake()
         self.store = self.open()
 
     @rule(keep=st.integers(0, 4))
@@ -101,9 +100,9 @@ class Labels(RuleBasedStateMachine):
         steps = len(self.past), len(self.future)
         self.store.compact(keep=keep)
         # undo reaches back as far as gestures were kept
-        kept = self.store._replay.done.values()
+        kept = self.store.log.replay.done.values()
         self.past = self.past[len(self.past) - len([e for e in kept if e.active]):] if len(kept) else []
-        self.future = self.future[len(self.future) - len([e for e in self.store._replay.redone.values() if not e.active]):] if self.store._replay.redone else []
+        self.future = self.future[len(self.future) - len([e for e in self.store.log.replay.redone.values() if not e.active]):] if self.store.log.replay.redone else []
         assert len(self.past) >= min(keep, steps[0]) - steps[1] - 2 * keep
 
     @rule(edits=st.dictionaries(st.integers(0, N - 1), st.integers(-1, 40), min_size=1, max_size=3), style=st.sampled_from(["plain", "excel", "utf16", "blank"]))

@@ -196,7 +196,7 @@ def test_an_export_is_recognized_also_when_the_log_was_written_anew_in_another_o
         log.unlink(); full.add(log)
         a.clear(1); a.set(1, "a"); a.undo()
         full.clear()
-        for s in (a, b, a, b): s._retry_due = 0; s.sync()
+        for s in (a, b, a, b): s.log.retry.due = 0; s.sync()
         assert named(a) == named(b) == {0: "c", 2: "c"}
     assert after_reopening(path, 4) == {0: "c", 2: "c"}
 

@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.store as labels_module
 from ssvae_widgets import LabelingSession, LabelStore
-from ssvae_widgets.labels.csv_table import read_cells
+from ssvae_widgets.labels.csv_table import LabelFileError, read_cells
 from ssvae_widgets.labels.line import decode_line, encode_line
+from ssvae_widgets.labels.shared_log import SharedLog
 
 moments = itertools.count()
 
@@ -169,12 +171,12 @@ def test_undo_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, wha
     if what == "class": a.rename_class("x", "z")
     if what == "merge": a.merge_classes("x", "y")
     for k in range(10): b.set(20 + k, "y")
-    real, done = labels_module.LabelStore._commit, []
+    real, done = SharedLog.commit, []
 
     def commit(self, record):
-        if self is a and not done: done.append(b.compact(keep=0))
+        if self is a.log and not done: done.append(b.compact(keep=0))
         return real(self, record)
-    monkeypatch.setattr(labels_module.LabelStore, "_commit", commit)
+    monkeypatch.setattr(SharedLog, "commit", commit)
     assert a.undo().saved and done[0] is not None
     for s in (a, b):
         s.sync()
@@ -193,7 +195,7 @@ def test_killed_right_after_the_swap(tmp_path, way, op):
     with LabelStore(path, 30, classes=3) as s: s.set([7], 0)
     pid = os.fork()
     if pid == 0:
-        b, real = LabelStore(path, 30, poll=3600), labels_module.atomic_write
+        b, real = LabelStore(path, 30, poll=3600), archive.atomic_write
         b.set([8], 2)
 
         def write(target, data, **kw):
@@ -204,8 +206,8 @@ def test_killed_right_after_the_swap(tmp_path, way, op):
             if way == "adopt" and target.name == "labels.csv.log.jsonl": os.kill(os.getpid(), 9)
             return done
 
-        def install(fresh, log, real=labels_module._install): real(fresh, log); os.kill(os.getpid(), 9)
-        labels_module.atomic_write, labels_module._install = write, install
+        def install(fresh, log, real=archive.install): real(fresh, log); os.kill(os.getpid(), 9)
+        archive.atomic_write, archive.install = write, install
         if way == "compact":
             with LabelStore(path, 30, poll=3600) as a: a.compact(keep=0)
         else: LabelStore.adopt(path, 40, mapping=np.arange(30) + 10)
@@ -418,7 +420,7 @@ def test_an_export_from_further_back_than_can_be_told_is_refused(tmp_path, monke
     with LabelStore(path, 100) as s:
         right = named(s)
         save_by_hand(s, path, old)
-        assert not s._namings(s._replay).whole and named(s) == right and not imports(s) and "another class before" in s.message
+        assert not s.past.namings(s.log.replay).whole and named(s) == right and not imports(s) and "another class before" in s.message
 
 
 def test_a_correction_of_the_own_edit_counts(tmp_path):
@@ -467,7 +469,7 @@ def test_facts_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, ea
         s.set([1, 2], "a", accepted=True)
         s.set([2, 3, 4], "a", accepted=[False, True, False] if each else True)
         assert s.rows_with("accepted").tolist() == ([1, 3] if each else [1, 2, 3, 4])
-        monkeypatch.setattr(s, "_catch_up", lambda: None) # has not seen it yet
+        monkeypatch.setattr(s.log, "catch_up", lambda: None) # has not seen it yet
         other.compact(keep=0)
         assert s.undo().saved
         monkeypatch.undo()
@@ -511,7 +513,7 @@ def test_an_undo_that_cannot_be_is_none_whatever_others_do_meanwhile(tmp_path, m
     path = tmp_path / "labels.csv"
     with LabelStore(path, 100, 3) as s, LabelStore(path, 100) as other:
         s.set(1, 1)
-        monkeypatch.setattr(s, "_catch_up", lambda: None)
+        monkeypatch.setattr(s.log, "catch_up", lambda: None)
         other.compact(keep=0).unlink() # its target is gone
         other.set(2, 2)
         assert s.undo() is None and s.codes[1] == 1 and s.codes[2] == 2
@@ -567,9 +569,9 @@ def test_names_of_two_classes_that_met_stay_apart_after_a_compaction(tmp_path):
     path = tmp_path / "labels.csv"
     with LabelStore(path, 10, classes=["a", "b"]) as s, LabelStore(path, 10) as other:
         s.set(1, "a"); s.set(2, "b"); other.sync()
-        other._catch_up = lambda: None # both choose the same name in the same moment
+        other.log.catch_up = lambda: None # both choose the same name in the same moment
         s.rename_class("a", "x"); other.rename_class("b", "x")
-        del other._catch_up
+        del other.log.catch_up
         s.sync(); other.sync()
         assert s.classes == other.classes == ["x", "x (2)"]
         s.compact(keep=0)
@@ -591,12 +593,12 @@ def test_adopting_on_a_full_disk_changes_nothing(tmp_path, monkeypatch):
     path = tmp_path / "labels.csv"
     with LabelStore(path, 10, 3) as s: s.set([1, 2], 1)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    real = labels_module.atomic_write
+    real = archive.atomic_write
     def full(file, data, **kw):
         if str(file).endswith(".log.jsonl"): raise OSError(28, "No space left on device")
         return real(file, data, **kw)
-    monkeypatch.setattr(labels_module, "atomic_write", full)
-    with pytest.raises(labels_module.LabelFileError, match="disk is full.*nothing was lost"): LabelStore.adopt(path, 5, mapping=np.r_[np.arange(5), -np.ones(5, int)])
+    monkeypatch.setattr(archive, "atomic_write", full)
+    with pytest.raises(LabelFileError, match="disk is full.*nothing was lost"): LabelStore.adopt(path, 5, mapping=np.r_[np.arange(5), -np.ones(5, int)])
     monkeypatch.undo()
     after = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert {**after, **before} == after # what is new is the former log, by a second name
@@ -617,3 +619,66 @@ def test_access_lists_handed_down_by_the_folder_give_nobody_more(tmp_path):
         for file in (path, s.log_path):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
             with pytest.raises(OSError): os.getxattr(file, "system.posix_acl_access")
+
+
+# ---- sheets that were open for a while
+
+
+def edited(store, text, old="", new=""):
+    "A person saves a sheet; the store looks."
+    store.path.write_text(text.replace(old, new) if old else text)
+    os.utime(store.path, (1e9, 1e9 + next(moments)))
+    store.flush()
+
+
+@pytest.mark.parametrize("corrected", [2, 30])
+def test_a_sheet_opened_before_corrections_does_not_revert_them(tmp_path, corrected):
+    with LabelStore(tmp_path / "labels.csv", 300, classes=["cat", "dog", "emu"], poll=3600) as s:
+        s.set(range(200), "cat"); s.flush()
+        sheet = s.path.read_text()
+        for row in range(corrected): s.set(row, "dog")
+        s.flush()
+        edited(s, sheet, "\n199,cat", "\n199,emu")
+        assert named(s) == {**dict.fromkeys(range(corrected), "dog"), **dict.fromkeys(range(corrected, 199), "cat"), 199: "emu"}
+        assert f"{corrected} older labels in it give way" in s.message
+
+
+def test_a_sheet_from_before_an_undone_merge_merges_nothing(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 300, classes=["cat", "dog", "emu"], poll=3600) as s:
+        s.set(range(100), "cat"); s.set(range(100, 102), "dog"); s.merge_classes("dog", "cat"); s.flush()
+        sheet = s.path.read_text()
+        s.undo(); s.flush()
+        edited(s, sheet + "200,emu\n")
+        assert named(s) == {**dict.fromkeys(range(100), "cat"), 100: "dog", 101: "dog", 200: "emu"}
+
+
+@pytest.mark.parametrize("rows", [[2], [0, 2], [0, 1, 2]])
+@pytest.mark.parametrize("closed", [False, True])
+def test_emptied_cells_clear_labels_though_the_file_was_like_that_before(tmp_path, closed, rows):
+    given, path = ["cat", "dog", "emu"], tmp_path / "labels.csv"
+    s = LabelStore(path, 9, classes=given, poll=3600)
+    for row in range(3): s.set(row, given[row])
+    s.flush()
+    if closed: s.close()
+    text = "Serial,label\n" + "".join(f"{r},{'' if r in rows else given[r]}\n" for r in range(3))
+    if closed: path.write_text(text); os.utime(path, (1e9, 1e9)); s = LabelStore(path, 9, classes=given, poll=3600)
+    else: edited(s, text)
+    assert named(s) == {r: given[r] for r in range(3) if r not in rows}
+    s.undo()
+    assert named(s) == dict(enumerate(given))
+    s.close()
+
+
+def test_a_sheet_of_all_rows_with_empty_cells_clears_nothing_that_is_newer(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 9, classes=["cat", "dog"], poll=3600) as s:
+        s.set(range(3), "cat"); s.flush()
+        s.set([5, 6], "dog"); s.flush()
+        edited(s, "Serial,label\n" + "".join(f"{r},{'dog' if r == 1 else 'cat' if r < 3 else ''}\n" for r in range(9)))
+        assert named(s) == {0: "cat", 1: "dog", 2: "cat", 5: "dog", 6: "dog"}
+
+
+def test_a_deleted_line_does_not_change_what_other_edits_mean(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 9, classes=["cat", "dog", "emu"], poll=3600) as s:
+        s.set(range(5), "cat"); s.set(3, "dog"); s.flush()
+        edited(s, "Serial,label\n0,cat\n1,emu\n3,cat\n")
+        assert named(s) == {0: "cat", 1: "emu", 2: "cat", 3: "cat", 4: "cat"}

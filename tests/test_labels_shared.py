@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
-import ssvae_widgets.labels.store as labels_module
 from ssvae_widgets import LabelStore
+from ssvae_widgets.labels.log import LogFile
 
 FULL = os.environ.get("SSVAE_WIDGETS_FAULTS") == "full"
 N = 40
@@ -60,7 +60,7 @@ class Model:
 def have(store): return {int(r): store.classes[store.codes[r]] for r in np.flatnonzero(store.codes >= 0)}
 
 
-def log_ids(store): return {r["id"] for r, _ in store._records}
+def log_ids(store): return {r["id"] for r, _ in store.log.records}
 
 
 @pytest.mark.parametrize("seed", range(30 if FULL else 3))
@@ -70,11 +70,11 @@ def test_three_views_agree_with_a_model(tmp_path, monkeypatch, seed):
     path, model, free = tmp_path / "labels.csv", Model(classes), [f"n{k}" for k in range(400)]
     stores = [LabelStore(path, N, classes=classes, poll=3600) for _ in range(3)]
     stores[0].set([0], "a"); model.add(0, "first", rows=[0], label="a")
-    real, busy, races = labels_module.LogFile.append, [], [0]
+    real, busy, races = LogFile.append, [], [0]
 
     def append(self, lines):
         "Between a decision and its line, or between a line and its acknowledgement, another process compacts."
-        mine = next((k for k, s in enumerate(stores) if s._log is self), None)
+        mine = next((k for k, s in enumerate(stores) if s.log.file is self), None)
         early = rng.random() < 0.5
         def other():
             if busy or mine is None or rng.random() > 0.15: return
@@ -85,7 +85,7 @@ def test_three_views_agree_with_a_model(tmp_path, monkeypatch, seed):
         if early: other()
         real(self, lines)
         if not early: other()
-    monkeypatch.setattr(labels_module.LogFile, "append", append)
+    monkeypatch.setattr(LogFile, "append", append)
     undone = 0
     for step in range(3400 if FULL else 350):
         who = rng.randrange(3)

@@ -238,7 +238,7 @@ def test_close_can_fail_and_be_interrupted(tmp_path):
     close, s.jobs.close = s.jobs.close, interrupted
     with pytest.raises(KeyboardInterrupt): s.close()
     close()
-    assert s.store._closed and not s.folder.mine
+    assert s.store.closed and not s.folder.mine
     with session(tmp_path / "l.csv") as again: assert again.codes[1] == 1
     (tmp_path / "l.csv.session").mkdir(exist_ok=True)
     with session(tmp_path / "l.csv") as again:

@@ -69,10 +69,10 @@ def test_a_store_that_somebody_gave_stays_open(tmp_path):
     store = LabelStore(tmp_path / "l.csv", N, classes=["a", "b"])
     one = session_of(store)
     two = session_of(store)
-    assert one.closed and not store._closed and two.store is store
+    assert one.closed and not store.closed and two.store is store
     two.label([3], "a")
     three = session(tmp_path / "l.csv")
-    assert two.closed and not store._closed
+    assert two.closed and not store.closed
     three.label([4], "a")
     store.sync()
     assert store.codes[[3, 4]].tolist() == [0, 0]

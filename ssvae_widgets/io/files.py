@@ -153,11 +153,17 @@ def copy_whole(
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
+def _tail(name: str) -> str:
+    "The end of a name, 100 bytes at most: a temporary name is longer than the name it belongs to."
+    while len(os.fsencode(name)) > 100: name = name[1:]
+    return name
+
+
 def temporary_name(
     path: Path, # file that it belongs to
 ) -> Path:
     "A name beside `path` that says whose it is."
-    return path.parent / f".{path.name[-100:]}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    return path.parent / f".{_tail(path.name)}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 # %% ../../nbs/io/01_files.ipynb #5b2faef6
 def _alive(pid):
@@ -173,7 +179,7 @@ def remove_leftovers(
 ) -> int: # how many were removed
     "Remove temporary files that killed processes of this machine left beside `path`."
     path, count = Path(path), 0
-    start = f".{path.name[-100:]}.{_HOST}-"
+    start = f".{_tail(path.name)}.{_HOST}-"
     try: names = os.listdir(path.parent)
     except OSError: return 0
     for name in names:

@@ -6,7 +6,10 @@ __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "csv_table": ["LabelFileError"],
-        "store": ["Gesture", "LabelEvent", "LabelStore", "OtherDataError"],
+        "observers": ["LabelEvent"],
+        "rejoin": ["OtherDataError"],
+        "status": ["Gesture"],
+        "store": ["LabelStore"],
         "exchange": ["export_labels", "import_labels", "label_table"],
     },
 )

@@ -6,7 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_CSV', 'BLANK', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem',
-           'LabelRows', 'describe_problems', 'CellRows', 'read_cells', 'understand', 'parse_csv', 'spellings']
+           'LabelRows', 'describe_problems', 'whole_number', 'is_number', 'CellRows', 'read_cells', 'understand',
+           'parse_csv', 'spellings']
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e723b0a0
 import csv
@@ -105,7 +106,7 @@ class LabelRows:
 
     def __len__(self): return len(self.serials)
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #2af3bb84
 def describe_problems(
     name: str, # file
     problems: Sequence[Problem], # refused lines
@@ -118,9 +119,10 @@ def describe_problems(
 # %% ../../nbs/labels/05_csv_table.ipynb #14fb2dfc
 BLANK = {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}
 _NUMBER = re.compile(r"[0-9]{1,20}([.][0-9]{1,20}([eE][+-]?[0-9]{1,2})?)?\Z")
+_ROUNDED = re.compile(r"[0-9]{1,20}([.][0-9]{1,20})?[eE][+]?[0-9]{1,2}\Z")
 
 
-def _integer(cell, comma):
+def whole_number(cell, comma):
     "3 of `3`, `3.0`, `3.00e+00` and, where semicolons separate, of `3,0`; not 1000 of `1e3`, where digits may have been rounded away."
     cell = cell.strip()
     if cell.isascii() and cell.isdecimal() and len(cell) < 16: return int(cell)
@@ -130,7 +132,13 @@ def _integer(cell, comma):
     if power and int(power) > len(digits.partition(".")[2]): return None
     return int(number) if number == number.to_integral_value() and number < 10**15 else None
 
+# %% ../../nbs/labels/05_csv_table.ipynb #a25b8874
+def is_number(cell: str) -> bool:
+    "Whether a cell stands for a whole number, also where its digits may have been rounded away, as in `1e3`."
+    cell = cell.strip().replace(",", ".")
+    return whole_number(cell, False) is not None or bool(_ROUNDED.match(cell))
 
+# %% ../../nbs/labels/05_csv_table.ipynb #0c20d00b
 def _columns(lines, name):
     skip = 1 if lines and re.fullmatch(r'"?sep=.?"?', lines[0].strip(), re.I) else 0
     while skip < len(lines) and not lines[skip].strip(): skip += 1
@@ -140,7 +148,7 @@ def _columns(lines, name):
         if cells.count("serial") == 1 and cells.count("label") == 1: return skip, delimiter, cells.index("serial"), cells.index("label")
     raise LabelFileError(f"{name}, line {skip + 1}: the header is {head.strip()[:60]!r}; expected the columns Serial and label.")
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #1101293c
 @dataclass
 class CellRows:
     "The lines of a label file before anybody has said what their words mean."
@@ -159,7 +167,7 @@ class CellRows:
             except ValueError as e: refused[k] = str(e)
         return out, refused
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #fd52b2e6
 def read_cells(
     data: bytes, # content of the file
     n_items: int, # number of images
@@ -181,7 +189,7 @@ def read_cells(
     serials, words, numbers = np.array(found, np.int64).reshape(-1, 3).T
     return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems)
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #1717e64b
 def understand(
     cells: CellRows,
     find: Callable[[str], int | None], # class code of a name, None when there is none
@@ -200,7 +208,7 @@ def understand(
         problems += [Problem(line, where) for line in lines[start:end].tolist()]
     return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line))
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #14dc8468
 def parse_csv(
     data: bytes, # content of the file
     n_items: int, # number of images
@@ -236,15 +244,15 @@ def _records(lines, start, delimiter, wanted):
         yield first + 1, reason
         start = first + 1
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #b4cd4ee6
 def _serial(row, s, t, n_items, comma) -> int:
     if len(row) <= max(s, t): raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")
-    serial = _integer(row[s], comma)
+    serial = whole_number(row[s], comma)
     if serial is None: raise ValueError(f"Serial {row[s].strip()[:40]!r} is no row number; expected 0 to {n_items - 1}")
     if serial >= n_items: raise ValueError(f"Serial {serial} is out of range; there are {n_items} images, 0 to {n_items - 1}")
     return serial
 
-
+# %% ../../nbs/labels/05_csv_table.ipynb #940b92d0
 def _cleaned(cell) -> list[str]: # the name as it is kept, if it can be one
     try: return [clean_name(unguard_cell(cell))]
     except ValueError: return []
@@ -261,6 +269,7 @@ def _meaning(text, comma, find) -> int:
     for form in spellings(text):
         if form and (code := find(form)) is not None: return code
     if cell.lower() in BLANK: return -1
-    whole = _integer(cell, comma)
+    whole = whole_number(cell, comma)
     if whole is not None and (code := find(str(whole))) is not None: return code
-    raise ValueError(f"label {cell[:40]!r} is no class")
+    rounded = ": its digits may have been rounded away" * (whole is None and is_number(cell))
+    raise ValueError(f"label {cell[:40]!r} is no class{rounded}")

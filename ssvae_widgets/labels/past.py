@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 
 import numpy as np
+from fastcore.basics import patch
 
 from .csv_table import BLANK, CellRows, spellings
 from .replay import Entry, Replay, tell_classes
@@ -51,7 +52,7 @@ class Naming:
             return known.get(text, held[places[0]] if places else None)
         return find
 
-
+# %% ../../nbs/labels/06_past.ipynb #cf6693b0
 def _value(name: str) -> Decimal | None: # what a spreadsheet makes of a name, None when it stays text
     if not name.strip()[:1].isdigit() or not name.isascii() or "_" in name: return None
     try: return Decimal(name) if len(name) < 40 else None
@@ -66,7 +67,7 @@ class _Told(list):
 
     def __setitem__(self, name, code): self.append((name, code))
 
-
+# %% ../../nbs/labels/06_past.ipynb #8e3d0e26
 @dataclass(frozen=True)
 class _Former:
     "Earlier names and their places as they were at one time."
@@ -75,7 +76,7 @@ class _Former:
 
     def __iter__(self): return islice(self.told, self.n)
 
-
+# %% ../../nbs/labels/06_past.ipynb #47a6c402
 class Namings:
     "What words meant at any time in the life of a replay, as far back as that can be said in a moment."
 
@@ -83,72 +84,87 @@ class Namings:
         self.replay = replay
         self._begin()
 
-    def _begin(self):
-        self._table = self.replay.table.with_same_places()
-        self._table.former = _Told()
-        self._on: dict[str, tuple[Entry, bool]] = {} # class gestures so far, and whether they are switched on
-        self._known: list[Naming] = []
-        self._passed = 0 # moves before the first known naming
+# %% ../../nbs/labels/06_past.ipynb #c44c151d
+@patch
+def _begin(self: Namings):
+    self._table = self.replay.table.with_same_places()
+    self._table.former = _Told()
+    self._on: dict[str, tuple[Entry, bool]] = {} # class gestures so far, and whether they are switched on
+    self._known: list[Naming] = []
+    self._passed = 0 # moves before the first known naming
 
-    def all(self) -> list[Naming]: # oldest first, at least one
-        "The meaning of words after every change of names so far."
-        moves = self.replay.class_moves
-        fresh = moves[self._passed + len(self._known):]
-        if len(self._table.uids) != len(self.replay.table.uids) or any(self._again(entry) for _, entry, _ in fresh):
-            self._begin()
-            self._skip(moves)
-            fresh = moves[self._passed:]
-        for seq, entry, on in fresh: self._step(seq, entry, on)
-        return self._known or [self._naming(0)]
+# %% ../../nbs/labels/06_past.ipynb #c0a1db45
+@patch
+def all(self: Namings) -> list[Naming]: # oldest first, at least one
+    "The meaning of words after every change of names so far."
+    moves = self.replay.class_moves
+    fresh = moves[self._passed + len(self._known):]
+    if len(self._table.uids) != len(self.replay.table.uids) or any(self._again(entry) for _, entry, _ in fresh):
+        self._begin()
+        self._skip(moves)
+        fresh = moves[self._passed:]
+    for seq, entry, on in fresh: self._step(seq, entry, on)
+    return self._known or [self._naming(0)]
 
-    @property
-    def whole(self) -> bool:
-        "Whether `all` goes back to the beginning."
-        return not self._passed
+# %% ../../nbs/labels/06_past.ipynb #dc5f50a1
+@patch(as_prop=True)
+def whole(self: Namings) -> bool:
+    "Whether `all` goes back to the beginning."
+    return not self._passed
 
-    def _again(self, entry): return entry is None or entry.record["id"] in self._on
 
-    def _skip(self, moves):
-        "Pass over what lies too far back."
-        seen: set[str] = {*()}
-        costs, each = [], 10 * len(self._table.uids) + self.replay.n_items // 16
-        for _, entry, _ in moves:
-            again = entry is None or entry.record["id"] in seen
-            if entry is not None: seen.add(entry.record["id"])
-            costs.append(each + (10 * (len(seen) + len(self.replay.head.get("classes", ()))) if again else (len(entry.record["classes"]) if entry.record["op"] == "class" else 1)))
-        far = np.cumsum(costs[::-1])[::-1] > FAR
-        self._passed = min(int(far.sum()), max(len(moves) - 1, 0))
-        before, told = moves[:self._passed], False
-        for _, entry, on in before:
-            told = told or self._again(entry)
-            if entry is not None: self._on[entry.record["id"]] = (entry, on)
-        tell_classes(self._table, self.replay.head if told else {}, self._on.values())
+@patch
+def _again(self: Namings, entry): return entry is None or entry.record["id"] in self._on
 
-    def _step(self, seq, entry, on):
-        again = self._again(entry)
+# %% ../../nbs/labels/06_past.ipynb #d82eb792
+@patch
+def _skip(self: Namings, moves):
+    "Pass over what lies too far back."
+    seen: set[str] = {*()}
+    costs, each = [], 10 * len(self._table.uids) + self.replay.n_items // 16
+    for _, entry, _ in moves:
+        again = entry is None or entry.record["id"] in seen
+        if entry is not None: seen.add(entry.record["id"])
+        costs.append(each + (10 * (len(seen) + len(self.replay.head.get("classes", ()))) if again else (len(entry.record["classes"]) if entry.record["op"] == "class" else 1)))
+    far = np.cumsum(costs[::-1])[::-1] > FAR
+    self._passed = min(int(far.sum()), max(len(moves) - 1, 0))
+    before, told = moves[:self._passed], False
+    for _, entry, on in before:
+        told = told or self._again(entry)
         if entry is not None: self._on[entry.record["id"]] = (entry, on)
-        if again: self._table.forget()
-        tell_classes(self._table, self.replay.head if again else {}, self._on.values() if again else [(entry, on)])
-        self._known.append(self._naming(seq))
+    tell_classes(self._table, self.replay.head if told else {}, self._on.values())
 
-    def _naming(self, since):
-        table = self._table
-        holders = table.holders(np.arange(len(table.uids), dtype=np.int32))
-        if self._known and np.array_equal(holders, self._known[-1].holders): holders = self._known[-1].holders # mostly: they need room once
-        return Naming(since, table.names, _Former(table.former, len(table.former)), holders)
+# %% ../../nbs/labels/06_past.ipynb #52a2f7f2
+@patch
+def _step(self: Namings, seq, entry, on):
+    again = self._again(entry)
+    if entry is not None: self._on[entry.record["id"]] = (entry, on)
+    if again: self._table.forget()
+    tell_classes(self._table, self.replay.head if again else {}, self._on.values() if again else [(entry, on)])
+    self._known.append(self._naming(seq))
 
-    def regrouped(
-        self,
-        seq: int, # number of a gesture
-    ) -> np.ndarray: # rows
-        "Rows whose class was merged into another, or taken out again, after a gesture."
-        known = self.all()
-        start = max((k for k, naming in enumerate(known) if naming.since <= seq), default=0)
-        if start == 0 and not self.whole: return np.flatnonzero(self.replay.raw >= 0)
-        moved = np.zeros(len(known[-1].holders) + 1, bool)
-        for a, b in zip(known[start:], known[start + 1:]):
-            if a.holders is not b.holders: moved[:-1] |= a.holders != b.holders
-        return np.flatnonzero(moved[self.replay.raw])
+
+@patch
+def _naming(self: Namings, since):
+    table = self._table
+    holders = table.holders(np.arange(len(table.uids), dtype=np.int32))
+    if self._known and np.array_equal(holders, self._known[-1].holders): holders = self._known[-1].holders # mostly: they need room once
+    return Naming(since, table.names, _Former(table.former, len(table.former)), holders)
+
+# %% ../../nbs/labels/06_past.ipynb #f44b9484
+@patch
+def regrouped(
+    self: Namings,
+    seq: int, # number of a gesture
+) -> np.ndarray: # rows
+    "Rows whose class was merged into another, or taken out again, after a gesture."
+    known = self.all()
+    start = max((k for k, naming in enumerate(known) if naming.since <= seq), default=0)
+    if start == 0 and not self.whole: return np.flatnonzero(self.replay.raw >= 0)
+    moved = np.zeros(len(known[-1].holders) + 1, bool)
+    for a, b in zip(known[start:], known[start + 1:]):
+        if a.holders is not b.holders: moved[:-1] |= a.holders != b.holders
+    return np.flatnonzero(moved[self.replay.raw])
 
 # %% ../../nbs/labels/06_past.ipynb #4f6714fe
 @dataclass(frozen=True, eq=False)
@@ -159,28 +175,31 @@ class Origin:
     naming: Naming # what words meant then
     wrong: int # rows of the file that say something else than this state
     lacks: int # labels of this state that the file does not have
+    over_newer: int = 0 # rows where the file says what an earlier state said, and this one says otherwise
 
     @property
     def exact(self) -> bool: return self.wrong == 0 and self.lacks == 0
 
-
+# %% ../../nbs/labels/06_past.ipynb #5f337223
 def find_origin(
     cells: CellRows, # the file
     replay: Replay, # everything that happened
     namings: Namings, # of that replay
     order: Sequence[int] = (), # place of each code
 ) -> Origin:
-    "The state that differs least from a file, the latest if several do."
-    cells = _with_words_of(cells, replay, order)
+    "The state that differs least from a file, the latest if several do; the present one if a single cell that was put back is the difference."
+    cells = _with_emptied(_with_words_of(cells, replay, order), replay, namings, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
     for origin in states:
         if best.exact: break
         if (origin.wrong, origin.lacks) < (best.wrong, best.lacks): best = origin
-    if best.exact or now.lacks or not _same_words(cells, best.naming, now.naming, order): return best
-    return now
+    put_back = now.wrong - best.wrong
+    closer = put_back > _same_groups(best.naming, now.naming) or now.lacks > best.lacks
+    if best.exact or closer or not _same_words(cells, best.naming, now.naming, order): return best
+    return replace(now, over_newer=max(put_back, 0))
 
-
+# %% ../../nbs/labels/06_past.ipynb #7b946b57
 def _with_words_of(cells: CellRows, replay: Replay, order) -> CellRows:
     "The same lines, with one text for all that no class was ever called: each text is looked up once for every change of names."
     told = [name for entry in replay.class_log if entry.record["op"] == "class" for _, name in entry.record["classes"]]
@@ -196,7 +215,18 @@ def _with_words_of(cells: CellRows, replay: Replay, order) -> CellRows:
     index[kept] = np.arange(len(kept))
     return replace(cells, words=index[cells.words], texts=[*(cells.texts[k] for k in kept), "\0"])
 
+# %% ../../nbs/labels/06_past.ipynb #00c9cc15
+def _with_emptied(cells: CellRows, replay: Replay, namings: Namings, order) -> CellRows:
+    """The same lines, where empty cells agree with no state if each of them is in the row of a label: no export has such a line,
+    somebody has emptied it."""
+    empty = (_said(cells, namings.all()[-1], order) == -1)[cells.words]
+    if not empty.any() or (replay.codes[cells.serials[empty]] < 0).any(): return cells
+    return replace(cells, words=np.where(empty, len(cells.texts), cells.words), texts=[*cells.texts, "\0"])
 
+
+def _same_groups(a, b): return np.array_equal(a.holders, b.holders[:len(a.holders)]) # nothing was merged or parted since
+
+# %% ../../nbs/labels/06_past.ipynb #62c35232
 def _same_words(cells, a, b, order): return a is b or np.array_equal(_said(cells, a, order), _said(cells, b, order))
 
 
@@ -210,7 +240,7 @@ def _said(cells: CellRows, naming: Naming, order) -> np.ndarray: # place of each
 
 _ABSENT = -3
 
-
+# %% ../../nbs/labels/06_past.ipynb #fa50c08d
 def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterator[Origin]:
     "Every state at which a file could have been written, newest first; of each time with the same names, the one that is closest."
     state, changes, end, top = replay.raw.copy(), replay.changes, len(replay.changes), replay.seq
@@ -226,7 +256,7 @@ def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterato
             end -= 1
             state[changes[end][1]] = changes[end][2]
 
-
+# %% ../../nbs/labels/06_past.ipynb #f5673950
 def _closest(cells, naming, order, raw, changes, top) -> Iterator[Origin]:
     "The state after some changes, and if one before is closer to the file, that one."
     held = np.r_[naming.holders, np.int32(-1)] # -1 takes the last element

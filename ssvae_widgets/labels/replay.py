@@ -39,7 +39,7 @@ class Entry:
             self.facts = dict([*one, *((k, frozenset(row for row, x in zip(self.rows, v) if x is True)) for k, v in each)])
         return self.facts
 
-
+# %% ../../nbs/labels/03_replay.ipynb #056b4ee2
 class Replay:
     "Labels as a pure function of the lines applied so far."
 
@@ -67,26 +67,30 @@ class Replay:
         self._heaps: dict[int, list] = {} # row -> gestures on it, the newest that counts first, once something was undone there
         self.fingerprint: dict | None = None # of the images
 
-    def apply(self, record: dict, mine: bool = True) -> np.ndarray | None: # rows whose label changed; None when the line says nothing new
-        "Apply one line that `fault` finds nothing wrong with; `mine` decides whether undo will take it back here."
-        key = record["id"]
-        if key in self.seen or record["op"] not in OPS: return None
-        try: changed = getattr(self, f"_{record['op']}")(record, mine)
-        except Unfit as e: self.unfit.append((record, str(e))); changed = None
-        self.seen.add(key)
-        if "exports" in record: self.exports.update(dict.fromkeys(record["exports"]))
-        return changed
+# %% ../../nbs/labels/03_replay.ipynb #f12c796d
+@patch
+def apply(self: Replay, record: dict, mine: bool = True) -> np.ndarray | None: # rows whose label changed; None when the line says nothing new
+    "Apply one line that `fault` finds nothing wrong with; `mine` decides whether undo will take it back here."
+    key = record["id"]
+    if key in self.seen or record["op"] not in OPS: return None
+    try: changed = getattr(self, f"_{record['op']}")(record, mine)
+    except Unfit as e: self.unfit.append((record, str(e))); changed = None
+    self.seen.add(key)
+    if "exports" in record: self.exports.update(dict.fromkeys(record["exports"]))
+    return changed
 
-    @contextmanager
-    def many(self) -> Iterator[None]:
-        "Within this, `codes` and the class table stay behind, and `apply` does not say which rows changed: a gesture costs what it says, however many classes and labels there are."
-        was, self._many = self._many, True
-        try: yield
-        finally:
-            self._many = was
-            if not was: self._settle()
+# %% ../../nbs/labels/03_replay.ipynb #466bedb7
+@patch
+@contextmanager
+def many(self: Replay) -> Iterator[None]:
+    "Within this, `codes` and the class table stay behind, and `apply` does not say which rows changed: a gesture costs what it says, however many classes and labels there are."
+    was, self._many = self._many, True
+    try: yield
+    finally:
+        self._many = was
+        if not was: self._settle()
 
-
+# %% ../../nbs/labels/03_replay.ipynb #63a6492c
 class Unfit(ValueError):
     "A line that makes sense, but not for these images."
 
@@ -96,6 +100,18 @@ GESTURES = ("set", "undo", "redo", "class", "merge")
 
 
 @patch
+def next_undo(self: Replay) -> Entry | None:
+    "The newest gesture that undo takes back."
+    return next((e for e in reversed(self.done.values()) if e.active), None)
+
+
+@patch
+def next_redo(self: Replay) -> Entry | None:
+    "The newest undone gesture."
+    return next((e for e in reversed(self.redone.values()) if not e.active), None)
+
+# %% ../../nbs/labels/03_replay.ipynb #0a5702a0
+@patch
 def _entry(self: Replay, record, mine, **kw):
     self.seq += 1
     entry = self.entries[record["id"]] = Entry(self.seq, record, **kw)
@@ -104,7 +120,7 @@ def _entry(self: Replay, record, mine, **kw):
         self.redone.clear()
     return entry
 
-
+# %% ../../nbs/labels/03_replay.ipynb #50e51232
 @patch
 def _check_rows(self: Replay, rows):
     if len(rows) == 1 and rows[0] < self.n_items: return
@@ -121,7 +137,7 @@ def _settle(self: Replay):
     self._stale = False
     self.codes = self.table.holders(self.raw)
 
-
+# %% ../../nbs/labels/03_replay.ipynb #c3223797
 @patch
 def _set(self: Replay, record, mine):
     rows, labels = record["serials"], record["labels"]
@@ -136,7 +152,7 @@ def _set(self: Replay, record, mine):
             if row in self._heaps: heapq.heappush(self._heaps[row][0], (-entry.seq, -len(self._heaps[row][0]), code, record["id"]))
     return self._set_one(rows[0], codes[0]) if len(rows) == 1 else self._write(np.array(rows, np.int64), np.array(codes, np.int32))
 
-
+# %% ../../nbs/labels/03_replay.ipynb #ff93b44e
 @patch
 def _set_one(self: Replay, row, code):
     if self.raw[row] == code: return _NO_ROWS
@@ -145,7 +161,7 @@ def _set_one(self: Replay, row, code):
     self.raw[row] = code
     return _NO_ROWS if self._many else self._refresh(rows)
 
-
+# %% ../../nbs/labels/03_replay.ipynb #dcdcc8bf
 @patch
 def _codes_for(self: Replay, labels) -> list[int]:
     if new := {*labels}.difference(self._code_of):
@@ -157,7 +173,7 @@ def _codes_for(self: Replay, labels) -> list[int]:
         for label in new: self._code_of[label] = self.table.place[str(label)]
     return [self._code_of[label] for label in labels]
 
-
+# %% ../../nbs/labels/03_replay.ipynb #4a6d8d96
 @patch
 def _write(self: Replay, rows, raw):
     "Labels before merges; what has changed there is remembered."
@@ -177,7 +193,7 @@ def _refresh(self: Replay, rows):
     self.codes[rows] = codes
     return rows[moved]
 
-
+# %% ../../nbs/labels/03_replay.ipynb #b9c81bc6
 @patch
 def _switch(self: Replay, record, mine, active, source, target):
     if "on" in record:
@@ -195,7 +211,7 @@ def _switch(self: Replay, record, mine, active, source, target):
         return self._replay_classes()
     return self._write(np.array(entry.rows, np.int64), [*map(self._top, entry.rows, repeat(record["target"]))])
 
-
+# %% ../../nbs/labels/03_replay.ipynb #9a2eba12
 @patch
 def _switch_below(self: Replay, record):
     "Undo or redo of a gesture that has become part of the snapshot: the line says what it changes there."
@@ -211,7 +227,7 @@ def _switch_below(self: Replay, record):
     for name, noted in record.get("facts", {}).items(): self.noted.setdefault(name, {*()}).update(row for row in noted if row < self.n_items)
     return self._write(rows, [self._top(row) if row in self.stacks else self.base[row] for row in record["serials"]])
 
-
+# %% ../../nbs/labels/03_replay.ipynb #e85fddfa
 @patch
 def facts_on(self: Replay, row: int) -> list[str]:
     "Names of what was noted as true with the present label of a row."
@@ -228,7 +244,7 @@ def _undo(self: Replay, record, mine): return self._switch(record, mine, False, 
 @patch
 def _redo(self: Replay, record, mine): return self._switch(record, mine, True, self.redone, self.done)
 
-
+# %% ../../nbs/labels/03_replay.ipynb #0ec52960
 @patch
 def _top(self: Replay, row, redone=""): # raw code
     "The newest gesture on a row that counts. Under many that do not it is looked for in a heap, where each is passed over once."
@@ -248,7 +264,7 @@ def _top(self: Replay, row, redone=""): # raw code
 def _below(self: Replay, node):
     while node is not None: yield node[0], node[1]; node = node[2]
 
-
+# %% ../../nbs/labels/03_replay.ipynb #59a81536
 @patch
 def gestures_on(self: Replay, row: int) -> list[Entry]: # oldest first
     "Every gesture on a row."
@@ -272,7 +288,7 @@ def _rename(self: Replay, uid, name):
     if self._stale: self.table.add(uid)
     else: self.table.rename(uid, name)
 
-
+# %% ../../nbs/labels/03_replay.ipynb #1baa481b
 @patch
 def _merge(self: Replay, record, mine):
     self._class_entry(record, mine)
@@ -282,7 +298,7 @@ def _merge(self: Replay, record, mine):
     self.table.merge(a, b)
     return self._refresh(rows)
 
-
+# %% ../../nbs/labels/03_replay.ipynb #79b9ddae
 @patch
 def _class_entry(self: Replay, record, mine):
     entry = self._entry(record, mine)
@@ -297,7 +313,7 @@ def _replay_classes(self: Replay):
     tell_classes(self.table, self.head, ((entry, entry.active) for entry in self.class_log))
     return self._refresh(np.flatnonzero(self.raw >= 0))
 
-
+# %% ../../nbs/labels/03_replay.ipynb #3c677a1d
 def tell_classes(
     table: ClassTable, # that learns of them
     head: dict, # first line of the log
@@ -315,7 +331,7 @@ def tell_classes(
                 else: table.remember(name, table.add(identity(uid))) # an undone name stays valid in files that still have it
         elif active: table.merge(table.add(identity(record["from"])), table.add(identity(record["into"])))
 
-
+# %% ../../nbs/labels/03_replay.ipynb #3778117a
 def _told_classes(head: dict) -> list: # identities, in the order in which `tell_classes` meets them
     return [uid for uid, _ in head.get("classes", ())] + [*head.get("former", {}).values()] + [uid for pair in head.get("merged", ()) for uid in pair]
 
@@ -343,7 +359,7 @@ def _data(self: Replay, record, mine):
 @patch
 def _export(self: Replay, record, mine): return _NO_ROWS # `apply` keeps what it says
 
-
+# %% ../../nbs/labels/03_replay.ipynb #2926c4bf
 @patch
 def _snapshot(self: Replay, record, mine):
     if self.head: # the lines before were read from an archive

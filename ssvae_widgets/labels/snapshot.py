@@ -42,7 +42,7 @@ def replayed(
         for record in records: replay.apply(record)
     return replay
 
-
+# %% ../../nbs/labels/07_snapshot.ipynb #7fb1a478
 def snapshot_of(
     r: Replay, # the state to keep
 ) -> dict: # body of a `snapshot` line
@@ -51,14 +51,14 @@ def snapshot_of(
     return {"format": FORMAT, "seq": r.seq, "n_items": r.n_items, "fingerprint": r.fingerprint, **class_table(r),
             "serials": rows.tolist(), "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()], "facts": _facts(r), "exports": [*r.exports][-1_000:]}
 
-
+# %% ../../nbs/labels/07_snapshot.ipynb #32750551
 def class_table(r: Replay) -> dict:
     "Classes, earlier names and merges, as a snapshot keeps them."
     t = r.table
     return {"classes": [[compact_uid(u), n] for u, n in ((u, t.named.get(u, u)) for u in t.uids)], "former": {name: compact_uid(t.uids[p]) for name, p in t.former.items()},
             "merged": [[compact_uid(t.uids[a]), compact_uid(t.uids[b])] for a, b in t.into.items()]}
 
-
+# %% ../../nbs/labels/07_snapshot.ipynb #1bb0fc58
 def _facts(r: Replay) -> dict[str, list[int]]:
     facts = {name: rows.difference(r.stacks) for name, rows in r.noted.items()}
     for name, rows in _facts_on(r, r.stacks).items(): facts.setdefault(name, {*()}).update(rows)
@@ -71,7 +71,7 @@ def _facts_on(r: Replay, rows: Iterable[int]) -> dict[str, list[int]]:
         for name in r.facts_on(row): facts.setdefault(name, []).append(row)
     return facts
 
-
+# %% ../../nbs/labels/07_snapshot.ipynb #d8d9567c
 def where_to_cut(
     records: Sequence[dict],
     keep: int, # newest gestures that stay lines
@@ -125,7 +125,7 @@ def read_lines(
         return file.read(end)
     finally: file.close()
 
-
+# %% ../../nbs/labels/07_snapshot.ipynb #a8e0b882
 def mover(
     runs: Sequence[Sequence[int]] | None, # (first old row, first new row, how many); None: rows kept their numbers
     n_former: int, # images before
@@ -149,7 +149,7 @@ def runs_of(
 
 MOST_FORMER = 20_000_000 # images in a former data set that memory is taken for
 
-
+# %% ../../nbs/labels/07_snapshot.ipynb #dbce1c05
 def late_lines(
     folder: Path, # where the log lies
     head: dict, # its first line

@@ -318,7 +318,7 @@ def test_interrupt_at_every_line(tmp_path, count):
         except KeyboardInterrupt: interrupted = True
         finally: sys.settrace(None)
         later = {**model, row: at % 3, row // 2: at % 3}
-        assert store._io.acquire(timeout=60); store._io.release()
+        assert store.log.lock.acquire(timeout=60); store.log.lock.release()
         t = threading.Thread(target=store.sync, daemon=True); t.start(); t.join(60); assert not t.is_alive()
         store.sync(); store.flush()
         have = {int(i): int(store.codes[i]) for i in np.flatnonzero(store.codes >= 0)}

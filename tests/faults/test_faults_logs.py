@@ -198,8 +198,8 @@ def test_archives_in_a_circle(tmp_path):
     (tmp_path / snapshot["archive"]).write_bytes(line({**snapshot, "id": "t"}) + line(sets(1, 1, "a")))
     with opened(path, quiet=False) as s:
         assert len(s.history(1)) == 1
-        s._unsaved.append(s._record("set", serials=[3], labels=["a"], previous=[None]))
-        s._log.close(); s.sync()
+        s.log.unsaved.append(s.log.record("set", serials=[3], labels=["a"], previous=[None]))
+        s.log.file.close(); s.sync()
         assert s.codes[[1, 2, 3]].tolist() == [0, 0, 0]
 
 
@@ -320,8 +320,8 @@ def whole(tmp_path_factory):
             if kind == "adopted": s.close(); s = LabelStore.adopt(path, N, mapping=np.arange(N), poll=3600)
             s.undo(); s.redo(); s.rename_class("a", "A"); s.undo(); s.redo(); k = s.add_class("7"); s.set([5, 6], k); s.merge_classes("b", "A"); s.clear(1); s.undo()
             if kind == "compacted":
-                s._commit(s._record("undo", target="nobody", on=s._replay.on, after=0, serials=[0], labels=["b"]))
-                s._commit(s._record("redo", target="nobody", on=s._replay.on, after=1, classes=[["a", "a"], ["b", "b"], ["safe", "safe"]], former={"A": "a"}, merged=[]))
+                s.log.commit(s.log.record("undo", target="nobody", on=s.log.replay.on, after=0, serials=[0], labels=["b"]))
+                s.log.commit(s.log.record("redo", target="nobody", on=s.log.replay.on, after=1, classes=[["a", "a"], ["b", "b"], ["safe", "safe"]], former={"A": "a"}, merged=[]))
             s.close()
         with opened(path, fingerprint=FINGERPRINT) as s: s.set(7, "safe" if kind == "x" else "A"); s.undo()
         records = [decode_line(b) for b in (folder / "labels.csv.log.jsonl").read_bytes().splitlines()]
@@ -362,7 +362,7 @@ def harmed(records: list[dict], rng, low: int) -> list[dict]:
 
 def use(path: Path, safe: bool, fingerprint) -> bool: # whether it opened
     "Everything that a person would do with it; whatever goes wrong is a sentence."
-    def is_safe(s): return not safe or all(s._replay.table.uids[p] == "safe" if p >= 0 else False for p in s._replay.raw[list(SAFE)].tolist())
+    def is_safe(s): return not safe or all(s.log.replay.table.uids[p] == "safe" if p >= 0 else False for p in s.log.replay.raw[list(SAFE)].tolist())
 
     try: s = opened(path, fingerprint=fingerprint)
     except SSVAEWidgetsError as e:
@@ -378,8 +378,8 @@ def use(path: Path, safe: bool, fingerprint) -> bool: # whether it opened
         try: s.compact(keep=3)
         except LabelFileError as e: raise AssertionError(str(e)) from e
         assert s.flush() and s.saved and is_safe(s) and (not s.n_classes or s.set(9, 0).saved)
-        labels = {k: s._replay.table.uids[p] for k, p in enumerate(s._replay.codes.tolist()) if p >= 0}
-    with opened(path, fingerprint=fingerprint) as s: assert is_safe(s) and labels == {k: s._replay.table.uids[p] for k, p in enumerate(s._replay.codes.tolist()) if p >= 0}
+        labels = {k: s.log.replay.table.uids[p] for k, p in enumerate(s.log.replay.codes.tolist()) if p >= 0}
+    with opened(path, fingerprint=fingerprint) as s: assert is_safe(s) and labels == {k: s.log.replay.table.uids[p] for k, p in enumerate(s.log.replay.codes.tolist()) if p >= 0}
     return True
 
 

@@ -118,7 +118,7 @@ def kill_labels(folder, trials=20, seed=0):
             out["csv_bad"] += bool(found.problems) or not path.read_bytes().endswith(b"\n")
         with LabelStore(path, N, classes=K, poll=3600) as store:
             have = labels_of(store)
-            out["torn"] += len(store._log.damaged) if store._log.fd is not None else 0
+            out["torn"] += len(store.log.file.damaged) if store.log.file.fd is not None else 0
         if have != model.now:
             if have == later.now: model.apply(pending); out["in_flight_kept"] += 1
             else: out["lost"] += 1; print("LOST", trial, len(set(model.now.items()) - set(have.items())), pending, file=sys.stderr)
@@ -131,7 +131,7 @@ def kill_labels(folder, trials=20, seed=0):
 def scenario(path, say, model, heal=None):
     "Open, label, lasso, undo, edit classes, compact, flush: everything that touches the disk, in a fixed order."
     store = LabelStore(path, N, classes=K, poll=3600)
-    store._wake.set()
+    store.ticker.wake()
     for op in (["set", [1], 3], ["set", [2], 4], ["set", list(range(10, 40)), 5], ["undo"], ["redo"], ["set", [1], None]):
         say(["try", op])
         g = do(store, op)
@@ -290,7 +290,7 @@ def race_labels(folder, per=100, writers=2, compact=False, seed=0):
     views = [dict((int(k), v) for k, v in x[-1][1].items()) for x in said]
     ends = [x[-2][2] for x in said]
     with LabelStore(path, N * 10, classes=K, poll=3600) as store:
-        ids = set(store._whole().entries)
+        ids = set(store.past.whole().entries)
         confirmed = [x for w in said for x in w if x[0] == "ok"]
         final = labels_of(store)
         csv = parse_csv(path.read_bytes(), N * 10, {str(k): k for k in range(K)}.get)
