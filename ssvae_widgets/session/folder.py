@@ -85,7 +85,7 @@ def log_identity(store: LabelStore) -> tuple[str, ...]:  # for `SessionFolder`
     "The name of a store's log, and its former ones; empty while nothing has been written."
     if store.path is None or not store.log_path.exists():
         return ("",)
-    head = store._replay.head
+    head = store.log.replay.head
     return str(head.get("id", "")), *map(str, head.get("lineage", ()))
 
 # %% ../../nbs/session/14_folder.ipynb #fe9ee1db

@@ -197,7 +197,7 @@ class LabelTimeline:
     "The labels after each gesture of a store."
 
     def __init__(self, store: LabelStore):
-        self.store, self.records = store, [record for record, _ in store._records]
+        self.store, self.records = store, [record for record, _ in store.log.records]
         self._begin()
 
     def _begin(self):
@@ -220,7 +220,7 @@ class LabelTimeline:
                 f"The label log does not say what the labels were after gesture {seq}: "
                 f"it knows gestures up to {self.replay.seq}."
             )
-        codes_of = {uid: k for k, uid in enumerate(self.store._codes_of)}
+        codes_of = {uid: k for k, uid in enumerate(self.store.log.view.uids)}
         code = np.array([*(codes_of[uid] for uid in self.replay.table.uids), -1], np.int32)
         return code[self.replay.codes]
 

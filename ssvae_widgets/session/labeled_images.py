@@ -72,7 +72,7 @@ def _classes_to_add(
 # %% ../../nbs/session/04_labeled_images.ipynb #7c8a37c2
 def name_order(store: LabelStore) -> list[str]:
     "Class names in the order of the log."
-    return [name for _, name in sorted(zip(store._order, store.classes))]
+    return [name for _, name in sorted(zip(store.log.view.order, store.classes))]
 
 
 def truth_codes(
