@@ -1,6 +1,8 @@
 """LatentLabeler without a browser: many threads, wrong intents, and nothing left after closing."""
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -513,3 +515,12 @@ def test_two_apps_on_one_session_end_it_with_the_last(quiet, tmp_path):
     two.close()
     assert session.jobs.closed
     with pytest.raises(ValueError): session.label([6], 1)
+
+
+def test_the_module_of_the_app_is_imported_as_any_other():
+    "A method that is patched onto a class leaves its name in the module: `__getattr__` there would be asked for every import."
+    import ssvae_widgets.widgets.labeler as labeler
+    import ssvae_widgets.widgets.latent_map as latent_map
+
+    for module in (labeler, latent_map): assert not {"__getattr__", "__dir__"} & set(vars(module))
+    assert subprocess.run([sys.executable, "-c", "from ssvae_widgets.widgets.labeler import LatentLabeler"]).returncode == 0

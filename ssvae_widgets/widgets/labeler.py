@@ -134,9 +134,11 @@ FACE = (
 )
 
 
-@patch
-def __dir__(self: LatentLabeler):
+def _face(self: LatentLabeler) -> list[str]:
     return [*FACE, *(name for name in ipywidgets.VBox.__dir__(self) if name.startswith("__"))]
+
+
+LatentLabeler.__dir__ = _face  # no `@patch`: a module with this name would be asked
 
 
 @patch
@@ -235,11 +237,13 @@ def retire(self: LatentLabeler, session):
     for name in LET_GO: self.__dict__.pop(name, None)
     self.status.say(REPLACED)  # whatever was said by what ended meanwhile
 
-# %% ../../nbs/widgets/20_labeler.ipynb #6bf96208
-@patch
-def __getattr__(self: LatentLabeler, name):
+# %% ../../nbs/widgets/20_labeler.ipynb #e5cb5f18
+def _gone(self: LatentLabeler, name: str):
     if self.__dict__.get("retired"): raise ReplacedError(REPLACED)
     return object.__getattribute__(self, name)  # says what is missing, also inside a property
+
+
+LatentLabeler.__getattr__ = _gone
 
 # %% ../../nbs/widgets/20_labeler.ipynb #7d02d9da
 def _plain(values) -> np.ndarray:
