@@ -74,7 +74,7 @@ def test_a_closed_store_says_so_in_the_family_of_errors(tmp_path):
 
 
 @pytest.mark.parametrize("edit", ["older export", "older export by hand"])
-def test_a_file_put_there_while_the_store_was_closed_is_told_and_kept(tmp_path, edit):
+def test_a_file_put_there_while_the_store_was_closed_is_told(tmp_path, edit):
     path = tmp_path / "labels.csv"
     with LabelStore(path, 20, classes=["a", "b"]) as s:
         s.set([1, 2], "a"); s.flush(); old = path.read_bytes()
@@ -86,7 +86,8 @@ def test_a_file_put_there_while_the_store_was_closed_is_told_and_kept(tmp_path, 
         with LabelStore(path, 20) as s:
             kept = [p for p in tmp_path.iterdir() if ".backup-" in p.name]
             assert named(s) == {1: "a", 2: "b"} and "put back to an earlier state" in s.message
-            assert [p.read_bytes() for p in kept] == [data] and kept[0].name in s.message
+            if edit == "older export": assert not kept # to the byte what the log can write again
+            else: assert [p.read_bytes() for p in kept] == [data] and kept[0].name in s.message
 
 
 def test_an_export_that_came_before_a_kill_is_silent(tmp_path):

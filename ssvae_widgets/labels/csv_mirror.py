@@ -275,7 +275,7 @@ def _unclear(self: CsvMirror, cells: CellRows, rows: LabelRows, edited: np.ndarr
         problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
     return sorted(problems, key=lambda p: p.line)
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #3322e894
+# %% ../../nbs/labels/16_csv_mirror.ipynb #ca24e261
 @patch
 def _old_export(self: CsvMirror, data: bytes, origin: Origin, replay: Replay, first: bool) -> bool: # whether it is ours to the byte
     "A file that says what an earlier state said has nothing new; it is kept if somebody's own hand went back."
@@ -283,7 +283,7 @@ def _old_export(self: CsvMirror, data: bytes, origin: Origin, replay: Replay, fi
     rows = np.flatnonzero(origin.state >= 0)
     ours = self._is_ours(data, replay) or render_csv(rows, origin.state[rows], origin.naming.names) == data
     put_there = first and self._closed_with_another(data)
-    kept = "" if ours and not put_there else f" The file as it was is kept as {keep_backup(self.path, data)}."
+    kept = "" if ours else f" The file as it was is kept as {keep_backup(self.path, data)}."
     late = first or not kept and time.monotonic() - self.log.last_change <= 3 and self.log.others_around()
     if (put_there or not late) and not np.array_equal(origin.state, replay.codes):
         self.log.note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)
