@@ -7,11 +7,12 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_mirror.html.md"""
 # %% auto #0
 __all__ = ['PATIENCE', 'glance', 'CsvMirror']
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #8c64c2f2
+# %% ../../nbs/labels/16_csv_mirror.ipynb #0cf7906d
 import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ from ssvae_widgets.labels.csv_table import (
     whole_number,
 )
 from .history import History
-from .past import Origin, find_origin
+from .past import Origin, find_origin, with_known_words, words_ever
 from .rejoin import identities
 from .replay import Replay
 from .shared_log import SharedLog
@@ -168,20 +169,23 @@ def _read(self: CsvMirror) -> tuple[bytes, tuple]:
         raise LabelFileError(f"{self.path.name} has {look[1]:,} bytes, far more than {self.log.n_items} labels need; this is another file.")
     with open(self.path, "rb") as f: return f.read(), look
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #37653ba3
+# %% ../../nbs/labels/16_csv_mirror.ipynb #7379a176
 @patch
 def merge(self: CsvMirror, data: bytes, first: bool = False) -> bool: # whether it was an export of this store, of any time
     "Take in what somebody wrote into the file; `first` when the store is opened."
     log, name = self.log, self.path.name
     with log.lock:
         log.catch_up() # what another process exported is in the log already
-        if data == log.view.as_csv(): return True
+        view, ever = log.view, words_ever(log.replay, self.places(log.replay))
+    if data == view.as_csv(): return True
     try: cells, refused = read_cells(data, log.n_items, name), None # a key press must not wait for a long file
     except LabelFileError as e: cells, refused = None, e
+    said = None if cells is None else _apart(cells, ever)
     with log.lock:
         if refused is not None: return self._refuse(data, refused, first)
-        origin, replay = self._origin(cells)
-        rows, now = understand(cells, self._reader(origin, replay)), replay.codes
+        if (words := words_ever(log.replay, self.places(log.replay))) != ever: said = _apart(cells, words) # a class is new
+        origin, replay = self._origin(said[0])
+        rows, now = understand(said[1], self._reader(origin, replay)), replay.codes
         then, had = origin.state[rows.serials], now[rows.serials]
         other = replay.table.holders(rows.codes) != had
         back, again = other & (rows.codes == then), self._corrected(rows.serials, other & (rows.codes == then), replay)
@@ -197,6 +201,17 @@ def merge(self: CsvMirror, data: bytes, first: bool = False) -> bool: # whether 
         self._tell(rows, int(edited.sum()), over, missing, kept, older)
         self.soon(0 if first else 1.0) # somebody may still be writing
         return False
+
+# %% ../../nbs/labels/16_csv_mirror.ipynb #f3d50747
+def _apart(cells: CellRows, ever: set[str]) -> tuple[CellRows, CellRows]:
+    "All lines, with one text for all words that no class ever had; and the other lines, with these as problems."
+    brief = with_known_words(cells, ever)
+    unknown = (brief.words == len(brief.texts) - 1) & (brief.texts[-1:] == ["\0"])
+    if not unknown.any(): return brief, brief
+    _, why = cells.codes(lambda word: None)
+    problems = [Problem(line, why[word]) for line, word in zip(cells.lines[unknown].tolist(), cells.words[unknown].tolist())]
+    rest = replace(brief, serials=brief.serials[~unknown], words=brief.words[~unknown], lines=brief.lines[~unknown])
+    return brief, replace(rest, problems=[*cells.problems, *problems])
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #b6c2be45
 @patch
@@ -275,7 +290,7 @@ def _unclear(self: CsvMirror, cells: CellRows, rows: LabelRows, edited: np.ndarr
         problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
     return sorted(problems, key=lambda p: p.line)
 
-# %% ../../nbs/labels/16_csv_mirror.ipynb #3322e894
+# %% ../../nbs/labels/16_csv_mirror.ipynb #ca24e261
 @patch
 def _old_export(self: CsvMirror, data: bytes, origin: Origin, replay: Replay, first: bool) -> bool: # whether it is ours to the byte
     "A file that says what an earlier state said has nothing new; it is kept if somebody's own hand went back."
@@ -283,7 +298,7 @@ def _old_export(self: CsvMirror, data: bytes, origin: Origin, replay: Replay, fi
     rows = np.flatnonzero(origin.state >= 0)
     ours = self._is_ours(data, replay) or render_csv(rows, origin.state[rows], origin.naming.names) == data
     put_there = first and self._closed_with_another(data)
-    kept = "" if ours and not put_there else f" The file as it was is kept as {keep_backup(self.path, data)}."
+    kept = "" if ours else f" The file as it was is kept as {keep_backup(self.path, data)}."
     late = first or not kept and time.monotonic() - self.log.last_change <= 3 and self.log.others_around()
     if (put_there or not late) and not np.array_equal(origin.state, replay.codes):
         self.log.note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)

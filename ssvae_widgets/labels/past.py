@@ -19,7 +19,7 @@ from .csv_table import BLANK, CellRows, spellings
 from .replay import Entry, Replay, tell_classes
 
 # %% auto #0
-__all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin']
+__all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin', 'words_ever', 'with_known_words']
 
 # %% ../../nbs/labels/06_past.ipynb #32508775
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ class Origin:
     @property
     def exact(self) -> bool: return self.wrong == 0 and self.lacks == 0
 
-# %% ../../nbs/labels/06_past.ipynb #5f337223
+# %% ../../nbs/labels/06_past.ipynb #63bf346d
 def find_origin(
     cells: CellRows, # the file
     replay: Replay, # everything that happened
@@ -188,7 +188,7 @@ def find_origin(
     order: Sequence[int] = (), # place of each code
 ) -> Origin:
     "The state that differs least from a file, the latest if several do; the present one if a single cell that was put back is the difference."
-    cells = _with_emptied(_with_words_of(cells, replay, order), replay, namings, order)
+    cells = _with_emptied(with_known_words(cells, words_ever(replay, order)), replay, namings, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
     for origin in states:
@@ -199,11 +199,19 @@ def find_origin(
     if best.exact or closer or not _same_words(cells, best.naming, now.naming, order): return best
     return replace(now, over_newer=max(put_back, 0))
 
-# %% ../../nbs/labels/06_past.ipynb #7b946b57
-def _with_words_of(cells: CellRows, replay: Replay, order) -> CellRows:
-    "The same lines, with one text for all that no class was ever called: each text is looked up once for every change of names."
+# %% ../../nbs/labels/06_past.ipynb #955f6b08
+def words_ever(replay: Replay, order: Sequence[int] = ()) -> set[str]:
+    "Every name that a class ever had, and the codes."
     told = [name for entry in replay.class_log if entry.record["op"] == "class" for _, name in entry.record["classes"]]
-    ever = {*told, *replay.table.uids, *replay.table.names, *replay.table.former, *(name for _, name in replay.head.get("classes", ())), *map(str, range(len(order)))}
+    table = replay.table
+    return {*told, *table.uids, *table.names, *table.former, *(name for _, name in replay.head.get("classes", ())), *map(str, range(len(order)))}
+
+
+def with_known_words(
+    cells: CellRows,
+    ever: set[str], # every name that a class ever had
+) -> CellRows:
+    "The same lines, with one text, the last one, for all that no class was ever called: each text is looked up once for every change of names."
     values = {_value(name) for name in ever} - {None}
 
     def meant(text):
