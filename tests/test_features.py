@@ -438,12 +438,12 @@ def test_a_full_disk_costs_the_cache_not_the_features(tmp_path):
 
 def test_a_full_disk_in_the_middle(tmp_path, monkeypatch):
     x, (f, e) = tell_apart(60), counted()
-    real, calls = feature_cache.FeatureFile._put, []
+    real, calls = feature_cache.FeatureFile.put, []
     def put(self, at, data):
         calls.append(at)
         if len(calls) > 5: raise OSError(28, "No space left on device")
         real(self, at, data)
-    monkeypatch.setattr(feature_cache.FeatureFile, "_put", put)
+    monkeypatch.setattr(feature_cache.FeatureFile, "put", put)
     with pytest.warns(UserWarning, match="disk is full.*memory only"): got = quiet(x, e, cache=tmp_path / "c", batch_size=8)
     np.testing.assert_array_equal(got, expected(x))
     assert sum(f.rows) == 60
@@ -558,7 +558,7 @@ def test_preparation_of_few_flat_or_many_rows(monkeypatch):
     assert np.isfinite(one).all()
     f = rng.normal(size=(501, 30)).astype(np.float32)
     whole = prepare_features(f, 8)[0]
-    monkeypatch.setattr(features, "_BLOCK", 64)
+    monkeypatch.setattr(features, "BLOCK", 64)
     np.testing.assert_allclose(prepare_features(f, 8)[0], whole, atol=1e-4)
 
 

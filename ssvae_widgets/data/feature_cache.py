@@ -117,12 +117,12 @@ class FeatureFile:
         if not len(rows): return
         for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
             first = int(rows[run[0]])
-            self._put(start + 4 * self.dim * first, values[run].tobytes())
+            self.put(start + 4 * self.dim * first, values[run].tobytes())
             entries = self.table[first:first + len(run)]
             entries["crc"], entries["present"] = [zlib.crc32(v) for v in values[run]], 1
-            self._put(_PAGE + _ROW.itemsize * first, entries.tobytes())
+            self.put(_PAGE + _ROW.itemsize * first, entries.tobytes())
 
-    def _put(self, at, data):
+    def put(self, at, data):
         if not self._file.writable(): raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         self._file.seek(at)
         if (n := self._file.write(data)) != len(data): raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written")

@@ -179,7 +179,7 @@ def elsewhere(self: SessionFolder) -> bool:
         return there != self._file
     return self.path.is_dir() and not self._ours()
 
-
+# %% ../../nbs/session/14_folder.ipynb #c78ee1c7
 @patch
 def give_up(self: SessionFolder) -> None:
     "Another folder lies where mine was: keep nothing any more, and say so."
@@ -215,7 +215,7 @@ def close(self: SessionFolder) -> None:
         self._lock.release()
     self._lock, self.mine = None, False
 
-
+# %% ../../nbs/session/14_folder.ipynb #a7e3c89f
 @patch
 def remove(self: SessionFolder) -> None:
     "Close, and take the folder off the disk, in one step for whoever looks."

@@ -177,7 +177,7 @@ def busy(self: JobQueue) -> bool:
     with self._changed:
         return bool(self._running or self._due())
 
-
+# %% ../../nbs/session/01_jobs.ipynb #b2edd881
 @patch
 def wait(
     self: JobQueue,

@@ -65,7 +65,7 @@ def _sound(event: Any) -> bool:
         return False
     return "number" in event or event["event"] not in ("round", "goto")
 
-
+# %% ../../nbs/session/15_journal.ipynb #39f791a8
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         event = json.loads(line)

@@ -55,7 +55,7 @@ def clear(
     rows = check_rows(serials, self.data.n_items)
     return self.data.store.clear(rows, source=source) if rows.size else None
 
-
+# %% ../../nbs/session/12_labeling.ipynb #b7fed1f3
 @patch
 def undo(self: Labeling):  # the `Gesture`; None when there is nothing to undo
     "Take the last gesture back. Raises `ClosedError`."

@@ -214,7 +214,7 @@ def wide(self: Predictions, probs: Float[np.ndarray, "batch some"]) -> Float[np.
     "A column for every class, also for those added a moment ago."
     return np.pad(probs, ((0, 0), (0, max(0, self.data.n_classes - probs.shape[1]))))
 
-
+# %% ../../nbs/session/07_predictions.ipynb #4670e90f
 @patch
 def _live(self: Predictions, probs: Float[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
     "Classes that were merged into others say what those say."

@@ -132,7 +132,7 @@ def back(self: SuggestionQueue) -> Suggestion | None:
         self.skipped.discard(self.current.serial)
     return self.current
 
-
+# %% ../../nbs/session/08_queue.ipynb #d59e927e
 @patch
 def back_to(self: SuggestionQueue, item: Suggestion) -> Suggestion:
     "Go back to a proposal that was visited; those after it come next again."
@@ -294,7 +294,7 @@ def next(self: Proposals) -> Suggestion | None:
     self.activity.events.emit("queue", current=found)
     return found
 
-
+# %% ../../nbs/session/08_queue.ipynb #38757437
 @patch
 def _forget_old(self: Proposals) -> None:
     "Let go of what was proposed many labels ago."
@@ -308,7 +308,7 @@ def propose_anew(self: Proposals) -> None:
     with self.activity.lock:
         self.queue.drop()
 
-
+# %% ../../nbs/session/08_queue.ipynb #15517c9c
 @patch
 def upcoming(
     self: Proposals,

@@ -212,7 +212,7 @@ def _names(self: Rounds, kind: str) -> list[int]:
         if (m := re.match(rf"round-(\d{{1,15}})\.{kind}(\.damaged-.*)?$", p.name))
     )
 
-
+# %% ../../nbs/session/05_rounds.ipynb #ba717cd9
 @patch
 def weights(self: Rounds) -> list[int]:
     "Numbers of the rounds whose weights are there, oldest first; also of rounds whose frame is lost."

@@ -14,14 +14,14 @@ from fastcore.basics import patch
 from ..errors import ArgumentError, describe
 from .intents import BY_CLICK, BY_KEY
 from .presenter import Presenter
-from .proposals import Proposals
+from .proposals import ProposalDeck
 from .views import BY_ITSELF
 
 # %% ../../nbs/widgets/19_commands.ipynb #a13c7c28
 class Commands:
     "What a person may ask the app for. An intent without `serials` is about the selection."
 
-    def __init__(self, session, presenter: Presenter, proposals: Proposals):
+    def __init__(self, session, presenter: Presenter, proposals: ProposalDeck):
         self.session, self.presenter, self.proposals, self.views = session, presenter, proposals, presenter.views
         self.asked_about = None  # what waits for a yes
 

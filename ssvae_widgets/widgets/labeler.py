@@ -26,7 +26,7 @@ from .columns import check_column, numbers_with_gaps
 from .commands import Commands
 from .point_layer import as_keymap
 from .presenter import Presenter
-from .proposals import Proposals
+from .proposals import ProposalDeck
 from .static_map import show_when_reopened
 from .views import arrange, make_views
 
@@ -153,7 +153,7 @@ def bind(self: LatentLabeler, session, views, names, columns):
     self.session, self.labels, self.names, self.extra = session, session.store, names, columns
     self.map, self.preview, self.sheet, self.actions, self.buttons, self.training, self.status = views
     self.presenter = Presenter(session, views, names)
-    self.proposals = Proposals(session, self.presenter)
+    self.proposals = ProposalDeck(session, self.presenter)
     self.commands = Commands(session, self.presenter, self.proposals)
     for view in views[:-1]: view.on_intent(self.act)
     self.map.layer.family = [widget.model_id for widget in family(self)]
