@@ -317,7 +317,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
     import ssvae_widgets.model.trainer as module
     began, gate = threading.Event(), threading.Event()
-    monkeypatch.setattr(module, "_compile_epoch", lambda *a: (began.set(), gate.wait(60)))
+    monkeypatch.setattr(module, "compile_epoch", lambda *a: (began.set(), gate.wait(60)))
     s = LabelingSession(np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), None, classes=3)
     try:
         s.prepare()
