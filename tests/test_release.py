@@ -32,6 +32,7 @@ def test_sdist_contents(root, sdist):
     tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True).stdout.splitlines()
     wanted = {n for n in tracked if re.match(r"(ssvae_widgets/|nbs/.*\.(ipynb|png)$|tests/.*\.(py|mjs)$|bench/|\.ci/.*\.py$)", n) and (root / n).exists()}
     wanted |= {"README.md", "ARCHITECTURE.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Makefile", "pyproject.toml", "settings.ini", "mkdocs.yml"}
+    wanted |= {"package.json", "package-lock.json", "jsconfig.json"}  # the JavaScript tests of the archive use them
     assert not wanted - found, sorted(wanted - found)
     allowed = r"(ssvae_widgets/|ssvae_widgets\.egg-info/|nbs/|tests/|bench/|\.ci/|PKG-INFO$|setup\.cfg$|MANIFEST\.in$)"
     other = {n for n in found - wanted if not re.match(allowed, n)}
