@@ -4,9 +4,12 @@
     python bench/gpu.py epoch features   # some parts
     python bench/gpu.py --quick          # fewer repetitions
 
+    python bench/gpu.py --cpu            # try it where there is no GPU
+
 Data: $SSVAE_WIDGETS_DATA/mnist where it exists, else drawn images of the same shape. Both programs run in turns in one process, medians are
-reported, and every figure stands beside the name of the device. Without a GPU it runs on the CPU, slowly, and says so: the figures are then no
-claim about a GPU. PyTorch's side needs torch, and timm for the features; what is missing is left out and named.
+reported, and every part stands beside its device, its size and the precision of its products: JAX computes float32 products in TF32 on a GPU, so
+PyTorch is allowed to do so too, except in `features`, where both compute in full float32. PyTorch's side needs torch, and timm for the features; it
+is left out, with a sentence, where it is missing or would run on another device. Programs are compiled anew: no cache of earlier runs is used.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the memory is shared with PyTorch
+os.environ["SSVAE_WIDGETS_COMPILE_CACHE"] = "off"  # a first call compiles
 
 import numpy as np
 
@@ -33,21 +37,33 @@ KINDS = ("dense", "conv", "conv-conv")
 TORCH_NAME = "efficientnet_lite0"
 
 
-def installed(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
-def where() -> dict:
-    "The machine that the figures belong to."
+def peer(name: str = "torch") -> bool:
+    "Whether PyTorch, or a package of it, is here and computes on the same device as JAX."
     import jax
 
-    device = jax.devices()[0]
-    out = dict(backend=jax.default_backend(), device=device.device_kind, devices=len(jax.devices()), cores=os.cpu_count(), jax=jax.__version__, data=train.data_name())
-    if installed("torch"):
+    if any(importlib.util.find_spec(n) is None for n in {"torch", name}): return False
+    import torch
+
+    return torch.cuda.is_available() == (jax.default_backend() != "cpu")
+
+
+def tensor_floats(allowed: bool) -> str:
+    "Let PyTorch compute products of float32 in TF32, or not; what to call it."
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+    return "TF32 on a GPU" if allowed else "float32"
+
+
+def where(args) -> dict:
+    "The machine that the figures belong to, and how much was measured."
+    import jax
+
+    out = dict(backend=jax.default_backend(), device=jax.devices()[0].device_kind, devices=len(jax.devices()), cores=os.cpu_count(), jax=jax.__version__, quick=args.quick)
+    if peer():
         import torch
 
-        out["torch"] = torch.__version__
-        out["torch_device"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        out |= dict(torch=torch.__version__, torch_device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu")
     return out
 
 
@@ -64,14 +80,15 @@ def finished(epoch):
 def part_epoch(args) -> dict:
     "Seconds an epoch; a first call compiles and is told apart."
     images, labels = train.data(args.images)
-    result = {}
+    result = dict(images=args.images, data=train.data_name())
+    if peer(): result["products"] = tensor_floats(True)
     for kind in KINDS:
         trainer = train.ours(kind, images, labels)
         start = time.perf_counter()
         trainer.train_epochs(1, images, labels)
         programs = dict(ours=lambda tr=trainer: tr.train_epochs(1, images, labels))
         result[kind] = dict(first_call=time.perf_counter() - start)
-        if installed("torch"):
+        if peer():
             for name, last in (("torch", False), ("torch_channels_last", True)):
                 if kind == "dense" and last: continue
                 programs[name] = finished(train.TorchTrainer(train.config(kind), images, labels, channels_last=last).epoch)
@@ -89,13 +106,14 @@ def part_epoch(args) -> dict:
 def part_predict(args) -> dict:
     "Positions, reconstructions and classes of all images."
     images, labels = train.data(args.images)
-    result = {}
+    result = dict(images=args.images, data=train.data_name())
+    if peer(): result["products"] = tensor_floats(True)
     for kind in KINDS[:2]:
         vae = train.ours(kind, images[:256], labels[:256]).vae
         programs = dict(ours=lambda v=vae: v.predict(images))
-        if installed("torch"):
-            peer = train.TorchTrainer(train.config(kind), images[:256], labels[:256])
-            programs["torch"] = lambda p=peer: p.predict(images)
+        if peer():
+            twin = train.TorchTrainer(train.config(kind), images[:256], labels[:256])
+            programs["torch"] = lambda p=twin: p.predict(images)
         for program in programs.values(): program()
         result[kind] = train.alternately(3 if args.quick else 5, **programs)
         print(f"  {kind:10s} {', '.join(f'{k} {v:.3f} s' for k, v in result[kind].items())}", flush=True)
@@ -109,17 +127,18 @@ def part_features(args) -> dict:
 
     n = 2048 if args.quick else 8192
     pictures = np.random.default_rng(0).integers(0, 256, (n, 64, 64, 3), dtype=np.uint8)
-    result = {}
+    result = dict(images=n, data="random bytes")
+    if peer("timm"): result["products"] = tensor_floats(False)
     for size in (96, 128, 224):
         extractor = find_extractor("efficientnet-lite0", size)
         batch = np.random.default_rng(1).integers(0, 256, (256, size, size, 3), dtype=np.uint8)
         programs = dict(whole=lambda s=size: extract_features(pictures, size=s, progress=False), network=lambda e=extractor, b=batch: [e(b) for _ in range(n // 256)])
-        if installed("timm"): programs["timm"] = torch_features(batch, n // 256)
+        if peer("timm"): programs["timm"] = torch_features(batch, n // 256)
         for program in programs.values(): program()
         seconds = train.alternately(3, **programs)
         result[size] = {name: n / s for name, s in seconds.items()}
         print(f"  {size} px: {', '.join(f'{k} {v:,.0f}' for k, v in result[size].items())} pictures a second", flush=True)
-    if not installed("timm"): print("  timm is not installed: PyTorch's side is left out", flush=True)
+    if not peer("timm"): print("  PyTorch's side is left out: timm is not installed, or torch would run on another device", flush=True)
     return result
 
 
@@ -158,20 +177,23 @@ def part_session(args) -> dict:
                 session.wait()
                 times.append(time.perf_counter() - start)
     print(f"  opened {opened:.1f} s, ten epochs {times[0]:.1f} s at first, {times[1]:.1f} s again", flush=True)
-    return dict(opened=opened, ten_epochs_first=times[0], ten_epochs_again=times[1])
+    return dict(images=args.images, data=train.data_name(), opened=opened, ten_epochs_first=times[0], ten_epochs_again=times[1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"what to measure: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--cpu", action="store_true", help="go on where there is no GPU")
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--output", default=str(OUT), help="JSON file; parts not measured keep their values")
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS): parser.error(f"no such part: {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    path, machine = Path(args.output), where()
+    path, machine = Path(args.output), where(args)
     print(", ".join(f"{k} {v}" for k, v in machine.items()), flush=True)
-    if machine["backend"] == "cpu": print("There is no GPU here: these are figures of the processor.", flush=True)
+    if machine["backend"] == "cpu":
+        print("There is no GPU here" + (": these are figures of the processor." if args.cpu else "; --cpu measures the processor."), flush=True)
+        if not args.cpu: return
     report = json.loads(path.read_text()) if path.exists() else {}
     for part in args.parts:
         print(part, flush=True)

@@ -228,6 +228,22 @@ def test_rows_wait_for_the_weights_of_their_epoch(tmp_path):
     assert seen.left == [(1, 1)] * 4 and epochs(history) == [1, 2, 3, 4] and load_checkpoint(weights)[1]["epoch"] == 4
 
 
+def test_no_row_for_weights_that_could_not_be_written(tmp_path, monkeypatch):
+    "A disk that has room for rows but not for weights: the history ends with the weights that there are."
+    weights, history, written = tmp_path / "m.ckpt", tmp_path / "m_history.csv", []
+    save = InteractiveTrainer.save_checkpoint
+
+    def once(self, path):
+        if written: raise OSError(28, "No space left on device")
+        written.append(path)
+        save(self, path)
+
+    monkeypatch.setattr(InteractiveTrainer, "save_checkpoint", once)
+    last = LastCheckpoint(weights, share=1e-9)
+    with pytest.raises(OSError, match="No space"): InteractiveTrainer(model(), defaults=[last, CSVExporter(history, whole=True, after=last)]).train_epochs(4, IMAGES, LABELS)
+    assert load_checkpoint(weights)[1]["epoch"] == 1 and epochs(history) == [1]
+
+
 def test_resume_lets_rows_wait(tmp_path, monkeypatch):
     from ssvae_widgets.cli.train import train
 

@@ -87,7 +87,7 @@ def test_the_rate_settles_while_labels_stay(data, pretrained):
     source, rates = vae.data_source(data[0]), []
     for n in (50, 50, 49):
         codes[np.flatnonzero(codes >= 0)[n:]] = -1
-        rates.append(float(vae.plan_epoch(split_labels(codes, source.val_rows, False), source).learning_rate))
+        rates.append(float(vae.plan_epoch(split_labels(codes, source.val_rows, False), source)[1].learning_rate))
         InteractiveTrainer(vae).train_epochs(1, data[0], codes)
     assert rates[0] == rates[2] == pytest.approx(vae.config.learning_rate) and rates[1] < rates[0]
 

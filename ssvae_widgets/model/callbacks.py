@@ -189,7 +189,7 @@ class CSVExporter(TrainingCallback):
         with open(self.path, "a", newline="", encoding="utf-8") as file: file.write(_csv(self._names, [metrics]))
 
     def on_train_end(self, trainer, history):
-        self._rows = [*self._past, *_rows(history)]
+        self._rows = [*self._past, *(row for row in _rows(history) if self.after is None or row["epoch"] <= self.after.kept)]
         if not self._rows: return
         try: found = self.path.read_bytes()
         except OSError: found = b""

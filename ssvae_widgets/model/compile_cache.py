@@ -79,7 +79,7 @@ class Programs:
         if mine:
             try: future.set_result(function.lower(**static, **dict(zip(_dynamic_names(function, static), args))).compile())
             except BaseException as error:
-                with self._lock: del self._made[key]
+                with self._lock: self._made.pop(key, None)
                 future.set_exception(error)
                 raise
         return future.result()

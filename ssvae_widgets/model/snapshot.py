@@ -27,8 +27,7 @@ from .spec import Params, Spec, network
 from .step import active_logits, network_inputs
 
 # %% auto #0
-__all__ = ['BATCH_SIZES', 'pictures', 'softmax', 'encode_batch', 'decode', 'Embedding', 'encode_images', 'Snapshot',
-           'take_snapshot']
+__all__ = ['BATCH_SIZES', 'pictures', 'softmax', 'encode_batch', 'Embedding', 'encode_images', 'Snapshot', 'take_snapshot']
 
 # %% ../../nbs/model/14_snapshot.ipynb #c508c5f7
 def pictures(
@@ -68,18 +67,6 @@ def encode_batch(
     if key is not None: z = z + jnp.exp(0.5 * logvar) * random.normal(key, z.shape)
     probs = softmax(active_logits(net.logits(h, z), active))
     return z, probs, pictures(spec, net.decode(z), shift, scale) if with_images else None
-
-# %% ../../nbs/model/14_snapshot.ipynb #1050fcf1
-@partial(jax.jit, static_argnames=("spec",))
-def decode(
-    spec: Spec,
-    params: Params,
-    z: Float[Array, "batch latent"],
-    shift: Float[Array, "features"],
-    scale: Float[Array, "features"],
-) -> Float[Array, "batch ..."]:
-    "Images (or vectors) of latent points."
-    return pictures(spec, network(spec, params).decode(z), shift, scale)
 
 # %% ../../nbs/model/14_snapshot.ipynb #185b5b6d
 class Embedding(NamedTuple):

@@ -35,7 +35,7 @@ from .loop import run_epochs as run_loop
 from .map_head import MapHead, MapState, follow_map, leading_components, map_encode, two_columns
 from .model_file import asked_spec, check_arrays, read_model, restored, write_model
 from .networks import input_shape
-from .progress import grown_classes, new_progress, with_classes
+from .progress import Progress, grown_classes, new_progress, with_classes
 from .snapshot import Embedding, Snapshot, encode_images, take_snapshot
 from .spec import make_spec
 from .step import init_state
@@ -182,7 +182,7 @@ def plan_epoch(
     self: SSVAE,
     labels: Labels,  # as they are now
     source: DataSource,
-) -> EpochPlan:
+) -> tuple[Progress, EpochPlan]:  # the plan, and where the model stands that it was made for
     "Make room for new classes, ask the graph where its answer is too old, and decide what the next epoch does."
     with self._lock:
         if labels.n_classes > self.n_classes: self.set_classes(grown_classes(self.class_names, self.n_classes, labels.n_classes))
@@ -190,7 +190,8 @@ def plan_epoch(
     heard = hear_graph(self.progress, labels, self.config, source).graph_labels
     with self._lock:
         if heard is not self.progress.graph_labels: self.progress = self.progress._replace(graph_labels=heard)
-    return plan_of(self.progress, labels, self.config)
+        progress = self.progress  # somebody may add classes at any time
+    return progress, plan_of(progress, labels, self.config)
 
 # %% ../../nbs/model/16_ssvae.ipynb #4891d21e
 @patch
@@ -208,8 +209,8 @@ def run_epochs(
     codes = _codes_of(self, labels, source.n)
 
     def one_epoch():
-        plan = self.plan_epoch(split_labels(codes(), source.val_rows, self.config.hold_out_labels), source)
-        done = advance(self.progress, plan, source, stop, most)
+        progress, plan = self.plan_epoch(split_labels(codes(), source.val_rows, self.config.hold_out_labels), source)
+        done = advance(progress, plan, source, stop, most)
         with self._lock:  # somebody may have added classes meanwhile
             now = self.progress._replace(state=done.state, epoch=done.epoch, rows=done.rows, spec=done.spec)
             self.progress = with_classes(now, now.n_classes, self.config)
@@ -287,9 +288,10 @@ def fit(
     if weights_path is not None: check_replaceable(check_path(weights_path, "weights_path"))
     mine = check_callbacks(callbacks)
     source, stop, c = self.data_source(x), threading.Event(), self.config
-    state = self.progress.state
-    fresh = init_state(self.progress.spec, c.random_seed, self.params)
-    if self.trained: self.progress = self.progress._replace(state=fresh._replace(step=state.step))
+    with self._lock:
+        if self.trained:
+            fresh = init_state(self.progress.spec, c.random_seed, self.params)
+            self.progress = self.progress._replace(state=fresh._replace(step=self.progress.state.step))
     own = [EarlyStopping(c.patience, c.monitor_metric)]
     if weights_path is not None: own.append(BestCheckpoint(weights_path, c.monitor_metric))
     if callbacks is not None: own += [*(self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")), *mine]

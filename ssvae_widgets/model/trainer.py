@@ -176,12 +176,13 @@ def compile_epoch(
     codes = np.full(source.n, -1, np.int32)
     codes[source.train_rows[:n_labels]] = 0
     labels = split_labels(codes, source.val_rows, source.config.hold_out_labels)
-    soft = np.zeros((source.n, vae.progress.spec.slots), np.float32) if terms.soft else None
-    plan = plan_epoch(vae.progress, labels, vae.config)._replace(terms=terms, soft=soft)
+    progress = vae.progress
+    soft = np.zeros((source.n, progress.spec.slots), np.float32) if terms.soft else None
+    plan = plan_epoch(progress, labels, vae.config)._replace(terms=terms, soft=soft)
     static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
     piece = next(source.epoch_pieces(0, plan))
-    PROGRAMS.get(train_epoch, static, (vae.progress.state, piece, plan.weights, plan.learning_rate, plan.key))
-    if not source.whole and len(source.val_rows): PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (vae.params, source.val_data(plan), plan.weights))
+    PROGRAMS.get(train_epoch, static, (progress.state, piece, plan.weights, plan.learning_rate, plan.key))
+    if not source.whole and len(source.val_rows): PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (progress.params, source.val_data(plan), plan.weights))
 
 # %% ../../nbs/model/17_trainer.ipynb #c442c1e4
 def compile_reading(vae: SSVAE) -> None:
