@@ -2,6 +2,7 @@
 
 import os
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -122,3 +123,28 @@ def test_three_views_agree_with_a_model(tmp_path, monkeypatch, seed):
     assert races[0] > 5 and undone > 20
     for s in stores: s.close()
     with LabelStore(path, N) as again: assert have(again) == model.labels()
+
+
+def test_merged_classes_are_read_while_others_merge():
+    "Whoever reads holds no lock; what is read belongs to one moment."
+    s, faults, done, reads = LabelStore(None, 50, classes=400), [], threading.Event(), []
+
+    def read():
+        try:
+            while not done.is_set():
+                view, retired = s.log.view, s.retired
+                merged = view.merged
+                assert retired == sorted(retired) and view.retired == sorted(merged) and not {*merged.values()} & {*merged} and {*merged} <= {*range(view.n_classes)}
+                reads.append(len(merged))
+        except Exception as e: faults.append(e)
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(3):
+            for k in range(399): s.merge_classes(k, k + 1)
+            assert s.merged == dict.fromkeys(range(399), 399)
+            for _ in range(399): s.undo()
+            assert s.merged == {} and s.retired == []
+    finally: done.set()
+    reader.join(60)
+    assert not faults and len({*reads}) > 10

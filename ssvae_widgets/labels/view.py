@@ -31,16 +31,21 @@ class LabelView:
         replay: Replay,
         known: Sequence[str] = (), # identity of the class of each code so far; new ones come behind
     ):
-        self.table = table = replay.table
-        have = {*known} if len(known) != len(table.uids) else table.place
-        self.uids = [*known, *(u for u in table.uids if u not in have)] # identity of the class of each code
-        self.order = [table.add(u) for u in self.uids] # its place in the class table
+        table = replay.table
+        for uid in known: table.add(uid)
+        self.uids = [*known] # identity of the class of each code
+        if len(known) != len(table.uids):
+            have = {*known}
+            self.uids += [u for u in table.uids if u not in have]
+        self.order = [table.place[u] for u in self.uids] # its place in the class table
         names = table.names
         self.names = [names[p] for p in self.order]
         self.code_of = np.full(len(table.uids) + 1, -1, np.int32) # code of each place; -1 takes the last element, which is -1
         self.code_of[self.order] = np.arange(len(self.order), dtype=np.int32)
         self.codes = self.code_of[replay.codes] # int32 (n_items,), −1 = unlabeled
         self.codes.flags.writeable = False
+        gone = np.fromiter(table.into, np.int32) # places of merged classes
+        self._merged = dict(zip(self.code_of[gone].tolist(), self.code_of[table.holders(gone)].tolist()))
 
     def as_csv(self) -> bytes:
         "`labels.csv` with these labels."
@@ -83,13 +88,13 @@ def in_order(self: LabelView) -> bool:
 @patch(as_prop=True)
 def merged(self: LabelView) -> dict[int, int]:
     "Code of every class that was merged, and the code that its labels have now."
-    return {int(self.code_of[p]): int(self.code_of[self.table.resolve(p)]) for p in self.table.into}
+    return dict(self._merged)
 
 
 @patch(as_prop=True)
 def retired(self: LabelView) -> list[int]:
     "Codes of classes that were merged into another one."
-    return sorted(self.merged)
+    return sorted(self._merged)
 
 # %% ../../nbs/labels/09_view.ipynb #9d4cd5be
 def identify(
