@@ -40,7 +40,7 @@ class DataError(SSVAEWidgetsError):
 
 
 class ClosedError(SSVAEWidgetsError, RuntimeError):
-    "Something was asked of a session that has ended."
+    "Something was asked of a session or store that has ended."
 
 # %% ../nbs/01_errors.ipynb #580ee1e1
 def _clip(text: str, most: int) -> str:

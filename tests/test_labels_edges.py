@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 import ssvae_widgets.labels.archive as archive
+import ssvae_widgets.labels.beside as beside
 import ssvae_widgets.labels.csv_mirror as csv_mirror
 from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.io.files import atomic_write
 from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
 from ssvae_widgets.labels.exchange import export_labels, import_labels
+from ssvae_widgets.labels.line import decode_line, encode_line
 from ssvae_widgets.labels.store import LabelStore, OtherDataError
 
 DIGITS = {str(k): k for k in range(10)}.get
@@ -171,16 +173,66 @@ def test_changed_since_the_beginning_after_compaction(tmp_path):
 
 
 def test_an_interrupted_compaction_reads_everything_again(tmp_path, monkeypatch):
-    for place in ("install", "generation", "atomic_write"):
-        path = tmp_path / place / "labels.csv"
+    for module, place in ((archive, "install"), (archive, "generation"), (archive, "atomic_write"), (archive, "second_name"), (beside, "generation")):
+        path = tmp_path / f"{module.__name__} {place}" / "labels.csv"
         path.parent.mkdir()
         with open_store(path) as s:
             for k in range(10): s.set(k, 1)
             with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
-                m.setattr(archive, place, lambda *_, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
+                m.setattr(module, place, lambda *_, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
                 s.compact(keep=2)
             assert s.set(20, 2).saved
         with LabelStore(path, 30) as s: assert s.n_labeled == 11
+
+
+# ---- marks of exports
+
+
+def test_a_log_is_closed_once(tmp_path):
+    s = open_store(tmp_path / "labels.csv")
+    s.set(1, 1)
+    s.close()
+    closed = s.log_path.read_bytes()
+    assert closed.count(b'"op":"export"') == 1
+    s.log.close(tidy=True)
+    assert s.log_path.read_bytes() == closed and s.log.file.fd is None
+    s.log_path.unlink()
+    s.log.close(tidy=True)
+    assert not s.log_path.exists()
+
+
+@pytest.mark.parametrize("way", ["refused", "interrupted", "dropped"])
+def test_a_line_that_comes_to_nothing_takes_no_marks_along(tmp_path, way, monkeypatch):
+    with open_store(tmp_path / "labels.csv") as s:
+        s.set(1, 1); s.flush()
+        [mark] = s.log.exports
+        if way == "refused":
+            with pytest.raises(TypeError): s.log.commit(s.log.record("set", serials=[2], labels=[1], why=object()))
+        elif way == "interrupted":
+            with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+                m.setattr("ssvae_widgets.labels.shared_log.encode_line", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+                s.set(2, 1)
+        else:
+            gesture = s.log.commit(s.log.record("undo", target="of nobody"))
+            assert gesture.id in s.log.dropped
+        assert s.log.exports == [mark] and s.codes[2] == -1
+        s.set(3, 1)
+        assert decode_line(s.log_path.read_bytes().splitlines()[-1])["exports"] == [mark] and not s.log.exports
+
+
+@pytest.mark.parametrize("odd", [3, "a", {"a": 1}, [1], None, True])
+def test_what_a_former_version_kept_under_the_name_of_the_marks_costs_no_label(tmp_path, odd):
+    with open_store(tmp_path / "labels.csv") as s: s.set(1, 1); s.set(2, 2)
+    log = tmp_path / "labels.csv.log.jsonl"
+    records = [decode_line(line) for line in log.read_bytes().splitlines()]
+    for r in records:
+        r.pop("crc", None)
+        if r["op"] == "set": r["exports"] = odd
+    log.write_bytes(b"".join(map(encode_line, records)))
+    with open_store(tmp_path / "labels.csv") as s:
+        assert s.codes[[1, 2]].tolist() == [1, 2] and not s.message
+        s.set(3, 0); s.compact(keep=0)
+    with open_store(tmp_path / "labels.csv") as s: assert s.codes[[1, 2, 3]].tolist() == [1, 2, 0]
 
 
 # ---- the disk

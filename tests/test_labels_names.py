@@ -10,7 +10,9 @@ import pytest
 
 import ssvae_widgets.labels.csv_mirror as csv_mirror
 from ssvae_widgets import LabelStore
-from ssvae_widgets.errors import SSVAEWidgetsError
+from ssvae_widgets.errors import ClosedError, SSVAEWidgetsError
+from ssvae_widgets.io.files import temporary_name
+from ssvae_widgets.labels.beside import generation, log_beside, unfinished
 from ssvae_widgets.labels.csv_table import LabelFileError
 from ssvae_widgets.labels.exchange import import_labels
 
@@ -39,6 +41,20 @@ def test_a_name_too_long_for_its_log_is_refused_at_once(tmp_path):
     path.write_text("Serial,label\n1,a\n")
     with pytest.raises(LabelFileError, match="the name is too long: use a shorter one"): LabelStore(path, 30)
     assert os.listdir(tmp_path) == [path.name] and path.read_text() == "Serial,label\n1,a\n"
+
+
+@pytest.mark.parametrize("length", [20, 70, 200])
+def test_a_log_that_a_killed_process_was_writing_is_found_and_swept(tmp_path, length, monkeypatch):
+    path, other = tmp_path / f"{'n' * (length - 4)}.csv", tmp_path / f"{'m' * (length - 4)}.csv"
+    with monkeypatch.context() as m:
+        m.setattr(os, "getpid", lambda: 2**22 + 1)  # of nobody
+        begun, theirs = generation(log_beside(path)), generation(log_beside(other))
+        left, stays = temporary_name(begun), temporary_name(theirs)
+    left.touch(), stays.touch(), temporary_name(path).touch()
+    assert unfinished(log_beside(path)) == [begun] and unfinished(log_beside(other)) == [theirs]
+    for _ in range(2):  # at the second opening there is a log
+        with LabelStore(path, 9, classes=2) as s: s.set(1, 1)
+    assert not left.exists() and stays.exists()
 
 
 @pytest.mark.parametrize("name", ["nan", "None", "null", "N/A"])
@@ -72,7 +88,8 @@ def test_a_closed_store_says_so_in_the_family_of_errors(tmp_path):
     s.close()
     for call in (lambda: s.set(0, 1), lambda: s.clear(0), s.undo, s.redo, s.sync, lambda: s.add_class("x"), lambda: s.rename_class(0, "y"),
                  lambda: s.merge_classes(0, 1), s.declare, s.compact):
-        with pytest.raises(SSVAEWidgetsError, match="this label store is closed; open a new one"): call()
+        with pytest.raises(ClosedError, match="this label store is closed; open a new one") as raised: call()
+        assert isinstance(raised.value, SSVAEWidgetsError)
 
 
 @pytest.mark.parametrize("edit", ["older export", "older export by hand"])

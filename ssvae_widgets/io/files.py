@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/io/files.html.md"""
 
 # %% auto #0
 __all__ = ['fsync_file', 'fsync_folder', 'write_all', 'atomic_write', 'keep_access', 'set_aside', 'copy_whole', 'temporary_name',
-           'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'open_plain', 'read_plain',
-           'in_the_way', 'parse_json']
+           'is_temporary', 'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'open_plain',
+           'read_plain', 'in_the_way', 'parse_json']
 
 # %% ../../nbs/io/01_files.ipynb #ca181ee1
 import errno
@@ -163,7 +163,18 @@ def temporary_name(
     path: Path, # file that it belongs to
 ) -> Path:
     "A name beside `path` that says whose it is."
-    return path.parent / f".{_tail(path.name)}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    return path.parent / f"{_start(path)}{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def is_temporary(
+    name: str, # of a file beside `path`
+    path: Path,
+) -> bool:
+    "Whether it is a name that `temporary_name` gives for `path` on this machine."
+    return name.startswith(_start(path)) and name.endswith(".tmp")
+
+
+def _start(path: Path) -> str: return f".{_tail(path.name)}.{_HOST}-"
 
 # %% ../../nbs/io/01_files.ipynb #5b2faef6
 def _alive(pid):
@@ -179,12 +190,11 @@ def remove_leftovers(
 ) -> int: # how many were removed
     "Remove temporary files that killed processes of this machine left beside `path`."
     path, count = Path(path), 0
-    start = f".{_tail(path.name)}.{_HOST}-"
     try: names = os.listdir(path.parent)
     except OSError: return 0
     for name in names:
-        if not (name.startswith(start) and name.endswith(".tmp")): continue
-        pid = name[len(start):].split("-")[0]
+        if not is_temporary(name, path): continue
+        pid = name[len(_start(path)):].split("-")[0]
         if pid.isdigit() and not _alive(int(pid)): _remove(path.parent / name); count += 1
     return count
 

@@ -6,18 +6,19 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/beside.html.md"""
 
 # %% auto #0
 __all__ = ['LONGEST', 'fitting', 'digest', 'log_beside', 'stem', 'generation', 'generations', 'unfinished', 'second_name',
-           'install', 'only_one', 'chain', 'snapshot_in', 'mark', 'stamp', 'backup_beside', 'keep_backup']
+           'install', 'only_one', 'archive_of', 'chain', 'snapshot_in', 'mark', 'stamp', 'backup_beside', 'keep_backup']
 
 # %% ../../nbs/labels/08_beside.ipynb #abb39f96
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..io.files import atomic_write, explain_os_error, fsync_folder, temporary_name
+from ..io.files import atomic_write, explain_os_error, fsync_folder, is_temporary, temporary_name
 from ..io.presence import one_at_a_time
 from .csv_table import LabelFileError
 from .snapshot import read_lines
@@ -69,8 +70,12 @@ def generations(log: Path) -> list[Path]: # oldest first
 
 def unfinished(log: Path) -> list[Path]:
     "Logs that a killed process was writing under their own names."
-    begun = (p.name for p in log.parent.iterdir() if p.name.startswith(f".{stem(log)}.2") and p.suffix == ".tmp")
-    return [log.with_name(name[1:].rsplit(".", 2)[0]) for name in begun]
+    begin, names = stem(log), [p.name for p in log.parent.iterdir()]
+    begun = [(name, log.with_name(begin + m[1])) for name in names if (m := _BEGUN.search(name))]
+    return [path for name, path in begun if is_temporary(name, path)]
+
+
+_BEGUN = re.compile(r"([.]2[0-9]{7}T[0-9]{12}-[0-9a-f]{4}[.]jsonl)[.][^.]+[.]tmp\Z") # the end of a name of `generation`, and what a temporary name adds
 
 # %% ../../nbs/labels/08_beside.ipynb #da9fdbcd
 def second_name(log: Path, kind: str = "") -> Path:
@@ -98,6 +103,14 @@ def only_one(log: Path, patience: float = 5.0) -> AbstractContextManager:
     return one_at_a_time(log.with_name(fitting(log.name, ".lock")), patience)
 
 # %% ../../nbs/labels/08_beside.ipynb #d171b33f
+def archive_of(
+    log: Path,
+    head: dict, # its first line
+) -> Path | None:
+    "The archive that a snapshot stands for, beside the log; None when it names none."
+    return log.with_name(os.path.basename(str(head["archive"]))) if head.get("archive") else None
+
+
 def chain(
     log: Path,
     head: dict | None, # its first line
@@ -105,8 +118,7 @@ def chain(
 ) -> Iterator[tuple[Path, list[dict]]]:
     "The archives that a log goes back to, newest first: each with those of its lines that the next snapshot stands for."
     looked = {log.name}
-    while head is not None and head.get("archive") and head["id"] != until:
-        path = log.with_name(os.path.basename(str(head["archive"])))
+    while head is not None and head["id"] != until and (path := archive_of(log, head)) is not None:
         if path.name in looked or not path.is_file(): return
         looked.add(path.name)
         lines = read_lines(path, 0, head["covered"])

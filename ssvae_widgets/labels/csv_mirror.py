@@ -346,9 +346,9 @@ def load(self: CsvMirror) -> None:
     if log.records:
         if data != log.view.as_csv(): self.merge(data, first=True)
         return
-    self._take_classes(data)
-    finder = self.history.namings(log.replay).all()[-1].finder(self.places(log.replay)) # what words mean today
     cells = read_cells(data, log.n_items, self.path.name)
+    self._take_classes(cells)
+    finder = self.history.namings(log.replay).all()[-1].finder(self.places(log.replay)) # what words mean today
     rows = understand(cells, finder)
     if len(rows):
         uids = log.replay.table.uids
@@ -364,12 +364,11 @@ def load(self: CsvMirror) -> None:
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #f6865d32
 @patch
-def _take_classes(self: CsvMirror, data: bytes):
+def _take_classes(self: CsvMirror, cells: CellRows):
     "Numbers as they are, names in alphabetical order."
     if not self.log.open_ended or self.log.view.names: return
     seen: dict[str, int] = {}
-    understand(read_cells(data, self.log.n_items, self.path.name),
-               lambda name: None if name.lower() in BLANK else seen.setdefault(name, len(seen)))
+    cells.codes(lambda name: None if name.lower() in BLANK else seen.setdefault(name, len(seen)))
     if not seen: return
     numbers = [whole_number(n, True) for n in seen]
     plain = all(is_number(n) and not (n.strip().isdigit() and str(k) != n.strip()) for n, k in zip(seen, numbers)) # 01 is a name

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/line.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_LINE', 'FORMAT', 'MAX_DEPTH', 'ITEMS', 'plain', 'encode_line', 'decode_line', 'no_garbage', 'decode_lines',
-           'fault']
+           'fault', 'are_texts']
 
 # %% ../../nbs/labels/02_line.ipynb #e6ad2c23
 import gc
@@ -102,7 +102,6 @@ def fault(
     if type(record.get("id")) is not str: return "it has no id"
     check = _CHECKS.get(record["op"])
     if check is not None and (why := check(record)): return why
-    if "exports" in record and not _are_texts(record["exports"]): return _wrong(record, "exports", "marks of files")
     for k, v in record.items():
         if type(v) in _NESTED and k not in _FLAT and _too_deep(v, MAX_DEPTH): return f"it has lists or dictionaries more than {MAX_DEPTH} deep"
     return ""
@@ -155,7 +154,7 @@ def _are_pairs(value, right: Callable) -> bool: # [[class, …], …]
 
 
 def _is_dict(value, right: Callable) -> bool: return type(value) is dict and all(map(is_text, value)) and all(map(right, value.values()))
-def _are_texts(value) -> bool: return type(value) is list and {*map(type, value)} <= {str}
+def are_texts(value) -> bool: return type(value) is list and {*map(type, value)} <= {str}
 
 
 def _are_runs(value) -> bool: # (first old row, first new row, how many), one behind the other
@@ -179,7 +178,7 @@ def _is_fingerprint(value) -> bool:
 _CLASSES = {"classes": (lambda v: _are_pairs(v, is_text), "pairs of a class and its name"), "former": (lambda v: _is_dict(v, is_class), "a class for every name"),
             "merged": (lambda v: _are_pairs(v, is_class), "pairs of classes")}
 _DATA = {"n_items": (_is_count, "the number of images"), "fingerprint": (_is_fingerprint, "what identifies the images")}
-_HEAD = {**_DATA, **_CLASSES, "facts": (lambda v: type(v) is dict and len(v) <= 1_000 and all(map(_are_rows, v.values())), "rows for every name, of at most 1,000 names"), "lineage": (_are_texts, "names of logs"), "adopted": (lambda v: type(v) is str or _are_texts(v), "names of logs"),
+_HEAD = {**_DATA, **_CLASSES, "facts": (lambda v: type(v) is dict and len(v) <= 1_000 and all(map(_are_rows, v.values())), "rows for every name, of at most 1,000 names"), "lineage": (are_texts, "names of logs"), "adopted": (lambda v: type(v) is str or are_texts(v), "names of logs"),
          "archive": (_is_file, "the name of a file"), "former_log": (_is_file, "the name of a file"), "covered": (lambda v: _is_count(v, 2**62), "a number of bytes"),
          "former_items": (_is_count, "a number of images"), "moved": (_are_runs, "runs of rows")}
 _NULL = ("n_items", "fingerprint", "moved", "adopted", "archive", "former_log", "covered") # may be null
@@ -219,4 +218,4 @@ def _merge_fault(record: dict) -> str:
 
 
 _CHECKS = {"log": _head_fault, "snapshot": _head_fault, "set": _set_fault, "undo": _switch_fault, "redo": _switch_fault, "class": _class_fault, "merge": _merge_fault,
-           "data": lambda record: _first_wrong(record, _DATA)}
+           "data": lambda record: _first_wrong(record, _DATA), "export": lambda record: _first_wrong(record, {"exports": (are_texts, "marks of files")})}

@@ -120,7 +120,7 @@ def _again(self: Namings, entry): return entry is None or entry.record["id"] in 
 @patch
 def _skip(self: Namings, moves):
     "Pass over what lies too far back."
-    seen: set[str] = {*()}
+    seen: set[str] = set()
     costs, each = [], 10 * len(self._table.uids) + self.replay.n_items // 16
     for _, entry, _ in moves:
         again = entry is None or entry.record["id"] in seen

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import describe
 from ..io.files import atomic_write
-from .beside import chain, generations, second_name
+from .beside import archive_of, chain, generations, second_name
 from .csv_table import LabelFileError
 from .line import FORMAT, encode_line
 from .replay import Replay
@@ -114,8 +114,8 @@ def covered_ids(
     known: str | None, # id of the first of them
 ) -> set[str]:
     "Which of the lines known here a snapshot stands for."
-    path = log.with_name(os.path.basename(str(head.get("archive"))))
-    try: same = (s := os.stat(path)) and (s.st_dev, s.st_ino) == file
+    if (archive := archive_of(log, head)) is None: return ids
+    try: same = (s := os.stat(archive)) and (s.st_dev, s.st_ino) == file
     except OSError: return ids # nobody can tell any more
     return ids if same else ids & (inside(log, head, known) | {*head.get("lineage", ()), head["id"]})
 
@@ -124,12 +124,13 @@ def below_snapshot(
     record: dict, # an undo or redo
     replay: Replay, # of the log as it is now
     records: Sequence[dict], # lines of the log as it is now
+    have: set[str], # their ids
     log: Path,
 ) -> dict | None: # None: its target is nowhere to be found, or as it should be
     "An undo or redo whose target another process put into a snapshot, for the log as it is now."
-    head, have = replay.head, {r["id"] for r in records}
-    archive = log.with_name(os.path.basename(str(head.get("archive"))))
-    if head.get("op") != "snapshot" or not archive.is_file(): return None
+    head = replay.head
+    archive = archive_of(log, head)
+    if head.get("op") != "snapshot" or archive is None or not archive.is_file(): return None
     known = replayed([r for r in read_lines(archive, 0, head["covered"]) if r["id"] not in have], replay.n_items)
     switched = {*replay.below}
     for r in records:

@@ -19,6 +19,7 @@ from fastcore.basics import patch
 
 from ..errors import describe
 from .classes import MAX_NUMBERS, ClassTable, decimal, identity
+from .line import are_texts
 
 # %% ../../nbs/labels/03_replay.ipynb #621cc6b3
 @dataclass(eq=False, slots=True)
@@ -76,7 +77,8 @@ def apply(self: Replay, record: dict, mine: bool = True) -> np.ndarray | None: #
     try: changed = getattr(self, f"_{record['op']}")(record, mine)
     except Unfit as e: self.unfit.append((record, str(e))); changed = None
     self.seen.add(key)
-    if "exports" in record: self.exports.update(dict.fromkeys(record["exports"]))
+    if "exports" in record and are_texts(record["exports"]): # older versions kept other things under this name
+        self.exports.update(dict.fromkeys(record["exports"]))
     return changed
 
 # %% ../../nbs/labels/03_replay.ipynb #466bedb7
@@ -224,7 +226,7 @@ def _switch_below(self: Replay, record):
     rows = np.array(record["serials"], np.int64)
     self.base[rows] = self._codes_for(record["labels"])
     for noted in self.noted.values(): noted.difference_update(record["serials"])
-    for name, noted in record.get("facts", {}).items(): self.noted.setdefault(name, {*()}).update(row for row in noted if row < self.n_items)
+    for name, noted in record.get("facts", {}).items(): self.noted.setdefault(name, set()).update(row for row in noted if row < self.n_items)
     return self._write(rows, [self._top(row) if row in self.stacks else self.base[row] for row in record["serials"]])
 
 # %% ../../nbs/labels/03_replay.ipynb #e85fddfa

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import SSVAEWidgetsError, describe
+from ..errors import ClosedError, describe
 from ..io.files import explain_os_error
 from ..io.presence import Presence
 from .beside import fitting, log_beside, snapshot_in
@@ -110,8 +110,8 @@ def note(self: SharedLog, message: str, warn: bool = True) -> None:
 
 @patch
 def check_open(self: SharedLog) -> None:
-    "A `SSVAEWidgetsError` once the store is closed."
-    if self.closed: raise SSVAEWidgetsError("this label store is closed; open a new one on the same file.")
+    "A `ClosedError` once the store is closed."
+    if self.closed: raise ClosedError("this label store is closed; open a new one on the same file.")
 
 # %% ../../nbs/labels/13_shared_log.ipynb #3dcc5aed
 @patch
@@ -220,9 +220,10 @@ def commit(self: SharedLog, record: dict) -> Gesture:
     "One gesture: into the list of what must be saved, to the disk, and back; the caller tells the observers once it has let go of the lock."
     with self.lock:
         self.check_open()
-        if self.exports: record, self.exports = {**record, "exports": self.exports}, []
+        if self.exports: record = {**record, "exports": self.exports}
         encode_line(record) # what cannot be written is refused before it counts
         self.unsaved.append(record) # from here on it is retried, whatever happens
+        self.exports = [] # not before: a refused line names nothing
         self.status = "saving" if self.status == "saved" else self.status
         shown = len(self.shown)
         if self.retry.allowed: self.save()
@@ -275,7 +276,9 @@ def _save_in_memory(self: SharedLog):
 @patch
 def _fitted(self: SharedLog, records: list[dict]) -> list[dict]:
     fitting = [(r, self._fitting(r)) for r in records]
-    self.dropped |= {str(r.get("instead_of", r["id"])) for r, fits in fitting if fits is None}
+    dropped = [r for r, fits in fitting if fits is None]
+    self.dropped |= {str(r.get("instead_of", r["id"])) for r in dropped}
+    self.exports = [*(mark for r in dropped for mark in r.get("exports", ())), *self.exports][-10:] # the next line names them instead
     return [fits for _, fits in fitting if fits is not None]
 
 # %% ../../nbs/labels/13_shared_log.ipynb #b66014f3
@@ -285,7 +288,7 @@ def _fitting(self: SharedLog, record: dict) -> dict | None: # None: its target i
     if record["op"] not in ("undo", "redo") or record["target"] in self.replay.entries or record["id"] in self.have: return record
     decided_here = record.get("on", "") == self.replay.head.get("id")
     if decided_here or any(r["id"] == record["target"] for r in self.unsaved): return record
-    return below_snapshot(record, self.replay, [r for r, _ in self.records], self.log_path)
+    return below_snapshot(record, self.replay, [r for r, _ in self.records], self.have, self.log_path)
 
 # %% ../../nbs/labels/13_shared_log.ipynb #4b628480
 @patch
@@ -299,8 +302,7 @@ def _named_anew(self: SharedLog, record: dict) -> dict:
 def _became_saved(self: SharedLog):
     again = self.status == "not saved" or self.message.startswith("Not saved")
     self.retry.worked()
-    labeled = int((self.view.codes >= 0).sum())
-    self.set_status("saved", f"Saved again: all {labeled} labels are on the disk." if again else None)
+    self.set_status("saved", f"Saved again: all {self.view.n_labeled} labels are on the disk." if again else None)
 
 # %% ../../nbs/labels/13_shared_log.ipynb #bef3ee76
 @patch
@@ -456,8 +458,8 @@ def name_export(self: SharedLog, mark: str) -> None:
 # %% ../../nbs/labels/13_shared_log.ipynb #9489ae46
 @patch
 def close(self: SharedLog, tidy: bool = False) -> None: # whether everything is on the disk, so that a last line may name exports
-    "Let go of the files."
-    if tidy and self.exports:
+    "Let go of the files; closing twice is fine."
+    if tidy and self.exports and not self.closed:
         self.prepare("export", exports=self.exports)
         self.save()
     self.closed = True

@@ -61,7 +61,7 @@ def class_table(r: Replay) -> dict:
 # %% ../../nbs/labels/07_snapshot.ipynb #1bb0fc58
 def _facts(r: Replay) -> dict[str, list[int]]:
     facts = {name: rows.difference(r.stacks) for name, rows in r.noted.items()}
-    for name, rows in _facts_on(r, r.stacks).items(): facts.setdefault(name, {*()}).update(rows)
+    for name, rows in _facts_on(r, r.stacks).items(): facts.setdefault(name, set()).update(rows)
     return {name: sorted(rows) for name, rows in facts.items() if rows}
 
 

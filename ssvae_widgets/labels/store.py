@@ -22,7 +22,7 @@ from fastcore.basics import patch
 import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.gestures as gestures
 from ..data.names import check_classes
-from ..errors import ArgumentError, SSVAEWidgetsError, check_path, check_row, check_rows, check_whole, describe
+from ..errors import ArgumentError, ClosedError, check_path, check_row, check_rows, check_whole, describe
 from ..io.files import explain_os_error
 from .beside import log_beside
 from .csv_mirror import CsvMirror
@@ -107,8 +107,11 @@ def __enter__(self: LabelStore): return self
 def __exit__(self: LabelStore, *exc): self.close()
 
 # %% ../../nbs/labels/20_store.ipynb #ca113fa4
+def _described(fingerprint) -> dict | None: return fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
+
+
 def _check_data(n_items, fingerprint) -> tuple[int, dict | None]:
-    described = fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
+    described = _described(fingerprint)
     if n_items is None and described: n_items = described["n_items"]
     if described and fault({"id": "", "op": "data", "fingerprint": described}):
         raise ArgumentError(f"fingerprint is {describe(described)}; expected what data.fingerprint(images) gives.")
@@ -307,12 +310,12 @@ def tick(self: LabelStore) -> None:
 @patch
 def _compact_sometimes(self: LabelStore):
     "A long log starts anew by itself, when nobody has labeled for a moment."
-    gestures = len(self.log.records)
-    if self.path is None or gestures < self._compact_after or self.log.foreign: return
-    if gestures < 4 * self._compact_after and time.monotonic() - self.log.last_change < 1: return
-    self._compact_after = gestures + AUTO_COMPACT # when it does not work now
+    n_lines = len(self.log.records)
+    if self.path is None or n_lines < self._compact_after or self.log.foreign: return
+    if n_lines < 4 * self._compact_after and time.monotonic() - self.log.last_change < 1: return
+    self._compact_after = n_lines + AUTO_COMPACT # when it does not work now
     try: done = self._compact(KEPT, 0)
-    except (SSVAEWidgetsError, OSError) as e: # also when it was closed meanwhile
+    except (LabelFileError, ClosedError, OSError) as e: # also when it was closed meanwhile
         _log.info("the label log was not compacted: %s", e)
         return
     if done is not None: self._compact_after = max(AUTO_COMPACT, 2 * len(self.log.records))
@@ -440,7 +443,7 @@ def adopt(
 ) -> LabelStore: # open, on the new data
     "Carry the labels of other data over; the old log and the old `labels.csv` are kept beside."
     path = Path(os.path.realpath(os.path.expanduser(path)))
-    described = fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
+    described = _described(fingerprint)
     n_items = described["n_items"] if n_items is None and described else n_items
     if n_items is None: raise ArgumentError("adopt needs to know the data that the labels go to; give n_items or fingerprint.")
     told = archive.adopt(path, n_items, described, mapping, lambda n, named: cls(path, n, classes if named else None))
