@@ -14,7 +14,7 @@ from ssvae_widgets.errors import ClosedError, SSVAEWidgetsError
 from ssvae_widgets.io.files import temporary_name
 from ssvae_widgets.labels.beside import generation, log_beside, unfinished
 from ssvae_widgets.labels.csv_table import LabelFileError
-from ssvae_widgets.labels.exchange import import_labels
+from ssvae_widgets.labels.exchange import export_labels, import_labels
 
 
 def named(s): return {int(k): s.classes[s.codes[k]] for k in np.flatnonzero(s.codes >= 0)}
@@ -141,6 +141,19 @@ def test_a_file_name_beside_a_wrong_number_decides_and_is_told(tmp_path, column)
     assert named(s) == {0: "cat", 1: "dog"}
 
 
+def test_an_id_of_another_program_beside_a_file_name_is_no_contradiction(tmp_path):
+    s = LabelStore(None, 4, classes=["cat", "dog"])
+    for ids in (["900", "4", "-1", "901"], ["9f1c-4e", "77aa-01", "1e9", "x_1"]):
+        (tmp_path / "in.csv").write_text("id,filename,label\n" + "".join(f"{i},{image},dog\n" for i, image in zip(ids, IMAGES)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            import_labels(s, tmp_path / "in.csv", images=IMAGES)
+        assert named(s) == dict.fromkeys(range(4), "dog")
+        s.undo()
+    (tmp_path / "in.csv").write_text("id,filename,label\n900,a.png,dog\n3,b.png,cat\n")
+    with pytest.warns(UserWarning, match=r"1 row \(the first is row 2\) names one image"): import_labels(s, tmp_path / "in.csv", images=IMAGES)
+
+
 @pytest.mark.parametrize("name, text", [("in.csv", "filename,label,label\na.png,cat,dog\n"), ("in.csv", "filename,label,class\na.png,cat,dog\n"), ("in.jsonl", '{"image": "a.png", "label": "cat", "class": "dog"}\n')])
 def test_two_columns_with_labels_are_refused(tmp_path, name, text):
     (tmp_path / name).write_text(text)
@@ -165,6 +178,32 @@ def test_one_number_in_three_spellings_is_one_new_class(tmp_path):
         s = LabelStore(None, 4, classes=classes)
         import_labels(s, tmp_path / "in.csv", new_classes=True)
         assert named(s) == {0: "3", 1: "3", 2: "3", 3: "1"}
+
+
+@pytest.mark.parametrize("format", ["csv", "hf"])
+@pytest.mark.parametrize("names", [["1e1", "2e1"], ["1e3", "7"], ["1e99", "3.5e7"]])
+def test_names_that_look_like_rounded_numbers_go_out_and_come_back(tmp_path, names, format):
+    with LabelStore(tmp_path / "labels.csv", 4, classes=names) as s:
+        s.set([0, 2], names[0]); s.set(1, names[1])
+        export_labels(s, tmp_path / "out.csv", format, images=IMAGES)
+    for classes in (None, names, ["cat"]):
+        fresh = LabelStore(None, 4, classes=classes)
+        import_labels(fresh, tmp_path / "out.csv", images=IMAGES, new_classes=True)
+        assert named(fresh) == {0: names[0], 1: names[1], 2: names[0]}
+        assert {*fresh.classes} == {*names, *(["cat"] if classes == ["cat"] else [])}
+
+
+def test_a_number_is_no_class_whose_name_has_an_exponent_and_the_other_way_round(tmp_path):
+    for classes, word in ((["1e3", "x"], "1000"), (["1000", "x"], "1e3"), (["3e0", "x"], "3")):
+        (tmp_path / "in.csv").write_text(f"Serial,label\n0,{word}\n")
+        s = LabelStore(None, 4, classes=classes)
+        with pytest.raises(LabelFileError, match=f"label '{word}' is no class"): import_labels(s, tmp_path / "in.csv")
+        import_labels(s, tmp_path / "in.csv", new_classes=True)
+        assert named(s) == {0: word} and s.classes == [*classes, word]
+    (tmp_path / "in.csv").write_text("Serial,label\n0,1.20e+01\n1,12.0\n")  # to the last digit
+    s = LabelStore(None, 4, classes=["12", "x"])
+    import_labels(s, tmp_path / "in.csv")
+    assert named(s) == {0: "12", 1: "12"}
 
 
 def test_no_key_press_waits_while_unknown_words_are_told_apart(tmp_path, monkeypatch):

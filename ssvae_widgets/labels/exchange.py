@@ -26,7 +26,16 @@ import numpy as np
 from ..data.names import clean_name
 from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
 from .classes import decimal
-from .csv_table import LabelFileError, decode_text, guard_cell, read_cells, render_csv, understand, unguard_cell
+from ssvae_widgets.labels.csv_table import (
+    LabelFileError,
+    decode_text,
+    guard_cell,
+    read_cells,
+    render_csv,
+    understand,
+    unguard_cell,
+    whole_number,
+)
 from .status import Gesture
 from .store import LabelStore
 from .view import MAX_CLASSES
@@ -111,7 +120,7 @@ def export_labels(
 # %% ../../nbs/labels/21_exchange.ipynb #73ec4e57
 _IDS, _IMAGES, _LABELS = ("id", "serial"), ("image", "filename", "file", "file_name", "path"), ("label", "class")
 _MISSING = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}  # what other programs write for no label
-_NUMBER = re.compile(r"-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]{1,2})?\Z")
+_PLAIN = re.compile(r"-?[0-9]+([.][0-9]+)?\Z")
 
 
 def import_labels(
@@ -126,9 +135,7 @@ def import_labels(
     try:
         with open_plain(path) as f: data = f.read()
     except OSError as e: raise LabelFileError(f"{path} could not be read: {explain_os_error(e)}.") from e
-    columns = _columns(data) if format == "csv" else []
-    names_too = images is not None and {"image", "label"} <= {*columns} # then the names decide
-    if format == "csv" and not by_name(data) and not names_too: serials, labels = _read_serial_csv(store, data, name, new_classes)
+    if format == "csv" and not _by_name(_columns(data), images is not None): serials, labels = _read_serial_csv(store, data, name, new_classes)
     else: serials, labels = _match(_read_rows(data, format, Path(path).suffix.lower(), name), store, images, name, new_classes)
     missing = sorted({v for v in labels if v is not None} - {*store.classes})
     if missing and not new_classes: raise LabelFileError(f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with new_classes=True to add them.")
@@ -143,8 +150,11 @@ def by_name(
     data: bytes, # content of a CSV, or its beginning
 ) -> bool:
     "Whether a CSV names images by their files (`filename,label` and the like) instead of by their rows."
-    columns = _columns(data)
-    return "image" in columns and "label" in columns and "serial" not in columns
+    return _by_name(_columns(data))
+
+
+def _by_name(columns: list[str], known: bool = False) -> bool: # where the names of the images are known they decide, also beside a row number
+    return "image" in columns and "label" in columns and (known or "serial" not in columns)
 
 
 def _columns(data: bytes) -> list[str]: # none where it is no CSV
@@ -177,23 +187,28 @@ def _column(name) -> str:
 def _numbered(store) -> bool: return store.classes == [str(k) for k in range(store.n_classes)]
 
 # %% ../../nbs/labels/21_exchange.ipynb #22db595a
+def _is_number(word: str) -> bool:
+    "Whether a word is a number to the last digit: `3`, `3.0`, `3e0` and `1.20e1`, not `1e3`, whose digits may have been rounded away."
+    return bool(_PLAIN.match(word) or re.fullmatch("[0-9]{1,20}[eE][+-]?00?", word)) or whole_number(word, False) is not None
+
+
 def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: str) -> dict[str, str | None]:
     """The class that each text of a file stands for; None: no label.
 
-    A class of the store is a class, whatever it is called. `nan`, `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are numbers.
+    A class of the store is a class, whatever it is called; no other word means one whose name has an exponent. `nan`, `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are numbers.
     """
     known = {*store.classes}
-    values = Counter(Decimal(c) for c in known if _NUMBER.match(c))
-    of_value = {Decimal(c): c for c in known if _NUMBER.match(c) and values[Decimal(c)] == 1}
+    values = Counter(Decimal(c) for c in known if _PLAIN.match(c))
+    of_value = {Decimal(c): c for c in known if _PLAIN.match(c) and values[Decimal(c)] == 1}
     try: clean = {t: clean_name(t) for t in texts}
     except ValueError as e: raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
     others = [t for t in clean.values() if t.lower() not in _MISSING]
-    numbers = all(_NUMBER.match(t) for t in others)
+    numbers = all(map(_is_number, others))
     out: dict[str, str | None] = {}
     for text, word in clean.items():
         if word in known: out[text] = word
         elif word.lower() in _MISSING and (numbers or not new_classes): out[text] = None
-        elif _NUMBER.match(word) and Decimal(word) in of_value: out[text] = of_value[Decimal(word)]
+        elif _is_number(word) and Decimal(word) in of_value: out[text] = of_value[Decimal(word)]
         elif numbers and (_numbered(store) or not word.isdecimal()) and Decimal(word) == Decimal(word).to_integral_value():
             out[text] = str(int(Decimal(word))) # 3.0 is class 3
         else: out[text] = word
@@ -331,7 +346,7 @@ def _row(row, store, place: _Places) -> tuple[int, str | None, bool]:
     if label is not None: clean_name(label)
     try: serial = -1 if isinstance(key, bool) or "_" in str(key) or float(key) != int(float(key)) else int(float(key))
     except (TypeError, ValueError, OverflowError): serial = -1
-    if image is not None and (found := place(str(image))) is not None: return found, label, key is not None and serial != found
+    if image is not None and (found := place(str(image))) is not None: return found, label, 0 <= serial < store.n_items and serial != found
     if key is None and image is not None and not place.known:
         raise ValueError(f"it asks for the image {str(image)[:60]!r}, and the file names of the images are not known here: pass images=[the name of every image, in order], for instance load_images(folder).names")
     if key is None and image is not None: raise ValueError(f"there is no image {str(image)[:60]!r}, or several end in that name")
