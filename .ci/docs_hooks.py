@@ -64,7 +64,7 @@ def on_env(env, config, files):
 
 def members(cls) -> list[str]:
     "Public names of a class that are its own, in order."
-    return [n for n, v in vars(cls).items() if not n.startswith("_") and (callable(v) or isinstance(v, (property, classmethod, staticmethod)))]
+    return [n for n, v in vars(cls).items() if not n.startswith("_") and (isinstance(v, property) or callable(getattr(cls, n)))]
 
 
 def api_page(module: str) -> str:

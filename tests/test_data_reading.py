@@ -267,3 +267,31 @@ def test_the_real_mnist():
         assert x.shape == (n, 28, 28) and y.shape == (n,)
         name = "train" if split == "train" else "t10k"
         assert hashlib.sha256(idx(x.astype(np.uint8), 8)).hexdigest() == MNIST_FILES[f"{name}-images-idx3-ubyte"][1] and hashlib.sha256(idx(y.astype(np.uint8), 8)).hexdigest() == MNIST_FILES[f"{name}-labels-idx1-ubyte"][1]
+
+
+def test_only_files_named_as_idx_files_are_taken_for_damaged_ones(tmp_path, recwarn):
+    Image.fromarray(X[0]).save(tmp_path / "a.png")
+    for other in ("class_to_idx.json", "idx.txt", "index.csv", "x.idx.json"): (tmp_path / other).write_text("{}")
+    assert load_images(tmp_path).names == ["a.png"] and not recwarn.list
+    with pytest.raises(ValueError, match="of no known kind"): load_images(tmp_path / "class_to_idx.json")
+    for name in ("train-images-idx3-ubyte", "train-images.idx3-ubyte.gz", "x.idx", "x.idx.gz"):
+        (tmp_path / name).write_bytes(b"damaged")
+        with pytest.warns(UserWarning) as said: assert load_images(tmp_path).names == ["a.png"]
+        assert [(str(w.message), w.filename) for w in said] == [(f"{name} in {tmp_path} is named as an IDX file and is none that can be read: it is left out.", __file__)]
+        with pytest.raises(ValueError, match="IDX"): load_images(tmp_path / name)
+        (tmp_path / name).unlink()
+
+
+def test_what_a_folder_of_idx_files_leaves_out_is_said(tmp_path):
+    x, y = X[:, :, :, 0], np.arange(20, dtype=np.uint8) % 3
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(x, 8))
+    for name in ("one-labels-idx1-ubyte", "two-labels-idx1-ubyte"): (tmp_path / name).write_bytes(idx(y, 8))
+    with pytest.warns(UserWarning) as said: found = load_images(tmp_path)
+    assert (found.images == x).all() and found.truth is None
+    assert [(str(w.message), w.filename) for w in said] == [(f"{tmp_path} holds 2 label files (one-labels-idx1-ubyte, two-labels-idx1-ubyte), none of them named like train-images-idx3-ubyte: the images are read without labels.", __file__)]
+    (tmp_path / "two-labels-idx1-ubyte").unlink()
+    (tmp_path / "cats").mkdir()
+    Image.fromarray(X[0]).save(tmp_path / "cats" / "a.png")
+    with pytest.warns(UserWarning) as said: found = load_images(tmp_path)
+    assert (found.images == x).all() and found.truth.tolist() == y.tolist()
+    assert [(str(w.message), w.filename) for w in said] == [(f"{tmp_path} holds the IDX file train-images-idx3-ubyte and pictures: the file is read, the pictures are left out; give one of them a folder of its own.", __file__)]

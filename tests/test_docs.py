@@ -6,6 +6,7 @@ are run on real data, other shell lines must name targets, extras and files that
 
 import html
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -245,3 +246,22 @@ def test_citation_agrees_with_the_package():
     text = (ROOT / "CITATION.cff").read_text()
     assert f"version: {ssvae_widgets.__version__}\n" in text and "cff-version: 1.2.0" in text and "license: Apache-2.0" in text
     assert "authors:" in text and "title:" in text and "message:" in text
+
+
+def test_the_reference_of_a_session_shows_what_its_parts_do(site):
+    "What is passed on to a part has its signature, its sentence and its table."
+    from ssvae_widgets import LabelingSession
+
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / ".ci" / "docs_hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    names = hooks.members(LabelingSession)
+    methods = "label accept clear undo redo subscribe wait neighbors suggest next skip back upcoming look_ahead go_to keep_view stop snapshot walk goto train prepare save open close".split()
+    values = "codes classes probs pred certainty accuracy why sources rounds queue current strategy training message".split()
+    assert {*methods, *values} <= {*names} and len(names) == len({*names})
+    assert all(inspect.getdoc(getattr(LabelingSession, name)) for name in names)
+    assert str(inspect.signature(LabelingSession.label)) == "(self: 'Labeling', serials, label: 'int | str', source: 'str' = 'api')"
+    assert list(inspect.signature(LabelingSession.suggest).parameters)[:3] == ["self", "n", "strategy"]
+    page = html.unescape((site / "api" / "session.session.html").read_text())
+    for shown in ("label(serials, label, source)", "one row number, many, or a mask", "codes (property)", "The label of every item as a class code"):
+        assert shown in re.sub(r"<[^>]+>", "", page), shown

@@ -190,11 +190,11 @@ def test_rounds_show_the_past_and_labels_bring_the_present_back(quiet):
     assert "no earlier round" in app.status.message
     old = app.session.xy
     app.session.snapshot()
-    app.session.xy = old + 5
+    app.session.predictions.change(xy=old + 5)
     app.presenter.queue.ask("map")
     assert app.flush() and np.allclose(app.map.xy, old + 5)
     app.act({"type": "snapshot", "frame": 0})
-    app.session.xy = old + 7  # the map goes on moving, the round on show stays
+    app.session.predictions.change(xy=old + 7)  # the map goes on moving, the round on show stays
     app.presenter.queue.ask("map")
     assert app.flush() and np.allclose(app.map.xy, old, atol=1e-3) and app.training.rounds.frame == 0
     app.act({"type": "goto", "frame": 0})
@@ -220,7 +220,7 @@ def test_walk_and_trails_follow_what_a_round_changed(quiet):
     assert s.wait(300)
     moved = s.xy.copy()
     moved[[50, 51]] += 10 * np.ptp(moved)
-    s.xy, s.probs = moved, s.probs[:, [1, 0, 2]]
+    s.predictions.change(xy=moved, probs=s.probs[:, [1, 0, 2]])
     s.activity.update(total=2); s.snapshot()
     assert app.flush() and app.training.rounds.n_changes == len(s.changes.rows) > 2
     assert s.changes.message.startswith("2 labels changed") and s.changes.message.endswith("2 points moved far") and s.changes.message in app.status.message
@@ -343,7 +343,7 @@ def test_an_earlier_round_asked_for_while_the_map_is_painted_is_the_one_on_show(
         set_positions(xy)
 
     monkeypatch.setattr(app.map, "set_positions", slow)
-    app.session.xy = old + 5
+    app.session.predictions.change(xy=old + 5)
     app.presenter.queue.ask("map")
     assert painting.wait(60)
     app.act({"type": "snapshot", "frame": 0})

@@ -14,7 +14,7 @@ JAX_LIBRARIES = {"jax", "jaxlib", "flax", "optax"}
 
 
 # a room imports only rooms on its left; those of one group do not know each other
-ORDER = ["config errors palettes", "io", "data", "labels graph model", "assess", "plots", "experiments", "results", "session", "widgets", "cli"]
+ORDER = ["config errors palettes parts", "io", "data", "labels graph model", "assess", "plots", "experiments", "results", "session", "widgets", "cli"]
 RANK = {room: rank for rank, group in enumerate(ORDER) for room in group.split()}
 ACROSS = {  # what one room of a group may take from another
     ("model.few_labels", "graph.propagate"),  # the graph's answer guides the network where labels are few

@@ -154,7 +154,7 @@ def test_features_of_the_network_make_the_graph_after_a_run(session):
     session.train(1)
     assert session.wait(300)
     np.testing.assert_allclose(session.features, session.model.features(session.images), atol=1e-5)
-    with session.predictions.propagator() as graph: first = graph
+    with session.predictions.propagator(session.features) as graph: first = graph
     with session.predictions.propagator(session.predictions.pixels) as graph: assert graph is not first
 
 

@@ -290,3 +290,37 @@ def test_a_pipe_or_a_device_where_a_file_of_a_project_belongs_keeps_nobody_waiti
         said = done.stdout.strip().splitlines()
         assert done.returncode == 0 and len(said) == 1, done.stderr[-500:]
         assert said[0].startswith("ProjectError" if name in ("project.json", "images.npy") else "3"), said
+
+
+def test_going_back_to_an_earlier_round_is_no_loss(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelingSession(IMAGES, path, classes=["a", "b"], config=CONFIG) as s:
+        for n in (2, 3): s.train(n); assert s.wait(300)
+        s.goto(1)
+        assert s.wait(300) and [f["epochs"] for f in s.rounds.facts] == [0, 2, 5, 2]
+    with LabelingSession(IMAGES, path, config=CONFIG) as s: assert s.training.total == 2 and s.message == ""
+    max((tmp_path / "labels.csv.session").glob("round-*.ckpt")).unlink()
+    with LabelingSession(IMAGES, path, config=CONFIG) as s:
+        assert s.training.total == 5 and s.message == "Weights after 2 epochs are not there any more; those after 5 are taken."
+    for p in (tmp_path / "labels.csv.session").glob("round-*.ckpt"): p.unlink()
+    with LabelingSession(IMAGES, path, config=CONFIG) as s:
+        assert s.training.total == 0 and s.message == "Weights after 2 epochs are not there any more; the network begins anew."
+
+
+@pytest.mark.parametrize("what", ["other labels", "no folder"])
+def test_what_lay_in_the_way_of_the_folder_is_kept_and_said(tmp_path, what):
+    "Also when the folder is taken after the opening, before the first thing that goes into it."
+    path, said = tmp_path / "labels.csv", []
+    folder = tmp_path / "labels.csv.session"
+    if what == "other labels":
+        folder.mkdir()
+        (folder / "state.json").write_text('{"log": "0000-1"}')
+    with LabelingSession(IMAGES, path, classes=["a", "b"], config=CONFIG) as s:
+        assert ("belong to other labels" in s.message) == (what == "other labels")
+        if what == "no folder": folder.write_text("mine")
+        s.subscribe(lambda e: said.append(e.get("message", "")))
+        s.next()
+        s.state.write(), s.state.write()
+        assert s.folder.mine
+        [kept] = [p for p in tmp_path.glob("labels.csv.session*") if p != folder]
+        assert [m for m in said if "kept as" in m] == [f"{'The rounds of other labels are' if what == 'other labels' else 'labels.csv.session was no folder, and rounds and queue are kept in one of that name: what was there is'} kept as {kept.name}."]

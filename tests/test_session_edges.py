@@ -186,10 +186,8 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
         with Hold(s):
             s.auto = AutoTrain(idle=0.3)
             s.label(150, 2)
-            assert "automatic training" in s.jobs.waiting
             s.auto = AutoTrain()
-        until(lambda: "automatic training" not in s.jobs.waiting)
-        assert s.wait(300) and s.training.total == total
+        assert s.jobs.wait(300, late=True) and s.training.total == total
 
 
 def test_suspects_with_a_class_of_this_moment_and_rows_to_choose_from():

@@ -1,6 +1,8 @@
 """Which answer is on show, and with what number: graph and networks that are known to be right or wrong, against folds and shares counted by hand."""
 
 import json
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -31,19 +33,22 @@ class Network:
     def set_classes(self, names): self.n_classes = len(names)
 
 
+def check_now(s): s.jobs.ask("standing", job=s.accuracy_log.check)
+
+
 def with_network(images, right, rows, heard, truth=TRUTH, **given):
     "A session with labels for `rows`, the first `heard` of which the network has heard."
     s = LabelingSession(images, None, classes=3, truth=truth, config=TINY, **given)
     network = Network(s.images, truth, right)
     for c in range(3): s.label(rows[:heard][truth[rows[:heard]] == c], c)
     assert s.wait(60)
-    s.network.model = s.examination.network = network
+    s.network.model = network
     s.examination.ever = s.codes >= 0
     s.predictions.by_source = {**s.predictions.by_source, "network": network.probs.astype(np.float32)}
     s.activity.update(total=8)
     for c in range(3): s.label(rows[heard:][truth[rows[heard:]] == c], c)
     assert s.wait(60)
-    s.accuracy_log.ask(soon=True)
+    check_now(s)
     assert s.wait(60)
     return s
 
@@ -111,7 +116,7 @@ def test_labels_that_were_accepted_do_not_judge():
         others = mixed()[60:90]
         s.accept(others)
         assert s.wait(60)
-        s.accuracy_log.ask(soon=True)
+        check_now(s)
         assert s.wait(60) and s.accuracy.n == 60 and s.sources["network"].n == 30 and not set(others.tolist()) & set(s.exams)
 
 
@@ -159,7 +164,7 @@ def test_half_of_the_first_labels_wait_and_the_training_can_be_repeated(tmp_path
 def test_going_back_forgets_what_later_weights_said():
     with with_network(CLOUDS, np.ones(180, bool), mixed()[:60], 30) as s:
         seq = s.seq
-        s.exams = {k: Exam(8 if i < 10 else 12, e.said, e.probs) for i, (k, e) in enumerate(s.exams.items())}
+        s.examination.exams = {k: Exam(8 if i < 10 else 12, e.said, e.probs) for i, (k, e) in enumerate(s.exams.items())}
         s.label(mixed()[100], 1)
         s.examination.continue_from(seq, 8)
         assert len(s.exams) == 10 and s.examination.ever.sum() == 60 and not s.examination.ever[mixed()[100]]
@@ -184,7 +189,7 @@ def test_labels_of_one_class_show_no_network():
         s.label(np.arange(40), 0)
         s.train(2)
         assert s.wait(300)
-        s.accuracy_log.ask(soon=True)
+        check_now(s)
         assert s.wait(60) and len(s.exams) >= 20 and all(e.said["graph"] == e.said["linear"] == 0 for e in s.exams.values())
         assert s.source == "graph" and "network 100%" in s.why
 
@@ -192,7 +197,7 @@ def test_labels_of_one_class_show_no_network():
 def test_a_network_from_elsewhere_is_compared_with_what_the_graph_says_of_the_same_labels():
     "It was asked before there was any label to go by: what graph and linear head say when these are left out counts."
     with with_network(CLOUDS, np.arange(180) % 4 > 0, mixed()[:60], 30) as s:
-        s.exams = {row: Exam(e.epoch, {"network": e.said["network"]}, e.probs) for row, e in s.exams.items()}
+        s.examination.exams = {row: Exam(e.epoch, {"network": e.said["network"]}, e.probs) for row, e in s.exams.items()}
         s.evidence.decide(s.codes)
         assert s.sources["network"].n == 30 and 0.5 < s.sources["network"].accuracy < 1 == s.sources["graph"].accuracy
         assert s.source == "graph" and s.predictions.chosen == "graph"
@@ -212,5 +217,89 @@ def test_a_network_that_was_the_only_answer_needs_evidence_when_there_is_another
         assert s.source == "network", "there is no other"
         s.label([3], 0)
         assert s.wait(60)
-        s.accuracy_log.ask(soon=True)
+        check_now(s)
         assert s.wait(60) and s.source == "graph"
+
+
+def test_a_random_pick_waits_for_no_round_that_is_written():
+    with LabelingSession(CLOUDS, None, classes=3, truth=TRUTH, config=TINY) as s:
+        for c in range(3): s.label(np.flatnonzero(TRUTH == c)[:5], c)
+        assert s.wait(60)
+        s.strategy = "audit"
+        row, said = s.next().serial, s.pred.copy()
+        labeling = threading.Thread(target=lambda: s.label(row, int(TRUTH[row]), source="queue"))
+        with s.activity.lock:  # as it is while a round or the state is written
+            labeling.start()
+            labeling.join(30)
+            assert not labeling.is_alive() and s.codes[row] == TRUTH[row] and s.audits == {row: said[row]}
+            assert s.blind[row] == (15, {"graph": said[row]})
+
+
+def test_random_picks_of_several_threads_are_all_kept_while_others_read():
+    with LabelingSession(CLOUDS, None, classes=3, truth=TRUTH, config=TINY) as s:
+        s.label(np.arange(180), 1)
+        assert s.wait(60)
+        s.network.model = Network(s.images, TRUTH, np.ones(180, bool))
+        s.examination.foreign = True
+        failed, over, interval = [], threading.Event(), sys.getswitchinterval()
+
+        def again_and_again(do):
+            try:
+                while not over.is_set(): do()
+            except Exception as e: failed.append(e)
+
+        readers = [threading.Thread(target=again_and_again, args=[do]) for do in (s.evidence.to_dict, s.state.to_dict, lambda: s.sources, lambda: s.examination.ask(s.codes))]
+        writers = [threading.Thread(target=lambda k=k: [s.evidence.asked_at_random(row, row) for _ in range(20) for row in range(k, 180, 3)]) for k in range(3)]
+        sys.setswitchinterval(1e-6)
+        try:
+            for t in [*readers, *writers]: t.start()
+            for t in writers: t.join(120)
+        finally:
+            over.set(), sys.setswitchinterval(interval)
+            for t in readers: t.join(60)
+        assert not failed and s.audits == {row: row for row in range(180)} and sorted(s.blind) == list(range(180)) == sorted(s.exams)
+
+
+def test_a_label_that_comes_while_a_run_begins_is_answered_in_it():
+    with LabelingSession(CLOUDS, None, classes=3, config=TINY) as s:
+        s.label([0], 0), s.label([60], 1)
+        assert s.wait(60)
+        moment, answers = s.network.moment, {}
+
+        def told(what):
+            moment(what)
+            if what == "begins": s.label([120], 2)  # while the first round is written
+            if what == "epoch": answers[s.training.epoch] = s.predictions.answered, s.predictions.by_source["graph"][120].argmax()
+
+        s.network.moment = told
+        s.train(2)
+        assert s.wait(300) and set(answers.values()) == {(s.seq, 2)}
+
+
+def test_a_label_that_comes_while_labels_are_read_is_asked_for_again(monkeypatch):
+    with LabelingSession(CLOUDS, None, classes=3, config=TINY) as s:
+        s.instant = False
+        s.label([0], 0), s.label([60], 1)
+        read, late = type(s.data).codes.fget, [120]
+
+        def codes(data):
+            found = read(data)
+            if late: s.label(late.pop(), 2)
+            return found
+
+        with monkeypatch.context() as m:
+            m.setattr(type(s.data), "codes", property(codes))
+            s.predictions.ask("graph")
+        assert s.codes[120] == 2 and s.predictions.answered < s.seq
+        s.predictions.ask("graph")
+        assert s.predictions.answered == s.seq and s.predictions.by_source["graph"][120].argmax() == 2
+
+
+def test_blind_tests_of_merged_classes_count_as_what_they_became():
+    with LabelingSession(CLOUDS, None, classes=3, truth=TRUTH, config=TINY) as s:
+        s.label(np.flatnonzero(TRUTH == 0)[:12], 0), s.label([60], 1), s.label([120], 2)
+        assert s.wait(60)
+        s.evidence.blind = {int(row): (14, {"graph": 2}) for row in np.flatnonzero(TRUTH == 0)[:12]}
+        assert s.sources["graph"].accuracy == 0
+        s.store.merge_classes(2, 0)
+        assert s.wait(60) and s.sources["graph"].how == "blind test" and s.sources["graph"].accuracy == 1

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
+from ssvae_widgets.errors import ClosedError
 
 N = 60
 IMAGES = np.random.default_rng(0).standard_normal((N, 6)).astype(np.float32)
@@ -275,3 +276,48 @@ def test_an_app_that_was_replaced_says_so_whatever_is_asked_of_it(tmp_path):
     with pytest.raises(AttributeError, match="no attribute 'nothing'"): getattr(new, "nothing")  # noqa: B009
     one = session(tmp_path / "l.csv")
     with session(tmp_path / "l.csv"), pytest.raises(RuntimeError, match="replaced by a newer one .* save there"): one.save(tmp_path / "p")
+
+
+CHANGES = {"label": lambda s: s.label([1], "a"), "clear": lambda s: s.clear([1]), "accept": lambda s: s.accept([1], said=1), "undo": lambda s: s.undo(), "redo": lambda s: s.redo()}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_closed_labels_are_refused_with_the_error_that_is_promised(tmp_path, change):
+    one = session(tmp_path / "l.csv")
+    two = session(tmp_path / "l.csv")
+    two.close()
+    with pytest.raises(ClosedError, match="This session is closed: open a new one"): CHANGES[change](one)
+    with pytest.raises(ClosedError, match="This session is closed: open a new one"): CHANGES[change](two)
+    store = LabelStore(None, N, classes=["a", "b"])
+    with session_of(store) as s:
+        store.close()  # by its owner
+        with pytest.raises(ClosedError, match="This session is closed: open a new one"): CHANGES[change](s)
+
+
+def test_a_label_counts_until_the_labels_are_closed(tmp_path):
+    s = session(tmp_path / "l.csv")
+    close = s.jobs.close
+    s.jobs.close = lambda timeout: (s.label([5], "b"), close(timeout))
+    s.close()
+    with pytest.raises(ClosedError): s.label([6], "b")
+    with session(tmp_path / "l.csv") as again: assert again.codes[[5, 6]].tolist() == [1, -1]
+
+
+@pytest.mark.parametrize("where", ["ssvae_widgets.session.resume.Resume.find", "ssvae_widgets.session.folder.SessionFolder.others", "atexit.register"])
+@pytest.mark.parametrize("given", ["path", "store"])
+def test_an_opening_that_is_interrupted_leaves_nothing_locked(tmp_path, monkeypatch, where, given):
+    "Although the traceback, which the kernel keeps, still holds the session."
+    with session(tmp_path / "l.csv") as s:
+        s.label([0], "a")
+        trained(s)
+    store = LabelStore(tmp_path / "l.csv", N, classes=["a", "b"]) if given == "store" else None
+    threads = threading.active_count()
+    def interrupted(*a, **kw): raise KeyboardInterrupt
+    with monkeypatch.context() as m:
+        m.setattr(where, interrupted)
+        with pytest.raises(KeyboardInterrupt) as kept: session_of(store) if store else session(tmp_path / "l.csv")
+    assert threading.active_count() <= threads
+    with session_of(store) if store else session(tmp_path / "l.csv") as s:
+        assert s.folder.mine and s.training.total == 1 and s.message == "" and s.codes[0] == 0
+        if store: assert not store.closed and store.n_labeled == 1
+    assert kept is not None and not list(tmp_path.glob("*.beside-*"))

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from ..errors import check_rows, check_whole
 from ..graph.neighbors import nearest_neighbors
-from ..graph.propagate import Propagator, check_codes, knn_graph, poisson
+from ..graph.propagate import Propagator, check_codes, knn_graph
 
 # %% ../../nbs/assess/01_acquire.ipynb #3ccd9215
 @dataclass

@@ -11,6 +11,7 @@ __all__ = ['BUILT_IN', 'read_npy', 'read_npz', 'is_built_in', 'load_images', 'as
 import gzip
 import math
 import os
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from .arrays import ImageSet, as_array, encode_labels
-from .folders import PICTURE_ENDINGS, read_folder
+from .folders import PICTURE_ENDINGS, read_folder, warn_caller
 from .names import check_classes
 from .standard import IDX_TYPES, load_digits, load_mnist, most_unpacked, read_idx
 from ..errors import ArgumentError, DataError, check_file, check_path, check_whole, describe
@@ -110,29 +111,28 @@ def _idx_axes(path: Path) -> int:
     except (DataError, OSError, EOFError, zlib.error): return 0
     return head[3] if len(head) == 4 and head[:2] == b"\0\0" and head[2] in IDX_TYPES and 1 <= head[3] <= 8 and len(axes) == 4 * head[3] else 0
 
+# %% ../../nbs/data/06_load.ipynb #5a1c1006
+def _named_idx(path: Path) -> bool:
+    "Whether a file is named as MNIST's are (`train-images-idx3-ubyte.gz`), or ends in .idx or .idx.gz."
+    return re.search(r"idx\d|\.idx(\.gz)?$", path.name) is not None
+
 # %% ../../nbs/data/06_load.ipynb #b0873074
 def _from_idx(folder):
     axes = {p: _idx_axes(p) for p in sorted(folder.iterdir()) if p.suffix.lower() not in PICTURE_ENDINGS and not p.name.startswith(".")}
     image = [p for p, n in axes.items() if n in (3, 4)]
     if not image:
-        if damaged := [p.name for p, n in axes.items() if not n and "idx" in p.name and p.is_file()]:
-            _warn(f"{damaged[0]} in {folder} is named as an IDX file and is none that can be read: it is left out.")
+        if damaged := [p.name for p, n in axes.items() if not n and _named_idx(p) and p.is_file()]:
+            warn_caller(f"{damaged[0]} in {folder} is named as an IDX file and is none that can be read: it is left out.")
         return None
     image = next((p for p in image if p.name.startswith("train")), image[0])
     labels = [p for p, n in axes.items() if n == 1]
     label = next((p for p in labels if p.name.split("-")[0] == image.name.split("-")[0]), labels[0] if len(labels) == 1 else None)
     if any(p.suffix.lower() in PICTURE_ENDINGS for pattern in ("*", "*/*") for p in folder.glob(pattern)):
-        _warn(f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give one of them a folder of its own.")
+        warn_caller(f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give one of them a folder of its own.")
     if labels and label is None:
-        _warn(f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like {image.name}: the images are read without labels.")
+        warn_caller(f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like {image.name}: the images are read without labels.")
     x = read_idx(image)
     return ImageSet(x, None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64), None, None)
-
-# %% ../../nbs/data/06_load.ipynb #fd6fe29d
-def _warn(message):
-    import warnings
-
-    warnings.warn(message, UserWarning, stacklevel=4)
 
 # %% ../../nbs/data/06_load.ipynb #392c9b65
 BUILT_IN = ("digits", "mnist", "mnist-test")
@@ -183,7 +183,7 @@ def _read_file(path: Path, text: str) -> ImageSet:
     if head[:2] == b"\x1f\x8b" or _idx_axes(path): return ImageSet(read_idx(path))
     if kind == ".npy": return ImageSet(read_npy(path))
     if kind == ".npz": return _from_npz(path)
-    if "idx" in path.name and kind not in PICTURE_ENDINGS: return ImageSet(read_idx(path))
+    if _named_idx(path) and kind not in PICTURE_ENDINGS: return ImageSet(read_idx(path))
     one = f": give its folder, {str(path.parent)!r}" if kind in PICTURE_ENDINGS else ""
     raise DataError(f"{text} is {'one picture' if one else 'of no known kind'}; expected a folder of images, a .npy, a .npz or IDX files{one}.")
 

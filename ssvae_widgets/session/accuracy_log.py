@@ -39,12 +39,9 @@ class AccuracyLog:
         "How well it is going, as last seen."
         return self.entries[-1] if self.entries else None
 
-    def ask(
-        self,
-        soon: bool = False,  # whether the time that the last check took does not count
-    ) -> None:
+    def ask(self) -> None:
         "Check soon, unless it was done a moment ago."
-        pause = 0.0 if soon else self._ended + 10 * self._cost - time.monotonic()
+        pause = self._ended + 10 * self._cost - time.monotonic()
         self.activity.jobs.ask("standing", job=self.check, after=max(pause, 0.0))
 
     def begin_anew(self) -> None:

@@ -41,7 +41,8 @@ class TrainingStatus:
 class Activity:
     """A thread for jobs, the events they cause, the training status and the last sentence.
 
-    `lock` guards everything that jobs and callers share. It is never held while a job computes.
+    `lock` guards what jobs and callers change together. A job may hold it while it writes a round or the state, so
+    labeling never takes it; it is not held while a job computes.
     """
 
     def __init__(self):

@@ -17,17 +17,15 @@ from jaxtyping import Int
 
 from ..config import SSVAEConfig
 from ..data.arrays import ImageSet, as_pictures, encode_labels, image_shape
+from ..data.folders import warn_caller
 from ..data.load import as_image_set
 from ..data.names import check_classes
-from ..errors import ArgumentError, DataError, check_path, check_whole, describe
+from ..errors import ArgumentError, DataError, check_path, describe
 from ..labels.store import LabelStore
+from ..labels.view import MAX_CLASSES
 
 # %% auto #0
-__all__ = ['MOST_CLASSES', 'RESERVED', 'check_truth', 'check_labels', 'check_model', 'check_columns', 'check_each',
-           'check_image_set']
-
-# %% ../../nbs/session/02_arguments.ipynb #f5424376
-MOST_CLASSES = 10_000
+__all__ = ['RESERVED', 'check_truth', 'check_labels', 'check_model', 'check_columns', 'check_each', 'check_image_set']
 
 # %% ../../nbs/session/02_arguments.ipynb #74905b99
 def check_truth(
@@ -49,10 +47,10 @@ def check_truth(
     if isinstance(classes, int):
         names = None
     n = len(names) if names else int(codes.max()) + 1
-    if classes is None and n > MOST_CLASSES:
+    if classes is None and n > MAX_CLASSES:
         raise ArgumentError(
             f"truth holds {f'{n:,} classes' if names else f'the class {n - 1}, which makes {n:,} of them'}; "
-            f"expected at most {MOST_CLASSES:,}: is it a column of something else?"
+            f"expected at most {MAX_CLASSES:,}: is it a column of something else?"
         )
     return codes, list(names or (str(k) for k in range(classes or int(codes.max()) + 1)))
 
@@ -190,10 +188,4 @@ def check_image_set(
 
 # %% ../../nbs/session/02_arguments.ipynb #f852ca5d
 def _warn_of_other_classes(names) -> None:
-    import warnings
-
-    warnings.warn(
-        f"The images come with the classes {', '.join(names)}, which are not those of classes=; they are left out.",
-        UserWarning,
-        stacklevel=5,
-    )
+    warn_caller(f"The images come with the classes {', '.join(names)}, which are not those of classes=; they are left out.")

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/evidence.html.md"""
 # %% ../../nbs/session/10_evidence.ipynb #8e2a9f2d
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +41,11 @@ __all__ = ['Evidence']
 
 # %% ../../nbs/session/10_evidence.ipynb #519ea9c7
 class Evidence:
-    "What the labels say about each source. Its methods run on the thread of the jobs, except those that only read."
+    """What the labels say about each source.
+
+    Its methods run on the thread of the jobs, except those that only read, and `asked_at_random`, which labeling calls:
+    it waits for no job. What they share is replaced as a whole.
+    """
 
     def __init__(self, data: LabeledImages, activity: Activity, predictions: Predictions, examination: Examination):
         self.data, self.activity, self.predictions, self.examination = data, activity, predictions, examination
@@ -50,6 +55,7 @@ class Evidence:
         ] = {}  # "graph" and "linear" -> rows, and what was said of them without their labels
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self.blind: dict[int, tuple[int, dict[str, int]]] = {}  # the same: labels there were, and what each source said
+        self._picks = threading.Lock()  # two threads that label random picks; never held while anything is made or written
 
     def asked_at_random(
         self,
@@ -57,12 +63,10 @@ class Evidence:
         said: int,  # the class on show, −1: none
     ) -> None:
         "An exam question with the answers written down beforehand."
-        with self.activity.lock:
-            self.audits[row] = said
-            if len(self.blind) >= 2000:
-                self.blind.pop(next(iter(self.blind)))
-            answers = {name: int(probs[row].argmax()) for name, probs in self.predictions.by_source.items()}
-            self.blind[row] = self.data.n_labeled, answers
+        answers = {name: int(probs[row].argmax()) for name, probs in self.predictions.by_source.items()}
+        with self._picks:
+            self.audits = {**self.audits, row: said}
+            self.blind = {**dict(list(self.blind.items())[-1999:]), row: (self.data.n_labeled, answers)}
 
     def now(self, codes) -> Int[np.ndarray, "some"]:
         "Class codes of any time as those of today: a class that was merged is the one that took its items."
@@ -142,7 +146,7 @@ def _choose_space(self: Evidence, spaces: list, said: dict, rows: np.ndarray, co
         return
     self.predictions.space = spaces[1 - now]
     for name in {"graph", "linear"} & set(self.predictions.by_source):
-        self.predictions.ask(name, codes)
+        self.predictions.ask(name)
 
 # %% ../../nbs/session/10_evidence.ipynb #0601feee
 @patch
@@ -196,10 +200,10 @@ def _exam_answers(
 @patch
 def _blind_tests(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, Source]:
     "Sources that ten random picks or more can judge, from the second half of the labels."
-    found, total = {}, int((codes >= 0).sum())
+    found, total, merged = {}, int((codes >= 0).sum()), self.predictions.merged
     fresh = [(row, said) for row, (n, said) in self.blind.items() if codes[row] >= 0 and 2 * n >= total]
     for name in SOURCES:
-        right = [int(self.now(said[name])) == codes[row] for row, said in fresh if name in said]
+        right = [merged.get(said[name], said[name]) == codes[row] for row, said in fresh if name in said]
         if len(right) >= 10:
             found[name] = judged(right, "blind test")
     return found
@@ -216,7 +220,7 @@ def decide(
     # a network that is on show because it is the only one has no evidence for later
     chosen = choose(there, pairs, predictions.chosen) if there != ["network"] else None
     if chosen in ("graph", "linear") and chosen != predictions.chosen:
-        predictions.ask(chosen, codes)
+        predictions.ask(chosen)
     tempers = self._fit_tempers(codes)
     with self.activity.lock:
         changed = (chosen, tempers) != (predictions.chosen, predictions.tempers)

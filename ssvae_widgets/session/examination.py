@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/examination.html.md"
 # %% ../../nbs/session/09_examination.ipynb #1c5493ad
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Examination:
         given: bool = False,  # whether the network comes from elsewhere: nobody knows what it has heard
     ):
         self.data, self.activity, self.predictions = data, activity, predictions
-        self.network: Any = None  # an `SSVAE`, once there is one
+        self.model: Callable[[], Any] = lambda: None  # gives the `SSVAE`, once there is one
         self.exams: dict[int, Exam] = {}  # by row, the newest last
         self.foreign = given
         self.taught: Int[np.ndarray, "batch"] = data.codes  # labels of the present epoch, −1: none
@@ -111,7 +112,7 @@ def ask(
     most: int = 500,  # labels that are asked for at once
 ) -> bool:  # whether any was asked for
     "Ask for labels that the network is about to hear for the first time."
-    model, rows = self.network, self.fresh_rows(codes)
+    model, rows = self.model(), self.fresh_rows(codes)
     if self.activity.status.running:
         rows = rows[~np.isin(rows, self.held)]
     if model is None or not model.trained or not len(rows) or not self.informed:
@@ -121,12 +122,12 @@ def ask(
         rows = np.sort(rng.choice(rows, most, replace=False))
     probs = np.asarray(model.predict_proba(self.data.images[rows]), float)
     said = {**self._others_say(np.where(self.ever, codes, -1), rows), "network": probs.argmax(1)}
+    new = {}
+    for k, row in enumerate(rows.tolist()):
+        answers = {name: int(value[k]) for name, value in said.items()}
+        new[row] = Exam(model.epoch, answers, tuple(probs[k].tolist()))
     with self.activity.lock:
-        for k, row in enumerate(rows.tolist()):
-            answers = {name: int(value[k]) for name, value in said.items()}
-            self.exams[row] = Exam(model.epoch, answers, tuple(probs[k].tolist()))
-        while len(self.exams) > 2000:
-            self.exams.pop(next(iter(self.exams)))
+        self.exams = dict(list({**self.exams, **new}.items())[-2000:])  # as a whole: others read it meanwhile
     return True
 
 # %% ../../nbs/session/09_examination.ipynb #d544a19e

@@ -36,30 +36,21 @@ class SessionFiles:
         store, path = data.store, data.store.path
         self.n_items, self.activity = data.n_items, activity
         home = None if path is None else path.with_name(path.name + ".session")
-        self.folder = SessionFolder(home, lambda: log_identity(store))
         self.rounds, self.journal = Rounds(None, self.n_items), Journal()
+        self.folder = SessionFolder(home, lambda: log_identity(store))
         self.closed = False  # nothing is taken any more
         self.gone = False  # the folder was given back
-        if self.folder.mine:
-            self._settle_in()
-        elif self.folder.held:
-            self._settle_beside(opening=True)
-        elif self.folder.problem:
-            self._borrow()
-        for note in self.folder.notes:
-            activity.say(note)
-
-    @property
-    def unfinished(self) -> Path | None:
-        "Where the weights of a run that goes on are kept."
-        return self.folder.path / "unfinished.ckpt" if self.folder.mine else None
-
-    @property
-    def has_own(self) -> bool:
-        "Whether something was trained or kept here that is in no other folder."
-        base = self.folder.kept.get("base", -1)
-        unfinished = self.unfinished
-        return self.rounds.next_number > base + 1 or (unfinished is not None and unfinished.is_file())
+        try:
+            if self.folder.mine:
+                self._settle_in()
+            elif self.folder.held:
+                self._settle_beside(opening=True)
+            elif self.folder.problem:
+                self._borrow()
+        except BaseException:
+            self.let_go()
+            raise
+        self._say_notes()
 
     def claim(self) -> None:
         "Make the folder before the first thing that goes into it, and look whether it is still ours."
@@ -70,13 +61,42 @@ class SessionFiles:
         if self.closed or folder.path is None or folder.mine or self.rounds.folder is not None:
             return
         if folder.claim():
-            events, folder.notes = self.journal.events, []
+            events = self.journal.events
             self._settle_in()
             self.journal.events += events
         elif folder.held:
             self._settle_beside()
         elif folder.problem:
             self.activity.say(folder.problem)
+        self._say_notes()
+
+# %% ../../nbs/session/16_files.ipynb #5a1c1007
+@patch
+def _say_notes(self: SessionFiles) -> None:
+    "What was found damaged while the folder was taken, each thing once."
+    notes, self.folder.notes = self.folder.notes, []
+    for note in notes:
+        self.activity.say(note)
+
+# %% ../../nbs/session/16_files.ipynb #5a1c1008
+@patch(as_prop=True)
+def unfinished(self: SessionFiles) -> Path | None:
+    "Where the weights of a run that goes on are kept."
+    return self.folder.path / "unfinished.ckpt" if self.folder.mine else None
+
+
+@patch(as_prop=True)
+def given_back(self: SessionFiles) -> bool:
+    "Whether there was a folder and it is not ours any more: nothing can be kept."
+    return self.gone and self.folder.home is not None
+
+
+@patch(as_prop=True)
+def has_own(self: SessionFiles) -> bool:
+    "Whether something was trained or kept here that is in no other folder."
+    base = self.folder.kept.get("base", -1)
+    unfinished = self.unfinished
+    return self.rounds.next_number > base + 1 or (unfinished is not None and unfinished.is_file())
 
 # %% ../../nbs/session/16_files.ipynb #041bac60
 def _s(n: int, one: str, many: str) -> str:

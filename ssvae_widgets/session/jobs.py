@@ -68,7 +68,7 @@ class JobQueue:
     ):
         self._on_error, self._do, self._name = on_error, do, name
         self._rank, self._pause = {job: k for k, job in enumerate(order)}, pause or {}
-        self.lock = threading.RLock()  # around the state that jobs and callers share; never held while a job computes
+        self.lock = threading.RLock()  # around what jobs and callers change together; never held while a job computes
         self._changed = threading.Condition()  # around what follows
         self._waiting: dict[str, tuple[float, Callable[[], None]]] = {}  # name -> when it is due, and the job
         self._began: dict[str, float] = {}  # name -> when it last began, of those with a pause
@@ -155,13 +155,6 @@ def _loop(self: JobQueue) -> None:
 def closed(self: JobQueue) -> bool:
     "Whether it takes no more jobs."
     return self._closed
-
-
-@patch(as_prop=True)
-def waiting(self: JobQueue) -> tuple[str, ...]:
-    "Names of the jobs that wait, also of those that are not due yet."
-    with self._changed:
-        return tuple(self._waiting)
 
 
 @patch(as_prop=True)

@@ -107,7 +107,6 @@ class LabeledImages:
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
         self.store: LabelStore | None = None  # until `open`
         self.truth: np.ndarray | None = None  # codes, −1: not known; None: nothing is known
-        self.closed = False  # whether the store has been closed
 
 # %% ../../nbs/session/04_labeled_images.ipynb #fb8b815d
 @patch
@@ -150,7 +149,7 @@ def check_opening(self: LabeledImages) -> None:
 @patch
 def check_open(self: LabeledImages) -> None:
     "Raise `ClosedError` when the labels are closed."
-    if self.closed:
+    if self.store.closed:
         raise ClosedError("This session is closed: open a new one on the same labels.")
 
 # %% ../../nbs/session/04_labeled_images.ipynb #e68372bd

@@ -81,19 +81,6 @@ class View:
         p = np.clip(self.probs, 1e-12, 1)
         return (-(p * np.log(p)).sum(1) / np.log(max(p.shape[1], 2))).astype(np.float32)
 
-# %% ../../nbs/session/07_predictions.ipynb #000e979a
-class _OfView:
-    "A field of the view, as an attribute; setting it replaces the view."
-
-    def __set_name__(self, kind, name):
-        self.name = name
-
-    def __get__(self, predictions, kind=None):
-        return self if predictions is None else getattr(predictions.view, self.name)
-
-    def __set__(self, predictions, value):
-        predictions.change(**{self.name: value})
-
 # %% ../../nbs/session/07_predictions.ipynb #6490bee0
 class Predictions:
     """Positions, features, probabilities, and where they come from.
@@ -101,8 +88,6 @@ class Predictions:
     `view` is replaced as a whole, under the lock of `activity`. `update`, `ask` and `show` run on the thread of the
     jobs; everything else may be called from any thread.
     """
-
-    xy, features, probs, source = _OfView(), _OfView(), _OfView(), _OfView()
 
     def __init__(self, data: LabeledImages, activity: Activity):
         self.data, self.activity = data, activity
@@ -126,12 +111,8 @@ class Predictions:
             self.view = replace(self.view, **fields)
 
     @contextlib.contextmanager
-    def propagator(
-        self,
-        features: np.ndarray | None = None,  # None: those of the view
-    ) -> Iterator[Any]:
+    def propagator(self, features: Float[np.ndarray, "batch features"]) -> Iterator[Any]:
         "The neighbor graph over some features, built when it is first needed; for one thread at a time."
-        features = self.view.features if features is None else features
         with self.graphs.using(features, (self.pixels, self.latent, self.view.features)) as graph:
             yield graph
 
@@ -163,11 +144,10 @@ def _calm(self: Predictions, most: float = 1.0) -> None:
 def update(self: Predictions) -> bool:  # whether something was asked
     "What the labels say about all the others, by the source that is on show."
     self._calm()
-    codes = self.data.codes
     if self.data.n_items < 3 or self.activity.status.running:
         return False
-    if (codes >= 0).any():
-        self.ask("linear" if "linear" in (self.wanted, self.chosen) else "graph", codes)
+    if self.data.n_labeled:
+        self.ask("linear" if "linear" in (self.wanted, self.chosen) else "graph")
     else:
         with self.activity.lock:
             self.by_source = {name: probs for name, probs in self.by_source.items() if name == "network"}
@@ -179,10 +159,10 @@ def update(self: Predictions) -> bool:  # whether something was asked
 def ask(
     self: Predictions,
     name: str,  # "graph" or "linear"
-    codes: Int[np.ndarray, "batch"],  # labels, −1: none
 ) -> None:
-    "What the graph or the linear head says of every point, into `by_source`."
-    seq = self.data.seq
+    "What the graph or the linear head says of every point by the labels of now, into `by_source`."
+    seq = self.data.seq  # before the labels: one that comes between the two is asked for again
+    codes = self.data.codes
     if name == "graph":
         with self.propagator(self.space) as graph:
             probs = np.asarray(graph.update(codes, self.data.n_classes), np.float32)
@@ -259,9 +239,9 @@ def want(
 @patch
 def show_wanted(self: Predictions) -> None:
     "The source that was asked for, up to date."
-    codes, name = self.data.codes, self.wanted or self.chosen
-    if name in ("graph", "linear") and (codes >= 0).any():
-        self.ask(name, codes)
+    name = self.wanted or self.chosen
+    if name in ("graph", "linear") and self.data.n_labeled:
+        self.ask(name)
     self.show()
 
 # %% ../../nbs/session/07_predictions.ipynb #7d9d93e6

@@ -34,11 +34,7 @@ class Resume:
         "Look which weights there are, and take the newest up."
         self._older = self._rounds_with_weights()
         self._older += self._unfinished_run()
-        kept = max((f["epochs"] for f in self.files.rounds.facts), default=0)
-        there = max((f["epochs"] for f in self._older), default=0)
-        if kept > there:
-            instead = f"those after {there} are taken" if there else "the network begins anew"
-            self.training.activity.say(f"Weights after {kept} epochs are not there any more; {instead}.")
+        self._say_lost()
         self.take_up()
 
     def first_model(self) -> Any:  # an `SSVAE`, or None: a new one
@@ -88,6 +84,19 @@ def _unfinished_run(self: Resume) -> list[dict]:
         if not self._older or epochs > self._older[-1]["epochs"]:
             return [dict(number=-epochs, path=path, epochs=epochs, seq=-1)]
     return []
+
+# %% ../../nbs/session/18_resume.ipynb #5a1c1003
+@patch
+def _say_lost(self: Resume) -> None:
+    "Say that the newest weights are gone, and which are taken."
+    kept = next((f for f in reversed(self.files.rounds.facts) if f["epochs"]), None)
+    if kept is None or any(f["number"] >= kept["number"] for f in self._older):
+        return
+    there = self._older[-1] if self._older else None
+    if there is not None and there["number"] < 0 and there["epochs"] >= kept["epochs"]:
+        return  # a run that went on from them
+    instead = "the network begins anew" if there is None else f"those after {there['epochs']} are taken"
+    self.training.activity.say(f"Weights after {kept['epochs']} epochs are not there any more; {instead}.")
 
 # %% ../../nbs/session/18_resume.ipynb #97d7d0a6
 @patch

@@ -91,7 +91,7 @@ def _write(
     "All files of a project."
     data, rounds = session.data, session.files.rounds
     newest = rounds.facts[-1]["epochs"] if len(rounds) and rounds.restorable[-1] else -1
-    ended = session.files.gone and session.folder.home is not None
+    ended = session.files.given_back
     if session.network.trained and newest != session.training.total and not ended:
         session.snapshot()
     facts = dict(

@@ -12,7 +12,6 @@ import contextlib
 import os
 import threading
 import weakref
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,14 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..errors import ClosedError, check_path, check_row, check_whole
+from ..parts import attribute, method
 from .accuracy_log import AccuracyLog
 from .activity import Activity
 from .arguments import check_model
 from .evidence import Evidence
 from .examination import Examination
 from .files import SessionFiles
+from .jobs import Events, JobQueue
 from .journal import LabelTimeline, replay_training
 from .labeled_images import LabeledImages
 from .labeling import Labeling
@@ -40,25 +41,7 @@ from .takeover import opening, register, take_over
 from .training import AutoTrain, Training
 
 # %% auto #0
-__all__ = ['Of', 'LabelingSession']
-
-# %% ../../nbs/session/24_session.ipynb #72c8f561
-class Of:
-    "An attribute or a method of a part, as one of the whole."
-
-    def __init__(
-        self,
-        path: str,  # such as "data.codes"
-        doc: str,  # what it is
-    ):
-        self.owner, _, self.name = path.rpartition(".")
-        self.get, self.__doc__ = attrgetter(path), doc
-
-    def __get__(self, whole, kind=None):
-        return self if whole is None else self.get(whole)
-
-    def __set__(self, whole, value):
-        setattr(attrgetter(self.owner)(whole), self.name, value)
+__all__ = ['LabelingSession']
 
 # %% ../../nbs/session/24_session.ipynb #7e204c94
 class LabelingSession:
@@ -83,6 +66,8 @@ class LabelingSession:
         self.auto = AutoTrain()  # when training starts by itself
         self.closed, self.replaced = False, False  # it has ended; a newer session goes on with its labels
         self.ended = threading.Event()  # closed, and its folder is free
+        self.files: SessionFiles | None = None  # from the moment that it has them
+        self._unsubscribe = lambda: None  # from the store
         self.activity.gathering = True  # what is said while it opens belongs together
         with opening():
             former = take_over(self.data, self.activity)
@@ -91,8 +76,7 @@ class LabelingSession:
                 self._compose(model, config, epochs)
                 self._begin(resume=model is None)
             except BaseException:
-                if not self.data.borrowed:
-                    self.data.store.close()
+                self._give_back()
                 raise
             register(self.data, self)
             if former is not None:
@@ -168,11 +152,24 @@ def _begin(
     self._at_exit = lambda: (session := me()) and session._end()
     atexit.register(self._at_exit)
 
+# %% ../../nbs/session/24_session.ipynb #5a1c1001
+@patch
+def _give_back(self: LabelingSession) -> None:
+    "An opening that failed leaves nothing locked, whoever still holds the session: a traceback does."
+    self.closed = True
+    with contextlib.ExitStack() as last:  # from the bottom up
+        if not self.data.borrowed:
+            last.callback(self.data.store.close)
+        if self.files is not None:
+            last.callback(self.files.let_go)
+        last.callback(self.jobs.close)
+        last.callback(self._unsubscribe)
+
 # %% ../../nbs/session/24_session.ipynb #1f121238
 @patch
 def _replace(self: LabelingSession, former: LabelingSession) -> None:
     "Whoever still holds the former session works with the labels of this one."
-    former.replaced, former.store, former.data.closed = True, self.store, False
+    former.replaced, former.data.store = True, self.store
     former.events.emit("replaced", by=self)
 
 # %% ../../nbs/session/24_session.ipynb #d3b01149
@@ -231,99 +228,103 @@ def _training_went_on(
         self.snapshots.moment(moment)
 
 # %% ../../nbs/session/24_session.ipynb #9f0703df
-LabelingSession.images = Of("data.images", "As they were given, as one array.")
-LabelingSession.pictures = Of("data.pictures", "The images as they are learned from and shown.")
-LabelingSession.names = Of("data.names", "Names of the images, or None.")
-LabelingSession.truth = Of(
+LabelingSession.images = attribute("data.images", "As they were given, as one array.")
+LabelingSession.pictures = attribute("data.pictures", "The images as they are learned from and shown.")
+LabelingSession.names = attribute("data.names", "Names of the images, or None.")
+LabelingSession.truth = attribute(
     "data.truth", "The real class codes where they are known, −1 where not; None: nothing is known."
 )
-LabelingSession.image_shape = Of("data.image_shape", "Shape of one image.")
-LabelingSession.seed = Of("data.seed", "Of everything that is random.")
-LabelingSession.store = Of("data.store", "The `LabelStore`.")
-LabelingSession.n_items = Of("data.n_items", "How many images there are.")
-LabelingSession.classes = Of("data.classes", "The class names; a label's code is its place in this list.")
-LabelingSession.n_classes = Of("data.n_classes", "How many classes there are.")
-LabelingSession.codes = Of("data.codes", "The label of every item as a class code, −1 where there is none.")
-LabelingSession.seq = Of("data.seq", "Number of the last gesture in the label log.")
-LabelingSession.counts = Of("data.counts", "How many items each class has been given.")
-LabelingSession.n_labeled = Of("data.n_labeled", "How many items have a label.")
-LabelingSession.events = Of("activity.events", "The subscribers, and what they raised.")
-LabelingSession.jobs = Of("activity.jobs", "The thread, as a `JobQueue`.")
-LabelingSession.label = Of("labeling.label", "Give one class to one or many items: one gesture, one undo.")
-LabelingSession.accept = Of("labeling.accept", "Label items with their predictions.")
-LabelingSession.clear = Of("labeling.clear", "Remove labels: one gesture, one undo.")
-LabelingSession.undo = Of("labeling.undo", "Take the last gesture back; None when there is nothing to undo.")
-LabelingSession.redo = Of("labeling.redo", "Do the last undone gesture again; None when there is nothing to redo.")
-LabelingSession.subscribe = Of(
-    "events.subscribe", "Hear what happens, from any thread; returns a function that ends it."
+LabelingSession.image_shape = attribute("data.image_shape", "Shape of one image.")
+LabelingSession.seed = attribute("data.seed", "Of everything that is random.")
+LabelingSession.store = attribute("data.store", "The `LabelStore`.")
+LabelingSession.n_items = attribute("data.n_items", "How many images there are.")
+LabelingSession.classes = attribute("data.classes", "The class names; a label's code is its place in this list.")
+LabelingSession.n_classes = attribute("data.n_classes", "How many classes there are.")
+LabelingSession.codes = attribute("data.codes", "The label of every item as a class code, −1 where there is none.")
+LabelingSession.seq = attribute("data.seq", "Number of the last gesture in the label log.")
+LabelingSession.counts = attribute("data.counts", "How many items each class has been given.")
+LabelingSession.n_labeled = attribute("data.n_labeled", "How many items have a label.")
+LabelingSession.events = attribute("activity.events", "The subscribers, and what they raised.")
+LabelingSession.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
+LabelingSession.label = method("labeling", Labeling.label)
+LabelingSession.accept = method("labeling", Labeling.accept)
+LabelingSession.clear = method("labeling", Labeling.clear)
+LabelingSession.undo = method("labeling", Labeling.undo)
+LabelingSession.redo = method("labeling", Labeling.redo)
+LabelingSession.subscribe = method("events", Events.subscribe)
+LabelingSession.wait = method("jobs", JobQueue.wait)
+LabelingSession.training = attribute("activity.status", "The `TrainingStatus`.")
+LabelingSession.message = attribute("activity.message", "The last sentence for the status line.")
+LabelingSession.xy = attribute("predictions.view.xy", "Position of every item on the map, (n, 2).")
+LabelingSession.features = attribute("predictions.view.features", "Of the network, or pixels before training.")
+LabelingSession.probs = attribute(
+    "predictions.view.probs", "Class probabilities (n, classes), or None while there is no answer."
 )
-LabelingSession.wait = Of(
-    "jobs.wait", "Block until no job is left that is due; for scripts and tests, a view never waits."
-)
-LabelingSession.training = Of("activity.status", "The `TrainingStatus`.")
-LabelingSession.message = Of("activity.message", "The last sentence for the status line.")
-LabelingSession.xy = Of("predictions.xy", "Position of every item on the map, (n, 2).")
-LabelingSession.features = Of("predictions.features", "Of the network, or pixels before training.")
-LabelingSession.probs = Of("predictions.probs", "Class probabilities (n, classes), or None while there is no answer.")
-LabelingSession.answer = Of("predictions.source", 'Whose predictions are on show: one of `sources`, or "none".')
-LabelingSession.source = Of("predictions.source", 'Whose predictions are on show: one of `sources`, or "none".')
-LabelingSession.pred = Of(
+LabelingSession.answer = attribute("predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".')
+LabelingSession.source = attribute("predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".')
+LabelingSession.pred = attribute(
     "predictions.view.pred", "The most probable class of every item, −1 while there is no answer."
 )
-LabelingSession.certainty = Of("predictions.view.certainty", "Probability of that class; NaN while there is no answer.")
-LabelingSession.entropy = Of(
+LabelingSession.certainty = attribute(
+    "predictions.view.certainty", "Probability of that class; NaN while there is no answer."
+)
+LabelingSession.entropy = attribute(
     "predictions.view.entropy", "Of the prediction, as a share of its maximum; NaN while there is none."
 )
 
 # %% ../../nbs/session/24_session.ipynb #7bd5ba63
-LabelingSession.neighbors = Of("predictions.neighbors", "The items nearest in the features, nearest first.")
-LabelingSession.exams = Of("examination.exams", "Labels that the network was asked before it heard them, by row.")
-LabelingSession.unheard = Of(
+LabelingSession.neighbors = method("predictions", Predictions.neighbors)
+LabelingSession.exams = attribute(
+    "examination.exams", "Labels that the network was asked before it heard them, by row."
+)
+LabelingSession.unheard = attribute(
     "examination.unheard", "Items whose label changed since the network last heard the labels."
 )
-LabelingSession.audits = Of(
+LabelingSession.audits = attribute(
     "evidence.audits", "Random picks that were answered: row -> class predicted before the answer."
 )
-LabelingSession.blind = Of("evidence.blind", "The same: row -> labels there were, and what each source said.")
-LabelingSession.sources = Of("evidence.sources", "How good each source is on labels that it had not heard.")
-LabelingSession.accuracy = Of(
+LabelingSession.blind = attribute("evidence.blind", "The same: row -> labels there were, and what each source said.")
+LabelingSession.sources = attribute("evidence.sources", "How good each source is on labels that it had not heard.")
+LabelingSession.accuracy = attribute(
     "evidence.accuracy", "How good the predictions on show are: value, low, high, n, and how that is known."
 )
-LabelingSession.why = Of(
+LabelingSession.why = attribute(
     "evidence.why", "Whose predictions are on show, and why, in one sentence; empty while there are none."
 )
-LabelingSession.standings = Of("accuracy_log.entries", "How well it was going, oldest first.")
-LabelingSession.standing = Of("accuracy_log.latest", "How well it is going, as last seen, or None.")
-LabelingSession.queue = Of("proposals.queue", "The `SuggestionQueue`.")
-LabelingSession.current = Of("proposals.queue.current", "The proposal that `next` went to last, or None.")
-LabelingSession.strategy = Of("proposals.strategy", "What `next` asks for; a change drops the proposals that wait.")
-LabelingSession.suggest = Of("proposals.suggest", "The items whose labels would help most, best first, with reasons.")
-LabelingSession.next = Of("proposals.next", "The next item to label, or None when everything is labeled or skipped.")
-LabelingSession.skip = Of("proposals.skip", "Put the current item aside, go to the next.")
-LabelingSession.back = Of("proposals.back", "The item before the current one; it stays when there is none.")
-LabelingSession.upcoming = Of("proposals.upcoming", "What `next` will go to, without going there.")
-LabelingSession.look_ahead = Of("proposals.look_ahead", "Let more proposals wait; takes as long as `suggest`.")
-LabelingSession.go_to = Of("proposals.go_to", "Make a proposal the current one: a view that held it shows it already.")
-LabelingSession.model = Of("network.model", "The `SSVAE`, or None before `prepare` has made it.")
-LabelingSession.trainer = Of("network.trainer", "The `InteractiveTrainer`, or None before `prepare` has made it.")
-LabelingSession.history = Of("network.history", "One list a metric, over the life of the model.")
-LabelingSession.epochs = Of("network.epochs", 'Epochs of one press on "train".')
-LabelingSession.look_share = Of(
-    "network.look_share", "At most this share of the training time goes into drawing the map."
+LabelingSession.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
+LabelingSession.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
+LabelingSession.queue = attribute("proposals.queue", "The `SuggestionQueue`.")
+LabelingSession.current = attribute("proposals.queue.current", "The proposal that `next` went to last, or None.")
+LabelingSession.strategy = attribute(
+    "proposals.strategy", "What `next` asks for; a change drops the proposals that wait.", settable=True
 )
-LabelingSession.rounds = Of("files.rounds", "The `Rounds`.")
-LabelingSession.journal = Of("files.journal", "The `Journal` of the training.")
-LabelingSession.record = Of("files.journal", "The `Journal` of the training.")
-LabelingSession.folder = Of("files.folder", "The `SessionFolder`.")
-LabelingSession.view = Of("state.view", "What a view wants to find again: coloring, …")
-LabelingSession.keep_view = Of("state.keep_view", "Remember something of a view, such as the coloring.")
-LabelingSession.stop = Of("snapshots.stop", "End the run within two seconds; what it has learned stays.")
-LabelingSession.snapshot = Of(
-    "snapshots.take", "Keep what the map shows now, and the weights; returns its place in `rounds`."
+LabelingSession.suggest = method("proposals", Proposals.suggest)
+LabelingSession.next = method("proposals", Proposals.next)
+LabelingSession.skip = method("proposals", Proposals.skip)
+LabelingSession.back = method("proposals", Proposals.back)
+LabelingSession.upcoming = method("proposals", Proposals.upcoming)
+LabelingSession.look_ahead = method("proposals", Proposals.look_ahead)
+LabelingSession.go_to = method("proposals", Proposals.go_to)
+LabelingSession.model = attribute("network.model", "The `SSVAE`, or None before `prepare` has made it.")
+LabelingSession.trainer = attribute(
+    "network.trainer", "The `InteractiveTrainer`, or None before `prepare` has made it."
 )
-LabelingSession.walk = Of("snapshots.walk", "The next point that the last round changed, or None.")
-LabelingSession.goto = Of("snapshots.goto", "Go on from the weights of an earlier round; returns at once.")
-LabelingSession.changes = Of("snapshots.changes", "What the last round did, or None.")
+LabelingSession.history = attribute("network.history", "One list a metric, over the life of the model.")
+LabelingSession.epochs = attribute("network.epochs", 'Epochs of one press on "train".', settable=True)
+LabelingSession.look_share = attribute(
+    "network.look_share", "At most this share of the training time goes into drawing the map.", settable=True
+)
+LabelingSession.rounds = attribute("files.rounds", "The `Rounds`.")
+LabelingSession.journal = attribute("files.journal", "The `Journal` of the training.")
+LabelingSession.record = attribute("files.journal", "The `Journal` of the training.")
+LabelingSession.folder = attribute("files.folder", "The `SessionFolder`.")
+LabelingSession.view = attribute("state.view", "What a view wants to find again: coloring, …")
+LabelingSession.keep_view = method("state", SavedState.keep_view)
+LabelingSession.stop = method("snapshots", Snapshots.stop)
+LabelingSession.snapshot = method("snapshots", Snapshots.take)
+LabelingSession.walk = method("snapshots", Snapshots.walk)
+LabelingSession.goto = method("snapshots", Snapshots.goto)
+LabelingSession.changes = attribute("snapshots.changes", "What the last round did, or None.")
 
 # %% ../../nbs/session/24_session.ipynb #e08868e2
 @patch
@@ -401,7 +402,6 @@ def close(
     if self.closed:
         return
     self.closed = self.files.closed = True
-    self.data.closed = not keep_store
     with contextlib.ExitStack() as last:  # from the bottom up
         last.callback(self.events.emit, "closed")
         last.callback(lambda: self.jobs.alive or atexit.unregister(self._at_exit))

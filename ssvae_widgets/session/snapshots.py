@@ -44,7 +44,7 @@ class Snapshots:
     def take(self) -> int:  # its place in `rounds`
         "Keep what the map shows now, and the weights. Raises `ClosedError` after the end."
         training, files = self.training, self.files
-        if files.gone and files.folder.home is not None:
+        if files.given_back:
             raise ClosedError("This session is closed: open a new one on the same labels.")
         with self.activity.lock:
             files.claim()
@@ -292,7 +292,7 @@ def train(
 # %% ../../nbs/session/19_snapshots.ipynb #351eb6f5
 @patch
 def stop(self: Snapshots) -> None:
-    "End the run, and forget what was to be trained after a return."
+    "End the run within two seconds; what it has learned stays, what was to be trained after a return does not begin."
     with self.activity.lock:
         self._then = 0
     self.training.stop()

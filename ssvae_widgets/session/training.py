@@ -75,6 +75,7 @@ class Training:
     ):
         self.data, self.activity, self.predictions = data, activity, predictions
         self.examination, self.accuracy_log = examination, accuracy_log
+        examination.model = lambda: self.model
         self.given, self.config, self.epochs, self.moment = model, config, epochs, moment
         self.first_model: Callable[[], Any] = lambda: self.given  # what to begin with
         self.history: dict[str, list[float]] = {}  # one list a metric, over the life of the model
@@ -108,7 +109,7 @@ def make(self: Training) -> None:
     model, trainer = self._model_and_trainer()
     warming = trainer.warm_up(self.data.images)  # its own thread: a first epoch waits for no program it does not use
     with activity.lock:
-        self.model, self.trainer, self.warming, self.examination.network = model, trainer, warming, model
+        self.model, self.trainer, self.warming = model, trainer, warming
     self.tell_classes()
     self.moment("made")
     if model.trained:
@@ -218,13 +219,13 @@ def _how_it_ended(status) -> str:
 def run(self: Training) -> None:
     "Train until the target is reached or somebody said stop."
     self.make()
-    activity, predictions, codes = self.activity, self.predictions, self.data.codes
+    activity, predictions = self.activity, self.predictions
     with activity.lock:
         if not self.stopping:
             activity.status = replace(activity.status, phase="training")
     self.moment("begins")
-    if (codes >= 0).any() and predictions.answered != self.data.seq:
-        predictions.ask("graph", codes)  # what is on show until there is evidence for the network
+    if self.data.n_labeled and predictions.answered != self.data.seq:
+        predictions.ask("graph")  # what is on show until there is evidence for the network
     self.examination.begin_run()
     follow = _Follow(self)
     if self.warming.is_alive():
@@ -359,7 +360,7 @@ def _answer_from(self: Training, features: Float[np.ndarray, "batch features"]) 
     if self.data.images.ndim > 2 or predictions.space is not predictions.pixels:
         predictions.space = features
     if self.data.n_labeled:
-        predictions.ask("graph", self.data.codes)
+        predictions.ask("graph")
 
 # %% ../../nbs/session/13_training.ipynb #9dad8ac8
 @patch

@@ -29,7 +29,7 @@ WATCH = """() => {
 SLOW = {
     "idle": "",
     "fsync": "import os, time; _sync = os.fsync; os.fsync = lambda fd: (time.sleep(0.15), _sync(fd))[1]",
-    "proposals": "import time; _suggest = app.session.suggest; app.session.suggest = lambda *a, **k: (time.sleep(1.0), _suggest(*a, **k))[1]",
+    "proposals": "import time; _suggest = app.session.proposals.suggest; app.session.proposals.suggest = lambda *a, **k: (time.sleep(1.0), _suggest(*a, **k))[1]",
     "kernel": "import time; _act = app.act; app.map.handlers[:] = [lambda intent: (time.sleep(0.3), _act(intent))]",
 }
 
