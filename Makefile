@@ -11,7 +11,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 INSTALLED := $(shell cat $(VENV)/.extras 2>/dev/null)
 EXTRAS ?= $(or $(INSTALLED),dev)
 
-.PHONY: FORCE help install showcase lab test test-quick test-slow test-faults bench docs readme format clean
+.PHONY: FORCE help install showcase lab test test-quick test-slow test-faults bench docs readme clean
 
 help: ## Explain the targets
 	@echo "ssvae_widgets: make TARGET"
@@ -67,11 +67,6 @@ docs: $(STAMP) ## Build the documentation as a static site under _site/
 
 readme: $(STAMP) ## Write README.md from nbs/index.ipynb
 	$(BIN)/python .ci/readme.py
-
-format: $(STAMP) ## One statement a line, 120 columns, in notebooks, tests and benchmarks; then export
-	for turn in 1 2; do $(BIN)/python .ci/wrap_long_lines.py nbs tests bench .ci; $(BIN)/ruff format --line-length 120 nbs tests bench .ci; done
-	$(BIN)/nbdev-clean
-	$(BIN)/nbdev-export
 
 clean: ## Remove what the targets made (never labels or checkpoints outside artifacts/)
 	rm -rf $(VENV) build dist *.egg-info ssvae_widgets.egg-info .pytest_cache .ruff_cache .hypothesis artifacts/showcase artifacts/screenshots

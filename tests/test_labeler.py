@@ -415,6 +415,74 @@ def test_a_proposal_that_comes_late_takes_no_selection_away(quiet):
     app.close()
 
 
+def test_a_field_that_is_missing_is_an_argument_error_and_select_has_two_forms(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.map.selected = [3]
+    missing = {"label": "label", "new_class": "name", "select": "serial", "exclude": "serial", "sort": "by", "look": "serial", "strategy": "strategy", "epochs": "epochs", "auto": "choice", "goto": "frame"}
+    for kind, field in missing.items():
+        with pytest.raises(ArgumentError, match=f"type {kind} without {field}"): app.commands.do({"type": kind})
+    app.session.snapshot()
+    with pytest.raises(ArgumentError, match="type snapshot without step"): app.commands.do({"type": "snapshot"})
+    app.act({"type": "sort"})
+    assert app.status.level == "error" and app.status.message == "got an intent of type sort without by." and app.session.n_labeled == 0
+    app.commands.do({"type": "select", "op": "grow"})
+    assert 3 in app.selected and len(app.selected) == 6
+    app.commands.do({"type": "select", "serial": 9})
+    assert app.selected.tolist() == [9]
+    app.close()
+
+
+def test_a_key_that_accepts_many_has_asked_already(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:3], k)
+    assert app.session.wait(60) and app.flush()
+    app.ask_above, chosen = 5, np.flatnonzero(app.session.codes < 0)[:10]
+    app.act({"type": "accept", "serials": chosen})
+    assert app.sheet.question.startswith("Accept the predictions of 10 images") and (app.session.codes[chosen] == -1).all()
+    app.act({"type": "accept", "serials": chosen, "gesture": 1})
+    assert app.sheet.question == "" and (app.session.codes[chosen] >= 0).all()
+    app.close()
+
+
+def test_a_coloring_that_is_chosen_does_not_wait_for_the_painter(quiet):
+    "The painter holds the lock of the presenter and waits for that of the layer; what a page chooses is heard the other way round."
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    assert app.flush()
+    painting, done = threading.Event(), []
+
+    def paint():
+        with app.presenter.lock:
+            painting.set()
+            with app.map.layer.lock: done.append("painted")
+
+    painter = threading.Thread(target=paint, daemon=True)
+    def choose():
+        with app.map.layer.lock:
+            painter.start()
+            painting.wait(60)
+            app.presenter.keep_color({"new": app.map.color_by})
+            done.append("kept")
+
+    chooser = threading.Thread(target=choose, daemon=True)
+    chooser.start()
+    chooser.join(30), painter.join(30)
+    assert done == ["kept", "painted"]
+    app.close()
+
+
+def test_columns_are_checked_before_anything_is_opened(quiet, tmp_path):
+    images, truth = data()
+    app = LatentLabeler(images, tmp_path / "labels.csv", truth)
+    for wrong in ({"cluster": truth}, {"label": truth}, {"size": [1, 2]}):
+        with pytest.raises(ArgumentError): LatentLabeler(images, tmp_path / "labels.csv", truth, columns=wrong)
+        with pytest.raises(ArgumentError): LatentLabeler(session=app.session, columns=wrong)
+    assert not app.retired and not app.session.closed, "a cell with a mistake in it takes nothing over"
+    app.close()
+
+
 def test_all_suspects_are_found_when_they_are_asked_for(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)
@@ -515,6 +583,91 @@ def test_two_apps_on_one_session_end_it_with_the_last(quiet, tmp_path):
     two.close()
     assert session.jobs.closed
     with pytest.raises(ValueError): session.label([6], 1)
+
+
+def test_a_cell_that_is_run_again_on_one_session_replaces_its_app_and_close_ends_the_session(quiet, tmp_path):
+    images, truth = data()
+    before = set(_instances)
+    session = LabelingSession(images, tmp_path / "labels.csv", truth=truth)
+    former = [LatentLabeler(session=session)]
+    for _ in range(3): former.append(LatentLabeler(session=session))
+    app = former.pop()
+    for old in former:
+        assert old.retired and old.children == (old.status,) and "replaced by a newer one" in old.status.message
+        old.act({"type": "label", "label": 1, "serials": np.array([3])})
+    assert session.n_labeled == 0 and not app.retired
+    app.act({"type": "label", "label": 2, "serials": np.array([5])})
+    assert app.flush() and app.error == "" and session.codes[5] == 2 and app.status.saved == "yes"
+    former.pop().close()
+    assert not session.closed
+    app.close()
+    assert session.closed, "nothing that is out of sight holds it"
+    for old in former: old.close()
+    assert set(_instances) == before
+
+
+@pytest.mark.parametrize("part", ["begin", "prepare", "make_views"])
+def test_an_app_that_cannot_be_made_leaves_the_session_and_the_app_before_it_as_they_were(quiet, tmp_path, monkeypatch, part):
+    import ssvae_widgets.widgets.labeler as labeler
+
+    images, truth = data()
+    session = LabelingSession(images, tmp_path / "labels.csv", truth=truth)
+    app = LatentLabeler(session=session)
+    assert app.flush()
+    before, heard = set(_instances), []
+    monkeypatch.setattr(LabelingSession, "subscribe", lambda self, f: heard.append(f) or self.activity.events.subscribe(f))
+    with monkeypatch.context() as broken:
+        owner = {"begin": labeler.Presenter, "prepare": LabelingSession, "make_views": labeler}[part]
+        broken.setattr(owner, part, lambda *args, **kw: 1 / 0)
+        with pytest.raises(ZeroDivisionError): LatentLabeler(session=session)
+    assert set(_instances) == before and not session.closed and not app.retired
+    if heard: heard = [weakref.ref(heard.pop().__self__)]
+    session.label([4], 1)
+    assert app.flush() and app.map.labeled[4] and app.error == "" and session.events.errors == []
+    gc.collect()
+    assert [ref() for ref in heard] in ([], [None]), "it hears nothing any more"
+    app.close()
+    assert session.closed
+
+
+def test_names_reach_the_preview_and_must_fit(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    assert app.names is None
+    app.map.selected = [7]
+    assert app.flush() and app.preview.info["name"] == ""
+    app.names = [f"{i}.png" for i in range(120)]
+    assert app.flush() and app.preview.info["name"] == "7.png" and app.names[3] == "3.png"
+    with pytest.raises(ArgumentError, match="got 2 names, expected 120"): app.names = ["a", "b"]
+    assert app.names[3] == "3.png"
+    app.error = "said by a script"
+    assert app.error == app.status.error == "said by a script"
+    app.error = ""
+    app.close()
+
+
+def test_an_app_that_is_replaced_while_a_key_arrives_says_so(quiet, monkeypatch):
+    images, truth = data()
+    session, newer, due = LabelingSession(images, None, truth=truth), LabelingSession(images, None, truth=truth), []
+    app = LatentLabeler(session=session)
+
+    class Late:
+        "Not replaced when it is asked; replaced in the moment after."
+        def __get__(self, owner, cls):
+            was = vars(owner).get("retired", False)
+            if due: due.pop()(newer)
+            return was
+
+        def __set__(self, owner, value): vars(owner)["retired"] = value
+
+    monkeypatch.setattr(LatentLabeler, "retired", Late())
+    due.append(app.retire)
+    app.act({"type": "next"})
+    assert not due and app.status.message == "This app was replaced by a newer one on the same labels: go on there."
+    with pytest.raises(AttributeError, match="replaced by a newer one"): app.commands.do({"type": "next"})
+    app.close()
+    assert not newer.closed
+    session.close(), newer.close()
 
 
 def test_the_module_of_the_app_is_imported_as_any_other():

@@ -184,7 +184,7 @@ def test_old_hands_and_wrong_rows_move_nothing(app):
 @pytest.mark.parametrize("name", ["a\udcffb.png", "\ud800.png", b"x", None, 5])
 def test_a_file_name_that_is_no_text_reaches_the_page_as_text(app, name):
     "Half characters come from file names with bytes that are no UTF-8; a message with them would never arrive."
-    app.presenter.names = [name] * 60
+    app.names = [name] * 60
     app.map.selected = [3]
     assert app.flush() and app.error == "" and app.preview.info["serial"] == 3
     app.preview.info["name"].encode()

@@ -1,5 +1,5 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
-import { colour, follow, paint, toMap, visibleRows } from "./view-core.mjs";
+import { colour, follow, giveKeysBack, paint, toMap, visibleRows } from "./view-core.mjs";
 
 /** A virtual grid: only the tiles in sight exist, only the images in sight were asked for. */
 function render({ model, el }) {
@@ -12,7 +12,7 @@ function render({ model, el }) {
     "aria-label": "Sort by",
     onchange: () => {
       model.send({ type: "sort", by: sort.value });
-      el.closest("[tabindex]")?.focus({ preventScroll: true });
+      giveKeysBack(el);
     },
   });
   const wide = h(

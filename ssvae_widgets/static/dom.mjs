@@ -82,27 +82,22 @@ export function count(n) {
 /**
  * The bytes of a trait or a buffer as a typed array, without a copy where they are aligned.
  * @template T
- * @param {DataView | ArrayBufferView | null | undefined} view
+ * @param {ArrayBufferView | ArrayBuffer | null | undefined} view
  * @param {{new (buffer: ArrayBufferLike, at: number, length: number): T, new (n: number): T, BYTES_PER_ELEMENT: number}} Type
  * @returns {T}
  */
 export function typed(view, Type) {
   if (!view || !view.byteLength) return new Type(0);
-  const at = view.byteOffset,
+  const buffer = "buffer" in view ? view.buffer : view,
+    at = "buffer" in view ? view.byteOffset : 0,
     size = Type.BYTES_PER_ELEMENT,
     length = Math.floor(view.byteLength / size);
-  return at % size === 0
-    ? new Type(view.buffer, at, length)
-    : new Type(view.buffer.slice(at, at + length * size), 0, length);
+  return at % size === 0 ? new Type(buffer, at, length) : new Type(buffer.slice(at, at + length * size), 0, length);
 }
 
-/** A copy of the bytes behind a DataView (or typed array, or buffer) as the given typed array. @param {any} view @param {any} Type */
+/** The same as a copy, which stays as it is when the buffer is used again. @param {any} view @param {any} Type */
 export function array(view, Type = Uint8Array) {
-  if (!view) return new Type(0);
-  const buffer = view.buffer || view;
-  const start = view.byteOffset || 0;
-  const length = view.byteLength - (view.byteLength % Type.BYTES_PER_ELEMENT);
-  return new Type(buffer.slice(start, start + length));
+  return typed(view, Type).slice();
 }
 
 /** RGBA bytes of one image given as height × width × channels bytes; gray is spread over the three colours. @param {ArrayLike<number>} pixels @param {number} height @param {number} width @param {number} channels */

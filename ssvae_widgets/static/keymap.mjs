@@ -70,19 +70,6 @@ export const KEY_HELP = {
   grow: "grow the selection to its neighbours",
 };
 
-/**
- * What the page does alone. Every other action becomes an intent of its name: it needs a row in `BY_KEY` (widgets/intents) and a method in `Commands`
- * (widgets/commands). tests/test_javascript.py compares them.
- */
-export const ON_PAGE = ["move", "tool", "reset", "escape", "zoom", "selectall", "invert"];
-
-/** The type of the intent that an action becomes; null when the page does it alone. @param {string} action */
-export function intentOf(action) {
-  const name = action.split(":")[0];
-  if (ON_PAGE.includes(name)) return null;
-  return name === "grow" ? "select" : name; // one way to select
-}
-
 const isMac = () => typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform || "");
 
 /** One written form for a key event or a binding. Shift is kept only where it is not already in the character ("?" needs none). */

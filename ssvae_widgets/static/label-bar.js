@@ -1,5 +1,5 @@
 import { clean, count, h, icon } from "./dom.mjs";
-import { colour, digitKey, follow, toMap } from "./view-core.mjs";
+import { colour, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
 import { onShow } from "./on-show.mjs";
 
 /** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */
@@ -34,7 +34,7 @@ function actions(model, el) {
     title: "How the next point is chosen",
     onchange: () => {
       model.send({ type: "strategy", strategy: strategy.value });
-      el.closest("[tabindex]")?.focus({ preventScroll: true });
+      giveKeysBack(el);
     },
   });
   const next = h(
@@ -141,7 +141,7 @@ function classButtons(model, el) {
     name.value = "";
     add.setAttribute("aria-expanded", yes);
     if (yes) name.focus();
-    else el.closest("[tabindex]")?.focus({ preventScroll: true });
+    else giveKeysBack(el);
   };
   name.addEventListener("keydown", (event) => {
     event.stopPropagation();

@@ -1,5 +1,5 @@
 import { clean, count, h, svg } from "./dom.mjs";
-import { duration, follow } from "./view-core.mjs";
+import { duration, follow, giveKeysBack } from "./view-core.mjs";
 
 /** A slider through the rounds that were kept; its right end is now. Below: what the last round did. */
 function rounds(model, el) {
@@ -163,7 +163,7 @@ function controls(model, el) {
     title: "When training starts by itself",
     onchange: () => {
       model.send({ type: "auto", choice: auto.selectedIndex });
-      el.closest("[tabindex]")?.focus({ preventScroll: true });
+      giveKeysBack(el);
     },
   });
   field.addEventListener("input", () => field.removeAttribute("aria-invalid"));

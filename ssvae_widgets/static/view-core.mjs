@@ -83,6 +83,11 @@ export function toMap(el, name, arg) {
   return { done, buffers: serials ? [serials.slice().buffer] : [] };
 }
 
+/** Keys go back to the app that an element is part of. @param {Element} el */
+export function giveKeysBack(el) {
+  /** @type {HTMLElement | null} */ (el.closest("[tabindex]"))?.focus({ preventScroll: true });
+}
+
 /** Which rows of a grid of `total` tiles lie in the window of a scrolled box, with a margin of rows on both sides. */
 export function visibleRows(total, columns, tile, scrollTop, height, margin = 2) {
   const rows = Math.ceil(total / columns);

@@ -110,6 +110,7 @@ class Presenter:
         self.said, self.told = ("none", None), None  # source and predictions, and changes, that were spoken of
         self.running, self.curve_length = False, 0
         self.clustered = None  # the positions that the column "cluster" belongs to
+        self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
     @property
@@ -271,7 +272,7 @@ def say_what_changed(self: Presenter):
 @patch
 def keep_color(self: Presenter, change):
     "Another coloring: the one of last time is no longer waited for, this one is kept."
-    with self.lock:
+    with self.color_lock:
         self.wanted_color, restored = None, self.restored_color
         if self.views.map.color_by == restored != change["new"]:
             self.restored_color, self.views.map.color_by = None, change["new"]
@@ -281,7 +282,7 @@ def keep_color(self: Presenter, change):
 @patch
 def restore_color(self: Presenter):
     "The coloring of last time, if it can be shown and is still wanted."
-    with self.lock:
+    with self.color_lock:
         if self.wanted_color not in self.views.map.columns: return
         self.restored_color = self.wanted_color
         self.views.map.color_by = self.wanted_color

@@ -166,10 +166,9 @@ def upcoming(self: ProposalDeck, n: int = 5) -> list[Suggestion]:
     s, changes = self.session, self.session.changes
     if s.current is None: return []
     if s.current.strategy != "changed":
-        hurry = self.between < 0.3
-        found = s.upcoming(15)
+        hurry, found = self.between < 0.3, s.upcoming(15)
         if len(found) < (15 if hurry else n) and not s.queue.dry: self.seeker.ask("ahead")
-        return found[: 2 * n if self.between <= 0.3 else n]
+        return found[: 2 * n if hurry else n]
     if changes is None or s.current.serial not in changes.rows: return []
     place = int(np.flatnonzero(changes.rows == s.current.serial)[0])
     ahead = map(int, changes.rows[place + 1 : place + 1 + n])

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Integer, UInt8
 
 from ..palettes import UNLABELED
 from .assets import inline_esm, static_text
-from .columns import Column, as_column, colors_for, home_domain
+from .columns import Column, colors_for, home_domain
 from .point_layer import pack_codes, pack_positions
 
 # %% ../../nbs/widgets/07_static_map.ipynb #296a33c0

@@ -84,6 +84,6 @@ def make_views(
 # %% ../../nbs/widgets/14_views.ipynb #5efd8d09
 def arrange(views: Views) -> ipywidgets.Box:  # all but the status line
     "The map on the left, the column of the others beside it."
-    def box(name, *views): return ipywidgets.Box(views).add_class(name)
+    def box(name, *parts): return ipywidgets.Box(parts).add_class(name)
     column = views.actions, views.preview, views.sheet, views.buttons, views.training
     return box("ssvae-body", box("ssvae-map-box", views.map), box("ssvae-side", *column))

@@ -445,6 +445,7 @@ test("arrays of a wrong length are refused, another number of points starts over
 test("no file of the layer writes HTML, evaluates text or leaves a global", () => {
   for (const f of [
     "point-layer.js",
+    "map-view.mjs",
     "chrome.mjs",
     "figure-link.mjs",
     "state.mjs",

@@ -21,6 +21,10 @@ test("array copies the bytes of a view, whatever its alignment", () => {
   all[3] = 77;
   assert.deepEqual([...got], [1, 2]);
   assert.deepEqual([...array(new DataView(buffer, 3, 7), Uint32Array)], [77]);
+  assert.deepEqual([...array(buffer.slice(4, 8), Uint32Array)], [...array(new DataView(buffer, 4, 4), Uint32Array)]);
+  const whole = array(buffer);
+  new Uint8Array(buffer)[0] ^= 1;
+  assert.notEqual(whole[0], new Uint8Array(buffer)[0]);
   assert.equal(array(null).length, 0);
 });
 

@@ -1,0 +1,594 @@
+import {
+  boxSelect,
+  combine,
+  lassoSelect,
+  nearestInDirection,
+  nearestK,
+  panBy,
+  pickNearest,
+  simplifyPath,
+  toPixel,
+  zoomAround,
+} from "./geometry.mjs";
+import { HIDDEN, LABELED, NONE, SELECTED } from "./raster.mjs";
+import { actionOf, buildKeymap } from "./keymap.mjs";
+import { FigureLink, findFigure } from "./figure-link.mjs";
+import { showClasses, showHelp, tooltip } from "./chrome.mjs";
+import { clean, count, h } from "./dom.mjs";
+import { bytes } from "./shared-map.mjs";
+import { MapCanvas } from "./map-canvas.mjs";
+
+/** One view of a map on a page: its pointer, its keys, its menus. What a person means by them is painted at once and told to Python. */
+export class MapView extends MapCanvas {
+  constructor(model, el, common) {
+    super(model, el, common, (name, arg) => this.act(name, arg));
+    this.watch("change:tool", () => this.tool());
+    this.watch("change:lut change:none change:kind change:classes change:color_by change:columns change:range", () =>
+      this.colors(),
+    );
+    this.watch("change:status", () => {
+      this.status.textContent = clean(model.get("status"), 200);
+    });
+    this.watch("change:keymap", () => {
+      this.keys = buildKeymap(model.get("keymap"));
+    });
+    this.watch("change:home", () => 0);
+    this.keys = buildKeymap(model.get("keymap"));
+    this.status.textContent = clean(model.get("status"), 200);
+    this.tool();
+  }
+
+  async attach() {
+    const found = await findFigure(
+      this.model.widget_manager,
+      this.model.get("figure").replace("IPY_MODEL_", ""),
+      this.el,
+      ".ssvae-map",
+      () => this.alive,
+    );
+    if (!found) return;
+    const { root, view } = found;
+    const link = await FigureLink.open(view);
+    if (!this.alive) return link.close();
+    this.link = link;
+    this.map = root;
+    this.root = root.closest(".ssvae-labeler") || root;
+    this.canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": "Map of points" });
+    this.ink = h("canvas", { class: "ssvae-ink", "aria-hidden": "true" });
+    link.insert(this.canvas);
+    link.insert(this.ink);
+    this.off.push(() => {
+      this.canvas.remove();
+      this.ink.remove();
+      link.close();
+    });
+    this.tip = tooltip(root);
+    this.off.push(() => this.tip.el.remove());
+    this.root.tabIndex = 0;
+    this.root.setAttribute("data-lm-suppress-shortcuts", "true");
+    if (!this.root.getAttribute("role")) {
+      this.root.setAttribute("role", "group");
+      this.root.setAttribute(
+        "aria-label",
+        "Latent map: arrow keys move between points, digits label, question mark lists the keys",
+      );
+    }
+    link.listen(
+      () => {
+        this.resize();
+      },
+      () => this.ask("points"),
+    );
+    this.watchTheme();
+    this.watchRatio();
+    this.hear(window, "resize", () => this.resize());
+    this.pointer();
+    this.hear(this.root, "keydown", (e) => this.key(e));
+    this.hear(this.root, "ssvae-act", (e) => this.button(e));
+    // A button that was clicked gives the keys back: Enter is for the next point, not for that button again.
+    this.hear(this.root, "click", (e) => {
+      const b = e.detail && e.target.closest("button");
+      if (b && b === document.activeElement && !b.closest(".ssvae-m-veil")) this.root.focus({ preventScroll: true });
+    });
+    this.hear(this.root, "focusout", (e) => {
+      if (!e.relatedTarget) setTimeout(() => this.keepKeys(e.target), 0);
+    });
+    this.resize();
+    this.colors();
+    this.changed("selection");
+  }
+
+  changed(what, serials) {
+    const st = this.s.state;
+    if (what === "points" || what === "moving") {
+      this.ask("points");
+      if (what === "points") this.countSoon();
+    }
+    if (what === "some") {
+      this.some.push(serials);
+      this.ask("some");
+      this.countSoon();
+    }
+    if (what === "selection") {
+      this.ask(st.dimming || this.wasDimming ? "points" : "ink");
+      this.wasDimming = st.dimming;
+      this.tally();
+      if (st.selected !== this.asked) this.quiet();
+      if (!this.confirm) this.speak();
+    }
+    if ((what === "points" || what === "some") && st.selected.length === 1 && !this.confirm) this.speak();
+    if ((what === "thumbs" || what === "points" || what === "some") && this.hover >= 0 && !this.tip?.el.hidden)
+      this.showTip();
+    if (what === "refused") this.speak("NOT SAVED: the label was taken back");
+    this.map?.classList.toggle("ssvae-m-moving", this.s.t < 1);
+    this.map?.classList.toggle("ssvae-m-dim", this.s.state.dimming || !!this.s.state.filter);
+  }
+
+  tool() {
+    const t = this.model.get("tool");
+    this.bar.tool(t);
+    if (this.map) {
+      this.map.dataset.tool = t;
+      this.speak();
+    }
+  }
+
+  setTool(t) {
+    this.model.set("tool", t);
+    this.model.save_changes();
+    if (this.map) this.map.dataset.tool = t;
+  }
+
+  // ---- pointer ----
+  local(e) {
+    const r = this.canvas.getBoundingClientRect(),
+      w = this.link.area.w;
+    return [((e.clientX - r.left) * w) / r.width, ((e.clientY - r.top) * w) / r.width];
+  }
+
+  pointer() {
+    const fig = this.link.el,
+      inside = (p) => {
+        const a = this.link.area;
+        return p[0] >= 0 && p[1] >= 0 && p[0] <= a.w && p[1] <= a.h;
+      };
+    this.map.dataset.tool = this.model.get("tool");
+    const typing = (t) => t.closest && t.closest("input, textarea, select, [contenteditable], .jp-Editor");
+    this.hear(
+      this.root,
+      "pointerdown",
+      (e) => {
+        if (!typing(e.target) && !e.target.closest(".ssvae-m-veil")) this.root.focus({ preventScroll: true });
+      },
+      true,
+    );
+    this.hear(fig, "pointerdown", (e) => {
+      if (e.button > 1) return;
+      const p = this.local(e);
+      if (!inside(p)) return;
+      const tool = this.model.get("tool"),
+        mod = e.shiftKey ? "add" : e.altKey ? "subtract" : "replace";
+      const kind =
+        e.button === 1 || tool === "pan"
+          ? "pan"
+          : tool === "lasso" || tool === "box"
+            ? tool
+            : mod === "replace"
+              ? "pan"
+              : "lasso";
+      this.drag = {
+        at: p,
+        to: p,
+        path: [p],
+        kind,
+        mod,
+        from: this.view,
+        moved: false,
+        id: e.pointerId,
+        button: e.button,
+      };
+      fig.setPointerCapture?.(e.pointerId);
+      if (e.button === 1 || kind !== "pan") e.preventDefault();
+    });
+    this.hear(fig, "pointermove", (e) => {
+      const p = this.local(e),
+        d = this.drag;
+      if (!d) return this.hoverAt(inside(p) && e.pointerType !== "touch" ? p : null, e);
+      d.to = p;
+      if (!d.moved && Math.hypot(p[0] - d.at[0], p[1] - d.at[1]) < 4) return;
+      d.moved = true;
+      if (d.kind === "lasso") for (const q of e.getCoalescedEvents?.() || [e]) d.path.push(this.local(q));
+      if (d.kind === "pan") {
+        this.hoverAt(null);
+        this.later(() => this.drag && this.link.setDomain(panBy(d.from, d.to[0] - d.at[0], d.to[1] - d.at[1])));
+      } else this.ask();
+    });
+    const up = (e) => {
+      const d = this.drag;
+      this.drag = null;
+      if (!d) return;
+      if (fig.hasPointerCapture?.(d.id)) fig.releasePointerCapture(d.id);
+      if (!this.root.contains(document.activeElement)) this.root.focus({ preventScroll: true });
+      if (e.type === "pointercancel") return this.ask();
+      if (!d.moved) {
+        if (d.button === 0 && this.model.get("tool") !== "pan") this.click(d.at, d.mod);
+        return this.ask();
+      }
+      if (d.kind === "pan") return this.link.setDomain(panBy(d.from, d.to[0] - d.at[0], d.to[1] - d.at[1]));
+      const st = this.s.state,
+        xy = st.xy,
+        v = this.view,
+        skip = st.skip;
+      const got =
+        d.kind === "box" ? boxSelect(xy, v, d.at, d.to, skip) : lassoSelect(xy, v, simplifyPath(d.path), skip);
+      this.s.select(combine(st.selected, got, d.mod, st.n), d.kind);
+    };
+    this.hear(fig, "pointerup", up);
+    this.hear(fig, "pointercancel", up);
+    this.hear(fig, "pointerleave", () => {
+      if (!this.drag) this.hoverAt(null);
+    });
+    this.hear(fig, "dblclick", (e) => {
+      if (inside(this.local(e)) && this.model.get("tool") === "pan") this.reset();
+    });
+    this.hear(
+      fig,
+      "wheel",
+      (e) => {
+        const p = this.local(e);
+        if (!inside(p)) return;
+        if (!(e.ctrlKey || e.metaKey || this.root.contains(document.activeElement))) return;
+        e.preventDefault();
+        e.stopPropagation();
+        const unit = e.deltaMode === 1 ? 16 : e.deltaMode === 2 ? 400 : 1;
+        this.zoom = { p, f: (this.zoom?.f || 1) * Math.exp(Math.max(-240, Math.min(240, e.deltaY * unit)) * 0.0018) };
+        this.later(() => {
+          const z = this.zoom;
+          this.zoom = null;
+          if (z) this.link.setDomain(limitZoom(zoomAround(this.view, z.p[0], z.p[1], z.f), this.model.get("home")));
+        });
+      },
+      { passive: false, capture: true },
+    );
+  }
+
+  /** Once in the next frame; the newest wins. */
+  later(f) {
+    this.next = f;
+    if (!this.nextFrame)
+      this.nextFrame = requestAnimationFrame(() => {
+        this.nextFrame = 0;
+        this.next?.();
+        this.next = null;
+      });
+  }
+
+  click(p, mod) {
+    const st = this.s.state,
+      i = pickNearest(st.xy, this.view, p[0], p[1], Math.max(8, this.radius + 5), st.skip);
+    if (i < 0) {
+      if (mod === "replace" && st.selected.length) this.s.select(new Uint32Array(0), "click");
+      return;
+    }
+    this.s.select(combine(st.selected, [i], mod === "add" ? "toggle" : mod, st.n), "click");
+  }
+
+  hoverAt(p, e) {
+    if (!p) {
+      if (this.hover >= 0) this.setHover(-1);
+      this.tip?.hide();
+      return;
+    }
+    this.mouse = [e.clientX, e.clientY, p];
+    if (this.hoverFrame) return;
+    this.hoverFrame = requestAnimationFrame(() => {
+      this.hoverFrame = 0;
+      if (!this.alive || this.s.t < 1 || this.s.looking) return;
+      const st = this.s.state,
+        q = this.mouse[2],
+        i = pickNearest(st.xy, this.view, q[0], q[1], Math.max(7, this.radius + 4), st.skip);
+      if (i !== this.hover) this.setHover(i);
+      if (i >= 0) {
+        this.s.want([i, ...(this.s.thumbs.has(i) ? [] : nearestK(st.xy, this.view, q[0], q[1], 63))]);
+        this.showTip();
+      } else this.tip.hide();
+    });
+  }
+
+  setHover(i) {
+    this.hover = i;
+    this.model.set("hovered", i);
+    this.model.save_changes();
+    this.ask();
+  }
+
+  showTip() {
+    if (this.hover < 0 || !this.mouse) return;
+    this.tip.show(this.mouse[0], this.mouse[1], this.describe(this.hover), this.s.thumbs.get(this.hover) || null);
+  }
+
+  speak(text) {
+    const sel = this.s.state.selected,
+      k = sel.length;
+    this.live.classList.toggle("ssvae-m-hint", !text && k === 0);
+    const words =
+      text ||
+      (k === 0
+        ? HINTS[this.model.get("tool")]
+        : k === 1
+          ? `${this.describe(sel[0])}${this.s.state.flags[sel[0]] & LABELED ? ", labeled" : ""}`
+          : `${count(k)} points selected`);
+    if (words !== this.live.textContent) this.live.textContent = words;
+  }
+
+  // ---- view ----
+  reset() {
+    const d = this.model.get("home");
+    if (d && d.length === 4) this.link?.setDomain({ x0: d[0], x1: d[1], y0: d[2], y1: d[3] });
+  }
+
+  focusOn(i) {
+    const st = this.s.state;
+    if (!this.link || !(i >= 0 && i < st.n)) return;
+    const v = this.view,
+      x = st.xy[2 * i],
+      y = st.xy[2 * i + 1],
+      mx = (v.x1 - v.x0) * 0.04,
+      my = (v.y1 - v.y0) * 0.04;
+    if (!(x > v.x0 + mx && x < v.x1 - mx && y > v.y0 + my && y < v.y1 - my)) {
+      const dx = (v.x1 - v.x0) / 2,
+        dy = (v.y1 - v.y0) / 2;
+      this.link.setDomain({ x0: x - dx, x1: x + dx, y0: y - dy, y1: y + dy });
+    }
+  }
+
+  // ---- keys and controls ----
+  /** What had the keys was disabled, hidden or taken away, as a sheet is that closes: they stay here, and do not go to the notebook. */
+  keepKeys(was) {
+    const lost = was.disabled || !was.isConnected || !was.getClientRects().length;
+    if (this.alive && lost && document.activeElement === document.body && document.hasFocus())
+      this.root.focus({ preventScroll: true });
+  }
+
+  key(e) {
+    if (e.defaultPrevented || !this.link) return;
+    const t = e.target;
+    if (t.type === "range" && /^(Arrow|Home|End|Page)/.test(e.key)) return;
+    if (
+      t.closest(
+        "input:not([type=button]):not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select, [contenteditable=true], .ssvae-m-veil",
+      )
+    )
+      return;
+    if ((e.key === "Enter" || e.key === " ") && t.closest("button, a, summary, [role=option], [role=tab]")) return;
+    const action = actionOf(e, this.keys);
+    if (!action) return;
+    const [name, arg] = action.split(":"),
+      k = Number(arg);
+    if (e.repeat && name !== "move" && name !== "zoom") {
+      e.preventDefault();
+      e.stopPropagation();
+      return;
+    }
+    if (name === "label" && k >= this.model.get("classes").length) return;
+    e.preventDefault();
+    e.stopPropagation();
+    this.act(name, name === "label" ? k : arg, e);
+  }
+
+  act(name, arg, e) {
+    const st = this.s.state,
+      m = this.model;
+    if (name === "label") this.give(arg);
+    else if (name === "clear") this.give(null);
+    else if (name === "tool") this.setTool(arg);
+    else if (name === "reset") this.reset();
+    else if (name === "zoom")
+      this.link.setDomain(
+        limitZoom(
+          zoomAround(this.view, this.view.w / 2, this.view.h / 2, arg === "in" ? 0.75 : 1 / 0.75),
+          m.get("home"),
+        ),
+      );
+    else if (name === "move") this.step(arg, e?.shiftKey);
+    else if (name === "escape") this.escape();
+    else if (name === "filter") this.filter();
+    else if ((name === "help" || name === "classes") && !m.get("dialogs")) this.s.intent(name);
+    else if (name === "help") showHelp(this.map, m.get("keymap"));
+    else if (name === "classes") {
+      const sel = st.selected,
+        same = () => sel.length === st.selected.length && sel.every((i, k) => i === st.selected[k]);
+      if (m.get("classes").length)
+        showClasses(this.map, m.get("classes"), m.get("class_colors"), (i) =>
+          same() ? this.give(i) : this.refuse("The selection has changed meanwhile: choose again"),
+        );
+    } else if (name === "color") {
+      const columns = m.get("columns"),
+        next =
+          typeof arg === "string" && arg
+            ? arg
+            : columns[(columns.indexOf(m.get("color_by")) + 1) % Math.max(1, columns.length)];
+      if (next) {
+        m.set("color_by", next);
+        m.save_changes();
+        this.s.intent("color", { column: next });
+      }
+      if (this.root) this.root.focus({ preventScroll: true });
+    } else if (name === "select-code") {
+      const code = arg.code < 0 ? NONE : arg.code,
+        got = [];
+      for (let i = 0; i < st.n; i++) if (st.codes[i] === code && !(st.flags[i] & HIDDEN)) got.push(i);
+      this.s.select(combine(st.selected, got, arg.mode, st.n), "class");
+      this.root?.focus({ preventScroll: true });
+    } else if (name === "select-below") {
+      this.s.intent("select", { op: "below", value: arg });
+      this.root?.focus({ preventScroll: true });
+    } else if (name === "selectall") this.all(() => true);
+    else if (name === "invert") this.all((i) => !(st.flags[i] & SELECTED));
+    else if (name === "grow") this.s.intent("select", { op: "grow" });
+    else if (name === "select") {
+      if (arg === "all") this.all(() => true);
+      else if (arg === "unlabeled") this.all((i) => !(st.flags[i] & LABELED));
+      else if (arg === "invert") this.all((i) => !(st.flags[i] & SELECTED));
+      else if (arg === "class") {
+        const want = new Set(Array.from(st.selected, (i) => st.codes[i]));
+        this.all((i) => want.has(st.codes[i]));
+      } else this.s.intent("select", { op: arg });
+      this.root?.focus({ preventScroll: true });
+    } else if (name === "snapshot") this.s.intent("snapshot", { step: arg === "back" ? -1 : 1 });
+    else if (name === "accept") this.accept();
+    else if (name === "undo" || name === "redo") this.s.undo(name);
+    else if (["next", "skip", "back", "walk"].includes(name)) this.s.propose(name);
+    else this.s.intent(name);
+  }
+
+  /** A button of another view asks for what a key does: here it is known what is on show. Not taken: more points than are labeled without a question. */
+  button(e) {
+    const { name, arg } = e.detail,
+      st = this.s.state,
+      limit = this.model.get("confirm_above");
+    if (this.s.looking) return;
+    if (name === "exclude" || name === "choose" || name === "drop") {
+      if (name === "exclude")
+        this.s.selectHere(
+          arg.out
+            ? st.selected.filter((i) => i !== arg.serial)
+            : Uint32Array.from(new Set([...st.selected, arg.serial])).sort(),
+        );
+      else if (name === "drop") this.s.selectHere(new Uint32Array(0));
+      else if (arg >= st.n || st.flags[arg] & HIDDEN) return;
+      else {
+        this.s.select(Uint32Array.of(arg), "click");
+        this.focusOn(arg);
+      }
+      return e.preventDefault();
+    }
+    if (!["label", "clear", "accept", "undo", "redo", "next"].includes(name)) return;
+    if (["label", "clear", "accept"].includes(name)) {
+      e.detail.serials = st.selected;
+      const why = this.s.show.refusal(st.selected);
+      if (!why && (!st.selected.length || (limit > 0 && st.selected.length > limit))) return;
+    }
+    e.preventDefault();
+    this.act(name, arg);
+  }
+
+  /** Enter: yes to what is asked, else the prediction that is on show. */
+  accept() {
+    if (this.confirm) return this.give(this.confirm.startsWith("null/") ? null : parseInt(this.confirm, 10));
+    const why = this.s.show.refusal(this.s.state.selected);
+    if (why) this.refuse(why);
+    else this.s.accept();
+  }
+
+  /** A key was not used: say why, and show what the next one would be about. */
+  refuse(why) {
+    this.quiet();
+    this.speak(why);
+    this.s.show.say(why);
+    if (this.s.show.following === "hovered") this.setHover(-1); // the selected one comes back
+  }
+
+  all(test) {
+    const st = this.s.state,
+      got = [];
+    for (let i = 0; i < st.n; i++) if (!(st.flags[i] & HIDDEN) && test(i)) got.push(i);
+    this.s.select(Uint32Array.from(got), "menu");
+  }
+
+  /** Label the selection; a large one is asked about once, and the same key again is the answer. */
+  give(label) {
+    const sel = this.s.state.selected,
+      limit = this.model.get("confirm_above"),
+      what = `${label}/${sel.length}/${sel[0]}`;
+    const why = this.s.show.refusal(sel);
+    if (why) return this.refuse(why);
+    if (!sel.length) return this.speak("Nothing is selected");
+    if (limit > 0 && sel.length > limit && this.confirm !== what) {
+      this.confirm = what;
+      this.asked = sel;
+      const name = label === null ? null : clean(this.model.get("classes")[label] ?? label, 24);
+      this.speak(
+        `${name === null ? "Remove the labels of" : "Label"} ${count(sel.length)} points${name === null ? "" : ` as ${name}`}? Press the key again to do it, Esc to leave it.`,
+      );
+      this.live.classList.add("ssvae-m-asking");
+      return;
+    }
+    this.quiet();
+    if (!this.s.label(label)) this.speak("Labels are not taken here");
+    else this.speak();
+  }
+
+  quiet() {
+    this.confirm = null;
+    this.live.classList.remove("ssvae-m-asking");
+  }
+
+  escape() {
+    if (this.confirm) {
+      this.quiet();
+      return this.speak();
+    }
+    if (this.drag) {
+      this.drag = null;
+      return this.ask();
+    }
+    if (this.s.state.selected.length) return this.s.select(new Uint32Array(0), "key");
+    if (this.s.state.filter) this.filter(true);
+  }
+
+  filter(off = false) {
+    const st = this.s.state,
+      on = !off && !st.filter && st.selected.length > 0,
+      keep = on ? st.selected.slice() : new Uint32Array(0);
+    this.model.set("filter", bytes(keep));
+    this.model.save_changes();
+    this.s.intent("filter", { on }, keep);
+    this.speak(on ? `Showing only ${count(keep.length)} points` : "Showing all points");
+  }
+
+  /** An arrow key: the nearest unlabeled point that way, from the selected point or from the middle. */
+  step(direction, extend) {
+    const st = this.s.state,
+      v = this.view,
+      sel = st.selected,
+      i = sel.length
+        ? this.last !== undefined && st.flags[this.last] & SELECTED
+          ? this.last
+          : sel[sel.length - 1]
+        : -1;
+    const from = i < 0 ? [v.w / 2, v.h / 2] : toPixel(v, st.xy[2 * i], st.xy[2 * i + 1]);
+    const skip = st.skipLabeled;
+    const next =
+      i < 0
+        ? pickNearest(st.xy, v, from[0], from[1], Infinity, skip)
+        : nearestInDirection(st.xy, v, from, direction, skip);
+    if (next < 0) return this.speak("No unlabeled point that way");
+    this.last = next;
+    this.s.select(combine(sel, [next], extend ? "add" : "replace", st.n), "key");
+    this.focusOn(next);
+  }
+
+  close() {
+    this.alive = false;
+    clearTimeout(this.counting);
+    this.s.views.delete(this);
+    for (const id of [this.frame, this.hoverFrame, this.nextFrame]) cancelAnimationFrame(id);
+    for (const f of this.off) f();
+    this.el.replaceChildren();
+  }
+}
+
+const HINTS = {
+  pointer: "Click selects, drag pans, Shift-drag lassos, the wheel zooms",
+  lasso: "Draw around points; Shift adds, Alt subtracts",
+  box: "Draw a box; Shift adds, Alt subtracts",
+  pan: "Drag moves the map, the wheel zooms",
+};
+
+/** Keep the zoom between a 10,000th of the home view and ten times it. */
+function limitZoom(v, home) {
+  if (!home || home.length !== 4) return v;
+  const f = (v.x1 - v.x0) / (home[1] - home[0]);
+  return f > 1e-4 && f < 10 ? v : { ...v, x0: home[0], x1: home[1], y0: home[2], y1: home[3] };
+}
