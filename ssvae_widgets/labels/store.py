@@ -13,7 +13,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +37,7 @@ from .shared_log import SharedLog
 from .snapshot import CORE
 from .status import Gesture
 from .view import MAX_CLASSES
+from ..parts import attribute
 
 _all_ = ["Gesture", "LabelEvent", "OtherDataError"] # they come with the store
 
@@ -131,27 +131,24 @@ def _class_names(classes) -> list[str]:
     return [str(k) for k in range(given)] if isinstance(given, int) else given or []
 
 # %% ../../nbs/labels/20_store.ipynb #39d2d391
-def _read(where: str, doc: str) -> property: return property(attrgetter(where), doc=doc)
-
-
-LabelStore.n_items = _read("log.n_items", "Number of images.")
-LabelStore.fingerprint = _read("log.fingerprint", "What identifies the images, or None.")
-LabelStore.log_path = _read("log.log_path", "The append-only log, the truth.")
-LabelStore.session = _read("log.session", "What gestures of this store are signed with.")
-LabelStore.codes = _read("log.view.codes", "Class code of every image, −1 = unlabeled: int32 `(n_items,)`, read-only.")
-LabelStore.labels = _read("log.view.labels", "The same as floats, NaN = unlabeled: the form that the trainer takes.")
-LabelStore.classes = _read("log.view.classes", "Class names; the code of a class is its place here, and never changes while the store is open.")
-LabelStore.n_classes = _read("log.view.n_classes", "Number of classes.")
-LabelStore.counts = _read("log.view.counts", "Labeled images in each class: int64 `(n_classes,)`.")
-LabelStore.n_labeled = _read("log.view.n_labeled", "Number of labeled images.")
-LabelStore.merged = _read("log.view.merged", "Code of every class that was merged, and the code that its labels have now.")
-LabelStore.retired = _read("log.view.retired", "Codes of classes that were merged into another one.")
-LabelStore.in_order = _read("log.view.in_order", "Whether the codes are those that the log gives.")
-LabelStore.seq = _read("log.replay.seq", "Number of the newest gesture.")
-LabelStore.status = _read("log.status", "`saved`, `saving` or `not saved`; it is `saved` only after the disk has confirmed.")
-LabelStore.message = _read("log.message", "What a person should know about the status, or about a file that was edited.")
-LabelStore.problems = _read("csv.problems", "Lines of `labels.csv` that were refused last.")
-LabelStore.closed = _read("log.closed", "Whether the store was closed.")
+LabelStore.n_items = attribute("log.n_items", "Number of images.")
+LabelStore.fingerprint = attribute("log.fingerprint", "What identifies the images, or None.")
+LabelStore.log_path = attribute("log.log_path", "The append-only log, the truth.")
+LabelStore.session = attribute("log.session", "What gestures of this store are signed with.")
+LabelStore.codes = attribute("log.view.codes", "Class code of every image, −1 = unlabeled: int32 `(n_items,)`, read-only.")
+LabelStore.labels = attribute("log.view.labels", "The same as floats, NaN = unlabeled: the form that the trainer takes.")
+LabelStore.classes = attribute("log.view.classes", "Class names; the code of a class is its place here, and never changes while the store is open.")
+LabelStore.n_classes = attribute("log.view.n_classes", "Number of classes.")
+LabelStore.counts = attribute("log.view.counts", "Labeled images in each class: int64 `(n_classes,)`.")
+LabelStore.n_labeled = attribute("log.view.n_labeled", "Number of labeled images.")
+LabelStore.merged = attribute("log.view.merged", "Code of every class that was merged, and the code that its labels have now.")
+LabelStore.retired = attribute("log.view.retired", "Codes of classes that were merged into another one.")
+LabelStore.in_order = attribute("log.view.in_order", "Whether the codes are those that the log gives.")
+LabelStore.seq = attribute("log.replay.seq", "Number of the newest gesture.")
+LabelStore.status = attribute("log.status", "`saved`, `saving` or `not saved`; it is `saved` only after the disk has confirmed.")
+LabelStore.message = attribute("log.message", "What a person should know about the status, or about a file that was edited.")
+LabelStore.problems = attribute("csv.problems", "Lines of `labels.csv` that were refused last.")
+LabelStore.closed = attribute("log.closed", "Whether the store was closed.")
 
 # %% ../../nbs/labels/20_store.ipynb #34f27d2f
 @patch(as_prop=True)
