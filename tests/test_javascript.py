@@ -51,6 +51,20 @@ def test_what_a_page_loads_is_one_module_without_imports(root):
         assert source.count("\nexport ") == 1, name
 
 
+def test_what_a_page_loads_can_be_parsed(root, tmp_path):
+    "Without its comments, but with all of its code."
+    from ssvae_widgets.widgets.assets import COMMENT, inline_esm
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js 18 or newer (Debian: apt-get install nodejs)")
+    for path in sorted((root / "ssvae_widgets" / "static").glob("*.js")):
+        (tmp_path / "page.mjs").write_text(inline_esm(path.name), encoding="utf-8")
+        done = subprocess.run([node, "--check", tmp_path / "page.mjs"], capture_output=True, text=True)
+        assert done.returncode == 0, f"{path.name}: {done.stderr}"
+    code = "/** a */\nlet x;\n  /** @type {any} */ (x).y = 1;\n/* b\n * c */\nx;\n"
+    assert COMMENT.sub("", code) == "let x;\n  /** @type {any} */ (x).y = 1;\nx;\n"
+
+
 ON_PAGE = {"move", "tool", "reset", "escape", "zoom", "selectall", "invert"}  # what the page does alone
 
 

@@ -22,7 +22,7 @@ import traitlets
 STATIC = files("ssvae_widgets") / "static"
 IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w.-]+)";\n', re.M)
 EXPORT = re.compile(r"^export (?=(async )?(function|class|const|let)\b)", re.M)
-COMMENT = re.compile(r"^[ \t]*/\*[\s\S]*?\*/\n", re.M)  # a page does not need them
+COMMENT = re.compile(r"^[ \t]*/\*(?:(?!\*/)[\s\S])*\*/\n", re.M)  # a page does not need them
 
 
 def static_text(
