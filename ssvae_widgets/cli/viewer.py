@@ -104,6 +104,8 @@ def _probabilities(a: dict[str, np.ndarray]) -> np.ndarray | None:
 class StoredSession(LabelingSession):
     "A labeling session on the results of `ssvae-infer`, without a model."
 
+    instant = False  # the predictions are those of the file
+
     def __init__(
         self,
         found: dict[str, Any],  # of `read_latent`
@@ -113,10 +115,9 @@ class StoredSession(LabelingSession):
         truth = found["truth"] if found["truth"] is not None and np.isfinite(np.asarray(found["truth"], float)).any() else None
         if truth is not None and isinstance(known, int): known = max(known, int(np.nanmax(truth)) + 1)
         super().__init__(found["images"], labels, classes=[str(k) for k in range(known)] if isinstance(known, int) else known, truth=truth)
-        self.instant = False  # predictions are those of the file
-        self.xy, self.features = np.asarray(found["xy"], np.float32), np.asarray(found["latent"], np.float32)
         self.stored = found["recon"]
-        if found["probs"] is not None: self.probs, self.answer = _wide(found["probs"], self.n_classes), "network"
+        self.predictions.change(xy=np.asarray(found["xy"], np.float32), features=np.asarray(found["latent"], np.float32))
+        if found["probs"] is not None: self.predictions.change(probs=_wide(found["probs"], self.n_classes), source="network")
 
     def prepare(self) -> None:
         "There is nothing to prepare."

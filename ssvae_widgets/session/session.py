@@ -47,6 +47,8 @@ __all__ = ['LabelingSession']
 class LabelingSession:
     "Images, their labels, a model and a thread of jobs: the app without a screen."
 
+    instant = True  # whether every label is answered at once
+
     def __init__(
         self,
         images,  # (n, height, width[, channel]) images, (n, d) vectors, or an `ImageSet` with truth, classes and names
@@ -62,7 +64,6 @@ class LabelingSession:
         epochs = check_whole(epochs, "epochs")
         self.data, self.activity = LabeledImages(images, labels, classes, truth, seed), Activity()
         check_model(model, config, self.data.images)
-        self.instant = True  # whether every label is answered at once
         self.auto = AutoTrain()  # when training starts by itself
         self.closed, self.replaced = False, False  # it has ended; a newer session goes on with its labels
         self.ended = threading.Event()  # closed, and its folder is free
@@ -146,7 +147,7 @@ def _begin(
     self._forget = self.events.subscribe(self.state.heard)
     self._unsubscribe = self.store.observe(self._labels_changed)
     self.predictions.merged = self.store.merged
-    if self.n_labeled:
+    if self.n_labeled and self.instant:
         self.jobs.ask("instant answer", job=self._answer)
     me = weakref.ref(self)
     self._at_exit = lambda: (session := me()) and session._end()
