@@ -16,7 +16,9 @@ def text_output(cell) -> str:
     for o in cell.outputs:
         if o.output_type == "stream":
             out.append(o.text)
-        elif o.output_type in ("execute_result", "display_data") and "text/plain" in o.data and "image/png" not in o.data:
+        elif (
+            o.output_type in ("execute_result", "display_data") and "text/plain" in o.data and "image/png" not in o.data
+        ):
             out.append(o.data["text/plain"])
     return "".join(out).strip()
 

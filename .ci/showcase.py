@@ -39,8 +39,11 @@ def main() -> int:
         (OUT / ".write").touch()
         (OUT / ".write").unlink()
     except OSError as e:
-        print(f"The showcase writes its pictures to {OUT.relative_to(ROOT)}, which is not writable ({e.strerror}): "
-              "clone into a folder that you may write to.", file=sys.stderr)
+        print(
+            f"The showcase writes its pictures to {OUT.relative_to(ROOT)}, which is not writable ({e.strerror}): "
+            "clone into a folder that you may write to.",
+            file=sys.stderr,
+        )
         return 1
     nb = nbformat.read(NOTEBOOK, as_version=4)
     start, section = time.monotonic(), ""
@@ -56,8 +59,14 @@ def main() -> int:
                 return
 
     print("Running the showcase", flush=True)
-    client = NotebookClient(nb, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOK.parent)}},
-                            on_cell_execute=progress, extra_arguments=["--log-level=40"])
+    client = NotebookClient(
+        nb,
+        timeout=1800,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(NOTEBOOK.parent)}},
+        on_cell_execute=progress,
+        extra_arguments=["--log-level=40"],
+    )
     try:
         client.execute()
     except CellExecutionError as e:
@@ -68,7 +77,9 @@ def main() -> int:
     print(f"\n{table(summary['stages'])}\n")
     for key, value in summary["facts"].items():
         print(f"{key:>10}: {value}")
-    print(f"\nDone in {time.monotonic() - start:.0f} s. The pictures and the executed notebook are in {OUT.relative_to(ROOT)}/:")
+    print(
+        f"\nDone in {time.monotonic() - start:.0f} s. The pictures and the executed notebook are in {OUT.relative_to(ROOT)}/:"
+    )
     for f in sorted(OUT.glob("*.png")):
         print(f"  {f.name}")
     print("Next: `make lab` opens it in JupyterLab, where you can label.")

@@ -23,16 +23,28 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "artifacts" / "bench" / "commands.json"
 BIN = Path(sys.executable).parent
-ONE = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
+ONE = {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+}
 LOOP, BUILD = 0.613 / 0.513, 17.0 / 0.513  # of the ancestor, in epochs of the PyTorch peer
 
 
 def command(folder: str, *words: str) -> tuple[float, dict]:
     "Processor seconds of a command, and its report."
     before = os.times()
-    done = subprocess.run([BIN / words[0], *words[1:], "--json"], cwd=folder, capture_output=True, text=True, env={**os.environ, **ONE}, check=True)
+    done = subprocess.run(
+        [BIN / words[0], *words[1:], "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **ONE},
+        check=True,
+    )
     after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system, json.loads(done.stdout)
+    return after.children_user + after.children_system - before.children_user - before.children_system, json.loads(
+        done.stdout
+    )
 
 
 def peer(images, labels, rounds: int) -> float:
@@ -62,20 +74,50 @@ def main():
     images, _ = load_mnist(n=12_000)
     labels, rows = np.full(len(images), -1), []
     with tempfile.TemporaryDirectory() as folder:
-        command(folder, "ssvae-label-sets", "--data", "mnist", "--n", "12000", "--budgets", "50", "--kinds", "balanced", "--draws", "1", "--output", "sets")
+        command(
+            folder,
+            "ssvae-label-sets",
+            "--data",
+            "mnist",
+            "--n",
+            "12000",
+            "--budgets",
+            "50",
+            "--kinds",
+            "balanced",
+            "--draws",
+            "1",
+            "--output",
+            "sets",
+        )
         for line in Path(folder, "sets", "balanced_50_0.csv").read_text().split()[1:]:
             serial, label = line.split(",")
             labels[int(serial)] = int(label)
         epoch = peer((images * 255).astype(np.uint8), labels, args.rounds)
         data = ("--data", "mnist", "--n", "12000", "--labels", "sets/balanced_50_0.csv", "--patience", "0")
-        for name, epochs, flags in (("ancestor", 10, ("--preset", "ancestor")), ("ancestor", 30, ("--preset", "ancestor")), ("dense", 8, ("--encoder-type", "dense"))):
+        for name, epochs, flags in (
+            ("ancestor", 10, ("--preset", "ancestor")),
+            ("ancestor", 30, ("--preset", "ancestor")),
+            ("dense", 8, ("--encoder-type", "dense")),
+        ):
             words = ("ssvae-train", *data, *flags, "--max-epochs", str(epochs))
             command(folder, *words)
             seconds, _ = command(folder, *words)
-            _, seen = command(folder, "ssvae-infer", "--data", "mnist", "--split", "test", "--embedding", "map", "--output", "out.npz")
+            _, seen = command(
+                folder, "ssvae-infer", "--data", "mnist", "--split", "test", "--embedding", "map", "--output", "out.npz"
+            )
             loop = epoch * LOOP * epochs
-            rows.append(dict(recipe=name, epochs=epochs, cpu_seconds=round(seconds, 2), ancestor_loop=round(loop, 2), ancestor_with_start=round(loop + epoch * BUILD, 2),
-                             faster=round((loop + epoch * BUILD) / seconds, 2), test_accuracy=round(seen["accuracy"], 4)))
+            rows.append(
+                dict(
+                    recipe=name,
+                    epochs=epochs,
+                    cpu_seconds=round(seconds, 2),
+                    ancestor_loop=round(loop, 2),
+                    ancestor_with_start=round(loop + epoch * BUILD, 2),
+                    faster=round((loop + epoch * BUILD) / seconds, 2),
+                    test_accuracy=round(seen["accuracy"], 4),
+                )
+            )
             print(json.dumps(rows[-1]), flush=True)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(dict(torch_epoch_cpu_seconds=round(epoch, 4), runs=rows), indent=1) + "\n")

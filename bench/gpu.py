@@ -41,7 +41,8 @@ def peer(name: str = "torch") -> bool:
     "Whether PyTorch, or a package of it, is here and computes on the same device as JAX."
     import jax
 
-    if any(importlib.util.find_spec(n) is None for n in {"torch", name}): return False
+    if any(importlib.util.find_spec(n) is None for n in {"torch", name}):
+        return False
     import torch
 
     return torch.cuda.is_available() == (jax.default_backend() != "cpu")
@@ -59,11 +60,20 @@ def where(args) -> dict:
     "The machine that the figures belong to, and how much was measured."
     import jax
 
-    out = dict(backend=jax.default_backend(), device=jax.devices()[0].device_kind, devices=len(jax.devices()), cores=os.cpu_count(), jax=jax.__version__, quick=args.quick)
+    out = dict(
+        backend=jax.default_backend(),
+        device=jax.devices()[0].device_kind,
+        devices=len(jax.devices()),
+        cores=os.cpu_count(),
+        jax=jax.__version__,
+        quick=args.quick,
+    )
     if peer():
         import torch
 
-        out |= dict(torch=torch.__version__, torch_device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu")
+        out |= dict(
+            torch=torch.__version__, torch_device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        )
     return out
 
 
@@ -73,7 +83,9 @@ def finished(epoch):
 
     def run():
         epoch()
-        if torch.cuda.is_available(): torch.cuda.synchronize()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
     return run
 
 
@@ -81,7 +93,8 @@ def part_epoch(args) -> dict:
     "Seconds an epoch; a first call compiles and is told apart."
     images, labels = train.data(args.images)
     result = dict(images=args.images, data=train.data_name())
-    if peer(): result["products"] = tensor_floats(True)
+    if peer():
+        result["products"] = tensor_floats(True)
     for kind in KINDS:
         trainer = train.ours(kind, images, labels)
         start = time.perf_counter()
@@ -90,16 +103,28 @@ def part_epoch(args) -> dict:
         result[kind] = dict(first_call=time.perf_counter() - start)
         if peer():
             for name, last in (("torch", False), ("torch_channels_last", True)):
-                if kind == "dense" and last: continue
-                programs[name] = finished(train.TorchTrainer(train.config(kind), images, labels, channels_last=last).epoch)
-        for program in programs.values(): program()
+                if kind == "dense" and last:
+                    continue
+                programs[name] = finished(
+                    train.TorchTrainer(train.config(kind), images, labels, channels_last=last).epoch
+                )
+        for program in programs.values():
+            program()
         result[kind] |= train.alternately(3 if args.quick else 7, **programs)
         five = train.alternately(2, ours=lambda tr=trainer: tr.train_epochs(5, images, labels))["ours"] / 5
         result[kind] |= dict(ours_of_five=five, images_per_second=args.images / five)
         peers = [v for k, v in result[kind].items() if k.startswith("torch")]
-        if peers: result[kind] |= dict(speedup=min(peers) / result[kind]["ours"], speedup_of_five=min(peers) / five)
-        told = f", PyTorch {min(peers):.3f} s, {result[kind]['speedup']:.1f}× ({result[kind]['speedup_of_five']:.1f}× of five)" if peers else ""
-        print(f"  {kind:10s} {result[kind]['ours']:.3f} s ({five:.3f} in a run of five), first call {result[kind]['first_call']:.1f} s{told}", flush=True)
+        if peers:
+            result[kind] |= dict(speedup=min(peers) / result[kind]["ours"], speedup_of_five=min(peers) / five)
+        told = (
+            f", PyTorch {min(peers):.3f} s, {result[kind]['speedup']:.1f}× ({result[kind]['speedup_of_five']:.1f}× of five)"
+            if peers
+            else ""
+        )
+        print(
+            f"  {kind:10s} {result[kind]['ours']:.3f} s ({five:.3f} in a run of five), first call {result[kind]['first_call']:.1f} s{told}",
+            flush=True,
+        )
     return result
 
 
@@ -107,14 +132,16 @@ def part_predict(args) -> dict:
     "Positions, reconstructions and classes of all images."
     images, labels = train.data(args.images)
     result = dict(images=args.images, data=train.data_name())
-    if peer(): result["products"] = tensor_floats(True)
+    if peer():
+        result["products"] = tensor_floats(True)
     for kind in KINDS[:2]:
         vae = train.ours(kind, images[:256], labels[:256]).vae
         programs = dict(ours=lambda v=vae: v.predict(images))
         if peer():
             twin = train.TorchTrainer(train.config(kind), images[:256], labels[:256])
             programs["torch"] = lambda p=twin: p.predict(images)
-        for program in programs.values(): program()
+        for program in programs.values():
+            program()
         result[kind] = train.alternately(3 if args.quick else 5, **programs)
         print(f"  {kind:10s} {', '.join(f'{k} {v:.3f} s' for k, v in result[kind].items())}", flush=True)
     return result
@@ -128,17 +155,26 @@ def part_features(args) -> dict:
     n = 2048 if args.quick else 8192
     pictures = np.random.default_rng(0).integers(0, 256, (n, 64, 64, 3), dtype=np.uint8)
     result = dict(images=n, data="random bytes")
-    if peer("timm"): result["products"] = tensor_floats(False)
+    if peer("timm"):
+        result["products"] = tensor_floats(False)
     for size in (96, 128, 224):
         extractor = find_extractor("efficientnet-lite0", size)
         batch = np.random.default_rng(1).integers(0, 256, (256, size, size, 3), dtype=np.uint8)
-        programs = dict(whole=lambda s=size: extract_features(pictures, size=s, progress=False), network=lambda e=extractor, b=batch: [e(b) for _ in range(n // 256)])
-        if peer("timm"): programs["timm"] = torch_features(batch, n // 256)
-        for program in programs.values(): program()
+        programs = dict(
+            whole=lambda s=size: extract_features(pictures, size=s, progress=False),
+            network=lambda e=extractor, b=batch: [e(b) for _ in range(n // 256)],
+        )
+        if peer("timm"):
+            programs["timm"] = torch_features(batch, n // 256)
+        for program in programs.values():
+            program()
         seconds = train.alternately(3, **programs)
         result[size] = {name: n / s for name, s in seconds.items()}
-        print(f"  {size} px: {', '.join(f'{k} {v:,.0f}' for k, v in result[size].items())} pictures a second", flush=True)
-    if not peer("timm"): print("  PyTorch's side is left out: timm is not installed, or torch would run on another device", flush=True)
+        print(
+            f"  {size} px: {', '.join(f'{k} {v:,.0f}' for k, v in result[size].items())} pictures a second", flush=True
+        )
+    if not peer("timm"):
+        print("  PyTorch's side is left out: timm is not installed, or torch would run on another device", flush=True)
     return result
 
 
@@ -148,13 +184,19 @@ def torch_features(batch, times: int):
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = timm.create_model(TORCH_NAME, pretrained=False, num_classes=0).eval().to(device).to(memory_format=torch.channels_last)
+    net = (
+        timm.create_model(TORCH_NAME, pretrained=False, num_classes=0)
+        .eval()
+        .to(device)
+        .to(memory_format=torch.channels_last)
+    )
 
     def run():
         with torch.inference_mode():
             for _ in range(times):
                 x = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
                 net(x.contiguous(memory_format=torch.channels_last)).cpu()
+
     return run
 
 
@@ -167,7 +209,9 @@ def part_session(args) -> dict:
     images, labels = train.data(args.images)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        with LabelingSession(images, labels=os.path.join(folder, "labels.csv"), classes=[str(k) for k in range(10)]) as session:
+        with LabelingSession(
+            images, labels=os.path.join(folder, "labels.csv"), classes=[str(k) for k in range(10)]
+        ) as session:
             session.store.set(np.flatnonzero(labels >= 0), labels[labels >= 0])
             opened = time.perf_counter() - start
             times = []
@@ -177,7 +221,9 @@ def part_session(args) -> dict:
                 session.wait()
                 times.append(time.perf_counter() - start)
     print(f"  opened {opened:.1f} s, ten epochs {times[0]:.1f} s at first, {times[1]:.1f} s again", flush=True)
-    return dict(images=args.images, data=train.data_name(), opened=opened, ten_epochs_first=times[0], ten_epochs_again=times[1])
+    return dict(
+        images=args.images, data=train.data_name(), opened=opened, ten_epochs_first=times[0], ten_epochs_again=times[1]
+    )
 
 
 def main():
@@ -188,12 +234,18 @@ def main():
     parser.add_argument("--images", type=int, default=60_000)
     parser.add_argument("--output", default=str(OUT), help="JSON file; parts not measured keep their values")
     args = parser.parse_args()
-    if unknown := set(args.parts) - set(PARTS): parser.error(f"no such part: {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
+    if unknown := set(args.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
     path, machine = Path(args.output), where(args)
     print(", ".join(f"{k} {v}" for k, v in machine.items()), flush=True)
     if machine["backend"] == "cpu":
-        print("There is no GPU here" + (": these are figures of the processor." if args.cpu else "; --cpu measures the processor."), flush=True)
-        if not args.cpu: return
+        print(
+            "There is no GPU here"
+            + (": these are figures of the processor." if args.cpu else "; --cpu measures the processor."),
+            flush=True,
+        )
+        if not args.cpu:
+            return
     report = json.loads(path.read_text()) if path.exists() else {}
     for part in args.parts:
         print(part, flush=True)

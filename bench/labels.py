@@ -27,8 +27,15 @@ PLANES = ROOT / "nbs" / "images" / "two_dimensions.png"
 PARTS = ("graph", "acquire", "issues", "recipe", "bought", "interactive", "map", "digits", "seeds", "large", "planes")
 N = 12_000
 EPOCHS = dict(short=(10, 8), long=(40, 12))  # without and with labels
-ROWS = (("balanced", 50, "short", 9), ("balanced", 50, "long", 9), ("uniform", 50, "long", 9), ("uniform", 10, "short", 9), ("balanced", 10, "short", 3),
-        ("balanced", 100, "long", 2), ("balanced", 250, "long", 2))  # labels, network, draws at most
+ROWS = (
+    ("balanced", 50, "short", 9),
+    ("balanced", 50, "long", 9),
+    ("uniform", 50, "long", 9),
+    ("uniform", 10, "short", 9),
+    ("balanced", 10, "short", 3),
+    ("balanced", 100, "long", 2),
+    ("balanced", 250, "long", 2),
+)  # labels, network, draws at most
 
 
 def cpu():
@@ -36,7 +43,12 @@ def cpu():
 
 
 def spread(values):
-    return dict(mean=round(float(np.mean(values)), 3), sd=round(float(np.std(values)), 3), n=len(values), values=[round(float(v), 3) for v in values])
+    return dict(
+        mean=round(float(np.mean(values)), 3),
+        sd=round(float(np.std(values)), 3),
+        n=len(values),
+        values=[round(float(v), 3) for v in values],
+    )
 
 
 def draw(truth, kind, m, seed):
@@ -44,7 +56,9 @@ def draw(truth, kind, m, seed):
     rng, codes = np.random.default_rng(seed), np.full(len(truth), -1)
     classes = np.unique(truth)
     if kind == "balanced":
-        rows = np.concatenate([rng.choice(np.flatnonzero(truth == c), m // len(classes), replace=False) for c in classes])
+        rows = np.concatenate(
+            [rng.choice(np.flatnonzero(truth == c), m // len(classes), replace=False) for c in classes]
+        )
     else:
         rows = rng.choice(len(truth), m, replace=False)
     codes[rows] = truth[rows]
@@ -72,8 +86,10 @@ class Bench:
         path = self.folder / f"{self.n}_{'binary' if self.args.binarize else 'gray'}_{length}.ckpt"
         if not path.exists():
             before = 0.0
-            if length == "long": vae, before = self.model("short")
-            else: vae = SSVAE(self.x.shape[1:], SSVAEConfig(), classes=10)
+            if length == "long":
+                vae, before = self.model("short")
+            else:
+                vae = SSVAE(self.x.shape[1:], SSVAEConfig(), classes=10)
             start = cpu()
             InteractiveTrainer(vae, callbacks=None).train_epochs(EPOCHS[length][0] - vae.epoch, self.x)
             path.with_suffix(".seconds").write_text(str(before + cpu() - start))
@@ -115,10 +131,16 @@ def graph(b):
             codes = draw(b.t, kind, m, s)
             lab = codes >= 0
             rows.setdefault("poisson", []).append(100 * (propagator.update(codes).argmax(1) == b.t).mean())
-            rows.setdefault("1-nn", []).append(100 * (KNeighborsClassifier(1).fit(f[lab], codes[lab]).predict(f) == b.t).mean())
-            rows.setdefault("logistic", []).append(100 * (LogisticRegression(max_iter=500).fit(f[lab], codes[lab]).predict(f) == b.t).mean())
+            rows.setdefault("1-nn", []).append(
+                100 * (KNeighborsClassifier(1).fit(f[lab], codes[lab]).predict(f) == b.t).mean()
+            )
+            rows.setdefault("logistic", []).append(
+                100 * (LogisticRegression(max_iter=500).fit(f[lab], codes[lab]).predict(f) == b.t).mean()
+            )
             if s < 3 and m == 50:
-                spreading = LabelSpreading(kernel="knn", n_neighbors=10, alpha=0.99, max_iter=1000, tol=1e-3).fit(f, codes)
+                spreading = LabelSpreading(kernel="knn", n_neighbors=10, alpha=0.99, max_iter=1000, tol=1e-3).fit(
+                    f, codes
+                )
                 rows.setdefault("spreading", []).append(100 * (spreading.transduction_ == b.t).mean())
         result[f"{kind} {m}"] = {k: spread(v) for k, v in rows.items()}
     codes, times = draw(b.t, "balanced", 50, 0), []
@@ -148,12 +170,17 @@ def acquire(b):
             for r in range(5):
                 picks = suggest(10, strategy, codes=codes, z=f, probs=probs, neighbors=near, rng=s).indices
                 codes[picks] = b.t[picks]
-                if r == 0: covered.append(len(set(b.t[picks])))
+                if r == 0:
+                    covered.append(len(set(b.t[picks])))
                 probs = poisson(g, codes, 10)
                 line.append(100 * (probs.argmax(1) == b.t).mean())
             curve.append(line)
-            if strategy == "auto": b.picked.append(codes)
-        result[strategy] = dict(classes_in_first_10=spread(covered), **{f"{10 * r + 10} labels": spread([c[r] for c in curve]) for r in range(5)})
+            if strategy == "auto":
+                b.picked.append(codes)
+        result[strategy] = dict(
+            classes_in_first_10=spread(covered),
+            **{f"{10 * r + 10} labels": spread([c[r] for c in curve]) for r in range(5)},
+        )
     return result
 
 
@@ -176,8 +203,13 @@ def recipe(b):
     for kind, m, length, most in ROWS:
         codes = [draw(b.t, kind, m, s) for s in range(min(most, b.args.draws))]
         runs = [b.learn(c, length)[1:] for c in codes]
-        row = dict(accuracy=spread([r[0] for r in runs]), ece=spread([r[1] for r in runs]), cpu_seconds=spread([r[2] for r in runs]))
-        if kind == "uniform": row["possible"] = spread([b.possible(c) for c in codes])
+        row = dict(
+            accuracy=spread([r[0] for r in runs]),
+            ece=spread([r[1] for r in runs]),
+            cpu_seconds=spread([r[2] for r in runs]),
+        )
+        if kind == "uniform":
+            row["possible"] = spread([b.possible(c) for c in codes])
         result[f"{kind} {m} {length}"] = row
         print(f"{kind} {m} {length}", json.dumps(row), flush=True)
         b.save("recipe", result)
@@ -186,7 +218,8 @@ def recipe(b):
 
 def bought(b):
     "The default recipe on fifty labels that `suggest` asked for."
-    if not b.picked: acquire(b)
+    if not b.picked:
+        acquire(b)
     runs = [b.learn(codes)[1:] for codes in b.picked[: b.args.draws]]
     return dict(accuracy=spread([r[0] for r in runs]), cpu_seconds=spread([r[2] for r in runs]))
 
@@ -197,7 +230,11 @@ def interactive(b):
 
     result = {}
     for s in range(min(2, b.args.draws)):
-        few, more, extra = draw(b.t, "balanced", 20, s), draw(b.t, "balanced", 20, s), draw(b.t, "balanced", 10, 100 + s)
+        few, more, extra = (
+            draw(b.t, "balanced", 20, s),
+            draw(b.t, "balanced", 20, s),
+            draw(b.t, "balanced", 10, 100 + s),
+        )
         more[extra >= 0] = extra[extra >= 0]
         vae = b.learn(few)[0]
         accuracy = lambda v: 100 * (v.predict_proba(b.xt).argmax(1) == b.tt).mean()  # noqa: E731
@@ -205,7 +242,13 @@ def interactive(b):
         InteractiveTrainer(vae, callbacks=None).train_epochs(3, b.x, more)
         seconds = cpu() - start
         _, scratch, _, all_seconds = b.learn(more)
-        for k, v in dict(twenty=before, three_more_epochs=accuracy(vae), from_scratch=scratch, cpu_seconds=seconds, cpu_seconds_from_scratch=all_seconds).items():
+        for k, v in dict(
+            twenty=before,
+            three_more_epochs=accuracy(vae),
+            from_scratch=scratch,
+            cpu_seconds=seconds,
+            cpu_seconds_from_scratch=all_seconds,
+        ).items():
             result.setdefault(k, []).append(v)
     return {k: spread(v) for k, v in result.items()}
 
@@ -225,9 +268,14 @@ def map_quality(b):
         test, snapshot = vae.embed(b.xt), vae.snapshot()
         fit = lambda a, c: round(100 * float((KNeighborsClassifier(10).fit(a, b.t).predict(c) == b.tt).mean()), 2)  # noqa: E731
         error = lambda images: round(float(np.mean((images - b.xt[:2000]) ** 2)), 4)  # noqa: E731
-        result[length] = dict(knn_test_map=fit(train.xy, test.xy), knn_test_latent=fit(train.z, test.z), trustworthiness=round(map_trustworthiness(train.z, train.xy), 4),
-                              image_error=error(snapshot.decode_map(test.xy[:2000])), image_error_latent=error(snapshot.decode(test.z[:2000])),
-                              cpu_seconds=round(seconds, 1))
+        result[length] = dict(
+            knn_test_map=fit(train.xy, test.xy),
+            knn_test_latent=fit(train.z, test.z),
+            trustworthiness=round(map_trustworthiness(train.z, train.xy), 4),
+            image_error=error(snapshot.decode_map(test.xy[:2000])),
+            image_error_latent=error(snapshot.decode(test.z[:2000])),
+            cpu_seconds=round(seconds, 1),
+        )
     return result
 
 
@@ -249,7 +297,10 @@ def digits(b):
             trainer.train_epochs(400, x[seen])
             trainer.train_epochs(100, x[seen], draw(t[seen], kind, 50, s))
             seconds = cpu() - start
-            for k, v in ((f"{kind} accuracy", 100 * (vae.predict_proba(x[held]).argmax(1) == t[held]).mean()), (f"{kind} cpu_seconds", seconds)):
+            for k, v in (
+                (f"{kind} accuracy", 100 * (vae.predict_proba(x[held]).argmax(1) == t[held]).mean()),
+                (f"{kind} cpu_seconds", seconds),
+            ):
                 rows.setdefault(k, []).append(v)
     return {k: spread(v) for k, v in rows.items()}
 
@@ -277,7 +328,13 @@ def large(b):
     big = Bench(b.args, 60_000)
     _, accuracy, error, seconds = big.learn(draw(big.t, "balanced", 50, 0), "short")
     _, small, _, small_seconds = b.learn(draw(b.t, "balanced", 50, 0), "short")
-    return dict(accuracy=round(accuracy, 2), ece=round(error, 4), cpu_seconds=round(seconds, 1), accuracy_12000=round(small, 2), cpu_seconds_12000=round(small_seconds, 1))
+    return dict(
+        accuracy=round(accuracy, 2),
+        ece=round(error, 4),
+        cpu_seconds=round(seconds, 1),
+        accuracy_12000=round(small, 2),
+        cpu_seconds_12000=round(small_seconds, 1),
+    )
 
 
 def planes(b):
@@ -289,11 +346,17 @@ def planes(b):
     from ssvae_widgets.palettes import palette
     from ssvae_widgets.plots import Figure
 
-    narrow = SSVAE(b.x.shape[1:], SSVAEConfig(latent_dim=2, use_contrastive=False, recon_weight=1.0, kl_weight=1.0), classes=10)
+    narrow = SSVAE(
+        b.x.shape[1:], SSVAEConfig(latent_dim=2, use_contrastive=False, recon_weight=1.0, kl_weight=1.0), classes=10
+    )
     InteractiveTrainer(narrow, callbacks=None).train_epochs(20, b.x)
     wide = b.model()[0].embed(b.x)
     pca = (wide.z - wide.z.mean(0)) @ np.linalg.svd(wide.z - wide.z.mean(0), full_matrices=False)[2][:2].T
-    shown = {"a latent of two numbers": narrow.encode(b.x), "principal components of sixteen": pca, "sixteen, drawn by the map head": wide.xy}
+    shown = {
+        "a latent of two numbers": narrow.encode(b.x),
+        "principal components of sixteen": pca,
+        "sixteen, drawn by the map head": wide.xy,
+    }
     fig, result, colors = Figure(figsize=(9, 3.3), layout="constrained", facecolor="white"), {}, np.array(palette(10))
     for ax, (name, xy) in zip(fig.subplots(1, 3), shown.items()):
         result[name] = round(100 * knn_purity(xy, b.t), 1)
@@ -316,25 +379,68 @@ def picture(result):
     for name, key, color in (("suggested, propagated", "auto", "#0072b2"), ("random, propagated", "audit", "#999999")):
         if key in result.get("acquire", {}):
             part = [result["acquire"][key][f"{m} labels"] for m in range(10, 60, 10)]
-            ax.errorbar(range(10, 60, 10), [p["mean"] for p in part], [p["sd"] for p in part], color=color, marker="o", capsize=3, label=name)
+            ax.errorbar(
+                range(10, 60, 10),
+                [p["mean"] for p in part],
+                [p["sd"] for p in part],
+                color=color,
+                marker="o",
+                capsize=3,
+                label=name,
+            )
     for kind, color in (("balanced", "#d55e00"), ("uniform", "#e69f00")):
         rows = {}
         for k, v in result.get("recipe", {}).items():
-            if k.startswith(kind) and (k.endswith("long") or k.endswith("10 short")): rows[int(k.split()[1])] = v["accuracy"]
+            if k.startswith(kind) and (k.endswith("long") or k.endswith("10 short")):
+                rows[int(k.split()[1])] = v["accuracy"]
         rows = dict(sorted(rows.items()))
         if rows:
-            ax.errorbar(list(rows), [v["mean"] for v in rows.values()], [v["sd"] for v in rows.values()], color=color, marker="s", ls="--", capsize=3,
-                        label=f"{kind} labels, trained (test)")
+            ax.errorbar(
+                list(rows),
+                [v["mean"] for v in rows.values()],
+                [v["sd"] for v in rows.values()],
+                color=color,
+                marker="s",
+                ls="--",
+                capsize=3,
+                label=f"{kind} labels, trained (test)",
+            )
     for name, marker in (("1-nn", "v"), ("logistic", "^"), ("spreading", "x")):
         part = result.get("graph", {}).get("balanced 50", {}).get(name)
-        if part: ax.errorbar([50], [part["mean"]], [part["sd"]], color="#666666", marker=marker, capsize=3, ls="", label=f"balanced, {name} on the same features")
+        if part:
+            ax.errorbar(
+                [50],
+                [part["mean"]],
+                [part["sd"]],
+                color="#666666",
+                marker=marker,
+                capsize=3,
+                ls="",
+                label=f"balanced, {name} on the same features",
+            )
     if "bought" in result:
         v = result["bought"]["accuracy"]
-        ax.errorbar([50], [v["mean"]], [v["sd"]], color="#009e73", marker="D", capsize=3, ls="", label="suggested, trained (test)")
-    ax.set(xlabel="labels", ylabel="accuracy, %", title="MNIST, 12,000 images: what labels are worth", xscale="log", ylim=(40, 100))
+        ax.errorbar(
+            [50],
+            [v["mean"]],
+            [v["sd"]],
+            color="#009e73",
+            marker="D",
+            capsize=3,
+            ls="",
+            label="suggested, trained (test)",
+        )
+    ax.set(
+        xlabel="labels",
+        ylabel="accuracy, %",
+        title="MNIST, 12,000 images: what labels are worth",
+        xscale="log",
+        ylim=(40, 100),
+    )
     ax.set_xticks([10, 20, 50, 100, 250], [10, 20, 50, 100, 250])
     ax.minorticks_off()
-    if ax.get_legend_handles_labels()[0]: ax.legend(frameon=False, fontsize=7, loc="lower right")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize=7, loc="lower right")
     fig.savefig(OUT.with_suffix(".png"), dpi=130)
 
 
@@ -342,11 +448,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; none: all")
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--binarize", action="store_true", help="threshold the images at one half, as the library does unless told otherwise")
+    parser.add_argument(
+        "--binarize",
+        action="store_true",
+        help="threshold the images at one half, as the library does unless told otherwise",
+    )
     parser.add_argument("--keep", help="folder where pretrained networks are kept between calls")
     args = parser.parse_args()
     unknown = set(args.parts) - set(PARTS)
-    if unknown: parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if unknown:
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     bench = Bench(args)
     out = OUT.with_name("labels_binary.json") if args.binarize else OUT
 
@@ -357,7 +468,8 @@ def main():
         result["machine"] = dict(python=platform.python_version(), processor=platform.processor() or platform.machine())
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1) + "\n")
-        if not args.binarize: picture(result)
+        if not args.binarize:
+            picture(result)
 
     bench.save = save
     for name in args.parts or PARTS:

@@ -23,6 +23,7 @@ OUT = ROOT / "artifacts" / "bench" / "session.json"
 def data(n):
     "n images of 28×28 with labels."
     from ssvae_widgets import load_digits, load_mnist
+
     try:
         return (*load_mnist(n=n), "mnist")
     except Exception:
@@ -60,6 +61,7 @@ def label_times(session, truth, n, pause):
 def acknowledge(args):
     "Labels while training 60,000 images against labels with nothing running, in turns."
     from ssvae_widgets import LabelingSession
+
     n = 6_000 if args.quick else 60_000
     images, truth, source = data(n)
     with tempfile.TemporaryDirectory() as folder, LabelingSession(images, Path(folder, "labels.csv"), truth=truth) as s:
@@ -77,26 +79,42 @@ def acknowledge(args):
             s.stop()
             s.wait()
         made = s.n_labeled
-    row = dict(idle_p95_ms=1e3 * quantile(idle, 0.95), busy_p95_ms=1e3 * quantile(busy, 0.95), idle_ms=1e3 * quantile(idle, 0.5), busy_ms=1e3 * quantile(busy, 0.5), labels=made, images=n, source=source)
-    return row | dict(ratio=row["busy_p95_ms"] / row["idle_p95_ms"], reach="p95 at most twice idle and 100 ms", ok=row["busy_p95_ms"] <= min(2 * row["idle_p95_ms"], 100))
+    row = dict(
+        idle_p95_ms=1e3 * quantile(idle, 0.95),
+        busy_p95_ms=1e3 * quantile(busy, 0.95),
+        idle_ms=1e3 * quantile(idle, 0.5),
+        busy_ms=1e3 * quantile(busy, 0.5),
+        labels=made,
+        images=n,
+        source=source,
+    )
+    return row | dict(
+        ratio=row["busy_p95_ms"] / row["idle_p95_ms"],
+        reach="p95 at most twice idle and 100 ms",
+        ok=row["busy_p95_ms"] <= min(2 * row["idle_p95_ms"], 100),
+    )
 
 
 def streaming(args):
     "Processor seconds of the same epochs with the map streaming and without, in turns."
     from ssvae_widgets import LabelingSession
+
     n = 3_000 if args.quick else 12_000
     images, truth, source = data(n)
     with LabelingSession(images, None, truth=truth) as s:
         s.instant = False
         s.label(np.arange(50), 0)
-        for i in range(50): s.label(i, int(truth[i]))
+        for i in range(50):
+            s.label(i, int(truth[i]))
         s.train(4)
         s.wait()
         look, frames, spent, counting = s.network.look, [], {"with": [], "without": []}, [0.0]
 
         def counted(*a, **kw):
-            if kw.get("final"): return look(*a, **kw)
-            if counting[0] is None: return None
+            if kw.get("final"):
+                return look(*a, **kw)
+            if counting[0] is None:
+                return None
             began = time.perf_counter()
             look(*a, **kw)
             counting[0] += time.perf_counter() - began
@@ -112,15 +130,28 @@ def streaming(args):
                 s.train(6)
                 until(lambda start=start: s.training.total >= start + 6)
                 spent[kind].append(time.perf_counter() - began)
-                if kind == "with": shown = counting[0]
+                if kind == "with":
+                    shown = counting[0]
                 s.wait()
-    row = dict(with_s=float(np.median(spent["with"])), without_s=float(np.median(spent["without"])), drawing_share=shown / spent["with"][-1], frames=len(frames), images=n, source=source)
-    return row | dict(slower=row["with_s"] / row["without_s"] - 1, reach="training at most 10 % slower", ok=row["with_s"] / row["without_s"] <= 1.1)
+    row = dict(
+        with_s=float(np.median(spent["with"])),
+        without_s=float(np.median(spent["without"])),
+        drawing_share=shown / spent["with"][-1],
+        frames=len(frames),
+        images=n,
+        source=source,
+    )
+    return row | dict(
+        slower=row["with_s"] / row["without_s"] - 1,
+        reach="training at most 10 % slower",
+        ok=row["with_s"] / row["without_s"] <= 1.1,
+    )
 
 
 def loop(args):
     "Label 10, train 1 epoch, see it: from the last label to the new map, against an epoch of the trainer alone."
     from ssvae_widgets import InteractiveTrainer, LabelingSession
+
     n = 3_000 if args.quick else 12_000
     images, truth, source = data(n)
     rng, over, totals, epochs = np.random.default_rng(0), [], [], []
@@ -129,7 +160,8 @@ def loop(args):
         s.wait()
         trainer = InteractiveTrainer(s.model, callbacks=None)
         for _ in range(2 if args.quick else 5):
-            for i in rng.integers(0, n, 10): s.label(int(i), int(truth[i]))
+            for i in rng.integers(0, n, 10):
+                s.label(int(i), int(truth[i]))
             s.wait()
             seen, frame = s.training.total, s.xy
             began = time.perf_counter()
@@ -142,17 +174,27 @@ def loop(args):
             trainer.train_epochs(1, images, s.store.labels)
             epochs.append(time.perf_counter() - began)
             over.append(totals[-1] - epochs[-1])
-    return dict(seen_s=float(np.median(totals)), epoch_s=float(np.median(epochs)), over_s=float(np.median(over)), images=n, source=source, reach="epoch time and a second", ok=float(np.median(over)) <= 1)
+    return dict(
+        seen_s=float(np.median(totals)),
+        epoch_s=float(np.median(epochs)),
+        over_s=float(np.median(over)),
+        images=n,
+        source=source,
+        reach="epoch time and a second",
+        ok=float(np.median(over)) <= 1,
+    )
 
 
 def stopping(args):
     "From stop to stopped, at random moments of long epochs; the rest (last frame, round) comes after."
     from ssvae_widgets import LabelingSession
+
     n = 6_000 if args.quick else 60_000
     images, truth, source = data(n)
     rng, times, ended = np.random.default_rng(0), [], []
     with LabelingSession(images, None, truth=truth) as s:
-        for i in range(20): s.label(i, int(truth[i]))
+        for i in range(20):
+            s.label(i, int(truth[i]))
         s.train(1)
         s.wait()
         epoch = s.training.seconds
@@ -166,7 +208,16 @@ def stopping(args):
             times.append(time.perf_counter() - began)
             s.wait()
             ended.append(time.perf_counter() - began)
-    return dict(median_s=float(np.median(times)), worst_s=max(times), idle_again_s=float(np.median(ended)), epoch_s=epoch, images=n, source=source, reach="an epoch or 2 s, whichever is shorter", ok=max(times) <= min(2, epoch))
+    return dict(
+        median_s=float(np.median(times)),
+        worst_s=max(times),
+        idle_again_s=float(np.median(ended)),
+        epoch_s=epoch,
+        images=n,
+        source=source,
+        reach="an epoch or 2 s, whichever is shorter",
+        ok=max(times) <= min(2, epoch),
+    )
 
 
 def rounds(args):
@@ -175,13 +226,20 @@ def rounds(args):
 
     from ssvae_widgets import SSVAE, LabelingSession, SSVAEConfig
     from ssvae_widgets.session.rounds import Frame, Rounds, add_round
+
     n, many = (1_500, 12) if args.quick else (6_000, 30)
     images, truth, source = data(n)
-    config = SSVAEConfig(encoder_type="dense", hidden_dims=(64, 32), graph_epochs=0)  # what is measured is what a round leaves behind
+    config = SSVAEConfig(
+        encoder_type="dense", hidden_dims=(64, 32), graph_epochs=0
+    )  # what is measured is what a round leaves behind
     here, memory = psutil.Process(), []
-    with tempfile.TemporaryDirectory() as folder, LabelingSession(images, Path(folder, "labels.csv"), truth=truth, config=config) as s:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LabelingSession(images, Path(folder, "labels.csv"), truth=truth, config=config) as s,
+    ):
         for k in range(many):
-            for i in range(10 * k, 10 * k + 10): s.label(i, int(truth[i]))
+            for i in range(10 * k, 10 * k + 10):
+                s.label(i, int(truth[i]))
             s.train(1)
             s.wait()
             memory.append(here.memory_info().rss / 2**20)
@@ -193,12 +251,40 @@ def rounds(args):
         for k in range(30):
             began = time.perf_counter()
             share = rng.random(points).astype(np.float32)
-            add_round(kept, Frame(k, k, k, 10 * k, "network", time.time(), {}, rng.normal(size=(points, 2)).astype(np.float32), rng.integers(0, 10, points), share, share), model.save)
+            add_round(
+                kept,
+                Frame(
+                    k,
+                    k,
+                    k,
+                    10 * k,
+                    "network",
+                    time.time(),
+                    {},
+                    rng.normal(size=(points, 2)).astype(np.float32),
+                    rng.integers(0, 10, points),
+                    share,
+                    share,
+                ),
+                model.save,
+            )
             written.append(time.perf_counter() - began)
         size = {kind: sum(p.stat().st_size for p in Path(folder).glob(f"*.{kind}")) / 1e6 for kind in ("frame", "ckpt")}
     each = sum(size.values()) / 30
-    return dict(disk_mb_a_round=each, frame_mb=size["frame"] / 30, ring_of_weights_mb=size["ckpt"], write_s=float(np.median(written)), points=points, memory_mb=[memory[4], memory[-1]], slope_mb_a_round=slope, images_trained=n,
-                rounds=30, source=source, reach="1.2 MB a round on disk at 60,000 images, memory level (under 1 MB a round)", ok=each <= 1.2 and slope < 1)
+    return dict(
+        disk_mb_a_round=each,
+        frame_mb=size["frame"] / 30,
+        ring_of_weights_mb=size["ckpt"],
+        write_s=float(np.median(written)),
+        points=points,
+        memory_mb=[memory[4], memory[-1]],
+        slope_mb_a_round=slope,
+        images_trained=n,
+        rounds=30,
+        source=source,
+        reach="1.2 MB a round on disk at 60,000 images, memory level (under 1 MB a round)",
+        ok=each <= 1.2 and slope < 1,
+    )
 
 
 def keys(args):
@@ -207,10 +293,11 @@ def keys(args):
     import conftest
     import nbformat
     from playwright.sync_api import sync_playwright
+
     n = 3_000 if args.quick else 12_000
     root = Path(tempfile.mkdtemp())
     lab = conftest.Lab(root)
-    cell = f"""import sys; sys.path.insert(0, {str(ROOT / 'bench')!r})
+    cell = f"""import sys; sys.path.insert(0, {str(ROOT / "bench")!r})
 from session import data
 import numpy as np
 from ssvae_widgets import LatentLabeler
@@ -225,13 +312,23 @@ app"""
       return performance.now() - start; }"""
     try:
         with sync_playwright() as p:
-            browser = p.chromium.launch(executable_path=conftest.chromium_path(), headless=True, args=conftest.CHROMIUM_ARGS)
+            browser = p.chromium.launch(
+                executable_path=conftest.chromium_path(), headless=True, args=conftest.CHROMIUM_ARGS
+            )
             folder = lab.root / "bench"
             folder.mkdir()
-            nbformat.write(nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}, cells=[nbformat.v4.new_code_cell(cell)]), folder / "b.ipynb")
+            nbformat.write(
+                nbformat.v4.new_notebook(
+                    metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}},
+                    cells=[nbformat.v4.new_code_cell(cell)],
+                ),
+                folder / "b.ipynb",
+            )
             page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
             page.goto(f"{lab.url}/lab/tree/bench/b.ipynb?reset", wait_until="domcontentloaded")
-            page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=90_000)
+            page.wait_for_function(
+                "() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=90_000
+            )
             page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
             nb = conftest.Notebook(lab, page, "bench/b.ipynb")
             nb.run_all()
@@ -244,6 +341,7 @@ app"""
                     nb.execute(f"app.map.selected = [{serial}]")
                     page.wait_for_timeout(150)
                     out.append(page.evaluate(key))
+
             for _ in range(2):
                 nb.until("app.session.wait(0.1)", timeout=120)
                 press(idle)
@@ -256,8 +354,19 @@ app"""
             browser.close()
     finally:
         lab.stop()
-    row = dict(idle_ms=quantile(idle, 0.5), busy_ms=quantile(busy, 0.5), idle_p95_ms=quantile(idle, 0.95), busy_p95_ms=quantile(busy, 0.95), labeled=labeled, images=n)
-    return row | dict(ratio=row["busy_p95_ms"] / row["idle_p95_ms"], reach="p95 at most 2.5 times idle", ok=row["busy_p95_ms"] <= 2.5 * row["idle_p95_ms"])
+    row = dict(
+        idle_ms=quantile(idle, 0.5),
+        busy_ms=quantile(busy, 0.5),
+        idle_p95_ms=quantile(idle, 0.95),
+        busy_p95_ms=quantile(busy, 0.95),
+        labeled=labeled,
+        images=n,
+    )
+    return row | dict(
+        ratio=row["busy_p95_ms"] / row["idle_p95_ms"],
+        reach="p95 at most 2.5 times idle",
+        ok=row["busy_p95_ms"] <= 2.5 * row["idle_p95_ms"],
+    )
 
 
 ROWS = dict(acknowledge=acknowledge, keys=keys, streaming=streaming, loop=loop, stopping=stopping, rounds=rounds)
@@ -270,14 +379,21 @@ def main():
     parser.add_argument("--no-browser", action="store_true")
     args = parser.parse_args()
     for name in args.only:
-        if name == "keys" and args.no_browser: continue
+        if name == "keys" and args.no_browser:
+            continue
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         row = ROWS[name](args)
         found = json.loads(OUT.read_text()) if OUT.exists() else {}
         found[name] = row | dict(machine=dict(cores=os.cpu_count(), load_before=load, quick=args.quick))
         OUT.parent.mkdir(parents=True, exist_ok=True)
         OUT.write_text(json.dumps(found, indent=1) + "\n")
-        print(f"{'reached' if row['ok'] else 'NOT reached':11} {name}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items() if k not in ("ok",)), flush=True)
+        print(
+            f"{'reached' if row['ok'] else 'NOT reached':11} {name}: "
+            + ", ".join(
+                f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items() if k not in ("ok",)
+            ),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -52,26 +52,41 @@ for a in (left, right): a[0], a[1] = (0, 0), (1, 1)
 """
 # each: imports, make and show, recolour all, move all. Colours start red and become blue.
 LIBRARIES = {
-    "latent map": ("from ssvae_widgets import LatentMap",
-                   "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
-                   "w.set_codes(np.ones(n, int))", "w.set_positions(right, animate=False)"),
-    "latent map, travelling": ("from ssvae_widgets import LatentMap",
-                   "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
-                   "w.set_codes(np.ones(n, int))", "w.set_positions(right)"),
-    "jupyter-scatter": ("import jscatter, pandas as pd",
-                        "df = pd.DataFrame({'x': left[:, 0], 'y': left[:, 1], 'x2': right[:, 0], 'c': pd.Categorical(['a'] * n, ['a', 'b']), 'd': pd.Categorical(['b'] * n, ['a', 'b'])})\n"
-                        "w = jscatter.Scatter(data=df, x='x', y='y', height=480, color_by='c', color_map={'a': '#ff0000', 'b': '#0000ff'})\nw.show()",
-                        "w.color(by='d', map={'a': '#ff0000', 'b': '#0000ff'})", "w.x('x2')"),
-    "bqplot-gl ScatterGL": ("import bqplot as bq\nfrom bqplot_gl import ScatterGL",
-                            "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
-                            "k = ScatterGL(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
-                            "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
-                            "k.color = np.ones(n)", "k.x = right[:, 0]"),
-    "bqplot Scatter": ("import bqplot as bq",
-                       "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
-                       "k = bq.Scatter(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
-                       "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
-                       "k.color = np.ones(n)", "k.x = right[:, 0]"),
+    "latent map": (
+        "from ssvae_widgets import LatentMap",
+        "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
+        "w.set_codes(np.ones(n, int))",
+        "w.set_positions(right, animate=False)",
+    ),
+    "latent map, travelling": (
+        "from ssvae_widgets import LatentMap",
+        "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
+        "w.set_codes(np.ones(n, int))",
+        "w.set_positions(right)",
+    ),
+    "jupyter-scatter": (
+        "import jscatter, pandas as pd",
+        "df = pd.DataFrame({'x': left[:, 0], 'y': left[:, 1], 'x2': right[:, 0], 'c': pd.Categorical(['a'] * n, ['a', 'b']), 'd': pd.Categorical(['b'] * n, ['a', 'b'])})\n"
+        "w = jscatter.Scatter(data=df, x='x', y='y', height=480, color_by='c', color_map={'a': '#ff0000', 'b': '#0000ff'})\nw.show()",
+        "w.color(by='d', map={'a': '#ff0000', 'b': '#0000ff'})",
+        "w.x('x2')",
+    ),
+    "bqplot-gl ScatterGL": (
+        "import bqplot as bq\nfrom bqplot_gl import ScatterGL",
+        "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
+        "k = ScatterGL(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
+        "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
+        "k.color = np.ones(n)",
+        "k.x = right[:, 0]",
+    ),
+    "bqplot Scatter": (
+        "import bqplot as bq",
+        "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
+        "k = bq.Scatter(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
+        "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
+        "k.color = np.ones(n)",
+        "k.x = right[:, 0]",
+    ),
 }
 OURS = """
 import numpy as np, time
@@ -113,39 +128,54 @@ class Bench:
     def open(self, cells, timeout=300):
         folder = self.lab.root / f"b{time.monotonic_ns()}"
         folder.mkdir()
-        nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
+        nb = nbformat.v4.new_notebook(
+            metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
+        )
         nb.cells = [nbformat.v4.new_code_cell(c) for c in cells]
         nbformat.write(nb, folder / "b.ipynb")
         context = self.browser.new_context(viewport={"width": 1000, "height": 900})
         page = context.new_page()
         relative = f"{folder.name}/b.ipynb"
         page.goto(f"{self.lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
-        page.wait_for_function("p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length", arg=relative, timeout=90_000)
+        page.wait_for_function(
+            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length",
+            arg=relative,
+            timeout=90_000,
+        )
         page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
         page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
         page.evaluate("() => window.jupyterapp.commands.execute('notebook:hide-all-cell-code')")
         book = tools.Notebook(self.lab, page, relative)
         for attempt in range(6):  # a kernel that is slow to start looks dead to a second client
-            try: book.connect(); break
+            try:
+                book.connect()
+                break
             except RuntimeError:
-                if attempt == 5: raise
+                if attempt == 5:
+                    raise
                 time.sleep(2)
         self.live.append(book)
         return book
 
     def close_all(self):
-        for book in list(self.live): self.close(book)
+        for book in list(self.live):
+            self.close(book)
 
     def close(self, book):
         self.live.remove(book)
         book.page.context.close()
         for s in self.lab.api("sessions"):
             if s["path"] == book.path:
-                urllib.request.urlopen(urllib.request.Request(f"{self.lab.url}/api/sessions/{s['id']}", method="DELETE"), timeout=20).close()
+                urllib.request.urlopen(
+                    urllib.request.Request(f"{self.lab.url}/api/sessions/{s['id']}", method="DELETE"), timeout=20
+                ).close()
         book.disconnect()
 
     def run_cell(self, book, k):
-        book.page.evaluate("""k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k; nb.deselectAll(); window.jupyterapp.commands.execute('notebook:run-cell'); }""", k)
+        book.page.evaluate(
+            """k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k; nb.deselectAll(); window.jupyterapp.commands.execute('notebook:run-cell'); }""",
+            k,
+        )
 
 
 def look(page, box):
@@ -153,12 +183,13 @@ def look(page, box):
     a = np.asarray(Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")).astype(int)
     red, blue = (a[..., 0] > a[..., 2] + 40), (a[..., 2] > a[..., 0] + 40)
     points = red | blue
-    return int(red.sum()), int(blue.sum()), float(points[:, a.shape[1] // 2:].sum() / max(1, points.sum()))
+    return int(red.sum()), int(blue.sum()), float(points[:, a.shape[1] // 2 :].sum() / max(1, points.sum()))
 
 
 def wait_picture(page, box, good, start, timeout=120):
     while time.perf_counter() - start < timeout:
-        if good(*look(page, box)): return (time.perf_counter() - start) * 1000
+        if good(*look(page, box)):
+            return (time.perf_counter() - start) * 1000
     return float("nan")
 
 
@@ -166,7 +197,8 @@ def compare(bench, sizes, repeats):
     out = {}
     for n in sizes:
         for name, (imports, make, recolor, move) in LIBRARIES.items():
-            if name == "bqplot Scatter" and n > 12_000: continue
+            if name == "bqplot Scatter" and n > 12_000:
+                continue
             print(f"compare {n:>9,} {name}", end=" ", flush=True)
             first, every, recolors, moves = [], [], [], []
             try:
@@ -181,17 +213,30 @@ def compare(bench, sizes, repeats):
                     bench.run_cell(book, 1)
                     first.append(wait_picture(page, box, lambda r, b, s: r > 200 and b < 0.05 * r and s < 0.1, start))
                     if name.startswith("latent map"):
-                        page.wait_for_function("n => document.querySelector('canvas.ssvae-points')?.dataset.points === String(n)", arg=n, timeout=60_000, polling=20)
+                        page.wait_for_function(
+                            "n => document.querySelector('canvas.ssvae-points')?.dataset.points === String(n)",
+                            arg=n,
+                            timeout=60_000,
+                            polling=20,
+                        )
                         every.append((time.perf_counter() - start) * 1000)
                     page.wait_for_timeout(2500 if n > 500_000 else 1200)
-                    for code, good, times in ((recolor, lambda r, b, s: b > 200 and r < 0.02 * b, recolors), (move, lambda r, b, s: s > 0.97, moves)):
+                    for code, good, times in (
+                        (recolor, lambda r, b, s: b > 200 and r < 0.02 * b, recolors),
+                        (move, lambda r, b, s: s > 0.97, moves),
+                    ):
                         start = time.perf_counter()
                         book.execute(code, timeout=200)
                         times.append(wait_picture(page, box, good, start))
                         page.wait_for_timeout(1200)
                     bench.close(book)
-                out[f"{name}/{n}"] = {"first_paint_ms": statistics.median(first), "recolor_ms": statistics.median(recolors), "move_ms": statistics.median(moves), "repeats": repeats,
-                                      **({"all_painted_ms": statistics.median(every)} if every else {})}
+                out[f"{name}/{n}"] = {
+                    "first_paint_ms": statistics.median(first),
+                    "recolor_ms": statistics.median(recolors),
+                    "move_ms": statistics.median(moves),
+                    "repeats": repeats,
+                    **({"all_painted_ms": statistics.median(every)} if every else {}),
+                }
                 print({k: round(v) for k, v in out[f"{name}/{n}"].items()})
             except Exception as e:  # a library that cannot do it is a result too
                 out[f"{name}/{n}"] = {"error": f"{type(e).__name__}: {str(e)[:200]}"}
@@ -218,13 +263,27 @@ def start_ours(bench, n, host):
 
 
 def place(book, i):
-    return tuple(book.page.evaluate("""([x, y]) => { const c = document.querySelector('canvas.ssvae-points'), r = c.getBoundingClientRect(), [a, b, d, e] = c.dataset.domain.split(',').map(Number);
-        return [r.left + (x - a) / (b - a) * r.width, r.bottom - (y - d) / (e - d) * r.height]; }""", book.python(f"xy[{i}].tolist()")))
+    return tuple(
+        book.page.evaluate(
+            """([x, y]) => { const c = document.querySelector('canvas.ssvae-points'), r = c.getBoundingClientRect(), [a, b, d, e] = c.dataset.domain.split(',').map(Number);
+        return [r.left + (x - a) / (b - a) * r.width, r.bottom - (y - d) / (e - d) * r.height]; }""",
+            book.python(f"xy[{i}].tolist()"),
+        )
+    )
 
 
 def summary(values):
     v = np.sort(np.asarray(values, float))
-    return {"p50_ms": float(np.quantile(v, 0.5)), "p95_ms": float(np.quantile(v, 0.95)), "max_ms": float(v[-1]), "n": len(v)} if len(v) else {"n": 0}
+    return (
+        {
+            "p50_ms": float(np.quantile(v, 0.5)),
+            "p95_ms": float(np.quantile(v, 0.95)),
+            "max_ms": float(v[-1]),
+            "n": len(v),
+        }
+        if len(v)
+        else {"n": 0}
+    )
 
 
 def keys(bench, sizes, presses=60):
@@ -240,7 +299,9 @@ def keys(bench, sizes, presses=60):
             book.page.evaluate("() => { window.times.key = []; window.times.painted = []; }")
             book.page.keyboard.press(str(k % 10))
             book.page.wait_for_function("() => window.times.painted.some(t => t > window.times.key[0])")
-            t = book.page.evaluate("() => [window.times.key[0], window.times.painted.find(t => t > window.times.key[0])]")
+            t = book.page.evaluate(
+                "() => [window.times.key[0], window.times.painted.find(t => t > window.times.key[0])]"
+            )
             times.append(t[1] - t[0])
         out[str(n)] = summary(times)
         print("keys", n, out[str(n)])
@@ -259,9 +320,16 @@ def disk(bench, n=60_000, presses=80):
         book.page.evaluate("() => { window.times.key = []; window.times.said = []; }")
         book.page.keyboard.press(str(k % 10))
         book.page.wait_for_function("() => window.times.said.length > 0")
-        sent.append(book.page.evaluate("() => [performance.timeOrigin + window.times.key[0], window.times.said[0] - window.times.key[0]]"))
+        sent.append(
+            book.page.evaluate(
+                "() => [performance.timeOrigin + window.times.key[0], window.times.said[0] - window.times.key[0]]"
+            )
+        )
     seen = book.python("seen")
-    out = {"key_to_disk": summary([1000 * b - a[0] for a, b in zip(sent, seen)]), "key_to_page_says_saved": summary([a[1] for a in sent])}
+    out = {
+        "key_to_disk": summary([1000 * b - a[0] for a, b in zip(sent, seen)]),
+        "key_to_page_says_saved": summary([a[1] for a in sent]),
+    }
     print("disk", out)
     bench.close(book)
     return out
@@ -271,7 +339,9 @@ def lasso(bench, n=60_000, times=12):
     "Pointer up → Python has the indices of about 20,000 points."
     book = start_ours(bench, n, "m.observe(lambda c: seen.append((time.time(), len(c['new']))), 'selected')")
     page = book.page
-    cx, cy = page.evaluate("() => { const r = document.querySelector('canvas.ssvae-points').getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }")
+    cx, cy = page.evaluate(
+        "() => { const r = document.querySelector('canvas.ssvae-points').getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }"
+    )
     page.mouse.click(cx, cy)
     page.keyboard.press("l")
     took, counts = [], []
@@ -282,7 +352,8 @@ def lasso(bench, n=60_000, times=12):
         rx, ry = 92 + k % 3, 62 + k % 2
         page.mouse.move(cx + rx, cy)
         page.mouse.down()
-        for a in np.linspace(0, 2 * np.pi, 40): page.mouse.move(cx + rx * np.cos(a), cy + ry * np.sin(a))
+        for a in np.linspace(0, 2 * np.pi, 40):
+            page.mouse.move(cx + rx * np.cos(a), cy + ry * np.sin(a))
         page.mouse.up()
         when, count = book.until(f"len(seen) > {before} and seen[-1]", timeout=20)
         took.append(1000 * when - page.evaluate("() => window.times.up[0]"))
@@ -320,10 +391,21 @@ def pan(bench, sizes, seconds=3.0):
 
 CYCLES = {
     "same map shown and cleared": ("", "out.append_display_data(m)", "out.outputs = ()"),
-    "an IntSlider made, shown and closed": ("", "t = ipywidgets.IntSlider()\nout.append_display_data(t)", "t.close()\nout.outputs = ()"),
-    "new map made, shown and closed": ("", "t = LatentMap(xy, height=300)\nout.append_display_data(t)", "t.close()\nout.outputs = ()"),
-    "bqplot figure alone, same shown and cleared": ("import bqplot as bq\ns = dict(x=bq.LinearScale(), y=bq.LinearScale())\nf = bq.Figure(marks=[bq.Scatter(x=[1.], y=[1.], scales=s) for _ in range(4)], axes=[bq.Axis(scale=s['x']), bq.Axis(scale=s['y'], orientation='vertical')])",
-                                              "out.append_display_data(f)", "out.outputs = ()"),
+    "an IntSlider made, shown and closed": (
+        "",
+        "t = ipywidgets.IntSlider()\nout.append_display_data(t)",
+        "t.close()\nout.outputs = ()",
+    ),
+    "new map made, shown and closed": (
+        "",
+        "t = LatentMap(xy, height=300)\nout.append_display_data(t)",
+        "t.close()\nout.outputs = ()",
+    ),
+    "bqplot figure alone, same shown and cleared": (
+        "import bqplot as bq\ns = dict(x=bq.LinearScale(), y=bq.LinearScale())\nf = bq.Figure(marks=[bq.Scatter(x=[1.], y=[1.], scales=s) for _ in range(4)], axes=[bq.Axis(scale=s['x']), bq.Axis(scale=s['y'], orientation='vertical')])",
+        "out.append_display_data(f)",
+        "out.outputs = ()",
+    ),
 }
 
 
@@ -331,19 +413,43 @@ def cycles(bench, count=200):
     "Show and close again and again: heap and nodes of the page, live widgets in Python. An IntSlider shows what JupyterLab itself keeps, bqplot alone what it keeps of every view."
     out = {}
     for name, (more, show, close) in CYCLES.items():
-        book = bench.open(["import ipywidgets\nimport ipywidgets.widgets.widget as base\nimport numpy as np\nfrom IPython.display import display\nfrom ssvae_widgets import LatentMap\n"
-                           "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm, out = LatentMap(xy, height=300), ipywidgets.Output()\ndisplay(out)\n" + more, show, close])
-        page, seen = book.page, ".svg-figure .plotarea_events" if "bqplot" in name else ".widget-slider" if "Slider" in name else "canvas.ssvae-points[data-painted]"
+        book = bench.open(
+            [
+                "import ipywidgets\nimport ipywidgets.widgets.widget as base\nimport numpy as np\nfrom IPython.display import display\nfrom ssvae_widgets import LatentMap\n"
+                "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm, out = LatentMap(xy, height=300), ipywidgets.Output()\ndisplay(out)\n"
+                + more,
+                show,
+                close,
+            ]
+        )
+        page, seen = (
+            book.page,
+            ".svg-figure .plotarea_events"
+            if "bqplot" in name
+            else ".widget-slider"
+            if "Slider" in name
+            else "canvas.ssvae-points[data-painted]",
+        )
         bench.run_cell(book, 0)
         cdp, rows = page.context.new_cdp_session(page), []
         for k in range(count):
             bench.run_cell(book, 1)
-            page.wait_for_function("s => !!document.querySelector(s)", arg=seen, timeout=60_000)  # wait_for_selector would hold the element
+            page.wait_for_function(
+                "s => !!document.querySelector(s)", arg=seen, timeout=60_000
+            )  # wait_for_selector would hold the element
             bench.run_cell(book, 2)
             page.wait_for_function("s => !document.querySelector(s)", arg=seen, timeout=60_000)
             if k % max(1, count // 8) == 0 or k == count - 1:
-                for _ in range(2): cdp.send("HeapProfiler.collectGarbage")
-                rows.append({"cycle": k, "heap_MB": round(cdp.send("Runtime.getHeapUsage")["usedSize"] / 1e6, 1), "dom_nodes": cdp.send("Memory.getDOMCounters")["nodes"], "python_widgets": book.python("len(base._instances)")})
+                for _ in range(2):
+                    cdp.send("HeapProfiler.collectGarbage")
+                rows.append(
+                    {
+                        "cycle": k,
+                        "heap_MB": round(cdp.send("Runtime.getHeapUsage")["usedSize"] / 1e6, 1),
+                        "dom_nodes": cdp.send("Memory.getDOMCounters")["nodes"],
+                        "python_widgets": book.python("len(base._instances)"),
+                    }
+                )
         out[name] = rows
         print("cycles", name, rows[0], rows[len(rows) // 2], rows[-1], flush=True)
         bench.close(book)
@@ -352,9 +458,13 @@ def cycles(bench, count=200):
 
 def settled(rows):
     "Megabytes of heap and nodes a cycle over the second half."
-    half = rows[len(rows) // 2:]
+    half = rows[len(rows) // 2 :]
     span = half[-1]["cycle"] - half[0]["cycle"]
-    return {"heap_MB_a_cycle": (half[-1]["heap_MB"] - half[0]["heap_MB"]) / span, "nodes_a_cycle": (half[-1]["dom_nodes"] - half[0]["dom_nodes"]) / span, "python_widgets": half[-1]["python_widgets"] - half[0]["python_widgets"]}
+    return {
+        "heap_MB_a_cycle": (half[-1]["heap_MB"] - half[0]["heap_MB"]) / span,
+        "nodes_a_cycle": (half[-1]["dom_nodes"] - half[0]["dom_nodes"]) / span,
+        "python_widgets": half[-1]["python_widgets"] - half[0]["python_widgets"],
+    }
 
 
 APP = """
@@ -378,13 +488,29 @@ class Keyboard:
 
     def _listen(self):
         with contextlib.suppress(Exception):
-            while True: self.heard = json.loads(self.socket.recv()).get("id", self.heard)
+            while True:
+                self.heard = json.loads(self.socket.recv()).get("id", self.heard)
 
     def press(self, key, code, number, modifiers=0):
         for kind in ("rawKeyDown" if modifiers else "keyDown", "keyUp"):
             self.sent += 1
             text = {"text": key} if kind == "keyDown" else {}
-            self.socket.send(json.dumps({"id": self.sent, "method": "Input.dispatchKeyEvent", "params": {"type": kind, "key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": modifiers, **text}}))
+            self.socket.send(
+                json.dumps(
+                    {
+                        "id": self.sent,
+                        "method": "Input.dispatchKeyEvent",
+                        "params": {
+                            "type": kind,
+                            "key": key,
+                            "code": code,
+                            "windowsVirtualKeyCode": number,
+                            "modifiers": modifiers,
+                            **text,
+                        },
+                    }
+                )
+            )
 
 
 def storm(bench, port, total, n=12_000, seconds_per_key=0.01):
@@ -402,25 +528,42 @@ def storm(bench, port, total, n=12_000, seconds_per_key=0.01):
         for k in range(total):
             press(k)
             ahead = start + (k + 1) * seconds_per_key - time.perf_counter()
-            if ahead > 0: time.sleep(ahead)
-        while keyboard.heard < keyboard.sent and time.perf_counter() - start < 1800: time.sleep(0.02)
+            if ahead > 0:
+                time.sleep(ahead)
+        while keyboard.heard < keyboard.sent and time.perf_counter() - start < 1800:
+            time.sleep(0.02)
         typed = time.perf_counter() - start
-        while not log.exists() or log.read_bytes().count(op) < total:  # the file itself is asked, not a kernel that is busy
-            if time.perf_counter() - start > 1800: break
+        while (
+            not log.exists() or log.read_bytes().count(op) < total
+        ):  # the file itself is asked, not a kernel that is busy
+            if time.perf_counter() - start > 1800:
+                break
             time.sleep(0.05)
         return typed, time.perf_counter() - start
 
     digits = rng.integers(0, 10, total)
-    typed, kept = type_all(lambda k: keyboard.press(str(digits[k]), f"Digit{digits[k]}", 48 + int(digits[k])), b'"op":"set"')
+    typed, kept = type_all(
+        lambda k: keyboard.press(str(digits[k]), f"Digit{digits[k]}", 48 + int(digits[k])), b'"op":"set"'
+    )
     undo_typed, undone = type_all(lambda k: keyboard.press("z", "KeyZ", 90, modifiers=2), b'"op":"undo"')
     page.wait_for_timeout(3000)
     book.connect()  # the old client's queue has overflowed with messages to the page
     records = [json.loads(line) for line in log.read_text().splitlines()]
     sets = [r for r in records if r.get("op") == "set"]
     logged = [int(r["labels"][0]) if isinstance(r["labels"], list) else int(r["labels"]) for r in sets]
-    out = {"keys": total, "typed_s": typed, "all_on_disk_s": kept, "in_log": len(sets), "out_of_place": sum(a != b for a, b in zip(logged, digits.tolist())), "ids_unique": len({r["id"] for r in records}) == len(records),
-           "undo_typed_s": undo_typed, "all_undone_s": undone, "undo_lines": sum(r.get("op") == "undo" for r in records), "left_after_undo": book.python("int((store.codes >= 0).sum())"),
-           "page_says": page.locator(".ssvae-status").get_attribute("data-seq")}
+    out = {
+        "keys": total,
+        "typed_s": typed,
+        "all_on_disk_s": kept,
+        "in_log": len(sets),
+        "out_of_place": sum(a != b for a, b in zip(logged, digits.tolist())),
+        "ids_unique": len({r["id"] for r in records}) == len(records),
+        "undo_typed_s": undo_typed,
+        "all_undone_s": undone,
+        "undo_lines": sum(r.get("op") == "undo" for r in records),
+        "left_after_undo": book.python("int((store.codes >= 0).sum())"),
+        "page_says": page.locator(".ssvae-status").get_attribute("data-seq"),
+    }
     print("storm", out)
     bench.close(book)
     return out
@@ -434,10 +577,18 @@ def main():
     p.add_argument("--keys", type=int, default=10_000)
     p.add_argument("--cycles", type=int, default=200)
     a = p.parse_args()
-    if unknown := set(a.parts) - set(PARTS): p.error(f"unknown part {', '.join(unknown)}")
+    if unknown := set(a.parts) - set(PARTS):
+        p.error(f"unknown part {', '.join(unknown)}")
     parts, root, results = a.parts or PARTS[:-1], Path(tempfile.mkdtemp(prefix="bench")), {}
-    todo = {"compare": lambda b: compare(b, a.sizes, a.repeats), "keys": lambda b: keys(b, a.sizes), "disk": disk, "lasso": lasso,
-            "pan": lambda b: pan(b, a.sizes), "cycles": lambda b: cycles(b, a.cycles), "storm": lambda b: storm(b, port, a.keys)}
+    todo = {
+        "compare": lambda b: compare(b, a.sizes, a.repeats),
+        "keys": lambda b: keys(b, a.sizes),
+        "disk": disk,
+        "lasso": lasso,
+        "pan": lambda b: pan(b, a.sizes),
+        "cycles": lambda b: cycles(b, a.cycles),
+        "storm": lambda b: storm(b, port, a.keys),
+    }
     lab = tools.Lab(root)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -445,7 +596,11 @@ def main():
     try:
         with sync_playwright() as play:
             for part in parts:  # each with a fresh browser: a library that hangs takes only its own part with it
-                browser = play.chromium.launch(executable_path=tools.chromium_path(), headless=True, args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader", f"--remote-debugging-port={port}"])
+                browser = play.chromium.launch(
+                    executable_path=tools.chromium_path(),
+                    headless=True,
+                    args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader", f"--remote-debugging-port={port}"],
+                )
                 bench = Bench(lab, browser)
                 results[part] = todo[part](bench)
                 save(results, browser.version)
@@ -458,13 +613,41 @@ def main():
 def save(results, version):
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as of
+
     versions = {}
-    for name in ("ipywidgets", "bqplot", "bqplot-gl", "jupyter-scatter", "anywidget", "jupyterlab", "ipykernel", "numpy"):
-        try: versions[name] = of(name)
-        except PackageNotFoundError: versions[name] = None
+    for name in (
+        "ipywidgets",
+        "bqplot",
+        "bqplot-gl",
+        "jupyter-scatter",
+        "anywidget",
+        "jupyterlab",
+        "ipykernel",
+        "numpy",
+    ):
+        try:
+            versions[name] = of(name)
+        except PackageNotFoundError:
+            versions[name] = None
     old = json.loads(OUT.read_text()) if OUT.exists() else {}
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps({**old, **results, "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "chromium": version, "gpu": "none, software rendering"}, "versions": versions}, indent=1) + "\n")
+    OUT.write_text(
+        json.dumps(
+            {
+                **old,
+                **results,
+                "machine": {
+                    "cores": os.cpu_count(),
+                    "python": platform.python_version(),
+                    "chromium": version,
+                    "gpu": "none, software rendering",
+                },
+                "versions": versions,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ __all__ = ['PRESETS', 'SSVAEConfig']
 @dataclass(frozen=True)
 class SSVAEConfig:
     "Every choice of a semi-supervised VAE. Immutable: derive a changed copy with `replace`."
+
     # networks
     latent_dim: int = 16  # width of the latent; 2 draws the latent itself, wider ones are drawn through a map head
     hidden_dims: tuple[int, ...] = (256, 128, 64)  # widths of the dense layers, encoder order; the decoder mirrors them
@@ -74,12 +75,15 @@ class SSVAEConfig:
         _check_names(fields)
         return super().__new__(cls)
 
-    def __post_init__(self): _check(_with_tuples(self))
+    def __post_init__(self):
+        _check(_with_tuples(self))
 
 # %% ../nbs/00_config.ipynb #dfb283df
 @patch
 def __repr__(self: SSVAEConfig):
-    given = [f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+    given = [
+        f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if getattr(self, f.name) != f.default
+    ]
     shown = next((k for k in range(len(given), 0, -1) if len(", ".join(given[:k])) < 150), 0)  # the rest is as it comes
     more = f", and {len(given) - shown} more fields" if shown < len(given) else ""
     return f"SSVAEConfig({', '.join(given[:shown])}{more})"
@@ -123,19 +127,44 @@ def preset(
 
 # %% ../nbs/00_config.ipynb #8ae8e1ae
 _RANGES = {  # field: (lowest, highest, is the lowest itself allowed)
-    "recon_weight": (0, math.inf, True), "kl_weight": (0, math.inf, True), "kl_warmup": (0, math.inf, True), "free_bits": (0, math.inf, True),
-    "label_weight": (0, math.inf, True), "contrastive_weight": (0, math.inf, True), "contrastive_temperature": (0, math.inf, False),
-    "consistency_weight": (0, math.inf, True), "confidence_threshold": (0, 1, True), "soft_label_weight": (0, math.inf, True),
-    "learning_rate": (0, 10, False), "weight_decay": (0, math.inf, True), "grad_clip_norm": (0, math.inf, True),
-    "dropout_rate": (0, 0.99, True), "ema_decay": (0, 0.99999, True), "val_split": (0, 0.9, True),
+    "recon_weight": (0, math.inf, True),
+    "kl_weight": (0, math.inf, True),
+    "kl_warmup": (0, math.inf, True),
+    "free_bits": (0, math.inf, True),
+    "label_weight": (0, math.inf, True),
+    "contrastive_weight": (0, math.inf, True),
+    "contrastive_temperature": (0, math.inf, False),
+    "consistency_weight": (0, math.inf, True),
+    "confidence_threshold": (0, 1, True),
+    "soft_label_weight": (0, math.inf, True),
+    "learning_rate": (0, 10, False),
+    "weight_decay": (0, math.inf, True),
+    "grad_clip_norm": (0, math.inf, True),
+    "dropout_rate": (0, 0.99, True),
+    "ema_decay": (0, 0.99999, True),
+    "val_split": (0, 0.9, True),
 }
-_LEAST = {"latent_dim": 1, "conv_features": 1, "batch_size": 1, "labeled_batch_size": 0, "max_epochs": 1, "patience": 0, "random_seed": 0,
-          "graph_epochs": 0, "graph_size": 100, "pretrain_steps": 0, "settle_steps": 0}
+_LEAST = {
+    "latent_dim": 1,
+    "conv_features": 1,
+    "batch_size": 1,
+    "labeled_batch_size": 0,
+    "max_epochs": 1,
+    "patience": 0,
+    "random_seed": 0,
+    "graph_epochs": 0,
+    "graph_size": 100,
+    "pretrain_steps": 0,
+    "settle_steps": 0,
+}
 
 # %% ../nbs/00_config.ipynb #a2ce5da5
 _CHOICES = {
-    "likelihood": ("auto", "bernoulli", "gaussian", "mse"), "reduction": ("sum", "mean"), "classifier_input": ("features", "latent"),
-    "schedule": ("constant", "cosine", "warmup_cosine"), "class_prior": ("estimate", "uniform"),
+    "likelihood": ("auto", "bernoulli", "gaussian", "mse"),
+    "reduction": ("sum", "mean"),
+    "classifier_input": ("features", "latent"),
+    "schedule": ("constant", "cosine", "warmup_cosine"),
+    "class_prior": ("estimate", "uniform"),
 }
 
 # %% ../nbs/00_config.ipynb #4c366f00
@@ -144,7 +173,9 @@ def _check_names(given) -> None:
     known = list(SSVAEConfig.__dataclass_fields__)
     for name in sorted(set(given) - set(known)):
         near = difflib.get_close_matches(name, known, 1)
-        raise TypeError(f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are {', '.join(sorted(known))}.")
+        raise TypeError(
+            f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are {', '.join(sorted(known))}."
+        )
 
 # %% ../nbs/00_config.ipynb #a9dd68a4
 def _is_int(value) -> bool:
@@ -165,18 +196,27 @@ def _check(config: SSVAEConfig) -> None:
         value = getattr(config, name)
         real = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
         if not real or not (low <= value <= high) or (value == low and not closed):
-            raise ValueError(f"SSVAEConfig.{name} is {value!r}; give a finite number {'≥' if closed else '>'} {low} and ≤ {high}.")
+            raise ValueError(
+                f"SSVAEConfig.{name} is {value!r}; give a finite number {'≥' if closed else '>'} {low} and ≤ {high}."
+            )
     for name, least in _LEAST.items():
         value = getattr(config, name)
         if not _is_int(value) or not least <= value < 2**53:
-            raise ValueError(f"SSVAEConfig.{name} is {value!r}; give a whole number of at least {least}{' and below 2**53' if _is_int(value) and value > least else ''}.")
+            raise ValueError(
+                f"SSVAEConfig.{name} is {value!r}; give a whole number of at least {least}{' and below 2**53' if _is_int(value) and value > least else ''}."
+            )
     for name in ("hidden_dims", "conv_channels"):
         value = getattr(config, name)
         if not value or not all(_is_int(v) and v > 0 for v in value):
-            raise ValueError(f"SSVAEConfig.{name} is {value!r}; give one or more positive whole numbers, such as (256, 128).")
+            raise ValueError(
+                f"SSVAEConfig.{name} is {value!r}; give one or more positive whole numbers, such as (256, 128)."
+            )
     for f in dataclasses.fields(config):
         value, kind = getattr(config, f.name), type(f.default)
-        if kind in (bool, str) and not isinstance(value, kind): raise ValueError(f"SSVAEConfig.{f.name} is {value!r}; give {'true or false' if kind is bool else 'a name in quotes'}.")
+        if kind in (bool, str) and not isinstance(value, kind):
+            raise ValueError(
+                f"SSVAEConfig.{f.name} is {value!r}; give {'true or false' if kind is bool else 'a name in quotes'}."
+            )
     for name, choices in _CHOICES.items():
         if getattr(config, name) not in choices:
             raise ValueError(f"SSVAEConfig.{name} is {getattr(config, name)!r}; choose one of {', '.join(choices)}.")
@@ -187,9 +227,29 @@ PRESETS: dict[str, dict[str, Any]] = {
     "dense": dict(encoder_type="dense"),
     "map2d": dict(latent_dim=2),
     "ancestor": dict(
-        latent_dim=2, encoder_type="dense", decoder_type="dense", classifier_type="mlp", classifier_input="latent", dropout_rate=0.2,
-        likelihood="mse", reduction="mean", recon_weight=1000.0, kl_weight=0.1, label_weight=1.0, labeled_batch_size=0, ema_decay=0.0,
-        consistency_weight=0.0, soft_label_weight=0.0, graph_epochs=0, use_contrastive=False, settle_steps=0, batch_size=256, learning_rate=1e-3, augmentation="none", grad_clip_norm=1.0, hold_out_labels=True,
+        latent_dim=2,
+        encoder_type="dense",
+        decoder_type="dense",
+        classifier_type="mlp",
+        classifier_input="latent",
+        dropout_rate=0.2,
+        likelihood="mse",
+        reduction="mean",
+        recon_weight=1000.0,
+        kl_weight=0.1,
+        label_weight=1.0,
+        labeled_batch_size=0,
+        ema_decay=0.0,
+        consistency_weight=0.0,
+        soft_label_weight=0.0,
+        graph_epochs=0,
+        use_contrastive=False,
+        settle_steps=0,
+        batch_size=256,
+        learning_rate=1e-3,
+        augmentation="none",
+        grad_clip_norm=1.0,
+        hold_out_labels=True,
     ),
 }
 

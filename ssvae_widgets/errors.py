@@ -62,12 +62,21 @@ def describe(
         return f"a whole number of about {int(value.bit_length() * math.log10(2)) + 1} digits"
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
         return _clip(repr(value), most)
-    if isinstance(value, os.PathLike): return f"the path {_clip(repr(str(value)), most)}"
-    if isinstance(value, np.ndarray): return f"an array of type {value.dtype} and shape {value.shape}"
-    if kind.__module__.startswith("scipy.sparse"): return f"a sparse matrix of shape {value.shape}"
-    name = kind.__name__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
-    if isinstance(value, dict): return f"a dict with {_keys(value)}" if value else "an empty dict"
-    if isinstance(value, (list, tuple, set, frozenset, range)): return f"{_article(name)} of {len(value)}" if len(value) else f"an empty {name}"
+    if isinstance(value, os.PathLike):
+        return f"the path {_clip(repr(str(value)), most)}"
+    if isinstance(value, np.ndarray):
+        return f"an array of type {value.dtype} and shape {value.shape}"
+    if kind.__module__.startswith("scipy.sparse"):
+        return f"a sparse matrix of shape {value.shape}"
+    name = (
+        kind.__name__
+        if kind.__module__ in ("builtins", "__main__")
+        else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
+    )
+    if isinstance(value, dict):
+        return f"a dict with {_keys(value)}" if value else "an empty dict"
+    if isinstance(value, (list, tuple, set, frozenset, range)):
+        return f"{_article(name)} of {len(value)}" if len(value) else f"an empty {name}"
     shape = getattr(value, "shape", None)
     return _clip(_article(name) + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""), most + 40)
 
@@ -83,36 +92,58 @@ def check_rows(
     what: str = "serials",  # what they are called in the message
 ) -> Int64[np.ndarray, "rows"]:  # in the order given
     "Row numbers as an int64 array, or a `RowError` that says which one is wrong."
-    want = f"a row number from 0 to {n_items - 1}, several of them, or a mask of {n_items} True and False" if n_items else "no row, because there are no items"
+    want = (
+        f"a row number from 0 to {n_items - 1}, several of them, or a mask of {n_items} True and False"
+        if n_items
+        else "no row, because there are no items"
+    )
     if serials is None or isinstance(serials, (bool, np.bool_, str, bytes, bytearray, dict)):
         raise RowError(f"{what} is {describe(serials)}; expected {want}.")
     if isinstance(serials, np.ma.MaskedArray) and np.ma.is_masked(serials):
         raise RowError(f"{what} holds masked values; expected {want}: use {what}.compressed().")
     rows = _as_rows(serials, n_items, what, want)
-    if rows.ndim > 1: raise RowError(f"{what} has shape {rows.shape}; expected {want}, in one dimension.")
+    if rows.ndim > 1:
+        raise RowError(f"{what} has shape {rows.shape}; expected {want}, in one dimension.")
     if rows.dtype.kind == "b":
-        if len(rows) != n_items: raise RowError(f"{what} is a mask of {len(rows)} for {n_items} items; expected one True or False for each.")
+        if len(rows) != n_items:
+            raise RowError(f"{what} is a mask of {len(rows)} for {n_items} items; expected one True or False for each.")
         return np.flatnonzero(rows).astype(np.int64)
     bad = (rows < 0) | (rows >= n_items)
     if bad.any():
         raise RowError(f"{what} has {describe(rows[bad.argmax()].item())}, which is out of range; expected {want}.")
     if rows.dtype.kind == "f" and (broken := ~(rows == np.floor(rows))).any():
-        raise RowError(f"{what} has {describe(rows[broken.argmax()].item())}, which is no whole number; expected {want}.")
+        raise RowError(
+            f"{what} has {describe(rows[broken.argmax()].item())}, which is no whole number; expected {want}."
+        )
     return rows.astype(np.int64)
 
 # %% ../nbs/01_errors.ipynb #1bf816aa
 def _as_rows(serials: Any, n_items: int, what: str, want: str) -> np.ndarray:
     "An array of numbers or of booleans, at least one dimension."
     try:
-        once = not hasattr(serials, "__array__") and not np.isscalar(serials) and not isinstance(serials, (list, tuple, range)) and np.iterable(serials)
+        once = (
+            not hasattr(serials, "__array__")
+            and not np.isscalar(serials)
+            and not isinstance(serials, (list, tuple, range))
+            and np.iterable(serials)
+        )
         given = list(islice(serials, n_items + 1)) if once else serials
         rows = np.asarray(given)
-    except Exception: raise RowError(f"{what} is {describe(serials)}; expected {want}.") from None  # whatever it raises when it is read
-    if once and len(given) > n_items: raise RowError(f"{what} is {describe(serials)} of more than {n_items} rows; expected {want}.")
+    except Exception:
+        raise RowError(
+            f"{what} is {describe(serials)}; expected {want}."
+        ) from None  # whatever it raises when it is read
+    if once and len(given) > n_items:
+        raise RowError(f"{what} is {describe(serials)} of more than {n_items} rows; expected {want}.")
     rows = np.atleast_1d(rows)
-    if not rows.size and rows.ndim == 1: return np.empty(0, np.int64) if rows.dtype.kind != "b" else rows
-    if rows.dtype.kind == "O" and rows.ndim == 1 or isinstance(given, (list, tuple)) and rows.ndim == 1: rows = _plain(rows, given, what, want)
-    if rows.dtype.kind not in "biuf": raise RowError(f"{what} is {describe(serials)}{'' if np.isscalar(serials) else f' of {rows.dtype}'}; expected {want}.")
+    if not rows.size and rows.ndim == 1:
+        return np.empty(0, np.int64) if rows.dtype.kind != "b" else rows
+    if rows.dtype.kind == "O" and rows.ndim == 1 or isinstance(given, (list, tuple)) and rows.ndim == 1:
+        rows = _plain(rows, given, what, want)
+    if rows.dtype.kind not in "biuf":
+        raise RowError(
+            f"{what} is {describe(serials)}{'' if np.isscalar(serials) else f' of {rows.dtype}'}; expected {want}."
+        )
     return rows
 
 # %% ../nbs/01_errors.ipynb #6494de0c
@@ -121,13 +152,18 @@ def _plain(rows: np.ndarray, given: Any, what: str, want: str) -> np.ndarray:
     values = rows.tolist() if rows.dtype.kind == "O" else given
     kinds = set(map(type, values))
     flags = {kind for kind in kinds if issubclass(kind, (bool, np.bool_))}
-    if flags == kinds: return np.array(values, bool)
-    if flags: raise RowError(f"{what} mixes True or False with numbers; expected {want}.")
-    if rows.dtype.kind != "O": return rows
+    if flags == kinds:
+        return np.array(values, bool)
+    if flags:
+        raise RowError(f"{what} mixes True or False with numbers; expected {want}.")
+    if rows.dtype.kind != "O":
+        return rows
     for i, v in enumerate(values):
         whole = as_whole(v)
-        if whole is None: raise RowError(f"{what} has {describe(v)} at place {i}; expected {want}.")
-        if not -(2**62) < whole < 2**62: raise RowError(f"{what} has {describe(v)} at place {i}, which is out of range; expected {want}.")
+        if whole is None:
+            raise RowError(f"{what} has {describe(v)} at place {i}; expected {want}.")
+        if not -(2**62) < whole < 2**62:
+            raise RowError(f"{what} has {describe(v)} at place {i}, which is out of range; expected {want}.")
         values[i] = whole
     return np.array(values, np.int64)
 
@@ -136,10 +172,14 @@ def as_whole(
     value: Any,  # anything
 ) -> int | None:  # None: it is no whole number
     "A whole number as `int`: integers of any library, and floats without a fraction; True is none."
-    if isinstance(value, (bool, np.bool_)): return None
-    try: return operator.index(value)
-    except TypeError: pass
-    if isinstance(value, (float, np.floating)) and math.isfinite(value) and value == math.floor(value): return int(value)
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        pass
+    if isinstance(value, (float, np.floating)) and math.isfinite(value) and value == math.floor(value):
+        return int(value)
     return None
 
 # %% ../nbs/01_errors.ipynb #8d3ed165
@@ -150,7 +190,8 @@ def check_row(
 ) -> int:
     "One row number as `int`, or a `RowError`."
     rows = check_rows(serial, n_items, what)
-    if rows.size != 1: raise RowError(f"{what} is {describe(serial)}; expected one row number from 0 to {n_items - 1}.")
+    if rows.size != 1:
+        raise RowError(f"{what} is {describe(serial)}; expected one row number from 0 to {n_items - 1}.")
     return int(rows[0])
 
 # %% ../nbs/01_errors.ipynb #3f4adfe0
@@ -175,8 +216,10 @@ def check_number(
 ) -> float:
     "A finite number from `low` to `high`, or an `ArgumentError`."
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    try: number = float(value) if real else math.nan
-    except OverflowError: number = math.nan
+    try:
+        number = float(value) if real else math.nan
+    except OverflowError:
+        number = math.nan
     if not math.isfinite(number) or not low <= number <= high:
         between = "" if (low, high) == (-math.inf, math.inf) else f" from {low:g} to {high:g}"
         raise ArgumentError(f"{name} is {describe(value)}; expected a finite number{between}.")
@@ -191,18 +234,34 @@ def check_path(
     what: str = "path",  # what it is called in the message
 ) -> str:  # as text, unchanged
     "A path on this machine; an address such as `s3://…`, an empty text and other things are an `ArgumentError`."
-    if not isinstance(path, (str, os.PathLike)): raise ArgumentError(f"{what} is {describe(path)}; expected a path.")
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"{what} is {describe(path)}; expected a path.")
     text = os.fsdecode(path)
     if found := _ADDRESS.match(text):
-        local = "give the path without file://" if found[1].lower() == "file" else "copy it to a disk first, or mount it, and give the path there"
+        local = (
+            "give the path without file://"
+            if found[1].lower() == "file"
+            else "copy it to a disk first, or mount it, and give the path there"
+        )
         raise ArgumentError(f"{what} is the address {_clip(repr(text), 80)}; expected a path on this machine: {local}.")
-    try: text.encode(errors="surrogateescape")
-    except UnicodeEncodeError: raise ArgumentError(f"{what} is {describe(text)}, which holds half a character (a lone surrogate); expected a path.") from None
-    if not text.strip() or "\0" in text: raise ArgumentError(f"{what} is {describe(text)}; expected a path.")
+    try:
+        text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise ArgumentError(
+            f"{what} is {describe(text)}, which holds half a character (a lone surrogate); expected a path."
+        ) from None
+    if not text.strip() or "\0" in text:
+        raise ArgumentError(f"{what} is {describe(text)}; expected a path.")
     return text
 
 # %% ../nbs/01_errors.ipynb #233c9acc
-_NO_FILE = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_NO_FILE = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def check_file(
@@ -211,5 +270,7 @@ def check_file(
     "The size of a file; an address is an `ArgumentError`, a folder, pipe, socket or device a `DataError`, what is not there an `OSError`."
     found = os.stat(check_path(path))
     if not stat.S_ISREG(found.st_mode):
-        raise DataError(f"{os.fsdecode(path)} is {_NO_FILE.get(stat.S_IFMT(found.st_mode), 'no file')}; expected a file.")
+        raise DataError(
+            f"{os.fsdecode(path)} is {_NO_FILE.get(stat.S_IFMT(found.st_mode), 'no file')}; expected a file."
+        )
     return found.st_size

@@ -39,14 +39,18 @@ def label_order(
 ) -> Int[np.ndarray, "n"]:  # row numbers, best known first
     "The order in which items get their labels; the same for the same seed on every machine."
     truth, rng = np.asarray(truth), np.random.default_rng([seed, KINDS.index(kind)] if kind in KINDS else seed)
-    if kind not in KINDS: raise ValueError(f"There is no kind of label set {kind!r}; choose {', '.join(KINDS)}.")
+    if kind not in KINDS:
+        raise ValueError(f"There is no kind of label set {kind!r}; choose {', '.join(KINDS)}.")
     known = np.flatnonzero(truth >= 0)
-    if n is not None and not 1 <= n <= len(known): raise ValueError(f"A set of {n} labels cannot be drawn: {len(known)} items have a known class.")
-    if kind == "acquired": return _acquired(truth, known, len(known) if n is None else n, z, rng)
+    if n is not None and not 1 <= n <= len(known):
+        raise ValueError(f"A set of {n} labels cannot be drawn: {len(known)} items have a known class.")
+    if kind == "acquired":
+        return _acquired(truth, known, len(known) if n is None else n, z, rng)
     order = rng.permutation(known)
     if kind == "balanced":
         turn = np.empty(len(order), int)
-        for c in np.unique(truth[order]): turn[truth[order] == c] = np.arange((truth[order] == c).sum())
+        for c in np.unique(truth[order]):
+            turn[truth[order] == c] = np.arange((truth[order] == c).sum())
         order = order[np.lexsort((rng.permuted(np.arange(len(order))), turn))]
     return order[:n]
 
@@ -56,7 +60,8 @@ def _acquired(truth, known, n, z, rng):
     from ssvae_widgets.assess.acquire import suggest
     from ssvae_widgets.graph.propagate import Propagator
 
-    if z is None: raise ValueError("An acquired label set needs features: pass z=.")
+    if z is None:
+        raise ValueError("An acquired label set needs features: pass z=.")
     propagator, codes, order = Propagator(z, int(truth.max()) + 1), np.full(len(truth), -1), []
     probs = None
     while len(order) < n:
@@ -95,8 +100,17 @@ def make_run(
     test: float = 0.2,  # share that is held out where the data have no test split
 ) -> dict[str, Any]:
     "The full description of one training."
-    return dict(data=str(Path(data)), n=n, test=None if data == "mnist" and is_built_in(data) else test, architecture=architecture, config={**config, "random_seed": network},
-                selection=selection, budget=budget, draw=draw, epochs=list(epochs))
+    return dict(
+        data=str(Path(data)),
+        n=n,
+        test=None if data == "mnist" and is_built_in(data) else test,
+        architecture=architecture,
+        config={**config, "random_seed": network},
+        selection=selection,
+        budget=budget,
+        draw=draw,
+        epochs=list(epochs),
+    )
 
 # %% ../nbs/04_experiments.ipynb #d5d4ab70
 def run_key(
@@ -116,8 +130,13 @@ def plan(
     **options,  # n, epochs, test of `make_run`
 ) -> list[dict[str, Any]]:
     "All runs of an experiment, draw by draw, so that an interrupted one has a balanced table."
-    return [make_run(data, config, name, selection, budget, draw, network=draw % networks, **options)
-            for draw in range(draws) for name, config in architectures.items() for selection in selections for budget in budgets]
+    return [
+        make_run(data, config, name, selection, budget, draw, network=draw % networks, **options)
+        for draw in range(draws)
+        for name, config in architectures.items()
+        for selection in selections
+        for budget in budgets
+    ]
 
 # %% ../nbs/04_experiments.ipynb #88b83b36
 @lru_cache(maxsize=1)
@@ -130,15 +149,19 @@ def experiment_data(
     from ssvae_widgets.data.load import load_images
 
     found = load_images(data, n=n)
-    if found.truth is None: raise ValueError(f"The classes of {data} are not known; an experiment needs them: use sub-folders or a .npz with truth.")
+    if found.truth is None:
+        raise ValueError(
+            f"The classes of {data} are not known; an experiment needs them: use sub-folders or a .npz with truth."
+        )
     rows = np.flatnonzero(found.truth >= 0)
     k = int(found.truth.max()) + 1
     if test is None:
         other = load_images("mnist-test")
         return found.images, found.truth, other.images, other.truth, k
     rows = np.random.default_rng(0).permutation(rows)
-    held, seen = np.sort(rows[: round(test * len(rows))]), np.sort(rows[round(test * len(rows)):])
-    if not len(held) or len(seen) < 2: raise ValueError(f"{data} has {len(rows)} images of known class; holding out {test:g} of them leaves too few.")
+    held, seen = np.sort(rows[: round(test * len(rows))]), np.sort(rows[round(test * len(rows)) :])
+    if not len(held) or len(seen) < 2:
+        raise ValueError(f"{data} has {len(rows)} images of known class; holding out {test:g} of them leaves too few.")
     return found.images[seen], found.truth[seen], found.images[held], found.truth[held], k
 
 # %% ../nbs/04_experiments.ipynb #314a2e15
@@ -159,7 +182,8 @@ def pretrained(
         x, _, _, _, k = experiment_data(run["data"], run["n"], run["test"])
         start, cpu = time.perf_counter(), time.process_time()
         vae = SSVAE(x.shape[1:], SSVAEConfig.from_dict(run["config"]), classes=k)
-        if run["epochs"][0]: InteractiveTrainer(vae, callbacks=None).train_epochs(run["epochs"][0], x)
+        if run["epochs"][0]:
+            InteractiveTrainer(vae, callbacks=None).train_epochs(run["epochs"][0], x)
         path.parent.mkdir(parents=True, exist_ok=True)
         vae.save(path)
         cost = dict(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - cpu)
@@ -169,9 +193,15 @@ def pretrained(
 # %% ../nbs/04_experiments.ipynb #ef54c128
 def _cost(note: Path) -> dict[str, float] | None:  # None: not trained yet, or the note is damaged
     try:
-        with open_plain(note) as f: cost = parse_json(f.read())
-    except (OSError, ValueError): return None
-    return cost if isinstance(cost, dict) and all(isinstance(cost.get(k), (int, float)) for k in ("seconds", "cpu_seconds")) else None
+        with open_plain(note) as f:
+            cost = parse_json(f.read())
+    except (OSError, ValueError):
+        return None
+    return (
+        cost
+        if isinstance(cost, dict) and all(isinstance(cost.get(k), (int, float)) for k in ("seconds", "cpu_seconds"))
+        else None
+    )
 
 # %% ../nbs/04_experiments.ipynb #a36f4a3c
 def environment() -> dict[str, str]:
@@ -182,9 +212,15 @@ def environment() -> dict[str, str]:
     import ssvae_widgets
 
     source = hashlib.sha256()
-    for path in sorted(Path(ssvae_widgets.__file__).parent.rglob("*.py")): source.update(path.read_bytes())
-    return dict(ssvae_widgets=ssvae_widgets.__version__, source=source.hexdigest()[:16], python=platform.python_version(),
-                **{name: version(name) for name in ("jax", "numpy", "scikit-learn")}, machine=platform.machine())
+    for path in sorted(Path(ssvae_widgets.__file__).parent.rglob("*.py")):
+        source.update(path.read_bytes())
+    return dict(
+        ssvae_widgets=ssvae_widgets.__version__,
+        source=source.hexdigest()[:16],
+        python=platform.python_version(),
+        **{name: version(name) for name in ("jax", "numpy", "scikit-learn")},
+        machine=platform.machine(),
+    )
 
 # %% ../nbs/04_experiments.ipynb #97e87534
 def do_run(
@@ -207,9 +243,21 @@ def do_run(
     right = int((vae.predict_proba(xt).argmax(1) == tt).sum())
     low, high = wilson_interval(right, len(tt))
     record = dict(
-        key=run_key(run), run=run, labels=rows.tolist(), accuracy=right / len(tt), low=low, high=high, right=right, tested=len(tt), images=len(x),
-        seconds=round(before["seconds"] + time.perf_counter() - start, 3), cpu_seconds=round(before["cpu_seconds"] + time.process_time() - cpu, 3),
-        last={k: v[-1] for k, v in history.items() if len(v) and v[-1] == v[-1]}, data=fingerprint(x).to_dict(), environment=environment())
+        key=run_key(run),
+        run=run,
+        labels=rows.tolist(),
+        accuracy=right / len(tt),
+        low=low,
+        high=high,
+        right=right,
+        tested=len(tt),
+        images=len(x),
+        seconds=round(before["seconds"] + time.perf_counter() - start, 3),
+        cpu_seconds=round(before["cpu_seconds"] + time.process_time() - cpu, 3),
+        last={k: v[-1] for k, v in history.items() if len(v) and v[-1] == v[-1]},
+        data=fingerprint(x).to_dict(),
+        environment=environment(),
+    )
     path = Path(folder) / "runs" / f"{record['key']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, (json.dumps(record, indent=1) + "\n").encode())
@@ -221,7 +269,8 @@ def divide_cores(
     cores: Sequence[int] | None = None,  # None: those this process may use
 ) -> list[list[int]]:
     "Disjoint shares of the cores, one a worker; never more workers than cores."
-    if cores is None: cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    if cores is None:
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return [part.tolist() for part in np.array_split(np.asarray(cores), min(max(1, workers), len(cores)))]
 
 # %% ../nbs/04_experiments.ipynb #721e3008
@@ -229,12 +278,21 @@ def _settle_in(shares) -> None:
     "First thing in a worker: take one share of the cores."
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes of a terminal: this one ends without a word, the first one says it
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # Ctrl-C reaches all processes of a terminal: this one ends without a word, the first one says it
     mine = shares.get()
-    if hasattr(os, "sched_setaffinity"): os.sched_setaffinity(0, mine)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, mine)
 
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 # %% ../nbs/04_experiments.ipynb #585fd935
 def _pool(shares: list[list[int]]):
@@ -244,7 +302,8 @@ def _pool(shares: list[list[int]]):
 
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    for share in shares: queue.put(share)
+    for share in shares:
+        queue.put(share)
     os.environ.update(dict.fromkeys(_THREADS, str(min(map(len, shares)))))
     return ProcessPoolExecutor(len(shares), context, _settle_in, (queue,))
 
@@ -254,32 +313,65 @@ def read_record(
 ) -> dict[str, Any] | None:  # None: there is none, or it is damaged
     "A finished run."
     try:
-        with open_plain(path) as f: record = parse_json(f.read())
-    except (OSError, ValueError): return None
+        with open_plain(path) as f:
+            record = parse_json(f.read())
+    except (OSError, ValueError):
+        return None
     return record if is_record(record) else None
 
 
 _NUMBER = (int, float)
 
 # %% ../nbs/04_experiments.ipynb #2484488b
-_PARTS = dict(key=str, run=dict, labels=list, accuracy=_NUMBER, low=_NUMBER, high=_NUMBER, tested=int, images=int, seconds=_NUMBER, cpu_seconds=_NUMBER, data=dict)
-_RUN = dict(data=str, architecture=str, config=dict, selection=str, budget=int, draw=int, epochs=list, n=(int, type(None)), test=(int, float, type(None)))
+_PARTS = dict(
+    key=str,
+    run=dict,
+    labels=list,
+    accuracy=_NUMBER,
+    low=_NUMBER,
+    high=_NUMBER,
+    tested=int,
+    images=int,
+    seconds=_NUMBER,
+    cpu_seconds=_NUMBER,
+    data=dict,
+)
+_RUN = dict(
+    data=str,
+    architecture=str,
+    config=dict,
+    selection=str,
+    budget=int,
+    draw=int,
+    epochs=list,
+    n=(int, type(None)),
+    test=(int, float, type(None)),
+)
 
 # %% ../nbs/04_experiments.ipynb #b9e33b73
 def is_record(
     record: Any,  # something read from a file
 ) -> bool:
     "Whether it has all that the tables and a repetition need, and is named after its run."
-    def has(d, parts): return all(isinstance(d.get(k), kind) and not isinstance(d.get(k), bool) for k, kind in parts.items())
-    def whole(*values): return all(isinstance(v, int) and not isinstance(v, bool) for v in values)
-    if not isinstance(record, dict) or not has(record, _PARTS) or not has(record["run"], _RUN): return False
+
+    def has(d, parts):
+        return all(isinstance(d.get(k), kind) and not isinstance(d.get(k), bool) for k, kind in parts.items())
+
+    def whole(*values):
+        return all(isinstance(v, int) and not isinstance(v, bool) for v in values)
+
+    if not isinstance(record, dict) or not has(record, _PARTS) or not has(record["run"], _RUN):
+        return False
     run = record["run"]
     fine = len(run["epochs"]) == 2 and whole(*run["epochs"], *record["labels"], run["config"].get("random_seed"))
-    fine = fine and all(-2**63 < record[k] < 2**63 for k, kind in _PARTS.items() if kind in (int, _NUMBER))  # finite too
+    fine = fine and all(
+        -(2**63) < record[k] < 2**63 for k, kind in _PARTS.items() if kind in (int, _NUMBER)
+    )  # finite too
     try:
         json.dumps(record, ensure_ascii=False).encode()
         return fine and record["key"] == run_key(run)
-    except (ValueError, RecursionError): return False  # text that is no text
+    except (ValueError, RecursionError):
+        return False  # text that is no text
 
 # %% ../nbs/04_experiments.ipynb #d019965c
 def run_all(
@@ -292,7 +384,9 @@ def run_all(
     folder = Path(folder)
     have = {run_key(r): read_record(folder / "runs" / f"{run_key(r)}.json") for r in runs}
     todo = [r for r in runs if have[run_key(r)] is None]
-    for record in _in_turn(todo, folder) if workers <= 1 or len(todo) < 2 else _side_by_side(todo, folder, divide_cores(workers)):
+    for record in (
+        _in_turn(todo, folder) if workers <= 1 or len(todo) < 2 else _side_by_side(todo, folder, divide_cores(workers))
+    ):
         have[record["key"]] = record
         told(record, sum(r is not None for r in have.values()), len(have))
     return [have[run_key(r)] for r in runs]
@@ -312,12 +406,20 @@ def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     try:
         with _pool(shares) as pool:
             try:
-                for done in as_completed([pool.submit(_pretrain, r, folder) for r in networks]): done.result()
-                for done in as_completed([pool.submit(do_run, r, folder) for r in runs]): yield done.result()
-            finally: pool.shutdown(cancel_futures=True)
-    except BrokenProcessPool: raise RuntimeError("A worker process ended early, perhaps for lack of memory; finished runs are kept: try again with fewer workers.") from None
+                for done in as_completed([pool.submit(_pretrain, r, folder) for r in networks]):
+                    done.result()
+                for done in as_completed([pool.submit(do_run, r, folder) for r in runs]):
+                    yield done.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+    except BrokenProcessPool:
+        raise RuntimeError(
+            "A worker process ended early, perhaps for lack of memory; finished runs are kept: try again with fewer workers."
+        ) from None
     finally:
-        for name, value in before.items(): os.environ.pop(name) if value is None else os.environ.update({name: value})
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 # %% ../nbs/04_experiments.ipynb #942d5c42
-def _pretrain(run, folder) -> None: pretrained(run, folder)
+def _pretrain(run, folder) -> None:
+    pretrained(run, folder)

@@ -15,7 +15,18 @@ from jaxtyping import Float
 
 # %% ../nbs/02_palettes.ipynb #6ff9e1dc
 OKABE_ITO = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#000000")
-PETROFF_10 = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")
+PETROFF_10 = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
 UNLABELED = "#c4c7cc"  # points without a label: gray, small, below
 
 # %% ../nbs/02_palettes.ipynb #7e134b19
@@ -32,7 +43,7 @@ def _rgb(
     color: str,  # "#rrggbb"
 ) -> list[float]:  # red, green, blue in [0, 1]
     "The three channels of a hexadecimal color."
-    return [int(color[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    return [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
 
 # %% ../nbs/02_palettes.ipynb #aa179834
 def _luminance(
@@ -50,7 +61,9 @@ def _glasbey(
     axis = np.round(np.linspace(0, 255, 24)) / 255
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     lab, light = _oklab(grid), _luminance(grid)
-    keep = (light < 1.05 / 3 - 0.05) & (light > 3 * (0.0152 + 0.05) - 0.05) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.03)  # against #ffffff and #212121
+    keep = (
+        (light < 1.05 / 3 - 0.05) & (light > 3 * (0.0152 + 0.05) - 0.05) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.03)
+    )  # against #ffffff and #212121
     grid, lab, chosen = grid[keep], lab[keep], []
     gap = np.linalg.norm(lab - _oklab(np.array([_rgb(UNLABELED)])), axis=1)
     while len(chosen) < n:
@@ -64,5 +77,6 @@ def palette(
     n_classes: int,  # number of classes, 0 or more
 ) -> list[str]:  # one "#rrggbb" for each class
     "Colors for `n_classes` classes: Okabe-Ito to 8, Petroff to 10, Glasbey's method above."
-    if n_classes < 0: raise ValueError(f"palette needs 0 classes or more, got {n_classes}")
+    if n_classes < 0:
+        raise ValueError(f"palette needs 0 classes or more, got {n_classes}")
     return list((OKABE_ITO if n_classes <= 8 else PETROFF_10 if n_classes <= 10 else _glasbey(n_classes))[:n_classes])

@@ -41,7 +41,8 @@ def _bare(ax, title=None):
     "Remove ticks and frame: on a map and under images they say nothing."
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    if title: ax.set_title(title, fontsize=11)
+    if title:
+        ax.set_title(title, fontsize=11)
     return ax
 
 # %% ../nbs/03_plots.ipynb #959771c5
@@ -65,7 +66,9 @@ def _scatter(
         ax.scatter(*xy[none].T, s=0.6 * size, c=UNLABELED, **kw)
         marks = ax.scatter(*xy[~none].T, s=size, c=colors[codes[~none]], **kw)
     if labeled is not None and len(xy[labeled]):
-        face = UNLABELED if values is not None or codes is None else np.where(codes < 0, UNLABELED, colors[codes])[labeled]
+        face = (
+            UNLABELED if values is not None or codes is None else np.where(codes < 0, UNLABELED, colors[codes])[labeled]
+        )
         ax.scatter(*xy[labeled].T, s=34, c=face, edgecolors="#1a1a1a", linewidths=1.1, zorder=3)
     return marks
 
@@ -73,8 +76,11 @@ def _scatter(
 def _names(ax, xy, codes, classes):
     "Write each class name at the median of its points."
     for k, name in enumerate(classes):
-        if not (codes == k).any(): continue
-        text = ax.text(*np.median(np.asarray(xy)[codes == k], 0), name, ha="center", va="center", fontsize=10, weight="bold")
+        if not (codes == k).any():
+            continue
+        text = ax.text(
+            *np.median(np.asarray(xy)[codes == k], 0), name, ha="center", va="center", fontsize=10, weight="bold"
+        )
         text.set_path_effects([matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")])
 
 # %% ../nbs/03_plots.ipynb #039ffb60
@@ -83,7 +89,8 @@ def _classes(
     classes: int | Sequence[str] | None,  # names, their number, or None: counted
 ) -> list[str]:  # class names
     "Names of the classes, counted when they are not given."
-    if classes is None: classes = max((int(np.max(c)) + 1 for c in codes if c is not None and len(c)), default=0)
+    if classes is None:
+        classes = max((int(np.max(c)) + 1 for c in codes if c is not None and len(c)), default=0)
     return [str(k) for k in range(classes)] if isinstance(classes, int | np.integer) else list(classes)
 
 # %% ../nbs/03_plots.ipynb #7c667799
@@ -98,14 +105,17 @@ def plot_latent(
     names: bool = True,  # write each class name over its points
 ) -> Figure:
     "The map colored by label, prediction, truth (`codes`) or certainty (`values`)."
-    if len(np.asarray(xy).shape) != 2 or np.shape(xy)[1] != 2: raise ValueError(f"plot_latent needs two columns, got shape {np.shape(xy)}")
+    if len(np.asarray(xy).shape) != 2 or np.shape(xy)[1] != 2:
+        raise ValueError(f"plot_latent needs two columns, got shape {np.shape(xy)}")
     classes = _classes([codes], classes)
     fig = _figure(5.4, 5)
     ax = _bare(fig.add_subplot(), title)
     marks = _scatter(ax, xy, codes, values, labeled, len(classes))
     ax.set_aspect("equal", "datalim")
-    if values is not None: fig.colorbar(marks, ax=ax, shrink=0.7, label="certainty")
-    elif names and codes is not None: _names(ax, xy, np.asarray(codes), classes)
+    if values is not None:
+        fig.colorbar(marks, ax=ax, shrink=0.7, label="certainty")
+    elif names and codes is not None:
+        _names(ax, xy, np.asarray(codes), classes)
     return fig
 
 # %% ../nbs/03_plots.ipynb #356eddcf
@@ -132,7 +142,8 @@ def _show(ax, image):
     "One image; gray ones dark on light."
     image = np.asarray(image)
     image = image.astype(np.float32) / 255 if image.dtype == np.uint8 else np.clip(image, 0, 1)
-    if image.ndim == 3 and image.shape[-1] == 1: image = image[..., 0]
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
     ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     return _bare(ax)
 
@@ -158,9 +169,11 @@ def plot_reconstructions(
     bands = -(-len(rows) // columns)
     fig = _figure(0.62 * columns + 0.4, 1.35 * bands + 0.5)
     axes = fig.subplots(2 * bands, columns, squeeze=False)
-    for ax in axes.flat: ax.set_axis_off()
+    for ax in axes.flat:
+        ax.set_axis_off()
     for i, row in enumerate(rows):
-        for line, image in enumerate((images[row], reconstructions[row])): _show(axes[2 * (i // columns) + line, i % columns], image)
+        for line, image in enumerate((images[row], reconstructions[row])):
+            _show(axes[2 * (i // columns) + line, i % columns], image)
     fig.suptitle(title, fontsize=11)
     return fig
 
@@ -181,14 +194,21 @@ def plot_predictions(
     columns = min(10, len(rows))
     lines = -(-len(rows) // columns)
     fig = _figure(0.72 * columns + 0.3, 0.98 * lines + 0.5)
-    for ax in (axes := fig.subplots(lines, columns, squeeze=False)).flat: ax.set_axis_off()
+    for ax in (axes := fig.subplots(lines, columns, squeeze=False)).flat:
+        ax.set_axis_off()
     for ax, row in zip(axes.flat, rows):
         wrong = truth is not None and truth[row] != predicted[row]
         ax.set_axis_on()
-        _show(ax, images[row]).set_title(f"{classes[predicted[row]]}  {certainty[row]:.2f}", fontsize=8, color="#c1121f" if wrong else "#1a1a1a", pad=2)
+        _show(ax, images[row]).set_title(
+            f"{classes[predicted[row]]}  {certainty[row]:.2f}",
+            fontsize=8,
+            color="#c1121f" if wrong else "#1a1a1a",
+            pad=2,
+        )
     if title is None:
         title = "Predictions, most certain first"
-        if truth is not None: title += f": {np.mean(np.asarray(truth) == predicted):.1%} of all {len(images):,} right, wrong ones in red"
+        if truth is not None:
+            title += f": {np.mean(np.asarray(truth) == predicted):.1%} of all {len(images):,} right, wrong ones in red"
     fig.suptitle(title, fontsize=11)
     return fig
 
@@ -207,9 +227,14 @@ def plot_comparison(
     axes = fig.subplots(1, len(stages), squeeze=False)[0]
     for i, (ax, (name, xy)) in enumerate(zip(axes, stages)):
         _scatter(_bare(ax, name), xy, codes, None, labeled if i == len(stages) - 1 else None, len(classes))
-    handles = [matplotlib.lines.Line2D([], [], marker="o", ls="", color=c, label=name) for c, name in zip(palette(len(classes)), classes)]
-    if 0 < len(handles) <= 20: fig.legend(handles=handles, loc="outside lower center", ncols=min(10, len(handles)), frameon=False, fontsize=9)
-    if title: fig.suptitle(title, fontsize=12)
+    handles = [
+        matplotlib.lines.Line2D([], [], marker="o", ls="", color=c, label=name)
+        for c, name in zip(palette(len(classes)), classes)
+    ]
+    if 0 < len(handles) <= 20:
+        fig.legend(handles=handles, loc="outside lower center", ncols=min(10, len(handles)), frameon=False, fontsize=9)
+    if title:
+        fig.suptitle(title, fontsize=12)
     return fig
 
 # %% ../nbs/03_plots.ipynb #05a92ca4
@@ -219,19 +244,32 @@ def plot_history(
     title: str = "Training",
 ) -> Figure:
     "One panel for each loss, training solid and validation dashed. NaN entries leave gaps."
-    names = [k for k in history if k.endswith("loss") and not k.startswith("val_") and np.isfinite(np.asarray(history[k], float)).any()]
+    names = [
+        k
+        for k in history
+        if k.endswith("loss") and not k.startswith("val_") and np.isfinite(np.asarray(history[k], float)).any()
+    ]
     fig = _figure(2.9 * max(len(names), 1), 2.7)
     epochs = history.get("epoch")
     for ax, name in zip(fig.subplots(1, max(len(names), 1), squeeze=False)[0], names):
         for key, style in ((name, "-"), (f"val_{name}", "--")):
-            if key not in history: continue
+            if key not in history:
+                continue
             y = np.asarray(history[key], float)
             x = np.asarray(epochs if epochs is not None and len(epochs) == len(y) else np.arange(1, len(y) + 1))
-            ax.plot(x, y, style, color="#0072b2" if style == "-" else "#d55e00", lw=1.6, label="training" if style == "-" else "validation")
+            ax.plot(
+                x,
+                y,
+                style,
+                color="#0072b2" if style == "-" else "#d55e00",
+                lw=1.6,
+                label="training" if style == "-" else "validation",
+            )
         ax.set_title(name.replace("_", " "), fontsize=10)
         ax.set_xlabel("epoch")
         ax.spines[["top", "right"]].set_visible(False)
-    if names: fig.axes[0].legend(frameon=False, fontsize=8)
+    if names:
+        fig.axes[0].legend(frameon=False, fontsize=8)
     fig.suptitle(title, fontsize=11)
     return fig
 
@@ -251,7 +289,8 @@ def show_augmentations(
     from ssvae_widgets.model.few_labels import guess_augmentation
 
     images = np.asarray(images)
-    if images.ndim < 3: raise ValueError(f"show_augmentations needs images, got shape {images.shape}")
+    if images.ndim < 3:
+        raise ValueError(f"show_augmentations needs images, got shape {images.shape}")
     name = guess_augmentation(images) if augmentation == "auto" else augmentation
     some = images[_spread(len(images), n)]
     x = some.astype(np.float32) / 255 if some.dtype == np.uint8 else some.astype(np.float32)
@@ -259,6 +298,7 @@ def show_augmentations(
     rows = [x, *(np.asarray(augment(name, jax.random.key(seed + k), x)) for k in range(views))]
     fig = _figure(0.62 * len(x) + 0.4, 0.66 * len(rows) + 0.5)
     for line, row in zip(fig.subplots(len(rows), len(x), squeeze=False), rows):
-        for ax, image in zip(line, row): _show(ax, image)
+        for ax, image in zip(line, row):
+            _show(ax, image)
     fig.suptitle(f'Original above, "{name}" below', fontsize=11)
     return fig

@@ -31,20 +31,47 @@ def collect(
     "All finished runs under some folders."
     found = {}
     for folder in folders:
-        if not Path(folder).is_dir(): raise FileNotFoundError(f"{folder} does not exist; expected the folder of an experiment.")
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f"{folder} does not exist; expected the folder of an experiment.")
         for path in sorted(Path(folder).rglob("runs/*.json")):
-            if (record := read_record(path)) is not None: found[record["key"]] = record
+            if (record := read_record(path)) is not None:
+                found[record["key"]] = record
     return list(found.values())
 
 # %% ../nbs/05_results.ipynb #af2da9fb
-COLUMNS = ("data", "images", "architecture", "selection", "budget", "draw", "network", "accuracy", "low", "high", "tested", "seconds", "cpu_seconds", "key")
+COLUMNS = (
+    "data",
+    "images",
+    "architecture",
+    "selection",
+    "budget",
+    "draw",
+    "network",
+    "accuracy",
+    "low",
+    "high",
+    "tested",
+    "seconds",
+    "cpu_seconds",
+    "key",
+)
 
 # %% ../nbs/05_results.ipynb #aa96f699
 def _differences(records) -> list[str]:
     "For every record what tells its settings from others of the same architecture, data and number of images: draws of different things are not averaged."
-    def settings(r): return {**r["run"]["config"], "random_seed": None, "epochs": r["run"]["epochs"], "test": r["run"].get("test"), "pixels": r["data"].get("sample_hash")}
+
+    def settings(r):
+        return {
+            **r["run"]["config"],
+            "random_seed": None,
+            "epochs": r["run"]["epochs"],
+            "test": r["run"].get("test"),
+            "pixels": r["data"].get("sample_hash"),
+        }
+
     groups: dict[tuple, list] = {}
-    for r in records: groups.setdefault((Path(r["run"]["data"]).name, r["images"], r["run"]["architecture"]), []).append(settings(r))
+    for r in records:
+        groups.setdefault((Path(r["run"]["data"]).name, r["images"], r["run"]["architecture"]), []).append(settings(r))
     out = []
     for r in records:
         mine, others = settings(r), groups[Path(r["run"]["data"]).name, r["images"], r["run"]["architecture"]]
@@ -57,11 +84,21 @@ def as_rows(
     records: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     "One flat row a run, sorted."
-    rows = [{**{k: r["run"].get(k, r.get(k)) for k in COLUMNS}, "images": r["images"], "network": r["run"]["config"]["random_seed"],
-             **{k: round(r[k], 5) for k in ("accuracy", "low", "high")}} for r in records]
+    rows = [
+        {
+            **{k: r["run"].get(k, r.get(k)) for k in COLUMNS},
+            "images": r["images"],
+            "network": r["run"]["config"]["random_seed"],
+            **{k: round(r[k], 5) for k in ("accuracy", "low", "high")},
+        }
+        for r in records
+    ]
     rows = [{**row, "data": Path(str(row["data"])).name, "key": r["key"]} for row, r in zip(rows, records)]
-    for row, extra in zip(rows, _differences(records)): row["architecture"] += extra
-    return sorted(rows, key=lambda r: [r[k] for k in ("data", "architecture", "selection", "budget", "draw", "images", "key")])
+    for row, extra in zip(rows, _differences(records)):
+        row["architecture"] += extra
+    return sorted(
+        rows, key=lambda r: [r[k] for k in ("data", "architecture", "selection", "budget", "draw", "images", "key")]
+    )
 
 # %% ../nbs/05_results.ipynb #b71f55fb
 def summarize(
@@ -72,15 +109,30 @@ def summarize(
 
     groups: dict[tuple, list] = {}
     names = ("data", "images", "architecture", "selection", "budget")
-    for row in rows: groups.setdefault(tuple(row[k] for k in names), []).append(row)
+    for row in rows:
+        groups.setdefault(tuple(row[k] for k in names), []).append(row)
     out = []
     for key, group in groups.items():
         a = np.array([r["accuracy"] for r in group])
         sd = float(a.std(ddof=1)) if len(a) > 1 else float("nan")
-        mean, half = float(a.mean()), float(t.ppf(0.975, len(a) - 1)) * sd / len(a) ** 0.5 if len(a) > 1 else float("nan")
-        low, high = np.clip([mean - half, mean + half], 0, 1).round(5).tolist()  # nan stays nan: one draw has no interval
-        out.append(dict(zip(names, key), draws=len(a), mean=round(mean, 5), sd=round(sd, 5), low=low, high=high,
-                        cpu_seconds=round(float(np.mean([r["cpu_seconds"] for r in group])), 1)))
+        mean, half = (
+            float(a.mean()),
+            float(t.ppf(0.975, len(a) - 1)) * sd / len(a) ** 0.5 if len(a) > 1 else float("nan"),
+        )
+        low, high = (
+            np.clip([mean - half, mean + half], 0, 1).round(5).tolist()
+        )  # nan stays nan: one draw has no interval
+        out.append(
+            dict(
+                zip(names, key),
+                draws=len(a),
+                mean=round(mean, 5),
+                sd=round(sd, 5),
+                low=low,
+                high=high,
+                cpu_seconds=round(float(np.mean([r["cpu_seconds"] for r in group])), 1),
+            )
+        )
     return out
 
 # %% ../nbs/05_results.ipynb #bc4489ee
@@ -95,7 +147,9 @@ def to_csv(
     return out.getvalue().encode()
 
 # %% ../nbs/05_results.ipynb #042a50ec
-_STYLES = dict(random=("#d55e00", "o", "-"), balanced=("#0072b2", "s", "--"), acquired=("#009e73", "D", ":"))  # Okabe–Ito, a mark and a dash: readable without color
+_STYLES = dict(
+    random=("#d55e00", "o", "-"), balanced=("#0072b2", "s", "--"), acquired=("#009e73", "D", ":")
+)  # Okabe–Ito, a mark and a dash: readable without color
 
 # %% ../nbs/05_results.ipynb #994383c4
 def _curve(
@@ -123,9 +177,12 @@ def plot_label_efficiency(
     several, budgets = len({p[:2] for p in panels}) > 1, sorted({r["budget"] for r in summary})
     fig = Figure(figsize=(min(12, 1.2 + 3.4 * len(panels)), 3.8), layout="constrained", facecolor="white")
     for ax, panel in zip(fig.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels):
-        inside = sorted((r for r in summary if (r["data"], r["images"], r["architecture"]) == panel), key=lambda r: r["budget"])
+        inside = sorted(
+            (r for r in summary if (r["data"], r["images"], r["architecture"]) == panel), key=lambda r: r["budget"]
+        )
         kinds = sorted({r["selection"] for r in inside}, key=lambda k: list(_STYLES).index(k) if k in _STYLES else 9)
-        for i, kind in enumerate(kinds): _curve(ax, [r for r in inside if r["selection"] == kind], kind, 1.05 ** (i - (len(kinds) - 1) / 2))
+        for i, kind in enumerate(kinds):
+            _curve(ax, [r for r in inside if r["selection"] == kind], kind, 1.05 ** (i - (len(kinds) - 1) / 2))
         ax.set_title(panel[2] + (f" ({panel[0]}, {panel[1]:,})" if several else ""), fontsize=10)
         ax.set(xscale="log", xlabel="labels")
         ax.set_xticks(budgets, [str(b) for b in budgets])
@@ -145,8 +202,12 @@ def write_results(
 ) -> list[Path]:  # what was written
     "Table, summary, picture, and all that is needed to repeat a row."
     path = Path(path)
-    if not records: raise ValueError("There is no finished run to collect.")
-    if path.suffix.lower() in (".png", ".jsonl", ".json"): raise ValueError(f"{path} is the name of the table; give one that ends in .csv, the picture and the records are named after it.")
+    if not records:
+        raise ValueError("There is no finished run to collect.")
+    if path.suffix.lower() in (".png", ".jsonl", ".json"):
+        raise ValueError(
+            f"{path} is the name of the table; give one that ends in .csv, the picture and the records are named after it."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = as_rows(records)
     summary, picture = summarize(rows), io.BytesIO()
@@ -154,7 +215,12 @@ def write_results(
     plot_label_efficiency(summary, title).savefig(picture, format="png", dpi=130, metadata=dict(Description=origin))
     ordered = {r["key"]: r for r in records}
     lines = "".join(json.dumps(ordered[row["key"]]) + "\n" for row in rows)
-    parts = {path: to_csv(rows), path.with_name(f"{path.stem}_summary.csv"): to_csv(summary), path.with_suffix(".png"): picture.getvalue(),
-             path.with_name(f"{path.stem}_records.jsonl"): lines.encode()}
-    for name, content in parts.items(): atomic_write(name, content)
+    parts = {
+        path: to_csv(rows),
+        path.with_name(f"{path.stem}_summary.csv"): to_csv(summary),
+        path.with_suffix(".png"): picture.getvalue(),
+        path.with_name(f"{path.stem}_records.jsonl"): lines.encode(),
+    }
+    for name, content in parts.items():
+        atomic_write(name, content)
     return list(parts)

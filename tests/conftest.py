@@ -18,7 +18,12 @@ def pytest_collection_modifyitems(items):
     late = {"test_javascript.py": 1, "browser": 2, "test_wheel.py": 3}
     items.sort(key=lambda item: max((late.get(part, 0) for part in item.path.relative_to(ROOT).parts), default=0))
     together = {"test_wheel.py": "build", "test_release.py": "build"}  # two builds at once are slow
-    for item in items: item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else together.get(item.path.name, item.path.name)))
+    for item in items:
+        item.add_marker(
+            pytest.mark.xdist_group(
+                "browser" if "browser" in item.path.parts else together.get(item.path.name, item.path.name)
+            )
+        )
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +41,10 @@ def sources(tmp_path_factory) -> Path:
         to = there / Path(folder).relative_to(ROOT)
         to.mkdir(exist_ok=True)
         for name in names:
-            try: shutil.copy2(Path(folder) / name, to / name)
-            except FileNotFoundError: pass
+            try:
+                shutil.copy2(Path(folder) / name, to / name)
+            except FileNotFoundError:
+                pass
     return there
 
 
@@ -51,6 +58,7 @@ def few_programs():
     yield
     if "jax" in sys.modules:
         import jax
+
         if programs := sys.modules.get("ssvae_widgets.model.compile_cache"):
             programs.PROGRAMS.clear()
         jax.clear_caches()

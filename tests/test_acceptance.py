@@ -19,18 +19,43 @@ from ssvae_widgets.data.load import load_images
 from ssvae_widgets.io.checkpoint import load_checkpoint
 
 BIN = Path(sys.executable).parent
-COLUMNS = ["epoch", "loss", "val_loss", "reconstruction_loss", "val_reconstruction_loss", "kl_loss", "val_kl_loss", "classification_loss", "val_classification_loss"]
-KEYS = {"input", "latent", "tsne", "reconstruted", "reconstructed", "labels", "pred_classes", "pred_certainty", "pred_probs"}
+COLUMNS = [
+    "epoch",
+    "loss",
+    "val_loss",
+    "reconstruction_loss",
+    "val_reconstruction_loss",
+    "kl_loss",
+    "val_kl_loss",
+    "classification_loss",
+    "val_classification_loss",
+]
+KEYS = {
+    "input",
+    "latent",
+    "tsne",
+    "reconstruted",
+    "reconstructed",
+    "labels",
+    "pred_classes",
+    "pred_certainty",
+    "pred_probs",
+}
 
 
-def commands(block: str) -> list[str]: return [re.sub(r"\s+#.*", "", line) for line in block.splitlines()]
+def commands(block: str) -> list[str]:
+    return [re.sub(r"\s+#.*", "", line) for line in block.splitlines()]
 
 
 def story(root) -> list[str]:
     "The commands that README shows under *From the shell*; the page it leads on to tells the same."
     shown = commands(re.search(r"## From the shell\n\n```sh\n(.*?)```", (root / "README.md").read_text(), re.S)[1])
     cells = json.loads((root / "nbs" / "how_to" / "from_the_shell.ipynb").read_text())["cells"]
-    text = next("".join(c["source"]) for c in cells if c["cell_type"] == "markdown" and "".join(c["source"]).startswith("## Train, infer, view"))
+    text = next(
+        "".join(c["source"])
+        for c in cells
+        if c["cell_type"] == "markdown" and "".join(c["source"]).startswith("## Train, infer, view")
+    )
     assert commands(re.search(r"```sh\n(.*?)```", text, re.S)[1]) == shown
     return shown
 
@@ -43,11 +68,13 @@ def run(line: str, cwd) -> str:
 
 
 def history(folder) -> list[dict]:
-    with (folder / "artifacts" / "checkpoints" / "ssvae_history.csv").open(newline="") as f: return list(csv.DictReader(f))
+    with (folder / "artifacts" / "checkpoints" / "ssvae_history.csv").open(newline="") as f:
+        return list(csv.DictReader(f))
 
 
 def result(folder) -> dict:
-    with np.load(folder / "data" / "output_latent.npz") as stored: return {k: stored[k] for k in stored.files}
+    with np.load(folder / "data" / "output_latent.npz") as stored:
+        return {k: stored[k] for k in stored.files}
 
 
 def mnist() -> str:
@@ -58,7 +85,15 @@ def mnist() -> str:
 HAVE_MNIST = (Path(os.environ.get("SSVAE_WIDGETS_DATA", "/nowhere")) / "mnist").is_dir()
 
 
-@pytest.mark.parametrize("data", ["--data digits", pytest.param(mnist(), marks=pytest.mark.skipif(not HAVE_MNIST, reason="SSVAE_WIDGETS_DATA names no folder with mnist/"))])
+@pytest.mark.parametrize(
+    "data",
+    [
+        "--data digits",
+        pytest.param(
+            mnist(), marks=pytest.mark.skipif(not HAVE_MNIST, reason="SSVAE_WIDGETS_DATA names no folder with mnist/")
+        ),
+    ],
+)
 def test_train_infer_view_label_train_more(root, tmp_path, data):
     words = [line.replace("--data digits", data) for line in story(root)]
     assert [w.split()[0] for w in words] == ["ssvae-train", "ssvae-infer", "ssvae-view", "ssvae-train", "ssvae-infer"]
@@ -73,12 +108,17 @@ def test_train_infer_view_label_train_more(root, tmp_path, data):
     run(words[1], tmp_path)
     first = result(tmp_path)
     assert KEYS <= first.keys() and all(len(first[k]) == len(truth) for k in KEYS)
-    assert first["tsne"].shape == (len(truth), 2) and first["latent"].shape[1] > 2 and json.loads(str(first["embedding_settings"]))["method"] == "tsne"
+    assert (
+        first["tsne"].shape == (len(truth), 2)
+        and first["latent"].shape[1] > 2
+        and json.loads(str(first["embedding_settings"]))["method"] == "tsne"
+    )
     assert set(np.unique(first["input"])) == {0.0, 1.0} and (first["reconstructed"] == first["reconstruted"]).all()
 
     run(words[2] + " --no-open", tmp_path)  # JupyterLab itself: tests/browser/test_viewer_flow.py
     told = label_in_the_viewer(tmp_path / "data", truth)
-    with (tmp_path / "data" / "labels.csv").open(newline="") as f: rows = list(csv.reader(f))
+    with (tmp_path / "data" / "labels.csv").open(newline="") as f:
+        rows = list(csv.reader(f))
     assert rows[0] == ["Serial", "label"] and {int(s): int(k) for s, k in rows[1:]} == told
 
     run(words[3], tmp_path)
@@ -94,7 +134,11 @@ def test_train_infer_view_label_train_more(root, tmp_path, data):
     right = [(r["pred_classes"][asked] == truth[asked]).mean() for r in (first, second)]
     print(f"{data}: {len(told)} labels, {right[0]:.1%} before, {right[1]:.1%} after")
     assert right[1] > max(0.6, right[0] + 0.3)
-    assert abs(second["pred_probs"].sum(1) - 1).max() < 1e-4 and 0 <= second["pred_certainty"].min() and second["pred_certainty"].max() <= 1
+    assert (
+        abs(second["pred_probs"].sum(1) - 1).max() < 1e-4
+        and 0 <= second["pred_certainty"].min()
+        and second["pred_certainty"].max() <= 1
+    )
 
 
 def label_in_the_viewer(folder: Path, truth) -> dict[int, int]:
@@ -109,8 +153,11 @@ def label_in_the_viewer(folder: Path, truth) -> dict[int, int]:
         app = space["app"]
         assert app.session.point(0)["reconstruction"].shape == app.session.point(0)["image"].shape
         for gesture, (serial, label) in enumerate(told.items()):
-            app.act(dict(type="label", serials=np.array([serial], np.uint32), label=label, source="key", gesture=gesture))
+            app.act(
+                dict(type="label", serials=np.array([serial], np.uint32), label=label, source="key", gesture=gesture)
+            )
         assert not app.error and app.session.n_labeled == len(told)
         app.close()
-    finally: os.chdir(here)
+    finally:
+        os.chdir(here)
     return told

@@ -17,7 +17,18 @@ def world(n=300, n_classes=4, labeled=20, seed=0):
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-@pytest.mark.parametrize("case", [dict(), dict(n_classes=2), dict(labeled=0), dict(labeled=299), dict(n=30, labeled=5), dict(n=4, labeled=1), dict(n_classes=1)])
+@pytest.mark.parametrize(
+    "case",
+    [
+        dict(),
+        dict(n_classes=2),
+        dict(labeled=0),
+        dict(labeled=299),
+        dict(n=30, labeled=5),
+        dict(n=4, labeled=1),
+        dict(n_classes=1),
+    ],
+)
 @pytest.mark.parametrize("wanted", [1, 10])
 def test_contract(strategy, case, wanted):
     z, _, probs, codes = world(**case)
@@ -79,7 +90,10 @@ def test_an_adapted_strategy_that_returns_its_utilities():
             return candidates[:batch_size], np.ones((batch_size, len(X)))
 
     z, _, _, codes = world()
-    assert suggest(3, from_skactiveml(First()), codes=codes, z=z).indices.tolist() == np.flatnonzero(codes < 0)[:3].tolist()
+    assert (
+        suggest(3, from_skactiveml(First()), codes=codes, z=z).indices.tolist()
+        == np.flatnonzero(codes < 0)[:3].tolist()
+    )
 
 
 def test_strategies_of_scikit_activeml_itself():
@@ -101,7 +115,8 @@ def test_several_opinions_are_compared_by_mutual_information():
     assert found.indices[0] == np.flatnonzero(codes < 0)[information[codes < 0].argmax()]
     np.testing.assert_allclose(found.scores, information[found.indices], rtol=1e-6)
     assert found.reasons[0].startswith("5 opinions")
-    with pytest.raises(ValueError, match="others has 299 rows"): suggest(3, "disagreement", codes=codes, probs=draws[0], others=draws[1:, :299])
+    with pytest.raises(ValueError, match="others has 299 rows"):
+        suggest(3, "disagreement", codes=codes, probs=draws[0], others=draws[1:, :299])
 
 
 @pytest.mark.parametrize("strategy", ["margin", "density_margin"])

@@ -33,8 +33,18 @@ def test_all_of_scikit_learns_checks():
     assert not wrong and len(results) > 50
 
 
-@pytest.mark.parametrize("check", ["check_no_attributes_set_in_init", "check_parameters_default_constructible", "check_estimators_unfitted",
-                                   "check_get_params_invariance", "check_set_params", "check_n_features_in", "check_classifiers_one_label"])
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_estimators_unfitted",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_n_features_in",
+        "check_classifiers_one_label",
+    ],
+)
 def test_some_of_scikit_learns_checks(check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -54,22 +64,41 @@ def test_unlabeled_rows_help_nobody_cheat():
 
 def test_transform_and_back():
     X, y = make_blobs(200, centers=3, n_features=5, random_state=0)
-    model = small(latent_dim=4, max_epochs=200, config=SSVAEConfig(encoder_type="dense", recon_weight=1.0, kl_weight=0.01, val_split=0.0)).fit(X, y)
+    model = small(
+        latent_dim=4,
+        max_epochs=200,
+        config=SSVAEConfig(encoder_type="dense", recon_weight=1.0, kl_weight=0.01, val_split=0.0),
+    ).fit(X, y)
     back = model.inverse_transform(model.transform(X))
     assert back.shape == X.shape and np.abs(back - X).mean() < 0.5 * X.std()
-    assert list(model.get_feature_names_out()) == [f"ssvaeclassifier{i}" for i in range(4)] if hasattr(model, "get_feature_names_out") else True
+    assert (
+        list(model.get_feature_names_out()) == [f"ssvaeclassifier{i}" for i in range(4)]
+        if hasattr(model, "get_feature_names_out")
+        else True
+    )
 
 
 def test_images_partial_fit_and_clone():
     rng = np.random.default_rng(0)
     X, y = rng.random((90, 36)), np.arange(90) % 3
-    model = small(image_shape=(6, 6), partial_epochs=2, config=SSVAEConfig(conv_channels=(4,), conv_features=8, augmentation="none"))
+    model = small(
+        image_shape=(6, 6),
+        partial_epochs=2,
+        config=SSVAEConfig(conv_channels=(4,), conv_features=8, augmentation="none"),
+    )
     model.partial_fit(X, classes=[0, 1, 2])
     model.partial_fit(X[:45], y[:45])
-    assert model.vae_.epoch == 4 and model.transform(X).shape == (90, 2) and model.inverse_transform(np.zeros((1, 2))).shape == (1, 36)
-    with pytest.raises(ValueError, match="not among"): model.partial_fit(X, np.full(90, 9))
-    with pytest.raises(NotFittedError): clone(model).predict(X)
-    with pytest.raises(ValueError, match="first partial_fit"): clone(model).partial_fit(X)
+    assert (
+        model.vae_.epoch == 4
+        and model.transform(X).shape == (90, 2)
+        and model.inverse_transform(np.zeros((1, 2))).shape == (1, 36)
+    )
+    with pytest.raises(ValueError, match="not among"):
+        model.partial_fit(X, np.full(90, 9))
+    with pytest.raises(NotFittedError):
+        clone(model).predict(X)
+    with pytest.raises(ValueError, match="first partial_fit"):
+        clone(model).partial_fit(X)
 
 
 def test_it_can_be_searched_over():
@@ -82,13 +111,20 @@ def test_seeds():
     X, y = make_blobs(60, centers=2, random_state=0)
     a, b, c = (small(max_epochs=2, random_state=s).fit(X, y).transform(X) for s in (0, 0, 1))
     assert (a == b).all() and (a != c).any()
-    assert (small(max_epochs=2, random_state=None).fit(X, y).transform(X) != small(max_epochs=2, random_state=None).fit(X, y).transform(X)).any()
+    assert (
+        small(max_epochs=2, random_state=None).fit(X, y).transform(X)
+        != small(max_epochs=2, random_state=None).fit(X, y).transform(X)
+    ).any()
 
 
 def test_useless_targets():
     X = np.zeros((6, 2))
-    with pytest.raises(ValueError, match="no label"): small().fit(X, np.full(6, -1))
-    with pytest.raises(ValueError, match="-1"): small().fit(X, None)
-    with pytest.raises(ValueError, match="one label a row"): small().fit(X, np.zeros((6, 2)))
-    with pytest.warns(DataConversionWarning): small(max_epochs=1).fit(X, np.arange(6)[:, None] % 2)
+    with pytest.raises(ValueError, match="no label"):
+        small().fit(X, np.full(6, -1))
+    with pytest.raises(ValueError, match="-1"):
+        small().fit(X, None)
+    with pytest.raises(ValueError, match="one label a row"):
+        small().fit(X, np.zeros((6, 2)))
+    with pytest.warns(DataConversionWarning):
+        small(max_epochs=1).fit(X, np.arange(6)[:, None] % 2)
     assert labeled_rows(np.array(["a", "b"])).all() and labeled_rows(np.array([True, False])).all()

@@ -44,7 +44,8 @@ def test_two_devices_train_as_one(tmp_path, kind):
     assert one.pop("devices").tolist() == [1, 1] and two.pop("devices").tolist() == [2, 2]
     assert one.keys() == two.keys()
     np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-3)
-    for name in one: np.testing.assert_allclose(two[name], one[name], atol=2e-3, err_msg=name)
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], atol=2e-3, err_msg=name)
 
 
 def test_the_batch_is_divided():

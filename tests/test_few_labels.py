@@ -28,13 +28,20 @@ def pretrained(data, tmp_path_factory):
 
 def labels(truth, kind):
     codes, rng = np.full(len(truth), -1), np.random.default_rng(0)
-    if kind == "one": codes[5] = truth[5]
-    if kind == "one class": codes[truth == 3] = 3
-    if kind == "two": codes[[5, 6]] = truth[[5, 6]]
-    if kind == "unbalanced": codes = np.where((truth == 1) | (rng.random(len(truth)) < 0.02), truth, -1)
-    if kind == "all": codes = truth.copy()
-    if kind == "fifty": codes[rng.choice(len(truth), 50, replace=False)] = 0
-    if kind == "fifty": codes[codes == 0] = truth[codes == 0]
+    if kind == "one":
+        codes[5] = truth[5]
+    if kind == "one class":
+        codes[truth == 3] = 3
+    if kind == "two":
+        codes[[5, 6]] = truth[[5, 6]]
+    if kind == "unbalanced":
+        codes = np.where((truth == 1) | (rng.random(len(truth)) < 0.02), truth, -1)
+    if kind == "all":
+        codes = truth.copy()
+    if kind == "fifty":
+        codes[rng.choice(len(truth), 50, replace=False)] = 0
+    if kind == "fifty":
+        codes[codes == 0] = truth[codes == 0]
     return codes
 
 
@@ -46,7 +53,8 @@ def test_any_labels_train(data, pretrained, kind):
     probs = vae.predict_proba(images)
     assert np.isfinite(history["loss"]).all() and np.isfinite(probs).all()
     np.testing.assert_allclose(probs.sum(1), 1, atol=1e-4)
-    if kind in ("all", "fifty"): assert (probs.argmax(1) == truth).mean() > (0.8 if kind == "all" else 0.6)
+    if kind in ("all", "fifty"):
+        assert (probs.argmax(1) == truth).mean() > (0.8 if kind == "all" else 0.6)
 
 
 def test_the_graph_is_asked_again_after_a_change_and_after_some_steps(data, pretrained):
@@ -75,7 +83,10 @@ def test_the_graph_is_asked_again_after_a_change_and_after_some_steps(data, pret
 
 def test_pairs_of_views_come_before_labels_and_at_the_start_of_a_model(data, pretrained):
     vae = SSVAE.from_checkpoint(pretrained)
-    def terms(n, several=True): return choose_terms(vae.progress, vae.config, n, several)
+
+    def terms(n, several=True):
+        return choose_terms(vae.progress, vae.config, n, several)
+
     assert terms(50).contrastive and terms(50).soft, "a young model still learns from pairs"
     vae.config = vae.config.replace(pretrain_steps=vae.step)
     assert not terms(50).contrastive and terms(50).augmentation == "none"
@@ -100,7 +111,8 @@ def test_resuming_takes_the_same_decisions(data, pretrained, tmp_path):
     stopped.save(tmp_path / "half.ckpt")
     resumed = SSVAE.from_checkpoint(tmp_path / "half.ckpt")
     InteractiveTrainer(resumed).train_epochs(2, images, codes)
-    for name, value in through.params.items(): np.testing.assert_array_equal(np.asarray(value), np.asarray(resumed.params[name]), err_msg=name)
+    for name, value in through.params.items():
+        np.testing.assert_array_equal(np.asarray(value), np.asarray(resumed.params[name]), err_msg=name)
 
 
 def clouds(shape, n_classes, n=360):
@@ -110,14 +122,21 @@ def clouds(shape, n_classes, n=360):
     return (0.7 * patterns[truth] + 0.3 * rng.random((n, *shape))).astype(np.float32), truth
 
 
-@pytest.mark.parametrize("shape, n_classes", [((9, 14), 3), ((11, 7, 3), 2), ((20,), 11)], ids=["gray", "colour", "vectors"])
+@pytest.mark.parametrize(
+    "shape, n_classes", [((9, 14), 3), ((11, 7, 3), 2), ((20,), 11)], ids=["gray", "colour", "vectors"]
+)
 def test_other_sizes_channels_and_numbers_of_classes(shape, n_classes):
     items, truth = clouds(shape, n_classes)
-    vae = SSVAE(shape, SSVAEConfig(batch_size=64, hidden_dims=(32, 16), conv_channels=(4, 8), conv_features=16, latent_dim=4))
+    vae = SSVAE(
+        shape, SSVAEConfig(batch_size=64, hidden_dims=(32, 16), conv_channels=(4, 8), conv_features=16, latent_dim=4)
+    )
     trainer, codes = InteractiveTrainer(vae), np.full(len(truth), -1)
     codes[: 2 * n_classes] = truth[: 2 * n_classes]
     trainer.train_epochs(10, items)
     trainer.train_epochs(25, items, codes)
     assert vae.n_classes == n_classes and vae.progress.augmentation == ("vectors" if len(shape) == 1 else "gentle")
     assert (vae.predict_proba(items).argmax(1) == truth).mean() > 0.9
-    assert vae.embed(items, map_steps=30).xy.shape == (len(items), 2) and vae.decode_map(np.zeros((5, 2))).shape == (5, *shape)
+    assert vae.embed(items, map_steps=30).xy.shape == (len(items), 2) and vae.decode_map(np.zeros((5, 2))).shape == (
+        5,
+        *shape,
+    )

@@ -21,7 +21,10 @@ MODULE_LINES, CLASS_LINES, CLASS_METHODS, CELL_LINES, CELL_MEDIAN = 500, 400, 40
 # (file, name) that may be read although it is private to another module, and why; five each at most
 LIBRARY_EXCEPTIONS: dict[tuple[str, str], str] = {
     ("cli/common.py", "_actions"): "argparse has no public list of the flags of a parser",
-    ("widgets/point_layer.py", "_validate"): "traitlets compares values before it sets them, which arrays cannot bear: a trait for arrays sets them itself",
+    (
+        "widgets/point_layer.py",
+        "_validate",
+    ): "traitlets compares values before it sets them, which arrays cannot bear: a trait for arrays sets them itself",
     ("widgets/point_layer.py", "_trait_values"): "a trait for arrays sets them itself, as said above",
     ("widgets/point_layer.py", "_notify_trait"): "a trait for arrays sets them itself, as said above",
 }
@@ -30,33 +33,41 @@ TEST_EXCEPTIONS: dict[tuple[str, str], str] = {}
 TUPLE_METHODS = {"_replace", "_asdict", "_fields", "_make", "_field_defaults"}  # public in spite of their name
 
 
-def private(name: str) -> bool: return name.startswith("_") and not name.endswith("_") and name not in TUPLE_METHODS and name != "_"
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("_") and name not in TUPLE_METHODS and name != "_"
 
 
 @cache
-def source(path: Path) -> str: return path.read_text()
+def source(path: Path) -> str:
+    return path.read_text()
 
 
 @cache
-def tree(path: Path) -> ast.Module: return ast.parse(source(path))
+def tree(path: Path) -> ast.Module:
+    return ast.parse(source(path))
 
 
-def modules() -> list[Path]: return [p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "_modidx.py"]
+def modules() -> list[Path]:
+    return [p for p in sorted(PACKAGE.rglob("*.py")) if p.name != "_modidx.py"]
 
 
-def name_of(path: Path) -> str: return path.relative_to(PACKAGE).as_posix()
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
 
 
-def room_of(path: Path) -> str: return name_of(path).split("/")[0]
+def room_of(path: Path) -> str:
+    return name_of(path).split("/")[0]
 
 
-def notebooks() -> list[Path]: return [p for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+def notebooks() -> list[Path]:
+    return [p for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
 
 
 def code_cells(notebook: Path) -> Iterator[tuple[bool, str]]:
     "(is it exported, source without directives and magic) of every code cell."
     for cell in json.loads(source(notebook))["cells"]:
-        if cell["cell_type"] != "code": continue
+        if cell["cell_type"] != "code":
+            continue
         lines = "".join(cell["source"]).splitlines()
         exported = any(re.match(r"#\|\s*export", line) for line in lines)
         yield exported, "\n".join(line for line in lines if not line.startswith(("#|", "%", "!"))).strip()
@@ -64,8 +75,14 @@ def code_cells(notebook: Path) -> Iterator[tuple[bool, str]]:
 
 def patched_class(node: ast.AST) -> str | None:
     "The class that a function is patched onto; None: it is not patched."
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef): return None
-    if not any((d.func if isinstance(d, ast.Call) else d).id.startswith("patch") for d in node.decorator_list if isinstance(d.func if isinstance(d, ast.Call) else d, ast.Name)): return None
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return None
+    if not any(
+        (d.func if isinstance(d, ast.Call) else d).id.startswith("patch")
+        for d in node.decorator_list
+        if isinstance(d.func if isinstance(d, ast.Call) else d, ast.Name)
+    ):
+        return None
     first = node.args.args[0].annotation if node.args.args else None
     return ast.unparse(first).strip("'\"") if first is not None else None
 
@@ -78,8 +95,16 @@ def length(node: ast.AST) -> int:
 @cache
 def classes() -> dict[tuple[str, str], tuple[Path, list[str], int]]:
     "(room, class) -> its module, the names of its methods, its lines; what is patched onto it counts."
-    found = {(room_of(path), n.name): (path, [f.name for f in n.body if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)], length(n))
-             for path in modules() for n in ast.walk(tree(path)) if isinstance(n, ast.ClassDef)}
+    found = {
+        (room_of(path), n.name): (
+            path,
+            [f.name for f in n.body if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)],
+            length(n),
+        )
+        for path in modules()
+        for n in ast.walk(tree(path))
+        if isinstance(n, ast.ClassDef)
+    }
     for path in modules():
         for n in tree(path).body:
             if (owner := (room_of(path), patched_class(n))) in found:
@@ -94,19 +119,33 @@ def test_no_module_is_long():
 
 
 def test_no_class_is_large():
-    large = {f"{name_of(path)} {name}": f"{len(methods)} methods, {lines} lines" for (_, name), (path, methods, lines) in classes().items()
-             if len(methods) > CLASS_METHODS or lines > CLASS_LINES}
-    assert not large, f"compose these classes of smaller ones (at most {CLASS_METHODS} methods and {CLASS_LINES} lines): {large}"
+    large = {
+        f"{name_of(path)} {name}": f"{len(methods)} methods, {lines} lines"
+        for (_, name), (path, methods, lines) in classes().items()
+        if len(methods) > CLASS_METHODS or lines > CLASS_LINES
+    }
+    assert not large, (
+        f"compose these classes of smaller ones (at most {CLASS_METHODS} methods and {CLASS_LINES} lines): {large}"
+    )
 
 
 def test_no_class_is_patched_from_another_room():
-    foreign = [f"{name_of(path)}: {owner}.{n.name}" for path in modules() for n in tree(path).body if (owner := patched_class(n)) and (room_of(path), owner) not in classes()]
+    foreign = [
+        f"{name_of(path)}: {owner}.{n.name}"
+        for path in modules()
+        for n in tree(path).body
+        if (owner := patched_class(n)) and (room_of(path), owner) not in classes()
+    ]
     assert not foreign, foreign
 
 
 def test_no_exported_cell_is_long():
-    long = [f"{nb.relative_to(ROOT)}: {n} lines from {text.splitlines()[0]!r}" for nb in notebooks() for exported, text in code_cells(nb)
-            if exported and (n := len(text.splitlines())) > CELL_LINES]
+    long = [
+        f"{nb.relative_to(ROOT)}: {n} lines from {text.splitlines()[0]!r}"
+        for nb in notebooks()
+        for exported, text in code_cells(nb)
+        if exported and (n := len(text.splitlines())) > CELL_LINES
+    ]
     assert not long, f"an exported cell has at most {CELL_LINES} lines:\n" + "\n".join(long)
 
 
@@ -124,10 +163,14 @@ def defined(node: ast.AST) -> set[str]:
     "Private names that are made here: functions, classes, variables, attributes that are set, and names given as text (`object.__setattr__`)."
     found = set()
     for n in ast.walk(node):
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef): found.add(n.name)
-        elif isinstance(n, ast.Name | ast.Attribute) and isinstance(n.ctx, ast.Store): found.add(n.id if isinstance(n, ast.Name) else n.attr)
-        elif isinstance(n, ast.alias) and n.asname: found.add(n.asname)
-        elif isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "__setattr__": found |= {a.value for a in n.args if isinstance(a, ast.Constant)}
+        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(n.name)
+        elif isinstance(n, ast.Name | ast.Attribute) and isinstance(n.ctx, ast.Store):
+            found.add(n.id if isinstance(n, ast.Name) else n.attr)
+        elif isinstance(n, ast.alias) and n.asname:
+            found.add(n.asname)
+        elif isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "__setattr__":
+            found |= {a.value for a in n.args if isinstance(a, ast.Constant)}
     return {name for name in found if isinstance(name, str) and private(name)}
 
 
@@ -135,20 +178,37 @@ def read(node: ast.AST) -> set[str]:
     "Private names that are imported or read as attributes, also by `getattr` and `monkeypatch.setattr`."
     found = set()
     for n in ast.walk(node):
-        if isinstance(n, ast.ImportFrom) and (n.level or (n.module or "").startswith("ssvae_widgets")): found |= {a.name for a in n.names}
-        elif isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load): found.add(n.attr)
-        elif isinstance(n, ast.Call) and (getattr(n.func, "attr", "") or getattr(n.func, "id", "")) in ("getattr", "setattr", "delattr", "hasattr"):
+        if isinstance(n, ast.ImportFrom) and (n.level or (n.module or "").startswith("ssvae_widgets")):
+            found |= {a.name for a in n.names}
+        elif isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load):
+            found.add(n.attr)
+        elif isinstance(n, ast.Call) and (getattr(n.func, "attr", "") or getattr(n.func, "id", "")) in (
+            "getattr",
+            "setattr",
+            "delattr",
+            "hasattr",
+        ):
             found |= {a.value for a in n.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
     return {name for name in found if private(name)}
 
 
 def imported_privately(node: ast.AST) -> set[str]:
-    return {a.name for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and (n.level or (n.module or "").startswith("ssvae_widgets")) for a in n.names if private(a.name)}
+    return {
+        a.name
+        for n in ast.walk(node)
+        if isinstance(n, ast.ImportFrom) and (n.level or (n.module or "").startswith("ssvae_widgets"))
+        for a in n.names
+        if private(a.name)
+    }
 
 
 def test_no_module_reads_a_private_name_of_another():
     "An attribute that a module reads is public, or made in this module; so are names that it imports."
-    foreign = {(name_of(p), name) for p in modules() for name in (read(tree(p)) - defined(tree(p))) | imported_privately(tree(p))} - set(LIBRARY_EXCEPTIONS)
+    foreign = {
+        (name_of(p), name)
+        for p in modules()
+        for name in (read(tree(p)) - defined(tree(p))) | imported_privately(tree(p))
+    } - set(LIBRARY_EXCEPTIONS)
     assert not foreign, "\n".join(f"{file}: {name}" for file, name in sorted(foreign))
 
 
@@ -156,12 +216,27 @@ def test_no_notebook_reads_a_private_name_of_another_module():
     foreign = []
     for nb in notebooks():
         cells = [text for _, text in code_cells(nb)]
-        try: whole = [ast.parse(text) for text in cells]
-        except SyntaxError as e: pytest.fail(f"{nb.relative_to(ROOT)}: {e}")
+        try:
+            whole = [ast.parse(text) for text in cells]
+        except SyntaxError as e:
+            pytest.fail(f"{nb.relative_to(ROOT)}: {e}")
         known = set().union(*map(defined, whole))
-        module = next((m[1] for m in (re.search(r"^#\|\s*default_exp (\S+)", source(nb).replace('\\n', '\n').replace('"', '\n'), re.M),) if m), None)
+        module = next(
+            (
+                m[1]
+                for m in (
+                    re.search(r"^#\|\s*default_exp (\S+)", source(nb).replace("\\n", "\n").replace('"', "\n"), re.M),
+                )
+                if m
+            ),
+            None,
+        )
         skip = {name for file, name in LIBRARY_EXCEPTIONS if module and file == f"{module.replace('.', '/')}.py"}
-        foreign += [f"{nb.relative_to(ROOT)}: {name}" for t in whole for name in sorted((read(t) - known - skip) | imported_privately(t))]
+        foreign += [
+            f"{nb.relative_to(ROOT)}: {name}"
+            for t in whole
+            for name in sorted((read(t) - known - skip) | imported_privately(t))
+        ]
     assert not foreign, "\n".join(foreign)
 
 
@@ -170,9 +245,25 @@ def test_tests_and_benchmarks_read_no_private_name():
     package = set().union(*(defined(tree(p)) for p in modules()))
     foreign = set()
     for p in [*sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "bench").glob("*.py"))]:
-        methods = [(bool(c.bases), f.name) for c in ast.walk(tree(p)) if isinstance(c, ast.ClassDef) for f in c.body if isinstance(f, ast.FunctionDef)]
-        overridden, own = {name for derived, name in methods if derived}, {name for derived, name in methods if not derived}
-        own |= {n.attr for n in ast.walk(tree(p)) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and isinstance(n.value, ast.Name) and n.value.id == "self"}
+        methods = [
+            (bool(c.bases), f.name)
+            for c in ast.walk(tree(p))
+            if isinstance(c, ast.ClassDef)
+            for f in c.body
+            if isinstance(f, ast.FunctionDef)
+        ]
+        overridden, own = (
+            {name for derived, name in methods if derived},
+            {name for derived, name in methods if not derived},
+        )
+        own |= {
+            n.attr
+            for n in ast.walk(tree(p))
+            if isinstance(n, ast.Attribute)
+            and isinstance(n.ctx, ast.Store)
+            and isinstance(n.value, ast.Name)
+            and n.value.id == "self"
+        }
         foreign |= {(p.relative_to(ROOT).as_posix(), name) for name in (read(tree(p)) - own | overridden) & package}
     foreign -= set(TEST_EXCEPTIONS)
     assert not foreign, "\n".join(f"{file}: {name}" for file, name in sorted(foreign))

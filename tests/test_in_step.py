@@ -15,8 +15,14 @@ def run(*command, cwd):
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*"))
-            if p.is_file() and p.suffix in (".ipynb", ".py", ".txt") and ".ipynb_checkpoints" not in p.parts and "__pycache__" not in p.parts}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+        and p.suffix in (".ipynb", ".py", ".txt")
+        and ".ipynb_checkpoints" not in p.parts
+        and "__pycache__" not in p.parts
+    }
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +44,26 @@ def test_notebooks_are_clean(root, copy):
 
 
 def test_no_live_widget_output_is_saved(root):
-    live = [p.name for p in (root / "nbs").rglob("*.ipynb") if "application/vnd.jupyter.widget-view+json" in p.read_text()]
+    live = [
+        p.name for p in (root / "nbs").rglob("*.ipynb") if "application/vnd.jupyter.widget-view+json" in p.read_text()
+    ]
     assert not live, f"saved live-widget outputs hold random ids and no picture: {live}"
 
 
 def test_saved_outputs_name_no_folder_of_the_author(root):
     import json
     import re
+
     found = []
     for path in (root / "nbs").rglob("*.ipynb"):
         for cell in json.loads(path.read_text())["cells"]:
             for output in cell.get("outputs", []):
                 data = {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
                 text = json.dumps([output.get("text"), data, output.get("traceback")])
-                found += [f"{path.name}: {m}" for m in re.findall(r"(?:/root|/home|/Users|/work|[A-Z]:\\\\Users)/?[^\s\"']{0,40}", text)]
+                found += [
+                    f"{path.name}: {m}"
+                    for m in re.findall(r"(?:/root|/home|/Users|/work|[A-Z]:\\\\Users)/?[^\s\"']{0,40}", text)
+                ]
     assert not found, "\n".join(found)
 
 
@@ -66,6 +78,7 @@ def test_export_is_in_step(root, copy):
 
 def test_every_generated_module_has_its_notebook(root):
     import re
+
     for module in (root / "ssvae_widgets").rglob("*.py"):
         if source := re.search(r"File to edit: (\S+\.ipynb)", module.read_text()):
             assert (module.parent / source[1]).resolve().exists(), f"{module} has no notebook: delete it"
@@ -85,10 +98,13 @@ def test_local_links_lead_somewhere(root):
     "Every relative link and picture of the pages at the top and of the notebooks' prose."
     import json
     import re
+
     pages = {page: page.read_text() for page in root.glob("*.md")}
     for nb in (root / "nbs").rglob("*.ipynb"):
         if ".ipynb_checkpoints" not in nb.parts:
-            pages[nb] = "\n".join("".join(c["source"]) for c in json.loads(nb.read_text())["cells"] if c["cell_type"] == "markdown")
+            pages[nb] = "\n".join(
+                "".join(c["source"]) for c in json.loads(nb.read_text())["cells"] if c["cell_type"] == "markdown"
+            )
     broken = []
     for page, text in pages.items():
         prose = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)

@@ -29,7 +29,9 @@ def installed(root, name: str, script: str) -> list:
 
 def test_the_format_is_prettiers(root):
     prettier = installed(root, "prettier", "bin/prettier.cjs")
-    done = subprocess.run([*prettier, "--check", "ssvae_widgets/static", "tests/js"], cwd=root, capture_output=True, text=True)
+    done = subprocess.run(
+        [*prettier, "--check", "ssvae_widgets/static", "tests/js"], cwd=root, capture_output=True, text=True
+    )
     assert done.returncode == 0, f"run npm run format\n{done.stdout}{done.stderr}"
 
 
@@ -41,6 +43,7 @@ def test_the_types_are_right(root):
 
 def test_what_a_page_loads_is_one_module_without_imports(root):
     from ssvae_widgets.widgets.assets import inline_esm
+
     entries = [p.name for p in (root / "ssvae_widgets" / "static").glob("*.js") if p.name != "reopen.js"]
     assert len(entries) > 4
     for name in entries:
@@ -54,6 +57,7 @@ def test_what_a_page_loads_is_one_module_without_imports(root):
 def test_what_a_page_loads_can_be_parsed(root, tmp_path):
     "Without its comments, but with all of its code."
     from ssvae_widgets.widgets.assets import COMMENT, inline_esm
+
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs Node.js 18 or newer (Debian: apt-get install nodejs)")
@@ -80,17 +84,26 @@ def test_the_keys_of_the_page_are_the_intents_of_python(root):
     done = subprocess.run([node, root / "tests" / "js" / "keys.mjs"], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     page = json.loads(done.stdout)
-    map, intents, alone = LatentMap([[0, 0], [1, 0], [0, 1], [1, 1]], {"label": [-1] * 4, "truth": [0, 1, 0, 1]}, classes=["a", "b"]), [], set()
+    map, intents, alone = (
+        LatentMap([[0, 0], [1, 0], [0, 1], [1, 1]], {"label": [-1] * 4, "truth": [0, 1, 0, 1]}, classes=["a", "b"]),
+        [],
+        set(),
+    )
     for pressed in page["rows"]:
         assert pressed["found"] == pressed["action"], pressed
         for message in pressed["messages"]:
             assert message["content"]["type"] == "intent"
-            intents.append(check_intent(message["content"]["intent"], [bytes(b) for b in message["buffers"]], map.layer))
-        if not pressed["messages"]: alone.add(pressed["action"].split(":")[0])
+            intents.append(
+                check_intent(message["content"]["intent"], [bytes(b) for b in message["buffers"]], map.layer)
+            )
+        if not pressed["messages"]:
+            alone.add(pressed["action"].split(":")[0])
         assert len(pressed["messages"]) == (pressed["action"].split(":")[0] not in ON_PAGE), pressed
     map.close()
     assert {intent["type"] for intent in intents} == set(BY_KEY) and alone == ON_PAGE
-    assert {"move", "said", "gesture", "step", "op", "column", "on"} <= set().union(*intents), "with a preview and without one"
+    assert {"move", "said", "gesture", "step", "op", "column", "on"} <= set().union(*intents), (
+        "with a preview and without one"
+    )
     assert page["unexplained"] == []
     assert not [kind for kind in BY_KEY | BY_CLICK if not callable(getattr(Commands, kind, None))]
 

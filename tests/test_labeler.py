@@ -51,22 +51,32 @@ def test_a_burst_of_keys_is_acknowledged_once_each_in_few_messages(quiet, tmp_pa
     images, truth = data()
     app = LatentLabeler(images, tmp_path / "labels.csv", truth)
     acknowledged, said, answers, messages = [], [], [], app.map.layer.send
+
     def send(content, buffers=None):
         if content["type"] == "ack":
             acknowledged.append((content["gestures"], app.labels.log_path.read_bytes().count(b'"op":"set"')))
         messages(content, buffers)
+
     monkeypatch.setattr(app.map.layer, "send", send)
     app.status.observe(lambda change: said.append(change["new"]), "message")
     app.session.subscribe(lambda event: answers.append(event) if event["type"] == "map" else None)
     began = time.monotonic()
-    for k in range(200): app.act({"type": "label", "label": k % 3, "serials": np.array([k % 7]), "gesture": k})
+    for k in range(200):
+        app.act({"type": "label", "label": k % 3, "serials": np.array([k % 7]), "gesture": k})
     assert app.session.wait(300) and app.flush()
     seconds = time.monotonic() - began
     gestures = [g for group, _ in acknowledged for g in group]
     assert gestures == list(range(200)), "each once, in order"
     assert all(on_disk > max(group) for group, on_disk in acknowledged), "on disk before it is acknowledged"
-    def most(pause): return 2 + 2 * seconds / pause  # once by the key and once by the painter in each pause
-    assert len(acknowledged) <= most(PAUSES["settled"]) and len(said) <= len(acknowledged) + most(PAUSES["map"]) and len(answers) <= most(0.1)
+
+    def most(pause):
+        return 2 + 2 * seconds / pause  # once by the key and once by the painter in each pause
+
+    assert (
+        len(acknowledged) <= most(PAUSES["settled"])
+        and len(said) <= len(acknowledged) + most(PAUSES["map"])
+        and len(answers) <= most(0.1)
+    )
     assert said[-1].startswith("#3 labeled") and app.labels.counts.sum() == 7
     app.close()
 
@@ -87,7 +97,11 @@ def test_labels_from_many_threads_are_all_shown(quiet, tmp_path):
         t.join()
     assert app.session.wait(300) and app.flush()
     assert app.error == "" and (app.session.codes == truth).all()
-    assert app.buttons.counts == np.bincount(truth).tolist() and app.status.n_labeled == 120 and app.status.seq == app.session.seq
+    assert (
+        app.buttons.counts == np.bincount(truth).tolist()
+        and app.status.n_labeled == 120
+        and app.status.seq == app.session.seq
+    )
     assert app.map.labeled.all() and (app.map.columns["label"].values == truth).all()
     app.close()
     app.close()
@@ -117,10 +131,42 @@ def test_a_sheet_that_loses_images_keeps_what_was_left_out(quiet):
 def test_intents_never_raise_and_wrong_ones_change_nothing(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)
-    types = st.sampled_from(["label", "clear", "accept", "undo", "redo", "train", "stop", "strategy", "next", "back", "skip", "select", "exclude", "sort", "close", "confirm", "cancel", "look", "nonsense", "__init__"])
-    bad = st.fixed_dictionaries({}, optional={
-        "label": st.sampled_from([-1, 3, 10**9, "x", None, 1.5]), "serials": st.sampled_from([np.array([-1]), np.array([120]), np.array([10**9])]),
-        "serial": st.sampled_from([-1, 10**6, None]), "epochs": st.sampled_from([0, -1, "x"]), "strategy": st.just("hammer"), "by": st.just("luck"), "gesture": st.just(1)})
+    types = st.sampled_from(
+        [
+            "label",
+            "clear",
+            "accept",
+            "undo",
+            "redo",
+            "train",
+            "stop",
+            "strategy",
+            "next",
+            "back",
+            "skip",
+            "select",
+            "exclude",
+            "sort",
+            "close",
+            "confirm",
+            "cancel",
+            "look",
+            "nonsense",
+            "__init__",
+        ]
+    )
+    bad = st.fixed_dictionaries(
+        {},
+        optional={
+            "label": st.sampled_from([-1, 3, 10**9, "x", None, 1.5]),
+            "serials": st.sampled_from([np.array([-1]), np.array([120]), np.array([10**9])]),
+            "serial": st.sampled_from([-1, 10**6, None]),
+            "epochs": st.sampled_from([0, -1, "x"]),
+            "strategy": st.just("hammer"),
+            "by": st.just("luck"),
+            "gesture": st.just(1),
+        },
+    )
 
     @settings(max_examples=150, deadline=None)
     @given(types, bad)
@@ -174,7 +220,9 @@ def test_accept_is_one_gesture_and_proposals_go_on(quiet):
     first = app.session.current.serial
     assert app.selected.tolist() == [first] and app.status.message == f"#{first}: {app.session.current.reason}"
     app.act({"type": "label", "label": 1})
-    app.act({"type": "label", "label": 2})  # a second key before the next proposal stands: either way nothing is skipped
+    app.act(
+        {"type": "label", "label": 2}
+    )  # a second key before the next proposal stands: either way nothing is skipped
     assert app.session.wait(300) and app.flush() and app.session.current.serial != first
     app.act({"type": "back"})
     assert app.flush() and app.session.current.serial == first and app.preview.info["reason"]
@@ -213,19 +261,30 @@ def test_walk_and_trails_follow_what_a_round_changed(quiet):
         app.act({"type": kind})
         assert app.flush() and "train twice" in app.status.message
     s = app.session
-    for k in range(3): s.label(np.flatnonzero(truth == k)[:2], k)
+    for k in range(3):
+        s.label(np.flatnonzero(truth == k)[:2], k)
     assert s.wait(300)
-    s.activity.update(total=1); s.snapshot()
+    s.activity.update(total=1)
+    s.snapshot()
     s.label([5, 6], 1)
     assert s.wait(300)
     moved = s.xy.copy()
     moved[[50, 51]] += 10 * np.ptp(moved)
     s.predictions.change(xy=moved, probs=s.probs[:, [1, 0, 2]])
-    s.activity.update(total=2); s.snapshot()
+    s.activity.update(total=2)
+    s.snapshot()
     assert app.flush() and app.training.rounds.n_changes == len(s.changes.rows) > 2
-    assert s.changes.message.startswith("2 labels changed") and s.changes.message.endswith("2 points moved far") and s.changes.message in app.status.message
+    assert (
+        s.changes.message.startswith("2 labels changed")
+        and s.changes.message.endswith("2 points moved far")
+        and s.changes.message in app.status.message
+    )
     app.act({"type": "trails"})
-    assert app.presenter.timeline.trails.lines.x.shape == (2, 2) and np.allclose(app.presenter.timeline.trails.lines.x[:, 1], moved[s.changes.moved, 0]) and app.training.rounds.trails
+    assert (
+        app.presenter.timeline.trails.lines.x.shape == (2, 2)
+        and np.allclose(app.presenter.timeline.trails.lines.x[:, 1], moved[s.changes.moved, 0])
+        and app.training.rounds.trails
+    )
     app.act({"type": "trails"})
     assert app.presenter.timeline.trails.lines.x.shape[0] == 0
     app.act({"type": "walk"})
@@ -246,9 +305,31 @@ def test_training_by_itself_is_off_until_it_is_chosen(quiet):
     app.close()
 
 
-WRONG = [dict(height="tall"), dict(height=10), dict(columns=[1]), dict(columns={"label": [0] * 120}), dict(columns={3: [0] * 120}), dict(session=np.zeros((3, 4, 4))), dict(labels=5), dict(labels=np.zeros(120)),
-         dict(classes="cat"), dict(classes=2.5), dict(classes=0), dict(classes=["a", "a"]), dict(truth=np.full(120, -1)), dict(truth=np.full(120, np.nan)), dict(truth=[7] * 120, classes=3), dict(truth=[0, 1]),
-         dict(config={"latent_dim": 2}), dict(model=3), dict(model="missing.ckpt"), dict(epochs="x"), dict(epochs=0), dict(seed="x"), dict(names=["a"])]
+WRONG = [
+    dict(height="tall"),
+    dict(height=10),
+    dict(columns=[1]),
+    dict(columns={"label": [0] * 120}),
+    dict(columns={3: [0] * 120}),
+    dict(session=np.zeros((3, 4, 4))),
+    dict(labels=5),
+    dict(labels=np.zeros(120)),
+    dict(classes="cat"),
+    dict(classes=2.5),
+    dict(classes=0),
+    dict(classes=["a", "a"]),
+    dict(truth=np.full(120, -1)),
+    dict(truth=np.full(120, np.nan)),
+    dict(truth=[7] * 120, classes=3),
+    dict(truth=[0, 1]),
+    dict(config={"latent_dim": 2}),
+    dict(model=3),
+    dict(model="missing.ckpt"),
+    dict(epochs="x"),
+    dict(epochs=0),
+    dict(seed="x"),
+    dict(names=["a"]),
+]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda w: ",".join(f"{k}={str(v)[:20]}" for k, v in w.items()))
@@ -262,16 +343,33 @@ def test_wrong_arguments_are_said_at_once_and_leave_nothing_behind(wrong, quiet,
     assert set(_instances) == before and threading.active_count() <= threads and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("images, says", [(np.zeros((0, 6, 6)), "no images"), (np.where(np.arange(9)[:, None, None] == 4, np.inf, np.zeros((9, 6, 6))), "image 4"), ("photos", "load_images"), (None, "neither"),
-                                          ([np.zeros((4, 4)), np.zeros((5, 4))], "different sizes"), (np.zeros((9, 6, 6)) - 3, "pixel values")])
+@pytest.mark.parametrize(
+    "images, says",
+    [
+        (np.zeros((0, 6, 6)), "no images"),
+        (np.where(np.arange(9)[:, None, None] == 4, np.inf, np.zeros((9, 6, 6))), "image 4"),
+        ("photos", "load_images"),
+        (None, "neither"),
+        ([np.zeros((4, 4)), np.zeros((5, 4))], "different sizes"),
+        (np.zeros((9, 6, 6)) - 3, "pixel values"),
+    ],
+)
 def test_images_that_cannot_be_used_are_said_at_once(images, says, quiet):
-    with pytest.raises((TypeError, ValueError), match=says): LatentLabeler(images, None)
+    with pytest.raises((TypeError, ValueError), match=says):
+        LatentLabeler(images, None)
 
 
 def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
     images, truth = data()
-    app = LatentLabeler(list(images), tmp_path / "labels.csv", truth, columns={"size": truth / 3}, names=[f"<{i}>.png" for i in range(120)])
-    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:3], k)
+    app = LatentLabeler(
+        list(images),
+        tmp_path / "labels.csv",
+        truth,
+        columns={"size": truth / 3},
+        names=[f"<{i}>.png" for i in range(120)],
+    )
+    for k in range(3):
+        app.session.label(np.flatnonzero(truth == k)[:3], k)
     assert app.session.wait(300) and app.flush()
     app.map.color_by = "certainty"
     app.act({"type": "next"})
@@ -279,16 +377,24 @@ def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
     folder, codes, current = app.save(tmp_path / "project"), app.session.codes, app.session.current
     app.close()
     again = LatentLabeler.open(folder)
-    assert (again.session.codes == codes).all() and again.session.current == current and again.names[7] == "<7>.png" and list(again.extra) == ["size"]
+    assert (
+        (again.session.codes == codes).all()
+        and again.session.current == current
+        and again.names[7] == "<7>.png"
+        and list(again.extra) == ["size"]
+    )
     again.session.label(np.flatnonzero(codes < 0)[:1], 0)
-    assert again.session.wait(300) and again.flush() and again.map.color_by == "certainty", "the colouring comes back as soon as it can"
+    assert again.session.wait(300) and again.flush() and again.map.color_by == "certainty", (
+        "the colouring comes back as soon as it can"
+    )
     again.close()
 
 
 def test_a_colouring_chosen_before_the_model_answers_stays(quiet, tmp_path):
     images, truth = data()
     app = LatentLabeler(images, tmp_path / "labels.csv", truth)
-    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:3], k)
+    for k in range(3):
+        app.session.label(np.flatnonzero(truth == k)[:3], k)
     assert app.session.wait(300) and app.flush()
     app.map.color_by = "prediction"
     app.close()
@@ -316,12 +422,15 @@ def test_gestures_are_acknowledged_in_order_by_a_slow_painter(quiet, monkeypatch
     app, gestures, slow = LatentLabeler(images, None, truth), [], threading.Event()
 
     def later(done, **kw):
-        if threading.current_thread().name == "ssvae-painter": slow.set(), time.sleep(0.2)
+        if threading.current_thread().name == "ssvae-painter":
+            slow.set(), time.sleep(0.2)
         gestures.extend(done)
 
     monkeypatch.setattr(app.map, "acknowledge", later)
-    for k in range(3): app.act({"type": "label", "label": 1, "serials": np.array([k]), "gesture": k})
-    if len(gestures) < 3: slow.wait(60)
+    for k in range(3):
+        app.act({"type": "label", "label": 1, "serials": np.array([k]), "gesture": k})
+    if len(gestures) < 3:
+        slow.wait(60)
     app.presenter.acks.told_at = 0.0  # so long ago that the next one is acknowledged at once
     app.act({"type": "label", "label": 1, "serials": np.array([3]), "gesture": 3})
     assert app.flush() and gestures == [0, 1, 2, 3]
@@ -378,14 +487,17 @@ def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
     app.act({"type": "exclude", "serial": 3, "out": True})
     assert app.sheet.question == "Label 39 images as 2?" and app.sheet.answer == "Label 39"
     app.act({"type": "confirm"})
-    assert np.flatnonzero(app.session.codes == 2).tolist() == [i for i in range(40) if i != 3] and app.sheet.question == ""
+    assert (
+        np.flatnonzero(app.session.codes == 2).tolist() == [i for i in range(40) if i != 3] and app.sheet.question == ""
+    )
     app.act({"type": "clear"})
     assert app.session.n_labeled == 39 and app.sheet.question.startswith("Remove the labels of 39")
     app.act({"type": "label", "label": 1, "serials": app.selected, "gesture": 1})  # a key is an answer, too
     app.act({"type": "confirm"})
     assert app.sheet.question == "" and (app.session.codes == 1).sum() == 39
     app.act({"type": "clear"})
-    for serial in app.sheet.rows.tolist(): app.act({"type": "exclude", "serial": serial, "out": True})
+    for serial in app.sheet.rows.tolist():
+        app.act({"type": "exclude", "serial": serial, "out": True})
     assert app.commands.pending is None and app.sheet.question == "" and app.session.n_labeled == 39 and app.error == ""
     app.close()
 
@@ -409,7 +521,11 @@ def test_a_proposal_that_comes_late_takes_no_selection_away(quiet):
     app.act({"type": "next"})
     assert app.flush() and app.selected.tolist() == [serial] == [app.session.current.serial], "asked again: there it is"
     app.act({"type": "label", "label": 2})
-    assert app.flush() and app.session.codes[serial] == 2 and app.selected.tolist() == [app.session.current.serial] != [serial]
+    assert (
+        app.flush()
+        and app.session.codes[serial] == 2
+        and app.selected.tolist() == [app.session.current.serial] != [serial]
+    )
     app.ask_above = 7
     assert app.map.layer.confirm_above == 7 == app.ask_above and app.error == ""
     app.close()
@@ -419,13 +535,30 @@ def test_a_field_that_is_missing_is_an_argument_error_and_select_has_two_forms(q
     images, truth = data()
     app = LatentLabeler(images, None, truth)
     app.map.selected = [3]
-    missing = {"label": "label", "new_class": "name", "select": "serial", "exclude": "serial", "sort": "by", "look": "serial", "strategy": "strategy", "epochs": "epochs", "auto": "choice", "goto": "frame"}
+    missing = {
+        "label": "label",
+        "new_class": "name",
+        "select": "serial",
+        "exclude": "serial",
+        "sort": "by",
+        "look": "serial",
+        "strategy": "strategy",
+        "epochs": "epochs",
+        "auto": "choice",
+        "goto": "frame",
+    }
     for kind, field in missing.items():
-        with pytest.raises(ArgumentError, match=f"type {kind} without {field}"): app.commands.do({"type": kind})
+        with pytest.raises(ArgumentError, match=f"type {kind} without {field}"):
+            app.commands.do({"type": kind})
     app.session.snapshot()
-    with pytest.raises(ArgumentError, match="type snapshot without step"): app.commands.do({"type": "snapshot"})
+    with pytest.raises(ArgumentError, match="type snapshot without step"):
+        app.commands.do({"type": "snapshot"})
     app.act({"type": "sort"})
-    assert app.status.level == "error" and app.status.message == "got an intent of type sort without by." and app.session.n_labeled == 0
+    assert (
+        app.status.level == "error"
+        and app.status.message == "got an intent of type sort without by."
+        and app.session.n_labeled == 0
+    )
     app.commands.do({"type": "select", "op": "grow"})
     assert 3 in app.selected and len(app.selected) == 6
     app.commands.do({"type": "select", "serial": 9})
@@ -436,11 +569,14 @@ def test_a_field_that_is_missing_is_an_argument_error_and_select_has_two_forms(q
 def test_a_key_that_accepts_many_has_asked_already(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)
-    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:3], k)
+    for k in range(3):
+        app.session.label(np.flatnonzero(truth == k)[:3], k)
     assert app.session.wait(60) and app.flush()
     app.ask_above, chosen = 5, np.flatnonzero(app.session.codes < 0)[:10]
     app.act({"type": "accept", "serials": chosen})
-    assert app.sheet.question.startswith("Accept the predictions of 10 images") and (app.session.codes[chosen] == -1).all()
+    assert (
+        app.sheet.question.startswith("Accept the predictions of 10 images") and (app.session.codes[chosen] == -1).all()
+    )
     app.act({"type": "accept", "serials": chosen, "gesture": 1})
     assert app.sheet.question == "" and (app.session.codes[chosen] >= 0).all()
     app.close()
@@ -456,9 +592,11 @@ def test_a_coloring_that_is_chosen_does_not_wait_for_the_painter(quiet):
     def paint():
         with app.presenter.lock:
             painting.set()
-            with app.map.layer.lock: done.append("painted")
+            with app.map.layer.lock:
+                done.append("painted")
 
     painter = threading.Thread(target=paint, daemon=True)
+
     def choose():
         with app.map.layer.lock:
             painter.start()
@@ -477,8 +615,10 @@ def test_columns_are_checked_before_anything_is_opened(quiet, tmp_path):
     images, truth = data()
     app = LatentLabeler(images, tmp_path / "labels.csv", truth)
     for wrong in ({"cluster": truth}, {"label": truth}, {"size": [1, 2]}):
-        with pytest.raises(ArgumentError): LatentLabeler(images, tmp_path / "labels.csv", truth, columns=wrong)
-        with pytest.raises(ArgumentError): LatentLabeler(session=app.session, columns=wrong)
+        with pytest.raises(ArgumentError):
+            LatentLabeler(images, tmp_path / "labels.csv", truth, columns=wrong)
+        with pytest.raises(ArgumentError):
+            LatentLabeler(session=app.session, columns=wrong)
     assert not app.retired and not app.session.closed, "a cell with a mistake in it takes nothing over"
     app.close()
 
@@ -486,7 +626,8 @@ def test_columns_are_checked_before_anything_is_opened(quiet, tmp_path):
 def test_all_suspects_are_found_when_they_are_asked_for(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)
-    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:15], k)
+    for k in range(3):
+        app.session.label(np.flatnonzero(truth == k)[:15], k)
     odd = int(np.flatnonzero(truth == 0)[0])
     app.session.label(odd, 2)
     assert app.session.wait(60)
@@ -500,7 +641,8 @@ def test_colourings_keep_their_order_and_keys_can_be_chosen(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth, columns={"size": truth / 3}, keymap={"undo": "u"})
     assert app.map.layer.keymap == {"undo": ["u"]} and app.map.layer.columns == ["label", "truth", "cluster", "size"]
-    for k in range(3): app.session.label(np.flatnonzero(truth == k)[:2], k)
+    for k in range(3):
+        app.session.label(np.flatnonzero(truth == k)[:2], k)
     assert app.session.wait(60) and app.flush()
     assert app.map.layer.columns == ["label", "prediction", "truth", "certainty", "entropy", "cluster", "size"]
     app.close()
@@ -523,7 +665,12 @@ def test_what_a_filter_hides_is_not_selected(quiet):
 def test_columns_mean_what_they_say_and_come_back(quiet, tmp_path):
     images, truth = data()
     site = np.array(["north", None, "south"], object)[truth]
-    app = LatentLabeler(images, tmp_path / "labels.csv", classes=["cat", "dog", "owl"], columns={"site": site, "plate": truth, "year": truth + 2013})
+    app = LatentLabeler(
+        images,
+        tmp_path / "labels.csv",
+        classes=["cat", "dog", "owl"],
+        columns={"site": site, "plate": truth, "year": truth + 2013},
+    )
     columns = app.map.columns
     assert columns["plate"].names == ("0", "1", "2"), "plate 1 is no dog"
     assert columns["year"].kind == "values" and (columns["year"].low, columns["year"].high) == (2013, 2015)
@@ -541,15 +688,32 @@ def test_a_closed_session_is_refused_at_the_door(quiet):
     session = LabelingSession(images, None, truth=truth)
     session.close()
     before = set(_instances)
-    with pytest.raises(ArgumentError, match=r"this session is closed, its labels are on disk: LatentLabeler\(images, labels\)"):
+    with pytest.raises(
+        ArgumentError, match=r"this session is closed, its labels are on disk: LatentLabeler\(images, labels\)"
+    ):
         LatentLabeler(session=session)
     assert set(_instances) == before
 
 
-@pytest.mark.parametrize("wrong", [set(range(120)), (i for i in range(120)), [[1]] * 120, [[1], [1, 2]] * 60, "x" * 120, np.zeros((120, 2)), dict.fromkeys(range(120))], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        set(range(120)),
+        (i for i in range(120)),
+        [[1]] * 120,
+        [[1], [1, 2]] * 60,
+        "x" * 120,
+        np.zeros((120, 2)),
+        dict.fromkeys(range(120)),
+    ],
+    ids=lambda v: type(v).__name__,
+)
 def test_a_column_that_is_none_is_named(quiet, wrong):
     images, truth = data()
-    with pytest.raises(ArgumentError, match="column 'site' is .*; expected one value for each point, as a list or an array of one dimension"):
+    with pytest.raises(
+        ArgumentError,
+        match="column 'site' is .*; expected one value for each point, as a list or an array of one dimension",
+    ):
         LatentLabeler(images, None, columns={"size": truth, "site": wrong})
     with pytest.raises(ArgumentError, match="column 'site' is"):
         LatentMap(np.zeros((120, 2)), {"site": wrong})
@@ -582,7 +746,8 @@ def test_two_apps_on_one_session_end_it_with_the_last(quiet, tmp_path):
     assert two.error == "" and session.codes[5] == 2 and two.flush() and two.status.saved == "yes"
     two.close()
     assert session.jobs.closed
-    with pytest.raises(ValueError): session.label([6], 1)
+    with pytest.raises(ValueError):
+        session.label([6], 1)
 
 
 def test_a_cell_that_is_run_again_on_one_session_replaces_its_app_and_close_ends_the_session(quiet, tmp_path):
@@ -590,7 +755,8 @@ def test_a_cell_that_is_run_again_on_one_session_replaces_its_app_and_close_ends
     before = set(_instances)
     session = LabelingSession(images, tmp_path / "labels.csv", truth=truth)
     former = [LatentLabeler(session=session)]
-    for _ in range(3): former.append(LatentLabeler(session=session))
+    for _ in range(3):
+        former.append(LatentLabeler(session=session))
     app = former.pop()
     for old in former:
         assert old.retired and old.children == (old.status,) and "replaced by a newer one" in old.status.message
@@ -602,12 +768,15 @@ def test_a_cell_that_is_run_again_on_one_session_replaces_its_app_and_close_ends
     assert not session.closed
     app.close()
     assert session.closed, "nothing that is out of sight holds it"
-    for old in former: old.close()
+    for old in former:
+        old.close()
     assert set(_instances) == before
 
 
 @pytest.mark.parametrize("part", ["begin", "prepare", "make_views"])
-def test_an_app_that_cannot_be_made_leaves_the_session_and_the_app_before_it_as_they_were(quiet, tmp_path, monkeypatch, part):
+def test_an_app_that_cannot_be_made_leaves_the_session_and_the_app_before_it_as_they_were(
+    quiet, tmp_path, monkeypatch, part
+):
     import ssvae_widgets.widgets.labeler as labeler
 
     images, truth = data()
@@ -615,13 +784,17 @@ def test_an_app_that_cannot_be_made_leaves_the_session_and_the_app_before_it_as_
     app = LatentLabeler(session=session)
     assert app.flush()
     before, heard = set(_instances), []
-    monkeypatch.setattr(LabelingSession, "subscribe", lambda self, f: heard.append(f) or self.activity.events.subscribe(f))
+    monkeypatch.setattr(
+        LabelingSession, "subscribe", lambda self, f: heard.append(f) or self.activity.events.subscribe(f)
+    )
     with monkeypatch.context() as broken:
         owner = {"begin": labeler.Presenter, "prepare": LabelingSession, "make_views": labeler}[part]
         broken.setattr(owner, part, lambda *args, **kw: 1 / 0)
-        with pytest.raises(ZeroDivisionError): LatentLabeler(session=session)
+        with pytest.raises(ZeroDivisionError):
+            LatentLabeler(session=session)
     assert set(_instances) == before and not session.closed and not app.retired
-    if heard: heard = [weakref.ref(heard.pop().__self__)]
+    if heard:
+        heard = [weakref.ref(heard.pop().__self__)]
     session.label([4], 1)
     assert app.flush() and app.map.labeled[4] and app.error == "" and session.events.errors == []
     gc.collect()
@@ -638,7 +811,8 @@ def test_names_reach_the_preview_and_must_fit(quiet):
     assert app.flush() and app.preview.info["name"] == ""
     app.names = [f"{i}.png" for i in range(120)]
     assert app.flush() and app.preview.info["name"] == "7.png" and app.names[3] == "3.png"
-    with pytest.raises(ArgumentError, match="got 2 names, expected 120"): app.names = ["a", "b"]
+    with pytest.raises(ArgumentError, match="got 2 names, expected 120"):
+        app.names = ["a", "b"]
     assert app.names[3] == "3.png"
     app.error = "said by a script"
     assert app.error == app.status.error == "said by a script"
@@ -653,18 +827,22 @@ def test_an_app_that_is_replaced_while_a_key_arrives_says_so(quiet, monkeypatch)
 
     class Late:
         "Not replaced when it is asked; replaced in the moment after."
+
         def __get__(self, owner, cls):
             was = vars(owner).get("retired", False)
-            if due: due.pop()(newer)
+            if due:
+                due.pop()(newer)
             return was
 
-        def __set__(self, owner, value): vars(owner)["retired"] = value
+        def __set__(self, owner, value):
+            vars(owner)["retired"] = value
 
     monkeypatch.setattr(LatentLabeler, "retired", Late())
     due.append(app.retire)
     app.act({"type": "next"})
     assert not due and app.status.message == "This app was replaced by a newer one on the same labels: go on there."
-    with pytest.raises(AttributeError, match="replaced by a newer one"): app.commands.do({"type": "next"})
+    with pytest.raises(AttributeError, match="replaced by a newer one"):
+        app.commands.do({"type": "next"})
     app.close()
     assert not newer.closed
     session.close(), newer.close()
@@ -675,5 +853,9 @@ def test_the_module_of_the_app_is_imported_as_any_other():
     import ssvae_widgets.widgets.labeler as labeler
     import ssvae_widgets.widgets.latent_map as latent_map
 
-    for module in (labeler, latent_map): assert not {"__getattr__", "__dir__"} & set(vars(module))
-    assert subprocess.run([sys.executable, "-c", "from ssvae_widgets.widgets.labeler import LatentLabeler"]).returncode == 0
+    for module in (labeler, latent_map):
+        assert not {"__getattr__", "__dir__"} & set(vars(module))
+    assert (
+        subprocess.run([sys.executable, "-c", "from ssvae_widgets.widgets.labeler import LatentLabeler"]).returncode
+        == 0
+    )

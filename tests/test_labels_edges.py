@@ -29,7 +29,8 @@ def flip_bit_in_first_line(path):
     path.write_bytes(data)
 
 
-def open_store(path, n=30, classes=3, **kw): return LabelStore(path, n, classes, poll=3600, export_after=3600, **kw)
+def open_store(path, n=30, classes=3, **kw):
+    return LabelStore(path, n, classes, poll=3600, export_after=3600, **kw)
 
 
 def soon(check, timeout=60.0):
@@ -44,29 +45,41 @@ def soon(check, timeout=60.0):
 
 
 @pytest.fixture
-def images(): return np.random.default_rng(0).integers(0, 255, (30, 4, 4), np.uint8)
+def images():
+    return np.random.default_rng(0).integers(0, 255, (30, 4, 4), np.uint8)
 
 
 def test_a_fingerprint_that_came_later_counts(tmp_path, images):
     path = tmp_path / "labels.csv"
-    with LabelStore(path, 30, classes=3) as s: s.set(0, 1)
-    with LabelStore(path, 30, fingerprint=fingerprint(images)) as s: s.set(1, 1)
-    with pytest.raises(OtherDataError): LabelStore(path, 30, fingerprint=fingerprint(images[::-1].copy()))
+    with LabelStore(path, 30, classes=3) as s:
+        s.set(0, 1)
+    with LabelStore(path, 30, fingerprint=fingerprint(images)) as s:
+        s.set(1, 1)
+    with pytest.raises(OtherDataError):
+        LabelStore(path, 30, fingerprint=fingerprint(images[::-1].copy()))
 
 
 def test_a_damaged_first_line_does_not_let_other_data_in(tmp_path, images):
     path = tmp_path / "labels.csv"
-    with LabelStore(path, 30, classes=3, fingerprint=fingerprint(images)) as s: s.set(range(10), 1)
+    with LabelStore(path, 30, classes=3, fingerprint=fingerprint(images)) as s:
+        s.set(range(10), 1)
     flip_bit_in_first_line(tmp_path / "labels.csv.log.jsonl")
-    with pytest.raises(OtherDataError): LabelStore(path, 30, classes=3, fingerprint=fingerprint(images[::-1].copy()))
-    with pytest.raises(OtherDataError): LabelStore(path, 31, classes=3)
-    with LabelStore(path, 30, fingerprint=fingerprint(images)) as s: assert s.n_labeled == 10
+    with pytest.raises(OtherDataError):
+        LabelStore(path, 30, classes=3, fingerprint=fingerprint(images[::-1].copy()))
+    with pytest.raises(OtherDataError):
+        LabelStore(path, 31, classes=3)
+    with LabelStore(path, 30, fingerprint=fingerprint(images)) as s:
+        assert s.n_labeled == 10
 
 
 def test_a_newer_format_is_refused(tmp_path):
     from ssvae_widgets.labels.line import encode_line
-    (tmp_path / "labels.csv.log.jsonl").write_bytes(encode_line({"id": "a", "op": "log", "format": 99, "n_items": 9, "fingerprint": None, "classes": [[0, "0"]]}))
-    with pytest.raises(LabelFileError, match="newer version"): LabelStore(tmp_path / "labels.csv", 9)
+
+    (tmp_path / "labels.csv.log.jsonl").write_bytes(
+        encode_line({"id": "a", "op": "log", "format": 99, "n_items": 9, "fingerprint": None, "classes": [[0, "0"]]})
+    )
+    with pytest.raises(LabelFileError, match="newer version"):
+        LabelStore(tmp_path / "labels.csv", 9)
 
 
 # ---- carrying over
@@ -80,15 +93,19 @@ def test_adopt_moves_a_csv_without_log(tmp_path):
 
 def test_adopt_takes_edits_along(tmp_path):
     path = tmp_path / "labels.csv"
-    with LabelStore(path, 30, classes=3) as s: s.set([0, 1, 2], 1)
+    with LabelStore(path, 30, classes=3) as s:
+        s.set([0, 1, 2], 1)
     path.write_text(path.read_text().replace("1,1", "1,2") + "9,2\n")
-    with LabelStore.adopt(path, 40) as s: assert s.codes[[0, 1, 2, 9]].tolist() == [1, 2, 1, 2]
+    with LabelStore.adopt(path, 40) as s:
+        assert s.codes[[0, 1, 2, 9]].tolist() == [1, 2, 1, 2]
     assert any(p.name.startswith("labels.csv.backup-") for p in tmp_path.iterdir())
 
 
 def test_adopt_says_what_it_needs(tmp_path):
-    with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s: s.set(0, 1)
-    with pytest.raises(ValueError, match="give n_items or fingerprint"): LabelStore.adopt(tmp_path / "labels.csv")
+    with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s:
+        s.set(0, 1)
+    with pytest.raises(ValueError, match="give n_items or fingerprint"):
+        LabelStore.adopt(tmp_path / "labels.csv")
 
 
 def test_a_store_open_on_the_former_data_does_not_push_its_rows_back(tmp_path):
@@ -101,7 +118,8 @@ def test_a_store_open_on_the_former_data_does_not_push_its_rows_back(tmp_path):
     b.sync()
     assert np.flatnonzero(b.codes >= 0).tolist() == [27, 28, 29]
     b.close()
-    with pytest.warns(UserWarning, match="not saved"): a.close()
+    with pytest.warns(UserWarning, match="not saved"):
+        a.close()
 
 
 def test_a_gesture_during_adopt_is_kept(tmp_path, monkeypatch):
@@ -111,8 +129,10 @@ def test_a_gesture_during_adopt_is_kept(tmp_path, monkeypatch):
     told = []
 
     def late(target, data, **kw):
-        if str(target).endswith(".log.jsonl") and not told: told.append(a.set(5, 2).saved)
+        if str(target).endswith(".log.jsonl") and not told:
+            told.append(a.set(5, 2).saved)
         return real(target, data, **kw)
+
     monkeypatch.setattr(archive, "atomic_write", late)
     with LabelStore.adopt(path, 40, mapping=np.arange(30) + 10) as b:
         assert told == [True] and {int(i): int(b.codes[i]) for i in np.flatnonzero(b.codes >= 0)} == {10: 1, 15: 2}
@@ -126,32 +146,41 @@ def test_two_compactions_without_any_lock_lose_nothing(tmp_path, monkeypatch):
     path, real, acked = tmp_path / "labels.csv", archive.install, []
     monkeypatch.setattr(archive, "only_one", lambda *_: contextlib.nullcontext())
     a, b = open_store(path, 100), open_store(path, 100)
-    for k in range(20): a.set(k, 1)
+    for k in range(20):
+        a.set(k, 1)
     b.sync()
 
     def install(fresh, log):
         if not acked:
             acked.append(None)
             b.compact(keep=2)
-            with open_store(path, 100) as c: acked.append(c.set(77, 2).saved)
+            with open_store(path, 100) as c:
+                acked.append(c.set(77, 2).saved)
         return real(fresh, log)
+
     monkeypatch.setattr(archive, "install", install)
     a.compact(keep=3)
-    b.close(); a.close()
-    with LabelStore(path, 100) as s: assert acked[1] and s.codes[77] == 2 and s.n_labeled == 21 and s.codes[:20].tolist() == [1] * 20
+    b.close()
+    a.close()
+    with LabelStore(path, 100) as s:
+        assert acked[1] and s.codes[77] == 2 and s.n_labeled == 21 and s.codes[:20].tolist() == [1] * 20
 
 
 def test_a_damaged_snapshot_is_made_good_from_the_archive(tmp_path):
     with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s:
-        for k in range(10): s.set(k, 1)
+        for k in range(10):
+            s.set(k, 1)
         s.set(0, 2)
-        s.compact(keep=0); s.set(20, 1); s.set(1, 0)
+        s.compact(keep=0)
+        s.set(20, 1)
+        s.set(1, 0)
     flip_bit_in_first_line(tmp_path / "labels.csv.log.jsonl")
     (tmp_path / "labels.csv").unlink()
     with pytest.warns(UserWarning, match="first line .* was damaged"), LabelStore(tmp_path / "labels.csv", 30) as s:
         assert s.n_labeled == 11 and s.codes[[0, 1, 2, 20]].tolist() == [2, 0, 1, 1]
     assert any(".log.damaged-" in p.name for p in tmp_path.iterdir())
-    with LabelStore(tmp_path / "labels.csv", 30) as s: assert s.n_labeled == 11 and len(s.history(0)) == 2
+    with LabelStore(tmp_path / "labels.csv", 30) as s:
+        assert s.n_labeled == 11 and len(s.history(0)) == 2
 
 
 def test_a_linked_log_compacts_where_it_lies(tmp_path):
@@ -159,7 +188,8 @@ def test_a_linked_log_compacts_where_it_lies(tmp_path):
     (tmp_path / "real" / "log.jsonl").write_bytes(b"")
     (tmp_path / "labels.csv.log.jsonl").symlink_to(tmp_path / "real" / "log.jsonl")
     with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s:
-        for k in range(20): s.set(k % 5, k % 3)
+        for k in range(20):
+            s.set(k % 5, k % 3)
         archive = s.compact(keep=2)
         assert archive.parent.name == "real" and len(s.history(0)) == 4 and len(s.to_pandas()) == 20
     assert (tmp_path / "labels.csv.log.jsonl").is_symlink()
@@ -167,22 +197,33 @@ def test_a_linked_log_compacts_where_it_lies(tmp_path):
 
 def test_changed_since_the_beginning_after_compaction(tmp_path):
     with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s:
-        for k in range(10): s.set(k, 1)
-        s.compact(keep=0); s.set(20, 1)
-    with LabelStore(tmp_path / "labels.csv", 30) as s: assert s.changed_since(0).tolist() == [*range(10), 20]
+        for k in range(10):
+            s.set(k, 1)
+        s.compact(keep=0)
+        s.set(20, 1)
+    with LabelStore(tmp_path / "labels.csv", 30) as s:
+        assert s.changed_since(0).tolist() == [*range(10), 20]
 
 
 def test_an_interrupted_compaction_reads_everything_again(tmp_path, monkeypatch):
-    for module, place in ((archive, "install"), (archive, "generation"), (archive, "atomic_write"), (archive, "second_name"), (beside, "generation")):
+    for module, place in (
+        (archive, "install"),
+        (archive, "generation"),
+        (archive, "atomic_write"),
+        (archive, "second_name"),
+        (beside, "generation"),
+    ):
         path = tmp_path / f"{module.__name__} {place}" / "labels.csv"
         path.parent.mkdir()
         with open_store(path) as s:
-            for k in range(10): s.set(k, 1)
+            for k in range(10):
+                s.set(k, 1)
             with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
                 m.setattr(module, place, lambda *_, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
                 s.compact(keep=2)
             assert s.set(20, 2).saved
-        with LabelStore(path, 30) as s: assert s.n_labeled == 11
+        with LabelStore(path, 30) as s:
+            assert s.n_labeled == 11
 
 
 # ---- marks of exports
@@ -204,13 +245,17 @@ def test_a_log_is_closed_once(tmp_path):
 @pytest.mark.parametrize("way", ["refused", "interrupted", "dropped"])
 def test_a_line_that_comes_to_nothing_takes_no_marks_along(tmp_path, way, monkeypatch):
     with open_store(tmp_path / "labels.csv") as s:
-        s.set(1, 1); s.flush()
+        s.set(1, 1)
+        s.flush()
         [mark] = s.log.exports
         if way == "refused":
-            with pytest.raises(TypeError): s.log.commit(s.log.record("set", serials=[2], labels=[1], why=object()))
+            with pytest.raises(TypeError):
+                s.log.commit(s.log.record("set", serials=[2], labels=[1], why=object()))
         elif way == "interrupted":
             with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
-                m.setattr("ssvae_widgets.labels.shared_log.encode_line", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+                m.setattr(
+                    "ssvae_widgets.labels.shared_log.encode_line", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+                )
                 s.set(2, 1)
         else:
             gesture = s.log.commit(s.log.record("undo", target="of nobody"))
@@ -222,17 +267,22 @@ def test_a_line_that_comes_to_nothing_takes_no_marks_along(tmp_path, way, monkey
 
 @pytest.mark.parametrize("odd", [3, "a", {"a": 1}, [1], None, True])
 def test_what_a_former_version_kept_under_the_name_of_the_marks_costs_no_label(tmp_path, odd):
-    with open_store(tmp_path / "labels.csv") as s: s.set(1, 1); s.set(2, 2)
+    with open_store(tmp_path / "labels.csv") as s:
+        s.set(1, 1)
+        s.set(2, 2)
     log = tmp_path / "labels.csv.log.jsonl"
     records = [decode_line(line) for line in log.read_bytes().splitlines()]
     for r in records:
         r.pop("crc", None)
-        if r["op"] == "set": r["exports"] = odd
+        if r["op"] == "set":
+            r["exports"] = odd
     log.write_bytes(b"".join(map(encode_line, records)))
     with open_store(tmp_path / "labels.csv") as s:
         assert s.codes[[1, 2]].tolist() == [1, 2] and not s.message
-        s.set(3, 0); s.compact(keep=0)
-    with open_store(tmp_path / "labels.csv") as s: assert s.codes[[1, 2, 3]].tolist() == [1, 2, 0]
+        s.set(3, 0)
+        s.compact(keep=0)
+    with open_store(tmp_path / "labels.csv") as s:
+        assert s.codes[[1, 2, 3]].tolist() == [1, 2, 0]
 
 
 # ---- the disk
@@ -245,12 +295,16 @@ def test_the_folder_knows_the_log_before_anything_is_confirmed(tmp_path, monkeyp
     def fsync(fd):
         folder = stat.S_ISDIR(os.fstat(fd).st_mode)
         calls.append("folder" if folder else "file")
-        if folder and fail: fail.pop(); raise OSError(5, "I/O error")
+        if folder and fail:
+            fail.pop()
+            raise OSError(5, "I/O error")
         return real(fd)
+
     monkeypatch.setattr(os, "fsync", fsync)
     for name, before in (("new", None), ("left", b"")):
         (tmp_path / name).mkdir()
-        if before is not None: (tmp_path / name / "labels.csv.log.jsonl").write_bytes(before)
+        if before is not None:
+            (tmp_path / name / "labels.csv.log.jsonl").write_bytes(before)
         store = open_store(tmp_path / name / "labels.csv")
         calls.clear()
         assert store.set(0, 0).saved and calls == ["folder", "file"]
@@ -259,7 +313,8 @@ def test_the_folder_knows_the_log_before_anything_is_confirmed(tmp_path, monkeyp
         store.close()
     (tmp_path / "failing").mkdir()
     store = open_store(tmp_path / "failing" / "labels.csv")
-    fail.append(1); calls.clear()
+    fail.append(1)
+    calls.clear()
     assert not store.set(0, 0).saved and calls == ["folder"]
     assert store.set(1, 1).saved and calls[:3] == ["folder", "folder", "file"]
     store.close()
@@ -267,7 +322,9 @@ def test_the_folder_knows_the_log_before_anything_is_confirmed(tmp_path, monkeyp
 
 def test_atomic_write_waits_for_file_and_folder(tmp_path, monkeypatch):
     order, fsync, replace = [], os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (order.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file"), fsync(fd))[1])
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (order.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file"), fsync(fd))[1]
+    )
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append("replace"), replace(a, b))[1])
     atomic_write(tmp_path / "x", b"data")
     assert order == ["file", "replace", "folder"]
@@ -279,14 +336,17 @@ def test_a_disk_that_never_confirms_is_not_filled(tmp_path, monkeypatch):
     log = store.log_path.stat().st_ino
 
     def fsync(fd):
-        if os.fstat(fd).st_ino == log: raise OSError(5, "I/O error")
+        if os.fstat(fd).st_ino == log:
+            raise OSError(5, "I/O error")
         return real(fd)
+
     with monkeypatch.context() as m:
         m.setattr(os, "fsync", fsync)
         store.set(range(5000), 1, source="lasso")
         soon(lambda: store.log.retry.failing is not None)
         size = store.log_path.stat().st_size
-        for k in range(30): assert not store.set(k, 2).saved
+        for k in range(30):
+            assert not store.set(k, 2).saved
         assert store.log_path.stat().st_size < size + 150_000 and store.status == "not saved"
         store.log.retry.due = 0.0
     soon(lambda: store.saved)
@@ -302,7 +362,8 @@ def test_what_was_written_is_read_back_before_it_counts(tmp_path, monkeypatch):
     assert not g.saved and "the disk reported an error" in store.message
     monkeypatch.undo()
     assert store.set(2, 2).saved and store.close()
-    with LabelStore(tmp_path / "labels.csv", 30) as s: assert s.codes[:3].tolist() == [0, 1, 2]
+    with LabelStore(tmp_path / "labels.csv", 30) as s:
+        assert s.codes[:3].tolist() == [0, 1, 2]
 
 
 def test_a_log_that_moves_away_while_it_is_written(tmp_path, monkeypatch):
@@ -314,10 +375,14 @@ def test_a_log_that_moves_away_while_it_is_written(tmp_path, monkeypatch):
 
     def append(lines):
         real(lines)
-        if once: once.pop(); os.replace(store.log_path, tmp_path / "elsewhere")
+        if once:
+            once.pop()
+            os.replace(store.log_path, tmp_path / "elsewhere")
+
     monkeypatch.setattr(store.log.file, "append", append)
     assert store.set(1, 1).saved and store.close()
-    with LabelStore(path, 30) as s: assert s.codes[:2].tolist() == [0, 1]
+    with LabelStore(path, 30) as s:
+        assert s.codes[:2].tolist() == [0, 1]
 
 
 # ---- names
@@ -326,36 +391,51 @@ def test_a_log_that_moves_away_while_it_is_written(tmp_path, monkeypatch):
 def test_two_classes_never_carry_one_name(tmp_path):
     path = tmp_path / "labels.csv"
     a, b = open_store(path, classes=["cat", "dog"]), open_store(path, classes=["cat", "dog"])
-    a.set(0, "cat"); a.set(1, "dog")
+    a.set(0, "cat")
+    a.set(1, "dog")
     a.rename_class("cat", "X")
-    with pytest.raises(ValueError, match="already a class 'X'"): b.rename_class("dog", "X")
-    a.undo(); a.rename_class("cat", "feline"); a.add_class("cat"); a.set([2, 3], "cat"); a.undo(); a.undo()
+    with pytest.raises(ValueError, match="already a class 'X'"):
+        b.rename_class("dog", "X")
+    a.undo()
+    a.rename_class("cat", "feline")
+    a.add_class("cat")
+    a.set([2, 3], "cat")
+    a.undo()
+    a.undo()
     assert a.classes == ["cat", "dog", "cat (2)"]
     b.sync()
     assert b.classes == a.classes
-    a.redo(); a.close(); b.close()
+    a.redo()
+    a.close()
+    b.close()
 
 
 def test_numbers_as_names_survive_a_spreadsheet(tmp_path):
     for names, cells in ((["01", "02", "03"], "123"), (["1.0", "2.0", "3.0"], "123")):
         path = tmp_path / names[0] / "labels.csv"
         path.parent.mkdir()
-        with LabelStore(path, 9, classes=names) as s: s.set([0, 1, 2], names)
+        with LabelStore(path, 9, classes=names) as s:
+            s.set([0, 1, 2], names)
         path.write_text("Serial,label\n" + "".join(f"{i},{c}\n" for i, c in enumerate(cells)) + "5,2\n")
-        with LabelStore(path, 9, classes=names) as s: assert s.codes[[0, 1, 2, 5]].tolist() == [0, 1, 2, 1]
+        with LabelStore(path, 9, classes=names) as s:
+            assert s.codes[[0, 1, 2, 5]].tolist() == [0, 1, 2, 1]
 
 
 def test_a_number_that_two_classes_share_is_refused(tmp_path):
     path = tmp_path / "labels.csv"
-    with LabelStore(path, 9, classes=["7", "07"]) as s: s.set([0, 1], ["7", "07"])
+    with LabelStore(path, 9, classes=["7", "07"]) as s:
+        s.set([0, 1], ["7", "07"])
     path.write_text("Serial,label\n0,7\n1,7\n")
-    with pytest.warns(UserWarning, match="could be '7' or '07'"), LabelStore(path, 9) as s: assert s.codes[:2].tolist() == [0, 1]
+    with pytest.warns(UserWarning, match="could be '7' or '07'"), LabelStore(path, 9) as s:
+        assert s.codes[:2].tolist() == [0, 1]
 
 
 def test_names_can_be_seen():
-    with pytest.raises(ValueError, match="no visible character"): LabelStore(None, 3, classes=["\u200b", "b"])
+    with pytest.raises(ValueError, match="no visible character"):
+        LabelStore(None, 3, classes=["\u200b", "b"])
     store = LabelStore(None, 3, classes=["caf\u00e9"])
-    with pytest.raises(ValueError, match="already"): store.add_class("cafe\u0301")
+    with pytest.raises(ValueError, match="already"):
+        store.add_class("cafe\u0301")
 
 
 def test_ten_thousand_classes_open_at_once():
@@ -367,16 +447,21 @@ def test_ten_thousand_classes_open_at_once():
 
 
 def test_a_formula_behind_a_separator_is_neutralised(tmp_path):
-    with LabelStore(tmp_path / "labels.csv", 5, classes=["a;=cmd()", "b"]) as s: s.set(0, 0)
+    with LabelStore(tmp_path / "labels.csv", 5, classes=["a;=cmd()", "b"]) as s:
+        s.set(0, 0)
     assert b";=" not in (tmp_path / "labels.csv").read_bytes()
-    with LabelStore(tmp_path / "labels.csv", 5) as s: assert s.classes[s.codes[0]] == "a;=cmd()"
-    for name in ("a;=1", "a;'=1", "x,y;-2", "a;b", ";", "a;; +"): assert unguard_cell(guard_cell(name)) == name
+    with LabelStore(tmp_path / "labels.csv", 5) as s:
+        assert s.classes[s.codes[0]] == "a;=cmd()"
+    for name in ("a;=1", "a;'=1", "x,y;-2", "a;b", ";", "a;; +"):
+        assert unguard_cell(guard_cell(name)) == name
     assert parse_csv(render_csv([0], [0], ["a;'=1"]), 5, {"a;'=1": 3}.get).codes.tolist() == [3]
 
 
 def test_an_unclosed_quotation_mark_costs_one_line():
     rows = parse_csv(b'Serial,label\n1,1\n2,"3\n3,3\n4,4\n', 10, DIGITS)
-    assert rows.serials.tolist() == [1, 3, 4] and [str(p) for p in rows.problems] == ["line 3: a quotation mark is not closed"]
+    assert rows.serials.tolist() == [1, 3, 4] and [str(p) for p in rows.problems] == [
+        "line 3: a quotation mark is not closed"
+    ]
     rows = parse_csv(b"Serial,label\n1,1\n2," + b"x" * 140_000 + b"\n3,3\n", 10, DIGITS)
     assert rows.serials.tolist() == [1, 3] and [p.line for p in rows.problems] == [3]
     rows = parse_csv(b'Serial,note,label\n1,"two\nlines",1\n2,x,2\n3,"y",9 9\n', 10, DIGITS)
@@ -386,9 +471,11 @@ def test_an_unclosed_quotation_mark_costs_one_line():
 def test_a_slow_writer_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_mirror, "PATIENCE", 600)
     store = LabelStore(tmp_path / "labels.csv", 200, classes=12, poll=0.05, export_after=0.05)
-    store.set(0, 1); store.flush()
+    store.set(0, 1)
+    store.flush()
     with open(store.path, "w") as f:
-        f.write("Serial,label\n0,1\n" + "".join(f"{i},11\n" for i in range(1, 50)) + "50,1"); f.flush()
+        f.write("Serial,label\n0,1\n" + "".join(f"{i},11\n" for i in range(1, 50)) + "50,1")
+        f.flush()
         time.sleep(1.0)
         assert store.codes[50] == -1, "half a line was taken for a label"
         f.write("1\n" + "".join(f"{i},2\n" for i in range(51, 100)))
@@ -398,7 +485,9 @@ def test_a_slow_writer_is_waited_for(tmp_path, monkeypatch):
 
 def test_going_back_by_hand_is_answered_and_kept(tmp_path):
     store = LabelStore(tmp_path / "labels.csv", 9, classes=["cat", "dog"], poll=0.05, export_after=0.02)
-    store.set(3, "cat"); store.set(3, "dog"); store.flush()
+    store.set(3, "cat")
+    store.set(3, "dog")
+    store.flush()
     store.path.write_bytes(store.path.read_bytes().replace(b"3,dog", b"3,cat").replace(b"\n", b"\r\n"))
     soon(lambda: "put back to an earlier state" in store.message)
     assert store.codes[3] == 1 and any(b"3,cat" in p.read_bytes() for p in tmp_path.glob("labels.csv.backup-*"))
@@ -407,13 +496,20 @@ def test_going_back_by_hand_is_answered_and_kept(tmp_path):
 
 def test_an_edit_in_the_moment_of_the_export_is_kept_on_a_full_disk(tmp_path, monkeypatch):
     store = open_store(tmp_path / "labels.csv", 9)
-    store.set(0, 0); store.flush(); store.set(1, 1)
+    store.set(0, 0)
+    store.flush()
+    store.set(1, 1)
     real = csv_mirror.atomic_write
 
     def full(target, data, **kw):
-        if target == store.path: target.write_bytes(b"Serial,label\n0,0\n5,2\n"); return real(target, data, **kw)
+        if target == store.path:
+            target.write_bytes(b"Serial,label\n0,0\n5,2\n")
+            return real(target, data, **kw)
         raise OSError(28, "no space left on device")
-    monkeypatch.setattr(os, "link", (lambda link: lambda a, b: (a.write_bytes(b"Serial,label\n0,0\n5,2\n"), link(a, b))[1])(os.link))
+
+    monkeypatch.setattr(
+        os, "link", (lambda link: lambda a, b: (a.write_bytes(b"Serial,label\n0,0\n5,2\n"), link(a, b))[1])(os.link)
+    )
     monkeypatch.setattr(csv_mirror, "atomic_write", full)
     store.flush()
     monkeypatch.undo()
@@ -425,9 +521,11 @@ def test_an_edit_in_the_moment_of_the_export_is_kept_on_a_full_disk(tmp_path, mo
 
 def test_previous_is_what_another_notebook_said(tmp_path):
     a, b = open_store(tmp_path / "labels.csv"), open_store(tmp_path / "labels.csv")
-    a.set(0, 1); b.set(0, 2)
+    a.set(0, 1)
+    b.set(0, 2)
     assert [(h["previous"], h["label"]) for h in b.history(0)] == [(None, "1"), ("1", "2")]
-    a.close(); b.close()
+    a.close()
+    b.close()
 
 
 def test_provenance_follows_its_row():
@@ -436,12 +534,24 @@ def test_provenance_follows_its_row():
     assert [h["certainty"] for h in store.history(5)] == [0.3] and [h["certainty"] for h in store.history(6)] == [0.2]
 
 
-@pytest.mark.parametrize("row, why", [({"id": 0, "label": 2.5}, "float"), ({"id": 0, "label": True}, "bool"), ({"id": 0, "label": ["a"]}, "list"), ({"id": True, "label": "a"}, "id True"),
-                                      ({"id": "1_0", "label": "a"}, "1_0"), ({"id": 1e400, "label": "a"}, "inf"), ({"id": 0, "label": 1e400}, "inf"), ({"id": 0, "label": {}}, "dict")])
+@pytest.mark.parametrize(
+    "row, why",
+    [
+        ({"id": 0, "label": 2.5}, "float"),
+        ({"id": 0, "label": True}, "bool"),
+        ({"id": 0, "label": ["a"]}, "list"),
+        ({"id": True, "label": "a"}, "id True"),
+        ({"id": "1_0", "label": "a"}, "1_0"),
+        ({"id": 1e400, "label": "a"}, "inf"),
+        ({"id": 0, "label": 1e400}, "inf"),
+        ({"id": 0, "label": {}}, "dict"),
+    ],
+)
 def test_import_does_not_guess(tmp_path, row, why):
     store = LabelStore(None, 20, classes=["a", "1", "2"])
     (tmp_path / "x.jsonl").write_text(json.dumps(row).replace("Infinity", "1e400"))
-    with pytest.raises(LabelFileError, match=why): import_labels(store, tmp_path / "x.jsonl", new_classes=True)
+    with pytest.raises(LabelFileError, match=why):
+        import_labels(store, tmp_path / "x.jsonl", new_classes=True)
     assert store.n_labeled == 0 and store.n_classes == 3
 
 
@@ -465,15 +575,23 @@ def test_any_file_name_travels(tmp_path):
 
 def test_opening_is_linear_in_gestures(tmp_path):
     "5,000 gestures over 60,000 images took seconds while every line made a new view."
+
     def opening(n):
         path = tmp_path / f"{n}.csv"
         with LabelStore(path, n, classes=10) as s:
             s.log.save, save = (lambda: None), s.log.save
-            for k in range(5000): s.log.unsaved.append(s.log.record("set", serials=[k * 7 % n], labels=[k % 10], previous=[None], source="api"))
-            s.log.save = save; s.log.save()
+            for k in range(5000):
+                s.log.unsaved.append(
+                    s.log.record("set", serials=[k * 7 % n], labels=[k % 10], previous=[None], source="api")
+                )
+            s.log.save = save
+            s.log.save()
         start = time.process_time()
-        with LabelStore(path, n) as s: opened = time.process_time() - start; assert s.seq == 5000
+        with LabelStore(path, n) as s:
+            opened = time.process_time() - start
+            assert s.seq == 5000
         return opened
+
     few, many = opening(60), opening(60_000)
     assert many < 2 or many < 4 * few, (few, many)
 
@@ -481,12 +599,15 @@ def test_opening_is_linear_in_gestures(tmp_path):
 def test_a_key_press_does_not_wait_for_a_long_file(tmp_path, monkeypatch):
     "While somebody's file is read, labels are acknowledged."
     store = LabelStore(tmp_path / "labels.csv", 100, classes=3, poll=0.02)
-    store.set(0, 0); store.flush()
+    store.set(0, 0)
+    store.flush()
     reading, go_on, real = threading.Event(), threading.Event(), csv_mirror.read_cells
 
     def slow(*args):
-        reading.set(); assert go_on.wait(60)
+        reading.set()
+        assert go_on.wait(60)
         return real(*args)
+
     monkeypatch.setattr(csv_mirror, "read_cells", slow)
     store.path.write_text(store.path.read_text() + "5,2\n")
     assert reading.wait(60)

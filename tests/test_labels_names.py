@@ -17,29 +17,39 @@ from ssvae_widgets.labels.csv_table import LabelFileError
 from ssvae_widgets.labels.exchange import export_labels, import_labels
 
 
-def named(s): return {int(k): s.classes[s.codes[k]] for k in np.flatnonzero(s.codes >= 0)}
+def named(s):
+    return {int(k): s.classes[s.codes[k]] for k in np.flatnonzero(s.codes >= 0)}
 
 
-@pytest.mark.parametrize("stem", ["n" * 226, "n" * 241, "ß" * 113, "🐈" * 57], ids=["226", "241", "two bytes", "four bytes"])
+@pytest.mark.parametrize(
+    "stem", ["n" * 226, "n" * 241, "ß" * 113, "🐈" * 57], ids=["226", "241", "two bytes", "four bytes"]
+)
 def test_a_long_file_name_keeps_everything(tmp_path, stem):
     path = tmp_path / f"{stem}.csv"
     with LabelStore(path, 30, classes=["a", "b"], poll=3600) as s:
-        for k in range(10): s.set(k, k % 2)
+        for k in range(10):
+            s.set(k, k % 2)
         s.flush()
         assert s.compact(keep=2).exists()
         path.write_text("Serial,label\n0,b\n" + "\n".join(path.read_text().splitlines()[2:]) + "\n")
         assert s.flush() and s.codes[0] == 1
-    with LabelStore(path, 30) as s: assert named(s) == {0: "b", **{k: "ab"[k % 2] for k in range(1, 10)}} and len(s.history(0)) == 2
-    with LabelStore.adopt(path, 40, mapping=np.arange(30) + 10) as s: assert s.n_labeled == 10 and s.codes[10] == 1
+    with LabelStore(path, 30) as s:
+        assert named(s) == {0: "b", **{k: "ab"[k % 2] for k in range(1, 10)}} and len(s.history(0)) == 2
+    with LabelStore.adopt(path, 40, mapping=np.arange(30) + 10) as s:
+        assert s.n_labeled == 10 and s.codes[10] == 1
     assert all(len(os.fsencode(p.name)) <= 255 for p in tmp_path.iterdir())
     kept = [p for p in tmp_path.iterdir() if ".backup-" in p.name]
-    assert any(p.read_text().startswith("Serial,label\n0,b\n1,b\n") for p in kept) and sum("former-" in p.name for p in tmp_path.iterdir()) == 1
+    assert (
+        any(p.read_text().startswith("Serial,label\n0,b\n1,b\n") for p in kept)
+        and sum("former-" in p.name for p in tmp_path.iterdir()) == 1
+    )
 
 
 def test_a_name_too_long_for_its_log_is_refused_at_once(tmp_path):
     path = tmp_path / ("n" * 246 + ".csv")
     path.write_text("Serial,label\n1,a\n")
-    with pytest.raises(LabelFileError, match="the name is too long: use a shorter one"): LabelStore(path, 30)
+    with pytest.raises(LabelFileError, match="the name is too long: use a shorter one"):
+        LabelStore(path, 30)
     assert os.listdir(tmp_path) == [path.name] and path.read_text() == "Serial,label\n1,a\n"
 
 
@@ -53,42 +63,69 @@ def test_a_log_that_a_killed_process_was_writing_is_found_and_swept(tmp_path, le
     left.touch(), stays.touch(), temporary_name(path).touch()
     assert unfinished(log_beside(path)) == [begun] and unfinished(log_beside(other)) == [theirs]
     for _ in range(2):  # at the second opening there is a log
-        with LabelStore(path, 9, classes=2) as s: s.set(1, 1)
+        with LabelStore(path, 9, classes=2) as s:
+            s.set(1, 1)
     assert not left.exists() and stays.exists()
 
 
 @pytest.mark.parametrize("name", ["nan", "None", "null", "N/A"])
 def test_ones_own_export_of_a_class_called_nothing(tmp_path, name):
     "Without its log nothing can tell it from a file that has a word for no label: it is told, and naming the classes reads it whole."
-    with LabelStore(tmp_path / "labels.csv", 20, classes=["cat", name]) as s: s.set([3, 7], [0, 1]); s.set(9, name)
+    with LabelStore(tmp_path / "labels.csv", 20, classes=["cat", name]) as s:
+        s.set([3, 7], [0, 1])
+        s.set(9, name)
     (tmp_path / "other.csv").write_bytes((tmp_path / "labels.csv").read_bytes())
-    with LabelStore(tmp_path / "other.csv", 20) as s: assert named(s) == {3: "cat"} and f"{name!r} was read as no label" in s.message
-    with LabelStore(tmp_path / "other.csv", 20, classes=["cat", name]) as s: assert named(s) == {3: "cat", 7: name, 9: name}
+    with LabelStore(tmp_path / "other.csv", 20) as s:
+        assert named(s) == {3: "cat"} and f"{name!r} was read as no label" in s.message
+    with LabelStore(tmp_path / "other.csv", 20, classes=["cat", name]) as s:
+        assert named(s) == {3: "cat", 7: name, 9: name}
 
 
 def test_a_word_for_no_label_in_a_file_of_others_is_told(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("Serial,label\n0,cat\n1,nan\n2,dog\n")
-    with LabelStore(path, 3) as s: assert named(s) == {0: "cat", 2: "dog"} and "'nan' was read as no label" in s.message
-    with LabelStore(path, 3, classes=["cat", "dog", "nan"]) as s: assert named(s) == {0: "cat", 1: "nan", 2: "dog"} and not s.message
+    with LabelStore(path, 3) as s:
+        assert named(s) == {0: "cat", 2: "dog"} and "'nan' was read as no label" in s.message
+    with LabelStore(path, 3, classes=["cat", "dog", "nan"]) as s:
+        assert named(s) == {0: "cat", 1: "nan", 2: "dog"} and not s.message
 
 
-@pytest.mark.parametrize(("cells", "codes"), [(["3", "3.0", "1.0"], [3, 3, 1]), (["3.00e+00", "1", "0.0"], [3, 1, 0]), (["3.0", "1e0", "1"], [3, 1, 1]), (["1e3", "3", "2.0"], [-1, 3, 2])])
+@pytest.mark.parametrize(
+    ("cells", "codes"),
+    [
+        (["3", "3.0", "1.0"], [3, 3, 1]),
+        (["3.00e+00", "1", "0.0"], [3, 1, 0]),
+        (["3.0", "1e0", "1"], [3, 1, 1]),
+        (["1e3", "3", "2.0"], [-1, 3, 2]),
+    ],
+)
 def test_numbers_spelled_in_different_ways_are_codes(tmp_path, cells, codes):
     "Where digits may have been rounded away the line is refused, with the reason; the others stay numbers."
     (tmp_path / "labels.csv").write_text("Serial,label\n" + "".join(f"{k},{c}\n" for k, c in enumerate(cells)))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        with LabelStore(tmp_path / "labels.csv", 9) as s: assert s.classes == ["0", "1", "2", "3"] and s.codes[:3].tolist() == codes
+        with LabelStore(tmp_path / "labels.csv", 9) as s:
+            assert s.classes == ["0", "1", "2", "3"] and s.codes[:3].tolist() == codes
     assert ["its digits may have been rounded away" in str(w.message) for w in said] == [True] * (-1 in codes)
 
 
 def test_a_closed_store_says_so_in_the_family_of_errors(tmp_path):
     s = LabelStore(tmp_path / "labels.csv", 9, classes=3)
     s.close()
-    for call in (lambda: s.set(0, 1), lambda: s.clear(0), s.undo, s.redo, s.sync, lambda: s.add_class("x"), lambda: s.rename_class(0, "y"),
-                 lambda: s.merge_classes(0, 1), s.declare, s.compact):
-        with pytest.raises(ClosedError, match="this label store is closed; open a new one") as raised: call()
+    for call in (
+        lambda: s.set(0, 1),
+        lambda: s.clear(0),
+        s.undo,
+        s.redo,
+        s.sync,
+        lambda: s.add_class("x"),
+        lambda: s.rename_class(0, "y"),
+        lambda: s.merge_classes(0, 1),
+        s.declare,
+        s.compact,
+    ):
+        with pytest.raises(ClosedError, match="this label store is closed; open a new one") as raised:
+            call()
         assert isinstance(raised.value, SSVAEWidgetsError)
 
 
@@ -96,7 +133,9 @@ def test_a_closed_store_says_so_in_the_family_of_errors(tmp_path):
 def test_a_file_put_there_while_the_store_was_closed_is_told(tmp_path, edit):
     path = tmp_path / "labels.csv"
     with LabelStore(path, 20, classes=["a", "b"]) as s:
-        s.set([1, 2], "a"); s.flush(); old = path.read_bytes()
+        s.set([1, 2], "a")
+        s.flush()
+        old = path.read_bytes()
         s.set(2, "b")
     data = old if edit == "older export" else old.replace(b"\n", b"\r\n")
     path.write_bytes(data)
@@ -105,24 +144,34 @@ def test_a_file_put_there_while_the_store_was_closed_is_told(tmp_path, edit):
         with LabelStore(path, 20) as s:
             kept = [p for p in tmp_path.iterdir() if ".backup-" in p.name]
             assert named(s) == {1: "a", 2: "b"} and "put back to an earlier state" in s.message
-            if edit == "older export": assert not kept # to the byte what the log can write again
-            else: assert [p.read_bytes() for p in kept] == [data] and kept[0].name in s.message
+            if edit == "older export":
+                assert not kept  # to the byte what the log can write again
+            else:
+                assert [p.read_bytes() for p in kept] == [data] and kept[0].name in s.message
 
 
 def test_an_export_that_came_before_a_kill_is_silent(tmp_path):
     path = tmp_path / "labels.csv"
     s = LabelStore(path, 20, classes=["a", "b"], poll=3600)
-    s.set(1, "a"); s.flush(); s.set(2, "b")
-    s.log.close(); s.ticker.wake() # as a kill leaves it
-    with LabelStore(path, 20) as again: assert named(again) == {1: "a", 2: "b"} and not again.message
+    s.set(1, "a")
+    s.flush()
+    s.set(2, "b")
+    s.log.close()
+    s.ticker.wake()  # as a kill leaves it
+    with LabelStore(path, 20) as again:
+        assert named(again) == {1: "a", 2: "b"} and not again.message
     assert not [p for p in tmp_path.iterdir() if ".backup-" in p.name]
 
 
 def test_what_to_do_about_classes_born_elsewhere(tmp_path):
     path = tmp_path / "labels.csv"
-    with LabelStore(path, 20, classes=["a", "b"]) as s: s.set(1, "a")
+    with LabelStore(path, 20, classes=["a", "b"]) as s:
+        s.set(1, "a")
     path.write_text("Serial,label\n1,a\n5,cow\n")
-    with pytest.warns(UserWarning, match=r"To take labels of new classes from it: import_labels\(store, 'labels.csv.backup-"): s = LabelStore(path, 20, classes=["a", "b"])
+    with pytest.warns(
+        UserWarning, match=r"To take labels of new classes from it: import_labels\(store, 'labels.csv.backup-"
+    ):
+        s = LabelStore(path, 20, classes=["a", "b"])
     s.close()
 
 
@@ -136,7 +185,9 @@ IMAGES = ["a.png", "b.png", "c.png", "d.png"]
 def test_a_file_name_beside_a_wrong_number_decides_and_is_told(tmp_path, column):
     (tmp_path / "in.csv").write_text(f"{column},filename,label\n3,a.png,cat\n1,b.png,dog\n")
     s = LabelStore(None, 4, classes=["cat", "dog"])
-    with pytest.warns(UserWarning, match=r"1 row \(the first is row 1\) names one image by its id and another by its file name"):
+    with pytest.warns(
+        UserWarning, match=r"1 row \(the first is row 1\) names one image by its id and another by its file name"
+    ):
         import_labels(s, tmp_path / "in.csv", images=IMAGES)
     assert named(s) == {0: "cat", 1: "dog"}
 
@@ -144,32 +195,46 @@ def test_a_file_name_beside_a_wrong_number_decides_and_is_told(tmp_path, column)
 def test_an_id_of_another_program_beside_a_file_name_is_no_contradiction(tmp_path):
     s = LabelStore(None, 4, classes=["cat", "dog"])
     for ids in (["900", "4", "-1", "901"], ["9f1c-4e", "77aa-01", "1e9", "x_1"]):
-        (tmp_path / "in.csv").write_text("id,filename,label\n" + "".join(f"{i},{image},dog\n" for i, image in zip(ids, IMAGES)))
+        (tmp_path / "in.csv").write_text(
+            "id,filename,label\n" + "".join(f"{i},{image},dog\n" for i, image in zip(ids, IMAGES))
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             import_labels(s, tmp_path / "in.csv", images=IMAGES)
         assert named(s) == dict.fromkeys(range(4), "dog")
         s.undo()
     (tmp_path / "in.csv").write_text("id,filename,label\n900,a.png,dog\n3,b.png,cat\n")
-    with pytest.warns(UserWarning, match=r"1 row \(the first is row 2\) names one image"): import_labels(s, tmp_path / "in.csv", images=IMAGES)
+    with pytest.warns(UserWarning, match=r"1 row \(the first is row 2\) names one image"):
+        import_labels(s, tmp_path / "in.csv", images=IMAGES)
 
 
-@pytest.mark.parametrize("name, text", [("in.csv", "filename,label,label\na.png,cat,dog\n"), ("in.csv", "filename,label,class\na.png,cat,dog\n"), ("in.jsonl", '{"image": "a.png", "label": "cat", "class": "dog"}\n')])
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("in.csv", "filename,label,label\na.png,cat,dog\n"),
+        ("in.csv", "filename,label,class\na.png,cat,dog\n"),
+        ("in.jsonl", '{"image": "a.png", "label": "cat", "class": "dog"}\n'),
+    ],
+)
 def test_two_columns_with_labels_are_refused(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     s = LabelStore(None, 4, classes=["cat", "dog"])
-    with pytest.raises(LabelFileError, match="expected one.* with labels"): import_labels(s, tmp_path / name, images=IMAGES)
+    with pytest.raises(LabelFileError, match="expected one.* with labels"):
+        import_labels(s, tmp_path / name, images=IMAGES)
     assert s.n_labeled == 0
 
 
 def test_label_studio_files_that_are_none_or_hold_no_choice(tmp_path):
     s = LabelStore(None, 4, classes=["cat", "dog"])
     result = {"type": "choices", "value": {"choices": []}}
-    (tmp_path / "empty.json").write_text(json.dumps([{"data": {"image": "a.png"}, "annotations": [{"result": [result]}]}]))
+    (tmp_path / "empty.json").write_text(
+        json.dumps([{"data": {"image": "a.png"}, "annotations": [{"result": [result]}]}])
+    )
     import_labels(s, tmp_path / "empty.json", images=IMAGES)
     assert s.n_labeled == 0
     (tmp_path / "other.json").write_text('{"a": 1}')
-    with pytest.raises(LabelFileError, match="it is no list of tasks"): import_labels(s, tmp_path / "other.json", images=IMAGES)
+    with pytest.raises(LabelFileError, match="it is no list of tasks"):
+        import_labels(s, tmp_path / "other.json", images=IMAGES)
 
 
 def test_one_number_in_three_spellings_is_one_new_class(tmp_path):
@@ -184,7 +249,8 @@ def test_one_number_in_three_spellings_is_one_new_class(tmp_path):
 @pytest.mark.parametrize("names", [["1e1", "2e1"], ["1e3", "7"], ["1e99", "3.5e7"]])
 def test_names_that_look_like_rounded_numbers_go_out_and_come_back(tmp_path, names, format):
     with LabelStore(tmp_path / "labels.csv", 4, classes=names) as s:
-        s.set([0, 2], names[0]); s.set(1, names[1])
+        s.set([0, 2], names[0])
+        s.set(1, names[1])
         export_labels(s, tmp_path / "out.csv", format, images=IMAGES)
     for classes in (None, names, ["cat"]):
         fresh = LabelStore(None, 4, classes=classes)
@@ -197,7 +263,8 @@ def test_a_number_is_no_class_whose_name_has_an_exponent_and_the_other_way_round
     for classes, word in ((["1e3", "x"], "1000"), (["1000", "x"], "1e3"), (["3e0", "x"], "3")):
         (tmp_path / "in.csv").write_text(f"Serial,label\n0,{word}\n")
         s = LabelStore(None, 4, classes=classes)
-        with pytest.raises(LabelFileError, match=f"label '{word}' is no class"): import_labels(s, tmp_path / "in.csv")
+        with pytest.raises(LabelFileError, match=f"label '{word}' is no class"):
+            import_labels(s, tmp_path / "in.csv")
         import_labels(s, tmp_path / "in.csv", new_classes=True)
         assert named(s) == {0: word} and s.classes == [*classes, word]
     (tmp_path / "in.csv").write_text("Serial,label\n0,1.20e+01\n1,12.0\n")  # to the last digit
@@ -213,10 +280,12 @@ def test_no_key_press_waits_while_unknown_words_are_told_apart(tmp_path, monkeyp
         telling.set()
         assert go_on.wait(60)
         return real(cells, ever)
+
     monkeypatch.setattr(csv_mirror, "with_known_words", slow)
     path = tmp_path / "labels.csv"
     with LabelStore(path, 100, classes=["a", "b"], poll=3600, export_after=3600) as s:
-        s.set([1, 2], "a"); s.flush()
+        s.set([1, 2], "a")
+        s.flush()
         path.write_text("Serial,label\n1,b\n2,a\n7,cow\n" + "".join(f"{k},word{k}\n" for k in range(10, 90)))
         edit = threading.Thread(target=s.flush)
         edit.start()

@@ -16,7 +16,8 @@ from ssvae_widgets.labels.line import encode_line
 MARK = b"\xef\xbb\xbf"  # an editor may put it at the beginning
 
 
-def named(store): return {int(r): store.classes[store.codes[r]] for r in np.flatnonzero(store.codes >= 0)}
+def named(store):
+    return {int(r): store.classes[store.codes[r]] for r in np.flatnonzero(store.codes >= 0)}
 
 
 @pytest.fixture
@@ -25,24 +26,31 @@ def here(tmp_path):
     return path, path.with_name("labels.csv.log.jsonl")
 
 
-def store(path, n=10, classes=("a", "b"), poll=60.0): return LabelStore(path, n, classes, poll=poll)  # looks for others when it is asked to
+def store(path, n=10, classes=("a", "b"), poll=60.0):
+    return LabelStore(path, n, classes, poll=poll)  # looks for others when it is asked to
 
 
 def after_reopening(path, n=10, **kw):
-    with LabelStore(path, n, **kw) as s: return named(s)
+    with LabelStore(path, n, **kw) as s:
+        return named(s)
 
 
 @pytest.mark.parametrize("gone", ["deleted", "put back"])
 def test_what_a_process_behind_compacts_does_not_have_is_written_again(here, gone):
     path, log = here
     with store(path) as a, store(path) as b:
-        a.set([0, 1], "a"); b.sync()
+        a.set([0, 1], "a")
+        b.sync()
         older = log.read_bytes()
         assert a.set(2, "b").saved and a.undo().saved and a.set(3, "b").saved
-        if gone == "deleted": log.unlink()
-        else: (path.parent / "older").write_bytes(older); os.replace(path.parent / "older", log)
+        if gone == "deleted":
+            log.unlink()
+        else:
+            (path.parent / "older").write_bytes(older)
+            os.replace(path.parent / "older", log)
         b.compact(keep=0)
-        a.sync(); b.sync()
+        a.sync()
+        b.sync()
         assert named(a) == named(b) == {0: "a", 1: "a", 3: "b"} and a.saved
     assert after_reopening(path) == {0: "a", 1: "a", 3: "b"}
 
@@ -52,11 +60,14 @@ def test_a_log_overwritten_in_place_is_noticed(here):
     there = path.parent / "there"
     there.mkdir()
     with store(path, 50) as s:
-        s.set(0, "a"); s.flush()
+        s.set(0, "a")
+        s.flush()
         shutil.copy(log, there)
         with store(there / "labels.csv", 50) as o:
-            for row in range(20, 30): o.set(row, "b")
-        s.set(1, "b"); s.set(2, "a")
+            for row in range(20, 30):
+                o.set(row, "b")
+        s.set(1, "b")
+        s.set(2, "a")
         shutil.copyfile(there / log.name, log)  # keeps the file, replaces what is in it
         s.set(3, "a")
         want = {0: "a", 1: "b", 2: "a", 3: "a", **{row: "b" for row in range(20, 30)}}
@@ -67,10 +78,15 @@ def test_a_log_overwritten_in_place_is_noticed(here):
 def test_a_log_from_before_a_compaction_is_put_back(here):
     path, log = here
     with store(path) as s:
-        s.set([0, 1], "a"); s.flush()
+        s.set([0, 1], "a")
+        s.flush()
         older = log.read_bytes()
-        s.set(0, "b"); s.clear(1); s.set(2, "b"); s.compact(keep=0)
-        (path.parent / "older").write_bytes(older); os.replace(path.parent / "older", log)
+        s.set(0, "b")
+        s.clear(1)
+        s.set(2, "b")
+        s.compact(keep=0)
+        (path.parent / "older").write_bytes(older)
+        os.replace(path.parent / "older", log)
         s.sync()
         assert named(s) == {0: "b", 2: "b"}
     assert after_reopening(path) == {0: "b", 2: "b"}
@@ -82,34 +98,49 @@ def test_restoring_an_export_takes_back_no_import_of_another_file_of_that_name(h
     other.parent.mkdir()
     other.write_text("Serial,label\n0,b\n1,b\n")
     with store(path) as s:
-        s.set([0, 1, 2], "a"); s.flush()
+        s.set([0, 1, 2], "a")
+        s.flush()
         older = path.read_bytes()
-        import_labels(s, other); s.flush()
-        path.write_bytes(older); os.utime(path, (1e9, 1e9)); s.flush()
+        import_labels(s, other)
+        s.flush()
+        path.write_bytes(older)
+        os.utime(path, (1e9, 1e9))
+        s.flush()
         assert named(s) == {0: "b", 1: "b", 2: "a"} and "put back to an earlier state" in s.message
 
 
 def test_a_mark_of_an_editor_changes_nothing(here):
     path, log = here
-    with store(path) as s: s.set([0, 1, 2, 3], "a"); s.compact(keep=0)
-    path.unlink(); log.unlink()  # begun anew: the archives of before stay beside
-    with store(path) as s: s.set(9, "b")
+    with store(path) as s:
+        s.set([0, 1, 2, 3], "a")
+        s.compact(keep=0)
+    path.unlink()
+    log.unlink()  # begun anew: the archives of before stay beside
+    with store(path) as s:
+        s.set(9, "b")
     log.write_bytes(MARK + log.read_bytes())
     assert after_reopening(path) == {9: "b"}
-    with pytest.raises(LabelFileError, match="10 images"): LabelStore(path, 20)
+    with pytest.raises(LabelFileError, match="10 images"):
+        LabelStore(path, 20)
 
 
 def test_a_damaged_first_line_brings_back_only_what_it_stood_for(here):
     path, log = here
-    with store(path) as s: s.set([0, 1], "a"); s.compact(keep=0)
-    path.unlink(); log.unlink()
-    with store(path) as s: s.set(9, "b")
+    with store(path) as s:
+        s.set([0, 1], "a")
+        s.compact(keep=0)
+    path.unlink()
+    log.unlink()
+    with store(path) as s:
+        s.set(9, "b")
     text = log.read_bytes()
     log.write_bytes(text[:60] + b"#" + text[61:])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try: found = after_reopening(path)
-        except LabelFileError: found = {9: "b"}  # refused, and untouched
+        try:
+            found = after_reopening(path)
+        except LabelFileError:
+            found = {9: "b"}  # refused, and untouched
     assert found == {9: "b"}
 
 
@@ -121,40 +152,52 @@ def test_numbers_as_names_are_compared_exactly(here):
         import_labels(s, file, new_classes=True)
         assert named(s) == {0: "9007199254740993", 1: "9007199254740992"}
     with store(path, classes=["9007199254740993", "x"]) as s:
-        s.set(0, 0); s.flush()
-        with pytest.raises(LabelFileError, match="9007199254740992"): import_labels(s, file)
-        path.write_bytes(file.read_bytes()); os.utime(path, (1e9, 1e9)); s.flush()
+        s.set(0, 0)
+        s.flush()
+        with pytest.raises(LabelFileError, match="9007199254740992"):
+            import_labels(s, file)
+        path.write_bytes(file.read_bytes())
+        os.utime(path, (1e9, 1e9))
+        s.flush()
         assert named(s) == {0: "9007199254740993"} and "refused" in s.message
 
 
 def test_a_name_with_a_leading_zero_is_what_it_says(here):
     path, log = here
     with LabelStore(path, 10) as s:
-        s.add_classes(["1", "01", "x"]); s.set([0, 1, 2], ["1", "01", "x"])
+        s.add_classes(["1", "01", "x"])
+        s.set([0, 1, 2], ["1", "01", "x"])
     log.unlink()
-    with pytest.warns(UserWarning, match="'1' could be"): assert after_reopening(path) == {1: "01", 2: "x"}  # 1 may be what a spreadsheet made of 01
+    with pytest.warns(UserWarning, match="'1' could be"):
+        assert after_reopening(path) == {1: "01", 2: "x"}  # 1 may be what a spreadsheet made of 01
 
 
 def test_a_sign_that_somebody_cleaned_up_is_put_up_again(here):
     path, _ = here
     with store(path, poll=0.05) as s:
         s.set(0, "a")
-        for sign in path.parent.glob(".*"): sign.unlink()
+        for sign in path.parent.glob(".*"):
+            sign.unlink()
         end = time.monotonic() + 10
-        while not [*path.parent.glob(".*.live")] and time.monotonic() < end: time.sleep(0.02)
-        with LabelStore(path, 10) as other: assert other.undo() is None
+        while not [*path.parent.glob(".*.live")] and time.monotonic() < end:
+            time.sleep(0.02)
+        with LabelStore(path, 10) as other:
+            assert other.undo() is None
 
 
 def test_strange_words_are_looked_up_once_however_often_classes_were_renamed(here, monkeypatch):
     from ssvae_widgets.labels import csv_table
+
     path, _ = here
     with store(path, 5_000) as s:
         s.set(range(100), "a")
-        for k in range(30): s.rename_class(1, f"b{k}")
+        for k in range(30):
+            s.rename_class(1, f"b{k}")
         s.flush()
         asked, real = [], csv_table.spellings
         monkeypatch.setattr(csv_table, "spellings", lambda text: asked.append(text) or real(text))
-        path.write_text("Serial,label\n" + "".join(f"{row},w{row}\n" for row in range(4_000))); os.utime(path, (1e9, 1e9))
+        path.write_text("Serial,label\n" + "".join(f"{row},w{row}\n" for row in range(4_000)))
+        os.utime(path, (1e9, 1e9))
         s.flush()
         assert "4000 lines refused" in s.message and len(asked) < 5 * 4_000 and s.n_labeled == 100
 
@@ -162,41 +205,91 @@ def test_strange_words_are_looked_up_once_however_often_classes_were_renamed(her
 def test_a_copy_under_another_name_keeps_its_history_when_it_is_copied_again(here):
     path, _ = here
     second, third = path.parent / "two" / "other.csv", path.parent / "three" / "third.csv"
-    second.parent.mkdir(); third.parent.mkdir()
-    with store(path) as s: s.set(0, "a"); s.compact(keep=0); s.set(2, "a"); s.copy_to(second)
-    with LabelStore(second, 10) as s: s.copy_to(third)
-    with LabelStore(third, 10) as s: assert len(s.history(0)) == 1 and named(s) == {0: "a", 2: "a"}
+    second.parent.mkdir()
+    third.parent.mkdir()
+    with store(path) as s:
+        s.set(0, "a")
+        s.compact(keep=0)
+        s.set(2, "a")
+        s.copy_to(second)
+    with LabelStore(second, 10) as s:
+        s.copy_to(third)
+    with LabelStore(third, 10) as s:
+        assert len(s.history(0)) == 1 and named(s) == {0: "a", 2: "a"}
 
 
 def test_a_former_log_cannot_ask_for_memory(here):
     path, log = here
-    (path.parent / "old.jsonl").write_bytes(encode_line({"id": "s1", "op": "set", "serials": [999_999_999], "labels": ["a"]}))
-    log.write_bytes(encode_line({"id": "h", "op": "snapshot", "format": 1, "seq": 0, "n_items": 10, "serials": [], "labels": [], "classes": [["a", "a"]],
-                                 "former_log": "old.jsonl", "former_items": 10**9, "covered": 0}))
-    with pytest.raises(LabelFileError, match="row 999,999,999"): LabelStore(path, 10)
+    (path.parent / "old.jsonl").write_bytes(
+        encode_line({"id": "s1", "op": "set", "serials": [999_999_999], "labels": ["a"]})
+    )
+    log.write_bytes(
+        encode_line(
+            {
+                "id": "h",
+                "op": "snapshot",
+                "format": 1,
+                "seq": 0,
+                "n_items": 10,
+                "serials": [],
+                "labels": [],
+                "classes": [["a", "a"]],
+                "former_log": "old.jsonl",
+                "former_items": 10**9,
+                "covered": 0,
+            }
+        )
+    )
+    with pytest.raises(LabelFileError, match="row 999,999,999"):
+        LabelStore(path, 10)
 
 
 def test_facts_by_the_thousand_are_refused(here):
     path, log = here
-    log.write_bytes(encode_line({"id": "h", "op": "snapshot", "format": 1, "seq": 0, "n_items": 10, "serials": [], "labels": [], "classes": [], "facts": {f"f{i}": [0] for i in range(40_000)}}))
-    with pytest.raises(LabelFileError, match="at most 1,000 names"): LabelStore(path, 10)
+    log.write_bytes(
+        encode_line(
+            {
+                "id": "h",
+                "op": "snapshot",
+                "format": 1,
+                "seq": 0,
+                "n_items": 10,
+                "serials": [],
+                "labels": [],
+                "classes": [],
+                "facts": {f"f{i}": [0] for i in range(40_000)},
+            }
+        )
+    )
+    with pytest.raises(LabelFileError, match="at most 1,000 names"):
+        LabelStore(path, 10)
 
 
 def test_an_export_is_recognized_also_when_the_log_was_written_anew_in_another_order(here, monkeypatch):
     from ssvae_widgets.labels.log import LogFile
+
     path, log = here
     full, append = {*()}, LogFile.append
 
     def refuse(self, lines):
-        if self.path in full: raise OSError(28, "No space left on device")
+        if self.path in full:
+            raise OSError(28, "No space left on device")
         return append(self, lines)
+
     monkeypatch.setattr(LogFile, "append", refuse)
     with store(path, 4, ["a", "b", "c"]) as a, store(path, 4, None) as b:
-        a.set([1, 0], ["a", "c"]); b.set(2, "c"); b.flush()
-        log.unlink(); full.add(log)
-        a.clear(1); a.set(1, "a"); a.undo()
+        a.set([1, 0], ["a", "c"])
+        b.set(2, "c")
+        b.flush()
+        log.unlink()
+        full.add(log)
+        a.clear(1)
+        a.set(1, "a")
+        a.undo()
         full.clear()
-        for s in (a, b, a, b): s.log.retry.due = 0; s.sync()
+        for s in (a, b, a, b):
+            s.log.retry.due = 0
+            s.sync()
         assert named(a) == named(b) == {0: "c", 2: "c"}
     assert after_reopening(path, 4) == {0: "c", 2: "c"}
 
@@ -205,8 +298,12 @@ def test_exports_are_recognized_by_their_marks_through_compactions(here):
     path, log = here
     with store(path) as s:
         files = []
-        for row in range(5): s.set(row, "a"); s.flush(); files.append(path.read_bytes())
-        s.set([0, 1], "b"); s.compact(keep=0).unlink()  # the states of before are gone, their marks are not
+        for row in range(5):
+            s.set(row, "a")
+            s.flush()
+            files.append(path.read_bytes())
+        s.set([0, 1], "b")
+        s.compact(keep=0).unlink()  # the states of before are gone, their marks are not
     for data in files:
         path.write_bytes(data)
         with store(path) as s:
@@ -216,8 +313,15 @@ def test_exports_are_recognized_by_their_marks_through_compactions(here):
 
 def test_names_given_at_the_opening_reach_the_log_before_the_export_that_has_them(here):
     path, _ = here
-    with LabelStore(path, 10, 2) as s: s.set([0, 1], 0); s.set(2, 1)
+    with LabelStore(path, 10, 2) as s:
+        s.set([0, 1], 0)
+        s.set(2, 1)
     LabelStore(path, 10, ["cat", "dog"]).close()
-    with LabelStore(path, 10) as s: assert s.classes == ["cat", "dog"] and named(s) == {0: "cat", 1: "cat", 2: "dog"} and not s.message
-    with store(path, classes=["cat", "dog"]) as a, LabelStore(path, 10, ["cat", "dog"], poll=0.05): a.set(5, "dog"); a.flush()
-    assert path.read_text().split()[1:] == ["0,cat", "1,cat", "2,dog", "5,dog"] and not [*path.parent.glob("*.backup-*")]
+    with LabelStore(path, 10) as s:
+        assert s.classes == ["cat", "dog"] and named(s) == {0: "cat", 1: "cat", 2: "dog"} and not s.message
+    with store(path, classes=["cat", "dog"]) as a, LabelStore(path, 10, ["cat", "dog"], poll=0.05):
+        a.set(5, "dog")
+        a.flush()
+    assert path.read_text().split()[1:] == ["0,cat", "1,cat", "2,dog", "5,dog"] and not [
+        *path.parent.glob("*.backup-*")
+    ]

@@ -14,7 +14,19 @@ JAX_LIBRARIES = {"jax", "jaxlib", "flax", "optax"}
 
 
 # a room imports only rooms on its left; those of one group do not know each other
-ORDER = ["config errors palettes parts", "io", "data", "labels graph model", "assess", "plots", "experiments", "results", "session", "widgets", "cli"]
+ORDER = [
+    "config errors palettes parts",
+    "io",
+    "data",
+    "labels graph model",
+    "assess",
+    "plots",
+    "experiments",
+    "results",
+    "session",
+    "widgets",
+    "cli",
+]
 RANK = {room: rank for rank, group in enumerate(ORDER) for room in group.split()}
 ACROSS = {  # what one room of a group may take from another
     ("model.few_labels", "graph.propagate"),  # the graph's answer guides the network where labels are few
@@ -31,7 +43,9 @@ def modules(root) -> dict[str, tuple[str, set[str]]]:
         if not names or ".ipynb_checkpoints" in nb.parts:
             continue
         parent = nb.parent.relative_to(root / "nbs").as_posix()
-        assert nb.stem[3:] == names[0].split(".")[-1] and parent == (names[0].rpartition(".")[0] or "."), f"{nb} exports {names[0]}"
+        assert nb.stem[3:] == names[0].split(".")[-1] and parent == (names[0].rpartition(".")[0] or "."), (
+            f"{nb} exports {names[0]}"
+        )
         tree = ast.parse((root / "ssvae_widgets" / (names[0].replace(".", "/") + ".py")).read_text())
         imports = set()
         for n in ast.walk(tree):
@@ -40,13 +54,18 @@ def modules(root) -> dict[str, tuple[str, set[str]]]:
             elif isinstance(n, ast.ImportFrom):
                 # nbdev writes imports of siblings relative to the module
                 package = ["ssvae_widgets", *names[0].split(".")[:-1]]
-                base = ".".join([*package[: len(package) - n.level + 1], *filter(None, [n.module])]) if n.level else n.module
+                base = (
+                    ".".join([*package[: len(package) - n.level + 1], *filter(None, [n.module])])
+                    if n.level
+                    else n.module
+                )
                 imports |= {base, *(f"{base}.{a.name}" for a in n.names)}
         found[names[0]] = (nb.stem[:2], imports)
     return found
 
 
-def room(module: str) -> str: return module.split(".")[0]
+def room(module: str) -> str:
+    return module.split(".")[0]
 
 
 def test_imports_point_down(root):
@@ -57,9 +76,13 @@ def test_imports_point_down(root):
             if f"ssvae_widgets.{other}" not in imports or name == other or (name, other) in ACROSS:
                 continue
             if room(name) == room(other) and "." in name:
-                assert other_number < number, f"{name} imports {other}: within a room a notebook imports only lower numbers"
+                assert other_number < number, (
+                    f"{name} imports {other}: within a room a notebook imports only lower numbers"
+                )
             else:
-                assert RANK[room(other)] < RANK[room(name)], f"{name} imports {other}: the rooms are {' → '.join(ORDER)}"
+                assert RANK[room(other)] < RANK[room(name)], (
+                    f"{name} imports {other}: the rooms are {' → '.join(ORDER)}"
+                )
 
 
 def test_no_exception_is_stale(root):
@@ -84,7 +107,9 @@ def test_every_room_has_its_door(root, name):
     folder = root / "nbs" / name
     first = "".join("".join(c["source"]) for c in json.loads((folder / "00_room.ipynb").read_text())["cells"])
     for nb in folder.glob("[0-9]*.ipynb"):
-        assert nb.name == "00_room.ipynb" or f"]({nb.name})" in first, f"{folder / '00_room.ipynb'} does not name {nb.name}"
+        assert nb.name == "00_room.ipynb" or f"]({nb.name})" in first, (
+            f"{folder / '00_room.ipynb'} does not name {nb.name}"
+        )
     package = importlib.import_module(f"ssvae_widgets.{name}")
     for public in getattr(package, "__all__", ()):
         assert getattr(package, public) is not None
@@ -92,8 +117,12 @@ def test_every_room_has_its_door(root, name):
 
 def imported_after(code: str) -> set[str]:
     "The top-level modules that a fresh interpreter has loaded after `code`."
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys; print(' '.join({{m.split('.')[0] for m in sys.modules}}))"],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(' '.join({{m.split('.')[0] for m in sys.modules}}))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(done.stdout.split())
 
 
@@ -109,13 +138,16 @@ def test_widgets_load_without_jax():
 
 
 def test_core_loads_without_widgets():
-    loaded = imported_after("from ssvae_widgets import SSVAE, SSVAEConfig, InteractiveTrainer, LabelStore, LabelingSession, load_digits")
+    loaded = imported_after(
+        "from ssvae_widgets import SSVAE, SSVAEConfig, InteractiveTrainer, LabelStore, LabelingSession, load_digits"
+    )
     assert "jax" in loaded
     assert not loaded & (WIDGET_LIBRARIES - {"traitlets"})  # IPython, where it is installed, brings traitlets
 
 
 def test_every_public_name_resolves():
     import ssvae_widgets
+
     for name in ssvae_widgets.__all__:
         assert getattr(ssvae_widgets, name) is not None
     assert set(ssvae_widgets.__all__) <= set(dir(ssvae_widgets))

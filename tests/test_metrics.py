@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from ssvae_widgets.assess.metrics import accuracy_estimate, apply_temperature, ece, ood_score, temperature, wilson_interval
+from ssvae_widgets.assess.metrics import (
+    accuracy_estimate,
+    apply_temperature,
+    ece,
+    ood_score,
+    temperature,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize("right, total", [(0, 5), (5, 5), (45, 50), (1, 1000)])
@@ -20,11 +27,14 @@ def test_the_estimate_rests_on_random_picks_once_there_are_enough():
     assert (chosen.value, chosen.n) == (0.75, 40) and chosen.low < 0.75 < chosen.high and "left out" in chosen.message
     fair = accuracy_estimate(predicted, given, at_random=np.arange(40) >= 28)
     assert fair.n == 12 and fair.value == pytest.approx(2 / 12) and "random picks" in fair.message
-    assert accuracy_estimate(predicted, given, at_random=np.arange(40) >= 35).n == 40, "five picks are too few to rest on"
+    assert accuracy_estimate(predicted, given, at_random=np.arange(40) >= 35).n == 40, (
+        "five picks are too few to rest on"
+    )
     assert accuracy_estimate([], []).n == 0
 
 
-def softmax(x): return np.exp(x) / np.exp(x).sum(1, keepdims=True)
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(1, keepdims=True)
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 2.0, 4.0])

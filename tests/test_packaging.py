@@ -26,9 +26,15 @@ def test_settings_ini_mirrors_pyproject(root, pyproject):
     project, nbdev = pyproject["project"], pyproject["tool"]["nbdev"]
     user, repo = re.search(r"github\.com/([^/]+)/([^/]+)$", project["urls"]["Repository"]).groups()
     assert settings == {
-        "repo": repo, "user": user, "author": project["authors"][0]["name"], "lib_name": project["name"],
-        "lib_path": nbdev["lib_path"], "nbs_path": nbdev["nbs_path"], "version": ssvae_widgets.__version__,
-        "min_python": project["requires-python"].removeprefix(">="), "tst_flags": nbdev["tst_flags"],
+        "repo": repo,
+        "user": user,
+        "author": project["authors"][0]["name"],
+        "lib_name": project["name"],
+        "lib_path": nbdev["lib_path"],
+        "nbs_path": nbdev["nbs_path"],
+        "version": ssvae_widgets.__version__,
+        "min_python": project["requires-python"].removeprefix(">="),
+        "tst_flags": nbdev["tst_flags"],
         "update_pyproject": str(nbdev["update_pyproject"]),
     }
 
@@ -57,8 +63,11 @@ CONTAINERS = [".devcontainer/devcontainer.json", ".devcontainer/gpu/devcontainer
 @pytest.mark.parametrize("path", CONTAINERS)
 def test_dev_container_is_valid(root, path):
     container = json.loads((root / path).read_text())
-    jsonschema.validate(container, json.loads((root / "tests" / "devcontainer.schema.json").read_text()),
-                        cls=jsonschema.Draft202012Validator)
+    jsonschema.validate(
+        container,
+        json.loads((root / "tests" / "devcontainer.schema.json").read_text()),
+        cls=jsonschema.Draft202012Validator,
+    )
     # the container is set up by the same target that a person types
     target = container["postCreateCommand"].split()
     assert target[:2] == ["make", "install"]
@@ -80,7 +89,11 @@ def test_gpu_container_asks_for_gpus_and_leaves_the_platform_open(root):
 def test_the_schema_refuses_what_a_typo_would_write(root):
     schema = json.loads((root / "tests" / "devcontainer.schema.json").read_text())
     container = json.loads((root / CONTAINERS[0]).read_text())
-    for broken in ({**container, "postCreateComand": "make"}, {**container, "runArgs": "--gpus=all"}, {"name": "no image"}):
+    for broken in (
+        {**container, "postCreateComand": "make"},
+        {**container, "runArgs": "--gpus=all"},
+        {"name": "no image"},
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, schema, cls=jsonschema.Draft202012Validator)
 
@@ -88,18 +101,23 @@ def test_the_schema_refuses_what_a_typo_would_write(root):
 def test_no_dangerous_call_in_the_package(root):
     "No pickle, eval or exec, no innerHTML: labels, class names and files come from outside."
     import ast
+
     for path in (root / "ssvae_widgets").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in ("eval", "exec"), f"{path.name}:{node.lineno}"
             if isinstance(node, ast.Import):
-                assert not {a.name for a in node.names} & {"pickle", "joblib", "dill", "cloudpickle"}, f"{path.name}:{node.lineno}"
+                assert not {a.name for a in node.names} & {"pickle", "joblib", "dill", "cloudpickle"}, (
+                    f"{path.name}:{node.lineno}"
+                )
             if isinstance(node, ast.Constant) and node.value == "allow_pickle":
                 raise AssertionError(f"{path.name}:{node.lineno}")
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert isinstance(node.value, ast.Constant) and node.value.value is False, f"{path.name}:{node.lineno}"
     for path in (root / "ssvae_widgets" / "static").iterdir():
-        assert not re.search(r"\.(innerHTML|outerHTML|insertAdjacentHTML)\b|document\.write|\beval\(|new Function", path.read_text()), path.name
+        assert not re.search(
+            r"\.(innerHTML|outerHTML|insertAdjacentHTML)\b|document\.write|\beval\(|new Function", path.read_text()
+        ), path.name
 
 
 def test_no_data_set_and_no_large_file_is_tracked(root):
@@ -116,8 +134,12 @@ def test_no_data_set_and_no_large_file_is_tracked(root):
 def test_the_readme_quotes_what_was_measured(root):
     measured = json.loads((root / "artifacts" / "bench" / "labels.json").read_text())["recipe"]
     readme = (root / "README.md").read_text()
-    rows = [("balanced 50 short", "50, five per digit"), ("balanced 50 long", "50, five per digit, trained longer"), ("uniform 50 long", "50, drawn at random"),
-            ("balanced 10 short", "10, one per digit")]
+    rows = [
+        ("balanced 50 short", "50, five per digit"),
+        ("balanced 50 long", "50, five per digit, trained longer"),
+        ("uniform 50 long", "50, drawn at random"),
+        ("balanced 10 short", "10, one per digit"),
+    ]
     for key, name in rows:
         accuracy, seconds = measured[key]["accuracy"], measured[key]["cpu_seconds"]["mean"]
         row = f"| {name} | {accuracy['mean']:.1f} ± {accuracy['sd']:.1f} % ({accuracy['n']} draws) | {seconds:.0f} s |"

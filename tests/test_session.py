@@ -34,12 +34,16 @@ def until(condition, timeout=120):
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("ending", ["", "s.wait()", "s.close(timeout=0)", "s.wait(); s.train(50)", "s.train(3); s.close()"])
+@pytest.mark.parametrize(
+    "ending", ["", "s.wait()", "s.close(timeout=0)", "s.wait(); s.train(50)", "s.train(3); s.close()"]
+)
 def test_python_ends_cleanly_at_any_moment(ending):
     "A thread that compiles or trains when the interpreter ends must neither abort nor hang it."
-    code = ("from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits\n"
-            "s = LabelingSession(load_digits()[0][:300], config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2))\n"
-            f"s.prepare()\n{ending}\nprint('end')")
+    code = (
+        "from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits\n"
+        "s = LabelingSession(load_digits()[0][:300], config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2))\n"
+        f"s.prepare()\n{ending}\nprint('end')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout.strip()) == (0, "end"), done.stderr[-2000:]
 
@@ -67,18 +71,26 @@ def test_many_threads_label_undo_and_train(session):
         try:
             for _ in range(30):
                 match r.integers(6):
-                    case 0: session.undo()
-                    case 1: session.clear(r.integers(0, 600, 3))
-                    case 2: session.train(1)
-                    case 3: session.stop()
-                    case 4: session.suggest(2)
-                    case _: session.label(r.integers(0, 600, 5), int(r.integers(10)))
+                    case 0:
+                        session.undo()
+                    case 1:
+                        session.clear(r.integers(0, 600, 3))
+                    case 2:
+                        session.train(1)
+                    case 3:
+                        session.stop()
+                    case 4:
+                        session.suggest(2)
+                    case _:
+                        session.label(r.integers(0, 600, 5), int(r.integers(10)))
         except Exception as e:
             errors.append(e)
 
     threads = [threading.Thread(target=work, args=(k,)) for k in rng.integers(0, 1000, 4)]
-    for t in threads: t.start()
-    for t in threads: t.join(120)
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(120)
     assert not errors and not any(t.is_alive() for t in threads)
     session.stop()
     assert session.wait(300)
@@ -93,7 +105,11 @@ def test_a_failing_run_says_so_and_leaves_labels_and_worker_alone(session, monke
     heard = []
     session.subscribe(heard.append)
     session.label(3, 1)
-    monkeypatch.setattr(session.trainer, "train_epochs", lambda *a, **k: (_ for _ in ()).throw(FloatingPointError("the loss is not finite")))
+    monkeypatch.setattr(
+        session.trainer,
+        "train_epochs",
+        lambda *a, **k: (_ for _ in ()).throw(FloatingPointError("the loss is not finite")),
+    )
     session.train(2)
     assert session.wait(300)
     assert [e["message"] for e in heard if e["type"] == "error"] == ["Training failed: the loss is not finite"]
@@ -105,7 +121,10 @@ def test_a_failing_run_says_so_and_leaves_labels_and_worker_alone(session, monke
 
 def test_a_second_session_on_the_same_file_sees_the_labels(digits, tmp_path):
     images, _ = digits
-    with LabelingSession(images[:50], labels=tmp_path / "l.csv") as one, LabelingSession(images[:50], labels=tmp_path / "l.csv") as two:
+    with (
+        LabelingSession(images[:50], labels=tmp_path / "l.csv") as one,
+        LabelingSession(images[:50], labels=tmp_path / "l.csv") as two,
+    ):
         one.label([1, 2], 3)
         until(lambda: (two.codes[[1, 2]] == 3).all())
         two.label(4, 5)
@@ -134,14 +153,19 @@ def test_a_long_epoch_stops_within_two_seconds_and_keeps_what_it_learned(digits,
         s.train(1)
         assert s.wait(200)
         step, weights = s.model.step, {k: np.asarray(v).copy() for k, v in s.model.params.items()}
-        def pieces(): return begun.count(train_epoch)
+
+        def pieces():
+            return begun.count(train_epoch)
+
         before = pieces()
         s.train(50)
         until(lambda: pieces() >= before + 2)  # one is done
         began, before = time.monotonic(), pieces()
         s.stop()
         until(lambda: not s.trainer.training)
-        assert time.monotonic() - began < 2 or pieces() <= before + 1, "a machine on which a piece takes longer ends with the piece that has begun"
+        assert time.monotonic() - began < 2 or pieces() <= before + 1, (
+            "a machine on which a piece takes longer ends with the piece that has begun"
+        )
         assert s.wait(300) and s.training.phase == "idle"
         assert s.model.step > step and any((np.asarray(v) != weights[k]).any() for k, v in s.model.params.items())
         assert s.training.total == s.model.epoch == len(s.history["loss"])
@@ -154,8 +178,10 @@ def test_features_of_the_network_make_the_graph_after_a_run(session):
     session.train(1)
     assert session.wait(300)
     np.testing.assert_allclose(session.features, session.model.features(session.images), atol=1e-5)
-    with session.predictions.propagator(session.features) as graph: first = graph
-    with session.predictions.propagator(session.predictions.pixels) as graph: assert graph is not first
+    with session.predictions.propagator(session.features) as graph:
+        first = graph
+    with session.predictions.propagator(session.predictions.pixels) as graph:
+        assert graph is not first
 
 
 def test_train_pressed_while_the_last_frame_is_drawn_is_not_lost(session, monkeypatch):
@@ -166,7 +192,8 @@ def test_train_pressed_while_the_last_frame_is_drawn_is_not_lost(session, monkey
     def slow(*args, **kw):
         if kw.get("final") and len(late) < 3:
             late.append(session.training.phase)
-            if len(late) == 2: session.stop()
+            if len(late) == 2:
+                session.stop()
             session.train(2)
         return look(*args, **kw)
 
@@ -188,7 +215,9 @@ def test_thirty_rounds_keep_memory_and_disk_level(digits, tmp_path):
             sizes.append(sum(p.stat().st_size for p in s.folder.path.iterdir()))
         assert len(s.rounds) == 31 and sum(s.rounds.restorable) == 3 and not s.rounds.held
         frames = [p.stat().st_size for p in s.folder.path.glob("*.frame")]
-        assert max(frames) < 7 * 300 + 1500 and sizes[-1] - sizes[4] < 26 * (max(frames) + 2000), "after the ring is full only frames, and a line for each epoch, are added"
+        assert max(frames) < 7 * 300 + 1500 and sizes[-1] - sizes[4] < 26 * (max(frames) + 2000), (
+            "after the ring is full only frames, and a line for each epoch, are added"
+        )
 
 
 def test_a_second_session_in_the_same_process_goes_on_with_the_rounds_of_the_first(digits, tmp_path):
@@ -210,7 +239,8 @@ def test_labels_begun_anew_do_not_find_the_old_rounds(digits, tmp_path):
         s.train(1)
         assert s.wait(300)
     for p in tmp_path.glob("l.csv*"):
-        if p.is_file(): p.unlink()
+        if p.is_file():
+            p.unlink()
     with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as s:
         assert len(s.rounds) == 0 and s.resume.number is None
         s.label(4, 1)
@@ -229,7 +259,8 @@ def test_another_configuration_begins_anew_and_damaged_rounds_do_not_stop_a_sess
         assert s.resume.number is None and "another configuration" in s.message
         s.prepare()
         assert s.wait(300) and not s.model.trained
-    for p in (tmp_path / "l.csv.session").glob("*.*"): p.write_bytes(p.read_bytes()[: p.stat().st_size // 2])
+    for p in (tmp_path / "l.csv.session").glob("*.*"):
+        p.write_bytes(p.read_bytes()[: p.stat().st_size // 2])
     with LabelingSession(images, tmp_path / "l.csv", config=SMALL) as s:
         s.train(1)
         assert s.wait(300) and s.training.total == 1 and len(s.rounds) == 2
@@ -241,7 +272,7 @@ def test_a_kernel_that_is_killed_goes_on_from_its_last_round(tmp_path):
 import os, signal, time
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
 images, truth = load_digits()
-s = LabelingSession(images[:300], {str(tmp_path / 'l.csv')!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, augmentation='none'))
+s = LabelingSession(images[:300], {str(tmp_path / "l.csv")!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, augmentation='none'))
 for i in range(20): s.label(i, int(truth[i]))
 s.train(2); s.wait()
 s.train(100000)
@@ -267,7 +298,8 @@ def test_a_standing_does_not_flatter(digits):
     "The estimate must not come from features that were trained on the labels it leaves out."
     images, truth = digits
     with LabelingSession(images, None, truth=truth, config=SMALL) as s:
-        for i in np.random.default_rng(3).permutation(len(images))[:60]: s.label(int(i), int(truth[i]))
+        for i in np.random.default_rng(3).permutation(len(images))[:60]:
+            s.label(int(i), int(truth[i]))
         s.train(15)
         assert s.wait(120)
         until(lambda: s.standing is not None and s.standing.epochs == 15)
@@ -285,8 +317,13 @@ def test_going_back_to_weights_that_newer_rounds_have_just_replaced(digits):
         session.subscribe(heard.append)
         session.jobs.ask("something long", job=go.wait)
         session.goto(1)
-        for path in session.rounds.folder.glob("round-*.ckpt"): path.unlink()
+        for path in session.rounds.folder.glob("round-*.ckpt"):
+            path.unlink()
         go.set()
         assert session.wait(300)
-        assert session.training.total == before and "replaced by newer rounds" in session.message and "nothing was changed" in session.message
+        assert (
+            session.training.total == before
+            and "replaced by newer rounds" in session.message
+            and "nothing was changed" in session.message
+        )
         assert not [e for e in heard if e["type"] == "error"]

@@ -1,4 +1,5 @@
 "Corners of the session: class order, merged classes, two sessions, damaged rounds, kills in long runs, who goes first."
+
 import os
 import signal
 import subprocess
@@ -14,20 +15,28 @@ from ssvae_widgets.errors import ArgumentError, ClosedError, SSVAEWidgetsError
 from ssvae_widgets.session import predictions as answers
 from ssvae_widgets.session.training import AutoTrain
 
-CONFIG = SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation="none")
+CONFIG = SSVAEConfig(
+    encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation="none"
+)
 IMAGES, TRUTH = (np.asarray(a)[:200] for a in load_digits())
 NAMES = [("dog", "cat")[k % 2] for k in TRUTH]
 
 
-def session(labels=None, **kw): return LabelingSession(IMAGES, labels, config=CONFIG, **kw)
+def session(labels=None, **kw):
+    return LabelingSession(IMAGES, labels, config=CONFIG, **kw)
 
 
 class Hold:
     "The worker begins nothing while this lasts: what is asked for meanwhile comes in together."
 
-    def __init__(self, s): self.s, self.go = s, threading.Event()
-    def __enter__(self): self.s.jobs.ask("hold", job=self.go.wait)
-    def __exit__(self, *exc): self.go.set()
+    def __init__(self, s):
+        self.s, self.go = s, threading.Event()
+
+    def __enter__(self):
+        self.s.jobs.ask("hold", job=self.go.wait)
+
+    def __exit__(self, *exc):
+        self.go.set()
 
 
 def until(condition, timeout=120):
@@ -45,29 +54,41 @@ def trained(s, epochs=1):
 
 def test_classes_keep_the_order_of_the_log(tmp_path):
     path = tmp_path / "labels.csv"
-    with session(path, classes=["dog", "cat"]) as s: s.label([1, 2], "cat")
-    with pytest.raises(ValueError, match="in the order dog, cat; give classes= in this order"): session(path, classes=["cat", "dog"])
-    with pytest.raises(ValueError, match="order dog, cat"): session(path, classes=["bird", "dog", "cat"])
-    with session(path) as s: assert s.classes == ["dog", "cat"], "what the labels have, not ten digits"
+    with session(path, classes=["dog", "cat"]) as s:
+        s.label([1, 2], "cat")
+    with pytest.raises(ValueError, match="in the order dog, cat; give classes= in this order"):
+        session(path, classes=["cat", "dog"])
+    with pytest.raises(ValueError, match="order dog, cat"):
+        session(path, classes=["bird", "dog", "cat"])
+    with session(path) as s:
+        assert s.classes == ["dog", "cat"], "what the labels have, not ten digits"
     with session(path, truth=NAMES) as s:
         assert s.classes == ["dog", "cat"] and s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
-    with session(path, truth=[*NAMES[:-1], "bird"]) as s: assert s.classes == ["dog", "cat", "bird"]
-    with session(path, classes=["dog", "cat", "bird"]) as s: assert s.classes[:2] == ["dog", "cat"] and s.codes[1] == 1
-    with LabelStore(path, len(IMAGES), ["cat", "dog"]) as store, pytest.raises(ValueError, match="order dog, cat"): session(store)
+    with session(path, truth=[*NAMES[:-1], "bird"]) as s:
+        assert s.classes == ["dog", "cat", "bird"]
+    with session(path, classes=["dog", "cat", "bird"]) as s:
+        assert s.classes[:2] == ["dog", "cat"] and s.codes[1] == 1
+    with LabelStore(path, len(IMAGES), ["cat", "dog"]) as store, pytest.raises(ValueError, match="order dog, cat"):
+        session(store)
 
 
 def test_truth_in_the_codes_of_a_given_store():
     store = LabelStore(None, len(IMAGES), classes=["dog", "cat"])
-    with session(store, truth=NAMES) as s: assert s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
-    with pytest.raises(ValueError, match="bird"): session(LabelStore(None, len(IMAGES), classes=["dog", "cat"]), truth=["bird", *NAMES[1:]])
+    with session(store, truth=NAMES) as s:
+        assert s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
+    with pytest.raises(ValueError, match="bird"):
+        session(LabelStore(None, len(IMAGES), classes=["dog", "cat"]), truth=["bird", *NAMES[1:]])
 
 
 @pytest.mark.parametrize("kind", ["fresh", "digits known", "three known"])
 def test_numbers_get_ten_classes_unless_there_are_others(tmp_path, kind):
     if kind != "fresh":
-        with session(tmp_path / "l.csv", **({} if kind == "digits known" else dict(classes=3))) as s: s.label(1, 2)
-    with session(tmp_path / "l.csv") as s: assert s.n_classes == (3 if kind == "three known" else 10)
-    with session(tmp_path / "l.csv", truth=TRUTH) as s: assert s.n_classes == 10 and (s.truth == TRUTH).all()
+        with session(tmp_path / "l.csv", **({} if kind == "digits known" else dict(classes=3))) as s:
+            s.label(1, 2)
+    with session(tmp_path / "l.csv") as s:
+        assert s.n_classes == (3 if kind == "three known" else 10)
+    with session(tmp_path / "l.csv", truth=TRUTH) as s:
+        assert s.n_classes == 10 and (s.truth == TRUTH).all()
 
 
 def test_a_project_that_is_open_twice_keeps_its_rounds(tmp_path):
@@ -78,7 +99,8 @@ def test_a_project_that_is_open_twice_keeps_its_rounds(tmp_path):
     two = LabelingSession.open(tmp_path / "p")
     assert len(two.rounds) == len(one.rounds) == 2 and two.training.total == 1 and "took over" in two.message
     two.save(tmp_path / "p"), one.close(), two.close()
-    with LabelingSession.open(tmp_path / "p") as again: assert len(again.rounds) == 2 and again.training.total == 1
+    with LabelingSession.open(tmp_path / "p") as again:
+        assert len(again.rounds) == 2 and again.training.total == 1
 
 
 def test_labels_of_another_name_in_the_project_folder_take_their_rounds_along(tmp_path):
@@ -88,14 +110,16 @@ def test_labels_of_another_name_in_the_project_folder_take_their_rounds_along(tm
         skipped = s.queue.skipped
         trained(s)
         s.save(tmp_path)
-    with LabelingSession.open(tmp_path) as again: assert len(again.rounds) == 2 and again.queue.skipped == skipped and again.training.total == 1
+    with LabelingSession.open(tmp_path) as again:
+        assert len(again.rounds) == 2 and again.queue.skipped == skipped and again.training.total == 1
 
 
 def test_stop_and_train_at_any_moment_end_idle():
     with session() as s:
         for _ in range(8):
             s.train(1)
-            while s.training.target: s.stop()
+            while s.training.target:
+                s.stop()
             assert s.wait(300) and s.training.phase == "idle"
         assert trained(s).training.total >= 1
 
@@ -108,9 +132,11 @@ def test_damaged_rounds_do_not_end_training(tmp_path, what):
         if what != "weights":
             until(lambda: s.standing.epochs == 2 and s.standing.seq == s.seq)
             s.jobs.forget("state")  # nobody writes there while we destroy it
-            for p in (tmp_path / "l.csv.session").glob("*.frame"): p.write_bytes(b"") if what == "frame" else p.unlink()
+            for p in (tmp_path / "l.csv.session").glob("*.frame"):
+                p.write_bytes(b"") if what == "frame" else p.unlink()
             if what == "folder":
-                for p in (tmp_path / "l.csv.session").iterdir(): p.unlink()
+                for p in (tmp_path / "l.csv.session").iterdir():
+                    p.unlink()
                 (tmp_path / "l.csv.session").rmdir()
             n = len(s.rounds)
             assert len(trained(s).rounds) == n + 1 and s.rounds[n].epochs == 3 and not s.rounds.problem
@@ -123,7 +149,9 @@ def test_damaged_rounds_do_not_end_training(tmp_path, what):
             said = []
             s.subscribe(lambda e: said.append(e.get("message", "")))
             trained(s)
-            assert s.training.total == 2 and any("older ones are taken" in m for m in said), "one epoch less was known, one more was trained"
+            assert s.training.total == 2 and any("older ones are taken" in m for m in said), (
+                "one epoch less was known, one more was trained"
+            )
 
 
 def test_training_after_going_back_trains_from_there():
@@ -138,20 +166,25 @@ def test_training_after_going_back_trains_from_there():
             s.train(5)
             s.stop()
         assert s.wait(300) and s.training.total == 4, "stop takes back what waits"
-        with pytest.raises(IndexError, match="There is no round 100; there are"): s.goto(99)
+        with pytest.raises(IndexError, match="There is no round 100; there are"):
+            s.goto(99)
 
 
 def test_accepted_predictions_are_not_judged():
     from ssvae_widgets.assess.accuracy import measure_accuracy
 
     class Voices:
-        def leave_one_out(self): return np.flatnonzero(codes >= 0), np.eye(2)[codes[codes >= 0]]
+        def leave_one_out(self):
+            return np.flatnonzero(codes >= 0), np.eye(2)[codes[codes >= 0]]
 
     codes = np.r_[np.tile([0, 1], 10), np.full(20, -1)]
     assert measure_accuracy(Voices(), codes, codes, None, {}, 1, 1).value > 0.9
-    assert np.isnan(measure_accuracy(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), "eight are left"
+    assert np.isnan(measure_accuracy(Voices(), codes, codes, None, {}, 1, 1, accepted=np.arange(12)).value), (
+        "eight are left"
+    )
     with session() as s:
-        for k in range(20): s.label(k, int(TRUTH[k]))
+        for k in range(20):
+            s.label(k, int(TRUTH[k]))
         assert s.wait(300) and s.probs is not None
         s.accept(np.arange(20, 60))
         s.label(30, int(TRUTH[30]))
@@ -161,7 +194,8 @@ def test_accepted_predictions_are_not_judged():
 
 def test_merged_classes_count_as_what_they_became():
     with session(truth=TRUTH) as s:
-        for k in range(40): s.label(k, int(TRUTH[k]))
+        for k in range(40):
+            s.label(k, int(TRUTH[k]))
         trained(s, 3)
         until(lambda: s.standing.epochs == 3 and s.standing.seq == s.seq)
         before = s.standing.truth
@@ -180,7 +214,8 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
             s.label(3, 1)
             s.undo()
         assert s.wait(300) and s.training.total == 0
-        for k in range(5): s.label(np.arange(10 * k, 10 * k + 10), k)
+        for k in range(5):
+            s.label(np.arange(10 * k, 10 * k + 10), k)
         assert s.wait(300) and s.training.total >= 1
         total = s.training.total
         with Hold(s):
@@ -192,7 +227,8 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
 
 def test_suspects_with_a_class_of_this_moment_and_rows_to_choose_from():
     with session() as s:
-        for k in range(40): s.label(k, int(TRUTH[k]) if k % 4 else int(TRUTH[k] + 1) % 10)
+        for k in range(40):
+            s.label(k, int(TRUTH[k]) if k % 4 else int(TRUTH[k] + 1) % 10)
         trained(s)
         s.store.add_class("new")
         found = [f.serial for f in s.suggest(8, "suspects")]
@@ -202,7 +238,8 @@ def test_suspects_with_a_class_of_this_moment_and_rows_to_choose_from():
 
 def test_what_waits_does_not_outlive_a_round():
     with session() as s:
-        for k in range(20): s.label(k, int(TRUTH[k]))
+        for k in range(20):
+            s.label(k, int(TRUTH[k]))
         s.next()
         assert s.queue.waiting
         trained(s)
@@ -210,7 +247,8 @@ def test_what_waits_does_not_outlive_a_round():
 
 
 def test_labels_of_an_earlier_day_are_answered_at_once(tmp_path):
-    with session(tmp_path / "l.csv") as s: s.label([1, 2], 1), s.label([3, 4], 2)
+    with session(tmp_path / "l.csv") as s:
+        s.label([1, 2], 1), s.label([3, 4], 2)
     with session(tmp_path / "l.csv") as s:
         assert s.wait(300) and s.answer == "graph"
         s.accept(100)
@@ -225,26 +263,34 @@ def test_labels_of_others_while_a_session_is_made_are_answered(monkeypatch):
         return features(*a, **kw)
 
     monkeypatch.setattr(answers, "pixel_features", slow)
-    with session(store) as s: assert s.wait(300) and s.message == "" and s.answer == "graph"
+    with session(store) as s:
+        assert s.wait(300) and s.message == "" and s.answer == "graph"
 
 
 def test_close_can_fail_and_be_interrupted(tmp_path):
     s = session(tmp_path / "l.csv")
     s.label(1, 1)
-    with pytest.raises(TypeError, match="JSON"): s.keep_view(sel=np.int64(3))
-    def interrupted(timeout): raise KeyboardInterrupt
+    with pytest.raises(TypeError, match="JSON"):
+        s.keep_view(sel=np.int64(3))
+
+    def interrupted(timeout):
+        raise KeyboardInterrupt
+
     close, s.jobs.close = s.jobs.close, interrupted
-    with pytest.raises(KeyboardInterrupt): s.close()
+    with pytest.raises(KeyboardInterrupt):
+        s.close()
     close()
     assert s.store.closed and not s.folder.mine
-    with session(tmp_path / "l.csv") as again: assert again.codes[1] == 1
+    with session(tmp_path / "l.csv") as again:
+        assert again.codes[1] == 1
     (tmp_path / "l.csv.session").mkdir(exist_ok=True)
     with session(tmp_path / "l.csv") as again:
         again.next()
         again.close()
         state = tmp_path / "l.csv.session" / "state.json"
         state.write_text(state.read_text().replace('"queue": {', '"queue": [], "other": {'))
-    with session(tmp_path / "l.csv") as again: assert again.codes[1] == 1
+    with session(tmp_path / "l.csv") as again:
+        assert again.codes[1] == 1
 
 
 def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
@@ -259,7 +305,8 @@ def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
     with session() as s:
         trained(s, 3)
         s.record.events = [e for e in s.record.events if e.get("epoch") != 2]
-        with pytest.raises(ValueError, match="lines are missing"): s.replay()
+        with pytest.raises(ValueError, match="lines are missing"):
+            s.replay()
 
 
 def test_a_folder_that_was_let_go_is_not_taken_back(tmp_path):
@@ -269,16 +316,21 @@ def test_a_folder_that_was_let_go_is_not_taken_back(tmp_path):
         assert s.folder.mine
     s.state.write()  # of a job that outlived the closing
     assert not s.folder.mine
-    with session(tmp_path / "l.csv") as again: assert again.folder.mine
+    with session(tmp_path / "l.csv") as again:
+        assert again.folder.mine
 
 
 def test_the_worker_does_not_wait_for_itself():
     with session() as s:
         heard = []
+
         def impatient(event):
             if event["type"] == "map":
-                try: s.wait(1)
-                except RuntimeError as e: heard.append(str(e))
+                try:
+                    s.wait(1)
+                except RuntimeError as e:
+                    heard.append(str(e))
+
         s.subscribe(impatient)
         trained(s)
         assert heard and "callback" in heard[0]
@@ -289,7 +341,7 @@ def test_a_kernel_killed_in_a_long_run_keeps_queue_and_weights(tmp_path):
 import os, signal, time
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
 images, truth = load_digits()
-s = LabelingSession(images[:200], {str(tmp_path / 'l.csv')!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation='none'))
+s = LabelingSession(images[:200], {str(tmp_path / "l.csv")!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation='none'))
 for i in range(15): s.label(i, int(truth[i]))
 s.train(100000)
 while s.training.epoch < 3: time.sleep(0.01)
@@ -302,7 +354,9 @@ now = s.training.epoch
 while s.training.epoch < now + 3: time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, env={**os.environ, "XLA_FLAGS": ""})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, env={**os.environ, "XLA_FLAGS": ""}
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     with session(tmp_path / "l.csv") as s:
         assert s.n_labeled == 15 and s.training.total >= 3 and s.queue.skipped
@@ -314,6 +368,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
     import ssvae_widgets.model.trainer as module
+
     began, gate = threading.Event(), threading.Event()
     monkeypatch.setattr(module, "compile_epoch", lambda *a: (began.set(), gate.wait(60)))
     s = LabelingSession(np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), None, classes=3)
@@ -322,7 +377,8 @@ def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
         assert began.wait(60) and s.wait(60)
         s.close(timeout=60)
         assert s.network.warming.is_alive() and not gate.is_set()
-    finally: gate.set()
+    finally:
+        gate.set()
     s.network.warming.join(60)
     assert not s.network.warming.is_alive()
 
@@ -330,7 +386,8 @@ def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
 def test_one_image_can_be_labeled_and_is_not_trained_on():
     with LabelingSession(np.ones((1, 6, 6), np.float32), None, classes=["a", "b"]) as s:
         assert s.label(0, "a").saved and s.wait(60) and s.codes.tolist() == [0]
-        with pytest.raises(ValueError, match="one image only; training needs two or more"): s.train()
+        with pytest.raises(ValueError, match="one image only; training needs two or more"):
+            s.train()
 
 
 def test_two_folders_that_swap_their_names_stay_apart(tmp_path):
@@ -340,10 +397,14 @@ def test_two_folders_that_swap_their_names_stay_apart(tmp_path):
         other.label([7, 8], 3)
         trained(other)
     before = {p.relative_to(there): p.read_bytes() for p in there.rglob("*") if p.is_file()}
-    with pytest.warns(UserWarning, match="closed with labels that are not saved: .*another data set"), session(here / "labels.csv", classes=10) as s:
+    with (
+        pytest.warns(UserWarning, match="closed with labels that are not saved: .*another data set"),
+        session(here / "labels.csv", classes=10) as s,
+    ):
         s.label([1, 2], 1)
         trained(s)
-        for old, new in ((here, tmp_path / "c"), (there, here), (tmp_path / "c", there)): old.rename(new)
+        for old, new in ((here, tmp_path / "c"), (there, here), (tmp_path / "c", there)):
+            old.rename(new)
         gesture = s.label([3], 2)
         assert not gesture.saved and s.store.status == "not saved" and "another data set" in s.store.message
         trained(s)
@@ -353,7 +414,8 @@ def test_two_folders_that_swap_their_names_stay_apart(tmp_path):
     assert after == before
     with LabelingSession(1 - IMAGES, here / "labels.csv", config=CONFIG) as other:
         assert np.flatnonzero(other.codes >= 0).tolist() == [7, 8] and other.training.total == 1
-    with session(there / "labels.csv") as s: assert s.codes[[1, 2]].tolist() == [1, 1] and s.training.total == 1 and len(s.rounds) == 2
+    with session(there / "labels.csv") as s:
+        assert s.codes[[1, 2]].tolist() == [1, 1] and s.training.total == 1 and len(s.rounds) == 2
 
 
 def test_a_closed_session_raises_one_family_of_errors(tmp_path):
@@ -361,10 +423,21 @@ def test_a_closed_session_raises_one_family_of_errors(tmp_path):
     s.label([1], 2)
     trained(s)
     s.close()
-    for ask in (lambda: s.label(3, 1), lambda: s.accept(3), lambda: s.clear(1), s.undo, s.redo, s.train, s.snapshot, lambda: s.save(tmp_path)):
-        with pytest.raises(ClosedError, match="is closed") as raised: ask()
+    for ask in (
+        lambda: s.label(3, 1),
+        lambda: s.accept(3),
+        lambda: s.clear(1),
+        s.undo,
+        s.redo,
+        s.train,
+        s.snapshot,
+        lambda: s.save(tmp_path),
+    ):
+        with pytest.raises(ClosedError, match="is closed") as raised:
+            ask()
         assert isinstance(raised.value, SSVAEWidgetsError) and isinstance(raised.value, RuntimeError)
-    with session(tmp_path / "labels.csv") as again: assert again.codes[1] == 2 and len(again.rounds) == 2
+    with session(tmp_path / "labels.csv") as again:
+        assert again.codes[1] == 2 and len(again.rounds) == 2
 
 
 def test_a_subscriber_that_opens_the_labels_again_leaves_one_session_alive(tmp_path):
@@ -384,22 +457,32 @@ def test_a_subscriber_that_opens_the_labels_again_leaves_one_session_alive(tmp_p
 
 def test_classes_in_another_order_are_refused_and_change_nothing(tmp_path):
     path = tmp_path / "labels.csv"
-    with session(path, classes=["cat", "dog"]) as s: s.label([1], "cat"), s.label([2], "dog")
+    with session(path, classes=["cat", "dog"]) as s:
+        s.label([1], "cat"), s.label([2], "dog")
     before = {p: p.read_bytes() for p in (path, tmp_path / "labels.csv.log.jsonl")}
     for classes in (["dog", "cat"], ["dog"], ["dog", "cat", "cow"]):
-        with pytest.raises(ArgumentError, match="in the order cat, dog.*; give classes= in this order"): session(path, classes=classes)
+        with pytest.raises(ArgumentError, match="in the order cat, dog.*; give classes= in this order"):
+            session(path, classes=classes)
     assert {p: p.read_bytes() for p in before} == before
-    with session(path, classes=["cat", "dog", "cow"]) as s: assert s.classes == ["cat", "dog", "cow"] and s.codes[[1, 2]].tolist() == [0, 1]
+    with session(path, classes=["cat", "dog", "cow"]) as s:
+        assert s.classes == ["cat", "dog", "cow"] and s.codes[[1, 2]].tolist() == [0, 1]
 
 
 def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
     for classes in ({"cat", "dog"}, frozenset({"cat", "dog"})):
-        with pytest.raises(ArgumentError, match="a (frozen)?set of 2, which has no order; expected a list"): session(tmp_path / "l.csv", classes=classes)
+        with pytest.raises(ArgumentError, match="a (frozen)?set of 2, which has no order; expected a list"):
+            session(tmp_path / "l.csv", classes=classes)
     began = time.monotonic()
     for ids in (np.r_[TRUTH[:-1], 999_999], [f"id {k}" for k in range(len(TRUTH))]):
         if isinstance(ids, list):
-            with session(None, truth=ids) as s: assert s.n_classes == len(TRUTH)
+            with session(None, truth=ids) as s:
+                assert s.n_classes == len(TRUTH)
         else:
-            with pytest.raises(ArgumentError, match="truth holds the class 999999, which makes 1,000,000 of them; expected at most 10,000"): session(tmp_path / "l.csv", truth=ids)
+            with pytest.raises(
+                ArgumentError,
+                match="truth holds the class 999999, which makes 1,000,000 of them; expected at most 10,000",
+            ):
+                session(tmp_path / "l.csv", truth=ids)
     assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
-    with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s: assert s.n_classes == 10_000
+    with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s:
+        assert s.n_classes == 10_000

@@ -21,6 +21,7 @@ NOISE = rng.normal(size=(180, 6)).astype(np.float32)  # the graph knows nothing
 
 class Network:
     "A trained network that names the right class of the rows it is told to, and is sure of everything."
+
     trained, epoch, history, n_classes, class_names = True, 8, {}, 3, None
 
     def __init__(self, images, truth, right):
@@ -28,32 +29,38 @@ class Network:
         self.says = np.where(right, truth, (truth + 1) % 3)
         self.probs = np.full((len(truth), 3), 5e-4) + 0.9985 * np.eye(3)[self.says]
 
-    def predict_proba(self, x): return self.probs[[self.row[i.tobytes()] for i in x]]
+    def predict_proba(self, x):
+        return self.probs[[self.row[i.tobytes()] for i in x]]
 
-    def set_classes(self, names): self.n_classes = len(names)
+    def set_classes(self, names):
+        self.n_classes = len(names)
 
 
-def check_now(s): s.jobs.ask("standing", job=s.accuracy_log.check)
+def check_now(s):
+    s.jobs.ask("standing", job=s.accuracy_log.check)
 
 
 def with_network(images, right, rows, heard, truth=TRUTH, **given):
     "A session with labels for `rows`, the first `heard` of which the network has heard."
     s = LabelingSession(images, None, classes=3, truth=truth, config=TINY, **given)
     network = Network(s.images, truth, right)
-    for c in range(3): s.label(rows[:heard][truth[rows[:heard]] == c], c)
+    for c in range(3):
+        s.label(rows[:heard][truth[rows[:heard]] == c], c)
     assert s.wait(60)
     s.network.model = network
     s.examination.ever = s.codes >= 0
     s.predictions.by_source = {**s.predictions.by_source, "network": network.probs.astype(np.float32)}
     s.activity.update(total=8)
-    for c in range(3): s.label(rows[heard:][truth[rows[heard:]] == c], c)
+    for c in range(3):
+        s.label(rows[heard:][truth[rows[heard:]] == c], c)
     assert s.wait(60)
     check_now(s)
     assert s.wait(60)
     return s
 
 
-def mixed(seed=1): return np.random.default_rng(seed).permutation(180)
+def mixed(seed=1):
+    return np.random.default_rng(seed).permutation(180)
 
 
 def test_a_bad_network_is_not_shown_and_the_number_is_the_graphs():
@@ -61,12 +68,23 @@ def test_a_bad_network_is_not_shown_and_the_number_is_the_graphs():
     with with_network(CLOUDS, mixed(2) < 60, rows, 30) as s:
         assert s.source == "graph" and (s.pred == TRUTH).mean() > 0.98
         folds, graph = s.evidence.folds, knn_graph(s.predictions.pixels)
-        right = np.concatenate([poisson(graph, np.where(folds == f, -1, s.codes), 3)[folds == f].argmax(1) == s.codes[folds == f] for f in range(5)])
+        right = np.concatenate(
+            [
+                poisson(graph, np.where(folds == f, -1, s.codes), 3)[folds == f].argmax(1) == s.codes[folds == f]
+                for f in range(5)
+            ]
+        )
         assert (s.accuracy.n, s.accuracy.how) == (60, "left out") and s.accuracy.value == pytest.approx(right.mean())
         assert (s.accuracy.low, s.accuracy.high) == pytest.approx(wilson_interval(int(right.sum()), 60))
         late = rows[30:]
-        assert s.sources["network"].n == 30 and s.sources["network"].accuracy == pytest.approx((s.model.says == TRUTH)[late].mean())
-        assert s.standing.source == "graph" and f"{right.mean():.0%} right" in s.standing.message and "60 labels" in s.standing.message
+        assert s.sources["network"].n == 30 and s.sources["network"].accuracy == pytest.approx(
+            (s.model.says == TRUTH)[late].mean()
+        )
+        assert (
+            s.standing.source == "graph"
+            and f"{right.mean():.0%} right" in s.standing.message
+            and "60 labels" in s.standing.message
+        )
         assert s.standing.value == s.accuracy.value and s.standing.truth == pytest.approx((s.pred == TRUTH).mean())
 
 
@@ -90,12 +108,21 @@ def test_without_a_label_that_it_had_not_heard_no_network_is_shown():
         assert s.certainty.mean() == pytest.approx(0.5, abs=0.02), "nothing is known: as likely right as wrong"
         s.show_source(None)
         assert s.wait(60) and s.source == "graph"
-        with pytest.raises(ValueError, match="no source 'oracle'"): s.show_source("oracle")
+        with pytest.raises(ValueError, match="no source 'oracle'"):
+            s.show_source("oracle")
 
 
 def test_what_is_on_show_stays_while_it_is_ahead():
     "Six labels tell them apart; the way there needs a lead, the way back a lost one."
-    def right(wins, losses): return {("graph", "network"): (np.r_[np.zeros(wins), np.ones(losses + 20)], np.r_[np.ones(wins), np.zeros(losses), np.ones(20)])}
+
+    def right(wins, losses):
+        return {
+            ("graph", "network"): (
+                np.r_[np.zeros(wins), np.ones(losses + 20)],
+                np.r_[np.ones(wins), np.zeros(losses), np.ones(20)],
+            )
+        }
+
     both = ("graph", "network")
     assert [choose(both, right(w, 6 - w)) for w in (3, 4, 5)] == ["graph", "graph", "network"]
     assert [choose(both, right(w, 6 - w), "network") for w in (3, 4, 5)] == ["graph", "network", "network"]
@@ -117,7 +144,12 @@ def test_labels_that_were_accepted_do_not_judge():
         s.accept(others)
         assert s.wait(60)
         check_now(s)
-        assert s.wait(60) and s.accuracy.n == 60 and s.sources["network"].n == 30 and not set(others.tolist()) & set(s.exams)
+        assert (
+            s.wait(60)
+            and s.accuracy.n == 60
+            and s.sources["network"].n == 30
+            and not set(others.tolist()) & set(s.exams)
+        )
 
 
 def test_unbalanced_labels_are_counted_as_they_are():
@@ -129,7 +161,8 @@ def test_unbalanced_labels_are_counted_as_they_are():
 
 def test_random_picks_answered_blind_are_a_test_of_what_was_on_show():
     with LabelingSession(CLOUDS, None, classes=3, truth=TRUTH, config=TINY) as s:
-        for c in range(3): s.label(np.flatnonzero(TRUTH == c)[:5], c)
+        for c in range(3):
+            s.label(np.flatnonzero(TRUTH == c)[:5], c)
         assert s.wait(60)
         s.strategy = "audit"
         for _ in range(12):
@@ -144,13 +177,18 @@ def test_half_of_the_first_labels_wait_and_the_training_can_be_repeated(tmp_path
     images, truth = (a[:400] for a in load_digits())
     rows = np.random.default_rng(1).permutation(400)[:60]
     with LabelingSession(images, tmp_path / "l.csv", truth=truth, config=TINY.replace(learning_rate=1e-7)) as s:
-        for c in range(10): s.label(rows[truth[rows] == c], c)
+        for c in range(10):
+            s.label(rows[truth[rows] == c], c)
         s.train(4)
         assert s.wait(300)
         waited = {e["epoch"]: set(e.get("held", ())) for e in s.record.life() if e["event"] == "epoch"}
         assert set(s.exams) == waited[1] == waited[2] and not waited[3] and not waited[4]
-        assert [int((truth[sorted(s.exams)] == c).sum()) for c in range(10)] == [int((truth[rows] == c).sum()) // 2 for c in range(10)]
-        assert s.source == "graph" and s.unheard == 0, "a network that has learned nothing is not shown, and in the end it has heard all labels"
+        assert [int((truth[sorted(s.exams)] == c).sum()) for c in range(10)] == [
+            int((truth[rows] == c).sum()) // 2 for c in range(10)
+        ]
+        assert s.source == "graph" and s.unheard == 0, (
+            "a network that has learned nothing is not shown, and in the end it has heard all labels"
+        )
         assert all(np.array_equal(np.asarray(v), np.asarray(s.model.params[k])) for k, v in s.replay().params.items())
         exams, number = dict(s.exams), s.sources["network"]
         s.goto(0) if s.rounds.restorable[0] else None
@@ -158,13 +196,20 @@ def test_half_of_the_first_labels_wait_and_the_training_can_be_repeated(tmp_path
     state = json.loads((tmp_path / "l.csv.session" / "state.json").read_text())
     assert set(state["evidence"]["exams"]) == {str(k) for k in exams}
     with LabelingSession(images, tmp_path / "l.csv", truth=truth, config=TINY.replace(learning_rate=1e-7)) as s:
-        assert s.wait(300) and s.source == "graph" and s.sources["network"] == number and not len(s.examination.fresh_rows(s.codes))
+        assert (
+            s.wait(300)
+            and s.source == "graph"
+            and s.sources["network"] == number
+            and not len(s.examination.fresh_rows(s.codes))
+        )
 
 
 def test_going_back_forgets_what_later_weights_said():
     with with_network(CLOUDS, np.ones(180, bool), mixed()[:60], 30) as s:
         seq = s.seq
-        s.examination.exams = {k: Exam(8 if i < 10 else 12, e.said, e.probs) for i, (k, e) in enumerate(s.exams.items())}
+        s.examination.exams = {
+            k: Exam(8 if i < 10 else 12, e.said, e.probs) for i, (k, e) in enumerate(s.exams.items())
+        }
         s.label(mixed()[100], 1)
         s.examination.continue_from(seq, 8)
         assert len(s.exams) == 10 and s.examination.ever.sum() == 60 and not s.examination.ever[mixed()[100]]
@@ -190,21 +235,29 @@ def test_labels_of_one_class_show_no_network():
         s.train(2)
         assert s.wait(300)
         check_now(s)
-        assert s.wait(60) and len(s.exams) >= 20 and all(e.said["graph"] == e.said["linear"] == 0 for e in s.exams.values())
+        assert (
+            s.wait(60)
+            and len(s.exams) >= 20
+            and all(e.said["graph"] == e.said["linear"] == 0 for e in s.exams.values())
+        )
         assert s.source == "graph" and "network 100%" in s.why
 
 
 def test_a_network_from_elsewhere_is_compared_with_what_the_graph_says_of_the_same_labels():
     "It was asked before there was any label to go by: what graph and linear head say when these are left out counts."
     with with_network(CLOUDS, np.arange(180) % 4 > 0, mixed()[:60], 30) as s:
-        s.examination.exams = {row: Exam(e.epoch, {"network": e.said["network"]}, e.probs) for row, e in s.exams.items()}
+        s.examination.exams = {
+            row: Exam(e.epoch, {"network": e.said["network"]}, e.probs) for row, e in s.exams.items()
+        }
         s.evidence.decide(s.codes)
         assert s.sources["network"].n == 30 and 0.5 < s.sources["network"].accuracy < 1 == s.sources["graph"].accuracy
         assert s.source == "graph" and s.predictions.chosen == "graph"
         pairs = s.evidence.judge(s.codes)[1]
         assert [len(v) for v in pairs["graph", "network"]] == [30, 30] and pairs["graph", "network"][0].all()
         s.evidence.left_out = {}
-        assert [len(v) for v in s.evidence.judge(s.codes)[1]["graph", "network"]] == [0, 0], "nothing is compared with nothing"
+        assert [len(v) for v in s.evidence.judge(s.codes)[1]["graph", "network"]] == [0, 0], (
+            "nothing is compared with nothing"
+        )
         s.evidence.decide(s.codes)
         assert s.source == "graph"
 
@@ -223,7 +276,8 @@ def test_a_network_that_was_the_only_answer_needs_evidence_when_there_is_another
 
 def test_a_random_pick_waits_for_no_round_that_is_written():
     with LabelingSession(CLOUDS, None, classes=3, truth=TRUTH, config=TINY) as s:
-        for c in range(3): s.label(np.flatnonzero(TRUTH == c)[:5], c)
+        for c in range(3):
+            s.label(np.flatnonzero(TRUTH == c)[:5], c)
         assert s.wait(60)
         s.strategy = "audit"
         row, said = s.next().serial, s.pred.copy()
@@ -245,19 +299,36 @@ def test_random_picks_of_several_threads_are_all_kept_while_others_read():
 
         def again_and_again(do):
             try:
-                while not over.is_set(): do()
-            except Exception as e: failed.append(e)
+                while not over.is_set():
+                    do()
+            except Exception as e:
+                failed.append(e)
 
-        readers = [threading.Thread(target=again_and_again, args=[do]) for do in (s.evidence.to_dict, s.state.to_dict, lambda: s.sources, lambda: s.examination.ask(s.codes))]
-        writers = [threading.Thread(target=lambda k=k: [s.evidence.asked_at_random(row, row) for _ in range(20) for row in range(k, 180, 3)]) for k in range(3)]
+        readers = [
+            threading.Thread(target=again_and_again, args=[do])
+            for do in (s.evidence.to_dict, s.state.to_dict, lambda: s.sources, lambda: s.examination.ask(s.codes))
+        ]
+        writers = [
+            threading.Thread(
+                target=lambda k=k: [s.evidence.asked_at_random(row, row) for _ in range(20) for row in range(k, 180, 3)]
+            )
+            for k in range(3)
+        ]
         sys.setswitchinterval(1e-6)
         try:
-            for t in [*readers, *writers]: t.start()
-            for t in writers: t.join(120)
+            for t in [*readers, *writers]:
+                t.start()
+            for t in writers:
+                t.join(120)
         finally:
             over.set(), sys.setswitchinterval(interval)
-            for t in readers: t.join(60)
-        assert not failed and s.audits == {row: row for row in range(180)} and sorted(s.blind) == list(range(180)) == sorted(s.exams)
+            for t in readers:
+                t.join(60)
+        assert (
+            not failed
+            and s.audits == {row: row for row in range(180)}
+            and sorted(s.blind) == list(range(180)) == sorted(s.exams)
+        )
 
 
 def test_a_label_that_comes_while_a_run_begins_is_answered_in_it():
@@ -268,8 +339,10 @@ def test_a_label_that_comes_while_a_run_begins_is_answered_in_it():
 
         def told(what):
             moment(what)
-            if what == "begins": s.label([120], 2)  # while the first round is written
-            if what == "epoch": answers[s.training.epoch] = s.predictions.answered, s.predictions.by_source["graph"][120].argmax()
+            if what == "begins":
+                s.label([120], 2)  # while the first round is written
+            if what == "epoch":
+                answers[s.training.epoch] = s.predictions.answered, s.predictions.by_source["graph"][120].argmax()
 
         s.network.moment = told
         s.train(2)
@@ -284,7 +357,8 @@ def test_a_label_that_comes_while_labels_are_read_is_asked_for_again(monkeypatch
 
         def codes(data):
             found = read(data)
-            if late: s.label(late.pop(), 2)
+            if late:
+                s.label(late.pop(), 2)
             return found
 
         with monkeypatch.context() as m:

@@ -1,4 +1,5 @@
 "Saving is one step: killed or refused anywhere, the folder holds the earlier save or the new one, whole."
+
 import hashlib
 import json
 import os
@@ -19,14 +20,28 @@ from ssvae_widgets.session.rounds import Frame, add_round
 
 N = 30
 IMAGES = np.random.default_rng(0).random((N, 4, 4)).astype(np.float32)
-CONFIG = SSVAEConfig.preset("ancestor").replace(encoder_type="dense", decoder_type="dense", latent_dim=2, hidden_dims=(4,), batch_size=16)
+CONFIG = SSVAEConfig.preset("ancestor").replace(
+    encoder_type="dense", decoder_type="dense", latent_dim=2, hidden_dims=(4,), batch_size=16
+)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and Linux limits")
 
 
 def with_round(s, k: int, weights: bytes):
     "A round whose weights are known bytes."
     n = s.n_items
-    frame = Frame(s.rounds.next_number, k, s.seq, s.n_labeled, "none", 1000.0 + k, {}, np.full((n, 2), [k, -k], np.float32) + IMAGES[:, 0, :2], np.zeros(n, int), np.zeros(n), np.zeros(n))
+    frame = Frame(
+        s.rounds.next_number,
+        k,
+        s.seq,
+        s.n_labeled,
+        "none",
+        1000.0 + k,
+        {},
+        np.full((n, 2), [k, -k], np.float32) + IMAGES[:, 0, :2],
+        np.zeros(n, int),
+        np.zeros(n),
+        np.zeros(n),
+    )
     s.files.claim()
     add_round(s.rounds, frame, lambda path: path.write_bytes(weights))
     s.record.add("round", number=frame.number)
@@ -35,10 +50,14 @@ def with_round(s, k: int, weights: bytes):
 def content(folder: Path) -> tuple:
     "What a project holds, read without opening a session for its rounds: labels, columns, weights, frames, queue."
     project = read_project(folder)
-    with LabelStore(folder / "labels.csv", N, poll=3600) as store: labels = tuple(store.codes.tolist()), store.seq
+    with LabelStore(folder / "labels.csv", N, poll=3600) as store:
+        labels = tuple(store.codes.tolist()), store.seq
     assert np.array_equal(project["images"], IMAGES)
     columns = (folder / "columns.npz").read_bytes() if (folder / "columns.npz").exists() else b""
-    rounds = tuple((p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in sorted((folder / "labels.csv.session").glob("round-*")))
+    rounds = tuple(
+        (p.name, hashlib.sha256(p.read_bytes()).hexdigest())
+        for p in sorted((folder / "labels.csv.session").glob("round-*"))
+    )
     record = (folder / "labels.csv.session" / "record.jsonl").read_text().count('"round"')
     return labels, columns, rounds, record, project["epochs"]
 
@@ -78,12 +97,15 @@ def killed_at(at: int, work, begun=lambda: True) -> bool:
                 def call(*a, **kw):
                     count[0] += begun()
                     if count[0] == at and begun():
-                        if name == "write": real(a[0], bytes(a[1])[: len(a[1]) // 2])
+                        if name == "write":
+                            real(a[0], bytes(a[1])[: len(a[1]) // 2])
                         os.kill(os.getpid(), signal.SIGKILL)
                     return real(*a, **kw)
+
                 return call
 
-            for name in CALLS: setattr(os, name, wrap(name, getattr(os, name)))
+            for name in CALLS:
+                setattr(os, name, wrap(name, getattr(os, name)))
             work()
             os._exit(0)
         except BaseException as error:
@@ -102,7 +124,8 @@ def test_killed_at_every_call_leaves_the_old_project_or_the_new_one(tmp_path):
     while True:
         there = tmp_path / f"k{at}"
         shutil.copytree(project, there / "project")
-        for path in tmp_path.glob("labels.csv*"): (shutil.copytree if path.is_dir() else shutil.copy)(path, there / path.name)
+        for path in tmp_path.glob("labels.csv*"):
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, there / path.name)
 
         killing = [False]
 
@@ -114,12 +137,15 @@ def test_killed_at_every_call_leaves_the_old_project_or_the_new_one(tmp_path):
 
         killed = killed_at(at, work, lambda killing=killing: killing[0])
         found = content(there / "project")
-        assert found in (before, after), f"killed at call {at}: " + str([f == b or f == a for f, b, a in zip(found, before, after)])
+        assert found in (before, after), f"killed at call {at}: " + str(
+            [f == b or f == a for f, b, a in zip(found, before, after)]
+        )
         assert (there / "project" / "notes of mine.txt").read_text() == "mine"
         assert not (there / "project" / SAVED).exists()
         seen.append(found == after)
         shutil.rmtree(there)
-        if not killed: break
+        if not killed:
+            break
         at += step
     assert seen[-1] and not seen[0] and at > 60 and seen == sorted(seen), "old until one moment, new from there on"
 
@@ -131,7 +157,8 @@ def test_killed_while_an_interrupted_save_is_finished(tmp_path):
 
     with pytest.MonkeyPatch.context() as m:
         m.setattr(ssvae_widgets.session.project, "finish", lambda folder: 1 / 0)
-        with pytest.raises(ZeroDivisionError): session.save(project, more={"columns.npz": b"new columns"})
+        with pytest.raises(ZeroDivisionError):
+            session.save(project, more={"columns.npz": b"new columns"})
     assert (project / SAVED).is_dir()
     session.close()
     at = 1
@@ -142,7 +169,8 @@ def test_killed_while_an_interrupted_save_is_finished(tmp_path):
         assert content(there) == after, at
         assert not (there / SAVED).exists()
         shutil.rmtree(there)
-        if not killed: break
+        if not killed:
+            break
         at += 1 if os.environ.get("SSVAE_WIDGETS_FAULTS") == "full" else 3
     assert at > 10
 
@@ -156,12 +184,16 @@ def test_a_full_disk_leaves_the_old_project(tmp_path):
         for limit in (0, 1, 40, 150, 700, 1300):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
             try:
-                with pytest.raises((OSError, ValueError), match="could not be"): session.save(project, more={"columns.npz": b"new columns"})
-                with pytest.raises((OSError, ValueError), match="could not be"): session.save(tmp_path / "fresh")
-            finally: resource.setrlimit(resource.RLIMIT_FSIZE, old)
+                with pytest.raises((OSError, ValueError), match="could not be"):
+                    session.save(project, more={"columns.npz": b"new columns"})
+                with pytest.raises((OSError, ValueError), match="could not be"):
+                    session.save(tmp_path / "fresh")
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, old)
             assert content(project) == before and not (tmp_path / "fresh").exists(), limit
             assert sorted(p.name for p in project.iterdir()) == files
-    finally: signal.signal(signal.SIGXFSZ, hook)
+    finally:
+        signal.signal(signal.SIGXFSZ, hook)
     session.save(project, more={"columns.npz": b"new columns"})
     assert content(project) == after
     session.close()
@@ -171,14 +203,17 @@ def test_labels_given_in_the_project_after_an_interrupted_save_stay(tmp_path, mo
     project, session, _, _ = two_saves(tmp_path)
     with monkeypatch.context() as m:
         m.setattr(ssvae_widgets.session.project, "finish", lambda folder: 1 / 0)
-        with pytest.raises(ZeroDivisionError): session.save(project)
+        with pytest.raises(ZeroDivisionError):
+            session.save(project)
     session.close()
-    with LabelStore(project / "labels.csv", N) as store: store.set([20], "b")
+    with LabelStore(project / "labels.csv", N) as store:
+        store.set([20], "b")
     with LabelingSession.open(project) as s:
         assert s.codes[20] == 1 and s.codes[4] == -1 and s.n_labeled == 3 and "interrupted" in s.message
     [kept] = project.glob(".project-saved.interrupted-*")
     assert (kept / "labels" / "labels.csv").read_text().count("\n") == 5
-    with LabelingSession.open(project) as s: assert s.n_labeled == 3 and "interrupted" not in s.message
+    with LabelingSession.open(project) as s:
+        assert s.n_labeled == 3 and "interrupted" not in s.message
 
 
 def test_saving_a_project_into_itself_keeps_everything(tmp_path):
@@ -190,7 +225,9 @@ def test_saving_a_project_into_itself_keeps_everything(tmp_path):
         s.label([9], "b")
         s.save(project)
         s.label([10], "a")
-        assert sorted(p.name for p in project.iterdir() if p.name.startswith(".") and not p.name.endswith(".live")) == []
+        assert (
+            sorted(p.name for p in project.iterdir() if p.name.startswith(".") and not p.name.endswith(".live")) == []
+        )
     with LabelingSession.open(project) as s:
         assert s.codes[[9, 10]].tolist() == [1, 0] and len(s.rounds) == 3 and s.n_labeled == 6
     assert content(project)[1:4] == after[1:4]
@@ -201,24 +238,30 @@ def test_a_model_that_was_given_and_not_looked_at_is_saved(tmp_path):
 
     given = SSVAE((4, 4), CONFIG.replace(max_epochs=2), classes=["a", "b"])
     given.fit(IMAGES, np.r_[0.0, 1.0, np.full(N - 2, np.nan)])
-    with LabelingSession(IMAGES, None, classes=["a", "b"], model=given) as s: s.save(tmp_path / "p")
+    with LabelingSession(IMAGES, None, classes=["a", "b"], model=given) as s:
+        s.save(tmp_path / "p")
     with LabelingSession.open(tmp_path / "p") as s:
         s.prepare()
         assert s.wait(300) and s.training.total == given.epoch
-        same = jax.tree_util.tree_map(lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), s.model.params, given.params)
+        same = jax.tree_util.tree_map(
+            lambda a, b: np.array_equal(np.asarray(a), np.asarray(b)), s.model.params, given.params
+        )
         assert all(jax.tree_util.tree_leaves(same))
 
 
 def test_folders_that_are_not_projects_are_refused(tmp_path):
     with LabelingSession(IMAGES, None, classes=["a", "b"]) as s:
         (tmp_path / "file").write_text("x")
-        with pytest.raises(FileExistsError, match="is a file"): s.save(tmp_path / "file")
+        with pytest.raises(FileExistsError, match="is a file"):
+            s.save(tmp_path / "file")
         (tmp_path / "full").mkdir()
         (tmp_path / "full" / "x").write_text("x")
-        with pytest.raises(FileExistsError, match="not empty"): s.save(tmp_path / "full")
+        with pytest.raises(FileExistsError, match="not empty"):
+            s.save(tmp_path / "full")
         assert [p.name for p in (tmp_path / "full").iterdir()] == ["x"]
         s.save(tmp_path / "a" / "b" / "c")
-    with LabelingSession.open(tmp_path / "a" / "b" / "c") as s: assert s.n_items == N
+    with LabelingSession.open(tmp_path / "a" / "b" / "c") as s:
+        assert s.n_items == N
 
 
 def test_a_project_of_the_first_release_opens(tmp_path):
@@ -230,9 +273,11 @@ def test_a_project_of_the_first_release_opens(tmp_path):
     facts = json.loads(file.read_text())
     del facts["n_items"]
     file.write_text(json.dumps(facts))
-    with LabelingSession.open(tmp_path / "p") as s: assert s.codes[3] == 1
+    with LabelingSession.open(tmp_path / "p") as s:
+        assert s.codes[3] == 1
     file.write_text("{")
-    with pytest.raises(ProjectError, match="damaged"): LabelingSession.open(tmp_path / "p")
+    with pytest.raises(ProjectError, match="damaged"):
+        LabelingSession.open(tmp_path / "p")
 
 
 def test_saving_again_after_an_interrupted_save_keeps_labels_given_since(tmp_path, monkeypatch):
@@ -240,14 +285,27 @@ def test_saving_again_after_an_interrupted_save_keeps_labels_given_since(tmp_pat
     project, session, _, _ = two_saves(tmp_path)
     with monkeypatch.context() as m:
         m.setattr(ssvae_widgets.session.project, "finish", lambda folder: 1 / 0)
-        with pytest.raises(ZeroDivisionError): session.save(project)
-    with LabelStore(project / "labels.csv", N) as store: store.set([20], "b")
-    with pytest.raises(FileExistsError, match="1 change of labels that this session does not have"): session.save(project)
+        with pytest.raises(ZeroDivisionError):
+            session.save(project)
+    with LabelStore(project / "labels.csv", N) as store:
+        store.set([20], "b")
+    with pytest.raises(FileExistsError, match="1 change of labels that this session does not have"):
+        session.save(project)
     session.close()
-    with LabelingSession.open(project) as s: assert s.codes[20] == 1 and s.n_labeled == 3
+    with LabelingSession.open(project) as s:
+        assert s.codes[20] == 1 and s.n_labeled == 3
 
 
-LEFT = {"nothing": None, "text": "{", "a list": "[]", "no list": '{"session": 5}', "no key": "{}", "numbers": '{"session": [5]}', "a way out": '{"session": ["../../x.y"]}', "a file": 0}
+LEFT = {
+    "nothing": None,
+    "text": "{",
+    "a list": "[]",
+    "no list": '{"session": 5}',
+    "no key": "{}",
+    "numbers": '{"session": [5]}',
+    "a way out": '{"session": ["../../x.y"]}',
+    "a file": 0,
+}
 
 
 @pytest.mark.parametrize("left", LEFT)
@@ -256,11 +314,16 @@ def test_what_an_interrupted_save_left_is_damaged(tmp_path, left):
         with LabelingSession(IMAGES, None, classes=["a", "b"]) as s:
             s.label([3], "b")
             project = s.save(tmp_path / name)
-            if LEFT[left] == 0: (project / SAVED).write_text("x")
-            else: (project / SAVED).mkdir()
-            if LEFT[left]: (project / SAVED / "contents.json").write_text(LEFT[left])
-            if name == "a": s.save(project)
-        with LabelingSession.open(project) as o: assert o.codes[3] == 1 and ("damaged" in o.message or name == "a")
+            if LEFT[left] == 0:
+                (project / SAVED).write_text("x")
+            else:
+                (project / SAVED).mkdir()
+            if LEFT[left]:
+                (project / SAVED / "contents.json").write_text(LEFT[left])
+            if name == "a":
+                s.save(project)
+        with LabelingSession.open(project) as o:
+            assert o.codes[3] == 1 and ("damaged" in o.message or name == "a")
         assert len(list(project.glob(f"{SAVED}.damaged-*"))) == 1 and not (project / SAVED).exists()
 
 
@@ -274,13 +337,17 @@ def test_a_folder_where_a_file_belongs_steps_aside(tmp_path, name):
         s.save(project, more={"columns.npz": b"columns"})
     [kept] = project.glob(f"{name}.in-the-way-*")
     assert (kept / "mine.txt").read_text() == "mine" and (project / name).is_file()
-    with LabelingSession.open(project) as s: assert s.message == ""
+    with LabelingSession.open(project) as s:
+        assert s.message == ""
 
 
-@pytest.mark.parametrize("folder", [None, "", " ", 5, True, b"p", ["p"], "s3://bucket/p", "file:///tmp/p", "a\0b", "\ud800"], ids=repr)
+@pytest.mark.parametrize(
+    "folder", [None, "", " ", 5, True, b"p", ["p"], "s3://bucket/p", "file:///tmp/p", "a\0b", "\ud800"], ids=repr
+)
 def test_what_is_no_path_is_refused(tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)
-    with LabelingSession(IMAGES, None, classes=["a", "b"]) as s, pytest.raises(ArgumentError, match="^folder is "): s.save(folder)
+    with LabelingSession(IMAGES, None, classes=["a", "b"]) as s, pytest.raises(ArgumentError, match="^folder is "):
+        s.save(folder)
     assert not list(tmp_path.iterdir())
 
 
@@ -291,14 +358,17 @@ def test_links_and_the_session_folder_itself(tmp_path):
         (tmp_path / "gone").symlink_to(tmp_path / "nothing")
         (tmp_path / "loop").symlink_to(tmp_path / "loop")
         for link in ("gone", "loop"):
-            with pytest.raises(FileExistsError, match="link to something that is not there"): s.save(tmp_path / link)
+            with pytest.raises(FileExistsError, match="link to something that is not there"):
+                s.save(tmp_path / link)
         for inside in (s.folder.path, s.folder.path / "project"):
-            with pytest.raises(FileExistsError, match="keeps its rounds|not empty"): s.save(inside)
+            with pytest.raises(FileExistsError, match="keeps its rounds|not empty"):
+                s.save(inside)
         (tmp_path / "folder").mkdir()
         (tmp_path / "there").symlink_to(tmp_path / "folder")
         s.save(tmp_path / "there"), s.save(tmp_path / "there")
     assert content(tmp_path / "folder")[0][0][1] == 0 and len(content(tmp_path / "folder")[2]) == 2
-    with pytest.raises(RuntimeError, match="closed"): s.save(tmp_path)
+    with pytest.raises(RuntimeError, match="closed"):
+        s.save(tmp_path)
 
 
 def test_what_cannot_be_written_or_read_is_said_in_one_sentence(tmp_path, monkeypatch):
@@ -306,10 +376,14 @@ def test_what_cannot_be_written_or_read_is_said_in_one_sentence(tmp_path, monkey
         s.label([1], "a")
         (tmp_path / "file").write_text("x")
         for folder in (tmp_path / "file" / "p", tmp_path / ("x" * 300)):
-            with pytest.raises(OSError, match="could not be saved in .* unchanged"): s.save(folder)
+            with pytest.raises(OSError, match="could not be saved in .* unchanged"):
+                s.save(folder)
         with_round(s, 1, b"weights")
         unread = s.rounds.path(0, "frame")
         real = os.access
         monkeypatch.setattr(os, "access", lambda path, how: Path(path) != unread and real(path, how))
         project = s.save(tmp_path / "p")
-        assert not (project / "labels.csv.session" / unread.name).exists() and (project / "labels.csv.session" / "round-000000.ckpt").exists()
+        assert (
+            not (project / "labels.csv.session" / unread.name).exists()
+            and (project / "labels.csv.session" / "round-000000.ckpt").exists()
+        )

@@ -29,23 +29,50 @@ from ssvae_widgets.model.step import (
     unpack,
 )
 
-SMALL = SSVAEConfig(latent_dim=3, encoder_type="dense", hidden_dims=(16,), batch_size=8, learning_rate=1e-3, augmentation="none", use_contrastive=False,
-                    graph_epochs=0)
+SMALL = SSVAEConfig(
+    latent_dim=3,
+    encoder_type="dense",
+    hidden_dims=(16,),
+    batch_size=8,
+    learning_rate=1e-3,
+    augmentation="none",
+    use_contrastive=False,
+    graph_epochs=0,
+)
 KEY = random.key(7)
 
 
 def make(config=SMALL, n=24, shape=(4, 4, 1), n_classes=3, labeled=6, val=4, seed=0, **more):
     "Spec, state, weights and data of a small problem; labels are the brightest third of the image's mean."
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 2, (n, *shape)).astype(np.uint8) * 255 if len(shape) == 3 else rng.normal(size=(n, *shape)).astype(np.float32)
+    images = (
+        rng.integers(0, 2, (n, *shape)).astype(np.uint8) * 255
+        if len(shape) == 3
+        else rng.normal(size=(n, *shape)).astype(np.float32)
+    )
     truth = (np.argsort(np.argsort(images.reshape(n, -1).mean(1))) * n_classes // n).astype(np.int32)
     spec = make_spec(shape, n_classes, config)
     codes, index = np.full(n, -1, np.int32), np.zeros(n, np.int32)
     codes[:labeled], index[:labeled] = truth[:labeled], np.arange(labeled)
     active = (np.arange(spec.slots) < n_classes).astype(np.float32)
-    zero, one = np.zeros(shape[-1:] if len(shape) == 1 else (), np.float32), np.ones(shape[-1:] if len(shape) == 1 else (), np.float32)
-    data = Data(images, codes, np.arange(n - val, dtype=np.int32), index, np.int32(labeled), np.arange(n - val, n, dtype=np.int32), truth, active,
-                active / active.sum(), zero, one, **more)
+    zero, one = (
+        np.zeros(shape[-1:] if len(shape) == 1 else (), np.float32),
+        np.ones(shape[-1:] if len(shape) == 1 else (), np.float32),
+    )
+    data = Data(
+        images,
+        codes,
+        np.arange(n - val, dtype=np.int32),
+        index,
+        np.int32(labeled),
+        np.arange(n - val, n, dtype=np.int32),
+        truth,
+        active,
+        active / active.sum(),
+        zero,
+        one,
+        **more,
+    )
     return spec, init_state(spec, seed), make_weights(config), data
 
 
@@ -62,9 +89,22 @@ def equal(a, b):
 # ------------------------------------------------------------------ specs and parameters
 def test_turning_a_knob_makes_no_new_program():
     base = make_spec((4, 4, 1), 3, SMALL)
-    for change in (dict(label_weight=9.0), dict(learning_rate=0.1), dict(kl_warmup=3.0), dict(random_seed=5), dict(patience=1), dict(max_epochs=3)):
+    for change in (
+        dict(label_weight=9.0),
+        dict(learning_rate=0.1),
+        dict(kl_warmup=3.0),
+        dict(random_seed=5),
+        dict(patience=1),
+        dict(max_epochs=3),
+    ):
         assert make_spec((4, 4, 1), 3, SMALL.replace(**change)) == base, change
-    for change in (dict(hidden_dims=(8,)), dict(batch_size=4), dict(weight_decay=0.0), dict(ema_decay=0.0), dict(schedule="cosine")):
+    for change in (
+        dict(hidden_dims=(8,)),
+        dict(batch_size=4),
+        dict(weight_decay=0.0),
+        dict(ema_decay=0.0),
+        dict(schedule="cosine"),
+    ):
         assert make_spec((4, 4, 1), 3, SMALL.replace(**change)) != base, change
 
 
@@ -74,7 +114,8 @@ def test_slots(n, slots):
 
 
 def test_bernoulli_needs_images():
-    with pytest.raises(ValueError, match="gaussian"): make_spec((7,), 3, SMALL.replace(likelihood="bernoulli"))
+    with pytest.raises(ValueError, match="gaussian"):
+        make_spec((7,), 3, SMALL.replace(likelihood="bernoulli"))
     assert make_spec((7,), 3, SMALL).config.likelihood == "gaussian"
 
 
@@ -100,7 +141,11 @@ def test_without_loss_only_weight_decay_moves_matrices():
 def test_first_adam_step_is_the_sign_of_the_clipped_gradient():
     spec, state, weights, data = make(SMALL.replace(weight_decay=0.0))
     rows = np.arange(8)
-    gradient = jax.grad(lambda p: losses.total_loss(term_values(spec, LossTerms(), p, state, data, rows, None, weights, KEY)[0], weights))(state.params)
+    gradient = jax.grad(
+        lambda p: losses.total_loss(
+            term_values(spec, LossTerms(), p, state, data, rows, None, weights, KEY)[0], weights
+        )
+    )(state.params)
     after, _ = train_step(spec, LossTerms(), state, data, rows, None, weights, np.float32(0.01), 1.0, KEY)
     for name, g in gradient.items():
         moved, big = np.asarray(state.params[name] - after.params[name]), np.abs(g) > 1e-5
@@ -111,7 +156,10 @@ def test_gradient_agrees_with_differences():
     spec, state, weights, data = make(SMALL.replace(likelihood="gaussian", recon_weight=1.0, kl_weight=1.0))
     rows, labeled = np.arange(8), np.arange(4)
 
-    def loss(p): return losses.total_loss(term_values(spec, LossTerms(labeled=4), p, state, data, rows, labeled, weights, KEY)[0], weights)
+    def loss(p):
+        return losses.total_loss(
+            term_values(spec, LossTerms(labeled=4), p, state, data, rows, labeled, weights, KEY)[0], weights
+        )
 
     rng = np.random.default_rng(0)
     direction = {n: rng.normal(size=p.shape).astype(np.float32) for n, p in state.params.items()}
@@ -131,20 +179,31 @@ def test_clipping_bounds_the_update():
     np.testing.assert_allclose(norm, 0.1, rtol=1e-4)  # Adam's first moment holds (1 − 0.9) of the clipped gradient
 
 
-@pytest.mark.parametrize("name, points", [("constant", {0: 1, 50: 1}), ("cosine", {0: 1, 5: 0.51, 10: 0.02, 30: 0.02}), ("warmup_cosine", {0: 0.05, 1: 1, 10: 0.02})])
+@pytest.mark.parametrize(
+    "name, points",
+    [
+        ("constant", {0: 1, 50: 1}),
+        ("cosine", {0: 1, 5: 0.51, 10: 0.02, 30: 0.02}),
+        ("warmup_cosine", {0: 0.05, 1: 1, 10: 0.02}),
+    ],
+)
 def test_schedules(name, points):
     f = schedule(make_spec((4, 4, 1), 3, SMALL.replace(schedule=name, max_epochs=10)))
-    for at, factor in points.items(): np.testing.assert_allclose(f(np.float32(at)), factor, atol=1e-6)
+    for at, factor in points.items():
+        np.testing.assert_allclose(f(np.float32(at)), factor, atol=1e-6)
 
 
 def test_moving_average_is_the_recursion():
     spec, state, weights, data = make(SMALL.replace(ema_decay=0.3))
     rows, ema = np.arange(8), dict(state.ema)
     for step in range(3):
-        state, _ = train_step(spec, LossTerms(), state, data, rows, None, weights, np.float32(0.01), 1 / 3, random.fold_in(KEY, step))
+        state, _ = train_step(
+            spec, LossTerms(), state, data, rows, None, weights, np.float32(0.01), 1 / 3, random.fold_in(KEY, step)
+        )
         d = min(0.3, (1 + step) / (10 + step))
         ema = {n: d * ema[n] + (1 - d) * np.asarray(state.params[n]) for n in ema}
-    for name in ema: np.testing.assert_allclose(state.ema[name], ema[name], rtol=1e-5, atol=1e-7)
+    for name in ema:
+        np.testing.assert_allclose(state.ema[name], ema[name], rtol=1e-5, atol=1e-7)
     assert eval_params(state) is state.ema
     off = init_state(make_spec((4, 4, 1), 3, SMALL.replace(ema_decay=0.0)))
     assert off.ema == {} and eval_params(off) is off.params
@@ -154,8 +213,13 @@ def test_moving_average_is_the_recursion():
 def test_one_batch_can_be_learned_by_heart():
     config = SMALL.replace(batch_size=16, hidden_dims=(64,), recon_weight=1.0, kl_weight=0.0, latent_dim=8)
     spec, state, weights, data = make(config, n=16, val=0, labeled=16)
-    for i in range(150): state, metrics, _ = epoch(spec, LossTerms(labeled=16), state, data, weights, 1e-2, random.fold_in(KEY, i))
-    assert metrics["reconstruction_loss"] < 1.0 and metrics["classification_loss"] < 0.01 and metrics["correct"] == metrics["labeled"] == 32
+    for i in range(150):
+        state, metrics, _ = epoch(spec, LossTerms(labeled=16), state, data, weights, 1e-2, random.fold_in(KEY, i))
+    assert (
+        metrics["reconstruction_loss"] < 1.0
+        and metrics["classification_loss"] < 0.01
+        and metrics["correct"] == metrics["labeled"] == 32
+    )
 
 
 def test_replay_is_bitwise_and_the_key_matters():
@@ -168,23 +232,35 @@ def test_every_image_is_visited_and_fewer_than_a_batch_work():
     for n in (1, 3, 8, 9, 17):
         spec, state, weights, data = make(n=n, val=0, labeled=1)
         after, metrics, val = epoch(spec, LossTerms(labeled=2), state, data, weights)
-        assert int(after.step) == -(-n // min(8, n)) and after.epoch == 1 and metrics["finite"] == 1 and np.isnan(val).all()
+        assert (
+            int(after.step) == -(-n // min(8, n))
+            and after.epoch == 1
+            and metrics["finite"] == 1
+            and np.isnan(val).all()
+        )
 
 
 def test_a_label_acts_only_through_its_own_terms():
     spec, state, weights, data = make(labeled=0)
     silent = data._replace(codes=np.full_like(data.codes, -1))
     with_labels = data._replace(codes=np.asarray(data.val_codes))
-    base, loud = (epoch(spec, LossTerms(), state, d, weights._replace(label=np.float32(0)))[0] for d in (silent, with_labels))
-    for name in base.params: np.testing.assert_allclose(base.params[name], loud.params[name], atol=1e-7)
+    base, loud = (
+        epoch(spec, LossTerms(), state, d, weights._replace(label=np.float32(0)))[0] for d in (silent, with_labels)
+    )
+    for name in base.params:
+        np.testing.assert_allclose(base.params[name], loud.params[name], atol=1e-7)
     heard = epoch(spec, LossTerms(), state, with_labels, weights)[0]
-    assert np.abs(np.asarray(heard.params["classifier/out/kernel"]) - state.params["classifier/out/kernel"]).max() > 1e-4
+    assert (
+        np.abs(np.asarray(heard.params["classifier/out/kernel"]) - state.params["classifier/out/kernel"]).max() > 1e-4
+    )
 
 
 def test_metrics_are_weighted_and_accuracy_counts():
     spec, state, weights, data = make(labeled=20)
     _, one, _ = epoch(spec, LossTerms(), state, data, weights, rate=0.0)
-    _, two, _ = epoch(spec, LossTerms(), state, data, weights._replace(recon=2 * weights.recon, kl=3 * weights.kl), rate=0.0)
+    _, two, _ = epoch(
+        spec, LossTerms(), state, data, weights._replace(recon=2 * weights.recon, kl=3 * weights.kl), rate=0.0
+    )
     np.testing.assert_allclose(two["reconstruction_loss"], 2 * one["reconstruction_loss"], rtol=1e-5)
     np.testing.assert_allclose(two["kl_loss"], 3 * one["kl_loss"], rtol=1e-5)
     assert one["labeled"] == 24 and 0 <= one["correct"] <= 24  # 20 images in 3 batches of 8: four are seen twice
@@ -194,7 +270,14 @@ def test_kl_warm_up_scales_what_is_trained():
     spec, state, weights, data = make()
     _, cold, _ = epoch(spec, LossTerms(), state, data, weights._replace(kl_warmup=np.float32(100)), rate=0.0)
     _, full, _ = epoch(spec, LossTerms(), state, data, weights, rate=0.0)
-    _, late, _ = epoch(spec, LossTerms(), state._replace(epoch=np.float32(200)), data, weights._replace(kl_warmup=np.float32(100)), rate=0.0)
+    _, late, _ = epoch(
+        spec,
+        LossTerms(),
+        state._replace(epoch=np.float32(200)),
+        data,
+        weights._replace(kl_warmup=np.float32(100)),
+        rate=0.0,
+    )
     assert cold["kl_loss"] < 0.02 * full["kl_loss"]
     np.testing.assert_allclose(late["kl_loss"], full["kl_loss"], rtol=1e-5)
 
@@ -235,7 +318,8 @@ def test_soft_labels_teach():
     target = np.asarray(data.val_codes)
     soft = np.eye(spec.slots, dtype=np.float32)[target]
     data = data._replace(soft=soft)
-    for i in range(80): state, metrics, _ = epoch(spec, LossTerms(soft=True), state, data, weights, 1e-2, random.fold_in(KEY, i))
+    for i in range(80):
+        state, metrics, _ = epoch(spec, LossTerms(soft=True), state, data, weights, 1e-2, random.fold_in(KEY, i))
     _, probs, _ = encode_batch(spec, state.params, data.images, data.active, data.shift, data.scale)
     assert metrics["soft_label_loss"] < 0.1 and (np.asarray(probs).argmax(1) == target).mean() > 0.9
     _, silent, _ = epoch(spec, LossTerms(soft=True), state, data._replace(soft=np.zeros_like(soft)), weights)
@@ -261,18 +345,26 @@ def test_contrastive_term_is_trained():
     spec, state, weights, data = make(config, labeled=12, val=0)
     values = []
     for i in range(30):
-        state, metrics, _ = epoch(spec, LossTerms(labeled=8, contrastive=True), state, data, weights, 5e-3, random.fold_in(KEY, i))
+        state, metrics, _ = epoch(
+            spec, LossTerms(labeled=8, contrastive=True), state, data, weights, 5e-3, random.fold_in(KEY, i)
+        )
         values.append(metrics["contrastive_loss"])
     assert values[0] > 0 and values[-1] < 0.9 * values[0]
 
 
 def test_augmentation_and_cutout_change_what_is_seen():
     spec, state, weights, data = make(SMALL.replace(recon_weight=1.0), val=0, shape=(8, 8, 1))
-    plain, turned, cut = (epoch(spec, s, state, data, weights)[0] for s in (LossTerms(), LossTerms(augmentation="digits"), LossTerms(cutout=0.5)))
+    plain, turned, cut = (
+        epoch(spec, s, state, data, weights)[0]
+        for s in (LossTerms(), LossTerms(augmentation="digits"), LossTerms(cutout=0.5))
+    )
     assert not equal(plain.params, turned.params) and not equal(plain.params, cut.params)
 
 
-@pytest.mark.parametrize("shape, changes", [((6,), {}), ((5, 7, 3), dict(encoder_type="conv", decoder_type="conv")), ((5, 7, 3), dict(encoder_type="conv"))])
+@pytest.mark.parametrize(
+    "shape, changes",
+    [((6,), {}), ((5, 7, 3), dict(encoder_type="conv", decoder_type="conv")), ((5, 7, 3), dict(encoder_type="conv"))],
+)
 def test_vectors_colour_and_odd_sizes_train(shape, changes):
     spec, state, weights, data = make(SMALL.replace(recon_weight=1.0, **changes), shape=shape, n=40)
     first = last = None
@@ -302,9 +394,14 @@ def test_draws_have_the_posterior_moments():
 
 
 def test_pictures_are_numbers_between_0_and_1_or_in_the_vectors_units():
-    bernoulli, mse, vectors = (make_spec(s, 3, SMALL.replace(likelihood=k)) for s, k in [((2, 2, 1), "bernoulli"), ((2, 2, 1), "mse"), ((4,), "gaussian")])
+    bernoulli, mse, vectors = (
+        make_spec(s, 3, SMALL.replace(likelihood=k))
+        for s, k in [((2, 2, 1), "bernoulli"), ((2, 2, 1), "mse"), ((4,), "gaussian")]
+    )
     out = np.float32([[-100.0, 0.0, 0.5, 100.0]])
-    np.testing.assert_allclose(pictures(bernoulli, out.reshape(1, 2, 2, 1), 0, 1).ravel(), scipy.special.expit(out).ravel(), atol=1e-6)
+    np.testing.assert_allclose(
+        pictures(bernoulli, out.reshape(1, 2, 2, 1), 0, 1).ravel(), scipy.special.expit(out).ravel(), atol=1e-6
+    )
     assert pictures(mse, out.reshape(1, 2, 2, 1), 0, 1).ravel().tolist() == [0, 0, 0.5, 1]
     np.testing.assert_allclose(pictures(vectors, out, 3.0, 2.0), 2 * out + 3)
     np.testing.assert_allclose(softmax(np.float32([[0, np.log(3)]])), [[0.25, 0.75]], rtol=1e-6)
@@ -312,10 +409,14 @@ def test_pictures_are_numbers_between_0_and_1_or_in_the_vectors_units():
 
 # ------------------------------------------------------------------ registries
 def test_registries_say_what_there_is():
-    with pytest.raises(ValueError, match="kinds"): register("optimizer", "x")
-    with pytest.raises(ValueError, match="dense"): registered("decoder", "transposed")
-    with pytest.raises(ValueError, match="digits"): find_augmentation("jpeg")
-    with pytest.raises(ValueError, match="dense"): Network((9,), 2, SSVAEConfig(encoder_type="dense", decoder_type="conv"), rngs=__import__("flax").nnx.Rngs(0))
+    with pytest.raises(ValueError, match="kinds"):
+        register("optimizer", "x")
+    with pytest.raises(ValueError, match="dense"):
+        registered("decoder", "transposed")
+    with pytest.raises(ValueError, match="digits"):
+        find_augmentation("jpeg")
+    with pytest.raises(ValueError, match="dense"):
+        Network((9,), 2, SSVAEConfig(encoder_type="dense", decoder_type="conv"), rngs=__import__("flax").nnx.Rngs(0))
     register_augmentation("test-flip", find_augmentation("none")._replace(flip=True))
     x = np.random.default_rng(0).random((50, 3, 4, 1), np.float32)
     seen = np.asarray(augment("test-flip", KEY, x))
@@ -329,18 +430,22 @@ def test_a_class_registered_anew_is_used():
     spec_a = make_spec((4, 4, 1), 3, SMALL.replace(classifier_type="mlp"))
     original = registered("classifier", "mlp")
     try:
+
         @register("classifier", "mlp")
-        class Other(original): pass
+        class Other(original):
+            pass
 
         assert make_spec((4, 4, 1), 3, SMALL.replace(classifier_type="mlp")) != spec_a
-    finally: register("classifier", "mlp")(original)
+    finally:
+        register("classifier", "mlp")(original)
 
 
 def test_reductions_and_unknown_likelihood():
     x = np.ones((2, 3, 3, 1), np.float32)
     np.testing.assert_allclose(losses.reconstruction_error(x * 0, x, "mse", "sum"), 9)
     np.testing.assert_allclose(losses.reconstruction_error(x * 0, x, "gaussian", "mean"), 0.5)
-    with pytest.raises(ValueError, match="poisson"): losses.reconstruction_error(x, x, "poisson")
+    with pytest.raises(ValueError, match="poisson"):
+        losses.reconstruction_error(x, x, "poisson")
 
 
 def test_contrastive_loss_of_a_perfect_batch():
@@ -357,9 +462,12 @@ def test_the_slopes_of_the_reconstruction_error_are_those_of_differences(likelih
     rng = np.random.default_rng(0)
     out, x = rng.normal(size=(2, 3, 2, 1)), rng.random((2, 3, 2, 1))
 
-    def f(o, t): return float(losses.reconstruction_error(jnp.float32(o), jnp.float32(t), likelihood, reduction).sum())
+    def f(o, t):
+        return float(losses.reconstruction_error(jnp.float32(o), jnp.float32(t), likelihood, reduction).sum())
 
-    slopes = jax.grad(lambda o, t: losses.reconstruction_error(o, t, likelihood, reduction).sum(), (0, 1))(jnp.float32(out), jnp.float32(x))
+    slopes = jax.grad(lambda o, t: losses.reconstruction_error(o, t, likelihood, reduction).sum(), (0, 1))(
+        jnp.float32(out), jnp.float32(x)
+    )
     for where, slope in enumerate(slopes):
         for i in np.ndindex(out.shape):
             step = np.zeros_like(out)
@@ -370,4 +478,5 @@ def test_the_slopes_of_the_reconstruction_error_are_those_of_differences(likelih
 
 def test_an_unknown_field_is_named_with_the_one_it_looks_like():
     for make in (SSVAEConfig, SSVAEConfig().replace, lambda **kw: SSVAEConfig.from_dict(kw)):
-        with pytest.raises(TypeError, match="no field laten_dim .did you mean latent_dim"): make(laten_dim=3)
+        with pytest.raises(TypeError, match="no field laten_dim .did you mean latent_dim"):
+            make(laten_dim=3)

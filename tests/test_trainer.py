@@ -28,8 +28,17 @@ from ssvae_widgets.model.ssvae import SSVAE
 from ssvae_widgets.model.step import count_compilations
 from ssvae_widgets.model.trainer import InteractiveTrainer
 
-TINY = SSVAEConfig(latent_dim=2, encoder_type="dense", hidden_dims=(16,), batch_size=16, labeled_batch_size=8, augmentation="none",
-                   use_contrastive=False, graph_epochs=0, learning_rate=1e-3)
+TINY = SSVAEConfig(
+    latent_dim=2,
+    encoder_type="dense",
+    hidden_dims=(16,),
+    batch_size=16,
+    labeled_batch_size=8,
+    augmentation="none",
+    use_contrastive=False,
+    graph_epochs=0,
+    learning_rate=1e-3,
+)
 
 
 def problem(n=64, shape=(6, 6), seed=0):
@@ -59,17 +68,23 @@ def same(a: SSVAE, b: SSVAE):
 class After(TrainingCallback):
     "Run a function after every epoch."
 
-    def __init__(self, do): self.do = do
-    def on_epoch_end(self, trainer, epoch, metrics): self.do(trainer, epoch, metrics)
+    def __init__(self, do):
+        self.do = do
+
+    def on_epoch_end(self, trainer, epoch, metrics):
+        self.do(trainer, epoch, metrics)
 
 
 # ------------------------------------------------------------------ exact continuation
-@pytest.mark.parametrize("changes, shape", [
-    ({}, (6, 6)),
-    (dict(augmentation="gentle", use_contrastive=True, schedule="cosine", max_epochs=8, kl_warmup=5.0), (6, 6)),
-    (dict(encoder_type="conv", conv_channels=(4,), conv_features=16, decoder_type="conv"), (6, 6)),
-    (dict(dropout_rate=0.3, ema_decay=0.0), (36,)),
-])
+@pytest.mark.parametrize(
+    "changes, shape",
+    [
+        ({}, (6, 6)),
+        (dict(augmentation="gentle", use_contrastive=True, schedule="cosine", max_epochs=8, kl_warmup=5.0), (6, 6)),
+        (dict(encoder_type="conv", conv_channels=(4,), conv_features=16, decoder_type="conv"), (6, 6)),
+        (dict(dropout_rate=0.3, ema_decay=0.0), (36,)),
+    ],
+)
 def test_ten_epochs_are_four_and_six(changes, shape, tmp_path):
     config = TINY.replace(**changes)
     images = IMAGES if len(shape) == 2 else IMAGES.reshape(64, 36).astype(np.float32)
@@ -88,7 +103,8 @@ def test_ten_epochs_are_four_and_six(changes, shape, tmp_path):
 
 def test_the_seed_decides():
     runs = [trainer(TINY.replace(random_seed=s)) for s in (0, 0, 1)]
-    for t in runs: t.train_epochs(2, IMAGES, LABELS)
+    for t in runs:
+        t.train_epochs(2, IMAGES, LABELS)
     assert same(runs[0].vae, runs[1].vae) and not same(runs[0].vae, runs[2].vae)
 
 
@@ -103,8 +119,10 @@ def test_the_split_never_moves():
 
     DataSource.__init__ = spy
     try:
-        for labels in (None, LABELS, TRUTH): t.train_epochs(1, IMAGES, labels)
-    finally: DataSource.__init__ = original
+        for labels in (None, LABELS, TRUTH):
+            t.train_epochs(1, IMAGES, labels)
+    finally:
+        DataSource.__init__ = original
     assert all((s == splits[0]).all() and len(s) == 16 for s in splits)
 
 
@@ -127,7 +145,8 @@ def test_labels_are_read_before_every_epoch():
         asked.append(int((current >= 0).sum()))
         return current
 
-    def more(t, epoch, metrics): current[:] = np.where(np.arange(64) < 12 + 5 * epoch, TRUTH, -1)
+    def more(t, epoch, metrics):
+        current[:] = np.where(np.arange(64) < 12 + 5 * epoch, TRUTH, -1)
 
     trainer().train_epochs(3, IMAGES, labels, callbacks=[After(more)])
     assert asked == [12, 17, 22]
@@ -137,7 +156,8 @@ def test_one_more_label_and_one_more_epoch_compile_nothing():
     t = trainer()
     t.train_epochs(1, IMAGES, LABELS)
     with count_compilations() as compiled:
-        for n in (13, 14, 40, 64): t.train_epochs(1, IMAGES, np.where(np.arange(64) < n, TRUTH, -1))
+        for n in (13, 14, 40, 64):
+            t.train_epochs(1, IMAGES, np.where(np.arange(64) < n, TRUTH, -1))
         t.vae.config = t.vae.config.replace(label_weight=3.0, learning_rate=5e-4)
         t.train_epochs(2, IMAGES, LABELS)
     assert compiled.count == 0
@@ -146,7 +166,8 @@ def test_one_more_label_and_one_more_epoch_compile_nothing():
 def test_a_new_class_compiles_nothing_while_it_fits():
     t = trainer(classes=["a", "b"])
     t.train_epochs(1, IMAGES, np.where(LABELS < 2, LABELS, -1))
-    with count_compilations() as compiled: t.train_epochs(1, IMAGES, LABELS)
+    with count_compilations() as compiled:
+        t.train_epochs(1, IMAGES, LABELS)
     assert compiled.count == 0 and t.vae.n_classes == 3 and t.vae.class_names == ["a", "b", "2"]
 
 
@@ -154,14 +175,19 @@ def test_labels_of_all_forms():
     names = np.array([None, "x", "y", "z"], object)[np.where(LABELS < 0, 0, LABELS + 1)]
     floats = np.where(LABELS < 0, np.nan, LABELS)
     runs = [trainer(classes=None) for _ in range(3)]
-    for t, labels in zip(runs, (LABELS, floats, names)): t.train_epochs(2, IMAGES, labels)
-    assert same(runs[0].vae, runs[1].vae) and same(runs[0].vae, runs[2].vae) and runs[2].vae.class_names == ["x", "y", "z"]
+    for t, labels in zip(runs, (LABELS, floats, names)):
+        t.train_epochs(2, IMAGES, labels)
+    assert (
+        same(runs[0].vae, runs[1].vae) and same(runs[0].vae, runs[2].vae) and runs[2].vae.class_names == ["x", "y", "z"]
+    )
     asked = trainer(classes=None)
     asked.train_epochs(2, IMAGES, lambda: floats)
     assert same(runs[0].vae, asked.vae)
 
 
-@pytest.mark.parametrize("labels", [None, np.full(64, -1), np.where(np.arange(64) == 5, 1, -1), np.where(np.arange(64) < 9, 0, -1), TRUTH])
+@pytest.mark.parametrize(
+    "labels", [None, np.full(64, -1), np.where(np.arange(64) == 5, 1, -1), np.where(np.arange(64) < 9, 0, -1), TRUTH]
+)
 def test_no_label_one_label_one_class_all_labeled(labels):
     t = trainer(TINY.replace(augmentation="gentle"))
     history = t.train_epochs(3, IMAGES, labels)
@@ -177,19 +203,31 @@ def test_any_number_of_classes(n_classes):
     assert t.vae.predict_proba(images[:2]).shape == (2, n_classes)
 
 
-@pytest.mark.parametrize("labels, message", [
-    (np.full(63, -1), "63"), (np.full(64, 7), "7"), (np.full(64, 0.5), "0.5"), (np.full(64, -2), "-2"),
-])
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (np.full(63, -1), "63"),
+        (np.full(64, 7), "7"),
+        (np.full(64, 0.5), "0.5"),
+        (np.full(64, -2), "-2"),
+    ],
+)
 def test_labels_that_make_no_sense_are_refused(labels, message):
     t = trainer()
-    with pytest.raises(ValueError, match=message): t.train_epochs(1, IMAGES, labels)
+    with pytest.raises(ValueError, match=message):
+        t.train_epochs(1, IMAGES, labels)
     assert t.epoch == 0 and not t.training
 
 
 def test_split_functions():
-    assert split_labels(np.full(5, -1), np.array([1]), True) [2:] == (0, 0)
+    assert split_labels(np.full(5, -1), np.array([1]), True)[2:] == (0, 0)
     labels = split_labels(np.array([0, 5, -1]), np.array([1]), True)
-    assert isinstance(labels, Labels) and labels.n_classes == 6 and labels.train.tolist() == [0, -1, -1] and labels.val.tolist() == [-1, 5, -1]
+    assert (
+        isinstance(labels, Labels)
+        and labels.n_classes == 6
+        and labels.train.tolist() == [0, -1, -1]
+        and labels.val.tolist() == [-1, 5, -1]
+    )
 
 
 # ------------------------------------------------------------------ stopping
@@ -198,10 +236,13 @@ def test_stop_from_another_thread_keeps_what_ran():
     t.train_epochs(1, IMAGES, LABELS)
     runner = threading.Thread(target=t.train_epochs, args=(100_000, IMAGES, LABELS))
     runner.start()
-    while t.epoch < 4: time.sleep(0.005)
+    while t.epoch < 4:
+        time.sleep(0.005)
     assert t.training
-    with pytest.raises(RuntimeError, match="already running"): t.train_epochs(1, IMAGES)
-    with pytest.raises(RuntimeError, match="stop"): t.load_checkpoint("nowhere.ckpt")
+    with pytest.raises(RuntimeError, match="already running"):
+        t.train_epochs(1, IMAGES)
+    with pytest.raises(RuntimeError, match="stop"):
+        t.load_checkpoint("nowhere.ckpt")
     t.stop()
     runner.join(300)
     n = t.epoch
@@ -226,17 +267,21 @@ def test_interrupt_keeps_the_last_finished_epoch(when):
     t.train_epochs(1, IMAGES, LABELS)
 
     def interrupt(*_):
-        if t.epoch == 3: raise KeyboardInterrupt
+        if t.epoch == 3:
+            raise KeyboardInterrupt
 
     def labels():
-        if when == "labels" and t.epoch == 3: raise KeyboardInterrupt
+        if when == "labels" and t.epoch == 3:
+            raise KeyboardInterrupt
         return LABELS
 
     callbacks = [After(interrupt)] if when == "callback" else []
-    if when == "any moment": old = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    if when == "any moment":
+        old = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     try:
         with pytest.raises(KeyboardInterrupt):
-            if when == "any moment": signal.setitimer(signal.ITIMER_REAL, 0.15)
+            if when == "any moment":
+                signal.setitimer(signal.ITIMER_REAL, 0.15)
             t.train_epochs(1_000_000, IMAGES, labels, callbacks=callbacks)
     finally:
         if when == "any moment":
@@ -254,19 +299,24 @@ def test_an_error_in_a_callback_ends_the_run_with_its_epoch_kept():
     ended = []
 
     class Ends(TrainingCallback):
-        def on_train_end(self, trainer, history): ended.append(len(history["loss"]))
+        def on_train_end(self, trainer, history):
+            ended.append(len(history["loss"]))
 
     def fail(t, epoch, metrics):
-        if epoch == 2: raise OSError("disk full")
+        if epoch == 2:
+            raise OSError("disk full")
 
     t = trainer(callbacks=[Ends()])
-    with pytest.raises(OSError, match="disk full"): t.train_epochs(5, IMAGES, callbacks=[After(fail)])
+    with pytest.raises(OSError, match="disk full"):
+        t.train_epochs(5, IMAGES, callbacks=[After(fail)])
     assert t.epoch == 2 and ended == [2] and not t.training
 
     class BadEnd(TrainingCallback):
-        def on_train_end(self, trainer, history): raise ValueError("at the end")
+        def on_train_end(self, trainer, history):
+            raise ValueError("at the end")
 
-    with pytest.raises(ValueError, match="at the end"): t.train_epochs(1, IMAGES, callbacks=[BadEnd()])
+    with pytest.raises(ValueError, match="at the end"):
+        t.train_epochs(1, IMAGES, callbacks=[BadEnd()])
     assert t.epoch == 3 and ended == [2, 1]
 
 
@@ -276,7 +326,8 @@ def test_a_diverging_loss_rolls_back_and_explains():
     before, labels = t.vae.progress, LABELS.copy()
     t.vae.config = t.vae.config.replace(learning_rate=9.0, grad_clip_norm=5.0)
     object.__setattr__(t.vae.config, "learning_rate", 1e30)
-    with pytest.raises(TrainingDiverged, match=r"epoch 3.*end of epoch 2.*learning rate of 1e\+29"): t.train_epochs(5, IMAGES, LABELS)
+    with pytest.raises(TrainingDiverged, match=r"epoch 3.*end of epoch 2.*learning rate of 1e\+29"):
+        t.train_epochs(5, IMAGES, LABELS)
     assert t.vae.progress is before and (labels == LABELS).all()
     t.vae.config = TINY
     t.train_epochs(1, IMAGES, LABELS)
@@ -300,20 +351,30 @@ def test_early_stopping_without_labels_watches_something_that_moves():
 
 def test_every_callback_in_one_run(tmp_path, capsys):
     t = trainer(TINY.replace(val_split=0.25))
-    callbacks = [ConsoleLogger(), ProgressBar(), CSVExporter(tmp_path / "a" / "h.csv"), LossCurvePlotter(tmp_path / "b" / "l.png", every=2),
-                 BestCheckpoint(tmp_path / "best.ckpt"), EarlyStopping(1, "loss", mode="max")]
+    callbacks = [
+        ConsoleLogger(),
+        ProgressBar(),
+        CSVExporter(tmp_path / "a" / "h.csv"),
+        LossCurvePlotter(tmp_path / "b" / "l.png", every=2),
+        BestCheckpoint(tmp_path / "best.ckpt"),
+        EarlyStopping(1, "loss", mode="max"),
+    ]
     history = t.train_epochs(9, IMAGES, LABELS, callbacks=callbacks)
     assert len(history["loss"]) < 9  # a falling loss is no maximum
     rows = (tmp_path / "a" / "h.csv").read_text().splitlines()
-    assert len(rows) == 1 + len(history["loss"]) and rows[0].startswith("epoch,loss,val_loss,reconstruction_loss,val_reconstruction_loss")
+    assert len(rows) == 1 + len(history["loss"]) and rows[0].startswith(
+        "epoch,loss,val_loss,reconstruction_loss,val_reconstruction_loss"
+    )
     assert (tmp_path / "b" / "l.png").read_bytes()[:4] == b"\x89PNG"
     best = SSVAE.from_checkpoint(tmp_path / "best.ckpt")
     assert best.epoch == int(np.argmin(history["val_loss"])) + 1 and "recon" in capsys.readouterr().out
 
 
 def test_watching_needs_a_known_metric_and_mode():
-    with pytest.raises(ValueError, match="mode"): EarlyStopping(mode="up")
-    with pytest.raises(ValueError, match="nothing_loss"): trainer().train_epochs(1, IMAGES, callbacks=[EarlyStopping(monitor="nothing_loss")])
+    with pytest.raises(ValueError, match="mode"):
+        EarlyStopping(mode="up")
+    with pytest.raises(ValueError, match="nothing_loss"):
+        trainer().train_epochs(1, IMAGES, callbacks=[EarlyStopping(monitor="nothing_loss")])
 
 
 # ------------------------------------------------------------------ warm-up and caches
@@ -331,7 +392,8 @@ def test_warm_up_knows_what_comes_after_the_first_steps():
     t = trainer(TINY.replace(hidden_dims=(12,), use_contrastive=True, graph_epochs=2, pretrain_steps=8))
     t.warm_up(IMAGES, wait=True)
     first = choose_terms(t.vae.progress, t.vae.config, 12)
-    with count_compilations() as compiled: t.train_epochs(4, IMAGES, LABELS)
+    with count_compilations() as compiled:
+        t.train_epochs(4, IMAGES, LABELS)
     assert compiled.count == 0 and first.contrastive and not choose_terms(t.vae.progress, t.vae.config, 12).contrastive
 
 
@@ -346,6 +408,7 @@ def test_training_waits_for_a_running_warm_up():
 
 def test_a_warm_up_that_nobody_needs_ends_with_the_program_it_compiles(monkeypatch):
     import ssvae_widgets.model.trainer as module
+
     began, gate, compiled = threading.Event(), threading.Event(), []
     monkeypatch.setattr(module, "compile_epoch", lambda *a: (compiled.append(a), began.set(), gate.wait(60)))
     monkeypatch.setattr(module, "compile_reading", lambda vae: compiled.append(vae))
@@ -364,7 +427,8 @@ def test_a_warm_up_that_nobody_needs_ends_with_the_program_it_compiles(monkeypat
 def test_warm_up_with_useless_data_is_silent_and_training_reports_it():
     t = trainer()
     t.warm_up(np.full((4, 6, 6), np.nan), wait=True)
-    with pytest.raises(ValueError, match="NaN"): t.train_epochs(1, np.full((4, 6, 6), np.nan))
+    with pytest.raises(ValueError, match="NaN"):
+        t.train_epochs(1, np.full((4, 6, 6), np.nan))
 
 
 def test_a_failing_compilation_is_not_remembered():
@@ -375,10 +439,12 @@ def test_a_failing_compilation_is_not_remembered():
     @jax.jit
     def fails_once(x):
         calls.append(1)
-        if len(calls) == 1: raise ZeroDivisionError("once")
+        if len(calls) == 1:
+            raise ZeroDivisionError("once")
         return x + 1
 
-    with pytest.raises(ZeroDivisionError): made.call(fails_once, {}, (np.ones(2, np.float32),))
+    with pytest.raises(ZeroDivisionError):
+        made.call(fails_once, {}, (np.ones(2, np.float32),))
     assert made.call(fails_once, {}, (np.ones(2, np.float32),)).tolist() == [2, 2]
 
 
@@ -396,8 +462,14 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
 def test_cache_is_switched_on_once_and_a_bad_folder_is_no_error(monkeypatch, tmp_path):
     import jax
 
-    before = {n: getattr(jax.config, n) for n in (
-        "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes")}
+    before = {
+        n: getattr(jax.config, n)
+        for n in (
+            "jax_compilation_cache_dir",
+            "jax_persistent_cache_min_compile_time_secs",
+            "jax_persistent_cache_min_entry_size_bytes",
+        )
+    }
     try:
         jax.config.update("jax_compilation_cache_dir", None)
         (tmp_path / "file").write_text("")
@@ -410,7 +482,8 @@ def test_cache_is_switched_on_once_and_a_bad_folder_is_no_error(monkeypatch, tmp
         monkeypatch.setenv("SSVAE_WIDGETS_COMPILE_CACHE", str(tmp_path / "other"))
         assert compile_cache.enable_compilation_cache() == tmp_path / "good"  # what is set is respected
     finally:
-        for name, value in before.items(): jax.config.update(name, value)
+        for name, value in before.items():
+            jax.config.update(name, value)
 
 
 # ------------------------------------------------------------------ larger than memory
@@ -422,7 +495,19 @@ def memmap(tmp_path, images):
 
 def plan_for(labels: Labels, soft=None) -> EpochPlan:
     "What a source reads of a plan: labels and numbers that it passes on."
-    return EpochPlan(None, None, None, None, None, labels, np.zeros(8, np.float32), np.zeros(8, np.float32), np.float32(0), np.float32(1), soft)
+    return EpochPlan(
+        None,
+        None,
+        None,
+        None,
+        None,
+        labels,
+        np.zeros(8, np.float32),
+        np.zeros(8, np.float32),
+        np.float32(0),
+        np.float32(1),
+        soft,
+    )
 
 
 def test_a_streamed_epoch_visits_every_training_row_once(tmp_path):
@@ -439,7 +524,9 @@ def test_a_streamed_epoch_visits_every_training_row_once(tmp_path):
         assert set(seen) == set(feed.train_rows) and len(seen) - len(feed.train_rows) < feed.pieces
         first = pieces[0]
         at = first.images[first.labeled_index[: int(first.n_labeled)]][:, 0, :2, 0].astype(int) @ [256, 1]
-        assert (at == np.flatnonzero(labels.train >= 0)).all() and (first.codes[first.labeled_index[:12]] == labels.train[:12]).all()
+        assert (at == np.flatnonzero(labels.train >= 0)).all() and (
+            first.codes[first.labeled_index[:12]] == labels.train[:12]
+        ).all()
         orders.append(seen)
     assert (orders[0] == orders[1]).all() and (orders[0] != orders[2]).any()
 
@@ -453,7 +540,8 @@ def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypa
     monkeypatch.setattr(data_source, "PIECE_BYTES", 400 * 36)
     whole, parts = trainer(TINY.replace(learning_rate=3e-3)), trainer(TINY.replace(learning_rate=3e-3))
     whole.train_epochs(3, source, labels)
-    with count_compilations() as compiled: whole.train_epochs(3, source, labels)
+    with count_compilations() as compiled:
+        whole.train_epochs(3, source, labels)
     parts.train_epochs(2, source, labels)
     parts.train_epochs(4, source, labels)
     assert compiled.count == 0 and same(whole.vae, parts.vae)
@@ -462,7 +550,8 @@ def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypa
     assert whole.vae.progress.state.epoch == 6
     warm = trainer(TINY.replace(hidden_dims=(9,)))
     warm.warm_up(source, wait=True)
-    with count_compilations() as compiled: warm.train_epochs(1, source, labels)
+    with count_compilations() as compiled:
+        warm.train_epochs(1, source, labels)
     assert compiled.count == 0
 
 
@@ -475,7 +564,11 @@ def test_many_labels_in_a_stream_are_drawn_anew(tmp_path, monkeypatch):
     labels = split_labels(truth, feed.val_rows, False)
     plan = plan_for(labels, np.eye(8, dtype=np.float32)[truth])
     a, b = (next(feed.epoch_pieces(e, plan)) for e in (0, 1))
-    assert int(a.n_labeled) == 16 and len(a.images) == feed.piece_rows + 16 and not np.array_equal(a.images[-16:], b.images[-16:])
+    assert (
+        int(a.n_labeled) == 16
+        and len(a.images) == feed.piece_rows + 16
+        and not np.array_equal(a.images[-16:], b.images[-16:])
+    )
     assert (a.soft.argmax(1) == a.codes).all()
 
 
@@ -485,5 +578,6 @@ def test_weights_have_defaults():
 
 def test_number_of_epochs_is_checked():
     for wrong in (-1, 2.5, "3"):
-        with pytest.raises(ValueError, match="num_epochs"): trainer().train_epochs(wrong, IMAGES)
+        with pytest.raises(ValueError, match="num_epochs"):
+            trainer().train_epochs(wrong, IMAGES)
     assert trainer().train_epochs(0, IMAGES)["loss"] == []

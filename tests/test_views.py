@@ -19,12 +19,46 @@ from ssvae_widgets.widgets.training_panel import TrainingControls, thin
 
 IMAGES = np.arange(20 * 9, dtype=np.uint8).reshape(20, 3, 3)
 MAKERS = {
-    "preview": lambda: Preview(n_items=20, classes=["a", "b"]), "actions": lambda: ActionBar(strategies=["auto", "margin"]), "classes": lambda: ClassButtons(classes=["a", "b"]),
-    "status": StatusLine, "training": TrainingControls, "sheet": lambda: ContactSheet(lambda i: IMAGES[i], n_items=20)}
-TYPES = st.sampled_from(["label", "clear", "accept", "undo", "redo", "next", "strategy", "select", "train", "stop", "thumbnails", "sort", "exclude", "look", "close", "confirm", "cancel"])
-ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
-                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=6)
-FIELDS = st.fixed_dictionaries({}, optional={k: ANYTHING | st.integers(-2, 25) for k in ("label", "serial", "epochs", "strategy", "by", "out", "version", "serials", "gesture")})
+    "preview": lambda: Preview(n_items=20, classes=["a", "b"]),
+    "actions": lambda: ActionBar(strategies=["auto", "margin"]),
+    "classes": lambda: ClassButtons(classes=["a", "b"]),
+    "status": StatusLine,
+    "training": TrainingControls,
+    "sheet": lambda: ContactSheet(lambda i: IMAGES[i], n_items=20),
+}
+TYPES = st.sampled_from(
+    [
+        "label",
+        "clear",
+        "accept",
+        "undo",
+        "redo",
+        "next",
+        "strategy",
+        "select",
+        "train",
+        "stop",
+        "thumbnails",
+        "sort",
+        "exclude",
+        "look",
+        "close",
+        "confirm",
+        "cancel",
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        k: ANYTHING | st.integers(-2, 25)
+        for k in ("label", "serial", "epochs", "strategy", "by", "out", "version", "serials", "gesture")
+    },
+)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -38,13 +72,20 @@ def test_messages_from_a_page_are_checked(name):
     before = {k: v for k, v in view.get_state().items()}
 
     @settings(max_examples=150, deadline=None)
-    @given(content=ANYTHING | st.builds(lambda t, f: {"type": t, **f}, TYPES | ANYTHING, FIELDS), buffers=st.lists(st.binary(max_size=12), max_size=2))
+    @given(
+        content=ANYTHING | st.builds(lambda t, f: {"type": t, **f}, TYPES | ANYTHING, FIELDS),
+        buffers=st.lists(st.binary(max_size=12), max_size=2),
+    )
     def send(content, buffers):
         heard.clear()
         view.receive(view, content, buffers)
         for intent in heard:
             assert intent["type"] in view.accepts
-            assert 0 <= intent.get("label", 0) < 2 and 0 <= intent.get("serial", 0) < 20 and 1 <= intent.get("epochs", 1) <= 10_000
+            assert (
+                0 <= intent.get("label", 0) < 2
+                and 0 <= intent.get("serial", 0) < 20
+                and 1 <= intent.get("epochs", 1) <= 10_000
+            )
             assert set(intent) <= {"type", "serials", *view.accepts[intent["type"]]}
 
     send()
@@ -119,7 +160,11 @@ def test_sheet_order_puts_the_far_ones_first():
 
 def test_painter_paints_the_last_state_whoever_asks():
     state, shown, calls = {"v": 0}, [], []
-    painter = JobQueue(lambda kind, error: None, lambda kind: (shown.append(state["v"]), calls.append(threading.current_thread().name)), name="ssvae-painter")
+    painter = JobQueue(
+        lambda kind, error: None,
+        lambda kind: (shown.append(state["v"]), calls.append(threading.current_thread().name)),
+        name="ssvae-painter",
+    )
 
     def push(n):
         for _ in range(n):

@@ -13,8 +13,13 @@ WIDGETS = ("ipywidgets", "bqplot", "anywidget", "traitlets")
 
 
 def run(*command, cwd, **env):
-    done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True,
-                          env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **env})
+    done = subprocess.run(
+        [str(c) for c in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **env},
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 
@@ -47,12 +52,18 @@ def test_installs_and_imports_in_a_bare_environment(root, dist, tmp_path):
     run(*pip, "--no-deps", wheel, cwd=tmp_path)
     run(*pip, *core, cwd=tmp_path)
     # matplotlib and friends may bring traitlets one day; the three widget libraries must not be there
-    missing = "import importlib.util as u; assert not any(u.find_spec(m) for m in ('ipywidgets', 'bqplot', 'anywidget'))"
-    train = ("from ssvae_widgets import SSVAE, SSVAEConfig, load_digits\n"
-             "x, y = load_digits(); vae = SSVAE(x.shape[1:], SSVAEConfig(max_epochs=1)); h = vae.fit(x[:300], y[:300].astype(float))\n"
-             "assert len(h['loss']) == 1 and vae.predict(x[:5])[0].shape[0] == 5")
+    missing = (
+        "import importlib.util as u; assert not any(u.find_spec(m) for m in ('ipywidgets', 'bqplot', 'anywidget'))"
+    )
+    train = (
+        "from ssvae_widgets import SSVAE, SSVAEConfig, load_digits\n"
+        "x, y = load_digits(); vae = SSVAE(x.shape[1:], SSVAEConfig(max_epochs=1)); h = vae.fit(x[:300], y[:300].astype(float))\n"
+        "assert len(h['loss']) == 1 and vae.predict(x[:5])[0].shape[0] == 5"
+    )
     run(python, "-W", "error", "-c", f"{missing}\n{train}", cwd=tmp_path)
     run(*pip, wheel, cwd=tmp_path)
-    show = ("import ssvae_widgets as s; s.LatentLabeler; x, y = s.load_digits()\n"
-            "app = s.LatentLabeler(x[:200], labels='labels.csv'); app.close()")
+    show = (
+        "import ssvae_widgets as s; s.LatentLabeler; x, y = s.load_digits()\n"
+        "app = s.LatentLabeler(x[:200], labels='labels.csv'); app.close()"
+    )
     run(python, "-c", show, cwd=tmp_path)

@@ -21,6 +21,7 @@ __all__ = ['Accuracy', 'measure_accuracy', 'learning_curve', 'keep_accuracy']
 @dataclass(frozen=True)
 class Accuracy:
     "How well it was going at one moment."
+
     seq: int  # number of the last gesture in the label log
     epochs: int  # trained until then
     labels: int  # items labeled
@@ -47,10 +48,17 @@ class Accuracy:
         "One sentence; empty while there is nothing to say."
         parts = []
         checked = "labels left out in turn" if self.how == "left out" else "random picks, answered blind"
-        if self.value == self.value: parts.append(f"checked on your own {checked}: {self.value:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f})" + (f", {self.n} label{'s' * (self.n != 1)}" if self.n else ""))
-        if self.why: parts.append(self.why)
-        if self.asked >= 3 and self.how == "left out": parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
-        if self.truth == self.truth: parts.append(f"truth: {self.truth:.1%}")
+        if self.value == self.value:
+            parts.append(
+                f"checked on your own {checked}: {self.value:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f})"
+                + (f", {self.n} label{'s' * (self.n != 1)}" if self.n else "")
+            )
+        if self.why:
+            parts.append(self.why)
+        if self.asked >= 3 and self.how == "left out":
+            parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
+        if self.truth == self.truth:
+            parts.append(f"truth: {self.truth:.1%}")
         return " · ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +83,9 @@ def measure_accuracy(
     audits: dict[int, int],  # random picks: row -> class that was predicted when it was asked
     seq: int,
     epochs: int,
-    accepted: Int[np.ndarray, "rows"] = _NOBODY,  # rows whose label is an accepted prediction: they vote, and are not judged
+    accepted: Int[
+        np.ndarray, "rows"
+    ] = _NOBODY,  # rows whose label is an accepted prediction: they vote, and are not judged
     merged: dict[int, int] | None = None,  # class that is no more -> class that took its items
     *,
     source: str = "graph",  # whose predictions are on show
@@ -87,18 +97,40 @@ def measure_accuracy(
 
     if merged:
         now = np.vectorize(lambda k: merged.get(int(k), int(k)), otypes=[np.int64])
-        pred, truth, audits = now(pred), None if truth is None else now(truth), {row: int(now(said)) for row, said in audits.items()}
+        pred, truth, audits = (
+            now(pred),
+            None if truth is None else now(truth),
+            {row: int(now(said)) for row, said in audits.items()},
+        )
 
     labels = int((codes >= 0).sum())
     if checked is None and labels >= 10 and len(np.unique(codes[codes >= 0])) > 1:
         rows, voice = propagator.leave_one_out()
         own = ~np.isin(rows, accepted)
         checked = judged(voice.argmax(1)[own] == codes[rows[own]])
-    value, low, high, n, how = (checked.accuracy, checked.low, checked.high, checked.n, checked.how) if checked is not None and checked.n >= 10 else (math.nan, 0.0, 1.0, 0, "left out")
+    value, low, high, n, how = (
+        (checked.accuracy, checked.low, checked.high, checked.n, checked.how)
+        if checked is not None and checked.n >= 10
+        else (math.nan, 0.0, 1.0, 0, "left out")
+    )
     answered = [(said, int(codes[row])) for row, said in audits.items() if said >= 0 and codes[row] >= 0]
     known = (truth >= 0) & (pred >= 0) if truth is not None else np.zeros(0, bool)
     real = float((pred[known] == truth[known]).mean()) if known.any() else math.nan
-    return Accuracy(seq, epochs, labels, value, low, high, len(answered), sum(a == b for a, b in answered), real, source, n, how, why)
+    return Accuracy(
+        seq,
+        epochs,
+        labels,
+        value,
+        low,
+        high,
+        len(answered),
+        sum(a == b for a, b in answered),
+        real,
+        source,
+        n,
+        how,
+        why,
+    )
 
 # %% ../../nbs/assess/04_accuracy.ipynb #4d450b2b
 def learning_curve(
@@ -107,7 +139,9 @@ def learning_curve(
     "Columns for a figure: accuracy against the number of labels, the last word for each number."
     last = {s.labels: s for s in entries if s.value == s.value}
     rows = [last[k] for k in sorted(last)]
-    return {name: np.array([getattr(s, name) for s in rows], float) for name in ("labels", "value", "low", "high", "truth")}
+    return {
+        name: np.array([getattr(s, name) for s in rows], float) for name in ("labels", "value", "low", "high", "truth")
+    }
 
 
 def keep_accuracy(
@@ -117,5 +151,6 @@ def keep_accuracy(
 ) -> list[Accuracy]:
     "The list with one more; one with the same labels and epochs is replaced."
     old = [s for s in entries if (s.seq, s.epochs) != (new.seq, new.epochs)]
-    if len(old) >= most: old = old[::2]
+    if len(old) >= most:
+        old = old[::2]
     return [*old, new]

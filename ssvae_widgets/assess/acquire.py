@@ -28,10 +28,14 @@ class Pool:
     codes: Int[np.ndarray, "batch"]  # class of each point, -1: unlabeled
     z: Float[np.ndarray, "batch latent"] | None = None  # latents
     probs: Float[np.ndarray, "batch classes"] | None = None  # class probabilities
-    others: Float[np.ndarray, "... batch classes"] | None = None  # a second opinion, for example of the graph, or a stack of them
+    others: Float[np.ndarray, "... batch classes"] | None = (
+        None  # a second opinion, for example of the graph, or a stack of them
+    )
     neighbors: tuple | None = None  # (indices, distances) from `nearest_neighbors`
     classes: Sequence[str] | None = None  # class names
-    candidates: Int[np.ndarray, "candidates"] = field(default_factory=lambda: np.zeros(0, int))  # rows that may be suggested
+    candidates: Int[np.ndarray, "candidates"] = field(
+        default_factory=lambda: np.zeros(0, int)
+    )  # rows that may be suggested
 
     def name(self, k: int) -> str:  # of class number k
         "The name of a class, its number when it has none."
@@ -40,12 +44,14 @@ class Pool:
     def need(self, *names: str) -> None:
         "Check that the strategy has what it asks for."
         for name in names:
-            if getattr(self, name) is None: raise ValueError(f"this strategy needs {name}=, which was not given")
+            if getattr(self, name) is None:
+                raise ValueError(f"this strategy needs {name}=, which was not given")
 
     def near(self) -> Int[np.ndarray, "batch k"]:
         "Nearest neighbours of every point."
         self.need("z")
-        if self.neighbors is None: self.neighbors = nearest_neighbors(self.z, 10)
+        if self.neighbors is None:
+            self.neighbors = nearest_neighbors(self.z, 10)
         return np.asarray(self.neighbors[0])
 
     def density(self) -> Float[np.ndarray, "batch"]:
@@ -62,7 +68,8 @@ class Pool:
 
     def choice(self, i: int, a: int, b: int) -> str:  # row, its most and second most probable class
         "What the model hesitates between at a point, in words."
-        if self.probs.shape[1] == 1: return f"{self.name(0)} is the only class so far: is this one too?"
+        if self.probs.shape[1] == 1:
+            return f"{self.name(0)} is the only class so far: is this one too?"
         return f"between {self.name(a)} and {self.name(b)}: {self.probs[i, a]:.2f} vs {self.probs[i, b]:.2f}"
 
 # %% ../../nbs/assess/01_acquire.ipynb #d2ab75c6
@@ -74,8 +81,11 @@ class Suggestions:
     scores: Float[np.ndarray, "suggested"]  # larger: more worth it, comparable within one strategy
     reasons: list[str]  # one sentence for each
 
-    def __len__(self) -> int: return len(self.indices)
-    def __iter__(self): return iter(zip(self.indices.tolist(), self.scores.tolist(), self.reasons))
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self):
+        return iter(zip(self.indices.tolist(), self.scores.tolist(), self.reasons))
 
 # %% ../../nbs/assess/01_acquire.ipynb #909fa423
 def _spectral(
@@ -89,8 +99,10 @@ def _spectral(
     n = graph.shape[0]
     root = sp.diags_array(1 / np.sqrt(np.maximum(np.asarray(graph.sum(1)).ravel(), 1e-9)))
     start = np.random.default_rng(seed).normal(size=n)
-    try: vectors = eigsh((root @ graph @ root).astype(np.float64), k=k, which="LA", v0=start, tol=1e-3, maxiter=300)[1]
-    except ArpackNoConvergence as error: vectors = error.eigenvectors if error.eigenvectors.shape[1] else start[:, None]
+    try:
+        vectors = eigsh((root @ graph @ root).astype(np.float64), k=k, which="LA", v0=start, tol=1e-3, maxiter=300)[1]
+    except ArpackNoConvergence as error:
+        vectors = error.eigenvectors if error.eigenvectors.shape[1] else start[:, None]
     vectors = root @ vectors
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
@@ -108,12 +120,18 @@ def _clusters(
     pool.need("z")
     labeled = np.flatnonzero(pool.codes >= 0)
     rows = np.union1d(pool.candidates, labeled)
-    if len(rows) > sample: rows = np.union1d(rng.choice(pool.candidates, sample, replace=False), labeled)
+    if len(rows) > sample:
+        rows = np.union1d(rng.choice(pool.candidates, sample, replace=False), labeled)
     k, seed = min(k, len(rows)), int(rng.integers(2**31))
-    if len(rows) <= max(3 * k, 30): space = np.asarray(pool.z)[rows]
+    if len(rows) <= max(3 * k, 30):
+        space = np.asarray(pool.z)[rows]
     else:
         whole = len(rows) == len(pool.codes)
-        graph = knn_graph(pool.z, neighbors=(pool.near(), pool.neighbors[1])) if whole else knn_graph(np.asarray(pool.z)[rows])
+        graph = (
+            knn_graph(pool.z, neighbors=(pool.near(), pool.neighbors[1]))
+            if whole
+            else knn_graph(np.asarray(pool.z)[rows])
+        )
         pieces = np.bincount(connected_components(graph, directed=False)[1])
         apart = (pieces > 0.01 * len(rows)).sum() > 1  # eigenvectors say nothing about the inside of separate pieces
         space = np.asarray(pool.z)[rows] if apart else _spectral(graph, min(k + 6, 30, len(rows) - 2), seed)
@@ -131,12 +149,15 @@ def cover(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     picks, reasons, scores = [], [], []
     for g in order:
         inside = np.flatnonzero((group == g) & allowed)
-        if not len(inside) or len(picks) == n: continue
+        if not len(inside) or len(picks) == n:
+            continue
         best = inside[density[inside].argmax()]
         picks.append(rows[best])
         scores.append(size[g] / len(rows))
         near = "no label among them" if not has_label[group == g].any() else f"{has_label[group == g].sum()} labeled"
-        reasons.append(f"typical of {size[g]:,} points that look alike, {near}" if size[g] > 1 else "unlike every other point")
+        reasons.append(
+            f"typical of {size[g]:,} points that look alike, {near}" if size[g] > 1 else "unlike every other point"
+        )
     return np.array(picks, int), np.array(scores, float), reasons
 
 # %% ../../nbs/assess/01_acquire.ipynb #2f9728e7
@@ -147,13 +168,15 @@ def _spread_out(
 ) -> Int[np.ndarray, "n"]:  # chosen candidates, best first
     "The n best candidates, no two of them neighbours as long as others remain."
     order = pool.candidates[np.argsort(-score[pool.candidates], kind="stable")]
-    if pool.z is None: return order[:n]
+    if pool.z is None:
+        return order[:n]
     near, z, taken, order = pool.near(), np.asarray(pool.z), [], order[: max(50 * n, 500)]
     radius = np.median(np.asarray(pool.neighbors[1])[:, -1])  # nearer than this is a copy
     while len(taken) < n:  # a round over the list; what was skipped waits for the next round
         blocked = np.zeros(len(z), bool)
         for i in order.tolist():
-            if blocked[i] or len(taken) == n: continue
+            if blocked[i] or len(taken) == n:
+                continue
             taken.append(i)
             blocked |= np.linalg.norm(z - z[i], axis=1) < radius
             blocked[near[i]] = blocked[near[near[i]]] = True
@@ -182,7 +205,11 @@ def entropy(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     score = -(pool.probs * np.log(np.maximum(pool.probs, 1e-12))).sum(1)
     a, b, p, q = pool.top2()
     picks = _spread_out(pool, score, n)
-    return picks, score[picks], [f"no class is likely: the best guess is {pool.name(a[i])} with {p[i]:.2f}" for i in picks]
+    return (
+        picks,
+        score[picks],
+        [f"no class is likely: the best guess is {pool.name(a[i])} with {p[i]:.2f}" for i in picks],
+    )
 
 
 def disagreement(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -193,8 +220,20 @@ def disagreement(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     score = entropies(voices.mean(0)) - entropies(voices).mean(0)
     picks = _spread_out(pool, score, n)
     name = lambda r: f"{pool.name(r.argmax())} with {r.max():.2f}"  # noqa: E731
-    if len(voices) == 2: return picks, score[picks], [f"the model says {name(voices[0, i])}, the neighbours say {name(voices[1, i])}" for i in picks]
-    return picks, score[picks], [f"{len(voices)} opinions, and they name {len(set(voices[:, i].argmax(1)))} classes: {name(voices[:, i].mean(0))} on average" for i in picks]
+    if len(voices) == 2:
+        return (
+            picks,
+            score[picks],
+            [f"the model says {name(voices[0, i])}, the neighbours say {name(voices[1, i])}" for i in picks],
+        )
+    return (
+        picks,
+        score[picks],
+        [
+            f"{len(voices)} opinions, and they name {len(set(voices[:, i].argmax(1)))} classes: {name(voices[:, i].mean(0))} on average"
+            for i in picks
+        ],
+    )
 
 # %% ../../nbs/assess/01_acquire.ipynb #f74ffe4b
 def diverse(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -213,7 +252,11 @@ def diverse(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
         picks.append(int(rng.choice(len(rows), p=gap / gap.sum())) if gap.sum() > 0 else int(rng.choice(left)))
     a, b, pa, pb = pool.top2()
     chosen = rows[picks]
-    return chosen, (gg * zz)[picks], [f"unlike the others in this batch, and {pool.name(a[i])} only with {pa[i]:.2f}" for i in chosen]
+    return (
+        chosen,
+        (gg * zz)[picks],
+        [f"unlike the others in this batch, and {pool.name(a[i])} only with {pa[i]:.2f}" for i in chosen],
+    )
 
 # %% ../../nbs/assess/01_acquire.ipynb #908c9e3a
 def audit(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -225,17 +268,34 @@ def audit(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
 def auto(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Cover first, then margins in crowded places with one random pick in ten."
     labeled = int((pool.codes >= 0).sum())
-    if pool.probs is None or len(np.unique(pool.codes[pool.codes >= 0])) < 2 or labeled < max(3 * pool.probs.shape[1], 20):
+    if (
+        pool.probs is None
+        or len(np.unique(pool.codes[pool.codes >= 0])) < 2
+        or labeled < max(3 * pool.probs.shape[1], 20)
+    ):
         return cover(pool, n, rng) if pool.z is not None else audit(pool, n, rng)
     m = n // 10
     parts = [(density_margin if pool.z is not None else margin)(pool, n - m, rng)]
     pool.candidates = np.setdiff1d(pool.candidates, parts[0][0])
-    if m: parts.append(audit(pool, m, rng))
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts]), [r for p in parts for r in p[2]]
+    if m:
+        parts.append(audit(pool, m, rng))
+    return (
+        np.concatenate([p[0] for p in parts]),
+        np.concatenate([p[1] for p in parts]),
+        [r for p in parts for r in p[2]],
+    )
 
 # %% ../../nbs/assess/01_acquire.ipynb #3b458388
 STRATEGIES: dict[str, Callable] = dict(
-    auto=auto, cover=cover, margin=margin, density_margin=density_margin, entropy=entropy, disagreement=disagreement, diverse=diverse, audit=audit)
+    auto=auto,
+    cover=cover,
+    margin=margin,
+    density_margin=density_margin,
+    entropy=entropy,
+    disagreement=disagreement,
+    diverse=diverse,
+    audit=audit,
+)
 
 
 def register_strategy(
@@ -253,7 +313,8 @@ def suggest(
     codes: Int[np.ndarray, "batch"],  # class of each point, -1: unlabeled
     z: Float[np.ndarray, "batch latent"] | None = None,  # latents
     probs: Float[np.ndarray, "batch classes"] | None = None,  # class probabilities
-    others: Float[np.ndarray, "... batch classes"] | None = None,  # a second opinion for `disagreement`, or a stack of them, such as draws from the posterior
+    others: Float[np.ndarray, "... batch classes"]
+    | None = None,  # a second opinion for `disagreement`, or a stack of them, such as draws from the posterior
     neighbors: tuple | None = None,  # (indices, distances) of z when they are known already
     within: np.ndarray | None = None,  # mask or row numbers to choose from; None: all
     skip: Sequence[int] = (),  # rows not to suggest, for example skipped ones
@@ -262,14 +323,17 @@ def suggest(
 ) -> Suggestions:
     "The unlabeled points most worth labelling next, with a reason for each."
     chosen = STRATEGIES.get(strategy) if isinstance(strategy, str) else strategy
-    if chosen is None: raise ValueError(f"no strategy is called {strategy!r}; there are {', '.join(sorted(STRATEGIES))}")
+    if chosen is None:
+        raise ValueError(f"no strategy is called {strategy!r}; there are {', '.join(sorted(STRATEGIES))}")
     codes, n = check_codes(codes), check_whole(n, "n", 0, 2**53)
     for name, value in dict(z=z, probs=probs, others=others).items():
         n_rows = len(codes) if value is None else np.shape(value)[-2]
-        if n_rows != len(codes): raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
+        if n_rows != len(codes):
+            raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
     rows = np.arange(len(codes)) if within is None else np.unique(check_rows(within, len(codes), "within"))
     rows = np.setdiff1d(rows[codes[rows] < 0], check_rows(skip, len(codes), "skip"))
-    if n < 1 or not len(rows): return Suggestions(np.zeros(0, int), np.zeros(0), [])
+    if n < 1 or not len(rows):
+        return Suggestions(np.zeros(0, int), np.zeros(0), [])
     n = min(int(n), len(rows))
     asarray = lambda a: None if a is None else np.asarray(a)  # noqa: E731
     pool = Pool(codes, asarray(z), asarray(probs), asarray(others), neighbors, classes, rows)
@@ -289,25 +353,35 @@ def find_label_issues(
     "Labels that the other labels, or they and the model together, contradict, most doubtful first."
     codes, n = check_codes(codes), None if n is None else check_whole(n, "n", 0, 2**53)
     n_classes = max(int(codes.max(initial=-1)) + 1, 1 if probs is None else np.shape(probs)[1])
-    if (codes >= 0).sum() < 2: return Suggestions(np.zeros(0, int), np.zeros(0), [])
+    if (codes >= 0).sum() < 2:
+        return Suggestions(np.zeros(0, int), np.zeros(0), [])
     if propagator is None:
-        if z is None: raise ValueError("find_label_issues needs z= or propagator=")
+        if z is None:
+            raise ValueError("find_label_issues needs z= or propagator=")
         propagator = Propagator(z, n_classes)
     propagator.update(codes, n_classes=max(n_classes, propagator.n_classes))
     rows, others = propagator.leave_one_out()
     voice = others if probs is None else (others + np.asarray(probs)[rows, : others.shape[1]]) / 2
 
-    def against(voice):  # how much more a voice says of the best other class than of the given one, and what it says of the others
+    def against(
+        voice,
+    ):  # how much more a voice says of the best other class than of the given one, and what it says of the others
         rest = voice.copy()
         rest[np.arange(len(rows)), codes[rows]] = -1
         return rest.max(1) - voice[np.arange(len(rows)), codes[rows]], rest
 
     score, rest = against(voice)
     better, order = rest.argmax(1), np.argsort(-score, kind="stable")
-    order = order[(score > 0)[order] | (against(others)[0] > 0)[order]] if n is None else order[:n]  # a model may have learned the mistake by heart
+    order = (
+        order[(score > 0)[order] | (against(others)[0] > 0)[order]] if n is None else order[:n]
+    )  # a model may have learned the mistake by heart
     name = Pool(codes, classes=classes).name
     who = "the other labels say" if probs is None else "the other labels and the model say"
-    return Suggestions(rows[order], score[order], [f"your label {name(codes[rows[i]])}, {who} {name(better[i])} with {rest[i].max():.2f}" for i in order])
+    return Suggestions(
+        rows[order],
+        score[order],
+        [f"your label {name(codes[rows[i]])}, {who} {name(better[i])} with {rest[i].max():.2f}" for i in order],
+    )
 
 # %% ../../nbs/assess/01_acquire.ipynb #5e81ecc5
 def from_skactiveml(
@@ -322,7 +396,8 @@ def from_skactiveml(
         pool.need("z")
         y = np.where(pool.codes >= 0, pool.codes, np.nan)  # its mark for a missing label
         picks, utilities = query_strategy.query(
-            np.asarray(pool.z, float), y, candidates=pool.candidates, batch_size=n, return_utilities=True, **arguments)
+            np.asarray(pool.z, float), y, candidates=pool.candidates, batch_size=n, return_utilities=True, **arguments
+        )
         scores = np.asarray(utilities)[np.arange(len(picks)), picks]
         return np.asarray(picks, int), scores, [reason] * len(picks)
 

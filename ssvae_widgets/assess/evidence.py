@@ -28,6 +28,7 @@ SOURCES = ("graph", "linear", "network")  # the simplest first
 @dataclass(frozen=True)
 class Source:
     "How good one answer is on labels that it had not heard."
+
     accuracy: float = math.nan  # share of them that it predicted, NaN: there are none
     low: float = 0.0  # its 95 % interval
     high: float = 1.0
@@ -42,7 +43,11 @@ class Source:
     @property
     def message(self) -> str:
         "In words; empty while nothing is known."
-        return f"{self.accuracy:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f}), {self.n} label{'s' * (self.n != 1)}" if self.n else ""
+        return (
+            f"{self.accuracy:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f}), {self.n} label{'s' * (self.n != 1)}"
+            if self.n
+            else ""
+        )
 
 # %% ../../nbs/assess/03_evidence.ipynb #2ac4efd1
 def judged(
@@ -51,7 +56,8 @@ def judged(
 ) -> Source:
     "A share of right answers with Wilson's interval."
     right = np.asarray(right, bool)
-    if not right.size: return Source(how=how)
+    if not right.size:
+        return Source(how=how)
     return Source(float(right.mean()), *wilson_interval(int(right.sum()), right.size), right.size, how)
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000009
@@ -84,16 +90,20 @@ def linear_head(
     from sklearn.linear_model import LogisticRegression
 
     labeled = np.flatnonzero(codes >= 0)
-    if len(labeled) > most: labeled = np.sort(np.random.default_rng(len(labeled)).choice(labeled, most, replace=False))
+    if len(labeled) > most:
+        labeled = np.sort(np.random.default_rng(len(labeled)).choice(labeled, most, replace=False))
     asked = np.arange(len(codes)) if rows is None else np.asarray(rows)
     probs, known = np.zeros((len(asked), n_classes), np.float32), np.unique(codes[labeled])
-    if not len(known): return np.full_like(probs, 1 / n_classes)
+    if not len(known):
+        return np.full_like(probs, 1 / n_classes)
     if len(known) == 1:
         probs[:, known] = 1
         return probs
     center = features[labeled].mean(0)
     scale = _SPREAD / max(float(np.sqrt(np.mean(np.sum((features[labeled] - center) ** 2, 1)))), 1e-12)
-    fitted = LogisticRegression(C=1 / penalty, max_iter=300, tol=1e-3).fit((features[labeled] - center) * scale, codes[labeled])
+    fitted = LogisticRegression(C=1 / penalty, max_iter=300, tol=1e-3).fit(
+        (features[labeled] - center) * scale, codes[labeled]
+    )
     for i in range(0, len(asked), 8192):
         probs[i : i + 8192, known] = fitted.predict_proba((features[asked[i : i + 8192]] - center) * scale)
     return probs
@@ -105,6 +115,7 @@ _SPREAD = 4.0  # root mean square length of the features it sees
 @dataclass(frozen=True)
 class Exam:
     "One label, asked before the network heard it."
+
     epoch: int  # epochs the network had been trained
     said: dict[str, int]  # class that each source named, from the same labels
     probs: tuple[float, ...]  # the network's class probabilities
@@ -119,7 +130,8 @@ def valid_exams(
 ) -> Int[np.ndarray, "rows"]:  # newest last
     "Rows whose exam says something about the network of today: all of its second half of life, and older ones up to `enough`."
     rows = np.array([row for row in exams if row < len(codes) and codes[row] >= 0], int)
-    if not len(rows): return rows
+    if not len(rows):
+        return rows
     age = np.array([exams[int(row)].epoch for row in rows])
     rows = rows[np.argsort(age, kind="stable")]
     recent = int((2 * age >= epoch).sum())
@@ -154,13 +166,15 @@ def choose(
     best = available[0] if available else None
     for name in available[1:]:
         simpler, other = right.get((best, name), ((), ()))
-        if (len(other) >= least or on_show == name) and replaces(*ahead(other, simpler), on_show == name): best = name
+        if (len(other) >= least or on_show == name) and replaces(*ahead(other, simpler), on_show == name):
+            best = name
     return best
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000025
 @dataclass(frozen=True)
 class Temper:
     "How probabilities are toned down."
+
     temperature: float = 1.0
     share: float = 1.0  # of the answer itself; the rest is a flat prior
 
@@ -169,7 +183,8 @@ class Temper:
         probs: Float[np.ndarray, "batch classes"],
     ) -> Float[np.ndarray, "batch classes"]:
         "The order of the classes stays as it is."
-        if self.temperature != 1: probs = apply_temperature(probs, self.temperature)
+        if self.temperature != 1:
+            probs = apply_temperature(probs, self.temperature)
         return np.asarray(self.share * probs + (1 - self.share) / probs.shape[1], np.float32)
 
 # %% ../../nbs/assess/03_evidence.ipynb #500b26ae
@@ -181,7 +196,8 @@ def fit_temper(
 ) -> Temper:
     "As certain as the labels left out allow."
     given = np.asarray(given)
-    if len(given) < enough: return Temper(share=trust)
+    if len(given) < enough:
+        return Temper(share=trust)
     return Temper(temperature(probs, given, enough)[0])
 
 

@@ -26,8 +26,10 @@ def wilson_interval(
     "Interval for a share (Wilson, 1927)."
     from scipy.stats import norm
 
-    if not 0 <= right <= total: raise ValueError(f"wilson_interval needs 0 <= right <= total, got {right} of {total}")
-    if total == 0: return 0.0, 1.0
+    if not 0 <= right <= total:
+        raise ValueError(f"wilson_interval needs 0 <= right <= total, got {right} of {total}")
+    if total == 0:
+        return 0.0, 1.0
     z, p = float(norm.ppf(0.5 + confidence / 2)), right / total
     middle = (p + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * (p * (1 - p) / total + z * z / (4 * total**2)) ** 0.5
@@ -52,13 +54,20 @@ def accuracy_estimate(
     enough: int = 10,  # random picks from which on only they count
 ) -> Estimate:
     "Accuracy with its Wilson interval, from leave-one-out predictions on the labels."
-    right, fair = np.asarray(predicted) == np.asarray(given), np.zeros(len(given), bool) if at_random is None else np.asarray(at_random, bool)
+    right, fair = (
+        np.asarray(predicted) == np.asarray(given),
+        np.zeros(len(given), bool) if at_random is None else np.asarray(at_random, bool),
+    )
     source = "labels, each left out in turn"
-    if fair.sum() >= enough: right, source = right[fair], "random picks"
+    if fair.sum() >= enough:
+        right, source = right[fair], "random picks"
     n = len(right)
-    if n == 0: return Estimate(float("nan"), 0.0, 1.0, 0, "no labels to estimate the accuracy from")
+    if n == 0:
+        return Estimate(float("nan"), 0.0, 1.0, 0, "no labels to estimate the accuracy from")
     low, high = wilson_interval(int(right.sum()), n)
-    return Estimate(float(right.mean()), low, high, n, f"{right.mean():.0%} right ({low:.0%} to {high:.0%}) on {n} {source}")
+    return Estimate(
+        float(right.mean()), low, high, n, f"{right.mean():.0%} right ({low:.0%} to {high:.0%}) on {n} {source}"
+    )
 
 # %% ../../nbs/assess/02_metrics.ipynb #4da4d96a
 def ece(
@@ -81,7 +90,8 @@ def temperature(
 ) -> tuple[float, str]:  # temperature (1: unchanged), and a sentence
     "The temperature under which left-out labels are most likely (Guo et al., 2017)."
     given = np.asarray(given)
-    if len(given) < least: return 1.0, f"too few labels to calibrate: {len(given)} of {least}"
+    if len(given) < least:
+        return 1.0, f"too few labels to calibrate: {len(given)} of {least}"
     logp = np.log(np.maximum(np.asarray(probs, float), 1e-9))
     grid = np.exp(np.linspace(np.log(0.2), np.log(8), 200))
     scaled = logp[None] / grid[:, None, None]
@@ -134,10 +144,14 @@ def ood_score(
     reference: tuple | None = None,  # (errors, distances) of known data; None: the data themselves
 ) -> Float[np.ndarray, "batch"]:  # in [0, 1], high for odd images
     "Out-of-distribution score: the larger of two percentiles, then a percentile again."
-    def percentile(values, known): return np.searchsorted(np.sort(known), values, side="right") / max(len(known), 1)
+
+    def percentile(values, known):
+        return np.searchsorted(np.sort(known), values, side="right") / max(len(known), 1)
 
     far = np.asarray(distances).mean(1)
-    known_errors, known_far = (errors, far) if reference is None else (np.asarray(reference[0]), np.asarray(reference[1]).mean(1))
+    known_errors, known_far = (
+        (errors, far) if reference is None else (np.asarray(reference[0]), np.asarray(reference[1]).mean(1))
+    )
     odd = np.maximum(percentile(errors, known_errors), percentile(far, known_far))
     known = np.maximum(percentile(known_errors, known_errors), percentile(known_far, known_far))
     return percentile(odd, known)

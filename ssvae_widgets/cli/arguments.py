@@ -41,13 +41,17 @@ def add_config_flags(
 ) -> None:
     "`--latent-dim 16` and so on, `--config` and `--preset`; what is not given does not appear in the namespace."
     texts = field_help(cls)
-    group = parser.add_argument_group("configuration", "A preset, then the fields of --config FILE.toml, then flags: the later wins.")
+    group = parser.add_argument_group(
+        "configuration", "A preset, then the fields of --config FILE.toml, then flags: the later wins."
+    )
     group.add_argument("--preset", default="default", help="a named recipe, such as ancestor (default: %(default)s)")
     group.add_argument("--config", metavar="TOML", help="a file of configuration fields, one `field = value` a line")
     for f in dataclasses.fields(cls):
         kind: dict[str, Any] = {"type": type(f.default), "metavar": type(f.default).__name__.upper()}
-        if isinstance(f.default, bool): kind = {"action": argparse.BooleanOptionalAction}
-        elif isinstance(f.default, tuple): kind = {"type": int, "nargs": "+", "metavar": "INT"}
+        if isinstance(f.default, bool):
+            kind = {"action": argparse.BooleanOptionalAction}
+        elif isinstance(f.default, tuple):
+            kind = {"type": int, "nargs": "+", "metavar": "INT"}
         text = f"{texts.get(f.name, '')} (default: {f.default})".replace("%", "%%")
         group.add_argument("--" + f.name.replace("_", "-"), dest=f.name, default=argparse.SUPPRESS, help=text, **kind)
 
@@ -56,11 +60,16 @@ def _config_file(args) -> dict[str, Any]:
     "The fields that `--config` sets."
     import tomllib
 
-    if not args.config: return {}
-    try: return tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
-    except OSError as e: raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e: raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
-    except RecursionError: raise UsageError(f"--config {args.config} is nested too deeply; give one `field = value` a line.") from None
+    if not args.config:
+        return {}
+    try:
+        return tomllib.loads(Path(args.config).read_text(encoding="utf-8"))
+    except OSError as e:
+        raise UsageError(f"--config {args.config} cannot be read: {e.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise UsageError(f"--config {args.config} is not valid TOML: {e}.") from None
+    except RecursionError:
+        raise UsageError(f"--config {args.config} is nested too deeply; give one `field = value` a line.") from None
 
 # %% ../../nbs/cli/02_arguments.ipynb #f5c52416
 def given_fields(
@@ -69,7 +78,11 @@ def given_fields(
     "The fields that the preset, the file or a flag sets."
     from ssvae_widgets.config import PRESETS, SSVAEConfig
 
-    return [f.name for f in dataclasses.fields(SSVAEConfig) if hasattr(args, f.name) or f.name in {**PRESETS[args.preset], **_config_file(args)}]
+    return [
+        f.name
+        for f in dataclasses.fields(SSVAEConfig)
+        if hasattr(args, f.name) or f.name in {**PRESETS[args.preset], **_config_file(args)}
+    ]
 
 # %% ../../nbs/cli/02_arguments.ipynb #b9fb83df
 def read_config(
@@ -81,8 +94,11 @@ def read_config(
     values = _config_file(args)
     try:
         config = SSVAEConfig.preset(args.preset).replace(**values)
-        return config.replace(**{f.name: getattr(args, f.name) for f in dataclasses.fields(config) if hasattr(args, f.name)})
-    except (TypeError, ValueError) as e: raise UsageError(str(e)) from None
+        return config.replace(
+            **{f.name: getattr(args, f.name) for f in dataclasses.fields(config) if hasattr(args, f.name)}
+        )
+    except (TypeError, ValueError) as e:
+        raise UsageError(str(e)) from None
 
 # %% ../../nbs/cli/02_arguments.ipynb #992b7dd0
 def add_data_flags(
@@ -90,15 +106,35 @@ def add_data_flags(
 ) -> None:
     "`--data`, and how it is read."
     group = parser.add_argument_group("data", "Give the same flags to all commands that work on the same images.")
-    group.add_argument("--data", default="digits", metavar="digits|mnist|PATH",
-                       help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional arrays are vectors (default: digits)")
+    group.add_argument(
+        "--data",
+        default="digits",
+        metavar="digits|mnist|PATH",
+        help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional arrays are vectors (default: digits)",
+    )
     group.add_argument("--n", type=int, metavar="N", help="only the first N images")
     group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
     group.add_argument("--no-binarize", dest="binarize", action="store_false", help="digits, mnist: keep gray levels")
-    group.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="folders: resize pictures to this (default: their median size)")
-    group.add_argument("--fit", choices=("pad", "crop", "stretch"), help="folders: how pictures of another shape are fitted (default: pad)")
-    group.add_argument("--color", action=argparse.BooleanOptionalAction, help="folders: RGB or gray (default: gray when every picture is)")
-    group.add_argument("--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note")
+    group.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="folders: resize pictures to this (default: their median size)",
+    )
+    group.add_argument(
+        "--fit",
+        choices=("pad", "crop", "stretch"),
+        help="folders: how pictures of another shape are fitted (default: pad)",
+    )
+    group.add_argument(
+        "--color",
+        action=argparse.BooleanOptionalAction,
+        help="folders: RGB or gray (default: gray when every picture is)",
+    )
+    group.add_argument(
+        "--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note"
+    )
 
 # %% ../../nbs/cli/02_arguments.ipynb #fbf8a462
 def read_images(
@@ -109,13 +145,31 @@ def read_images(
 
     source = args.data
     if getattr(args, "split", "train") == "test":
-        if source != "mnist" or not is_built_in(source): raise UsageError(f"--split test is for --data mnist; {source} has no test split.")
+        if source != "mnist" or not is_built_in(source):
+            raise UsageError(f"--split test is for --data mnist; {source} has no test split.")
         source = "mnist-test"
-    if args.n is not None and args.n < 1: raise UsageError(f"--n is {args.n}; give at least 1.")
-    if args.size and min(args.size) < 1: raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
-    options = dict(size=tuple(args.size) if args.size else None, fit=args.fit, color=args.color, errors="skip" if args.skip_unreadable else None)
-    try: return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **{k: v for k, v in options.items() if v is not None})
-    except (ValueError, OSError) as e: raise UsageError(f"--data {args.data}: {sentence_of(e).replace(SKIP_ADVICE, ', or give --skip-unreadable')}") from None
+    if args.n is not None and args.n < 1:
+        raise UsageError(f"--n is {args.n}; give at least 1.")
+    if args.size and min(args.size) < 1:
+        raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
+    options = dict(
+        size=tuple(args.size) if args.size else None,
+        fit=args.fit,
+        color=args.color,
+        errors="skip" if args.skip_unreadable else None,
+    )
+    try:
+        return load_images(
+            source,
+            n=args.n,
+            scale=args.scale,
+            binarize=args.binarize,
+            **{k: v for k, v in options.items() if v is not None},
+        )
+    except (ValueError, OSError) as e:
+        raise UsageError(
+            f"--data {args.data}: {sentence_of(e).replace(SKIP_ADVICE, ', or give --skip-unreadable')}"
+        ) from None
 
 # %% ../../nbs/cli/02_arguments.ipynb #19dbbce5
 def check_shape(
@@ -127,9 +181,16 @@ def check_shape(
     from ssvae_widgets.data.arrays import image_shape
 
     want, have = vae.input_shape, image_shape(images)
-    if want == have: return
-    advice = f"the flags that you trained with, here --size {want[0]} {want[1]} {'--no-color' if want[2] == 1 else '--color'}" if len(want) == 3 and Path(args.data).is_dir() else "the data that you trained on"
-    raise UsageError(f"--weights {args.weights} was trained on items of shape {want}, --data {args.data} gives {have}; give {advice}.")
+    if want == have:
+        return
+    advice = (
+        f"the flags that you trained with, here --size {want[0]} {want[1]} {'--no-color' if want[2] == 1 else '--color'}"
+        if len(want) == 3 and Path(args.data).is_dir()
+        else "the data that you trained on"
+    )
+    raise UsageError(
+        f"--weights {args.weights} was trained on items of shape {want}, --data {args.data} gives {have}; give {advice}."
+    )
 
 # %% ../../nbs/cli/02_arguments.ipynb #836d6449
 def read_label_file(
@@ -146,32 +207,43 @@ def read_label_file(
 
     said, path = path, Path(os.path.realpath(path))
     logs = list(path.parent.glob(f"{glob.escape(path.name)}.log*.jsonl")) if path.parent.is_dir() else []
-    if not path.exists() and not logs: raise UsageError(f"--labels {said} cannot be read: it does not exist.")
+    if not path.exists() and not logs:
+        raise UsageError(f"--labels {said} cannot be read: it does not exist.")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is refused is told below
         try:
-            for file in (path, *logs) if path.exists() else logs: _copy_plain(file, Path(folder, file.name))
-            if path.exists() and _names_files(path): store = _by_file_name(path, n_items, classes, names)
-            else: store = LabelStore(Path(folder, path.name), n_items, classes=None if classes is None else list(classes))
-        except (OSError, ValueError) as e: raise UsageError(f"--labels {said}: {sentence_of(e).replace(folder + os.sep, '')}") from None
+            for file in (path, *logs) if path.exists() else logs:
+                _copy_plain(file, Path(folder, file.name))
+            if path.exists() and _names_files(path):
+                store = _by_file_name(path, n_items, classes, names)
+            else:
+                store = LabelStore(Path(folder, path.name), n_items, classes=None if classes is None else list(classes))
+        except (OSError, ValueError) as e:
+            raise UsageError(f"--labels {said}: {sentence_of(e).replace(folder + os.sep, '')}") from None
         with store:
-            if store.problems: raise UsageError(describe_problems(str(said), store.problems))
+            if store.problems:
+                raise UsageError(describe_problems(str(said), store.problems))
             codes, found = np.array(store.codes), store.classes
-    known = [*(classes or ()), *found[len(classes or ()):]]  # as they were given, also where the labels write a name in another way
+    known = [
+        *(classes or ()),
+        *found[len(classes or ()) :],
+    ]  # as they were given, also where the labels write a name in another way
     return codes, None if classes is None and known == [str(k) for k in range(len(known))] else known
 
 # %% ../../nbs/cli/02_arguments.ipynb #7c593e74
 def _copy_plain(source: Path, to: Path) -> None:
     from ssvae_widgets.io.files import open_plain
 
-    with open_plain(source) as there, to.open("wb") as here: shutil.copyfileobj(there, here)
+    with open_plain(source) as there, to.open("wb") as here:
+        shutil.copyfileobj(there, here)
 
 # %% ../../nbs/cli/02_arguments.ipynb #3a0c4293
 def _names_files(path: Path) -> bool:
     "Whether the header of a CSV asks for images by the names of their files."
     from ssvae_widgets.labels.exchange import by_name
 
-    with path.open("rb") as f: return by_name(f.read(4096))
+    with path.open("rb") as f:
+        return by_name(f.read(4096))
 
 # %% ../../nbs/cli/02_arguments.ipynb #825d3677
 def _by_file_name(path: Path, n_items: int, classes, names):

@@ -39,30 +39,45 @@ def run_command(
 ) -> int:  # exit code
     "Parse, work, and say in one sentence what went wrong."
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait let others work: on a busy machine t-SNE took four times the processor time otherwise
-    try: args = parser.parse_args(argv)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # threads that wait let others work: on a busy machine t-SNE took four times the processor time otherwise
+    try:
+        args = parser.parse_args(argv)
     except SystemExit as e:
-        if e.code and "--json" in (sys.argv[1:] if argv is None else argv): _tell(json.dumps(dict(error=parser.wrong, exit_code=e.code)), sys.stdout)
+        if e.code and "--json" in (sys.argv[1:] if argv is None else argv):
+            _tell(json.dumps(dict(error=parser.wrong, exit_code=e.code)), sys.stdout)
         return int(e.code or 0)
-    except OSError: return _leave(1)  # --help | head
-    def note(message, *_, **__): _tell(f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{SKIP_ADVICE}', '')}", sys.stderr)
+    except OSError:
+        return _leave(1)  # --help | head
+
+    def note(message, *_, **__):
+        _tell(
+            f"{parser.prog}: note: {_one_line(message).replace(f': repair or remove it{SKIP_ADVICE}', '')}", sys.stderr
+        )
+
     try:
         with warnings.catch_warnings(), _orderly_end():
             warnings.showwarning = note
             _expand_paths(parser, args)
             work(args)
-            if sys.stdout is not None: sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt as e:
         what, code = ("ended by the system", 128 + e.number) if isinstance(e, _Ended) else ("interrupted", 130)
         _tell(f"{parser.prog}: {what}", sys.stderr)
-        if args.json: _tell(json.dumps(dict(error=what, exit_code=code)), sys.stdout)
+        if args.json:
+            _tell(json.dumps(dict(error=what, exit_code=code)), sys.stdout)
         return _leave(code)
     except Exception as e:
-        if args.debug: traceback.print_exc()
+        if args.debug:
+            traceback.print_exc()
         sentence, code = sentence_of(e), 2 if isinstance(e, (UsageError, FileNotFoundError)) else 1
         _tell(f"{parser.prog}: {sentence}", sys.stderr)
-        if args.json: _tell(json.dumps(dict(error=sentence, exit_code=code)), sys.stdout)
+        if args.json:
+            _tell(json.dumps(dict(error=sentence, exit_code=code)), sys.stdout)
         return _leave(code)
     return 0
 
@@ -70,21 +85,32 @@ def run_command(
 class _Ended(KeyboardInterrupt):
     "The system asked for an end (shutdown, a batch system, a closed terminal): what is finished is kept, as after Ctrl-C."
 
-    def __init__(self, number: int): self.number = number
+    def __init__(self, number: int):
+        self.number = number
 
 # %% ../../nbs/cli/01_common.ipynb #e28b6b25
 @contextmanager
 def _orderly_end():
     "SIGTERM and SIGHUP end the work as Ctrl-C does; one that is ignored (nohup) stays ignored."
-    def end(number, frame): raise _Ended(number)
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)] if threading.current_thread() is threading.main_thread() else []
+
+    def end(number, frame):
+        raise _Ended(number)
+
+    numbers = (
+        [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        if threading.current_thread() is threading.main_thread()
+        else []
+    )
     before = {n: signal.signal(n, end) for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
-    try: yield
+    try:
+        yield
     finally:
-        for n, handler in before.items(): signal.signal(n, handler)
+        for n, handler in before.items():
+            signal.signal(n, handler)
 
 # %% ../../nbs/cli/01_common.ipynb #ced9284b
-def _one_line(what) -> str: return " ".join(str(what).split())
+def _one_line(what) -> str:
+    return " ".join(str(what).split())
 
 # %% ../../nbs/cli/01_common.ipynb #7f85b085
 def sentence_of(error: Exception) -> str:
@@ -93,7 +119,11 @@ def sentence_of(error: Exception) -> str:
 
     if isinstance(error, OSError) and error.errno is not None:
         told = error.filename is None and error.strerror != os.strerror(error.errno)  # the library has said it already
-        return f"{_one_line(error.strerror)}" if told else f"{error.filename or 'the output'} cannot be read or written: {explain_os_error(error)}."
+        return (
+            f"{_one_line(error.strerror)}"
+            if told
+            else f"{error.filename or 'the output'} cannot be read or written: {explain_os_error(error)}."
+        )
     if isinstance(error, MemoryError):
         left = _one_line(error) or "none left"
         return f"There is not enough memory ({left}): take fewer images (--n), smaller ones, or a smaller network."
@@ -103,16 +133,20 @@ def sentence_of(error: Exception) -> str:
 def _tell(text: str, stream) -> None:
     "Say something to whoever still listens."
     try:
-        if stream is not None: print(text, file=stream, flush=True)
-    except OSError: pass
+        if stream is not None:
+            print(text, file=stream, flush=True)
+    except OSError:
+        pass
 
 # %% ../../nbs/cli/01_common.ipynb #1c4255b4
 def _leave(code: int) -> int:
     "The exit code; what a closed pipe or a full disk did not take is dropped, or Python would complain of it once more."
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None: stream.flush()
-        except OSError: os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
 # %% ../../nbs/cli/01_common.ipynb #dc682fea
@@ -122,14 +156,27 @@ def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
 
     for action in parser._actions:
         value = getattr(args, action.dest, None)
-        if action.metavar not in _PATHS or value is None: continue
-        if "" in (value if isinstance(value, list) else [value]): raise UsageError(f"{(action.option_strings or [action.metavar])[0]} is empty; give a path.")
-        try: [check_path(v, (action.option_strings or [action.metavar])[0]) for v in (value if isinstance(value, list) else [value])]
-        except ValueError as e: raise UsageError(str(e)) from None
-        setattr(args, action.dest, [os.path.expanduser(v) for v in value] if isinstance(value, list) else os.path.expanduser(value))
+        if action.metavar not in _PATHS or value is None:
+            continue
+        if "" in (value if isinstance(value, list) else [value]):
+            raise UsageError(f"{(action.option_strings or [action.metavar])[0]} is empty; give a path.")
+        try:
+            [
+                check_path(v, (action.option_strings or [action.metavar])[0])
+                for v in (value if isinstance(value, list) else [value])
+            ]
+        except ValueError as e:
+            raise UsageError(str(e)) from None
+        setattr(
+            args,
+            action.dest,
+            [os.path.expanduser(v) for v in value] if isinstance(value, list) else os.path.expanduser(value),
+        )
         for path in map(Path, [getattr(args, action.dest)] if isinstance(value, str) else getattr(args, action.dest)):
             if os.path.exists(path) and not path.is_file() and not path.is_dir():
-                raise UsageError(f"{(action.option_strings or [action.metavar])[0]} {path} is no plain file but a pipe or a device; give the name of a file.")
+                raise UsageError(
+                    f"{(action.option_strings or [action.metavar])[0]} {path} is no plain file but a pipe or a device; give the name of a file."
+                )
 
 # %% ../../nbs/cli/01_common.ipynb #8fff52a1
 def check_target(
@@ -142,17 +189,30 @@ def check_target(
     from ssvae_widgets.io.files import explain_os_error
 
     real = Path(os.path.realpath(path))
-    if real.is_symlink(): raise UsageError(f"{flag} {path} is a link that leads to itself; give another name, or remove it first.")
-    if path.is_symlink() and not real.parent.is_dir(): raise UsageError(f"{flag} {path} is a link into a folder that does not exist; give another name, or remove it first.")
-    if path.exists() and not path.is_file(): raise UsageError(f"{flag} {path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file.")
+    if real.is_symlink():
+        raise UsageError(f"{flag} {path} is a link that leads to itself; give another name, or remove it first.")
+    if path.is_symlink() and not real.parent.is_dir():
+        raise UsageError(
+            f"{flag} {path} is a link into a folder that does not exist; give another name, or remove it first."
+        )
+    if path.exists() and not path.is_file():
+        raise UsageError(
+            f"{flag} {path} is {'a folder' if path.is_dir() else 'no plain file'}; give the name of a file."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         other = False
         if path.exists():
-            with open(path, "rb") as f: other = f.read(len(start)) not in (start, b"")
-    except OSError as e: raise UsageError(f"{flag} {path} cannot be written: {explain_os_error(e)}.") from None
-    if other: raise UsageError(f"{flag} {path} exists and is no {kind}, so it is kept; give another name, or remove it first.")
-    if not os.access(real.parent, os.W_OK): raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
+            with open(path, "rb") as f:
+                other = f.read(len(start)) not in (start, b"")
+    except OSError as e:
+        raise UsageError(f"{flag} {path} cannot be written: {explain_os_error(e)}.") from None
+    if other:
+        raise UsageError(
+            f"{flag} {path} exists and is no {kind}, so it is kept; give another name, or remove it first."
+        )
+    if not os.access(real.parent, os.W_OK):
+        raise UsageError(f"{flag} {path} cannot be written: permission is missing in its folder; use another one.")
 
 # %% ../../nbs/cli/01_common.ipynb #9e729193
 def say(
@@ -162,14 +222,22 @@ def say(
     **words: str,  # for people only
 ) -> None:
     "The result, for a program or for a person; what is no number is null in JSON."
-    if args.json: print(json.dumps({k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in report.items()}, allow_nan=False))
-    elif not args.quiet: print(text.format(**report, **words))
+    if args.json:
+        print(
+            json.dumps(
+                {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in report.items()},
+                allow_nan=False,
+            )
+        )
+    elif not args.quiet:
+        print(text.format(**report, **words))
 
 # %% ../../nbs/cli/01_common.ipynb #66a6c0ca
 class _Help(argparse.RawDescriptionHelpFormatter):
     "Examples as they are written, room for long flags."
 
-    def __init__(self, prog, **kwargs): super().__init__(prog, max_help_position=34, width=110, **kwargs)
+    def __init__(self, prog, **kwargs):
+        super().__init__(prog, max_help_position=34, width=110, **kwargs)
 
 
 _PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|PATH")
@@ -191,9 +259,11 @@ class _Completion(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         try:
             import shtab
-        except ImportError: parser.error("completion needs the package shtab: pip install 'ssvae_widgets[completion]'")
+        except ImportError:
+            parser.error("completion needs the package shtab: pip install 'ssvae_widgets[completion]'")
         for action in parser._actions:
-            if action.metavar in _PATHS: action.complete = shtab.FILE
+            if action.metavar in _PATHS:
+                action.complete = shtab.FILE
         print(shtab.complete(parser, shell=values))
         parser.exit()
 
@@ -216,7 +286,13 @@ def make_parser(
     parts += ["examples:\n" + "\n".join(f"  {e}" for e in examples), EXIT_CODES]
     p = _Parser(prog, description=summary, epilog="\n\n".join(parts), formatter_class=_Help, allow_abbrev=False)
     p.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    p.add_argument("--print-completion", choices=("bash", "zsh", "tcsh"), action=_Completion, metavar="SHELL", help="print a completion script for bash, zsh or tcsh")
+    p.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "tcsh"),
+        action=_Completion,
+        metavar="SHELL",
+        help="print a completion script for bash, zsh or tcsh",
+    )
     p.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     p.add_argument("--quiet", action="store_true", help="print nothing but errors")
     p.add_argument("--debug", action="store_true", help="print the traceback of an error")

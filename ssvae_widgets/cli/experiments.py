@@ -30,14 +30,45 @@ BUDGETS = (10, 25, 50, 100, 250, 500)
 def label_sets_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-label-sets`."
     p = make_parser(
-        "ssvae-label-sets", "Draw sets of labels from data whose classes are known; the same seed gives the same sets on every machine.",
-        ["ssvae-label-sets --data mnist --n 12000 --budgets 10 50 100 --draws 5", "ssvae-label-sets --data photos/ --kinds acquired --output artifacts/photo_sets"],
-        {"KIND_BUDGET_DRAW.csv": "labels as Serial,label", "label_sets.json": "how they were drawn, from which data, with which version"})
-    p.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS), metavar="N", help="labels in a set (default: 10 25 50 100 250 500)")
-    p.add_argument("--kinds", nargs="+", choices=KINDS, default=["random", "balanced"], help="random, balanced (needs the answers), acquired (what the library would ask for; default: random balanced)")
-    p.add_argument("--draws", type=int, default=5, metavar="N", help="sets of each kind and size (default: %(default)s)")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the first draw; the next ones count up (default: %(default)s)")
-    p.add_argument("--output", default="artifacts/label_sets", metavar="FOLDER", help="where the sets go (default: %(default)s)")
+        "ssvae-label-sets",
+        "Draw sets of labels from data whose classes are known; the same seed gives the same sets on every machine.",
+        [
+            "ssvae-label-sets --data mnist --n 12000 --budgets 10 50 100 --draws 5",
+            "ssvae-label-sets --data photos/ --kinds acquired --output artifacts/photo_sets",
+        ],
+        {
+            "KIND_BUDGET_DRAW.csv": "labels as Serial,label",
+            "label_sets.json": "how they were drawn, from which data, with which version",
+        },
+    )
+    p.add_argument(
+        "--budgets",
+        type=int,
+        nargs="+",
+        default=list(BUDGETS),
+        metavar="N",
+        help="labels in a set (default: 10 25 50 100 250 500)",
+    )
+    p.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=KINDS,
+        default=["random", "balanced"],
+        help="random, balanced (needs the answers), acquired (what the library would ask for; default: random balanced)",
+    )
+    p.add_argument(
+        "--draws", type=int, default=5, metavar="N", help="sets of each kind and size (default: %(default)s)"
+    )
+    p.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the first draw; the next ones count up (default: %(default)s)",
+    )
+    p.add_argument(
+        "--output", default="artifacts/label_sets", metavar="FOLDER", help="where the sets go (default: %(default)s)"
+    )
     add_data_flags(p)
     return p
 
@@ -49,8 +80,10 @@ def check_counts(
 ) -> None:
     "Numbers that make sense together, or a `UsageError`."
     bad = [b for b in budgets if not 1 <= b <= known]
-    if bad: raise UsageError(f"--budgets {bad[0]} cannot be drawn: {known} images have a known class.")
-    if draws < 1: raise UsageError(f"--draws is {draws}; give at least 1.")
+    if bad:
+        raise UsageError(f"--budgets {bad[0]} cannot be drawn: {known} images have a known class.")
+    if draws < 1:
+        raise UsageError(f"--draws is {draws}; give at least 1.")
 
 # %% ../../nbs/cli/07_experiments.ipynb #86994c71
 def _label_sets(args) -> None:
@@ -61,8 +94,12 @@ def _label_sets(args) -> None:
     from ssvae_widgets.session.predictions import pixel_features
 
     found, folder = read_images(args), Path(args.output)
-    if found.truth is None: raise UsageError(f"The classes of {args.data} are not known; label sets need them: use sub-folders, or a .npz with truth.")
-    if args.seed < 0: raise UsageError(f"--seed is {args.seed}; give 0 or more.")
+    if found.truth is None:
+        raise UsageError(
+            f"The classes of {args.data} are not known; label sets need them: use sub-folders, or a .npz with truth."
+        )
+    if args.seed < 0:
+        raise UsageError(f"--seed is {args.seed}; give 0 or more.")
     check_counts(args.budgets, args.draws, int((found.truth >= 0).sum()))
     folder.mkdir(parents=True, exist_ok=True)
     z, sets = pixel_features(found.images) if "acquired" in args.kinds else None, []
@@ -70,10 +107,21 @@ def _label_sets(args) -> None:
         for draw in range(args.draws):
             order = label_order(found.truth, kind, args.seed + draw, max(args.budgets), z)
             for budget in args.budgets:
-                path = save_label_set(folder / f"{kind}_{budget}_{draw}.csv", order[:budget], found.truth, found.class_names)
+                path = save_label_set(
+                    folder / f"{kind}_{budget}_{draw}.csv", order[:budget], found.truth, found.class_names
+                )
                 counts = [int((found.truth[order[:budget]] == c).sum()) for c in range(int(found.truth.max()) + 1)]
-                sets.append(dict(file=path.name, kind=kind, budget=budget, draw=draw, seed=args.seed + draw, counts=counts))
-    manifest = dict(data=Path(str(args.data)).name, images=len(found), fingerprint=fingerprint(found.images).to_dict(), library=__version__, class_names=found.class_names, sets=sets)
+                sets.append(
+                    dict(file=path.name, kind=kind, budget=budget, draw=draw, seed=args.seed + draw, counts=counts)
+                )
+    manifest = dict(
+        data=Path(str(args.data)).name,
+        images=len(found),
+        fingerprint=fingerprint(found.images).to_dict(),
+        library=__version__,
+        class_names=found.class_names,
+        sets=sets,
+    )
     atomic_write(folder / "label_sets.json", (json.dumps(manifest, indent=1) + "\n").encode())
     say(args, dict(folder=str(folder), sets=len(sets)), "{folder}: {sets} label sets")
 
@@ -92,24 +140,62 @@ def architecture(
     from ssvae_widgets.model.networks import registered
 
     own, encoders = argparse.Namespace(**vars(args)), registered("encoder")
-    if word.endswith(".toml"): own.config = word
-    elif word in encoders: own.encoder_type = word
-    elif word in PRESETS: own.preset = word
-    else: raise UsageError(f"--architectures {word}: there is no such encoder ({', '.join(sorted(encoders))}), preset ({', '.join(sorted(PRESETS))}) or .toml file.")
+    if word.endswith(".toml"):
+        own.config = word
+    elif word in encoders:
+        own.encoder_type = word
+    elif word in PRESETS:
+        own.preset = word
+    else:
+        raise UsageError(
+            f"--architectures {word}: there is no such encoder ({', '.join(sorted(encoders))}), preset ({', '.join(sorted(PRESETS))}) or .toml file."
+        )
     return read_config(own).to_dict()
 
 # %% ../../nbs/cli/07_experiments.ipynb #4f9b4205
 def _add_experiment_flags(p: argparse.ArgumentParser) -> None:
     "What is run, how often, and where it goes."
-    p.add_argument("what", choices=("label-efficiency", "repeat"), help="accuracy against the number of labels; or one run again")
+    p.add_argument(
+        "what", choices=("label-efficiency", "repeat"), help="accuracy against the number of labels; or one run again"
+    )
     p.add_argument("records", nargs="?", metavar="FILE", help="repeat: a runs/KEY.json, or a _records.jsonl with --key")
     p.add_argument("--key", help="repeat: first digits of the key of a row")
-    p.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS), metavar="N", help="numbers of labels (default: 10 25 50 100 250 500)")
-    p.add_argument("--architectures", nargs="+", default=["conv", "dense"], metavar="NAME", help="encoders, presets or .toml files (default: conv dense)")
-    p.add_argument("--selections", nargs="+", choices=KINDS, default=["random"], help="how labels are chosen (default: random)")
-    p.add_argument("--draws", type=int, default=5, metavar="N", help="label draws of each condition (default: %(default)s)")
-    p.add_argument("--networks", type=int, default=1, metavar="N", help="different initial networks that the draws take turns with (default: %(default)s)")
-    p.add_argument("--epochs", type=int, nargs=2, default=[12, 20], metavar=("U", "L"), help="epochs without labels, then with labels (default: 12 20)")
+    p.add_argument(
+        "--budgets",
+        type=int,
+        nargs="+",
+        default=list(BUDGETS),
+        metavar="N",
+        help="numbers of labels (default: 10 25 50 100 250 500)",
+    )
+    p.add_argument(
+        "--architectures",
+        nargs="+",
+        default=["conv", "dense"],
+        metavar="NAME",
+        help="encoders, presets or .toml files (default: conv dense)",
+    )
+    p.add_argument(
+        "--selections", nargs="+", choices=KINDS, default=["random"], help="how labels are chosen (default: random)"
+    )
+    p.add_argument(
+        "--draws", type=int, default=5, metavar="N", help="label draws of each condition (default: %(default)s)"
+    )
+    p.add_argument(
+        "--networks",
+        type=int,
+        default=1,
+        metavar="N",
+        help="different initial networks that the draws take turns with (default: %(default)s)",
+    )
+    p.add_argument(
+        "--epochs",
+        type=int,
+        nargs=2,
+        default=[12, 20],
+        metavar=("U", "L"),
+        help="epochs without labels, then with labels (default: 12 20)",
+    )
 
 # %% ../../nbs/cli/07_experiments.ipynb #0d15498e
 def experiment_parser() -> argparse.ArgumentParser:
@@ -117,17 +203,43 @@ def experiment_parser() -> argparse.ArgumentParser:
     from ssvae_widgets.config import SSVAEConfig
 
     p = make_parser(
-        "ssvae-experiment", "Hide known labels, give some back, train, count mistakes on images that nobody trained on. Interrupt it when you like: the same command goes on.",
-        ["ssvae-experiment label-efficiency --data mnist --n 12000 --budgets 10 50 250 --architectures conv dense --draws 5",
-         "ssvae-experiment label-efficiency --data photos/ --selections random acquired --workers 4 --output artifacts/photos",
-         "ssvae-experiment repeat artifacts/experiments/label_efficiency_records.jsonl --key 3f2a"],
-        {"runs/KEY.json": "one finished run: description, labels, versions, result", "networks/": "networks trained without labels, shared by runs",
-         "label_efficiency.csv": "one line a run", "label_efficiency_summary.csv": "mean, sd and 95 % interval over draws", "label_efficiency.png": "the same as a picture",
-         "label_efficiency_records.jsonl": "all that is needed to repeat a line"})
+        "ssvae-experiment",
+        "Hide known labels, give some back, train, count mistakes on images that nobody trained on. Interrupt it when you like: the same command goes on.",
+        [
+            "ssvae-experiment label-efficiency --data mnist --n 12000 --budgets 10 50 250 --architectures conv dense --draws 5",
+            "ssvae-experiment label-efficiency --data photos/ --selections random acquired --workers 4 --output artifacts/photos",
+            "ssvae-experiment repeat artifacts/experiments/label_efficiency_records.jsonl --key 3f2a",
+        ],
+        {
+            "runs/KEY.json": "one finished run: description, labels, versions, result",
+            "networks/": "networks trained without labels, shared by runs",
+            "label_efficiency.csv": "one line a run",
+            "label_efficiency_summary.csv": "mean, sd and 95 % interval over draws",
+            "label_efficiency.png": "the same as a picture",
+            "label_efficiency_records.jsonl": "all that is needed to repeat a line",
+        },
+    )
     _add_experiment_flags(p)
-    p.add_argument("--test", type=float, default=0.2, metavar="SHARE", help="held out where the data have no test split (default: %(default)s)")
-    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes, each bound to its own cores (default: %(default)s)")
-    p.add_argument("--output", default="artifacts/experiments", metavar="FOLDER", help="where everything goes (default: %(default)s)")
+    p.add_argument(
+        "--test",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="held out where the data have no test split (default: %(default)s)",
+    )
+    p.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes, each bound to its own cores (default: %(default)s)",
+    )
+    p.add_argument(
+        "--output",
+        default="artifacts/experiments",
+        metavar="FOLDER",
+        help="where everything goes (default: %(default)s)",
+    )
     add_data_flags(p)
     add_config_flags(p, SSVAEConfig)
     return p
@@ -138,22 +250,51 @@ def _wanted_runs(args) -> tuple[list[dict[str, Any]], int]:
     from ssvae_widgets.data.fingerprints import fingerprint
     from ssvae_widgets.experiments import experiment_data, plan, read_record, run_key
 
-    if (args.scale, args.binarize, args.size, args.fit, args.color, args.skip_unreadable) != (True, True, None, None, None, False):
-        raise UsageError("An experiment reads the data as they are by default; prepare a .npz first if you want them otherwise.")
-    if args.records or args.key: raise UsageError(f"label-efficiency takes no file and no --key ({args.records or args.key}); --output names the folder of the results, `repeat` does one run again.")
+    if (args.scale, args.binarize, args.size, args.fit, args.color, args.skip_unreadable) != (
+        True,
+        True,
+        None,
+        None,
+        None,
+        False,
+    ):
+        raise UsageError(
+            "An experiment reads the data as they are by default; prepare a .npz first if you want them otherwise."
+        )
+    if args.records or args.key:
+        raise UsageError(
+            f"label-efficiency takes no file and no --key ({args.records or args.key}); --output names the folder of the results, `repeat` does one run again."
+        )
     read_images(args)  # says what is wrong with the data
-    shared, test = {w: architecture(w, args) for w in args.architectures}, None if args.data == "mnist" and is_built_in(args.data) else args.test
-    if not 0 < args.test < 1: raise UsageError(f"--test is {args.test:g}; give a share between 0 and 1.")
-    if min(args.epochs) < 0 or args.workers < 1 or args.networks < 1: raise UsageError("--epochs must be 0 or more, --workers and --networks 1 or more.")
-    try: seen = experiment_data(args.data, args.n, test)
-    except ValueError as e: raise UsageError(str(e)) from None
+    shared, test = (
+        {w: architecture(w, args) for w in args.architectures},
+        None if args.data == "mnist" and is_built_in(args.data) else args.test,
+    )
+    if not 0 < args.test < 1:
+        raise UsageError(f"--test is {args.test:g}; give a share between 0 and 1.")
+    if min(args.epochs) < 0 or args.workers < 1 or args.networks < 1:
+        raise UsageError("--epochs must be 0 or more, --workers and --networks 1 or more.")
+    try:
+        seen = experiment_data(args.data, args.n, test)
+    except ValueError as e:
+        raise UsageError(str(e)) from None
     check_counts(args.budgets, args.draws, len(seen[1]))
     options = dict(n=args.n, epochs=tuple(args.epochs), test=args.test)
-    runs, folder = plan(args.data, args.budgets, shared, args.selections, args.draws, args.networks, **options), Path(args.output)
+    runs, folder = (
+        plan(args.data, args.budgets, shared, args.selections, args.draws, args.networks, **options),
+        Path(args.output),
+    )
 
     now = fingerprint(seen[0]).to_dict()
-    old = [k for r in runs if (record := read_record(folder / "runs" / f"{(k := run_key(r))}.json")) and record["data"] != now]
-    if old: raise UsageError(f"{folder} holds runs of the same name on other images ({args.data} has changed since: {old[0]}); give another --output.")
+    old = [
+        k
+        for r in runs
+        if (record := read_record(folder / "runs" / f"{(k := run_key(r))}.json")) and record["data"] != now
+    ]
+    if old:
+        raise UsageError(
+            f"{folder} holds runs of the same name on other images ({args.data} has changed since: {old[0]}); give another --output."
+        )
     return runs, len(seen[0])
 
 # %% ../../nbs/cli/07_experiments.ipynb #3817f6cb
@@ -164,12 +305,25 @@ def _label_efficiency(args) -> None:
     (runs, n), folder = _wanted_runs(args), Path(args.output)
 
     def told(record, done, total):
-        if args.quiet or args.json: return
+        if args.quiet or args.json:
+            return
         r = record["run"]
-        print(f"{done} of {total}: {r['architecture']}, {r['selection']}, {r['budget']} labels, draw {r['draw']}: {record['accuracy']:.1%} ({record['seconds']:.0f} s)", file=sys.stderr, flush=True)
+        print(
+            f"{done} of {total}: {r['architecture']}, {r['selection']}, {r['budget']} labels, draw {r['draw']}: {record['accuracy']:.1%} ({record['seconds']:.0f} s)",
+            file=sys.stderr,
+            flush=True,
+        )
 
-    files = write_results(run_all(runs, folder, args.workers, told), folder / "label_efficiency.csv", f"{Path(args.data).name}, {n:,} training images")
-    say(args, dict(runs=len(runs), table=str(files[0]), summary=str(files[1]), picture=str(files[2]), records=str(files[3])), "{table}: {runs} runs; {picture}")
+    files = write_results(
+        run_all(runs, folder, args.workers, told),
+        folder / "label_efficiency.csv",
+        f"{Path(args.data).name}, {n:,} training images",
+    )
+    say(
+        args,
+        dict(runs=len(runs), table=str(files[0]), summary=str(files[1]), picture=str(files[2]), records=str(files[3])),
+        "{table}: {runs} runs; {picture}",
+    )
 
 # %% ../../nbs/cli/07_experiments.ipynb #779e6341
 def _repeat(args) -> None:
@@ -179,32 +333,76 @@ def _repeat(args) -> None:
     from ssvae_widgets.experiments import do_run, is_record, read_record
     from ssvae_widgets.io.files import open_plain, parse_json
 
-    if not args.records: raise UsageError("repeat needs a file: runs/KEY.json, or a _records.jsonl with --key.")
+    if not args.records:
+        raise UsageError("repeat needs a file: runs/KEY.json, or a _records.jsonl with --key.")
     try:
-        with open_plain(args.records) as f: lines = f.read().decode()
-    except (OSError, UnicodeDecodeError) as e: raise UsageError(f"{args.records} cannot be read: {getattr(e, 'strerror', None) or e}.") from None
-    try: records = [read_record(args.records)] if args.records.endswith(".json") else [parse_json(line) for line in lines.splitlines() if line.strip()]
-    except ValueError as e: raise UsageError(f"{args.records} is no file of records: {e}.") from None
+        with open_plain(args.records) as f:
+            lines = f.read().decode()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"{args.records} cannot be read: {getattr(e, 'strerror', None) or e}.") from None
+    try:
+        records = (
+            [read_record(args.records)]
+            if args.records.endswith(".json")
+            else [parse_json(line) for line in lines.splitlines() if line.strip()]
+        )
+    except ValueError as e:
+        raise UsageError(f"{args.records} is no file of records: {e}.") from None
     found = [r for r in records if is_record(r) and r["key"].startswith(args.key or "")]
-    if len(found) != 1: raise UsageError(f"{args.records} holds {len(found)} runs that start with --key {args.key or ''!r}; name one.")
-    with tempfile.TemporaryDirectory() as folder: again = do_run(found[0]["run"], folder)
-    report = dict(key=again["key"], accuracy=again["accuracy"], before=found[0]["accuracy"], same_labels=again["labels"] == found[0]["labels"], same_data=again["data"] == found[0]["data"])
-    say(args, report, "{key}: {accuracy:.4f} again, {before:.4f} before{changed}", changed="" if report["same_data"] else " (the images are not the same any more)")
+    if len(found) != 1:
+        raise UsageError(f"{args.records} holds {len(found)} runs that start with --key {args.key or ''!r}; name one.")
+    with tempfile.TemporaryDirectory() as folder:
+        again = do_run(found[0]["run"], folder)
+    report = dict(
+        key=again["key"],
+        accuracy=again["accuracy"],
+        before=found[0]["accuracy"],
+        same_labels=again["labels"] == found[0]["labels"],
+        same_data=again["data"] == found[0]["data"],
+    )
+    say(
+        args,
+        report,
+        "{key}: {accuracy:.4f} again, {before:.4f} before{changed}",
+        changed="" if report["same_data"] else " (the images are not the same any more)",
+    )
 
 # %% ../../nbs/cli/07_experiments.ipynb #f03874ce
 def experiment(argv: Sequence[str] | None = None) -> int:
     "`ssvae-experiment`"
-    return run_command(experiment_parser(), lambda args: (_repeat if args.what == "repeat" else _label_efficiency)(args), argv)
+    return run_command(
+        experiment_parser(), lambda args: (_repeat if args.what == "repeat" else _label_efficiency)(args), argv
+    )
 
 # %% ../../nbs/cli/07_experiments.ipynb #b6d2aebc
 def collect_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-collect`."
-    p = make_parser("ssvae-collect", "Finished runs under some folders as one table, one summary and one picture.",
-                    ["ssvae-collect artifacts/experiments", "ssvae-collect machine1/ machine2/ --output all/label_efficiency.csv --title 'MNIST, 12,000 images'"],
-                    {"NAME.csv": "one line a run", "NAME_summary.csv": "mean, sd and 95 % interval over draws", "NAME.png": "the same as a picture",
-                     "NAME_records.jsonl": "all that is needed to repeat a line"})
-    p.add_argument("folders", nargs="*", default=["artifacts/experiments"], metavar="FOLDER", help="where to look (default: artifacts/experiments)")
-    p.add_argument("--output", metavar="CSV", help="the table; the other files are named after it (default: label_efficiency.csv in the first folder)")
+    p = make_parser(
+        "ssvae-collect",
+        "Finished runs under some folders as one table, one summary and one picture.",
+        [
+            "ssvae-collect artifacts/experiments",
+            "ssvae-collect machine1/ machine2/ --output all/label_efficiency.csv --title 'MNIST, 12,000 images'",
+        ],
+        {
+            "NAME.csv": "one line a run",
+            "NAME_summary.csv": "mean, sd and 95 % interval over draws",
+            "NAME.png": "the same as a picture",
+            "NAME_records.jsonl": "all that is needed to repeat a line",
+        },
+    )
+    p.add_argument(
+        "folders",
+        nargs="*",
+        default=["artifacts/experiments"],
+        metavar="FOLDER",
+        help="where to look (default: artifacts/experiments)",
+    )
+    p.add_argument(
+        "--output",
+        metavar="CSV",
+        help="the table; the other files are named after it (default: label_efficiency.csv in the first folder)",
+    )
     p.add_argument("--title", help="of the picture")
     return p
 
@@ -213,9 +411,16 @@ def _collect(args) -> None:
     from ssvae_widgets.results import collect, write_results
 
     records = collect(args.folders)
-    if not records: raise UsageError(f"There is no finished run under {', '.join(map(str, args.folders))}.")
+    if not records:
+        raise UsageError(f"There is no finished run under {', '.join(map(str, args.folders))}.")
     files = write_results(records, args.output or Path(args.folders[0]) / "label_efficiency.csv", args.title)
-    say(args, dict(runs=len(records), table=str(files[0]), summary=str(files[1]), picture=str(files[2]), records=str(files[3])), "{table}: {runs} runs")
+    say(
+        args,
+        dict(
+            runs=len(records), table=str(files[0]), summary=str(files[1]), picture=str(files[2]), records=str(files[3])
+        ),
+        "{table}: {runs} runs",
+    )
 
 # %% ../../nbs/cli/07_experiments.ipynb #7d55dac7
 def collect_runs(argv: Sequence[str] | None = None) -> int:

@@ -40,11 +40,15 @@ def embed_2d(
     import sklearn
 
     z = np.asarray(z, np.float32)
-    if z.shape[1] <= 2 or len(z) < 4: return np.pad(z[:, :2], ((0, 0), (0, max(0, 2 - z.shape[1])))), dict(method="latent")
-    if method == "umap": return _umap(z, seed, min(neighbors, len(z) - 1))
+    if z.shape[1] <= 2 or len(z) < 4:
+        return np.pad(z[:, :2], ((0, 0), (0, max(0, 2 - z.shape[1])))), dict(method="latent")
+    if method == "umap":
+        return _umap(z, seed, min(neighbors, len(z) - 1))
     from sklearn.manifold import TSNE
 
-    settings = dict(perplexity=float(min(perplexity, (len(z) - 1) / 3)), init="pca", learning_rate="auto", random_state=seed)
+    settings = dict(
+        perplexity=float(min(perplexity, (len(z) - 1) / 3)), init="pca", learning_rate="auto", random_state=seed
+    )
     xy = TSNE(2, **settings).fit_transform(z).astype(np.float32)
     return xy, dict(method="tsne", library=f"scikit-learn {sklearn.__version__}", **settings)
 
@@ -52,26 +56,57 @@ def embed_2d(
 def _umap(z, seed, neighbors):
     try:
         import umap
-    except ImportError: raise UsageError("--embedding umap needs the package umap-learn: pip install 'ssvae_widgets[umap]'") from None
+    except ImportError:
+        raise UsageError("--embedding umap needs the package umap-learn: pip install 'ssvae_widgets[umap]'") from None
     settings = dict(n_neighbors=neighbors, min_dist=0.1, random_state=seed)
-    return umap.UMAP(n_jobs=1, **settings).fit_transform(z).astype("float32"), dict(method="umap", library=f"umap-learn {umap.__version__}", **settings)
+    return umap.UMAP(n_jobs=1, **settings).fit_transform(z).astype("float32"), dict(
+        method="umap", library=f"umap-learn {umap.__version__}", **settings
+    )
 
 # %% ../../nbs/cli/04_infer.ipynb #3e36cde2
 def infer_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-infer`."
     p = make_parser(
-        "ssvae-infer", "Latents, reconstructions and predictions of a trained model as one .npz file.",
-        ["ssvae-infer --weights artifacts/checkpoints/ssvae.ckpt --data mnist --split test",
-         "ssvae-infer --weights photos.ckpt --data photos/ --size 64 64 --output photos.npz --embedding map"],
-        {"input": "(n, …) the images as the model saw them", "latent": "(n, d) posterior means",
-         "tsne": "(n, 2) places for a picture; the latent itself when it has two columns", "reconstructed": "like input; reconstruted is the same, for old scripts",
-         "labels": "(n,) class codes, NaN where unknown", "pred_classes": "(n,) predicted class codes", "pred_certainty": "(n,) their probability",
-         "pred_probs": "(n, classes)", "embedding_settings": "JSON text: how tsne was made", "class_names, names": "names of classes and files, where they are known"})
-    p.add_argument("--weights", default="artifacts/checkpoints/ssvae.ckpt", metavar="FILE", help="a checkpoint (default: %(default)s)")
-    p.add_argument("--output", default="data/output_latent.npz", metavar="NPZ", help="where the result goes (default: %(default)s)")
-    p.add_argument("--split", choices=("train", "test"), default="train", help="which part of mnist (default: %(default)s)")
-    p.add_argument("--labels", metavar="CSV", help="labels to store; without it the truth of the data set, where it is known")
-    p.add_argument("--embedding", choices=METHODS, default="tsne", help="how a latent wider than two is drawn (default: %(default)s)")
+        "ssvae-infer",
+        "Latents, reconstructions and predictions of a trained model as one .npz file.",
+        [
+            "ssvae-infer --weights artifacts/checkpoints/ssvae.ckpt --data mnist --split test",
+            "ssvae-infer --weights photos.ckpt --data photos/ --size 64 64 --output photos.npz --embedding map",
+        ],
+        {
+            "input": "(n, …) the images as the model saw them",
+            "latent": "(n, d) posterior means",
+            "tsne": "(n, 2) places for a picture; the latent itself when it has two columns",
+            "reconstructed": "like input; reconstruted is the same, for old scripts",
+            "labels": "(n,) class codes, NaN where unknown",
+            "pred_classes": "(n,) predicted class codes",
+            "pred_certainty": "(n,) their probability",
+            "pred_probs": "(n, classes)",
+            "embedding_settings": "JSON text: how tsne was made",
+            "class_names, names": "names of classes and files, where they are known",
+        },
+    )
+    p.add_argument(
+        "--weights",
+        default="artifacts/checkpoints/ssvae.ckpt",
+        metavar="FILE",
+        help="a checkpoint (default: %(default)s)",
+    )
+    p.add_argument(
+        "--output", default="data/output_latent.npz", metavar="NPZ", help="where the result goes (default: %(default)s)"
+    )
+    p.add_argument(
+        "--split", choices=("train", "test"), default="train", help="which part of mnist (default: %(default)s)"
+    )
+    p.add_argument(
+        "--labels", metavar="CSV", help="labels to store; without it the truth of the data set, where it is known"
+    )
+    p.add_argument(
+        "--embedding",
+        choices=METHODS,
+        default="tsne",
+        help="how a latent wider than two is drawn (default: %(default)s)",
+    )
     p.add_argument("--perplexity", type=float, default=30.0, help="of t-SNE (default: %(default)s)")
     p.add_argument("--seed", type=int, default=0, help="of the embedding (default: %(default)s)")
     add_data_flags(p)
@@ -83,9 +118,12 @@ def _known(args, found, vae):
     import numpy as np
 
     codes, classes = found.truth, found.class_names
-    if args.labels: codes, classes = read_label_file(args.labels, len(found), found.class_names or vae.class_names, found.names)
-    if codes is None: return np.full(len(found), np.nan)
-    if classes and vae.class_names and list(classes) != vae.class_names: codes = translate(codes, classes, vae)
+    if args.labels:
+        codes, classes = read_label_file(args.labels, len(found), found.class_names or vae.class_names, found.names)
+    if codes is None:
+        return np.full(len(found), np.nan)
+    if classes and vae.class_names and list(classes) != vae.class_names:
+        codes = translate(codes, classes, vae)
     return np.where(np.asarray(codes) < 0, np.nan, codes)
 
 # %% ../../nbs/cli/04_infer.ipynb #e8880d7e
@@ -96,29 +134,48 @@ def _arrays(args, found, vae) -> dict[str, Any]:
     labels = _known(args, found, vae)
     latent, recon, classes, certainty = vae.predict(found.images)
     probs = vae.predict_proba(found.images)
-    if args.embedding == "map" and latent.shape[1] > 2: xy, settings = vae.get_map(found.images), dict(method="map", seed=vae.config.random_seed)
-    else: xy, settings = embed_2d(latent, args.seed, args.embedding, args.perplexity)
+    if args.embedding == "map" and latent.shape[1] > 2:
+        xy, settings = vae.get_map(found.images), dict(method="map", seed=vae.config.random_seed)
+    else:
+        xy, settings = embed_2d(latent, args.seed, args.embedding, args.perplexity)
     names = {k: np.array(v) for k, v in (("class_names", vae.class_names), ("names", found.names)) if v}
-    return dict(input=np.asarray(found.images), latent=latent, tsne=np.asarray(xy, np.float32), reconstruted=recon, reconstructed=recon, labels=labels,
-                pred_classes=classes, pred_certainty=certainty, pred_probs=probs, embedding_settings=json.dumps(settings), **names)
+    return dict(
+        input=np.asarray(found.images),
+        latent=latent,
+        tsne=np.asarray(xy, np.float32),
+        reconstruted=recon,
+        reconstructed=recon,
+        labels=labels,
+        pred_classes=classes,
+        pred_certainty=certainty,
+        pred_probs=probs,
+        embedding_settings=json.dumps(settings),
+        **names,
+    )
 
 # %% ../../nbs/cli/04_infer.ipynb #57716dd9
 def _check_output(args, output: Path) -> None:
     "A result may replace a result, but nothing that somebody else has made: least of all what is read here."
     check_target("--output", output, b"PK", ".npz file")
-    if not output.exists(): return
+    if not output.exists():
+        return
     for flag in ("data", "labels", "weights"):
         given = getattr(args, flag)
-        if given and os.path.exists(given) and os.path.samefile(given, output): raise UsageError(f"--output {output} is the file that --{flag} names, so it is kept; give another name.")
+        if given and os.path.exists(given) and os.path.samefile(given, output):
+            raise UsageError(f"--output {output} is the file that --{flag} names, so it is kept; give another name.")
     if output.stat().st_size and not _is_result(output):
-        raise UsageError(f"--output {output} exists and is no result of ssvae-infer, so it is kept; give another name, or remove it first.")
+        raise UsageError(
+            f"--output {output} exists and is no result of ssvae-infer, so it is kept; give another name, or remove it first."
+        )
 
 
 def _is_result(path: Path) -> bool:
     "Was a file written by this command?"
     try:
-        with zipfile.ZipFile(path) as f: return "embedding_settings.npy" in f.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile): return False
+        with zipfile.ZipFile(path) as f:
+            return "embedding_settings.npy" in f.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 # %% ../../nbs/cli/04_infer.ipynb #4b2cd996
 def _infer(args) -> None:
@@ -127,10 +184,13 @@ def _infer(args) -> None:
     from ssvae_widgets.io.files import atomic_write
     from ssvae_widgets.model.ssvae import SSVAE
 
-    if not 0 < args.perplexity < math.inf: raise UsageError(f"--perplexity is {args.perplexity:g}; give a number above 0.")
-    if not 0 <= args.seed < 2**32: raise UsageError(f"--seed is {args.seed}; give a whole number from 0 to {2**32 - 1}.")
+    if not 0 < args.perplexity < math.inf:
+        raise UsageError(f"--perplexity is {args.perplexity:g}; give a number above 0.")
+    if not 0 <= args.seed < 2**32:
+        raise UsageError(f"--seed is {args.seed}; give a whole number from 0 to {2**32 - 1}.")
     found = read_images(args)
-    if not Path(args.weights).exists(): raise UsageError(f"--weights {args.weights} does not exist; train first: ssvae-train --weights {args.weights}")
+    if not Path(args.weights).exists():
+        raise UsageError(f"--weights {args.weights} does not exist; train first: ssvae-train --weights {args.weights}")
     vae, output = SSVAE.from_checkpoint(args.weights), Path(args.output)
     check_shape(args, vae, found.images)
     _check_output(args, output)
@@ -140,9 +200,19 @@ def _infer(args) -> None:
     atomic_write(output, buffer.getvalue())
     known = ~np.isnan(arrays["labels"])
     accuracy = float((arrays["pred_classes"][known] == arrays["labels"][known]).mean()) if known.any() else None
-    report = dict(output=str(output), images=len(found), latent_dim=arrays["latent"].shape[1], embedding=json.loads(arrays["embedding_settings"])["method"], accuracy=accuracy)
-    say(args, report, "{output}: {images} images, latent of {latent_dim}, drawn by {embedding}{agreement}",
-        agreement="" if accuracy is None else f", {accuracy:.1%} of the known labels predicted")
+    report = dict(
+        output=str(output),
+        images=len(found),
+        latent_dim=arrays["latent"].shape[1],
+        embedding=json.loads(arrays["embedding_settings"])["method"],
+        accuracy=accuracy,
+    )
+    say(
+        args,
+        report,
+        "{output}: {images} images, latent of {latent_dim}, drawn by {embedding}{agreement}",
+        agreement="" if accuracy is None else f", {accuracy:.1%} of the known labels predicted",
+    )
 
 # %% ../../nbs/cli/04_infer.ipynb #75104803
 def infer(argv: Sequence[str] | None = None) -> int:

@@ -34,16 +34,36 @@ def train_parser() -> argparse.ArgumentParser:
     from ssvae_widgets.config import SSVAEConfig
 
     p = make_parser(
-        "ssvae-train", "Train a semi-supervised VAE on images or vectors, with as many labels as there are.",
-        ["ssvae-train --data mnist --labels data/mnist/labels.csv",
-         "ssvae-train --data photos/ --labels truth --size 64 64 --max-epochs 100 --weights artifacts/checkpoints/photos.ckpt",
-         "ssvae-train --config recipe.toml --max-epochs 5 --json",
-         "ssvae-train --data mnist --labels data/mnist/labels.csv --resume --max-epochs 20"],
-        {"ssvae.ckpt": "the best weights by --monitor-metric (after --resume: the last), with configuration and class names",
-         "ssvae_history.csv": "one line an epoch, over the life of the model", "ssvae_loss.png": "the same as curves"})
-    p.add_argument("--labels", metavar="CSV", help="labels as Serial,label; the word truth: the classes that the data themselves know; without it training is unsupervised")
-    p.add_argument("--weights", default="artifacts/checkpoints/ssvae.ckpt", metavar="FILE", help="where the weights go; the other files are named after it (default: %(default)s)")
-    p.add_argument("--resume", action="store_true", help="go on from --weights for --max-epochs more, with their optimizer state and configuration")
+        "ssvae-train",
+        "Train a semi-supervised VAE on images or vectors, with as many labels as there are.",
+        [
+            "ssvae-train --data mnist --labels data/mnist/labels.csv",
+            "ssvae-train --data photos/ --labels truth --size 64 64 --max-epochs 100 --weights artifacts/checkpoints/photos.ckpt",
+            "ssvae-train --config recipe.toml --max-epochs 5 --json",
+            "ssvae-train --data mnist --labels data/mnist/labels.csv --resume --max-epochs 20",
+        ],
+        {
+            "ssvae.ckpt": "the best weights by --monitor-metric (after --resume: the last), with configuration and class names",
+            "ssvae_history.csv": "one line an epoch, over the life of the model",
+            "ssvae_loss.png": "the same as curves",
+        },
+    )
+    p.add_argument(
+        "--labels",
+        metavar="CSV",
+        help="labels as Serial,label; the word truth: the classes that the data themselves know; without it training is unsupervised",
+    )
+    p.add_argument(
+        "--weights",
+        default="artifacts/checkpoints/ssvae.ckpt",
+        metavar="FILE",
+        help="where the weights go; the other files are named after it (default: %(default)s)",
+    )
+    p.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from --weights for --max-epochs more, with their optimizer state and configuration",
+    )
     add_data_flags(p)
     add_config_flags(p, SSVAEConfig)
     return p
@@ -53,9 +73,12 @@ def _labels(args, found):
     "Codes and class names."
     import numpy as np
 
-    if not args.labels: return None, found.class_names
-    if args.labels != "truth": return read_label_file(args.labels, len(found), found.class_names, found.names)
-    if found.truth is None: raise UsageError(f"--labels truth: the classes of {args.data} are not known; give a CSV.")
+    if not args.labels:
+        return None, found.class_names
+    if args.labels != "truth":
+        return read_label_file(args.labels, len(found), found.class_names, found.names)
+    if found.truth is None:
+        raise UsageError(f"--labels truth: the classes of {args.data} are not known; give a CSV.")
     return np.asarray(found.truth, np.int32), found.class_names
 
 # %% ../../nbs/cli/03_train.ipynb #77f07825
@@ -63,15 +86,26 @@ def _train(args) -> None:
     found, weights = read_images(args), Path(args.weights)
     labels, classes = _labels(args, found)
     config = read_config(args)
-    if args.resume and not weights.exists(): raise UsageError(f"--weights {weights} does not exist, so there is nothing to resume; train without --resume first.")
-    if not args.resume: check_target("--weights", weights, b"\x89SSVAE", "checkpoint")
+    if args.resume and not weights.exists():
+        raise UsageError(
+            f"--weights {weights} does not exist, so there is nothing to resume; train without --resume first."
+        )
+    if not args.resume:
+        check_target("--weights", weights, b"\x89SSVAE", "checkpoint")
     from ssvae_widgets.model.callbacks import ProgressBar, default_callbacks
 
     silent, terminal, start = args.quiet or args.json, sys.stderr and sys.stderr.isatty(), time.perf_counter()
     callbacks = default_callbacks(weights, False if silent else ProgressBar() if terminal else True)
     vae, history = (_go_on if args.resume else _begin)(args, found, labels, classes, config, weights, callbacks)
-    report = dict(weights=str(weights), images=len(found), labels=0 if labels is None else int((labels >= 0).sum()), epochs=len(history["loss"]), total_epochs=vae.epoch,
-                  seconds=round(time.perf_counter() - start, 2), loss=history["loss"][-1] if history["loss"] else None)
+    report = dict(
+        weights=str(weights),
+        images=len(found),
+        labels=0 if labels is None else int((labels >= 0).sum()),
+        epochs=len(history["loss"]),
+        total_epochs=vae.epoch,
+        seconds=round(time.perf_counter() - start, 2),
+        loss=history["loss"][-1] if history["loss"] else None,
+    )
     say(args, report, "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s")
 
 # %% ../../nbs/cli/03_train.ipynb #21bd6f2c
@@ -93,12 +127,18 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     check_shape(args, vae, found.images)
     given = given_fields(args)
     other = [k for k in given if k != "max_epochs" and getattr(config, k) != getattr(vae.config, k)]
-    if other: warnings.warn(f"{', '.join(other)} stay as they were in {weights}: --resume goes on with its configuration; train without --resume for another.", stacklevel=2)
+    if other:
+        warnings.warn(
+            f"{', '.join(other)} stay as they were in {weights}: --resume goes on with its configuration; train without --resume for another.",
+            stacklevel=2,
+        )
     epochs = config.max_epochs if "max_epochs" in given else vae.config.max_epochs
-    if labels is not None and classes: labels = translate(labels, classes, vae)
+    if labels is not None and classes:
+        labels = translate(labels, classes, vae)
     last = LastCheckpoint(weights)
     for c in callbacks:
-        if isinstance(c, CSVExporter): c.after = last  # a row and the weights of its epoch appear together, also when the process is killed
+        if isinstance(c, CSVExporter):
+            c.after = last  # a row and the weights of its epoch appear together, also when the process is killed
     return vae, InteractiveTrainer(vae, defaults=[last, *callbacks]).train_epochs(epochs, found.images, labels)
 
 # %% ../../nbs/cli/03_train.ipynb #35c41bb3
@@ -111,9 +151,11 @@ def translate(
     import numpy as np
 
     numbers = [str(k) for k in range(vae.n_classes)]
-    if vae.class_names is None: vae.set_classes(numbers if {*classes} & {*numbers} else [*classes, *numbers[len(classes):]])
+    if vae.class_names is None:
+        vae.set_classes(numbers if {*classes} & {*numbers} else [*classes, *numbers[len(classes) :]])
     fresh = [c for c in classes if c not in vae.class_names]
-    if fresh: vae.set_classes([*vae.class_names, *fresh])
+    if fresh:
+        vae.set_classes([*vae.class_names, *fresh])
     table = np.array([*(vae.class_names.index(c) for c in classes), -1], np.int32)  # the last one: −1 stays −1
     return table[codes]
 

@@ -30,20 +30,40 @@ def viewer_notebook(
     at: Path,  # where the notebook will be
 ) -> str:  # JSON
     "A notebook of two cells: what this is, and the app."
+
     def near(path):
-        try: return Path(os.path.relpath(path, at.parent)).as_posix()
-        except ValueError: return Path(path).resolve().as_posix()  # another drive
+        try:
+            return Path(os.path.relpath(path, at.parent)).as_posix()
+        except ValueError:
+            return Path(path).resolve().as_posix()  # another drive
 
     more = f", weights={near(weights)!r}" if weights else ""
-    text = [f"# {latent.name}\n", "\n", "Click a point to see its image and reconstruction, press a digit to label it, `c` changes the colours, `?` shows all keys. ",
-            "Labels are on disk as soon as the status line says *saved*."]
-    if weights: text += [f"\n\n*Train* goes on from `{near(weights)}`, which is only read. What it learns is kept in `{labels.name}.session/` and taken up again next time; ",
-                         "`app.session.model.save(\"new.ckpt\")` makes a checkpoint of it."]
-    code = ["from ssvae_widgets.cli.viewer import view_file\n", "\n", f"app = view_file({near(latent)!r}, labels={near(labels)!r}{more})\n", "app"]
-    cells = [dict(cell_type="markdown", id="about", metadata={}, source=text),
-             dict(cell_type="code", id="viewer", metadata={}, source=code, execution_count=None, outputs=[])]
+    text = [
+        f"# {latent.name}\n",
+        "\n",
+        "Click a point to see its image and reconstruction, press a digit to label it, `c` changes the colours, `?` shows all keys. ",
+        "Labels are on disk as soon as the status line says *saved*.",
+    ]
+    if weights:
+        text += [
+            f"\n\n*Train* goes on from `{near(weights)}`, which is only read. What it learns is kept in `{labels.name}.session/` and taken up again next time; ",
+            '`app.session.model.save("new.ckpt")` makes a checkpoint of it.',
+        ]
+    code = [
+        "from ssvae_widgets.cli.viewer import view_file\n",
+        "\n",
+        f"app = view_file({near(latent)!r}, labels={near(labels)!r}{more})\n",
+        "app",
+    ]
+    cells = [
+        dict(cell_type="markdown", id="about", metadata={}, source=text),
+        dict(cell_type="code", id="viewer", metadata={}, source=code, execution_count=None, outputs=[]),
+    ]
     kernel = dict(kernelspec=dict(name="python3", display_name="Python 3", language="python"))
-    return json.dumps(dict(cells=cells, metadata=kernel, nbformat=4, nbformat_minor=5), indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(dict(cells=cells, metadata=kernel, nbformat=4, nbformat_minor=5), indent=1, ensure_ascii=False)
+        + "\n"
+    )
 
 # %% ../../nbs/cli/06_view.ipynb #08c341bd
 def untouched(
@@ -53,15 +73,33 @@ def untouched(
     try:
         from ssvae_widgets.io.files import open_plain, parse_json
 
-        with open_plain(notebook) as f: cells = [c for c in parse_json(f.read())["cells"] if "".join(c["source"])]
+        with open_plain(notebook) as f:
+            cells = [c for c in parse_json(f.read())["cells"] if "".join(c["source"])]
         call = ast.parse("".join(cells[1]["source"])).body[1].value
         flags = {k.arg: k.value.value for k in call.keywords}
-        again = viewer_notebook(Path(call.args[0].value), Path(flags["labels"]), Path(flags["weights"]) if "weights" in flags else None, Path("."))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, SyntaxError, RecursionError, MemoryError): return False
+        again = viewer_notebook(
+            Path(call.args[0].value),
+            Path(flags["labels"]),
+            Path(flags["weights"]) if "weights" in flags else None,
+            Path("."),
+        )
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        SyntaxError,
+        RecursionError,
+        MemoryError,
+    ):
+        return False
     return [_sources(c) for c in cells] == [_sources(c) for c in json.loads(again)["cells"]]
 
 # %% ../../nbs/cli/06_view.ipynb #9c5c4537
-def _sources(cell) -> str: return "".join(cell["source"])
+def _sources(cell) -> str:
+    return "".join(cell["source"])
 
 # %% ../../nbs/cli/06_view.ipynb #356382eb
 def _write_notebook(notebook: Path, text: str) -> tuple[bool, str]:
@@ -69,8 +107,12 @@ def _write_notebook(notebook: Path, text: str) -> tuple[bool, str]:
     from ssvae_widgets.io.files import atomic_write
 
     if notebook.exists():
-        if not untouched(notebook): return False, " (you have changed it, so it is kept: remove it to have it written again)"
-        if _sources(json.loads(notebook.read_text(encoding="utf-8"))["cells"][1]) == _sources(json.loads(text)["cells"][1]): return False, ""
+        if not untouched(notebook):
+            return False, " (you have changed it, so it is kept: remove it to have it written again)"
+        if _sources(json.loads(notebook.read_text(encoding="utf-8"))["cells"][1]) == _sources(
+            json.loads(text)["cells"][1]
+        ):
+            return False, ""
     atomic_write(notebook, text.encode())
     return True, ""
 
@@ -78,17 +120,35 @@ def _write_notebook(notebook: Path, text: str) -> tuple[bool, str]:
 def view_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-view`."
     p = make_parser(
-        "ssvae-view", "Open JupyterLab on a viewer for a file of ssvae-infer: click, look at original and reconstruction, colour, label by key. With --weights also train.",
-        ["ssvae-view", "ssvae-view --latent photos.npz --labels photos_labels.csv",
-         "ssvae-view --latent data/output_latent.npz --weights artifacts/checkpoints/ssvae.ckpt --no-browser --port 8890"],
-        {"NAME_viewer.ipynb": "the notebook, beside the .npz; one that you have changed is kept", "labels.csv": "your labels as Serial,label; labels.csv.log.jsonl is their history",
-         "labels.csv.session/": "with --weights: what training learned, taken up again next time; the checkpoint itself is only read"})
-    p.add_argument("--latent", default="data/output_latent.npz", metavar="NPZ", help="a file of ssvae-infer (default: %(default)s)")
+        "ssvae-view",
+        "Open JupyterLab on a viewer for a file of ssvae-infer: click, look at original and reconstruction, colour, label by key. With --weights also train.",
+        [
+            "ssvae-view",
+            "ssvae-view --latent photos.npz --labels photos_labels.csv",
+            "ssvae-view --latent data/output_latent.npz --weights artifacts/checkpoints/ssvae.ckpt --no-browser --port 8890",
+        ],
+        {
+            "NAME_viewer.ipynb": "the notebook, beside the .npz; one that you have changed is kept",
+            "labels.csv": "your labels as Serial,label; labels.csv.log.jsonl is their history",
+            "labels.csv.session/": "with --weights: what training learned, taken up again next time; the checkpoint itself is only read",
+        },
+    )
+    p.add_argument(
+        "--latent", default="data/output_latent.npz", metavar="NPZ", help="a file of ssvae-infer (default: %(default)s)"
+    )
     p.add_argument("--labels", metavar="CSV", help="where labels are kept (default: labels.csv beside the .npz)")
-    p.add_argument("--weights", metavar="FILE", help="the checkpoint that made the file: offers training (it is only read)")
-    p.add_argument("--notebook", metavar="FILE", help="where the notebook goes (default: NAME_viewer.ipynb beside the .npz)")
+    p.add_argument(
+        "--weights", metavar="FILE", help="the checkpoint that made the file: offers training (it is only read)"
+    )
+    p.add_argument(
+        "--notebook", metavar="FILE", help="where the notebook goes (default: NAME_viewer.ipynb beside the .npz)"
+    )
     p.add_argument("--no-open", action="store_true", help="write the notebook only")
-    p.add_argument("--no-browser", action="store_true", help="start JupyterLab without a browser window, for example on a remote machine")
+    p.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="start JupyterLab without a browser window, for example on a remote machine",
+    )
     p.add_argument("--port", type=int, help="of JupyterLab (default: the first free one from 8888)")
     return p
 
@@ -100,37 +160,66 @@ def lab_command(
 ) -> list[str]:
     "How JupyterLab is started."
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    return [sys.executable, "-m", "jupyterlab", str(notebook), *root, *([] if browser else ["--no-browser"]), *([] if port is None else [f"--port={port}"])]
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        str(notebook),
+        *root,
+        *([] if browser else ["--no-browser"]),
+        *([] if port is None else [f"--port={port}"]),
+    ]
 
 # %% ../../nbs/cli/06_view.ipynb #89bf9e24
 def _view(args) -> None:
     from ssvae_widgets.cli.viewer import read_latent
 
-    if args.port is not None and not 1 <= args.port <= 65535: raise UsageError(f"--port is {args.port}; give a number from 1 to 65535.")
+    if args.port is not None and not 1 <= args.port <= 65535:
+        raise UsageError(f"--port is {args.port}; give a number from 1 to 65535.")
     latent = Path(args.latent)
-    try: found = read_latent(latent)
-    except ValueError as e: raise UsageError(str(e)) from None
-    labels, weights = Path(args.labels) if args.labels else latent.with_name("labels.csv"), Path(args.weights) if args.weights else None
-    if weights is not None: _check_weights(weights, found)
-    if labels.exists(): _check_labels(labels, found)
+    try:
+        found = read_latent(latent)
+    except ValueError as e:
+        raise UsageError(str(e)) from None
+    labels, weights = (
+        Path(args.labels) if args.labels else latent.with_name("labels.csv"),
+        Path(args.weights) if args.weights else None,
+    )
+    if weights is not None:
+        _check_weights(weights, found)
+    if labels.exists():
+        _check_labels(labels, found)
     notebook = Path(args.notebook) if args.notebook else latent.with_name(f"{latent.stem}_viewer.ipynb")
-    if notebook.is_dir(): raise UsageError(f"--notebook {notebook} is a folder; give the name of a file.")
+    if notebook.is_dir():
+        raise UsageError(f"--notebook {notebook} is a folder; give the name of a file.")
     notebook.parent.mkdir(parents=True, exist_ok=True)
     new, note = _write_notebook(notebook, viewer_notebook(latent, labels, weights, notebook))
-    say(args, dict(notebook=str(notebook), new=new, images=len(found["images"]), labels=str(labels)), "{notebook}: {images} images{note}", note=note)
-    if args.no_open: return
-    if importlib.util.find_spec("jupyterlab") is None: raise UsageError(f"JupyterLab is not installed: pip install jupyterlab, or open {notebook} in another Jupyter.")
+    say(
+        args,
+        dict(notebook=str(notebook), new=new, images=len(found["images"]), labels=str(labels)),
+        "{notebook}: {images} images{note}",
+        note=note,
+    )
+    if args.no_open:
+        return
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise UsageError(f"JupyterLab is not installed: pip install jupyterlab, or open {notebook} in another Jupyter.")
     code = subprocess.call(lab_command(notebook, not args.no_browser, args.port))
-    if code: raise RuntimeError(f"JupyterLab ended with exit code {code}.")
+    if code:
+        raise RuntimeError(f"JupyterLab ended with exit code {code}.")
 
 # %% ../../nbs/cli/06_view.ipynb #3c2c331e
 def _check_weights(weights: Path, found: dict) -> None:
     "The checkpoint can be read and fits the images."
     from ssvae_widgets.model.ssvae import SSVAE
 
-    if not weights.exists(): raise UsageError(f"--weights {weights} does not exist.")
+    if not weights.exists():
+        raise UsageError(f"--weights {weights} does not exist.")
     shape = SSVAE.from_checkpoint(weights).input_shape
-    if tuple(shape[:2]) != tuple(found["images"].shape[1:3]): raise UsageError(f"--weights {weights} was trained on items of shape {shape}, the file holds {found['images'].shape[1:]}.")
+    if tuple(shape[:2]) != tuple(found["images"].shape[1:3]):
+        raise UsageError(
+            f"--weights {weights} was trained on items of shape {shape}, the file holds {found['images'].shape[1:]}."
+        )
 
 # %% ../../nbs/cli/06_view.ipynb #f290b60e
 def _check_labels(labels: Path, found: dict) -> None:

@@ -23,7 +23,19 @@ from ..session.session import LabelingSession
 __all__ = ['read_latent', 'StoredSession', 'trained_since', 'view_file']
 
 # %% ../../nbs/cli/05_viewer.ipynb #848e38e5
-_DAMAGED = (AttributeError, KeyError, IndexError, LookupError, TypeError, OverflowError, RecursionError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError)
+_DAMAGED = (
+    AttributeError,
+    KeyError,
+    IndexError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+)
 
 # %% ../../nbs/cli/05_viewer.ipynb #a3f777dd
 def _open_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -32,27 +44,48 @@ def _open_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
     check_path(path, "path of the .npz")
     try:
-        with open_plain(path): pass  # a pipe or a device would be waited for
+        with open_plain(path):
+            pass  # a pipe or a device would be waited for
         return read_npz(path)
-    except FileNotFoundError: raise FileNotFoundError(f"{path} does not exist; write it with ssvae-infer --output {path}") from None
-    except OSError as e: raise DataError(f"{path} cannot be read: {explain_os_error(e)}.") from None
-    except ValueError as e: raise DataError(str(e) if len(str(e)) < 500 else f"{str(e)[:400]}…") from None
-    except MemoryError: raise DataError(f"{path} is larger than the free memory.") from None
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; write it with ssvae-infer --output {path}") from None
+    except OSError as e:
+        raise DataError(f"{path} cannot be read: {explain_os_error(e)}.") from None
+    except ValueError as e:
+        raise DataError(str(e) if len(str(e)) < 500 else f"{str(e)[:400]}…") from None
+    except MemoryError:
+        raise DataError(f"{path} is larger than the free memory.") from None
     except _DAMAGED as e:
         raise DataError(f"{path} is damaged ({type(e).__name__}); write it again with ssvae-infer.") from None
 
 # %% ../../nbs/cli/05_viewer.ipynb #24c73274
-_PER_IMAGE = ("tsne", "latent", "reconstructed", "reconstruted", "labels", "pred_classes", "pred_certainty", "pred_probs", "names")
+_PER_IMAGE = (
+    "tsne",
+    "latent",
+    "reconstructed",
+    "reconstruted",
+    "labels",
+    "pred_classes",
+    "pred_certainty",
+    "pred_probs",
+    "names",
+)
 
 
 def _check_rows(path, a: dict[str, np.ndarray]) -> None:
     "There are images, and every other array has a row for each."
-    if "input" not in a: raise DataError(f"{path} holds {describe(a)}; a viewer needs input, and tsne or a latent of two columns.")
-    if not a["input"].ndim: raise DataError(f"{path}: input is a single number; expected images, or one row of numbers an item.")
+    if "input" not in a:
+        raise DataError(f"{path} holds {describe(a)}; a viewer needs input, and tsne or a latent of two columns.")
+    if not a["input"].ndim:
+        raise DataError(f"{path}: input is a single number; expected images, or one row of numbers an item.")
     n = len(a["input"])
     for key in _PER_IMAGE:
-        if key in a and len(np.atleast_1d(a[key])) != n: raise DataError(f"{path}: {key} has {len(np.atleast_1d(a[key]))} rows for {n} images.")
-    if a["input"].ndim not in (2, 3, 4) or not n: raise DataError(f"{path}: input has shape {a['input'].shape}; expected at least one image, or one row of numbers an item.")
+        if key in a and len(np.atleast_1d(a[key])) != n:
+            raise DataError(f"{path}: {key} has {len(np.atleast_1d(a[key]))} rows for {n} images.")
+    if a["input"].ndim not in (2, 3, 4) or not n:
+        raise DataError(
+            f"{path}: input has shape {a['input'].shape}; expected at least one image, or one row of numbers an item."
+        )
 
 # %% ../../nbs/cli/05_viewer.ipynb #9a7f9d0e
 def read_latent(
@@ -64,36 +97,70 @@ def read_latent(
     _check_answers(path, a)
     latent = a.get("latent", a.get("tsne"))
     xy = a.get("tsne", latent)
-    if xy is None or xy.ndim != 2 or xy.shape[1] != 2: raise DataError(f"{path} has no two columns to draw: expected tsne of shape ({len(a['input'])}, 2).")
+    if xy is None or xy.ndim != 2 or xy.shape[1] != 2:
+        raise DataError(f"{path} has no two columns to draw: expected tsne of shape ({len(a['input'])}, 2).")
     recon = a.get("reconstructed", a.get("reconstruted"))
-    numbers = dict(input=a["input"], tsne=xy, latent=latent, reconstructed=recon, pred_certainty=a.get("pred_certainty"), pred_probs=a.get("pred_probs"))
+    numbers = dict(
+        input=a["input"],
+        tsne=xy,
+        latent=latent,
+        reconstructed=recon,
+        pred_certainty=a.get("pred_certainty"),
+        pred_probs=a.get("pred_probs"),
+    )
     for name, value in numbers.items():
-        if value is not None and (value.dtype.kind not in "buif" or not np.isfinite(value).all()): raise DataError(f"{path}: {name} must be finite numbers.")
-    if latent.ndim != 2 or not latent.shape[1]: raise DataError(f"{path}: latent has shape {latent.shape}; expected a row of numbers an item.")
-    if recon is not None and recon.shape != a["input"].shape: raise DataError(f"{path}: the reconstructions have shape {recon.shape}, the images {a['input'].shape}.")
-    words = {to: [str(v) for v in a[key]] if key in a else None for to, key in (("classes", "class_names"), ("names", "names"))}
-    return dict(images=a["input"], xy=xy, latent=latent, recon=recon, probs=_probabilities(a), truth=a.get("labels"), **words)
+        if value is not None and (value.dtype.kind not in "buif" or not np.isfinite(value).all()):
+            raise DataError(f"{path}: {name} must be finite numbers.")
+    if latent.ndim != 2 or not latent.shape[1]:
+        raise DataError(f"{path}: latent has shape {latent.shape}; expected a row of numbers an item.")
+    if recon is not None and recon.shape != a["input"].shape:
+        raise DataError(f"{path}: the reconstructions have shape {recon.shape}, the images {a['input'].shape}.")
+    words = {
+        to: [str(v) for v in a[key]] if key in a else None
+        for to, key in (("classes", "class_names"), ("names", "names"))
+    }
+    return dict(
+        images=a["input"], xy=xy, latent=latent, recon=recon, probs=_probabilities(a), truth=a.get("labels"), **words
+    )
 
 # %% ../../nbs/cli/05_viewer.ipynb #e5dec4e0
 def _check_answers(path, a: dict[str, np.ndarray]) -> None:
     "What is known of the classes is of a kind that can be drawn."
-    for key, ndim, kinds in (("labels", 1, "biuf"), ("pred_classes", 1, "biu"), ("pred_certainty", 1, "f"), ("pred_probs", 2, "f"), ("class_names", 1, "US"), ("names", 1, "US")):
+    for key, ndim, kinds in (
+        ("labels", 1, "biuf"),
+        ("pred_classes", 1, "biu"),
+        ("pred_certainty", 1, "f"),
+        ("pred_probs", 2, "f"),
+        ("class_names", 1, "US"),
+        ("names", 1, "US"),
+    ):
         if key in a and (a[key].ndim != ndim or a[key].dtype.kind not in kinds):
-            raise DataError(f"{path}: {key} has shape {a[key].shape} and type {a[key].dtype}; expected {ndim} axis{'' if ndim == 1 else ' more'} of {'text' if 'U' in kinds else 'numbers'}, as ssvae-infer writes it.")
+            raise DataError(
+                f"{path}: {key} has shape {a[key].shape} and type {a[key].dtype}; expected {ndim} axis{'' if ndim == 1 else ' more'} of {'text' if 'U' in kinds else 'numbers'}, as ssvae-infer writes it."
+            )
     for key in ("pred_classes", "labels"):
         codes = a.get(key)
-        if codes is None: continue
+        if codes is None:
+            continue
         codes = codes[~np.isnan(codes)] if codes.dtype.kind == "f" else codes
-        low, odd = (0 if key == "pred_classes" else -1), codes[codes != np.rint(codes)] if codes.dtype.kind == "f" else codes[:0]
-        if len(codes) and not low <= codes.min() <= codes.max() < 10_000 or len(odd): raise DataError(f"{path}: {key} holds {(*odd, codes.min(), codes.max())[0]}; expected 0, 1, 2, ….")
-    if "pred_probs" in a and not 1 <= a["pred_probs"].shape[1] <= 10_000: raise DataError(f"{path}: pred_probs has {a['pred_probs'].shape[1]} columns; expected one a class.")
-    if "class_names" in a and len(set(a["class_names"].tolist())) < len(a["class_names"]): raise DataError(f"{path}: class_names holds a name twice; every class needs its own.")
+        low, odd = (
+            (0 if key == "pred_classes" else -1),
+            codes[codes != np.rint(codes)] if codes.dtype.kind == "f" else codes[:0],
+        )
+        if len(codes) and not low <= codes.min() <= codes.max() < 10_000 or len(odd):
+            raise DataError(f"{path}: {key} holds {(*odd, codes.min(), codes.max())[0]}; expected 0, 1, 2, ….")
+    if "pred_probs" in a and not 1 <= a["pred_probs"].shape[1] <= 10_000:
+        raise DataError(f"{path}: pred_probs has {a['pred_probs'].shape[1]} columns; expected one a class.")
+    if "class_names" in a and len(set(a["class_names"].tolist())) < len(a["class_names"]):
+        raise DataError(f"{path}: class_names holds a name twice; every class needs its own.")
 
 # %% ../../nbs/cli/05_viewer.ipynb #de5730b2
 def _probabilities(a: dict[str, np.ndarray]) -> np.ndarray | None:
     "Class probabilities; of a file that has only the best class, that one's probability and the rest shared by the others."
-    if "pred_probs" in a: return np.asarray(a["pred_probs"], np.float32)
-    if "pred_classes" not in a: return None
+    if "pred_probs" in a:
+        return np.asarray(a["pred_probs"], np.float32)
+    if "pred_classes" not in a:
+        return None
     best = np.asarray(a["pred_classes"], np.int64)
     k, sure = max(int(best.max(initial=0)) + 1, 2), np.asarray(a.get("pred_certainty", np.ones(len(best))), np.float32)
     probs = np.repeat(((1 - sure) / (k - 1))[:, None], k, axis=1)
@@ -112,19 +179,34 @@ class StoredSession(LabelingSession):
         labels: str | os.PathLike | None = None,  # path of labels.csv; None: in memory
     ):
         known = found["classes"] or (found["probs"].shape[1] if found["probs"] is not None else None)
-        truth = found["truth"] if found["truth"] is not None and np.isfinite(np.asarray(found["truth"], float)).any() else None
-        if truth is not None and isinstance(known, int): known = max(known, int(np.nanmax(truth)) + 1)
-        super().__init__(found["images"], labels, classes=[str(k) for k in range(known)] if isinstance(known, int) else known, truth=truth)
+        truth = (
+            found["truth"]
+            if found["truth"] is not None and np.isfinite(np.asarray(found["truth"], float)).any()
+            else None
+        )
+        if truth is not None and isinstance(known, int):
+            known = max(known, int(np.nanmax(truth)) + 1)
+        super().__init__(
+            found["images"],
+            labels,
+            classes=[str(k) for k in range(known)] if isinstance(known, int) else known,
+            truth=truth,
+        )
         self.stored = found["recon"]
-        self.predictions.change(xy=np.asarray(found["xy"], np.float32), features=np.asarray(found["latent"], np.float32))
-        if found["probs"] is not None: self.predictions.change(probs=_wide(found["probs"], self.n_classes), source="network")
+        self.predictions.change(
+            xy=np.asarray(found["xy"], np.float32), features=np.asarray(found["latent"], np.float32)
+        )
+        if found["probs"] is not None:
+            self.predictions.change(probs=_wide(found["probs"], self.n_classes), source="network")
 
     def prepare(self) -> None:
         "There is nothing to prepare."
 
     def train(self, epochs: int | None = None) -> None:
         "A file cannot be trained."
-        raise RuntimeError("This viewer shows a file and has no model: give the checkpoint too (ssvae-view --weights FILE) to train.")
+        raise RuntimeError(
+            "This viewer shows a file and has no model: give the checkpoint too (ssvae-view --weights FILE) to train."
+        )
 
     def reconstruct(self, serial: int) -> np.ndarray | None:
         "The stored reconstruction of one image."
@@ -142,7 +224,8 @@ def trained_since(
     weights: str | os.PathLike,  # a checkpoint
 ) -> bool:
     "Whether the viewer has trained after the checkpoint was written."
-    if labels is None: return False
+    if labels is None:
+        return False
     rounds = Path(f"{os.fspath(labels)}.session").expanduser().glob("round-*.ckpt")
     return any(path.stat().st_mtime_ns > Path(weights).stat().st_mtime_ns for path in rounds)
 
@@ -153,11 +236,14 @@ def _session(found: dict[str, Any], labels, weights) -> LabelingSession:
 
     vae = SSVAE.from_checkpoint(weights)
     if vae.input_shape != SSVAE(found["images"].shape[1:], vae.config).input_shape:
-        raise DataError(f"{weights} was trained on items of shape {vae.input_shape}, the file holds items of shape {found['images'].shape[1:]}: give the checkpoint that made the file.")
+        raise DataError(
+            f"{weights} was trained on items of shape {vae.input_shape}, the file holds items of shape {found['images'].shape[1:]}: give the checkpoint that made the file."
+        )
     given = dict(truth=found["truth"], classes=vae.class_names or max(vae.n_classes, 2))
     if trained_since(labels, weights):
         session = LabelingSession(found["images"], labels, config=vae.config, **given)
-        if session.training.total: return session
+        if session.training.total:
+            return session
         session.close()
     return LabelingSession(found["images"], labels, model=vae, **given)
 
@@ -174,5 +260,6 @@ def view_file(
     found = read_latent(latent)
     session = StoredSession(found, labels) if weights is None else _session(found, labels, weights)
     app = LatentLabeler(session=session, names=found["names"], height=height)
-    if weights is None: app.training.layout.display = "none"
+    if weights is None:
+        app.training.layout.display = "none"
     return app

@@ -28,30 +28,49 @@ from ..errors import ArgumentError, DataError, describe
 @dataclass
 class ImageSet:
     "Images with what is known about them; `images, truth = load_images(...)[:2]` works too."
-    images: np.ndarray # (n, height, width[, channels]) or (n, d)
-    truth: np.ndarray | None = None # int64 codes, -1 = unknown; None = nothing known
-    class_names: list[str] | None = None # name of each code
-    names: list[str] | None = None # file name of each image, relative to the folder
 
-    def __len__(self): return len(self.images)
-    def __getitem__(self, i): return (self.images, self.truth, self.class_names, self.names)[i]
+    images: np.ndarray  # (n, height, width[, channels]) or (n, d)
+    truth: np.ndarray | None = None  # int64 codes, -1 = unknown; None = nothing known
+    class_names: list[str] | None = None  # name of each code
+    names: list[str] | None = None  # file name of each image, relative to the folder
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return (self.images, self.truth, self.class_names, self.names)[i]
+
     def __repr__(self):
-        if not hasattr(self.images, "dtype"): return f"ImageSet({describe(self.images)})"
+        if not hasattr(self.images, "dtype"):
+            return f"ImageSet({describe(self.images)})"
         truth = np.asarray(self.truth)
-        known = "" if self.truth is None else f", truth known for {int((truth >= 0).sum())}" if truth.dtype.kind in "biuf" else ", with truth"
+        known = (
+            ""
+            if self.truth is None
+            else f", truth known for {int((truth >= 0).sum())}"
+            if truth.dtype.kind in "biuf"
+            else ", with truth"
+        )
         return f"ImageSet({len(self)} × {'×'.join(map(str, np.shape(self.images)[1:]))} {self.images.dtype}{known})"
 
 # %% ../../nbs/data/03_arrays.ipynb #f2e29cf5
 def image_shape(
-    images: Shaped[np.ndarray, "batch ..."], # images or vectors
-) -> tuple[int, ...]: # (height, width, channels) of one image, or (d,) of one vector
+    images: Shaped[np.ndarray, "batch ..."],  # images or vectors
+) -> tuple[int, ...]:  # (height, width, channels) of one image, or (d,) of one vector
     "Shape of one item; a clear error when the array is not a stack of images or vectors."
     shape = np.shape(images)
-    if len(shape) not in (2, 3, 4): raise DataError(f"images have shape {shape}; expected (n, height, width), (n, height, width, channels), or (n, d) for vectors.")
-    if 0 in shape[1:]: raise DataError(f"images have shape {shape}: an axis is empty.")
-    if len(shape) == 2: return (int(shape[1]),)
+    if len(shape) not in (2, 3, 4):
+        raise DataError(
+            f"images have shape {shape}; expected (n, height, width), (n, height, width, channels), or (n, d) for vectors."
+        )
+    if 0 in shape[1:]:
+        raise DataError(f"images have shape {shape}: an axis is empty.")
+    if len(shape) == 2:
+        return (int(shape[1]),)
     if len(shape) == 4 and shape[3] > 4 and shape[1] in (1, 3):
-        raise DataError(f"images have shape {shape}, which looks like channels first; expected (n, height, width, channels): use images.transpose(0, 2, 3, 1).")
+        raise DataError(
+            f"images have shape {shape}, which looks like channels first; expected (n, height, width, channels): use images.transpose(0, 2, 3, 1)."
+        )
     return (int(shape[1]), int(shape[2]), int(shape[3]) if len(shape) == 4 else 1)
 
 # %% ../../nbs/data/03_arrays.ipynb #f39eb1f7
@@ -63,51 +82,81 @@ def row_blocks(x, nbytes: int = 16 << 20) -> Iterator[slice]:
 def _first_bad(x):
     for block in row_blocks(x):
         bad = ~np.isfinite(x[block]).reshape(len(x[block]), -1).all(1)
-        if bad.any(): return block.start + int(bad.argmax())
+        if bad.any():
+            return block.start + int(bad.argmax())
     return None
 
 # %% ../../nbs/data/03_arrays.ipynb #7619919a
 def _refuse(images) -> ArgumentError:
     "The error for something that is no array of images."
     kind = type(images).__module__
-    if kind.startswith("scipy.sparse"): way = "a dense array, images.toarray(), if it fits into memory"
-    elif kind.startswith("PIL."): way = "give a list of pictures, for instance [image]"
-    elif isinstance(images, Mapping): way = "give one of its values"
-    elif isinstance(images, Set): way = "a set has no order; give a list"
-    elif isinstance(images, str | os.PathLike): way = f"load it first, with load_images({os.fsdecode(images)!r})"
-    elif isinstance(images, io.IOBase): way = "load the file by its name, with load_images(name)"
-    elif np.iterable(images) and not isinstance(images, bytes): way = "make a list or an array of it first, for instance np.stack(list(images))"
-    else: way = ""
-    return ArgumentError(f"images is {describe(images)}; expected an array (n, height, width[, channels]), vectors (n, d), or a list of equally large images{': ' + way if way else ''}.")
+    if kind.startswith("scipy.sparse"):
+        way = "a dense array, images.toarray(), if it fits into memory"
+    elif kind.startswith("PIL."):
+        way = "give a list of pictures, for instance [image]"
+    elif isinstance(images, Mapping):
+        way = "give one of its values"
+    elif isinstance(images, Set):
+        way = "a set has no order; give a list"
+    elif isinstance(images, str | os.PathLike):
+        way = f"load it first, with load_images({os.fsdecode(images)!r})"
+    elif isinstance(images, io.IOBase):
+        way = "load the file by its name, with load_images(name)"
+    elif np.iterable(images) and not isinstance(images, bytes):
+        way = "make a list or an array of it first, for instance np.stack(list(images))"
+    else:
+        way = ""
+    return ArgumentError(
+        f"images is {describe(images)}; expected an array (n, height, width[, channels]), vectors (n, d), or a list of equally large images{': ' + way if way else ''}."
+    )
 
 # %% ../../nbs/data/03_arrays.ipynb #5c989d7b
 def as_array(
-    images, # array, `ImageSet`, list of arrays, pictures or files, data frame, or anything with `__array__`
-) -> np.ndarray: # numeric array with at least one item, not copied where possible
+    images,  # array, `ImageSet`, list of arrays, pictures or files, data frame, or anything with `__array__`
+) -> np.ndarray:  # numeric array with at least one item, not copied where possible
     "A numeric array, or a sentence that says why it is none."
-    if isinstance(images, ImageSet): images = images.images
-    if isinstance(images, ByteImages): images = images.source
+    if isinstance(images, ImageSet):
+        images = images.images
+    if isinstance(images, ByteImages):
+        images = images.source
     x = images if type(images) in (np.ndarray, np.memmap) else _from_any(images)
-    if x.ndim == 1 and x.dtype.kind in "OUT" and len(x): x = _from_list(x.tolist())
-    if x.dtype.kind == "O": x = _plain_numbers(x, images)
-    if x.dtype.kind == "V" and x.dtype.names is None and "float" in x.dtype.name: x = x.astype(np.float32) # bfloat16 and its like
-    if x.dtype.kind not in "buif": raise DataError(f"images are of type {x.dtype}; expected numbers (uint8, or floats in 0–1 or 0–255).")
+    if x.ndim == 1 and x.dtype.kind in "OUT" and len(x):
+        x = _from_list(x.tolist())
+    if x.dtype.kind == "O":
+        x = _plain_numbers(x, images)
+    if x.dtype.kind == "V" and x.dtype.names is None and "float" in x.dtype.name:
+        x = x.astype(np.float32)  # bfloat16 and its like
+    if x.dtype.kind not in "buif":
+        raise DataError(f"images are of type {x.dtype}; expected numbers (uint8, or floats in 0–1 or 0–255).")
     image_shape(x)
-    if len(x) == 0: raise DataError(f"there are no images (shape {x.shape}); expected at least one.")
+    if len(x) == 0:
+        raise DataError(f"there are no images (shape {x.shape}); expected at least one.")
     return x
 
 # %% ../../nbs/data/03_arrays.ipynb #c8c4e8bc
 def _from_any(images) -> np.ndarray:
     "An array of what is none yet."
-    if isinstance(images, list | tuple): return _from_list(list(images))
+    if isinstance(images, list | tuple):
+        return _from_list(list(images))
     _check_unmasked(images, "images")
-    if type(images).__module__.startswith("pandas") and hasattr(images, "columns"): return _from_frame(images)
-    if type(images).__module__.startswith("pandas"): return np.asarray(images.array if images.dtype.kind == "O" else images)
-    if not hasattr(images, "__array__") and not isinstance(images, memoryview) or type(images).__module__.startswith(("PIL", "scipy.sparse")): raise _refuse(images)
-    if isinstance(images, bool | int | float | np.generic): raise _refuse(images)
-    try: return np.asarray(images)
-    except Exception as e: # of any library: on another device, with a gradient, out of memory
-        raise ArgumentError(f"images is {describe(images)}, which gives no array ({type(e).__name__}: {str(e)[:100]}); expected one: for torch, images.detach().cpu().numpy().") from None
+    if type(images).__module__.startswith("pandas") and hasattr(images, "columns"):
+        return _from_frame(images)
+    if type(images).__module__.startswith("pandas"):
+        return np.asarray(images.array if images.dtype.kind == "O" else images)
+    if (
+        not hasattr(images, "__array__")
+        and not isinstance(images, memoryview)
+        or type(images).__module__.startswith(("PIL", "scipy.sparse"))
+    ):
+        raise _refuse(images)
+    if isinstance(images, bool | int | float | np.generic):
+        raise _refuse(images)
+    try:
+        return np.asarray(images)
+    except Exception as e:  # of any library: on another device, with a gradient, out of memory
+        raise ArgumentError(
+            f"images is {describe(images)}, which gives no array ({type(e).__name__}: {str(e)[:100]}); expected one: for torch, images.detach().cpu().numpy()."
+        ) from None
 
 
 def _check_unmasked(item, what: str) -> None:
@@ -117,26 +166,43 @@ def _check_unmasked(item, what: str) -> None:
 # %% ../../nbs/data/03_arrays.ipynb #c488c7c0
 def _from_list(items: list) -> np.ndarray:
     "One array of a list of arrays, numbers, pictures or files."
-    if not items: raise DataError("there are no images (an empty list); expected at least one.")
+    if not items:
+        raise DataError("there are no images (an empty list); expected at least one.")
     for i, item in enumerate(items):
-        if isinstance(item, np.ma.MaskedArray): _check_unmasked(item, f"the image at place {i}")
-        if item is None or isinstance(item, dict | set): raise DataError(f"images has {describe(item)} at place {i}; expected an image at every place: leave it out.")
-    if any(isinstance(item, str | os.PathLike) or type(item).__module__.startswith("PIL.") for item in items): return stack_pictures([as_picture(v, i) for i, v in enumerate(items)])
+        if isinstance(item, np.ma.MaskedArray):
+            _check_unmasked(item, f"the image at place {i}")
+        if item is None or isinstance(item, dict | set):
+            raise DataError(
+                f"images has {describe(item)} at place {i}; expected an image at every place: leave it out."
+            )
+    if any(isinstance(item, str | os.PathLike) or type(item).__module__.startswith("PIL.") for item in items):
+        return stack_pictures([as_picture(v, i) for i, v in enumerate(items)])
     arrays = all(hasattr(item, "__array__") for item in items)
-    try: x = [np.asarray(item) for item in items] if arrays else np.asarray(items)
-    except Exception: raise DataError(f"images is {describe(items)}, of which {describe(items[0])} is the first; expected images of one size and of numbers only.") from None
-    if not arrays: return x
+    try:
+        x = [np.asarray(item) for item in items] if arrays else np.asarray(items)
+    except Exception:
+        raise DataError(
+            f"images is {describe(items)}, of which {describe(items[0])} is the first; expected images of one size and of numbers only."
+        ) from None
+    if not arrays:
+        return x
     for i, item in enumerate(x):
         if item.shape != x[0].shape:
-            raise DataError(f"the images have different sizes (image 0 {x[0].shape}, image {i} {item.shape}); resize them first, or load the folder with load_images(folder, size=(height, width)).")
+            raise DataError(
+                f"the images have different sizes (image 0 {x[0].shape}, image {i} {item.shape}); resize them first, or load the folder with load_images(folder, size=(height, width))."
+            )
     return np.stack(x)
 
 # %% ../../nbs/data/03_arrays.ipynb #57821b22
 def _from_frame(frame) -> np.ndarray:
     "The rows of a pandas frame; missing values become NaN, which is refused later with its row."
     other = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "O") not in "buif"]
-    if other and frame.shape[1] == 1: return _from_list(frame.iloc[:, 0].tolist())
-    if other: raise DataError(f"images is {describe(frame)} whose column {frame.columns[other[0]]!r} is of type {frame.dtypes.iloc[other[0]]}; expected columns of numbers: drop it, or give that column alone if it holds the images.")
+    if other and frame.shape[1] == 1:
+        return _from_list(frame.iloc[:, 0].tolist())
+    if other:
+        raise DataError(
+            f"images is {describe(frame)} whose column {frame.columns[other[0]]!r} is of type {frame.dtypes.iloc[other[0]]}; expected columns of numbers: drop it, or give that column alone if it holds the images."
+        )
     plain = all(isinstance(kind, np.dtype) for kind in frame.dtypes)
     return frame.to_numpy() if plain else frame.to_numpy(dtype=np.float64, na_value=np.nan)
 
@@ -144,13 +210,25 @@ def _from_frame(frame) -> np.ndarray:
 def _plain_numbers(x: np.ndarray, images) -> np.ndarray:
     "Python numbers in an object array as floats, missing ones as NaN, which is refused later with its row."
     if all(isinstance(v, bool | int | float | np.number | np.bool_) for v in x.ravel()[:1000].tolist()):
-        try: return x.astype(np.float64)
-        except (TypeError, ValueError, OverflowError): pass # something else further on
+        try:
+            return x.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            pass  # something else further on
     values = x.ravel().tolist()
-    other = next((v for v in values if not isinstance(v, bool | int | float | Real | Decimal | np.bool_) and not is_missing(v)), None)
-    if other is not None: raise DataError(f"images is {describe(images)} that holds {describe(other)}; expected numbers (uint8, or floats in 0–1 or 0–255).")
-    try: return np.array([math.nan if is_missing(v) else float(v) for v in values]).reshape(x.shape)
-    except OverflowError: raise DataError(f"images is {describe(images)} that holds a number of more than 300 digits; expected 0–1 or 0–255.") from None
+    other = next(
+        (v for v in values if not isinstance(v, bool | int | float | Real | Decimal | np.bool_) and not is_missing(v)),
+        None,
+    )
+    if other is not None:
+        raise DataError(
+            f"images is {describe(images)} that holds {describe(other)}; expected numbers (uint8, or floats in 0–1 or 0–255)."
+        )
+    try:
+        return np.array([math.nan if is_missing(v) else float(v) for v in values]).reshape(x.shape)
+    except OverflowError:
+        raise DataError(
+            f"images is {describe(images)} that holds a number of more than 300 digits; expected 0–1 or 0–255."
+        ) from None
 
 # %% ../../nbs/data/03_arrays.ipynb #0a6d351b
 def _extremes(x, every: int = 1) -> tuple[float, float]:
@@ -172,28 +250,36 @@ def _every(x) -> int:
 
 # %% ../../nbs/data/03_arrays.ipynb #80381283
 def pixel_range(
-    images: Shaped[np.ndarray, "batch ..."], # images or vectors
-    known: tuple[float, float] | None = None, # range of earlier data of the same kind, which very dark images keep
-) -> tuple[float, float] | None: # (0, 1) or (0, 255); None for bytes and vectors, which need none
+    images: Shaped[np.ndarray, "batch ..."],  # images or vectors
+    known: tuple[float, float] | None = None,  # range of earlier data of the same kind, which very dark images keep
+) -> tuple[float, float] | None:  # (0, 1) or (0, 255); None for bytes and vectors, which need none
     "Whether the values of images run from 0 to 1 or from 0 to 255."
-    if images.ndim == 2 or images.dtype == np.uint8: return None
-    if images.dtype.kind == "b": return (0.0, 1.0)
+    if images.ndim == 2 or images.dtype == np.uint8:
+        return None
+    if images.dtype.kind == "b":
+        return (0.0, 1.0)
     high = _extremes(images, _every(images))[1]
-    if known is not None and high <= 0.5: return known
+    if known is not None and high <= 0.5:
+        return known
     return (0.0, 1.0 if high <= 1 + 1e-4 else 255.0)
 
 # %% ../../nbs/data/03_arrays.ipynb #61fce56b
 def check_values(
-    images: Shaped[np.ndarray, "batch ..."], # images or vectors
-    value_range: tuple[float, float] | None = None, # (0, 1) or (0, 255); None decides by the largest value
-) -> float: # the value that stands for white: 1 or 255
+    images: Shaped[np.ndarray, "batch ..."],  # images or vectors
+    value_range: tuple[float, float] | None = None,  # (0, 1) or (0, 255); None decides by the largest value
+) -> float:  # the value that stands for white: 1 or 255
     "Whether all values can be used, or a sentence that names the first bad image."
     x = images
     if x.dtype.kind == "f" and (bad := _first_bad(x)) is not None:
-        raise DataError(f"image {bad} contains NaN or infinite values; expected finite numbers: replace them, for instance with numpy.nan_to_num, or drop the image.")
+        raise DataError(
+            f"image {bad} contains NaN or infinite values; expected finite numbers: replace them, for instance with numpy.nan_to_num, or drop the image."
+        )
     low, high = _extremes(x)
     if x.ndim == 2:
-        if (most := max(high, -low)) > 1e15: raise DataError(f"the vectors hold values up to {most:.0e}, too large to compute with: scale them first, for instance (x - x.mean(0)) / x.std(0).") # squares overflow
+        if (most := max(high, -low)) > 1e15:
+            raise DataError(
+                f"the vectors hold values up to {most:.0e}, too large to compute with: scale them first, for instance (x - x.mean(0)) / x.std(0)."
+            )  # squares overflow
         return 1.0
     return _white(low, high, x.dtype.kind, value_range)
 
@@ -201,11 +287,20 @@ def check_values(
 def _white(low: float, high: float, kind: str, value_range=None) -> float:
     "The value that stands for white, or a sentence about values that fit neither scale."
     top = (1.0 if high <= 1 + 1e-4 else 255.0) if value_range is None else float(value_range[1])
-    if kind in "iu" and high > 1: top = 255.0
+    if kind in "iu" and high > 1:
+        top = 255.0
     if low < -1e-4 * top or high > top * (1 + 1e-4):
         want = "0–1 or 0–255" if value_range is None else f"0–{top:g}, as in the data before"
-        way = "(x + 1) / 2" if low < 0 and low >= -1 - 1e-4 and high <= 1 + 1e-4 else "x / 255" if top == 1 and low >= 0 and high <= 255 else "(x - x.min()) / (x.max() - x.min())"
-        raise DataError(f"pixel values run from {low:g} to {high:g}; expected {want}: scale them first, for instance {way}.")
+        way = (
+            "(x + 1) / 2"
+            if low < 0 and low >= -1 - 1e-4 and high <= 1 + 1e-4
+            else "x / 255"
+            if top == 1 and low >= 0 and high <= 255
+            else "(x - x.min()) / (x.max() - x.min())"
+        )
+        raise DataError(
+            f"pixel values run from {low:g} to {high:g}; expected {want}: scale them first, for instance {way}."
+        )
     return top
 
 # %% ../../nbs/data/03_arrays.ipynb #8b2bfb57
@@ -214,16 +309,19 @@ def _to_bytes(x, top: float) -> np.ndarray:
 
 
 def as_uint8(
-    images: Shaped[np.ndarray, "batch ..."], # images in any usual form; vectors `(n, d)` are kept as float32
-    value_range: tuple[float, float] | None = None, # (0, 1) or (0, 255); None decides by the largest value
-) -> UInt8[np.ndarray, "batch ..."] | Float32[np.ndarray, "batch d"]: # storage form, same shape
+    images: Shaped[np.ndarray, "batch ..."],  # images in any usual form; vectors `(n, d)` are kept as float32
+    value_range: tuple[float, float] | None = None,  # (0, 1) or (0, 255); None decides by the largest value
+) -> UInt8[np.ndarray, "batch ..."] | Float32[np.ndarray, "batch d"]:  # storage form, same shape
     "Images as bytes (0–255 stands for 0–1); bytes pass through without a copy, vectors `(n, d)` come back as float32."
     x = as_array(images)
-    if x.dtype == np.uint8 and x.ndim > 2: return x
+    if x.dtype == np.uint8 and x.ndim > 2:
+        return x
     top = check_values(x, value_range)
-    if x.ndim == 2: return x if x.dtype == np.float32 else x.astype(np.float32)
+    if x.ndim == 2:
+        return x if x.dtype == np.float32 else x.astype(np.float32)
     out = np.empty(x.shape, np.uint8)
-    for b in row_blocks(x): out[b] = _to_bytes(x[b], top)
+    for b in row_blocks(x):
+        out[b] = _to_bytes(x[b], top)
     return out
 
 # %% ../../nbs/data/03_arrays.ipynb #b94cf199
@@ -232,67 +330,111 @@ class ByteImages:
 
     def __init__(
         self,
-        source: Shaped[np.ndarray, "batch ..."], # images
-        value_range: tuple[float, float], # (0, 1) or (0, 255)
+        source: Shaped[np.ndarray, "batch ..."],  # images
+        value_range: tuple[float, float],  # (0, 1) or (0, 255)
     ):
         self.source, self.value_range = source, value_range
         self.shape, self.ndim, self.dtype = source.shape, source.ndim, np.dtype(np.uint8)
 
-    def __len__(self): return len(self.source)
-    def __iter__(self): return (self[i] for i in range(len(self)))
-    def __getitem__(self, rows): return _to_bytes(np.asarray(self.source[rows]), self.value_range[1])
-    def __array__(self, dtype=None, copy=None): return np.asarray(as_uint8(self.source, self.value_range), dtype)
-    def __repr__(self): return f"ByteImages({len(self)} × {'×'.join(map(str, self.shape[1:]))}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
+    def __len__(self):
+        return len(self.source)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, rows):
+        return _to_bytes(np.asarray(self.source[rows]), self.value_range[1])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(as_uint8(self.source, self.value_range), dtype)
+
+    def __repr__(self):
+        return f"ByteImages({len(self)} × {'×'.join(map(str, self.shape[1:]))}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
 
 # %% ../../nbs/data/03_arrays.ipynb #4c502f43
 def as_pictures(
-    images, # whatever `as_array` takes
-) -> UInt8[np.ndarray, "batch ..."] | ByteImages | Shaped[np.ndarray, "batch d"]: # bytes; vectors as they are
+    images,  # whatever `as_array` takes
+) -> UInt8[np.ndarray, "batch ..."] | ByteImages | Shaped[np.ndarray, "batch d"]:  # bytes; vectors as they are
     "Images as they are shown: on the scale that a model learns them on; what cannot be used is a `DataError`."
-    if isinstance(images, ByteImages): return images
+    if isinstance(images, ByteImages):
+        return images
     x = as_array(images)
-    if x.dtype == np.uint8: return x
-    if (every := _every(x)) > 1: top = 1.0 if x.ndim == 2 else _white(*_extremes(x, every), x.dtype.kind)
-    else: top = check_values(x)
+    if x.dtype == np.uint8:
+        return x
+    if (every := _every(x)) > 1:
+        top = 1.0 if x.ndim == 2 else _white(*_extremes(x, every), x.dtype.kind)
+    else:
+        top = check_values(x)
     return x if x.ndim == 2 else ByteImages(x, (0.0, top))
 
 
 def image_bytes(
-    image: Shaped[np.ndarray, "height width ..."], # one picture: bytes, or numbers in 0–1 or 0–255
+    image: Shaped[np.ndarray, "height width ..."],  # one picture: bytes, or numbers in 0–1 or 0–255
 ) -> UInt8[np.ndarray, "height width ..."]:
     "One picture as bytes, for a view that has nothing but that picture."
     x = np.asarray(image)
-    if x.dtype == np.uint8: return x
-    bright = x.dtype.kind in "iuf" and x.size and _extremes(x)[1] > (1 if x.dtype.kind in "iu" else 1.5) # a reconstruction may exceed 1 a little
+    if x.dtype == np.uint8:
+        return x
+    bright = (
+        x.dtype.kind in "iuf" and x.size and _extremes(x)[1] > (1 if x.dtype.kind in "iu" else 1.5)
+    )  # a reconstruction may exceed 1 a little
     return _to_bytes(x, 255.0 if bright else 1.0)
 
 # %% ../../nbs/data/03_arrays.ipynb #696d8395
-def _missing(v) -> bool: return is_missing(v) or isinstance(v, str | bytes) and not v.strip()
+def _missing(v) -> bool:
+    return is_missing(v) or isinstance(v, str | bytes) and not v.strip()
 
 # %% ../../nbs/data/03_arrays.ipynb #bbd60a83
 def encode_labels(
-    labels, # floats with NaN, integers with -1, names with None, a pandas column, or None for "no labels"
-    n_items: int, # number of images
-    classes: int | Sequence[str] | None = None, # number of classes, or their names; None = found in the labels
-) -> tuple[Int32[np.ndarray, " batch"], list[str] | None]: # codes with -1 = unlabeled; class names where there are any
+    labels,  # floats with NaN, integers with -1, names with None, a pandas column, or None for "no labels"
+    n_items: int,  # number of images
+    classes: int | Sequence[str] | None = None,  # number of classes, or their names; None = found in the labels
+) -> tuple[Int32[np.ndarray, " batch"], list[str] | None]:  # codes with -1 = unlabeled; class names where there are any
     "Labels of any usual form as integer codes."
     classes = check_classes(classes, 1_000_000)
     names = None if isinstance(classes, int) else classes
     n_classes = classes if names is None else len(names)
-    if labels is None: return np.full(n_items, -1, np.int32), names
-    if isinstance(labels, str | bytes | dict | set | frozenset) or not np.iterable(labels) or type(labels).__module__.startswith("scipy.sparse"):
-        raise ArgumentError(f"labels is {describe(labels)}; expected one label an image, in the order of the images: NaN, -1 or None where there is none.")
-    if isinstance(labels, np.ma.MaskedArray): labels = labels.tolist() # masked becomes None
-    if names is None and hasattr(getattr(labels, "dtype", None), "categories") and all(isinstance(c, str) for c in labels.dtype.categories):
+    if labels is None:
+        return np.full(n_items, -1, np.int32), names
+    if (
+        isinstance(labels, str | bytes | dict | set | frozenset)
+        or not np.iterable(labels)
+        or type(labels).__module__.startswith("scipy.sparse")
+    ):
+        raise ArgumentError(
+            f"labels is {describe(labels)}; expected one label an image, in the order of the images: NaN, -1 or None where there is none."
+        )
+    if isinstance(labels, np.ma.MaskedArray):
+        labels = labels.tolist()  # masked becomes None
+    if (
+        names is None
+        and hasattr(getattr(labels, "dtype", None), "categories")
+        and all(isinstance(c, str) for c in labels.dtype.categories)
+    ):
         names = check_classes(labels.dtype.categories, 1_000_000) if len(labels.dtype.categories) else None
         n_classes = len(names or ())
-    values = labels if isinstance(labels, np.ndarray) else np.asarray(list(labels) if not hasattr(labels, "__array__") else labels, dtype=None if hasattr(labels, "__array__") else object)
-    if values.shape != (n_items,): raise DataError(f"labels have shape {values.shape} for {n_items} images; expected one label an image: NaN, -1 or None where there is none.")
+    values = (
+        labels
+        if isinstance(labels, np.ndarray)
+        else np.asarray(
+            list(labels) if not hasattr(labels, "__array__") else labels,
+            dtype=None if hasattr(labels, "__array__") else object,
+        )
+    )
+    if values.shape != (n_items,):
+        raise DataError(
+            f"labels have shape {values.shape} for {n_items} images; expected one label an image: NaN, -1 or None where there is none."
+        )
     if values.dtype.kind not in "biuf":
         known = [v for v in values.tolist() if not _missing(v)]
-        if any(isinstance(v, str | bytes) for v in known): return _encode_names(values.tolist(), names)
-        try: values = np.array([np.nan if _missing(v) else float(v) for v in values.tolist()])
-        except (TypeError, ValueError, OverflowError): raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.") from None
+        if any(isinstance(v, str | bytes) for v in known):
+            return _encode_names(values.tolist(), names)
+        try:
+            values = np.array([np.nan if _missing(v) else float(v) for v in values.tolist()])
+        except (TypeError, ValueError, OverflowError):
+            raise DataError(
+                "labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label."
+            ) from None
     return _encode_numbers(values, n_classes), names
 
 # %% ../../nbs/data/03_arrays.ipynb #ca359871
@@ -309,11 +451,17 @@ def _encode_numbers(values, n_classes):
 # %% ../../nbs/data/03_arrays.ipynb #22f22a4e
 def _encode_names(values, names):
     if any(not isinstance(v, str | bytes) and not _missing(v) for v in values):
-        raise DataError("labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label.")
+        raise DataError(
+            "labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label."
+        )
     clean = {v: clean_name(as_text(v)) for v in {v for v in values if not _missing(v)}}
     text = [None if _missing(v) else clean[v] for v in values]
-    if names is None: names = sorted({t for t in text if t is not None})
+    if names is None:
+        names = sorted({t for t in text if t is not None})
     code = {name: k for k, name in enumerate(names)}
     for i, t in enumerate(text):
-        if t is not None and t not in code: raise DataError(f"label {t!r} of image {i} is no class; expected one of {', '.join(map(repr, names[:20]))}{', …' if len(names) > 20 else ''}.")
+        if t is not None and t not in code:
+            raise DataError(
+                f"label {t!r} of image {i} is no class; expected one of {', '.join(map(repr, names[:20]))}{', …' if len(names) > 20 else ''}."
+            )
     return np.array([-1 if t is None else code[t] for t in text], np.int32), list(names)

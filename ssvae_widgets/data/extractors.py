@@ -29,6 +29,7 @@ from .load import read_npy
 @dataclass(frozen=True)
 class Extractor:
     "A function from pictures to vectors, and what identifies it."
+
     name: str  # "efficientnet-lite0", "model.onnx", "my_module.embed"
     version: str  # of its weights; "" when nobody knows
     size: int | None  # side in pixels of the square that pictures are brought to; None = as they are, all of one size
@@ -45,10 +46,20 @@ class Extractor:
 
 # %% ../../nbs/data/10_extractors.ipynb #26376118
 def _checked_vectors(values, n, name):
-    try: out = np.asarray(values, np.float32)
-    except (TypeError, ValueError) as e: raise ValueError(f"{name} returned {type(values).__name__}, which is no array of numbers ({e}); expected shape ({n}, d).") from None
-    if out.ndim != 2 or len(out) != n or not out.shape[1]: raise ValueError(f"{name} returned shape {out.shape} for {n} pictures; expected ({n}, d): one row of numbers for each picture.")
-    if not np.isfinite(out).all(): raise ValueError(f"{name} returned NaN or infinite values for {int((~np.isfinite(out).all(1)).sum())} of {n} pictures; expected finite numbers.")
+    try:
+        out = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as e:
+        raise ValueError(
+            f"{name} returned {type(values).__name__}, which is no array of numbers ({e}); expected shape ({n}, d)."
+        ) from None
+    if out.ndim != 2 or len(out) != n or not out.shape[1]:
+        raise ValueError(
+            f"{name} returned shape {out.shape} for {n} pictures; expected ({n}, d): one row of numbers for each picture."
+        )
+    if not np.isfinite(out).all():
+        raise ValueError(
+            f"{name} returned NaN or infinite values for {int((~np.isfinite(out).all(1)).sum())} of {n} pictures; expected finite numbers."
+        )
     return out
 
 # %% ../../nbs/data/10_extractors.ipynb #333617a6
@@ -68,9 +79,16 @@ def efficientnet_lite0(
 ) -> Extractor:  # of 1,280 numbers
     "EfficientNet-Lite0, pretrained on ImageNet; `OSError` or `ValueError` when its weights are missing or damaged."
     size = 128 if size is None else size
-    if not isinstance(size, int | np.integer) or isinstance(size, bool) or not 32 <= size <= 1024: raise ValueError(f"size is {size!r}; expected pixels from 32 to 1024, such as 96, 128 or 224.")
+    if not isinstance(size, int | np.integer) or isinstance(size, bool) or not 32 <= size <= 1024:
+        raise ValueError(f"size is {size!r}; expected pixels from 32 to 1024, such as 96, 128 or 224.")
     efficientnet.parameters()
-    return Extractor("efficientnet-lite0", efficientnet.WEIGHTS_SHA256[:16], int(size), f"RGB, bilinear to {size}x{size}, (x - 127) / 128", efficientnet.embed_pictures)
+    return Extractor(
+        "efficientnet-lite0",
+        efficientnet.WEIGHTS_SHA256[:16],
+        int(size),
+        f"RGB, bilinear to {size}x{size}, (x - 127) / 128",
+        efficientnet.embed_pictures,
+    )
 
 
 register_extractor("efficientnet-lite0", efficientnet_lite0)
@@ -80,8 +98,10 @@ def why_unavailable(
     name: str = "efficientnet-lite0",  # a registered extractor
 ) -> str:  # empty when it works
     "One sentence on what is missing and what it would buy."
-    try: EXTRACTORS[name](None)
-    except KeyError: return f"{name!r} is not known; expected one of {', '.join(EXTRACTORS)}."
+    try:
+        EXTRACTORS[name](None)
+    except KeyError:
+        return f"{name!r} is not known; expected one of {', '.join(EXTRACTORS)}."
     except (OSError, ValueError, ImportError) as e:
         problem = str(e).rstrip(".")
         return f"Learning from pixels, because features are not at hand: {problem} (on photographs, 50 labels give about twice as many right answers on features as on pixels)."
@@ -106,19 +126,38 @@ def function_extractor(
     size = getattr(embed, "size", None) if size is None else size
     size = int(size) if isinstance(size, int | np.integer) and not isinstance(size, bool) else None
     version = getattr(embed, "version", "") if version is None else version
-    return Extractor(str(name), version if isinstance(version, str | int) and str(version) else "", size, "RGB" + (f", bilinear to {size}x{size}" if size else ""), embed)
+    return Extractor(
+        str(name),
+        version if isinstance(version, str | int) and str(version) else "",
+        size,
+        "RGB" + (f", bilinear to {size}x{size}" if size else ""),
+        embed,
+    )
 
 # %% ../../nbs/data/10_extractors.ipynb #f44ee004
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def _onnx_session(path):
-    if not find_spec("onnxruntime"): raise ImportError(f"{path.name} needs onnxruntime, which is not installed: pip install 'ssvae_widgets[onnx]'")
+    if not find_spec("onnxruntime"):
+        raise ImportError(f"{path.name} needs onnxruntime, which is not installed: pip install 'ssvae_widgets[onnx]'")
     import onnxruntime
 
-    if not path.is_file(): raise FileNotFoundError(f"{path} does not exist; expected a network in ONNX format.")
-    try: return onnxruntime.InferenceSession(str(path), providers=[p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in onnxruntime.get_available_providers()])
-    except Exception as e: raise ValueError(f"{path} cannot be read as ONNX ({type(e).__name__}: {str(e)[:200]}): export it again.") from None
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; expected a network in ONNX format.")
+    try:
+        return onnxruntime.InferenceSession(
+            str(path),
+            providers=[
+                p
+                for p in ("CUDAExecutionProvider", "CPUExecutionProvider")
+                if p in onnxruntime.get_available_providers()
+            ],
+        )
+    except Exception as e:
+        raise ValueError(
+            f"{path} cannot be read as ONNX ({type(e).__name__}: {str(e)[:200]}): export it again."
+        ) from None
 
 # %% ../../nbs/data/10_extractors.ipynb #60b5e7ef
 def onnx_extractor(
@@ -133,9 +172,13 @@ def onnx_extractor(
     [node, *more], output = session.get_inputs(), session.get_outputs()[0].name
     shape = list(node.shape)
     first = len(shape) == 4 and shape[1] == 3
-    if more or len(shape) != 4 or not (first or shape[3] == 3): raise ValueError(f"{path} takes {[i.shape for i in session.get_inputs()]}; expected one input (batch, 3, height, width) or (batch, height, width, 3).")
+    if more or len(shape) != 4 or not (first or shape[3] == 3):
+        raise ValueError(
+            f"{path} takes {[i.shape for i in session.get_inputs()]}; expected one input (batch, 3, height, width) or (batch, height, width, 3)."
+        )
     known = shape[2] if isinstance(shape[2], int) else None
-    if size and known and size != known: raise ValueError(f"{path} takes pictures of {known} pixels; size={size} does not fit: leave it out.")
+    if size and known and size != known:
+        raise ValueError(f"{path} takes pictures of {known} pixels; size={size} does not fit: leave it out.")
     size, whole = known or size or 224, shape[0] if isinstance(shape[0], int) else None
     raw = "uint8" in node.type
     scale, shift = (1 / (255 * np.asarray(std, np.float32)), np.asarray(mean, np.float32) / np.asarray(std, np.float32))
@@ -145,11 +188,19 @@ def onnx_extractor(
         x = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if first else x
         n, step = len(x), whole or len(x)
         x = np.concatenate([x, np.zeros((-n % step, *x.shape[1:]), x.dtype)])
-        out = np.concatenate([session.run([output], {node.name: x[i:i + step]})[0] for i in range(0, len(x), step)])[:n]
+        out = np.concatenate([session.run([output], {node.name: x[i : i + step]})[0] for i in range(0, len(x), step)])[
+            :n
+        ]
         return out.mean((2, 3) if first else (1, 2)) if out.ndim == 4 else out
 
     scaling = "bytes" if raw else f"(x / 255 - {tuple(map(float, mean))}) / {tuple(map(float, std))}"
-    return Extractor(path.name, hashlib.sha256(path.read_bytes()).hexdigest()[:16], int(size), f"RGB, bilinear to {size}x{size}, {scaling}", embed)
+    return Extractor(
+        path.name,
+        hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        int(size),
+        f"RGB, bilinear to {size}x{size}, {scaling}",
+        embed,
+    )
 
 # %% ../../nbs/data/10_extractors.ipynb #e68825de
 def given_vectors(
@@ -157,10 +208,19 @@ def given_vectors(
     n: int,  # number of pictures
 ) -> Float32[np.ndarray, "batch d"] | None:  # None when `features` are not vectors
     "Vectors from elsewhere, checked: one row of finite numbers for each picture."
-    if isinstance(features, str | os.PathLike) and str(features).lower().endswith(".npy"): features = read_npy(features)
-    elif isinstance(features, str | os.PathLike | Extractor) or features is None or (callable(features) and not hasattr(features, "__array__")): return None
+    if isinstance(features, str | os.PathLike) and str(features).lower().endswith(".npy"):
+        features = read_npy(features)
+    elif (
+        isinstance(features, str | os.PathLike | Extractor)
+        or features is None
+        or (callable(features) and not hasattr(features, "__array__"))
+    ):
+        return None
     x = as_array(features)
-    if x.ndim != 2 or len(x) != n: raise ValueError(f"features have shape {x.shape} for {n} pictures; expected ({n}, d): one row of numbers for each picture.")
+    if x.ndim != 2 or len(x) != n:
+        raise ValueError(
+            f"features have shape {x.shape} for {n} pictures; expected ({n}, d): one row of numbers for each picture."
+        )
     return as_uint8(x)
 
 # %% ../../nbs/data/10_extractors.ipynb #509382f9
@@ -169,17 +229,25 @@ def find_extractor(
     size: int | None = None,  # side of the pictures; None = the extractor's own choice
 ) -> Extractor | None:  # None for pixels; with "auto" also where features are not at hand (`why_unavailable` says why)
     "Who makes the features."
-    if features is None or (isinstance(features, str) and features == "auto" and not available()): return None
-    if isinstance(features, Extractor): return features
+    if features is None or (isinstance(features, str) and features == "auto" and not available()):
+        return None
+    if isinstance(features, Extractor):
+        return features
     if isinstance(features, str | os.PathLike):
         name = "efficientnet-lite0" if features == "auto" else str(features)
-        if name in EXTRACTORS: return EXTRACTORS[name](size)
-        if name.lower().endswith(".onnx"): return onnx_extractor(name, size)
-    elif callable(features): return function_extractor(features, size)
-    raise ValueError(f"features is {features!r}; expected 'auto', {', '.join(map(repr, EXTRACTORS))}, None for pixels, an array (n, d), a .npy or .onnx file, or a function of a batch of pictures.")
+        if name in EXTRACTORS:
+            return EXTRACTORS[name](size)
+        if name.lower().endswith(".onnx"):
+            return onnx_extractor(name, size)
+    elif callable(features):
+        return function_extractor(features, size)
+    raise ValueError(
+        f"features is {features!r}; expected 'auto', {', '.join(map(repr, EXTRACTORS))}, None for pixels, an array (n, d), a .npy or .onnx file, or a function of a batch of pictures."
+    )
 
 # %% ../../nbs/data/10_extractors.ipynb #16dc4a22
-def _told(record): return f"{record['name']} (version {record['version'] or 'unknown'}, {record['preparation']})"
+def _told(record):
+    return f"{record['name']} (version {record['version'] or 'unknown'}, {record['preparation']})"
 
 
 def restore_extractor(
@@ -187,11 +255,18 @@ def restore_extractor(
     features: Any = "auto",  # what the caller gives: needed for functions and files; "auto" = what the record names
 ) -> Extractor | None:  # None for pixels
     "The extractor that a model was trained with; `ValueError` when it is not at hand or another one is given."
-    if record is None: return None
+    if record is None:
+        return None
     if isinstance(features, str) and features == "auto":
-        if record["name"] not in EXTRACTORS: raise ValueError(f"This model learned from the features of {_told(record)}: pass features=… with that extractor, or with its vectors.")
+        if record["name"] not in EXTRACTORS:
+            raise ValueError(
+                f"This model learned from the features of {_told(record)}: pass features=… with that extractor, or with its vectors."
+            )
         features = record["name"]
     found = find_extractor(features, record["size"])
     given = "pixels" if found is None else _told(found.record())
-    if found is None or found.record() != record: raise ValueError(f"This model learned from the features of {_told(record)}, which do not fit those of {given}: use the same extractor.")
+    if found is None or found.record() != record:
+        raise ValueError(
+            f"This model learned from the features of {_told(record)}, which do not fit those of {given}: use the same extractor."
+        )
     return found

@@ -34,7 +34,8 @@ def file_digest(
         stat = os.fstat(f.fileno())
         h = hashlib.blake2b(f"{stat.st_size} {stat.st_mtime_ns}".encode(), digest_size=16)
         h.update(f.read(_ENDS))
-        if stat.st_size > 2 * _ENDS: f.seek(-_ENDS, os.SEEK_END)
+        if stat.st_size > 2 * _ENDS:
+            f.seek(-_ENDS, os.SEEK_END)
         h.update(f.read(_ENDS))
     return h.digest()
 
@@ -55,17 +56,22 @@ _ROW = np.dtype([("digest", "V16"), ("crc", "<u4"), ("present", "<u4")])
 
 def _head(record, n, dim):
     body = _MAGIC + json.dumps({"extractor": record, "rows": n, "columns": dim}, sort_keys=True).encode()
-    if len(body) >= _PAGE: raise DataError(f"the record of the extractor takes {len(body)} bytes; expected fewer than {_PAGE}: shorten its name and preparation.")
+    if len(body) >= _PAGE:
+        raise DataError(
+            f"the record of the extractor takes {len(body)} bytes; expected fewer than {_PAGE}: shorten its name and preparation."
+        )
     return body.ljust(_PAGE)
 
 
-def _data_start(n): return _PAGE + -(-n * _ROW.itemsize // _PAGE) * _PAGE
+def _data_start(n):
+    return _PAGE + -(-n * _ROW.itemsize // _PAGE) * _PAGE
 
 
 def _table(digests, present=None, crc=None):
     table = np.zeros(len(digests), _ROW)
     table["digest"] = np.ascontiguousarray(digests).view("V16").ravel()
-    if present is not None: table["present"], table["crc"] = present, crc
+    if present is not None:
+        table["present"], table["crc"] = present, crc
     return table
 
 # %% ../../nbs/data/09_feature_cache.ipynb #27ccc10f
@@ -74,65 +80,91 @@ def read_head(
 ) -> tuple[dict, int, int] | None:  # (record of the extractor, rows, columns); None when there is no usable file
     "What a feature cache says about itself; `ValueError` for a file that is something else, which is left alone."
     path = Path(path)
-    if not path.exists(): return None
-    if not path.is_file(): raise DataError(f"{path} is no file: name a file for the features.")
-    with open(path, "rb") as f: head = f.read(_PAGE)
-    if head and head[:len(_MAGIC)] != _MAGIC[:len(head)]: raise DataError(f"{path} holds something else than features of pictures: name another file for them.")
+    if not path.exists():
+        return None
+    if not path.is_file():
+        raise DataError(f"{path} is no file: name a file for the features.")
+    with open(path, "rb") as f:
+        head = f.read(_PAGE)
+    if head and head[: len(_MAGIC)] != _MAGIC[: len(head)]:
+        raise DataError(f"{path} holds something else than features of pictures: name another file for them.")
     try:
-        told = json.loads(head[len(_MAGIC):])
+        told = json.loads(head[len(_MAGIC) :])
         record, n, dim = told["extractor"], told["rows"], told["columns"]
-        if not isinstance(record, dict) or type(n) is not int or type(dim) is not int or n < 0 or not 0 < dim <= 1 << 20: return None
+        if (
+            not isinstance(record, dict)
+            or type(n) is not int
+            or type(dim) is not int
+            or n < 0
+            or not 0 < dim <= 1 << 20
+        ):
+            return None
         return (record, n, dim) if path.stat().st_size >= _data_start(n) else None
-    except (ValueError, KeyError, TypeError): return None  # cut off or damaged: it is made anew
+    except (ValueError, KeyError, TypeError):
+        return None  # cut off or damaged: it is made anew
 
 # %% ../../nbs/data/09_feature_cache.ipynb #cc9e93e1
 class FeatureFile:
     "Features of pictures in a file; use `FeatureFile.open`."
+
     def __init__(self, path: Path, table: np.ndarray, dim: int):
         self.path, self.table, self.dim = path, table, dim
         size = _data_start(len(table)) + 4 * len(table) * dim
-        try: self._file = open(path, "r+b", buffering=0)
+        try:
+            self._file = open(path, "r+b", buffering=0)
         except OSError:  # of somebody else, or on a disk that may only be read
-            if os.path.getsize(path) < size: raise
+            if os.path.getsize(path) < size:
+                raise
             self._file = open(path, "rb", buffering=0)
         try:
-            if os.fstat(self._file.fileno()).st_size < size: self._file.truncate(size)
-        except OSError: self._file.close(); raise
+            if os.fstat(self._file.fileno()).st_size < size:
+                self._file.truncate(size)
+        except OSError:
+            self._file.close()
+            raise
 
     @property
-    def present(self) -> np.ndarray: return self.table["present"] == 1
+    def present(self) -> np.ndarray:
+        return self.table["present"] == 1
 
     def rows(self) -> Float32[np.ndarray, "batch d"]:
         "All rows as a read-only map of the file; those that are not `present` are meaningless."
         shape = (len(self.table), self.dim)
         return np.memmap(self.path, "<f4", "r", _data_start(len(self.table)), shape)
 
-    def write(self,
+    def write(
+        self,
         rows: Int64[np.ndarray, " batch"],  # which pictures
         values: Float32[np.ndarray, "batch d"],  # their features
     ) -> None:
         "Add features; `OSError` when they did not get there."
         values = np.ascontiguousarray(values, "<f4")
         start = _data_start(len(self.table))
-        if not len(rows): return
+        if not len(rows):
+            return
         for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
             first = int(rows[run[0]])
             self.put(start + 4 * self.dim * first, values[run].tobytes())
-            entries = self.table[first:first + len(run)]
+            entries = self.table[first : first + len(run)]
             entries["crc"], entries["present"] = [zlib.crc32(v) for v in values[run]], 1
             self.put(_PAGE + _ROW.itemsize * first, entries.tobytes())
 
     def put(self, at, data):
-        if not self._file.writable(): raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if not self._file.writable():
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         self._file.seek(at)
-        if (n := self._file.write(data)) != len(data): raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written")
+        if (n := self._file.write(data)) != len(data):
+            raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written")
 
     def close(self) -> None:
         "Wait for the device and close the file."
-        if self._file.closed: return
+        if self._file.closed:
+            return
         try:
-            if self._file.writable(): fsync_file(self._file.fileno())
-        finally: self._file.close()
+            if self._file.writable():
+                fsync_file(self._file.fileno())
+        finally:
+            self._file.close()
 
 # %% ../../nbs/data/09_feature_cache.ipynb #72fe07d4
 def _read_table(path, n, dim):
@@ -142,7 +174,8 @@ def _read_table(path, n, dim):
         f.seek(_data_start(n))
         for i in range(n):
             row = f.read(4 * dim)
-            if table["present"][i] != 1 or len(row) != 4 * dim or zlib.crc32(row) != table["crc"][i]: table["present"][i] = 0
+            if table["present"][i] != 1 or len(row) != 4 * dim or zlib.crc32(row) != table["crc"][i]:
+                table["present"][i] = 0
     return table
 
 
@@ -168,8 +201,10 @@ def open_features(
     told = read_head(path)
     if told and told[0] == record and told[2] == dim:
         old = _read_table(path, told[1], dim)
-        if told[1] == n and (old["digest"] == _table(digests)["digest"]).all(): return FeatureFile(path, old, dim)
-    else: old = np.zeros(0, _ROW)
+        if told[1] == n and (old["digest"] == _table(digests)["digest"]).all():
+            return FeatureFile(path, old, dim)
+    else:
+        old = np.zeros(0, _ROW)
     table, values = _moved(path, old, dim, digests)
     start = (_head(record, n, dim) + table.tobytes()).ljust(_data_start(n), b"\0")
     path.parent.mkdir(parents=True, exist_ok=True)

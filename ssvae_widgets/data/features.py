@@ -33,42 +33,64 @@ from ..io.files import explain_os_error
 # %% ../../nbs/data/11_features.ipynb #aae070e8
 class Pictures:
     "Any kind of images as RGB bytes, one at a time; safe to use from several threads."
-    def __init__(self, images: Any):  # array (n, height, width[, channels]), list of pictures or files, `ImageSet`, folder or file
-        if isinstance(images, str | os.PathLike): images = load_images(images)
-        if isinstance(images, ImageSet): images = images.images
-        if not isinstance(images, Sequence) and not hasattr(images, "dtype") and hasattr(images, "__array__"): images = as_array(images)
+
+    def __init__(
+        self, images: Any
+    ):  # array (n, height, width[, channels]), list of pictures or files, `ImageSet`, folder or file
+        if isinstance(images, str | os.PathLike):
+            images = load_images(images)
+        if isinstance(images, ImageSet):
+            images = images.images
+        if not isinstance(images, Sequence) and not hasattr(images, "dtype") and hasattr(images, "__array__"):
+            images = as_array(images)
         self.images, self.top = images, None
-        if len(images) == 0: raise ValueError("there are no pictures; expected at least one.")
-        if isinstance(images, np.ndarray): as_array(images)
-        if getattr(images, "ndim", 3) == 2: raise ValueError(f"images have shape {images.shape}, which are vectors: an extractor needs pictures (n, height, width[, channels]); pass the vectors as features instead.")
+        if len(images) == 0:
+            raise ValueError("there are no pictures; expected at least one.")
+        if isinstance(images, np.ndarray):
+            as_array(images)
+        if getattr(images, "ndim", 3) == 2:
+            raise ValueError(
+                f"images have shape {images.shape}, which are vectors: an extractor needs pictures (n, height, width[, channels]); pass the vectors as features instead."
+            )
         most = max((float(np.max(a)) for a in self._unscaled()), default=None)
-        if most is not None: self.top = 1.0 if most <= 1 + 1e-4 else 255.0  # one scale for all pictures
+        if most is not None:
+            self.top = 1.0 if most <= 1 + 1e-4 else 255.0  # one scale for all pictures
 
     def _unscaled(self) -> Iterator[np.ndarray]:
         x = self.images
         if isinstance(x, np.ndarray):
             step = max(1, (16 << 20) // max(1, x[:1].nbytes))
-            yield from (x[i:i + step] for i in range(0, len(x) if x.dtype != np.uint8 else 0, step))
-        elif isinstance(x, Sequence): yield from (a for a in x if isinstance(a, np.ndarray) and a.dtype != np.uint8 and a.size)
+            yield from (x[i : i + step] for i in range(0, len(x) if x.dtype != np.uint8 else 0, step))
+        elif isinstance(x, Sequence):
+            yield from (a for a in x if isinstance(a, np.ndarray) and a.dtype != np.uint8 and a.size)
 
-    def __len__(self): return len(self.images)
+    def __len__(self):
+        return len(self.images)
 
     def item(self, i: int) -> Any:
         "Picture `i` as it was given; arrays as bytes."
         item = self.images[i]
-        return as_uint8(item[None], (0, self.top))[0] if isinstance(item, np.ndarray) and item.dtype != np.uint8 else item
+        return (
+            as_uint8(item[None], (0, self.top))[0] if isinstance(item, np.ndarray) and item.dtype != np.uint8 else item
+        )
 
     def digest(self, i: int) -> bytes:
         "What identifies picture `i`: 16 bytes."
         item = self.images[i]
-        if not isinstance(item, str | os.PathLike): return array_digest(np.asarray(item))
-        try: return file_digest(item)
-        except OSError as e: raise type(e)(e.errno, f"{item} cannot be read: {explain_os_error(e)}") from None
+        if not isinstance(item, str | os.PathLike):
+            return array_digest(np.asarray(item))
+        try:
+            return file_digest(item)
+        except OSError as e:
+            raise type(e)(e.errno, f"{item} cannot be read: {explain_os_error(e)}") from None
 
     def batch(self, rows: Sequence[int], size: int | None) -> UInt8[np.ndarray, "batch height width 3"]:
         "Pictures brought to one size."
         out = [as_rgb(self.item(int(i)), size) for i in rows]
-        if len({a.shape for a in out}) > 1: raise ValueError(f"the pictures have different sizes, such as {out[0].shape[:2]} and {next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224.")
+        if len({a.shape for a in out}) > 1:
+            raise ValueError(
+                f"the pictures have different sizes, such as {out[0].shape[:2]} and {next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224."
+            )
         return np.stack(out)
 
 # %% ../../nbs/data/11_features.ipynb #90f36ba0
@@ -78,62 +100,86 @@ def as_rgb(
 ) -> UInt8[np.ndarray, "height width 3"]:
     "One picture as RGB bytes; transparency is laid on white, gray is repeated."
     from PIL import Image
-    if isinstance(item, str | os.PathLike): item = read_picture(item)
-    if not hasattr(item, "getbands"): item = _picture_of(np.asarray(item))
+
+    if isinstance(item, str | os.PathLike):
+        item = read_picture(item)
+    if not hasattr(item, "getbands"):
+        item = _picture_of(np.asarray(item))
     if "A" in item.getbands() or "transparency" in item.info:
         item = item.convert("RGBA")
         item = Image.alpha_composite(Image.new("RGBA", item.size, (255,) * 4), item)
-    if item.mode not in ("L", "RGB"): item = item.convert("RGB")
-    if size and item.size != (size, size): item = item.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    if item.mode not in ("L", "RGB"):
+        item = item.convert("RGB")
+    if size and item.size != (size, size):
+        item = item.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(item.convert("RGB"))
 
 
 def _picture_of(a: Shaped[np.ndarray, "height width ..."]):
     from PIL import Image
-    if a.ndim not in (2, 3) or (a.ndim == 3 and a.shape[2] not in (1, 3, 4)): raise ValueError(f"a picture has shape {a.shape}; expected (height, width), or with 1, 3 or 4 channels last: choose the channels to look at.")
+
+    if a.ndim not in (2, 3) or (a.ndim == 3 and a.shape[2] not in (1, 3, 4)):
+        raise ValueError(
+            f"a picture has shape {a.shape}; expected (height, width), or with 1, 3 or 4 channels last: choose the channels to look at."
+        )
     return Image.fromarray(as_uint8(a[None])[0] if a.ndim == 2 or a.shape[2] > 1 else as_uint8(a[None])[0, ..., 0])
 
 # %% ../../nbs/data/11_features.ipynb #931914c1
 def _batches(pictures, rows, size, batch_size, threads) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    parts = deque(rows[i:i + batch_size] for i in range(0, len(rows), batch_size))
+    parts = deque(rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
     pool, ahead = ThreadPoolExecutor(threads, "pictures"), deque()
     try:
         while parts or ahead:
-            while parts and len(ahead) <= threads: part = parts.popleft(); ahead.append((part, pool.submit(pictures.batch, part, size)))
+            while parts and len(ahead) <= threads:
+                part = parts.popleft()
+                ahead.append((part, pool.submit(pictures.batch, part, size)))
             part, made = ahead.popleft()
             yield part, made.result()
-    finally: pool.shutdown(cancel_futures=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 # %% ../../nbs/data/11_features.ipynb #ff0088d2
 class _Rows:
     "Where features go: a file, or memory when there is none or it fails."
+
     def __init__(self, n: int, file: FeatureFile | None):
         self.file, self.values, self.present = file, None, file.present if file else np.zeros(n, bool)
 
     def write(self, rows: Int64[np.ndarray, " batch"], values: Float32[np.ndarray, "batch d"]) -> None:
         if self.file:
-            try: self.file.write(rows, values)
-            except OSError as e: self._leave_file(e)
+            try:
+                self.file.write(rows, values)
+            except OSError as e:
+                self._leave_file(e)
         if not self.file:
-            if self.values is None: self.values = np.empty((len(self.present), values.shape[1]), np.float32)
+            if self.values is None:
+                self.values = np.empty((len(self.present), values.shape[1]), np.float32)
             self.values[rows] = values
         self.present[rows] = True
 
     def _leave_file(self, error):
         _warn_cache(self.file.path, error)
         self.values, file, self.file = np.array(self.file.rows()), self.file, None
-        try: file.close()
-        except OSError: pass
+        try:
+            file.close()
+        except OSError:
+            pass
 
     def finish(self) -> Float32[np.ndarray, "batch d"]:
         if self.file:
-            try: self.file.close()
-            except OSError as e: _warn_cache(self.file.path, e)
+            try:
+                self.file.close()
+            except OSError as e:
+                _warn_cache(self.file.path, e)
         return self.file.rows() if self.file else self.values
 
 # %% ../../nbs/data/11_features.ipynb #76d82ab7
 def _warn_cache(path, error):
-    warnings.warn(f"features cannot be kept in {path}: {explain_os_error(error)}; they are in memory only.", UserWarning, stacklevel=4)
+    warnings.warn(
+        f"features cannot be kept in {path}: {explain_os_error(error)}; they are in memory only.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 # %% ../../nbs/data/11_features.ipynb #60c81f6c
 def cache_file(
@@ -142,7 +188,8 @@ def cache_file(
 ) -> Path:
     "The file that features are kept in."
     cache = Path(check_path(cache, "cache")).expanduser()
-    if not cache.is_dir(): return cache
+    if not cache.is_dir():
+        return cache
     name = re.sub(r"[^\w.-]+", "_", extractor.name)[-80:]
     return cache / f"{name}{f'-{extractor.size}' if extractor.size else ''}.features"
 
@@ -150,40 +197,58 @@ def cache_file(
 def _open_cache(cache, extractor, pictures, threads):
     "An open file whose rows can be believed, or None with a warning."
     path, record, n = cache_file(cache, extractor), extractor.record(), len(pictures)
-    try: told = read_head(path)
-    except OSError as e: _warn_cache(path, e); return None
+    try:
+        told = read_head(path)
+    except OSError as e:
+        _warn_cache(path, e)
+        return None
     probe, dim = None, told[2] if told and told[0] == record else 0
     if not (dim and extractor.version):
         probe = extractor(pictures.batch(range(min(n, 4)), extractor.size))
         dim = probe.shape[1]
-    with ThreadPoolExecutor(threads) as pool: digests = np.frombuffer(b"".join(pool.map(pictures.digest, range(n))), np.uint8).reshape(n, 16)
-    try: file = open_features(path, record, digests, dim)
-    except OSError as e: _warn_cache(path, e); return None
+    with ThreadPoolExecutor(threads) as pool:
+        digests = np.frombuffer(b"".join(pool.map(pictures.digest, range(n))), np.uint8).reshape(n, 16)
+    try:
+        file = open_features(path, record, digests, dim)
+    except OSError as e:
+        _warn_cache(path, e)
+        return None
     if probe is not None:  # a function without a version may have changed
-        here = np.flatnonzero(file.present[:len(probe)])
-        if not np.allclose(file.rows()[here], probe[here], rtol=1e-2, atol=1e-3 * max(np.abs(probe).max(), 1e-12)): file.table["present"] = 0
-        made = np.flatnonzero(~file.present[:len(probe)])
-        try: file.write(made, probe[made])
-        except OSError as e: _warn_cache(path, e); file.close(); return None
+        here = np.flatnonzero(file.present[: len(probe)])
+        if not np.allclose(file.rows()[here], probe[here], rtol=1e-2, atol=1e-3 * max(np.abs(probe).max(), 1e-12)):
+            file.table["present"] = 0
+        made = np.flatnonzero(~file.present[: len(probe)])
+        try:
+            file.write(made, probe[made])
+        except OSError as e:
+            _warn_cache(path, e)
+            file.close()
+            return None
     return file
 
 # %% ../../nbs/data/11_features.ipynb #9c270221
 class _Progress:
     "Tells how far the extraction is: a bar, a function, or nobody."
+
     def __init__(self, progress: bool | Callable[[int, int], None], done: int, total: int):
         self.tell, self.done, self.total, self.bar = progress if callable(progress) else None, done, total, None
         if progress is True and done < total:
             from tqdm.auto import tqdm
+
             self.bar = tqdm(total=total, initial=done, unit="picture", desc="features")
-        if self.tell: self.tell(done, total)
+        if self.tell:
+            self.tell(done, total)
 
     def add(self, n: int) -> None:
         self.done += n
-        if self.bar is not None: self.bar.update(n)
-        if self.tell: self.tell(self.done, self.total)
+        if self.bar is not None:
+            self.bar.update(n)
+        if self.tell:
+            self.tell(self.done, self.total)
 
     def close(self) -> None:
-        if self.bar is not None: self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
 # %% ../../nbs/data/11_features.ipynb #ed43e261
 def extract_features(
@@ -199,17 +264,21 @@ def extract_features(
 ) -> Float32[np.ndarray, "batch d"]:  # in memory, or a read-only map of the cache
     "Features of pictures; `ValueError` for what is no picture or no extractor, `OSError` or `ImportError` for what is missing."
     pictures = Pictures(images)
-    if (vectors := given_vectors(features, len(pictures))) is not None: return vectors
+    if (vectors := given_vectors(features, len(pictures))) is not None:
+        return vectors
     extractor = find_extractor(features, size)
-    if extractor is None: raise ValueError(why_unavailable() or "features is None, which stands for pixels: there is nothing to extract.")
+    if extractor is None:
+        raise ValueError(why_unavailable() or "features is None, which stands for pixels: there is nothing to extract.")
     threads = threads or min(8, os.cpu_count() or 1)
     rows = _Rows(len(pictures), None if cache is None else _open_cache(cache, extractor, pictures, threads))
     todo = np.flatnonzero(~rows.present)
-    if batch_size is None: batch_size = 32 if efficientnet.on_cpu() else 256
+    if batch_size is None:
+        batch_size = 32 if efficientnet.on_cpu() else 256
     bar = _Progress(progress, len(pictures) - len(todo), len(pictures))
     try:
         for part, batch in _batches(pictures, todo, extractor.size, batch_size, threads):
-            if stop is not None and stop.is_set(): raise InterruptedError(f"stopped after {bar.done} of {bar.total} pictures.")
+            if stop is not None and stop.is_set():
+                raise InterruptedError(f"stopped after {bar.done} of {bar.total} pictures.")
             rows.write(part, extractor(batch))
             bar.add(len(part))
     finally:
@@ -218,22 +287,29 @@ def extract_features(
     return values
 
 # %% ../../nbs/data/11_features.ipynb #9c493a39
-def _rows_to_unit(a): return a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
+def _rows_to_unit(a):
+    return a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
 
 
-def _flatten(a): return _rows_to_unit(np.sign(a) * np.sqrt(np.abs(np.asarray(a, np.float32))))
+def _flatten(a):
+    return _rows_to_unit(np.sign(a) * np.sqrt(np.abs(np.asarray(a, np.float32))))
 
 
 class FeaturePCA(NamedTuple):
     "Signed square root, unit length, principal components, unit length; two arrays that a checkpoint can keep."
+
     mean: Float32[np.ndarray, " d"]  # of the vectors of unit length
     components: Float32[np.ndarray, "d prepared"]  # orthonormal columns, by falling variance
 
     def __call__(self, features: Shaped[np.ndarray, "batch d"]) -> Float32[np.ndarray, "batch prepared"]:
         "Prepare vectors, block by block."
-        if np.ndim(features) != 2 or features.shape[1] != len(self.mean): raise ValueError(f"features have shape {np.shape(features)}; expected (n, {len(self.mean)}), as those that the preparation was fitted on.")
+        if np.ndim(features) != 2 or features.shape[1] != len(self.mean):
+            raise ValueError(
+                f"features have shape {np.shape(features)}; expected (n, {len(self.mean)}), as those that the preparation was fitted on."
+            )
         out = np.empty((len(features), self.components.shape[1]), np.float32)
-        for i in range(0, len(out), BLOCK): out[i:i + BLOCK] = _rows_to_unit((_flatten(features[i:i + BLOCK]) - self.mean) @ self.components)
+        for i in range(0, len(out), BLOCK):
+            out[i : i + BLOCK] = _rows_to_unit((_flatten(features[i : i + BLOCK]) - self.mean) @ self.components)
         return out
 
 
@@ -249,17 +325,25 @@ def fit_feature_pca(
     blocks = [slice(i, i + BLOCK) for i in range(0, n, BLOCK)]
     mean = sum(_flatten(features[b]).sum(0, dtype=np.float64) for b in blocks) / n
     spread = np.zeros((d, d))
-    for b in blocks: a = _flatten(features[b]) - mean.astype(np.float32); spread += a.T @ a
+    for b in blocks:
+        a = _flatten(features[b]) - mean.astype(np.float32)
+        spread += a.T @ a
     variance, axes = np.linalg.eigh(spread / n)
-    axes = axes[:, ::-1][:, :max(1, min(dim, n - 1, int((variance > 1e-7 * variance[-1]).sum())))]  # n points span n - 1 directions
-    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])  # eigenvectors have no sign of their own
+    axes = axes[:, ::-1][
+        :, : max(1, min(dim, n - 1, int((variance > 1e-7 * variance[-1]).sum())))
+    ]  # n points span n - 1 directions
+    axes = axes * np.sign(
+        axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])]
+    )  # eigenvectors have no sign of their own
     return FeaturePCA(mean.astype(np.float32), axes.astype(np.float32))
 
 # %% ../../nbs/data/11_features.ipynb #496f5b8a
 def prepare_features(
     features: Shaped[np.ndarray, "batch d"],  # vectors as they come from an extractor
     dim: int = 128,  # of the result
-) -> tuple[Float32[np.ndarray, "batch prepared"], FeaturePCA]:  # prepared vectors of unit length; what to apply to new ones
+) -> tuple[
+    Float32[np.ndarray, "batch prepared"], FeaturePCA
+]:  # prepared vectors of unit length; what to apply to new ones
     "Fit the preparation and apply it."
     pca = fit_feature_pca(features, dim)
     return pca(features), pca

@@ -20,39 +20,66 @@ from .arrays import row_blocks
 @dataclass(frozen=True)
 class Fingerprint:
     "What identifies a data set: count, shape and type of an item, and hashes of the content."
-    n_items: int # number of images
-    shape: tuple[int, ...] # shape of one item
-    dtype: str # type of the values
-    sample_hash: str # over up to 256 evenly spread items, with their positions
-    full_hash: str | None = None # over all items
 
-    def to_dict(self) -> dict: return {**asdict(self), "shape": list(self.shape)}
+    n_items: int  # number of images
+    shape: tuple[int, ...]  # shape of one item
+    dtype: str  # type of the values
+    sample_hash: str  # over up to 256 evenly spread items, with their positions
+    full_hash: str | None = None  # over all items
+
+    def to_dict(self) -> dict:
+        return {**asdict(self), "shape": list(self.shape)}
 
     @classmethod
-    def from_dict(cls, d: dict): return cls(int(d["n_items"]), tuple(int(v) for v in d["shape"]), str(d["dtype"]), str(d["sample_hash"]), d.get("full_hash"))
+    def from_dict(cls, d: dict):
+        return cls(
+            int(d["n_items"]),
+            tuple(int(v) for v in d["shape"]),
+            str(d["dtype"]),
+            str(d["sample_hash"]),
+            d.get("full_hash"),
+        )
 
-    def difference(self, other: "Fingerprint") -> str: # empty when they are of the same data
+    def difference(self, other: "Fingerprint") -> str:  # empty when they are of the same data
         "What tells two data sets apart, in words."
-        if self.n_items != other.n_items: return f"{other.n_items} images instead of {self.n_items}"
-        if self.shape != other.shape: return f"images of shape {other.shape} instead of {self.shape}"
-        if self.dtype != other.dtype: return f"values of type {other.dtype} instead of {self.dtype}"
+        if self.n_items != other.n_items:
+            return f"{other.n_items} images instead of {self.n_items}"
+        if self.shape != other.shape:
+            return f"images of shape {other.shape} instead of {self.shape}"
+        if self.dtype != other.dtype:
+            return f"values of type {other.dtype} instead of {self.dtype}"
         full = self.full_hash and other.full_hash and self.full_hash != other.full_hash
-        return "other pixels, or the same images in another order" if full or self.sample_hash != other.sample_hash else ""
+        return (
+            "other pixels, or the same images in another order" if full or self.sample_hash != other.sample_hash else ""
+        )
 
-    def matches(self, other: "Fingerprint") -> bool: return not self.difference(other)
+    def matches(self, other: "Fingerprint") -> bool:
+        return not self.difference(other)
 
 # %% ../../nbs/data/07_fingerprints.ipynb #b090e90d
 def fingerprint(
-    images: Shaped[np.ndarray, "batch ..."], # images or vectors
-    full: bool = False, # also hash every item
+    images: Shaped[np.ndarray, "batch ..."],  # images or vectors
+    full: bool = False,  # also hash every item
 ) -> Fingerprint:
     "Identify a data set by count, shape, type and content."
     x = np.asanyarray(images)
     little = x.dtype.newbyteorder("<")
-    def put(h, a): h.update(np.ascontiguousarray(a, dtype=little).tobytes())
+
+    def put(h, a):
+        h.update(np.ascontiguousarray(a, dtype=little).tobytes())
+
     sample = hashlib.blake2b(digest_size=16)
     picked = np.unique(np.linspace(0, max(len(x) - 1, 0), min(len(x), 256)).astype(np.int64))
-    for i in picked: sample.update(int(i).to_bytes(8, "little")); put(sample, x[i])
+    for i in picked:
+        sample.update(int(i).to_bytes(8, "little"))
+        put(sample, x[i])
     everything = hashlib.blake2b(digest_size=16) if full else None
-    for b in row_blocks(x) if full and len(x) else (): put(everything, x[b])
-    return Fingerprint(len(x), tuple(int(s) for s in x.shape[1:]), x.dtype.name, sample.hexdigest(), everything.hexdigest() if full else None)
+    for b in row_blocks(x) if full and len(x) else ():
+        put(everything, x[b])
+    return Fingerprint(
+        len(x),
+        tuple(int(s) for s in x.shape[1:]),
+        x.dtype.name,
+        sample.hexdigest(),
+        everything.hexdigest() if full else None,
+    )

@@ -24,11 +24,12 @@ from ..io.files import explain_os_error
 
 # %% ../../nbs/data/04_folders.ipynb #5a1c1004
 def warn_caller(
-    message: str, # one sentence
+    message: str,  # one sentence
 ) -> None:
     "A `UserWarning` at the line outside of this package that asked."
     level, frame = 1, inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("ssvae_widgets."): level, frame = level + 1, frame.f_back
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("ssvae_widgets."):
+        level, frame = level + 1, frame.f_back
     warnings.warn(message, UserWarning, stacklevel=level)
 
 # %% ../../nbs/data/04_folders.ipynb #85328562
@@ -39,9 +40,13 @@ def _walk(folder: Path, bad: list[str]) -> Iterator[Path]:
     "All files below a folder; each folder is entered once, those behind links after the others. What cannot be entered goes to `bad`."
     links, seen = [folder], set()
     while links:
-        for inside, folders, files in os.walk(links.pop(0), onerror=lambda e: bad.append(f"{e.filename} cannot be read: {explain_os_error(e)}")):
+        for inside, folders, files in os.walk(
+            links.pop(0), onerror=lambda e: bad.append(f"{e.filename} cannot be read: {explain_os_error(e)}")
+        ):
             here, found = Path(inside), os.stat(inside)
-            if (found.st_dev, found.st_ino) in seen: folders.clear(); continue
+            if (found.st_dev, found.st_ino) in seen:
+                folders.clear()
+                continue
             seen.add((found.st_dev, found.st_ino))
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             links += [here / name for name in folders if (here / name).is_symlink()]
@@ -50,34 +55,51 @@ def _walk(folder: Path, bad: list[str]) -> Iterator[Path]:
 # %% ../../nbs/data/04_folders.ipynb #6e4dd70b
 def _find_pictures(folder: Path, bad: list[str]) -> list[Path]:
     found = sorted(p for p in _walk(folder, bad) if p.suffix.lower() in PICTURE_ENDINGS and p.exists())
-    if not found and bad: raise DataError(f"{bad[0]}.")
-    if not found: raise FileNotFoundError(f"{folder} contains no pictures ({', '.join(PICTURE_ENDINGS)}) and no IDX files: check the folder, or name one of its .npy or .npz files.")
+    if not found and bad:
+        raise DataError(f"{bad[0]}.")
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} contains no pictures ({', '.join(PICTURE_ENDINGS)}) and no IDX files: check the folder, or name one of its .npy or .npz files."
+        )
     return found
 
 # %% ../../nbs/data/04_folders.ipynb #7e3f5459
 def read_folder(
-    folder: str | os.PathLike, # folder of pictures; sub-folders are classes
-    size: tuple[int, int] | None = None, # (height, width) of the result; None = the size if all are equal, else the median
-    color: bool | None = None, # True = RGB, False = gray, None = gray when every picture is
-    fit: str = "pad", # "pad", "crop" or "stretch" when a size differs
-    errors: str = "raise", # "skip" leaves unreadable pictures out, with a warning that names them
-    limit: int | None = None, # read only the first so many
-) -> ImageSet: # uint8 images
+    folder: str | os.PathLike,  # folder of pictures; sub-folders are classes
+    size: tuple[int, int]
+    | None = None,  # (height, width) of the result; None = the size if all are equal, else the median
+    color: bool | None = None,  # True = RGB, False = gray, None = gray when every picture is
+    fit: str = "pad",  # "pad", "crop" or "stretch" when a size differs
+    errors: str = "raise",  # "skip" leaves unreadable pictures out, with a warning that names them
+    limit: int | None = None,  # read only the first so many
+) -> ImageSet:  # uint8 images
     "Read a folder of pictures; the first folder level gives the class names."
-    if fit not in ("pad", "crop", "stretch"): raise ArgumentError(f"fit is {describe(fit)}; expected 'pad', 'crop' or 'stretch'.")
-    if errors not in ("raise", "skip"): raise ArgumentError(f"errors is {describe(errors)}; expected 'raise' or 'skip'.")
-    if not isinstance(color, bool | None): raise ArgumentError(f"color is {describe(color)}; expected True for RGB, False for gray, or None.")
-    if size is not None: size = check_size(size)
+    if fit not in ("pad", "crop", "stretch"):
+        raise ArgumentError(f"fit is {describe(fit)}; expected 'pad', 'crop' or 'stretch'.")
+    if errors not in ("raise", "skip"):
+        raise ArgumentError(f"errors is {describe(errors)}; expected 'raise' or 'skip'.")
+    if not isinstance(color, bool | None):
+        raise ArgumentError(f"color is {describe(color)}; expected True for RGB, False for gray, or None.")
+    if size is not None:
+        size = check_size(size)
     folder, pictures, kept, bad = Path(check_path(folder, "folder")), [], [], []
     paths = _find_pictures(folder, bad)
-    if bad and errors != "skip": raise DataError(f"{bad[0]}; or load with errors='skip'.")
+    if bad and errors != "skip":
+        raise DataError(f"{bad[0]}; or load with errors='skip'.")
     for path in paths[:limit]:
-        try: pictures.append(read_picture(path)); kept.append(path)
+        try:
+            pictures.append(read_picture(path))
+            kept.append(path)
         except ValueError as e:
-            if errors != "skip": raise
+            if errors != "skip":
+                raise
             bad.append(str(e))
-    if bad: warn_caller(f"{len(bad)} pictures were skipped: {bad[0]}" + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""))
-    if not pictures: raise DataError(f"none of the pictures in {folder} could be read.")
+    if bad:
+        warn_caller(
+            f"{len(bad)} pictures were skipped: {bad[0]}" + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else "")
+        )
+    if not pictures:
+        raise DataError(f"none of the pictures in {folder} could be read.")
     out = stack_pictures(pictures, size, color, fit)
     truth, classes = _folder_classes(kept, folder)
     return ImageSet(out, truth, classes, [p.relative_to(folder).as_posix() for p in kept])
@@ -85,13 +107,19 @@ def read_folder(
 # %% ../../nbs/data/04_folders.ipynb #2f956be3
 def _class_of(path: Path) -> str | None:
     "The name of the outermost folder, spelled as class names are; bytes that are no text are written out."
-    if len(path.parts) < 2: return None
-    try: return clean_name(os.fsencode(path.parts[0]).decode(errors="backslashreplace"))
-    except ValueError as e: raise DataError(f"the folder {path.parts[0]!r} cannot be a class: {e} Rename it, or move its pictures.") from None
+    if len(path.parts) < 2:
+        return None
+    try:
+        return clean_name(os.fsencode(path.parts[0]).decode(errors="backslashreplace"))
+    except ValueError as e:
+        raise DataError(
+            f"the folder {path.parts[0]!r} cannot be a class: {e} Rename it, or move its pictures."
+        ) from None
 
 
 def _folder_classes(paths, folder):
     parents = [_class_of(p.relative_to(folder)) for p in paths]
     classes = sorted({p for p in parents if p is not None})
-    if not classes: return None, None
+    if not classes:
+        return None, None
     return np.array([-1 if p is None else classes.index(p) for p in parents], np.int64), classes

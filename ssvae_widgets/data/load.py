@@ -26,7 +26,10 @@ from ..errors import ArgumentError, DataError, check_file, check_path, check_who
 from ..io.files import explain_os_error
 
 # %% ../../nbs/data/06_load.ipynb #952dc448
-_IMAGE_KEYS, _TRUTH_KEYS = ("images", "x", "X", "x_train", "data", "input", "arr_0"), ("truth", "labels", "label", "y", "y_train")
+_IMAGE_KEYS, _TRUTH_KEYS = (
+    ("images", "x", "X", "x_train", "data", "input", "arr_0"),
+    ("truth", "labels", "label", "y", "y_train"),
+)
 
 
 def _check_npy(f, total, name):
@@ -34,25 +37,42 @@ def _check_npy(f, total, name):
     try:
         version = np.lib.format.read_magic(f)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-        if read is None: raise DataError(f"{name} is a .npy file of version {version[0]}.{version[1]}; expected plain numbers, as numpy.save writes them.")
+        if read is None:
+            raise DataError(
+                f"{name} is a .npy file of version {version[0]}.{version[1]}; expected plain numbers, as numpy.save writes them."
+            )
         shape, _, dtype = read(f)
-    except DataError: raise
-    except Exception as e: raise DataError(f"{name} is not a readable .npy file ({type(e).__name__}: {' '.join(str(e).split())[:120]}).") from None # the header is parsed as Python, and fails in every way that Python can
-    if dtype.hasobject: raise DataError(f"{name} holds Python objects (a pickle), which are not opened; save plain numbers or text with numpy.save(..., allow_pickle=False).")
+    except DataError:
+        raise
+    except Exception as e:
+        raise DataError(
+            f"{name} is not a readable .npy file ({type(e).__name__}: {' '.join(str(e).split())[:120]})."
+        ) from None  # the header is parsed as Python, and fails in every way that Python can
+    if dtype.hasobject:
+        raise DataError(
+            f"{name} holds Python objects (a pickle), which are not opened; save plain numbers or text with numpy.save(..., allow_pickle=False)."
+        )
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != total - f.tell():
-        raise DataError(f"{name} declares shape {str(shape)[:80]} of {dtype}, which does not fit its {total} bytes: it is damaged or cut off.")
-    if dtype.itemsize == 0 or max(shape, default=0) > 2**62: raise DataError(f"{name} declares shape {str(shape)[:80]} of {dtype}; expected numbers.")
+        raise DataError(
+            f"{name} declares shape {str(shape)[:80]} of {dtype}, which does not fit its {total} bytes: it is damaged or cut off."
+        )
+    if dtype.itemsize == 0 or max(shape, default=0) > 2**62:
+        raise DataError(f"{name} declares shape {str(shape)[:80]} of {dtype}; expected numbers.")
 
 # %% ../../nbs/data/06_load.ipynb #c48fa386
 def read_npy(
-    path: str | os.PathLike, # .npy file
-) -> np.ndarray: # read-only memory map: nothing is read until it is used
+    path: str | os.PathLike,  # .npy file
+) -> np.ndarray:  # read-only memory map: nothing is read until it is used
     "Map a `.npy` file; files larger than memory are fine."
     size = check_file(path)
-    with open(path, "rb") as f: _check_npy(f, size, str(path))
-    try: return np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError: raise
-    except Exception as e: raise DataError(f"{path} is not a readable .npy file ({type(e).__name__}: {str(e)[:120]}).") from None
+    with open(path, "rb") as f:
+        _check_npy(f, size, str(path))
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as e:
+        raise DataError(f"{path} is not a readable .npy file ({type(e).__name__}: {str(e)[:120]}).") from None
 
 # %% ../../nbs/data/06_load.ipynb #caf773a7
 def _check_archive(f, size: int, path) -> None:
@@ -60,12 +80,13 @@ def _check_archive(f, size: int, path) -> None:
     f.seek(max(0, size - 65_557))
     tail = f.read()
     end = tail.rfind(b"PK\5\6")
-    if end >= 0 and int.from_bytes(tail[end + 12:end + 16], "little") > 4 << 20: raise DataError(f"{path} has a list of contents of more than 4 MB; expected a few arrays.")
+    if end >= 0 and int.from_bytes(tail[end + 12 : end + 16], "little") > 4 << 20:
+        raise DataError(f"{path} has a list of contents of more than 4 MB; expected a few arrays.")
 
 # %% ../../nbs/data/06_load.ipynb #90100a16
 def read_npz(
-    path: str | os.PathLike, # .npz file
-) -> dict[str, np.ndarray]: # all its arrays
+    path: str | os.PathLike,  # .npz file
+) -> dict[str, np.ndarray]:  # all its arrays
     "Read a `.npz` file; objects, implausible sizes and damaged archives are refused."
     out, size = {}, check_file(path)
     try:
@@ -73,30 +94,49 @@ def read_npz(
             _check_archive(file, size, path)
             with zipfile.ZipFile(file) as z:
                 arrays = [info for info in z.infolist() if info.filename.endswith(".npy")]
-                if sum(info.file_size for info in arrays) > most_unpacked(size): raise DataError(f"{path} unpacks to more than a file of its size can hold: refused.")
+                if sum(info.file_size for info in arrays) > most_unpacked(size):
+                    raise DataError(f"{path} unpacks to more than a file of its size can hold: refused.")
                 for info in arrays:
                     name = f"{path}:{info.filename}"
-                    with z.open(info) as f: _check_npy(f, info.file_size, name)
-                    if info.file_size > 1100 * max(info.compress_size, 1) + 1024: raise DataError(f"{name} is packed implausibly tight: refused.")
-                    with z.open(info) as f: out[info.filename[:-4]] = np.lib.format.read_array(f, allow_pickle=False)
-    except (DataError, FileNotFoundError, PermissionError): raise
-    except Exception as e: raise DataError(f"{path} is not a readable .npz file ({type(e).__name__}: {' '.join(str(e).split())[:120]}).") from None # zipfile and zlib raise a dozen kinds of errors
-    if not out: raise DataError(f"{path} holds no arrays.")
+                    with z.open(info) as f:
+                        _check_npy(f, info.file_size, name)
+                    if info.file_size > 1100 * max(info.compress_size, 1) + 1024:
+                        raise DataError(f"{name} is packed implausibly tight: refused.")
+                    with z.open(info) as f:
+                        out[info.filename[:-4]] = np.lib.format.read_array(f, allow_pickle=False)
+    except (DataError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as e:
+        raise DataError(
+            f"{path} is not a readable .npz file ({type(e).__name__}: {' '.join(str(e).split())[:120]})."
+        ) from None  # zipfile and zlib raise a dozen kinds of errors
+    if not out:
+        raise DataError(f"{path} holds no arrays.")
     return out
 
 # %% ../../nbs/data/06_load.ipynb #1439c225
 def _from_npz(path):
     arrays = read_npz(path)
     key = next((k for k in _IMAGE_KEYS if k in arrays), None) or (next(iter(arrays)) if len(arrays) == 1 else None)
-    if key is None: raise DataError(f"{path} holds {describe(arrays)}; expected the images under one of {', '.join(_IMAGE_KEYS)}.")
+    if key is None:
+        raise DataError(f"{path} holds {describe(arrays)}; expected the images under one of {', '.join(_IMAGE_KEYS)}.")
     as_array(arrays[key])
     truth, names = None, arrays.get("class_names")
-    if names is not None and names.ndim != 1: raise DataError(f"{path}: class_names has shape {names.shape}; expected a list of names, each once.")
-    try: classes = None if names is None or not len(names) else check_classes(names.tolist(), 1_000_000)
-    except ValueError as e: raise DataError(f"{path}: {e}") from None
-    if classes and len(classes) < len(names): raise DataError(f"{path}: class_names holds {len(names)} names, {len(classes)} of them different; expected a list of names, each once.")
+    if names is not None and names.ndim != 1:
+        raise DataError(f"{path}: class_names has shape {names.shape}; expected a list of names, each once.")
+    try:
+        classes = None if names is None or not len(names) else check_classes(names.tolist(), 1_000_000)
+    except ValueError as e:
+        raise DataError(f"{path}: {e}") from None
+    if classes and len(classes) < len(names):
+        raise DataError(
+            f"{path}: class_names holds {len(names)} names, {len(classes)} of them different; expected a list of names, each once."
+        )
     for k in _TRUTH_KEYS:
-        if k in arrays: truth, classes = encode_labels(arrays[k], len(arrays[key]), classes); truth = truth.astype(np.int64); break
+        if k in arrays:
+            truth, classes = encode_labels(arrays[k], len(arrays[key]), classes)
+            truth = truth.astype(np.int64)
+            break
     return ImageSet(arrays[key], truth, classes, None)
 
 # %% ../../nbs/data/06_load.ipynb #f5899231
@@ -107,9 +147,20 @@ def _idx_axes(path: Path) -> int:
         with open(path, "rb") as f:
             packed = f.read(2) == b"\x1f\x8b"
             f.seek(0)
-            with gzip.open(f) if packed else f as g: head = g.read(4); axes = g.read(4 * head[3]) if len(head) == 4 else b""
-    except (DataError, OSError, EOFError, zlib.error): return 0
-    return head[3] if len(head) == 4 and head[:2] == b"\0\0" and head[2] in IDX_TYPES and 1 <= head[3] <= 8 and len(axes) == 4 * head[3] else 0
+            with gzip.open(f) if packed else f as g:
+                head = g.read(4)
+                axes = g.read(4 * head[3]) if len(head) == 4 else b""
+    except (DataError, OSError, EOFError, zlib.error):
+        return 0
+    return (
+        head[3]
+        if len(head) == 4
+        and head[:2] == b"\0\0"
+        and head[2] in IDX_TYPES
+        and 1 <= head[3] <= 8
+        and len(axes) == 4 * head[3]
+        else 0
+    )
 
 # %% ../../nbs/data/06_load.ipynb #5a1c1006
 def _named_idx(path: Path) -> bool:
@@ -118,80 +169,128 @@ def _named_idx(path: Path) -> bool:
 
 # %% ../../nbs/data/06_load.ipynb #b0873074
 def _from_idx(folder):
-    axes = {p: _idx_axes(p) for p in sorted(folder.iterdir()) if p.suffix.lower() not in PICTURE_ENDINGS and not p.name.startswith(".")}
+    axes = {
+        p: _idx_axes(p)
+        for p in sorted(folder.iterdir())
+        if p.suffix.lower() not in PICTURE_ENDINGS and not p.name.startswith(".")
+    }
     image = [p for p, n in axes.items() if n in (3, 4)]
     if not image:
         if damaged := [p.name for p, n in axes.items() if not n and _named_idx(p) and p.is_file()]:
-            warn_caller(f"{damaged[0]} in {folder} is named as an IDX file and is none that can be read: it is left out.")
+            warn_caller(
+                f"{damaged[0]} in {folder} is named as an IDX file and is none that can be read: it is left out."
+            )
         return None
     image = next((p for p in image if p.name.startswith("train")), image[0])
     labels = [p for p, n in axes.items() if n == 1]
-    label = next((p for p in labels if p.name.split("-")[0] == image.name.split("-")[0]), labels[0] if len(labels) == 1 else None)
+    label = next(
+        (p for p in labels if p.name.split("-")[0] == image.name.split("-")[0]), labels[0] if len(labels) == 1 else None
+    )
     if any(p.suffix.lower() in PICTURE_ENDINGS for pattern in ("*", "*/*") for p in folder.glob(pattern)):
-        warn_caller(f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give one of them a folder of its own.")
+        warn_caller(
+            f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give one of them a folder of its own."
+        )
     if labels and label is None:
-        warn_caller(f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like {image.name}: the images are read without labels.")
+        warn_caller(
+            f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like {image.name}: the images are read without labels."
+        )
     x = read_idx(image)
-    return ImageSet(x, None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64), None, None)
+    return ImageSet(
+        x, None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64), None, None
+    )
 
 # %% ../../nbs/data/06_load.ipynb #392c9b65
 BUILT_IN = ("digits", "mnist", "mnist-test")
 
 
 def is_built_in(
-    source: str | os.PathLike, # as given to `load_images`
+    source: str | os.PathLike,  # as given to `load_images`
 ) -> bool:
     "Whether a text names a data set of this package; a `Path` and what is there on the disk never do."
     return isinstance(source, str) and source in BUILT_IN and not os.path.lexists(source)
 
 # %% ../../nbs/data/06_load.ipynb #baf1d2ec
 def load_images(
-    source: str | os.PathLike, # "digits", "mnist", "mnist-test", a folder, a .npy, a .npz or a single IDX file
+    source: str | os.PathLike,  # "digits", "mnist", "mnist-test", a folder, a .npy, a .npz or a single IDX file
     *,
-    n: int | None = None, # only the first `n` images
-    scale: bool = True, # digits and mnist: scale to 0–1
-    binarize: bool = True, # digits and mnist: threshold at 0.5
-    **folder_options, # size, color, fit, errors of `read_folder`
-) -> ImageSet: # images with truth, class names and file names where they are known
+    n: int | None = None,  # only the first `n` images
+    scale: bool = True,  # digits and mnist: scale to 0–1
+    binarize: bool = True,  # digits and mnist: threshold at 0.5
+    **folder_options,  # size, color, fit, errors of `read_folder`
+) -> ImageSet:  # images with truth, class names and file names where they are known
     "Images from a name, a folder or a file."
-    if not isinstance(source, str | os.PathLike): raise ArgumentError(f"source is {describe(source)}; expected digits, mnist, or the path of a folder of images, a .npy, a .npz or IDX files.")
+    if not isinstance(source, str | os.PathLike):
+        raise ArgumentError(
+            f"source is {describe(source)}; expected digits, mnist, or the path of a folder of images, a .npy, a .npz or IDX files."
+        )
     text = check_path(source, "source")
-    if n is not None: n = check_whole(n, "n", 1, 2**62)
-    if unknown := {*folder_options} - {"size", "color", "fit", "errors"}: raise ArgumentError(f"{sorted(unknown)[0]} is no option of load_images; expected size, color, fit or errors.")
+    if n is not None:
+        n = check_whole(n, "n", 1, 2**62)
+    if unknown := {*folder_options} - {"size", "color", "fit", "errors"}:
+        raise ArgumentError(f"{sorted(unknown)[0]} is no option of load_images; expected size, color, fit or errors.")
     if is_built_in(source):
-        if folder_options: raise ArgumentError(f"{sorted(folder_options)[0]} is an option of folders of pictures; {text} comes as it is.")
-        x, y = load_digits(scale=scale, binarize=binarize) if text == "digits" else load_mnist("test" if "test" in text else "train", n, scale=scale, binarize=binarize)
+        if folder_options:
+            raise ArgumentError(
+                f"{sorted(folder_options)[0]} is an option of folders of pictures; {text} comes as it is."
+            )
+        x, y = (
+            load_digits(scale=scale, binarize=binarize)
+            if text == "digits"
+            else load_mnist("test" if "test" in text else "train", n, scale=scale, binarize=binarize)
+        )
         return ImageSet(x[:n], y[:n], [str(k) for k in range(10)], None)
     path = Path(text).expanduser()
     try:
-        if not path.exists(): raise FileNotFoundError(f"{text} does not exist; expected digits, mnist, a folder of images, a .npy, a .npz or IDX files.")
-        found = _from_idx(path) or read_folder(path, limit=n, **folder_options) if path.is_dir() else _read_file(path, text)
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{text} does not exist; expected digits, mnist, a folder of images, a .npy, a .npz or IDX files."
+            )
+        found = (
+            _from_idx(path) or read_folder(path, limit=n, **folder_options) if path.is_dir() else _read_file(path, text)
+        )
     except OSError as e:
-        if isinstance(e, FileNotFoundError) and e.errno is None: raise
+        if isinstance(e, FileNotFoundError) and e.errno is None:
+            raise
         raise type(e)(e.errno, f"{text} cannot be read: {explain_os_error(e)}") from None
     as_array(found.images)
-    return found if n is None else ImageSet(*(None if v is None else v[:n] if i != 2 else v for i, v in enumerate(found[:])))
+    return (
+        found
+        if n is None
+        else ImageSet(*(None if v is None else v[:n] if i != 2 else v for i, v in enumerate(found[:])))
+    )
 
 # %% ../../nbs/data/06_load.ipynb #6da11965
 def _read_file(path: Path, text: str) -> ImageSet:
     "One file: its first bytes say what it is; its name only which reader explains what is wrong with it."
     check_file(path)
-    with open(path, "rb") as f: head = f.read(6)
+    with open(path, "rb") as f:
+        head = f.read(6)
     kind = path.suffix.lower()
-    if head == b"\x93NUMPY": return ImageSet(read_npy(path))
-    if head[:2] == b"PK": return _from_npz(path)
-    if head[:2] == b"\x1f\x8b" or _idx_axes(path): return ImageSet(read_idx(path))
-    if kind == ".npy": return ImageSet(read_npy(path))
-    if kind == ".npz": return _from_npz(path)
-    if _named_idx(path) and kind not in PICTURE_ENDINGS: return ImageSet(read_idx(path))
+    if head == b"\x93NUMPY":
+        return ImageSet(read_npy(path))
+    if head[:2] == b"PK":
+        return _from_npz(path)
+    if head[:2] == b"\x1f\x8b" or _idx_axes(path):
+        return ImageSet(read_idx(path))
+    if kind == ".npy":
+        return ImageSet(read_npy(path))
+    if kind == ".npz":
+        return _from_npz(path)
+    if _named_idx(path) and kind not in PICTURE_ENDINGS:
+        return ImageSet(read_idx(path))
     one = f": give its folder, {str(path.parent)!r}" if kind in PICTURE_ENDINGS else ""
-    raise DataError(f"{text} is {'one picture' if one else 'of no known kind'}; expected a folder of images, a .npy, a .npz or IDX files{one}.")
+    raise DataError(
+        f"{text} is {'one picture' if one else 'of no known kind'}; expected a folder of images, a .npy, a .npz or IDX files{one}."
+    )
 
 # %% ../../nbs/data/06_load.ipynb #cfe589cb
 def as_image_set(
-    images, # whatever `as_array` takes
-) -> ImageSet: # images as an array, with what is known of them
+    images,  # whatever `as_array` takes
+) -> ImageSet:  # images as an array, with what is known of them
     "Images with truth, class names and names, where they bring them along."
-    if isinstance(images, ImageSet): return ImageSet(as_array(images), images.truth, images.class_names, images.names)
-    files = isinstance(images, list | tuple) and len(images) > 0 and all(isinstance(v, str | os.PathLike) for v in images)
+    if isinstance(images, ImageSet):
+        return ImageSet(as_array(images), images.truth, images.class_names, images.names)
+    files = (
+        isinstance(images, list | tuple) and len(images) > 0 and all(isinstance(v, str | os.PathLike) for v in images)
+    )
     return ImageSet(as_array(images), None, None, [os.fsdecode(v) for v in images] if files else None)

@@ -19,35 +19,53 @@ from ..errors import ArgumentError, as_whole, describe
 # %% ../../nbs/data/01_names.ipynb #902c7c60
 def is_missing(label) -> bool:
     "Whether a label says that there is none: None, NaN, NaT and the missing value of pandas; every text is a label."
-    if label is None or isinstance(label, str | int): return label is None
-    if isinstance(label, float): return label != label
-    try: return bool(np.ndim(label) == 0 and label != label)
-    except (TypeError, ValueError): return type(label).__name__ in ("NAType", "NaTType") # pandas does not say whether NA differs from NA
+    if label is None or isinstance(label, str | int):
+        return label is None
+    if isinstance(label, float):
+        return label != label
+    try:
+        return bool(np.ndim(label) == 0 and label != label)
+    except (TypeError, ValueError):
+        return type(label).__name__ in ("NAType", "NaTType")  # pandas does not say whether NA differs from NA
 
 # %% ../../nbs/data/01_names.ipynb #53c4289a
 def clean_name(
-    name: str, # class name as typed
-) -> str: # without control characters and outer blanks
+    name: str,  # class name as typed
+) -> str:  # without control characters and outer blanks
     "A class name as it is kept; an `ArgumentError` says what is wrong with it."
-    if not isinstance(name, str): raise ArgumentError(f"class name {name!r} is a {type(name).__name__}; expected text.")
-    name = "".join(" " if ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" else c for c in unicodedata.normalize("NFC", name)).strip()
-    if name and all(unicodedata.category(c) in ("Cf", "Mn", "Zs") for c in name): raise ArgumentError(f"class name {name!r} has no visible character; expected a name that people can read.")
-    if not name or len(name) > 500: raise ArgumentError(f"class name {name[:20]!r} has {len(name)} characters; expected 1 to 500.")
-    try: name.encode()
-    except UnicodeEncodeError: raise ArgumentError(f"class name {name[:20]!r} contains half a character (a lone surrogate); type it again.") from None
+    if not isinstance(name, str):
+        raise ArgumentError(f"class name {name!r} is a {type(name).__name__}; expected text.")
+    name = "".join(
+        " " if ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" else c
+        for c in unicodedata.normalize("NFC", name)
+    ).strip()
+    if name and all(unicodedata.category(c) in ("Cf", "Mn", "Zs") for c in name):
+        raise ArgumentError(f"class name {name!r} has no visible character; expected a name that people can read.")
+    if not name or len(name) > 500:
+        raise ArgumentError(f"class name {name[:20]!r} has {len(name)} characters; expected 1 to 500.")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ArgumentError(
+            f"class name {name[:20]!r} contains half a character (a lone surrogate); type it again."
+        ) from None
     return name
 
 # %% ../../nbs/data/01_names.ipynb #aa00d001
 def as_text(
-    name: str | bytes, # a label or a name; arrays of fixed width hold bytes
+    name: str | bytes,  # a label or a name; arrays of fixed width hold bytes
 ) -> str:
     "Text of a name in UTF-8; other bytes are an `ArgumentError`."
-    try: return name.decode() if isinstance(name, bytes) else str(name)
-    except UnicodeDecodeError: raise ArgumentError(f"class name {describe(name)} is no text in UTF-8; decode it first, for instance with {describe(name, 20)}.decode('latin-1').") from None
+    try:
+        return name.decode() if isinstance(name, bytes) else str(name)
+    except UnicodeDecodeError:
+        raise ArgumentError(
+            f"class name {describe(name)} is no text in UTF-8; decode it first, for instance with {describe(name, 20)}.decode('latin-1')."
+        ) from None
 
 
 def class_names(
-    classes: Iterable[Any], # names as given: texts, numbers, missing values
+    classes: Iterable[Any],  # names as given: texts, numbers, missing values
 ) -> list[str]:
     "Names as they are kept: missing ones left out, 3.0 is 3, two spellings are one; a name given twice alike stays twice, for the caller to refuse."
     given = [as_text(c) if isinstance(c, bytes) else c for c in classes if not is_missing(c)]
@@ -56,20 +74,29 @@ def class_names(
 
 # %% ../../nbs/data/01_names.ipynb #05e3ae3f
 def check_classes(
-    classes: Any, # how many, their names, or None
-    most: int = 10_000, # classes
+    classes: Any,  # how many, their names, or None
+    most: int = 10_000,  # classes
 ) -> int | list[str] | None:
     "A number of classes, a list of different names, or None; an `ArgumentError` for everything else."
-    if classes is None: return None
+    if classes is None:
+        return None
     if isinstance(classes, int | np.integer) and not isinstance(classes, bool):
-        if not 1 <= classes <= most: raise ArgumentError(f"classes is {describe(int(classes))}; expected {'at least one class' if classes < 1 else f'at most {most}'}.")
+        if not 1 <= classes <= most:
+            raise ArgumentError(
+                f"classes is {describe(int(classes))}; expected {'at least one class' if classes < 1 else f'at most {most}'}."
+            )
         return int(classes)
     if isinstance(classes, set | frozenset):
-        raise ArgumentError(f"classes is {describe(classes)}, which has no order; expected a list of their names, in the order of their keys.")
+        raise ArgumentError(
+            f"classes is {describe(classes)}, which has no order; expected a list of their names, in the order of their keys."
+        )
     if isinstance(classes, str | bytes | float | bool | dict) or not np.iterable(classes):
-        raise ArgumentError(f"classes is {describe(classes)}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog'].")
+        raise ArgumentError(
+            f"classes is {describe(classes)}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog']."
+        )
     names = class_names(classes)
-    if not names: raise ArgumentError("classes is an empty list; expected names, or leave it out.")
+    if not names:
+        raise ArgumentError("classes is an empty list; expected names, or leave it out.")
     if len({*names}) < len(names):
         seen: set[str] = set()
         twice = next(name for name in names if name in seen or seen.add(name))

@@ -18,12 +18,20 @@ from jaxtyping import UInt8
 from ..errors import ArgumentError, DataError, check_file, check_path, check_whole, describe
 
 # %% ../../nbs/data/02_pictures.ipynb #4b345c41
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM") # what is opened as a picture; other decoders are never reached
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "WEBP",
+    "PPM",
+)  # what is opened as a picture; other decoders are never reached
 
 
 def read_picture(
-    path: str | os.PathLike, # picture file
-): # PIL image, mode "L" or "RGB"
+    path: str | os.PathLike,  # picture file
+):  # PIL image, mode "L" or "RGB"
     "Open one picture, upright, gray or RGB, transparency laid on white."
     import warnings
 
@@ -34,21 +42,27 @@ def read_picture(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as f: return plain_picture(f)
-    except Exception as e: # decoders raise anything on damaged files
-        raise DataError(f"{path} cannot be read as a picture ({why_unreadable(e)}): repair or remove it, or load with errors='skip'.") from None
+            with Image.open(path, formats=FORMATS) as f:
+                return plain_picture(f)
+    except Exception as e:  # decoders raise anything on damaged files
+        raise DataError(
+            f"{path} cannot be read as a picture ({why_unreadable(e)}): repair or remove it, or load with errors='skip'."
+        ) from None
 
 # %% ../../nbs/data/02_pictures.ipynb #e52309d5
 def why_unreadable(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
-    if isinstance(error, UnidentifiedImageError): return f"it is none of {', '.join(FORMATS)}"
-    return str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is none of {', '.join(FORMATS)}"
+    return (
+        str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    )
 
 # %% ../../nbs/data/02_pictures.ipynb #8bb65fcf
 def plain_picture(
-    picture, # PIL image of any mode
-): # PIL image, mode "L" or "RGB"
+    picture,  # PIL image of any mode
+):  # PIL image, mode "L" or "RGB"
     "A picture upright, gray or RGB, transparency laid on white."
     from PIL import Image, ImageOps
 
@@ -56,68 +70,88 @@ def plain_picture(
     picture.load()
     if picture.mode.startswith("I") or picture.mode == "F":
         a = np.asarray(picture).astype(np.float64)
-        if not np.isfinite(a).all(): raise DataError("it contains NaN or infinite values")
+        if not np.isfinite(a).all():
+            raise DataError("it contains NaN or infinite values")
         top = 65535.0 if picture.mode.startswith("I") and a.max() > 255 else 255.0 if a.max() > 1 else 1.0
         return Image.fromarray(np.rint(np.clip(a / top, 0, 1) * 255).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, (255,) * 4), picture).convert("RGB")
-    if picture.mode == "1": picture = picture.convert("L")
+    if picture.mode == "1":
+        picture = picture.convert("L")
     return picture if picture.mode == "L" else picture.convert("RGB")
 
 # %% ../../nbs/data/02_pictures.ipynb #c6bd2846
 def _is_gray(picture):
-    if picture.mode == "L": return True
+    if picture.mode == "L":
+        return True
     a = np.asarray(picture)
     return bool((a[..., 0] == a[..., 1]).all() and (a[..., 1] == a[..., 2]).all())
 
 # %% ../../nbs/data/02_pictures.ipynb #36a83cf8
 def fit_picture(
-    picture, # PIL image
-    size: tuple[int, int], # (height, width) wanted
-    fit: str = "pad", # "pad" keeps everything, "crop" fills the frame, "stretch" distorts
+    picture,  # PIL image
+    size: tuple[int, int],  # (height, width) wanted
+    fit: str = "pad",  # "pad" keeps everything, "crop" fills the frame, "stretch" distorts
 ):
     "Bring a picture to `size`."
     from PIL import Image, ImageOps
 
     to = (size[1], size[0])
-    if picture.size == to: return picture
-    if fit == "stretch": return picture.resize(to, Image.Resampling.LANCZOS)
-    if fit == "crop": return ImageOps.fit(picture, to, Image.Resampling.LANCZOS)
+    if picture.size == to:
+        return picture
+    if fit == "stretch":
+        return picture.resize(to, Image.Resampling.LANCZOS)
+    if fit == "crop":
+        return ImageOps.fit(picture, to, Image.Resampling.LANCZOS)
     a = np.asarray(picture)
     border = np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]])
     color = np.median(border, axis=0).astype(int)
-    return ImageOps.pad(picture, to, Image.Resampling.LANCZOS, color=int(color) if a.ndim == 2 else tuple(int(c) for c in color))
+    return ImageOps.pad(
+        picture, to, Image.Resampling.LANCZOS, color=int(color) if a.ndim == 2 else tuple(int(c) for c in color)
+    )
 
 # %% ../../nbs/data/02_pictures.ipynb #eff6b623
 def check_size(
-    size: Sequence[int], # (height, width) in pixels
+    size: Sequence[int],  # (height, width) in pixels
 ) -> tuple[int, int]:
     "A height and a width, or an `ArgumentError`."
-    if isinstance(size, str) or not isinstance(size, Sequence | np.ndarray) or len(size) != 2: raise ArgumentError(f"size is {describe(size)}; expected (height, width) in pixels.")
+    if isinstance(size, str) or not isinstance(size, Sequence | np.ndarray) or len(size) != 2:
+        raise ArgumentError(f"size is {describe(size)}; expected (height, width) in pixels.")
     return check_whole(size[0], "the height in size", 1, 20_000), check_whole(size[1], "the width in size", 1, 20_000)
 
 
 def stack_pictures(
-    pictures: list, # PIL images, mode "L" or "RGB"
-    size: tuple[int, int] | None = None, # (height, width) of the result; None = the size if all are equal, else the median
-    color: bool | None = None, # True = RGB, False = gray, None = gray when every picture is
-    fit: str = "pad", # "pad", "crop" or "stretch" when a size differs
+    pictures: list,  # PIL images, mode "L" or "RGB"
+    size: tuple[int, int]
+    | None = None,  # (height, width) of the result; None = the size if all are equal, else the median
+    color: bool | None = None,  # True = RGB, False = gray, None = gray when every picture is
+    fit: str = "pad",  # "pad", "crop" or "stretch" when a size differs
 ) -> UInt8[np.ndarray, "batch height width ..."]:
     "Pictures as one array."
     size = size or tuple(int(np.median([p.size[i] for p in pictures])) for i in (1, 0))
     color = not all(map(_is_gray, pictures)) if color is None else color
     out = np.empty((len(pictures), *size, *([3] if color else [])), np.uint8)
-    for i, picture in enumerate(pictures): out[i] = np.asarray(fit_picture(picture.convert("RGB" if color else "L"), size, fit))
+    for i, picture in enumerate(pictures):
+        out[i] = np.asarray(fit_picture(picture.convert("RGB" if color else "L"), size, fit))
     return out
 
 # %% ../../nbs/data/02_pictures.ipynb #d07e8da8
 def as_picture(item, place: int):
     "One item of a list of pictures or files."
-    if isinstance(item, str | os.PathLike): check_path(item, f"the image at place {place}")
+    if isinstance(item, str | os.PathLike):
+        check_path(item, f"the image at place {place}")
     if isinstance(item, str | os.PathLike) and not os.path.exists(item):
-        raise DataError(f"images has {describe(item)} at place {place}, which is no file here; expected an array of numbers, or a list of pictures or of files.")
-    if isinstance(item, str | os.PathLike): return read_picture(item)
-    if not type(item).__module__.startswith("PIL."): raise DataError(f"images has {describe(item)} at place {place}, among pictures or files; expected one kind of image in the list.")
-    try: return plain_picture(item)
-    except Exception as e: raise DataError(f"the picture at place {place} cannot be read ({why_unreadable(e)}); leave it out.") from None
+        raise DataError(
+            f"images has {describe(item)} at place {place}, which is no file here; expected an array of numbers, or a list of pictures or of files."
+        )
+    if isinstance(item, str | os.PathLike):
+        return read_picture(item)
+    if not type(item).__module__.startswith("PIL."):
+        raise DataError(
+            f"images has {describe(item)} at place {place}, among pictures or files; expected one kind of image in the list."
+        )
+    try:
+        return plain_picture(item)
+    except Exception as e:
+        raise DataError(f"the picture at place {place} cannot be read ({why_unreadable(e)}); leave it out.") from None

@@ -26,13 +26,14 @@ from ..io.files import atomic_write
 
 # %% ../../nbs/data/05_standard.ipynb #a75c98a4
 def scale_and_binarize(
-    images: Shaped[np.ndarray, "batch ..."], # raw pixel values
-    scale: bool = True, # min–max scaling of the whole array to 0–1
-    binarize: bool = True, # then 1.0 where a value is above 0.5, else 0.0; only together with `scale`
-) -> Float32[np.ndarray, "batch ..."]: # preprocessed copy
+    images: Shaped[np.ndarray, "batch ..."],  # raw pixel values
+    scale: bool = True,  # min–max scaling of the whole array to 0–1
+    binarize: bool = True,  # then 1.0 where a value is above 0.5, else 0.0; only together with `scale`
+) -> Float32[np.ndarray, "batch ..."]:  # preprocessed copy
     "The default preprocessing for digits: min–max scaling, then a threshold at one half."
     x = np.asarray(images).astype(np.float32)
-    if not scale or not x.size: return x
+    if not scale or not x.size:
+        return x
     low, high = float(x.min()), float(x.max())
     x = (x - low) / (high - low) if high > low else np.zeros_like(x)
     return (x > 0.5).astype(np.float32) if binarize else x
@@ -40,9 +41,9 @@ def scale_and_binarize(
 # %% ../../nbs/data/05_standard.ipynb #f4180c5a
 def load_digits(
     *,
-    scale: bool = True, # scale to 0–1; False keeps the raw 0–16
-    binarize: bool = True, # threshold at 0.5 after scaling
-) -> tuple[Float32[np.ndarray, "batch 8 8"], Int64[np.ndarray, " batch"]]: # images, true digits
+    scale: bool = True,  # scale to 0–1; False keeps the raw 0–16
+    binarize: bool = True,  # threshold at 0.5 after scaling
+) -> tuple[Float32[np.ndarray, "batch 8 8"], Int64[np.ndarray, " batch"]]:  # images, true digits
     "The 1,797 handwritten 8×8 digits that come with scikit-learn."
     from sklearn.datasets import load_digits as sklearn_digits
 
@@ -54,16 +55,16 @@ IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 
 
 def most_unpacked(
-    packed: int, # bytes of a compressed file
-) -> int: # bytes
+    packed: int,  # bytes of a compressed file
+) -> int:  # bytes
     "What a compressed file of images may unpack to: a hundred times its size and 200 MB; only a bomb needs more."
     return 100 * packed + (200 << 20)
 
 # %% ../../nbs/data/05_standard.ipynb #607d1b79
 def read_idx(
-    source: str | os.PathLike | bytes, # IDX file, plain or gzipped, or its content
-    name: str = "", # what to call it in an error
-) -> Shaped[np.ndarray, "..."]: # array in native byte order
+    source: str | os.PathLike | bytes,  # IDX file, plain or gzipped, or its content
+    name: str = "",  # what to call it in an error
+) -> Shaped[np.ndarray, "..."]:  # array in native byte order
     "Read an IDX file (the format of MNIST)."
     whole = isinstance(source, bytes | bytearray | memoryview)
     name = name or ("the data" if whole else str(source))
@@ -71,33 +72,48 @@ def read_idx(
     with io.BytesIO(source) if whole else open(source, "rb") as f:
         packed = f.read(2) == b"\x1f\x8b"
         f.seek(0)
-        if not packed: return _idx_values(f, name, size, size)
+        if not packed:
+            return _idx_values(f, name, size, size)
         try:
-            with gzip.open(f) as unpacked: return _idx_values(unpacked, name, None, most_unpacked(size))
-        except (OSError, EOFError, zlib.error) as e: raise DataError(f"{name} is a damaged gzip file ({e}): get it again.") from None
+            with gzip.open(f) as unpacked:
+                return _idx_values(unpacked, name, None, most_unpacked(size))
+        except (OSError, EOFError, zlib.error) as e:
+            raise DataError(f"{name} is a damaged gzip file ({e}): get it again.") from None
 
 # %% ../../nbs/data/05_standard.ipynb #9263635f
 def _idx_header(f) -> tuple[bytes, np.dtype | None, tuple[int, ...]]:
     "The first bytes of an IDX file, its type (None: it is no IDX file) and its shape."
     head = f.read(4)
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not 1 <= head[3] <= 8: return head, None, ()
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not 1 <= head[3] <= 8:
+        return head, None, ()
     axes = f.read(4 * head[3])
-    if len(axes) < 4 * head[3]: return head, None, ()
-    return head, np.dtype(IDX_TYPES[head[2]]), tuple(int.from_bytes(axes[i:i + 4], "big") for i in range(0, len(axes), 4))
+    if len(axes) < 4 * head[3]:
+        return head, None, ()
+    return (
+        head,
+        np.dtype(IDX_TYPES[head[2]]),
+        tuple(int.from_bytes(axes[i : i + 4], "big") for i in range(0, len(axes), 4)),
+    )
 
 # %% ../../nbs/data/05_standard.ipynb #d4481ce0
 def _idx_values(f, name, size, most) -> np.ndarray:
     "The values of an open IDX file of `size` bytes (None: not known before it is unpacked)."
     head, dtype, shape = _idx_header(f)
-    if dtype is None: raise DataError(f"{name} is not an IDX file: it starts with {head!r}; expected the format of the MNIST files.")
+    if dtype is None:
+        raise DataError(f"{name} is not an IDX file: it starts with {head!r}; expected the format of the MNIST files.")
     want, start = math.prod(shape) * dtype.itemsize, 4 + 4 * len(shape)
     declares = f"{name} declares shape {shape}, which needs {want} bytes"
-    if size is not None and want != size - start: raise DataError(f"{declares}, but holds {size - start}: it is damaged; get it again.")
-    if want > most: raise DataError(f"{declares}, more than a file of its size can hold: it is damaged; get it again.")
-    if 0 in shape: raise DataError(f"{name} declares shape {shape}, in which an axis is empty; expected at least one image.")
+    if size is not None and want != size - start:
+        raise DataError(f"{declares}, but holds {size - start}: it is damaged; get it again.")
+    if want > most:
+        raise DataError(f"{declares}, more than a file of its size can hold: it is damaged; get it again.")
+    if 0 in shape:
+        raise DataError(f"{name} declares shape {shape}, in which an axis is empty; expected at least one image.")
     values, have = np.empty(want, np.uint8), 0
-    while have < want and (n := f.readinto(memoryview(values)[have:have + (1 << 20)])): have += n
-    if have < want or f.read(1): raise DataError(f"{declares}, but holds {'more' if have == want else have}: it is damaged; get it again.")
+    while have < want and (n := f.readinto(memoryview(values)[have : have + (1 << 20)])):
+        have += n
+    if have < want or f.read(1):
+        raise DataError(f"{declares}, but holds {'more' if have == want else have}: it is damaged; get it again.")
     values = values.view(dtype).reshape(shape)
     return values if dtype.isnative else values.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
@@ -106,7 +122,7 @@ MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-MNIST_FILES = { # name: (uncompressed bytes, sha256 of the uncompressed file)
+MNIST_FILES = {  # name: (uncompressed bytes, sha256 of the uncompressed file)
     "train-images-idx3-ubyte": (47040016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
     "train-labels-idx1-ubyte": (60008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
     "t10k-images-idx3-ubyte": (7840016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
@@ -115,29 +131,35 @@ MNIST_FILES = { # name: (uncompressed bytes, sha256 of the uncompressed file)
 
 
 def data_folders(
-    name: str, # data set, such as "mnist"
-) -> list[Path]: # folders to look in, best first; the last one is the user's cache
+    name: str,  # data set, such as "mnist"
+) -> list[Path]:  # folders to look in, best first; the last one is the user's cache
     "Where a data set is looked for: `$SSVAE_WIDGETS_DATA/<name>`, then the user's cache folder."
     from platformdirs import user_cache_dir
 
     own = os.environ.get("SSVAE_WIDGETS_DATA")
-    return ([Path(own) / name] if own else []) + [Path(user_cache_dir("ssvae_widgets", appauthor=False)) / "data" / name]
+    return ([Path(own) / name] if own else []) + [
+        Path(user_cache_dir("ssvae_widgets", appauthor=False)) / "data" / name
+    ]
 
 # %% ../../nbs/data/05_standard.ipynb #15728493
 def fetch(
-    url: str, # address of a gzipped file
-    size: int, # its uncompressed size in bytes
-    sha256: str, # hex digest of the uncompressed file
-    timeout: float = 30.0, # seconds without an answer before giving up
-) -> bytes: # the gzipped file, verified
+    url: str,  # address of a gzipped file
+    size: int,  # its uncompressed size in bytes
+    sha256: str,  # hex digest of the uncompressed file
+    timeout: float = 30.0,  # seconds without an answer before giving up
+) -> bytes:  # the gzipped file, verified
     "Download a file and verify it; `OSError` when it cannot be reached, `ValueError` when it is not what was expected."
     from urllib.request import Request, urlopen
 
-    with urlopen(Request(url, headers={"User-Agent": "ssvae_widgets"}), timeout=timeout) as answer: packed = answer.read(2 * size + 1)
+    with urlopen(Request(url, headers={"User-Agent": "ssvae_widgets"}), timeout=timeout) as answer:
+        packed = answer.read(2 * size + 1)
     try:
-        with gzip.open(io.BytesIO(packed)) as f: plain = f.read(size + 1)
-    except (OSError, EOFError, zlib.error) as e: raise DataError(f"{url} did not send a gzip file ({e})") from None
-    if len(plain) != size or hashlib.sha256(plain).hexdigest() != sha256: raise DataError(f"{url} sent a file with the wrong checksum")
+        with gzip.open(io.BytesIO(packed)) as f:
+            plain = f.read(size + 1)
+    except (OSError, EOFError, zlib.error) as e:
+        raise DataError(f"{url} did not send a gzip file ({e})") from None
+    if len(plain) != size or hashlib.sha256(plain).hexdigest() != sha256:
+        raise DataError(f"{url} sent a file with the wrong checksum")
     return packed
 
 # %% ../../nbs/data/05_standard.ipynb #76900272
@@ -145,32 +167,37 @@ def _mnist_file(name, download, mirrors):
     folders = data_folders("mnist")
     for folder in folders:
         for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file(): return read_idx(path)
+            if path.is_file():
+                return read_idx(path)
     problems = []
     for mirror in mirrors if download else ():
         try:
             packed = fetch(f"{mirror}{name}.gz", *MNIST_FILES[name])
             folders[-1].mkdir(parents=True, exist_ok=True)
             return read_idx(atomic_write(folders[-1] / f"{name}.gz", packed))
-        except (OSError, ValueError) as e: problems.append(str(e) or type(e).__name__)
+        except (OSError, ValueError) as e:
+            problems.append(str(e) or type(e).__name__)
     raise FileNotFoundError(
         f"MNIST is not here: {name}.gz was not found in {' or in '.join(map(str, folders))}"
         + (f" and could not be downloaded ({'; '.join(problems)})" if problems else "")
-        + f". Put {', '.join(f'{n}.gz' for n in MNIST_FILES)} into one of these folders, or set SSVAE_WIDGETS_DATA to the folder that contains mnist/.")
+        + f". Put {', '.join(f'{n}.gz' for n in MNIST_FILES)} into one of these folders, or set SSVAE_WIDGETS_DATA to the folder that contains mnist/."
+    )
 
 # %% ../../nbs/data/05_standard.ipynb #10cdb384
 def load_mnist(
-    split: str = "train", # "train" (60,000 images) or "test" (10,000)
-    n: int | None = None, # only the first `n` images
+    split: str = "train",  # "train" (60,000 images) or "test" (10,000)
+    n: int | None = None,  # only the first `n` images
     *,
-    scale: bool = True, # scale to 0–1; False keeps the raw 0–255
-    binarize: bool = True, # threshold at 0.5 after scaling
-    download: bool = True, # fetch missing files
-    mirrors: Sequence[str] = MNIST_MIRRORS, # addresses to try, ending in a slash
-) -> tuple[Float32[np.ndarray, "batch 28 28"], Int64[np.ndarray, " batch"]]: # images, true digits
+    scale: bool = True,  # scale to 0–1; False keeps the raw 0–255
+    binarize: bool = True,  # threshold at 0.5 after scaling
+    download: bool = True,  # fetch missing files
+    mirrors: Sequence[str] = MNIST_MIRRORS,  # addresses to try, ending in a slash
+) -> tuple[Float32[np.ndarray, "batch 28 28"], Int64[np.ndarray, " batch"]]:  # images, true digits
     "MNIST from `$SSVAE_WIDGETS_DATA/mnist`, the user's cache, or a verified download."
-    if split not in ("train", "test"): raise DataError(f"split is {split!r}; expected 'train' or 'test'.")
-    if n is not None and (not isinstance(n, int | np.integer) or n < 1): raise DataError(f"n is {n!r}; expected a number of images, 1 or more.")
+    if split not in ("train", "test"):
+        raise DataError(f"split is {split!r}; expected 'train' or 'test'.")
+    if n is not None and (not isinstance(n, int | np.integer) or n < 1):
+        raise DataError(f"n is {n!r}; expected a number of images, 1 or more.")
     prefix = "train" if split == "train" else "t10k"
     x = _mnist_file(f"{prefix}-images-idx3-ubyte", download, mirrors)[:n]
     y = _mnist_file(f"{prefix}-labels-idx1-ubyte", download, mirrors)[:n]

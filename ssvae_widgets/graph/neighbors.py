@@ -36,16 +36,22 @@ def _by_cell(
 
     n, n_cells = len(z), max(2, len(z) // cell)
     sample = np.random.default_rng(seed).choice(n, min(n, 50 * n_cells), replace=False)
-    centers = MiniBatchKMeans(n_cells, batch_size=4096, n_init=1, max_iter=20, random_state=seed).fit(z[sample]).cluster_centers_
+    centers = (
+        MiniBatchKMeans(n_cells, batch_size=4096, n_init=1, max_iter=20, random_state=seed)
+        .fit(z[sample])
+        .cluster_centers_
+    )
     search = NearestNeighbors(algorithm="brute").fit(centers)
     home = search.kneighbors(z, 1, return_distance=False)[:, 0]
     around = search.kneighbors(centers, min(probes, n_cells), return_distance=False)
     members = np.split(np.argsort(home, kind="stable"), np.cumsum(np.bincount(home, minlength=n_cells))[:-1])
     index, distance = np.zeros((n, k), np.int32), np.full((n, k), np.inf, np.float32)
     for c, queries in enumerate(members):
-        if not len(queries): continue
+        if not len(queries):
+            continue
         pool = np.concatenate([members[j] for j in around[c]])
-        if len(pool) <= k: pool = np.arange(n)
+        if len(pool) <= k:
+            pool = np.arange(n)
         d, j = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(z[pool]).kneighbors(z[queries])
         found = pool[j]
         own = found == queries[:, None]
@@ -63,8 +69,11 @@ def nearest_neighbors(
 ) -> tuple[Int[np.ndarray, "batch k"], Float[np.ndarray, "batch k"]]:  # indices and Euclidean distances, nearest first
     "The `k` nearest other points of every point. Raises `ValueError` when `z` is not a finite matrix with two rows or more."
     z = np.ascontiguousarray(z, dtype=np.float32)
-    if z.ndim != 2 or len(z) < 2: raise ValueError(f"nearest_neighbors needs a matrix of two points or more, got shape {z.shape}")
-    if not np.isfinite(z).all(): raise ValueError("nearest_neighbors got NaN or infinite coordinates: train with a lower learning rate")
+    if z.ndim != 2 or len(z) < 2:
+        raise ValueError(f"nearest_neighbors needs a matrix of two points or more, got shape {z.shape}")
+    if not np.isfinite(z).all():
+        raise ValueError("nearest_neighbors got NaN or infinite coordinates: train with a lower learning rate")
     k = min(int(k), len(z) - 1)
-    if k < 1: raise ValueError(f"k must be 1 or more, got {k}")
+    if k < 1:
+        raise ValueError(f"k must be 1 or more, got {k}")
     return _exact(z, k) if len(z) <= exact_below else _by_cell(z, k, seed)

@@ -43,9 +43,12 @@ def held_graph(
 ) -> sp.csr_matrix:  # as from `knn_graph`; not to be written to
     "`knn_graph`, or the same graph again if it is still in use."
     z = np.ascontiguousarray(z)
-    key = hashlib.blake2b(z, digest_size=16, person=f"{k} {z.dtype} {z.shape[-1]}".encode()[:16], usedforsecurity=False).digest()
+    key = hashlib.blake2b(
+        z, digest_size=16, person=f"{k} {z.dtype} {z.shape[-1]}".encode()[:16], usedforsecurity=False
+    ).digest()
     graph = _HELD.get(key)
-    if graph is None: graph = _HELD[key] = knn_graph(z, k)
+    if graph is None:
+        graph = _HELD[key] = knn_graph(z, k)
     return graph
 
 # %% ../../nbs/graph/02_propagate.ipynb #7378e98f
@@ -71,7 +74,8 @@ def solve_flow(
         x += step * p
         r -= step * ap
         rho, before = np.einsum("ij,ij->j", r, r), rho
-        if (rho <= enough).all(): break
+        if (rho <= enough).all():
+            break
         p *= rho / np.maximum(before, 1e-30)
         p += r
     return scale[:, None] * x
@@ -96,11 +100,13 @@ def _volume(
     steps: int = 30,
 ) -> Float[np.ndarray, "classes"]:  # multipliers of the scores
     "Multipliers under which every class's share of the points lies between `low` and `high`."
-    if not low.any() and (high >= 1).all(): return scale
+    if not low.any() and (high >= 1).all():
+        return scale
     for _ in range(steps):
         share = np.bincount((u * scale).argmax(1), minlength=u.shape[1]) / len(u)
         gap = (np.clip(share, low, high) - share) / np.maximum(share, 0.01)
-        if np.abs(gap).max() < 0.02: break
+        if np.abs(gap).max() < 0.02:
+            break
         scale = np.clip(scale * np.exp(0.5 * np.clip(gap, -1, 1)), 0.25, 4)
     return scale
 
@@ -125,7 +131,8 @@ def _settle(
     for _ in range(rounds):
         v = eye[(u * scale).argmax(1)]
         v[rows] = eye[codes]
-        for _ in range(steps): v = walk @ v + source
+        for _ in range(steps):
+            v = walk @ v + source
         u, scale = v, _volume(v, low, high, scale)
     return u, (u * scale).argmax(1)
 
@@ -142,7 +149,8 @@ def cut_share(
 def _decide(graph, u, rows, codes, prior):
     "Memberships under a given prior, or under the more plausible of none and equal shares."
     k = u.shape[1]
-    if prior is not None: return _settle(graph, u, rows, codes, 0.97 * prior, 1.03 * prior)[0]
+    if prior is not None:
+        return _settle(graph, u, rows, codes, 0.97 * prior, 1.03 * prior)[0]
     free, decided = _settle(graph, u, rows, codes, np.zeros(k), np.ones(k))
     band, even = _settle(graph, u, rows, codes, np.full(k, 1 / 1.5 / k), np.full(k, 1.5 / k))
     return band if cut_share(graph, even) <= 1.1 * cut_share(graph, decided) else free
@@ -153,7 +161,8 @@ def _class_prior(
     known: np.ndarray,  # classes that have labels
 ) -> Float[np.ndarray, "known"] | None:
     "Shares of the labeled classes, summing to one."
-    if prior is None: return None
+    if prior is None:
+        return None
     share = np.ones(len(known)) if isinstance(prior, str) and prior == "equal" else np.asarray(prior, float)
     if share.shape != known.shape or not np.isfinite(share).all() or (share < 0).any() or share[known].sum() <= 0:
         raise ValueError(f'prior must be "equal" or one share for each of {len(known)} classes, got {prior!r}')
@@ -167,10 +176,13 @@ def _probabilities(graph, sums, codes, prior) -> Float[np.ndarray, "batch classe
     counts = np.bincount(codes[rows], minlength=k)
     known = np.flatnonzero(counts)
     member = np.zeros((n, k), np.float32)
-    if len(known) == 1: member[:, known] = 1
+    if len(known) == 1:
+        member[:, known] = 1
     elif len(known) > 1:
         flow = _flow(sums, counts)[:, known]
-        member[:, known] = _decide(graph, flow, rows, np.searchsorted(known, codes[rows]), _class_prior(prior, counts > 0))
+        member[:, known] = _decide(
+            graph, flow, rows, np.searchsorted(known, codes[rows]), _class_prior(prior, counts > 0)
+        )
     member = np.clip(member, 0, None) ** 2  # diffusion blurs: squared, certainty agrees with accuracy
     member[sums.sum(1) <= 0] = 0
     total = member.sum(1, keepdims=True)
@@ -184,14 +196,24 @@ def check_codes(
     n_classes: int | None = None,  # None: as many as the codes need
 ) -> Int[np.ndarray, "batch"]:
     "The codes as integers, or an `ArgumentError` about what is wrong with them."
-    if isinstance(codes, np.ma.MaskedArray): raise ArgumentError("codes is a masked array; expected an array with -1 for unlabeled: use codes.filled(-1)")
-    try: codes = np.asarray(codes)
-    except Exception: raise ArgumentError(f"codes is {describe(codes)}; expected one class number for each point") from None
-    if codes.ndim != 1 or n not in (None, len(codes)): raise ArgumentError(f"codes must hold one class number for each {'point' if n is None else f'of {n} points'}, got shape {codes.shape}")
-    if not np.issubdtype(codes.dtype, np.integer): raise ArgumentError(f"codes must be integers with -1 for unlabeled, got {codes.dtype}: use encode_labels")
-    if n_classes is None: n_classes = int(codes.max(initial=0)) + 1
+    if isinstance(codes, np.ma.MaskedArray):
+        raise ArgumentError("codes is a masked array; expected an array with -1 for unlabeled: use codes.filled(-1)")
+    try:
+        codes = np.asarray(codes)
+    except Exception:
+        raise ArgumentError(f"codes is {describe(codes)}; expected one class number for each point") from None
+    if codes.ndim != 1 or n not in (None, len(codes)):
+        raise ArgumentError(
+            f"codes must hold one class number for each {'point' if n is None else f'of {n} points'}, got shape {codes.shape}"
+        )
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise ArgumentError(f"codes must be integers with -1 for unlabeled, got {codes.dtype}: use encode_labels")
+    if n_classes is None:
+        n_classes = int(codes.max(initial=0)) + 1
     if n_classes < 1 or codes.max(initial=-1) >= n_classes or codes.min(initial=-1) < -1:
-        raise ArgumentError(f"codes must lie between -1 and {n_classes - 1} for {n_classes} classes, got {codes.min()} to {codes.max()}")
+        raise ArgumentError(
+            f"codes must lie between -1 and {n_classes - 1} for {n_classes} classes, got {codes.min()} to {codes.max()}"
+        )
     return codes.astype(np.int64)
 
 # %% ../../nbs/graph/02_propagate.ipynb #03c0e0c3
@@ -207,7 +229,9 @@ def poisson(
     graph: sp.csr_matrix,  # from `knn_graph`
     codes: Int[np.ndarray, "batch"],  # class of each point, -1: unlabeled
     n_classes: int,  # number of classes, labeled or not
-    prior: Float[np.ndarray, "classes"] | str | None = None,  # share of each class, "equal", or None: judged from the graph
+    prior: Float[np.ndarray, "classes"]
+    | str
+    | None = None,  # share of each class, "equal", or None: judged from the graph
 ) -> Float[np.ndarray, "batch classes"]:  # class probabilities; uniform where no label reaches
     "Propagate labels over a graph: Poisson learning, then threshold dynamics with class shares (Calder et al., arXiv 2006.11184)."
     codes = check_codes(codes, graph.shape[0], n_classes)
@@ -222,7 +246,9 @@ class Propagator:
         z: Float[np.ndarray, "batch latent"],  # points, usually posterior means
         n_classes: int,  # number of classes, labeled or not
         *,
-        prior: Float[np.ndarray, "classes"] | str | None = None,  # share of each class, "equal", or None: judged from the graph
+        prior: Float[np.ndarray, "classes"]
+        | str
+        | None = None,  # share of each class, "equal", or None: judged from the graph
         k: int = 10,  # neighbors of each point
         neighbors: tuple | None = None,  # (indices, distances) when they are known already
     ):
@@ -245,10 +271,12 @@ class Propagator:
             self.n_classes = int(n_classes)
             self._reset()
         codes = check_codes(codes, self.graph.shape[0], self.n_classes)
-        if self._updates >= 100: self._reset()  # solving differences forever would add up their errors
+        if self._updates >= 100:
+            self._reset()  # solving differences forever would add up their errors
         change = _sources(codes, self.n_classes) - _sources(self.codes, self.n_classes)
         touched = np.flatnonzero(np.any(change, axis=0))
-        if len(touched): self._sums[:, touched] += solve_flow(self.graph, change[:, touched])
+        if len(touched):
+            self._sums[:, touched] += solve_flow(self.graph, change[:, touched])
         self.codes, self._updates = codes, self._updates + 1
         self._sums[:, np.bincount(codes[codes >= 0], minlength=self.n_classes) == 0] = 0
         return _probabilities(self.graph, np.maximum(self._sums, 0), codes, self.prior)
@@ -258,10 +286,13 @@ class Propagator:
 def leave_one_out(
     self: Propagator,
     limit: int = 400,  # labels looked at; more are sampled
-) -> tuple[Int[np.ndarray, "labeled"], Float[np.ndarray, "labeled classes"]]:  # rows, probabilities from all other labels
+) -> tuple[
+    Int[np.ndarray, "labeled"], Float[np.ndarray, "labeled classes"]
+]:  # rows, probabilities from all other labels
     "What the other labels say about each labeled point: for suspects and for an honest accuracy estimate."
     rows = np.flatnonzero(self.codes >= 0)
-    if len(rows) > limit: rows = np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
+    if len(rows) > limit:
+        rows = np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
     arrives = np.empty((len(rows), len(rows)), np.float32)  # arrives[i, j]: flow from label j at point i
     for i in range(0, len(rows), 32):  # never more than 32 columns as long as the data
         columns = np.zeros((len(self.codes), len(rows[i : i + 32])), np.float32)
@@ -273,4 +304,6 @@ def leave_one_out(
     flow = np.where(counts > 0, arrives @ member / np.maximum(counts, 1), 0)
     total = flow.sum(1, keepdims=True)
     m = len(rows) - 1
-    return rows, ((m * np.where(total > 0, flow / np.maximum(total, 1e-30), 1 / self.n_classes) + 2 / self.n_classes) / (m + 2))
+    return rows, (
+        (m * np.where(total > 0, flow / np.maximum(total, 1e-30), 1 / self.n_classes) + 2 / self.n_classes) / (m + 2)
+    )

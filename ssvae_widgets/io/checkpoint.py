@@ -27,8 +27,23 @@ from .files import atomic_write, explain_os_error, open_plain, parse_json
 MAGIC = b"\x89SSVAE\r\n"
 VERSION = 1
 _PREFIX = struct.Struct("<8sIQQ32s")
-_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-           "float16", "float32", "float64", "bfloat16", "complex64", "complex128")
+_DTYPES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "bfloat16",
+    "complex64",
+    "complex128",
+)
 _MAX_DEPTH, _MAX_HEADER, _MAX_TREE = 64, 128 << 20, 2 << 20
 
 
@@ -41,84 +56,125 @@ class CheckpointError(SSVAEWidgetsError):
 # %% ../../nbs/io/02_checkpoint.ipynb #616d924e
 def _leaf(value, where, payload):
     if value is None or isinstance(value, bool | int | float | str | bytes):
-        if isinstance(value, int) and not isinstance(value, bool) and not -2**63 <= value < 2**64:
+        if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
             raise CheckpointError(f"{where} is an integer of more than 64 bits, which the format cannot hold.")
         return {"v": value}
     array = np.asarray(value) if hasattr(value, "__array__") else None
     if array is None or array.dtype.name not in _DTYPES:
         kind = f"an array of {array.dtype}" if array is not None else f"a {type(value).__name__}"
-        raise CheckpointError(f"{where} is {kind}; a checkpoint holds nested dictionaries of numeric arrays, numbers, text and bytes: convert it first.")
+        raise CheckpointError(
+            f"{where} is {kind}; a checkpoint holds nested dictionaries of numeric arrays, numbers, text and bytes: convert it first."
+        )
     shape = list(array.shape)
     array = np.ascontiguousarray(array)
-    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian): array = array.astype(array.dtype.newbyteorder("<"))
+    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian):
+        array = array.astype(array.dtype.newbyteorder("<"))
     payload.append(array)
     return {"a": [array.dtype.name, shape, array.nbytes]}
 
 # %% ../../nbs/io/02_checkpoint.ipynb #5731eb6c
 def _pack(tree, payload, where=(), depth=0):
-    if depth > _MAX_DEPTH: raise CheckpointError(f"the dictionaries are nested more than {_MAX_DEPTH} deep.")
-    if not isinstance(tree, dict): return _leaf(tree, "/".join(map(str, where)) or "the content", payload)
+    if depth > _MAX_DEPTH:
+        raise CheckpointError(f"the dictionaries are nested more than {_MAX_DEPTH} deep.")
+    if not isinstance(tree, dict):
+        return _leaf(tree, "/".join(map(str, where)) or "the content", payload)
     for k in tree:
-        if not isinstance(k, str | int) or isinstance(k, bool): raise CheckpointError(f"key {k!r} under {'/'.join(map(str, where)) or 'the top'} is a {type(k).__name__}; expected text or an integer.")
+        if not isinstance(k, str | int) or isinstance(k, bool):
+            raise CheckpointError(
+                f"key {k!r} under {'/'.join(map(str, where)) or 'the top'} is a {type(k).__name__}; expected text or an integer."
+            )
     return {"d": [[k, _pack(v, payload, (*where, k), depth + 1)] for k, v in tree.items()]}
 
 # %% ../../nbs/io/02_checkpoint.ipynb #046b2df6
 def check_replaceable(
-    path: str | os.PathLike, # where a checkpoint is to be written
+    path: str | os.PathLike,  # where a checkpoint is to be written
 ) -> None:
     "A checkpoint may replace a checkpoint or an empty file; anything else there is kept, and a `CheckpointError` or `ArgumentError` says so."
     check_path(path, "the checkpoint")
     try:
-        with open_plain(path) as f: start = f.read(len(MAGIC))
-    except FileNotFoundError: return
-    except OSError as e: raise CheckpointError(f"the checkpoint {path} could not be written: {explain_os_error(e)}.") from None
-    if start[:6] != MAGIC[:6][: len(start)]: raise CheckpointError(f"{path} exists and is no checkpoint, so it is kept: give another name, or remove it first.")
+        with open_plain(path) as f:
+            start = f.read(len(MAGIC))
+    except FileNotFoundError:
+        return
+    except OSError as e:
+        raise CheckpointError(f"the checkpoint {path} could not be written: {explain_os_error(e)}.") from None
+    if start[:6] != MAGIC[:6][: len(start)]:
+        raise CheckpointError(
+            f"{path} exists and is no checkpoint, so it is kept: give another name, or remove it first."
+        )
 
 # %% ../../nbs/io/02_checkpoint.ipynb #8a094e3a
 def save_checkpoint(
-    path: str | os.PathLike, # file to create or replace; its folder is created
-    arrays: dict, # nested dictionary of arrays and plain values
-    meta: dict | None = None, # anything JSON can hold: configuration, class names, fingerprint, step
+    path: str | os.PathLike,  # file to create or replace; its folder is created
+    arrays: dict,  # nested dictionary of arrays and plain values
+    meta: dict | None = None,  # anything JSON can hold: configuration, class names, fingerprint, step
 ) -> None:
     "Write a checkpoint in one step; on any failure the previous file stays and a `CheckpointError` says why."
     check_replaceable(path)
     payload: list[np.ndarray] = []
     tree = _pack(dict(arrays), payload)
-    try: text = json.dumps(meta or {})
-    except (TypeError, ValueError, RecursionError) as e: raise CheckpointError(f"meta cannot be written as JSON ({e}); expected dictionaries, lists, text and numbers.") from None
+    try:
+        text = json.dumps(meta or {})
+    except (TypeError, ValueError, RecursionError) as e:
+        raise CheckpointError(
+            f"meta cannot be written as JSON ({e}); expected dictionaries, lists, text and numbers."
+        ) from None
     table = msgpack.packb(tree, use_bin_type=True)
-    if len(table) > _MAX_TREE: raise CheckpointError(f"names and plain values take {len(table):,} bytes, the format has room for {_MAX_TREE:,}: keep long text and many numbers in arrays.")
+    if len(table) > _MAX_TREE:
+        raise CheckpointError(
+            f"names and plain values take {len(table):,} bytes, the format has room for {_MAX_TREE:,}: keep long text and many numbers in arrays."
+        )
     header = _META + msgpack.packb(text) + _TREE + table
-    if len(header) > _MAX_HEADER: raise CheckpointError(f"meta takes {len(header):,} bytes, the format has room for {_MAX_HEADER:,}: keep large things in arrays.")
+    if len(header) > _MAX_HEADER:
+        raise CheckpointError(
+            f"meta takes {len(header):,} bytes, the format has room for {_MAX_HEADER:,}: keep large things in arrays."
+        )
     pieces = [header, *(memoryview(a.reshape(-1).view(np.uint8)) for a in payload if a.nbytes)]
     sizes = struct.pack("<IQQ", VERSION, len(header), sum(a.nbytes for a in payload))
     digest = hashlib.sha256(sizes)
-    for p in pieces: digest.update(p)
+    for p in pieces:
+        digest.update(p)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, [MAGIC + sizes + digest.digest(), *pieces])
-    except OSError as e: raise CheckpointError(f"the checkpoint {path} could not be written: {explain_os_error(e)}. A previous file is unchanged.") from e
+    except OSError as e:
+        raise CheckpointError(
+            f"the checkpoint {path} could not be written: {explain_os_error(e)}. A previous file is unchanged."
+        ) from e
 
 # %% ../../nbs/io/02_checkpoint.ipynb #a31c62c3
 def _foreign(start: bytes) -> str:
-    if start[:1] == b"\x80": return "a Python pickle, which is never opened because it could run any program"
-    if start[:4] == b"PK\3\4": return "a zip archive (a PyTorch or .npz file?)"
-    if start[:8] == b"\x89HDF\r\n\x1a\n": return "an HDF5 file (a Keras model?)"
-    if start[:6] == MAGIC[:6]: return "a checkpoint whose line ends were changed by a text-mode copy"
+    if start[:1] == b"\x80":
+        return "a Python pickle, which is never opened because it could run any program"
+    if start[:4] == b"PK\3\4":
+        return "a zip archive (a PyTorch or .npz file?)"
+    if start[:8] == b"\x89HDF\r\n\x1a\n":
+        return "an HDF5 file (a Keras model?)"
+    if start[:6] == MAGIC[:6]:
+        return "a checkpoint whose line ends were changed by a text-mode copy"
     return "of another kind" if start else "empty"
 
 # %% ../../nbs/io/02_checkpoint.ipynb #44d2702a
 def _check_prefix(f, path, max_bytes):
     size = os.fstat(f.fileno()).st_size
     raw = f.read(_PREFIX.size)
-    if raw[:8] != MAGIC[:len(raw)] or not raw: raise CheckpointError(f"{path} is no ssvae_widgets checkpoint: it is {_foreign(raw)}.")
-    if len(raw) < _PREFIX.size: raise CheckpointError(f"{path} is cut off after {len(raw)} bytes: copy or save it again.")
+    if raw[:8] != MAGIC[: len(raw)] or not raw:
+        raise CheckpointError(f"{path} is no ssvae_widgets checkpoint: it is {_foreign(raw)}.")
+    if len(raw) < _PREFIX.size:
+        raise CheckpointError(f"{path} is cut off after {len(raw)} bytes: copy or save it again.")
     _, version, n_header, n_payload, digest = _PREFIX.unpack(raw)
     if not 1 <= version <= VERSION:
-        raise CheckpointError(f"{path} has format version {version}; this ssvae_widgets reads up to {VERSION}: upgrade it, or check that the file is not damaged.")
+        raise CheckpointError(
+            f"{path} has format version {version}; this ssvae_widgets reads up to {VERSION}: upgrade it, or check that the file is not damaged."
+        )
     if n_header > _MAX_HEADER or size != _PREFIX.size + n_header + n_payload:
-        raise CheckpointError(f"{path} should be {_PREFIX.size + n_header + n_payload} bytes long and is {size}: it is damaged or cut off; copy or save it again.")
-    if size > max_bytes: raise CheckpointError(f"{path} is {size} bytes long, more than the limit of {max_bytes}: raise max_bytes if you trust it.")
+        raise CheckpointError(
+            f"{path} should be {_PREFIX.size + n_header + n_payload} bytes long and is {size}: it is damaged or cut off; copy or save it again."
+        )
+    if size > max_bytes:
+        raise CheckpointError(
+            f"{path} is {size} bytes long, more than the limit of {max_bytes}: raise max_bytes if you trust it."
+        )
     return n_header, n_payload, digest, raw[8:28]
 
 # %% ../../nbs/io/02_checkpoint.ipynb #82b8c495
@@ -134,28 +190,45 @@ def _declared(node) -> Iterator[int]:
     stack = [(node, 0)]
     while stack:
         node, depth = stack.pop()
-        if not isinstance(node, dict) or len(node) != 1 or depth > _MAX_DEPTH + 1: raise ValueError("a node is malformed")
-        (kind, body), = node.items()
+        if not isinstance(node, dict) or len(node) != 1 or depth > _MAX_DEPTH + 1:
+            raise ValueError("a node is malformed")
+        ((kind, body),) = node.items()
         if kind == "d":
             for k, v in body:
-                if not isinstance(k, str | int): raise ValueError("a key is neither text nor integer")
+                if not isinstance(k, str | int):
+                    raise ValueError("a key is neither text nor integer")
                 stack.append((v, depth + 1))
         elif kind == "a":
             name, shape, nbytes = body
-            ok = name in _DTYPES and isinstance(shape, list) and len(shape) <= 32 and all(isinstance(s, int) and 0 <= s < 2**62 for s in shape)
-            if not ok or not isinstance(nbytes, int) or math.prod(s or 1 for s in shape) >= 2**58 or math.prod(shape) * _dtype(name).itemsize != nbytes: raise ValueError(f"an array is declared as {name} {shape} in {nbytes} bytes")
+            ok = (
+                name in _DTYPES
+                and isinstance(shape, list)
+                and len(shape) <= 32
+                and all(isinstance(s, int) and 0 <= s < 2**62 for s in shape)
+            )
+            if (
+                not ok
+                or not isinstance(nbytes, int)
+                or math.prod(s or 1 for s in shape) >= 2**58
+                or math.prod(shape) * _dtype(name).itemsize != nbytes
+            ):
+                raise ValueError(f"an array is declared as {name} {shape} in {nbytes} bytes")
             yield nbytes
-        elif kind != "v" or not (body is None or isinstance(body, bool | int | float | str | bytes)): raise ValueError("a node is malformed")
+        elif kind != "v" or not (body is None or isinstance(body, bool | int | float | str | bytes)):
+            raise ValueError("a node is malformed")
 
 # %% ../../nbs/io/02_checkpoint.ipynb #b9b33286
 def _split(raw: memoryview) -> tuple[str, bytes]:
     "The JSON text and the packed table of arrays: their lengths are known before an object is made of them."
     width = {0xD9: 1, 0xDA: 2, 0xDB: 4}.get(raw[6] if len(raw) > 6 else 0, 0)
-    if bytes(raw[:6]) != _META or not width and not 0xA0 <= raw[6] <= 0xBF: raise ValueError("it does not begin with meta")
+    if bytes(raw[:6]) != _META or not width and not 0xA0 <= raw[6] <= 0xBF:
+        raise ValueError("it does not begin with meta")
     n, start = (int.from_bytes(raw[7 : 7 + width], "big") if width else raw[6] & 31), 7 + width
     table = raw[start + n + len(_TREE) :]
-    if bytes(raw[start + n : start + n + len(_TREE)]) != _TREE: raise ValueError("there is no table of arrays behind meta")
-    if len(table) > _MAX_TREE: raise ValueError(f"its table of arrays has {len(table):,} bytes, at most {_MAX_TREE:,} are read")
+    if bytes(raw[start + n : start + n + len(_TREE)]) != _TREE:
+        raise ValueError("there is no table of arrays behind meta")
+    if len(table) > _MAX_TREE:
+        raise ValueError(f"its table of arrays has {len(table):,} bytes, at most {_MAX_TREE:,} are read")
     return str(raw[start : start + n], "ascii"), bytes(table)
 
 # %% ../../nbs/io/02_checkpoint.ipynb #f78ecac7
@@ -166,7 +239,9 @@ def _parse_header(raw, n_payload, path):
         meta, tree = parse_json(text), msgpack.unpackb(table, raw=False, strict_map_key=False, max_ext_len=0)
         total = sum(_declared(tree))
     except (ValueError, KeyError, TypeError, RecursionError, msgpack.UnpackException) as e:
-        raise CheckpointError(f"{path} has a malformed header ({' '.join(str(e).split())[:200]}): it is damaged; copy or save it again.") from None
+        raise CheckpointError(
+            f"{path} has a malformed header ({' '.join(str(e).split())[:200]}): it is damaged; copy or save it again."
+        ) from None
     if total != n_payload or "d" not in tree or not isinstance(meta, dict):
         raise CheckpointError(f"{path} has a malformed header: its arrays need {total} bytes, {n_payload} are there.")
     return meta, tree
@@ -178,29 +253,41 @@ def _read_array(f, body, digest):
     view = memoryview(array.reshape(-1).view(np.uint8)) if nbytes else memoryview(b"")
     for at in range(0, nbytes, 1 << 20):
         piece = view[at : at + (1 << 20)]
-        if f.readinto(piece) != len(piece): raise CheckpointError("the file shrank while it was read.")
+        if f.readinto(piece) != len(piece):
+            raise CheckpointError("the file shrank while it was read.")
         digest.update(piece)
     return array if np.little_endian or name == "bfloat16" else array.astype(array.dtype.newbyteorder("="))
 
 # %% ../../nbs/io/02_checkpoint.ipynb #7f897fd9
 def _unpack(node, f, digest):
-    (kind, body), = node.items()
-    return {k: _unpack(v, f, digest) for k, v in body} if kind == "d" else _read_array(f, body, digest) if kind == "a" else body
+    ((kind, body),) = node.items()
+    return (
+        {k: _unpack(v, f, digest) for k, v in body}
+        if kind == "d"
+        else _read_array(f, body, digest)
+        if kind == "a"
+        else body
+    )
 
 # %% ../../nbs/io/02_checkpoint.ipynb #4b400455
 def _non_finite(tree, where=()):
     if isinstance(tree, dict):
-        for k, v in tree.items(): yield from _non_finite(v, (*where, k))
-    elif isinstance(tree, np.ndarray) and tree.dtype.kind not in "biu" and not np.isfinite(tree.astype(np.complex128 if tree.dtype.kind == "c" else np.float64)).all():
+        for k, v in tree.items():
+            yield from _non_finite(v, (*where, k))
+    elif (
+        isinstance(tree, np.ndarray)
+        and tree.dtype.kind not in "biu"
+        and not np.isfinite(tree.astype(np.complex128 if tree.dtype.kind == "c" else np.float64)).all()
+    ):
         yield "/".join(map(str, where))
 
 # %% ../../nbs/io/02_checkpoint.ipynb #66e12aff
 def load_checkpoint(
-    path: str | os.PathLike, # file written by `save_checkpoint`
+    path: str | os.PathLike,  # file written by `save_checkpoint`
     *,
-    finite: tuple[str, ...] = (), # top-level keys whose floats must not be NaN or infinite
-    max_bytes: int = 64 << 30, # refuse larger files
-) -> tuple[dict, dict[str, Any]]: # arrays, meta
+    finite: tuple[str, ...] = (),  # top-level keys whose floats must not be NaN or infinite
+    max_bytes: int = 64 << 30,  # refuse larger files
+) -> tuple[dict, dict[str, Any]]:  # arrays, meta
     "Read and verify a checkpoint; whatever is wrong with it ends in a `CheckpointError` of one sentence."
     check_path(path, "the checkpoint")
     try:
@@ -211,22 +298,30 @@ def load_checkpoint(
             meta, tree = _parse_header(raw, n_payload, path)
             del raw
             arrays = _unpack(tree, f, digest)
-    except OSError as e: raise CheckpointError(f"the checkpoint {path} could not be read: {explain_os_error(e)}.") from e
-    except MemoryError: raise CheckpointError(f"{path} is larger than the free memory.") from None
-    if digest.digest() != expected: raise CheckpointError(f"{path} is damaged: its checksum does not match its content; copy or save it again.")
+    except OSError as e:
+        raise CheckpointError(f"the checkpoint {path} could not be read: {explain_os_error(e)}.") from e
+    except MemoryError:
+        raise CheckpointError(f"{path} is larger than the free memory.") from None
+    if digest.digest() != expected:
+        raise CheckpointError(f"{path} is damaged: its checksum does not match its content; copy or save it again.")
     bad = [w for key in finite for w in _non_finite(arrays.get(key), (key,))]
-    if bad: raise CheckpointError(f"{path} holds NaN or infinite values in {', '.join(bad[:3])}: it was saved from a run that diverged; use an earlier checkpoint.")
+    if bad:
+        raise CheckpointError(
+            f"{path} holds NaN or infinite values in {', '.join(bad[:3])}: it was saved from a run that diverged; use an earlier checkpoint."
+        )
     return arrays, meta
 
 # %% ../../nbs/io/02_checkpoint.ipynb #48a56b4e
 def read_meta(
-    path: str | os.PathLike, # file written by `save_checkpoint`
-) -> dict: # what was given as `meta`
+    path: str | os.PathLike,  # file written by `save_checkpoint`
+) -> dict:  # what was given as `meta`
     "Only the description of a checkpoint, without loading its arrays (lengths are checked, the checksum is not)."
     check_path(path, "the checkpoint")
     try:
         with open_plain(path) as f:
             n_header, n_payload, _, _ = _check_prefix(f, path, 1 << 62)
             return _parse_header(f.read(n_header), n_payload, path)[0]
-    except OSError as e: raise CheckpointError(f"the checkpoint {path} could not be read: {explain_os_error(e)}.") from e
-    except MemoryError: raise CheckpointError(f"{path} is larger than the free memory.") from None
+    except OSError as e:
+        raise CheckpointError(f"the checkpoint {path} could not be read: {explain_os_error(e)}.") from e
+    except MemoryError:
+        raise CheckpointError(f"{path} is larger than the free memory.") from None

@@ -26,128 +26,172 @@ from typing import Any, BinaryIO
 
 # %% ../../nbs/io/01_files.ipynb #2f966bff
 def fsync_file(
-    fd: int, # open file descriptor
+    fd: int,  # open file descriptor
 ) -> None:
     "Wait until everything written to `fd` is on the device."
     if sys.platform == "darwin":
         import fcntl
 
-        try: fcntl.fcntl(fd, fcntl.F_FULLFSYNC); return
-        except OSError: pass  # a network or virtual drive that knows only the plain call
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            return
+        except OSError:
+            pass  # a network or virtual drive that knows only the plain call
     os.fsync(fd)
 
 # %% ../../nbs/io/01_files.ipynb #2d031f51
 def fsync_folder(
-    folder: str | os.PathLike, # folder whose entries (a new name, a replaced file) have to reach the device
+    folder: str | os.PathLike,  # folder whose entries (a new name, a replaced file) have to reach the device
 ) -> None:
     "Make names created or replaced in `folder` durable; a no-op where folders cannot be opened (Windows)."
-    if os.name == "nt": return
+    if os.name == "nt":
+        return
     fd = os.open(folder, os.O_RDONLY)
-    try: os.fsync(fd)
+    try:
+        os.fsync(fd)
     except OSError as e:
-        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise  # some network drives cannot sync a folder
-    finally: os.close(fd)
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise  # some network drives cannot sync a folder
+    finally:
+        os.close(fd)
 
 # %% ../../nbs/io/01_files.ipynb #113086e9
 def write_all(
-    fd: int, # open file descriptor
-    data: bytes | memoryview, # everything that has to be written
+    fd: int,  # open file descriptor
+    data: bytes | memoryview,  # everything that has to be written
 ) -> None:
     "Write all of `data`, however many calls it takes."
     view = memoryview(data).cast("B")
     while len(view):
-        n = os.write(fd, view[:1 << 30])
-        if n == 0: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        n = os.write(fd, view[: 1 << 30])
+        if n == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         view = view[n:]
 
 # %% ../../nbs/io/01_files.ipynb #701dd504
 def atomic_write(
-    path: str | os.PathLike, # file to create or replace; links are followed
-    data: bytes | Iterable[bytes], # content, whole or in pieces
-    like: str | os.PathLike | None = None, # file whose permissions and owner a new one gets; one that exists keeps its own
-) -> Path: # the file that was written
+    path: str | os.PathLike,  # file to create or replace; links are followed
+    data: bytes | Iterable[bytes],  # content, whole or in pieces
+    like: str
+    | os.PathLike
+    | None = None,  # file whose permissions and owner a new one gets; one that exists keeps its own
+) -> Path:  # the file that was written
     "Replace `path` by `data` in one step: after a crash at any instant the file is the old one or the new one; a folder, pipe or device is an `OSError`."
     path = Path(os.path.realpath(path))
     _check_plain(path)
     temp, model = temporary_name(path), path if like is None or path.exists() else Path(like)
     try:
-        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), _mode(model))
+        fd = os.open(
+            temp,
+            os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0),
+            _mode(model),
+        )
         try:
-            for piece in (data,) if isinstance(data, bytes | bytearray | memoryview) else data: write_all(fd, piece)
+            for piece in (data,) if isinstance(data, bytes | bytearray | memoryview) else data:
+                write_all(fd, piece)
             fsync_file(fd)
-        finally: os.close(fd)
+        finally:
+            os.close(fd)
         keep_access(model, temp)
         os.replace(temp, path)
     except BaseException as e:
         _remove(temp)
-        if isinstance(e, OSError) and e.errno is not None: raise OSError(e.errno, e.strerror, str(path)) from e  # the name that a person knows
+        if isinstance(e, OSError) and e.errno is not None:
+            raise OSError(e.errno, e.strerror, str(path)) from e  # the name that a person knows
         raise
     fsync_folder(path.parent)
     remove_leftovers(path)
     return path
 
 # %% ../../nbs/io/01_files.ipynb #5acbb4d4
-def _check_plain(path: Path) -> None: # what is no file is not replaced by one, least of all /dev/null
-    try: mode = os.stat(path).st_mode
-    except OSError: return
-    if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(mode): raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: use another path", str(path))
+def _check_plain(path: Path) -> None:  # what is no file is not replaced by one, least of all /dev/null
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: use another path", str(path))
 
 # %% ../../nbs/io/01_files.ipynb #afef2d6f
-def _mode(path: Path) -> int: # for `os.open`; never more than the model allows, also for a moment
-    try: return os.stat(path).st_mode & 0o777
-    except OSError: return 0o666
+def _mode(path: Path) -> int:  # for `os.open`; never more than the model allows, also for a moment
+    try:
+        return os.stat(path).st_mode & 0o777
+    except OSError:
+        return 0o666
 
 # %% ../../nbs/io/01_files.ipynb #b3aef986
 def keep_access(
-    old: str | os.PathLike, # file to take them from; nothing happens when there is none
-    new: str | os.PathLike, # file that gets them
+    old: str | os.PathLike,  # file to take them from; nothing happens when there is none
+    new: str | os.PathLike,  # file that gets them
 ) -> None:
     "Owner, permissions and access list of one file for another, as far as the system lets us."
-    try: was, now = os.stat(old), os.stat(new)
-    except OSError: return # no file before
+    try:
+        was, now = os.stat(old), os.stat(new)
+    except OSError:
+        return  # no file before
     if hasattr(os, "chown") and (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
-        for owner in ((was.st_uid, was.st_gid), (-1, was.st_gid)): # a group may be given by its members, an owner by root only
-            try: os.chown(new, *owner); break
-            except OSError: continue
-    try: os.chmod(new, was.st_mode & 0o7777)
-    except OSError: pass # a drive without permissions
-    try: os.setxattr(new, _ACCESS_LIST, os.getxattr(old, _ACCESS_LIST))
-    except AttributeError: pass # a system that keeps none in this way
-    except OSError: # no list: then none that the folder hands down either
-        try: os.removexattr(new, _ACCESS_LIST)
-        except OSError: return
-        try: os.chmod(new, was.st_mode & 0o7777)
-        except OSError: pass
+        for owner in (
+            (was.st_uid, was.st_gid),
+            (-1, was.st_gid),
+        ):  # a group may be given by its members, an owner by root only
+            try:
+                os.chown(new, *owner)
+                break
+            except OSError:
+                continue
+    try:
+        os.chmod(new, was.st_mode & 0o7777)
+    except OSError:
+        pass  # a drive without permissions
+    try:
+        os.setxattr(new, _ACCESS_LIST, os.getxattr(old, _ACCESS_LIST))
+    except AttributeError:
+        pass  # a system that keeps none in this way
+    except OSError:  # no list: then none that the folder hands down either
+        try:
+            os.removexattr(new, _ACCESS_LIST)
+        except OSError:
+            return
+        try:
+            os.chmod(new, was.st_mode & 0o7777)
+        except OSError:
+            pass
 
 # %% ../../nbs/io/01_files.ipynb #6faa0957
 _ACCESS_LIST = "system.posix_acl_access"
 
 
 def _remove(path):
-    try: os.unlink(path)
+    try:
+        os.unlink(path)
     except OSError:
-        if os.path.isdir(path) and not os.path.islink(path): shutil.rmtree(path, ignore_errors=True)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 # %% ../../nbs/io/01_files.ipynb #894f1e91
 def set_aside(
-    path: str | os.PathLike, # file or folder that cannot be used
-    why: str = "damaged", # goes into its new name
-) -> Path | None: # where it is now; None when it could not be moved
+    path: str | os.PathLike,  # file or folder that cannot be used
+    why: str = "damaged",  # goes into its new name
+) -> Path | None:  # where it is now; None when it could not be moved
     "Give something that is in the way another name beside the old one; nothing is destroyed."
     path = Path(path)
     new = path.with_name(f"{path.name}.{why}-{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(2)}")
-    try: os.rename(path, new)
-    except OSError: return None
+    try:
+        os.rename(path, new)
+    except OSError:
+        return None
     return new
 
 # %% ../../nbs/io/01_files.ipynb #f6eda07a
 def copy_whole(
-    old: str | os.PathLike, # file to copy
-    new: str | os.PathLike, # file to create or replace
-) -> Path: # the new file
+    old: str | os.PathLike,  # file to copy
+    new: str | os.PathLike,  # file to create or replace
+) -> Path:  # the new file
     "A copy that is on the device when this returns; a crash leaves the former file or the whole copy."
-    with open(old, "rb") as f: return atomic_write(new, iter(lambda: f.read(1 << 24), b""))
+    with open(old, "rb") as f:
+        return atomic_write(new, iter(lambda: f.read(1 << 24), b""))
 
 # %% ../../nbs/io/01_files.ipynb #ce7b2760
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
@@ -155,63 +199,75 @@ _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 def _tail(name: str) -> str:
     "The end of a name, 100 bytes at most: a temporary name is longer than the name it belongs to."
-    while len(os.fsencode(name)) > 100: name = name[1:]
+    while len(os.fsencode(name)) > 100:
+        name = name[1:]
     return name
 
 
 def temporary_name(
-    path: Path, # file that it belongs to
+    path: Path,  # file that it belongs to
 ) -> Path:
     "A name beside `path` that says whose it is."
     return path.parent / f"{_start(path)}{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 
 def is_temporary(
-    name: str, # of a file beside `path`
+    name: str,  # of a file beside `path`
     path: Path,
 ) -> bool:
     "Whether it is a name that `temporary_name` gives for `path` on this machine."
     return name.startswith(_start(path)) and name.endswith(".tmp")
 
 
-def _start(path: Path) -> str: return f".{_tail(path.name)}.{_HOST}-"
+def _start(path: Path) -> str:
+    return f".{_tail(path.name)}.{_HOST}-"
 
 # %% ../../nbs/io/01_files.ipynb #5b2faef6
 def _alive(pid):
-    if os.name == "nt": return True  # asking would end the process there
-    try: os.kill(pid, 0)
-    except ProcessLookupError: return False
-    except OSError: pass
+    if os.name == "nt":
+        return True  # asking would end the process there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
     return True
 
 # %% ../../nbs/io/01_files.ipynb #45419c30
 def remove_leftovers(
-    path: str | os.PathLike, # file whose temporary files are swept
-) -> int: # how many were removed
+    path: str | os.PathLike,  # file whose temporary files are swept
+) -> int:  # how many were removed
     "Remove temporary files that killed processes of this machine left beside `path`."
     path, count = Path(path), 0
-    try: names = os.listdir(path.parent)
-    except OSError: return 0
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return 0
     for name in names:
-        if not is_temporary(name, path): continue
-        pid = name[len(_start(path)):].split("-")[0]
-        if pid.isdigit() and not _alive(int(pid)): _remove(path.parent / name); count += 1
+        if not is_temporary(name, path):
+            continue
+        pid = name[len(_start(path)) :].split("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            _remove(path.parent / name)
+            count += 1
     return count
 
 # %% ../../nbs/io/01_files.ipynb #04afc9e2
 def append_bytes(
-    fd: int, # descriptor opened with O_APPEND
-    data: bytes, # what to add, at once
+    fd: int,  # descriptor opened with O_APPEND
+    data: bytes,  # what to add, at once
 ) -> None:
     "Add `data` in a single write and wait for the device; raise `OSError` when it did not all get there."
     n = os.write(fd, data)
-    if n != len(data): raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written: {os.strerror(errno.ENOSPC)}")
+    if n != len(data):
+        raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written: {os.strerror(errno.ENOSPC)}")
     fsync_file(fd)
 
 # %% ../../nbs/io/01_files.ipynb #26a10867
 def open_append(
-    path: str | os.PathLike, # file to add to; created when missing, its folder is not
-) -> int: # file descriptor
+    path: str | os.PathLike,  # file to add to; created when missing, its folder is not
+) -> int:  # file descriptor
     "Open `path` so that every write goes to its end."
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     return os.open(path, flags, 0o666)
@@ -237,44 +293,57 @@ _ADVICE = {
 
 # %% ../../nbs/io/01_files.ipynb #c4793819
 def explain_os_error(
-    error: OSError, # what the system said
-) -> str: # one clause without a final stop
+    error: OSError,  # what the system said
+) -> str:  # one clause without a final stop
     "What an `OSError` means for a person, and what to do."
     return _ADVICE.get(error.errno, error.strerror or str(error) or type(error).__name__)
 
 # %% ../../nbs/io/01_files.ipynb #1001fcda
 def open_plain(
-    path: str | os.PathLike, # file to read
+    path: str | os.PathLike,  # file to read
 ) -> BinaryIO:
     "Open a plain file for reading; a folder, pipe or device is an `OSError` at once."
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+    fd = os.open(
+        path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+    )
     mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode): return os.fdopen(fd, "rb")
+    if stat.S_ISREG(mode):
+        return os.fdopen(fd, "rb")
     os.close(fd)
-    if stat.S_ISDIR(mode): raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    raise OSError(errno.ENXIO, "it is a pipe or a device, no plain file: copy what it gives into a file first", os.fspath(path))
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(
+        errno.ENXIO, "it is a pipe or a device, no plain file: copy what it gives into a file first", os.fspath(path)
+    )
 
 # %% ../../nbs/io/01_files.ipynb #2b790b9a
 def read_plain(
-    path: str | os.PathLike, # file to read
+    path: str | os.PathLike,  # file to read
 ) -> bytes:
     "All of a plain file; a folder, pipe or device is an `OSError` at once."
-    with open_plain(path) as f: return f.read()
+    with open_plain(path) as f:
+        return f.read()
 
 # %% ../../nbs/io/01_files.ipynb #684fc8c6
 def in_the_way(
-    path: str | os.PathLike, # where a plain file is expected
+    path: str | os.PathLike,  # where a plain file is expected
 ) -> bool:
     "Whether something else lies there: a folder, a pipe, or a link to nothing."
     return os.path.lexists(path) and not os.path.isfile(path)
 
 # %% ../../nbs/io/01_files.ipynb #f2b46ae1
 def parse_json(
-    text: str | bytes, # content of a file
+    text: str | bytes,  # content of a file
 ) -> Any:
     "The value of a JSON text; a `ValueError` says what is wrong with it, also where Python would run out of stack or memory."
-    if isinstance(text, bytes): text = text.decode("utf-8-sig")
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
     need = 200 * text.count("{") + 72 * text.count("[") + 60 * text.count(",")  # bytes that the values take, about
-    if need > (50 << 20) + 2.5 * len(text): raise ValueError(f"its {len(text):,} characters stand for about {need >> 20:,} MiB of values, more than any file of this package has")
-    try: return json.loads(text)
-    except RecursionError: raise ValueError("it is nested too deeply") from None
+    if need > (50 << 20) + 2.5 * len(text):
+        raise ValueError(
+            f"its {len(text):,} characters stand for about {need >> 20:,} MiB of values, more than any file of this package has"
+        )
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

@@ -28,55 +28,70 @@ class Presence:
 
     def __init__(
         self,
-        path: str | os.PathLike, # the sign, a file of its own beside the one that is meant; made when missing
+        path: str | os.PathLike,  # the sign, a file of its own beside the one that is meant; made when missing
     ):
         self.path, self._fd = Path(path), None
-        self.alone = self._enter() # whether nobody else was here; False also on a drive that cannot tell
+        self.alone = self._enter()  # whether nobody else was here; False also on a drive that cannot tell
 
     def _enter(self) -> bool:
-        if fcntl is None: return True # Windows has no lock that many can hold
+        if fcntl is None:
+            return True  # Windows has no lock that many can hold
         for _ in range(100):
-            try: self._fd = _open(self.path)
-            except OSError: return False
+            try:
+                self._fd = _open(self.path)
+            except OSError:
+                return False
             alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = _lock(self._fd, fcntl.LOCK_SH) # this waits for an instant at most
-            if not held or self._stands(): return held and alone
-            self._close() # the last one took the sign down between our two steps
+            held = _lock(self._fd, fcntl.LOCK_SH)  # this waits for an instant at most
+            if not held or self._stands():
+                return held and alone
+            self._close()  # the last one took the sign down between our two steps
         return False
 
     def _stands(self) -> bool:
-        try: return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
-        except OSError: return False
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
+        except OSError:
+            return False
 
     def _close(self):
         fd, self._fd = self._fd, None
-        if fd is not None: os.close(fd)
+        if fd is not None:
+            os.close(fd)
 
 # %% ../../nbs/io/03_presence.ipynb #b3bb4bd2
 @patch
 def still_alone(self: Presence) -> bool:
     "Whether nobody else is here at this moment; False also on a drive that cannot tell."
-    if fcntl is None: return True
-    if self._fd is None: return False
+    if fcntl is None:
+        return True
+    if self._fd is None:
+        return False
     alone = _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if _lock(self._fd, fcntl.LOCK_SH) and self._stands(): return alone
-    self._close() # somebody who left took the sign down between our two steps
+    if _lock(self._fd, fcntl.LOCK_SH) and self._stands():
+        return alone
+    self._close()  # somebody who left took the sign down between our two steps
     return self._enter()
 
 # %% ../../nbs/io/03_presence.ipynb #fa1b95a7
 @patch
 def keep(self: Presence) -> None:
     "Put the sign up again if somebody removed it."
-    if self._fd is not None and not self._stands(): self._close(); self._enter()
+    if self._fd is not None and not self._stands():
+        self._close()
+        self._enter()
 
 # %% ../../nbs/io/03_presence.ipynb #b5db5587
 @patch
 def leave(self: Presence) -> None:
     "Let go, and take the sign down when nobody else is there; calling it twice is fine."
-    if self._fd is None: return
+    if self._fd is None:
+        return
     if _lock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB) and self._stands():
-        try: os.unlink(self.path)
-        except OSError: pass
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
     self._close()
 
 # %% ../../nbs/io/03_presence.ipynb #0eeedb65
@@ -88,26 +103,34 @@ def forget(self: Presence) -> None:
 # %% ../../nbs/io/03_presence.ipynb #1a82e06e
 def _open(path) -> int:
     "Reading is enough to hold the lock: the sign may be another user's."
-    try: return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except PermissionError: return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 # %% ../../nbs/io/03_presence.ipynb #f6a0f656
 def _lock(fd, how) -> bool:
-    try: fcntl.flock(fd, how)
-    except OSError: return False
+    try:
+        fcntl.flock(fd, how)
+    except OSError:
+        return False
     return True
 
 # %% ../../nbs/io/03_presence.ipynb #e0dd1c02
 @contextmanager
 def one_at_a_time(
-    path: str | os.PathLike, # a lock file; made when missing
-    patience: float = 0.0, # seconds to wait for another one
+    path: str | os.PathLike,  # a lock file; made when missing
+    patience: float = 0.0,  # seconds to wait for another one
 ) -> Iterator[None]:
     "One process at a time; `filelock.Timeout` when another one does not let go. A drive that knows no locks does not keep anybody from working."
     from filelock import FileLock
 
     lock = FileLock(path, timeout=patience)
-    try: lock.acquire()
-    except NotImplementedError: pass
-    try: yield
-    finally: lock.release()
+    try:
+        lock.acquire()
+    except NotImplementedError:
+        pass
+    try:
+        yield
+    finally:
+        lock.release()

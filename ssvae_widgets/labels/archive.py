@@ -44,9 +44,9 @@ from .snapshot import mover, read_lines, replayed, runs_of, snapshot_of, where_t
 def compact(
     log: SharedLog,
     history: History,
-    keep: int, # newest gestures that stay in the log, for undo
-    patience: float = 5.0, # seconds to wait for another process that compacts
-) -> Path | None: # the archive; None when there was nothing to compact
+    keep: int,  # newest gestures that stay in the log, for undo
+    patience: float = 5.0,  # seconds to wait for another process that compacts
+) -> Path | None:  # the archive; None when there was nothing to compact
     "Start a new log with a snapshot; `LabelFileError` when it cannot be done now."
     from filelock import Timeout
 
@@ -56,15 +56,21 @@ def compact(
             with log.lock:
                 log.check_open()
                 log.save()
-                if log.status != "saved": raise LabelFileError(f"{name} cannot be compacted now. {log.message}")
+                if log.status != "saved":
+                    raise LabelFileError(f"{name} cannot be compacted now. {log.message}")
                 records = [r for r, _ in log.records]
             cut = where_to_cut(records, keep)
-            if sum(r["op"] in GESTURES for r in records[:cut]) == 0: return None
-            with no_garbage(): body = snapshot_of(replayed(records[:cut], log.n_items)) # nobody waits for this
+            if sum(r["op"] in GESTURES for r in records[:cut]) == 0:
+                return None
+            with no_garbage():
+                body = snapshot_of(replayed(records[:cut], log.n_items))  # nobody waits for this
             lines = [encode_line(r) for r in records[cut:]]
-            with log.lock: return _start_anew(log, history, body, lines, records)
-    except Timeout: raise LabelFileError(f"{name} is being compacted by another process; try again later.") from None
-    except OSError as e: raise LabelFileError(f"{name} could not be compacted: {explain_os_error(e)}; nothing was lost.") from e
+            with log.lock:
+                return _start_anew(log, history, body, lines, records)
+    except Timeout:
+        raise LabelFileError(f"{name} is being compacted by another process; try again later.") from None
+    except OSError as e:
+        raise LabelFileError(f"{name} could not be compacted: {explain_os_error(e)}; nothing was lost.") from e
 
 # %% ../../nbs/labels/17_archive.ipynb #2f1a509d
 def _start_anew(log: SharedLog, history: History, body: dict, lines: list[bytes], records: list[dict]) -> Path:
@@ -74,10 +80,10 @@ def _start_anew(log: SharedLog, history: History, body: dict, lines: list[bytes]
     path, head, same = log.log_path, log.replay.head, log.records[0][0]["id"] == records[0]["id"]
     if log.status != "saved" or not same or len(log.records) < len(records):
         raise LabelFileError(f"{path.name} changed while it was being compacted; try again later.")
-    log.suspect = True # an interrupt from here on: read everything again
+    log.suspect = True  # an interrupt from here on: read everything again
     archive = next((p for p in generations(path) if os.path.samefile(p, path)), None) or second_name(path)
     facts = {"lineage": [*head.get("lineage", ()), head["id"]], "archive": archive.name, "covered": log.file.offset}
-    later = [encode_line(r) for r, _ in log.records[len(records):]]
+    later = [encode_line(r) for r, _ in log.records[len(records) :]]
     fresh = generation(path)
     atomic_write(fresh, [encode_line({**log.record("snapshot"), **body, **facts}), *lines, *later], like=path)
     install(fresh, path)
@@ -102,24 +108,36 @@ def _lines_beside(log: Path, parent: str, known: set[str]) -> list[dict]:
 # %% ../../nbs/labels/17_archive.ipynb #155f4dfc
 def former_logs(log: SharedLog) -> list[Path]:
     "Every log that stands beside the one in use."
-    if log.path is None: return []
+    if log.path is None:
+        return []
     path = log.log_path
-    named = {archive for archive, _ in chain(path, log.replay.head)} # a copy under another name keeps theirs
+    named = {archive for archive, _ in chain(path, log.replay.head)}  # a copy under another name keeps theirs
 
-    def beside(p): return p.name.startswith(f"{stem(path)}.") and p.suffix == ".jsonl" and p != path and not (path.exists() and p.samefile(path))
+    def beside(p):
+        return (
+            p.name.startswith(f"{stem(path)}.")
+            and p.suffix == ".jsonl"
+            and p != path
+            and not (path.exists() and p.samefile(path))
+        )
+
     return sorted(named | {p for p in path.parent.iterdir() if beside(p)})
 
 # %% ../../nbs/labels/17_archive.ipynb #419a7f8d
 def lacks(
     log: SharedLog,
-    there: SharedLog, # another one, open
+    there: SharedLog,  # another one, open
 ) -> int:
     "How many changes another log has that this one does not know of."
-    def ids(records): return {r["id"] for r in records if r["op"] in GESTURES or r["op"] == "snapshot"}
+
+    def ids(records):
+        return {r["id"] for r in records if r["op"] in GESTURES or r["op"] == "snapshot"}
+
     with log.lock:
         head = log.replay.head
         ours = ids([r for r, _ in log.records] + log.unsaved) | {head.get("id"), *head.get("lineage", ())}
-    for old in former_logs(log): ours |= ids(read_lines(old))
+    for old in former_logs(log):
+        ours |= ids(read_lines(old))
     with there.lock:
         waiting = [r for r in there.unsaved if r["op"] == "set" or r["id"] not in there.prepared]
         return len(ids([r for r, _ in there.records] + waiting) - ours)
@@ -127,7 +145,7 @@ def lacks(
 # %% ../../nbs/labels/17_archive.ipynb #edbd2522
 def copy_to(
     log: SharedLog,
-    path: Path, # `labels.csv` to write; its log lies beside it
+    path: Path,  # `labels.csv` to write; its log lies beside it
 ) -> None:
     "Write the labels and their whole history to another place as well; `LabelFileError` when that fails."
     from filelock import Timeout
@@ -136,98 +154,144 @@ def copy_to(
     here: AbstractContextManager = nullcontext() if log.path is None else only_one(log.log_path)
     try:
         with only_one(other), here, log.lock:
-            for old in former_logs(log): atomic_write(other.with_name(old.name), old.read_bytes(), like=old)
+            for old in former_logs(log):
+                atomic_write(other.with_name(old.name), old.read_bytes(), like=old)
             records = [r for r, _ in log.records] + [r for r in log.unsaved if r["id"] not in log.have]
             atomic_write(other, [encode_line({"seq": i, **r}) for i, r in enumerate(records)], like=log.log_path)
             atomic_write(path, log.view.as_csv(), like=log.path)
-    except Timeout: raise LabelFileError(f"{path.name} is being compacted by another process; try again later.") from None
+    except Timeout:
+        raise LabelFileError(f"{path.name} is being compacted by another process; try again later.") from None
     except OSError as e:
-        raise LabelFileError(f"The labels could not be copied to {path}: {explain_os_error(e)}; they are safe where they are.") from e
+        raise LabelFileError(
+            f"The labels could not be copied to {path}: {explain_os_error(e)}; they are safe where they are."
+        ) from e
 
 # %% ../../nbs/labels/17_archive.ipynb #38a708b6
 def adopt(
-    path: Path, # `labels.csv` of the former data
-    n_items: int, # images now
-    fingerprint: dict | None, # of the images now
-    mapping: Sequence[int] | np.ndarray | None, # new row of each old row, -1 where it is gone; None = rows kept their numbers
-    open_former: Callable[[int, bool], Any], # opens a store of so many images, with or without the classes that were given
-) -> str: # what to say; empty when there was nothing to carry over
+    path: Path,  # `labels.csv` of the former data
+    n_items: int,  # images now
+    fingerprint: dict | None,  # of the images now
+    mapping: Sequence[int]
+    | np.ndarray
+    | None,  # new row of each old row, -1 where it is gone; None = rows kept their numbers
+    open_former: Callable[
+        [int, bool], Any
+    ],  # opens a store of so many images, with or without the classes that were given
+) -> str:  # what to say; empty when there was nothing to carry over
     "Carry labels over to other data, in place; the former log and the former `labels.csv` are kept beside."
     from filelock import Timeout
 
     if mapping is not None and (np.ndim(mapping) != 1 or np.asarray(mapping).dtype.kind not in "iu"):
-        raise ArgumentError("mapping is no list of row numbers; expected the new row of each old row, -1 where it is gone.")
+        raise ArgumentError(
+            "mapping is no list of row numbers; expected the new row of each old row, -1 where it is gone."
+        )
     head = _former(path, n_items, mapping, open_former)
-    if head is None: return ""
+    if head is None:
+        return ""
     try:
-        with only_one(log_beside(path)): return _carry_over(path, head, mapping, n_items, fingerprint)
-    except Timeout: raise LabelFileError(f"{path.name} is being compacted or carried over by another process; try again later.") from None
-    except OSError as e: raise LabelFileError(f"{path.name} could not be carried over: {explain_os_error(e)}; nothing was lost.") from e
+        with only_one(log_beside(path)):
+            return _carry_over(path, head, mapping, n_items, fingerprint)
+    except Timeout:
+        raise LabelFileError(
+            f"{path.name} is being compacted or carried over by another process; try again later."
+        ) from None
+    except OSError as e:
+        raise LabelFileError(f"{path.name} could not be carried over: {explain_os_error(e)}; nothing was lost.") from e
 
 # %% ../../nbs/labels/17_archive.ipynb #209c3d61
-def _former(path, n_items, mapping, open_former) -> dict | None: # first line of the log; None when there are no labels yet
+def _former(
+    path, n_items, mapping, open_former
+) -> dict | None:  # first line of the log; None when there are no labels yet
     "Bring the labels of the former data into one log."
     head = _head_of(log_beside(path), n_items)
-    if head is None and (mapping is None or not path.exists()): return None
+    if head is None and (mapping is None or not path.exists()):
+        return None
     n_former = (head or {}).get("n_items")
-    if n_former is not None and mapping is not None: _check_mapping(mapping, n_former)
+    if n_former is not None and mapping is not None:
+        _check_mapping(mapping, n_former)
     if n_former is not None and mapping is None and n_former > max(10**7, 100 * n_items):
-        raise LabelFileError(f"{path.name} belongs to {n_former} images, far more than the {n_items} here: "
-                             "say with mapping= where each of them is now.")
-    if n_former is None: n_former = n_items if mapping is None else len(mapping)
+        raise LabelFileError(
+            f"{path.name} belongs to {n_former} images, far more than the {n_items} here: "
+            "say with mapping= where each of them is now."
+        )
+    if n_former is None:
+        n_former = n_items if mapping is None else len(mapping)
     with open_former(n_former, head is None) as old:
-        old.log.prepared.clear() # everything is missed
-        if not old.flush(): raise LabelFileError(f"{path.name} cannot be carried over now. {old.message}")
+        old.log.prepared.clear()  # everything is missed
+        if not old.flush():
+            raise LabelFileError(f"{path.name} cannot be carried over now. {old.message}")
     return _head_of(log_beside(path), n_items)
 
 # %% ../../nbs/labels/17_archive.ipynb #df40913b
 def _head_of(path: Path, n_items: int) -> dict | None:
     log = LogFile(path)
-    if not log.open(): return None
-    try: return first_line(log.read()) or {"id": "", "n_items": n_items}
-    finally: log.close()
+    if not log.open():
+        return None
+    try:
+        return first_line(log.read()) or {"id": "", "n_items": n_items}
+    finally:
+        log.close()
 
 
 def _check_mapping(mapping, n_former):
-    if len(mapping) == n_former: return
-    raise ArgumentError(f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each.")
+    if len(mapping) == n_former:
+        return
+    raise ArgumentError(
+        f"mapping has {len(mapping)} entries; the labels belong to {n_former} images, expected one for each."
+    )
 
 # %% ../../nbs/labels/17_archive.ipynb #7f6fd95d
-def _carry_over(path, head, mapping, n_items, described) -> str: # what to say
+def _carry_over(path, head, mapping, n_items, described) -> str:  # what to say
     "Put a snapshot with moved rows in the place of the log."
     n_former = n_items if mapping is None else len(mapping)
-    if head.get("n_items") is not None: n_former = head["n_items"]
-    if mapping is not None: _check_mapping(mapping, n_former)
+    if head.get("n_items") is not None:
+        n_former = head["n_items"]
+    if mapping is not None:
+        _check_mapping(mapping, n_former)
     moved = None if mapping is None else runs_of(_in_range(np.asarray(mapping), n_items))
     log = LogFile(log_beside(path))
     log.open()
-    try: records, covered = log.read(), log.offset
-    finally: log.close()
+    try:
+        records, covered = log.read(), log.offset
+    finally:
+        log.close()
     body, left = _moved(snapshot_of(replayed(records, n_former)), mover(moved, n_former, n_items))
     body |= {"n_items": int(n_items), "fingerprint": described}
     backup = backup_beside(path, digest(path.read_bytes())[:8]) if path.is_file() else None
     former = second_name(log.path, "former-")
-    if backup: os.replace(path, backup) # before the log: read with the new rows it would be wrong
-    source = {"adopted": [head["id"], *head.get("lineage", ())], "former_log": former.name, "former_items": n_former,
-              "moved": moved, "covered": covered}
+    if backup:
+        os.replace(path, backup)  # before the log: read with the new rows it would be wrong
+    source = {
+        "adopted": [head["id"], *head.get("lineage", ())],
+        "former_log": former.name,
+        "former_items": n_former,
+        "moved": moved,
+        "covered": covered,
+    }
     line = encode_line({"id": f"adopt-{secrets.token_hex(8)}", "op": "snapshot", **body, "lineage": [], **source})
-    try: atomic_write(log.path, line)
+    try:
+        atomic_write(log.path, line)
     except OSError:
-        if backup: os.replace(backup, path)
+        if backup:
+            os.replace(backup, path)
         raise
     gone = f", {left} belong to images that are gone" * bool(left)
     return f"{len(body['serials'])} labels were carried over{gone}. The former log is kept as {former.name}."
 
 
-def _in_range(rows: np.ndarray, n_items: int) -> np.ndarray: return np.where((rows >= 0) & (rows < n_items), rows, -1).astype(np.int64)
+def _in_range(rows: np.ndarray, n_items: int) -> np.ndarray:
+    return np.where((rows >= 0) & (rows < n_items), rows, -1).astype(np.int64)
 
 # %% ../../nbs/labels/17_archive.ipynb #1206120c
-def _moved(body: dict, move: Callable[[np.ndarray], np.ndarray]) -> tuple[dict, int]: # and how many labels do not fit
+def _moved(body: dict, move: Callable[[np.ndarray], np.ndarray]) -> tuple[dict, int]:  # and how many labels do not fit
     "The body of a snapshot with its rows moved."
     new = move(np.asarray(body["serials"], np.int64))
     fits = new >= 0
     if len(np.unique(new[fits])) != fits.sum():
         raise ArgumentError("mapping sends several labeled rows to the same row; expected a new row for each, or -1.")
-    facts = {name: [row for row in move(np.asarray(rows, np.int64)).tolist() if row >= 0] for name, rows in body["facts"].items()}
+    facts = {
+        name: [row for row in move(np.asarray(rows, np.int64)).tolist() if row >= 0]
+        for name, rows in body["facts"].items()
+    }
     labels = [u for u, ok in zip(body["labels"], fits) if ok]
     return {**body, "serials": new[fits].tolist(), "labels": labels, "facts": facts}, int((~fits).sum())

@@ -24,26 +24,30 @@ from .csv_table import LabelFileError
 from .snapshot import read_lines
 
 # %% ../../nbs/labels/08_beside.ipynb #14d957a6
-LONGEST = 255 # bytes of the name of a file
+LONGEST = 255  # bytes of the name of a file
 
 
 def fitting(
-    name: str, # of the file that it lies beside
-    end: str = "", # what is put behind
-    room: int = 0, # bytes to leave free for more
-) -> str: # both in one, not too long for a file system
+    name: str,  # of the file that it lies beside
+    end: str = "",  # what is put behind
+    room: int = 0,  # bytes to leave free for more
+) -> str:  # both in one, not too long for a file system
     "A name beside another one; a long one is cut."
     whole = os.fsencode(name)
     spare = LONGEST - len(os.fsencode(end)) - room
-    if len(whole) <= spare: return name + end
-    return os.fsdecode(whole[:spare - 9]).encode(errors="ignore").decode(errors="ignore") + "~" + digest(whole)[:8] + end
+    if len(whole) <= spare:
+        return name + end
+    return (
+        os.fsdecode(whole[: spare - 9]).encode(errors="ignore").decode(errors="ignore") + "~" + digest(whole)[:8] + end
+    )
 
 
-def digest(data: bytes) -> str: return hashlib.sha256(data).hexdigest()
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 # %% ../../nbs/labels/08_beside.ipynb #c0e21373
 def log_beside(
-    path: Path, # `labels.csv`
+    path: Path,  # `labels.csv`
 ) -> Path:
     "The log of a label file, where it really lies."
     return Path(os.path.realpath(path.with_name(path.name + ".log.jsonl")))
@@ -51,19 +55,19 @@ def log_beside(
 
 def stem(log: Path) -> str:
     "What the names of all logs in this place begin with."
-    return fitting(log.name.removesuffix(".jsonl"), room=45) # for what `generation` puts behind
+    return fitting(log.name.removesuffix(".jsonl"), room=45)  # for what `generation` puts behind
 
 # %% ../../nbs/labels/08_beside.ipynb #235f7806
 def generation(
     log: Path,
-    kind: str = "", # "former-" or "damaged-" for one that is no archive
+    kind: str = "",  # "former-" or "damaged-" for one that is no archive
 ) -> Path:
     "A name of its own for a log that begins, or is put aside, now."
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     return log.with_name(f"{stem(log)}.{kind}{now}-{secrets.token_hex(2)}.jsonl")
 
 
-def generations(log: Path) -> list[Path]: # oldest first
+def generations(log: Path) -> list[Path]:  # oldest first
     "All logs that stood or stand in this place, by their own names."
     return sorted(p for p in log.parent.iterdir() if p.name.startswith(f"{stem(log)}.2") and p.suffix == ".jsonl")
 
@@ -75,21 +79,24 @@ def unfinished(log: Path) -> list[Path]:
     return [path for name, path in begun if is_temporary(name, path)]
 
 
-_BEGUN = re.compile(r"([.]2[0-9]{7}T[0-9]{12}-[0-9a-f]{4}[.]jsonl)[.][^.]+[.]tmp\Z") # the end of a name of `generation`, and what a temporary name adds
+_BEGUN = re.compile(
+    r"([.]2[0-9]{7}T[0-9]{12}-[0-9a-f]{4}[.]jsonl)[.][^.]+[.]tmp\Z"
+)  # the end of a name of `generation`, and what a temporary name adds
 
 # %% ../../nbs/labels/08_beside.ipynb #da9fdbcd
 def second_name(log: Path, kind: str = "") -> Path:
     "Give the log a name of its own as well; `LabelFileError` when the folder does not let us."
     archive = generation(log, kind)
-    try: os.link(log, archive)
+    try:
+        os.link(log, archive)
     except OSError as e:
         raise LabelFileError(f"{log.name} cannot be archived: {explain_os_error(e)}; nothing was changed.") from e
     return archive
 
 # %% ../../nbs/labels/08_beside.ipynb #30499845
 def install(
-    fresh: Path, # a finished log under its own name
-    log: Path, # the common name
+    fresh: Path,  # a finished log under its own name
+    log: Path,  # the common name
 ) -> None:
     "Put a finished log in its place; it keeps its own name as well, so whatever replaces it later, it is not lost."
     passing = temporary_name(log)
@@ -105,7 +112,7 @@ def only_one(log: Path, patience: float = 5.0) -> AbstractContextManager:
 # %% ../../nbs/labels/08_beside.ipynb #d171b33f
 def archive_of(
     log: Path,
-    head: dict, # its first line
+    head: dict,  # its first line
 ) -> Path | None:
     "The archive that a snapshot stands for, beside the log; None when it names none."
     return log.with_name(os.path.basename(str(head["archive"]))) if head.get("archive") else None
@@ -113,13 +120,14 @@ def archive_of(
 
 def chain(
     log: Path,
-    head: dict | None, # its first line
-    until: str | None = None, # id of a snapshot to stop at
+    head: dict | None,  # its first line
+    until: str | None = None,  # id of a snapshot to stop at
 ) -> Iterator[tuple[Path, list[dict]]]:
     "The archives that a log goes back to, newest first: each with those of its lines that the next snapshot stands for."
     looked = {log.name}
     while head is not None and head["id"] != until and (path := archive_of(log, head)) is not None:
-        if path.name in looked or not path.is_file(): return
+        if path.name in looked or not path.is_file():
+            return
         looked.add(path.name)
         lines = read_lines(path, 0, head["covered"])
         yield path, lines
@@ -131,29 +139,31 @@ def snapshot_in(lines: list[dict]) -> dict | None:
     return next((r for r in lines if r["op"] == "snapshot"), None)
 
 # %% ../../nbs/labels/08_beside.ipynb #f0610e43
-def mark(data: bytes) -> str: # 16 hexadecimal digits
+def mark(data: bytes) -> str:  # 16 hexadecimal digits
     "What an export is recognized by for ever; the next line of the log names it."
     return digest(data)[:16]
 
 
-def stamp() -> str: return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+def stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 # %% ../../nbs/labels/08_beside.ipynb #d80faa8d
 def backup_beside(
     path: Path,
-    end: str, # of its name: what tells it from others
+    end: str,  # of its name: what tells it from others
 ) -> Path:
     "A name for a file as it was found."
     return path.with_name(fitting(path.name, f".backup-{stamp()}-{end}"))
 
 
 def keep_backup(
-    path: Path, # file that is written over next
-    data: bytes, # what it holds
-) -> str: # name of the backup
+    path: Path,  # file that is written over next
+    data: bytes,  # what it holds
+) -> str:  # name of the backup
     "Keep a file as it was found, once."
     new = backup_beside(path, digest(data)[:8])
-    begin = new.name[:new.name.rindex(".backup-")]
+    begin = new.name[: new.name.rindex(".backup-")]
     for old in path.parent.iterdir():
-        if old.name.startswith(f"{begin}.backup-") and old.name.endswith(new.name[-8:]): return old.name
+        if old.name.startswith(f"{begin}.backup-") and old.name.endswith(new.name[-8:]):
+            return old.name
     return atomic_write(new, data, like=path).name

@@ -14,27 +14,32 @@ from fastcore.basics import patch
 from ..errors import describe
 
 # %% ../../nbs/labels/01_classes.ipynb #6ea8fb02
-MAX_NUMBERS = 10_000 # a number as a label brings the smaller ones along: so many at most
-MAX_NAME = 600 # characters of a class name, or of an identity made from one
+MAX_NUMBERS = 10_000  # a number as a label brings the smaller ones along: so many at most
+MAX_NAME = 600  # characters of a class name, or of an identity made from one
 
 
 def identity(value) -> str:
     "The identity of a class as the log has it; a number stands for its text."
-    if not is_class(value): raise ValueError(f"{describe(value)} is no class")
+    if not is_class(value):
+        raise ValueError(f"{describe(value)} is no class")
     return str(value)
 
 
-def is_class(value) -> bool: return 0 <= value < 100_000 if type(value) is int else is_text(value)
+def is_class(value) -> bool:
+    return 0 <= value < 100_000 if type(value) is int else is_text(value)
 
 
-def is_text(value) -> bool: # that can be written
-    if type(value) is not str or not 0 < len(value) <= MAX_NAME: return False
-    try: value.encode()
-    except UnicodeEncodeError: return False # half a character
+def is_text(value) -> bool:  # that can be written
+    if type(value) is not str or not 0 < len(value) <= MAX_NAME:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False  # half a character
     return True
 
 
-def decimal(uid: str) -> int | None: # the number, None for other names
+def decimal(uid: str) -> int | None:  # the number, None for other names
     "The number that a class is named after."
     return int(uid) if uid.isascii() and uid.isdecimal() and len(uid) < 6 and str(int(uid)) == uid else None
 
@@ -43,27 +48,35 @@ class ClassTable:
     "Identities, names and merges of classes; the code of a class is its place here."
 
     def __init__(self):
-        self.uids: list[str] = [] # identity of each code
-        self.place: dict[str, int] = {} # code of each identity
-        self._numbers = 0 # all smaller numbers are identities
-        self.named: dict[str, str] = {} # names given later
-        self.former: dict[str, int] = {} # earlier names
-        self.into: dict[int, int] = {} # merged code -> code that took its labels
-        self._holder = np.arange(16, dtype=np.int32) # code -> one that its labels were sent to, itself at the end; longer than needed
-        self._flat = True # whether that is the one that holds them, for all
+        self.uids: list[str] = []  # identity of each code
+        self.place: dict[str, int] = {}  # code of each identity
+        self._numbers = 0  # all smaller numbers are identities
+        self.named: dict[str, str] = {}  # names given later
+        self.former: dict[str, int] = {}  # earlier names
+        self.into: dict[int, int] = {}  # merged code -> code that took its labels
+        self._holder = np.arange(
+            16, dtype=np.int32
+        )  # code -> one that its labels were sent to, itself at the end; longer than needed
+        self._flat = True  # whether that is the one that holds them, for all
         self._names: list[str] | None = None
         self._lookup: dict[str, int] | None = None
 
 # %% ../../nbs/labels/01_classes.ipynb #0754d25a
 @patch
-def add(self: ClassTable, uid: str, below: bool = False) -> int: # code
+def add(self: ClassTable, uid: str, below: bool = False) -> int:  # code
     "Code of an identity, known or new; `below` brings the smaller numbers along when a number is new."
     if uid not in self.place:
         k = decimal(uid) if below else None
         for u in [uid] if k is None else map(str, range(self._numbers, k + 1)):
-            if u not in self.place: self.place[u] = len(self.uids); self.uids.append(u)
-        if k is not None: self._numbers = max(self._numbers, k + 1)
-        if len(self._holder) <= len(self.uids): self._holder = np.concatenate([self._holder, np.arange(len(self._holder), 2 * len(self.uids), dtype=np.int32)])
+            if u not in self.place:
+                self.place[u] = len(self.uids)
+                self.uids.append(u)
+        if k is not None:
+            self._numbers = max(self._numbers, k + 1)
+        if len(self._holder) <= len(self.uids):
+            self._holder = np.concatenate(
+                [self._holder, np.arange(len(self._holder), 2 * len(self.uids), dtype=np.int32)]
+            )
         self._names = self._lookup = None
     return self.place[uid]
 
@@ -72,7 +85,8 @@ def add(self: ClassTable, uid: str, below: bool = False) -> int: # code
 def rename(self: ClassTable, uid: str, name: str) -> None:
     "Give a name; the earlier one is remembered."
     code = self.add(uid)
-    if (old := self.named.get(uid, uid)) != name: self.former[old] = code
+    if (old := self.named.get(uid, uid)) != name:
+        self.former[old] = code
     self.named[uid] = name
     self._names = self._lookup = None
 
@@ -81,14 +95,16 @@ def rename(self: ClassTable, uid: str, name: str) -> None:
 def with_same_places(self: ClassTable) -> "ClassTable":
     "A table in which the identities known here have their codes, and nobody has been renamed or merged."
     table = ClassTable()
-    for uid in self.uids: table.add(uid)
+    for uid in self.uids:
+        table.add(uid)
     return table
 
 # %% ../../nbs/labels/01_classes.ipynb #1f51b064
 @patch
 def forget(self: ClassTable) -> None:
     "Take back every name and merge; identities and their codes stay."
-    self.into.clear(); self.named.clear()
+    self.into.clear()
+    self.named.clear()
     self.former = type(self.former)()
     self._holder, self._flat = np.arange(len(self._holder), dtype=np.int32), True
     self._names = self._lookup = None
@@ -109,14 +125,16 @@ def names(self: ClassTable) -> list[str]:
         number: dict[str, int] = {}
         for name in (self.named.get(u, u) for u in self.uids):
             k, free = number.get(name, 1), name
-            while free in out: k += 1; free = f"{name} ({k})"
+            while free in out:
+                k += 1
+                free = f"{name} ({k})"
             out[free], number[name] = None, k
         self._names = list(out)
     return self._names
 
 # %% ../../nbs/labels/01_classes.ipynb #1caee89b
 @patch
-def find(self: ClassTable, name: str) -> int | None: # code, or None
+def find(self: ClassTable, name: str) -> int | None:  # code, or None
     "Code of a current name, else of a former one."
     return self.lookup().get(name)
 
@@ -124,7 +142,8 @@ def find(self: ClassTable, name: str) -> int | None: # code, or None
 @patch
 def lookup(self: ClassTable) -> dict[str, int]:
     "Code of every current and former name."
-    if self._lookup is None: self._lookup = {**self.former, **{n: k for k, n in reversed(list(enumerate(self.names)))}}
+    if self._lookup is None:
+        self._lookup = {**self.former, **{n: k for k, n in reversed(list(enumerate(self.names)))}}
     return self._lookup
 
 # %% ../../nbs/labels/01_classes.ipynb #300fd638
@@ -132,19 +151,21 @@ def lookup(self: ClassTable) -> dict[str, int]:
 def resolve(self: ClassTable, code: int) -> int:
     "The class that holds the labels of `code` after all merges."
     holder, end = self._holder, code
-    while (further := int(holder[end])) != end: end = further
-    while (further := int(holder[code])) != end: holder[code], code = end, further # the next one gets there at once
+    while (further := int(holder[end])) != end:
+        end = further
+    while (further := int(holder[code])) != end:
+        holder[code], code = end, further  # the next one gets there at once
     return end
 
 
 @patch
 def holders(
     self: ClassTable,
-    codes: np.ndarray, # int32, −1 = none
-) -> np.ndarray: # int32, the same shape
+    codes: np.ndarray,  # int32, −1 = none
+) -> np.ndarray:  # int32, the same shape
     "`resolve` for many."
     while not self._flat:
-        further = self._holder[self._holder] # half the way for all at once
+        further = self._holder[self._holder]  # half the way for all at once
         self._flat, self._holder = np.array_equal(further, self._holder), further
     return np.where(codes >= 0, self._holder[codes], -1)
 
@@ -153,6 +174,7 @@ def holders(
 def merge(self: ClassTable, code: int, into: int) -> None:
     "Send the labels of one class to another; a circle is ignored."
     code, into = self.resolve(code), self.resolve(into)
-    if code == into: return
+    if code == into:
+        return
     self.into[code] = into
     self._holder[code], self._flat = into, False

@@ -45,13 +45,15 @@ from .snapshot import compact_uid
 from .view import MAX_CLASSES
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #f4c03334
-PATIENCE = 3.0 # seconds that the end of a half-written line is waited for
+PATIENCE = 3.0  # seconds that the end of a half-written line is waited for
 
 
 def glance(path: Path) -> tuple | None:
     "What a look at a file tells, without reading it: time, size, number; None when there is none."
-    try: s = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError): return None # any other trouble must not look like "no file"
+    try:
+        s = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # any other trouble must not look like "no file"
     return (s.st_mtime_ns, s.st_size, s.st_ino)
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #8ef746d4
@@ -61,36 +63,40 @@ class CsvMirror:
     def __init__(
         self,
         log: SharedLog,
-        history: History, # of that log
-        poll: float = 0.2, # seconds between looks at the file
-        after: float = 0.3, # seconds by which the file may stay behind
+        history: History,  # of that log
+        poll: float = 0.2,  # seconds between looks at the file
+        after: float = 0.3,  # seconds by which the file may stay behind
     ):
         self.log, self.history, self.path = log, history, log.path
-        self.lock = threading.RLock() # taken before that of the log
-        self.due: float | None = None # when the next export is due
-        self.problems: list[Problem] = [] # lines that were refused last
+        self.lock = threading.RLock()  # taken before that of the log
+        self.due: float | None = None  # when the next export is due
+        self.problems: list[Problem] = []  # lines that were refused last
         self._poll, self._after = poll, after
-        self._known: tuple | None = None # what the file looked like when it was last written or read: (glance, digest)
-        self._odd: tuple | None = None # an unknown version that was seen once and may still be being written
+        self._known: tuple | None = None  # what the file looked like when it was last written or read: (glance, digest)
+        self._odd: tuple | None = None  # an unknown version that was seen once and may still be being written
         log.follow = self.soon
 
     def soon(self, wait: float) -> None:
         "There is something to export; it may wait for so many seconds longer than usual."
         due = time.monotonic() + self._after + wait
-        if self.path is not None and (self.due is None or due < self.due): self.due = due
+        if self.path is not None and (self.due is None or due < self.due):
+            self.due = due
 
-    def forked(self) -> None: self.lock = threading.RLock()
+    def forked(self) -> None:
+        self.lock = threading.RLock()
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #27fb79cd
 @patch
-def export(self: CsvMirror, closing: bool = False) -> bool: # whether the file is up to date
+def export(self: CsvMirror, closing: bool = False) -> bool:  # whether the file is up to date
     "Bring `labels.csv` up to date."
     log = self.log
     with self.lock:
-        if log.foreign or not self.check(closing): return False
+        if log.foreign or not self.check(closing):
+            return False
         with log.lock:
             self.due = None
-            if not log.records and not log.has_unsaved: return True
+            if not log.records and not log.has_unsaved:
+                return True
             if log.has_unsaved and not closing:
                 self.soon(1.0)
                 return False
@@ -98,7 +104,8 @@ def export(self: CsvMirror, closing: bool = False) -> bool: # whether the file i
         data = view.as_csv()
         if self._known is None or self._known[1] != digest(data) or glance(self.path) is None:
             with log.lock:
-                if any(r["op"] == "class" for r in log.unsaved): log.save() # the log knows the names first
+                if any(r["op"] == "class" for r in log.unsaved):
+                    log.save()  # the log knows the names first
             self._replace(data)
         return True
 
@@ -107,99 +114,126 @@ def export(self: CsvMirror, closing: bool = False) -> bool: # whether the file i
 def _replace(self: CsvMirror, data: bytes):
     "Replace the file, keeping hold of the version that is replaced until it is known to be the expected one."
     held = temporary_name(self.path)
-    try: os.link(self.path, held)
-    except OSError: held = None # no such file, or no hard links here
+    try:
+        os.link(self.path, held)
+    except OSError:
+        held = None  # no such file, or no hard links here
     try:
         atomic_write(self.path, data, like=self.log.log_path)
-        with self.log.lock: self.log.name_export(mark(data))
+        with self.log.lock:
+            self.log.name_export(mark(data))
         if held is not None and self._known is not None:
             replaced = held.read_bytes()
-            if digest(replaced) not in (self._known[1], digest(data)): # somebody saved in this very moment
+            if digest(replaced) not in (self._known[1], digest(data)):  # somebody saved in this very moment
                 self._known = (glance(self.path), digest(data))
                 kept = backup_beside(self.path, digest(replaced)[:8])
-                os.replace(held, kept) # a new name needs no space on a full disk
+                os.replace(held, kept)  # a new name needs no space on a full disk
                 held = None
-                if self.merge(replaced): kept.unlink(missing_ok=True)
+                if self.merge(replaced):
+                    kept.unlink(missing_ok=True)
                 return
         self._known = (glance(self.path), digest(data))
     finally:
-        if held is not None: held.unlink(missing_ok=True)
+        if held is not None:
+            held.unlink(missing_ok=True)
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #dce4aa2b
 @patch
-def check(self: CsvMirror, closing: bool = False) -> bool: # whether the file may be written now
+def check(self: CsvMirror, closing: bool = False) -> bool:  # whether the file may be written now
     "Notice a version of the file that we do not know, and merge it once its writer seems to have finished."
     look = glance(self.path)
-    if self.log.foreign: return False
+    if self.log.foreign:
+        return False
     if look is None or (self._known is not None and look == self._known[0]):
         if look is None and self._known is not None:
             self._known = None
             self.soon(0)
         self._odd = None
         return True
-    if not closing and not self._quiet(look): return False
-    if closing and abs(time.time() - look[0] / 1e9) < 0.3: time.sleep(0.3)
-    try: data, look = self._read()
-    except LabelFileError as e: # too large to read: put aside as it is
+    if not closing and not self._quiet(look):
+        return False
+    if closing and abs(time.time() - look[0] / 1e9) < 0.3:
+        time.sleep(0.3)
+    try:
+        data, look = self._read()
+    except LabelFileError as e:  # too large to read: put aside as it is
         aside = backup_beside(self.path, "large")
         os.replace(self.path, aside)
         self.log.note(f"{e} It was put aside as {aside.name}.")
         return True
-    if self._known is None or digest(data) != self._known[1]: self.merge(data)
+    if self._known is None or digest(data) != self._known[1]:
+        self.merge(data)
     self._known, self._odd = (look, digest(data)), None
     return True
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #9075427b
 @patch
-def _quiet(self: CsvMirror, look: tuple) -> bool: # whether the writer of an unknown version seems to have finished
+def _quiet(self: CsvMirror, look: tuple) -> bool:  # whether the writer of an unknown version seems to have finished
     "Look again, and longer at a file that ends in the middle of a line."
-    if self._odd is None or self._odd[0] != look: self._odd = (look, time.monotonic())
+    if self._odd is None or self._odd[0] != look:
+        self._odd = (look, time.monotonic())
     waited = time.monotonic() - self._odd[1]
-    if waited < self._poll / 2: return False
-    if waited >= PATIENCE: return True
-    with open(self.path, "rb") as f: end = f.seek(0, os.SEEK_END) and (f.seek(-1, os.SEEK_END), f.read(1))[1]
+    if waited < self._poll / 2:
+        return False
+    if waited >= PATIENCE:
+        return True
+    with open(self.path, "rb") as f:
+        end = f.seek(0, os.SEEK_END) and (f.seek(-1, os.SEEK_END), f.read(1))[1]
     return end in (b"\n", b"\r", b"\0")
 
 
 @patch
 def _read(self: CsvMirror) -> tuple[bytes, tuple]:
     look = glance(self.path)
-    if look: check_file(self.path)
+    if look:
+        check_file(self.path)
     if look and look[1] > max(MAX_CSV, 512 * self.log.n_items):
-        raise LabelFileError(f"{self.path.name} has {look[1]:,} bytes, far more than {self.log.n_items} labels need; this is another file.")
-    with open(self.path, "rb") as f: return f.read(), look
+        raise LabelFileError(
+            f"{self.path.name} has {look[1]:,} bytes, far more than {self.log.n_items} labels need; this is another file."
+        )
+    with open(self.path, "rb") as f:
+        return f.read(), look
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #7379a176
 @patch
-def merge(self: CsvMirror, data: bytes, first: bool = False) -> bool: # whether it was an export of this store, of any time
+def merge(
+    self: CsvMirror, data: bytes, first: bool = False
+) -> bool:  # whether it was an export of this store, of any time
     "Take in what somebody wrote into the file; `first` when the store is opened."
     log, name = self.log, self.path.name
     with log.lock:
-        log.catch_up() # what another process exported is in the log already
+        log.catch_up()  # what another process exported is in the log already
         view, ever = log.view, words_ever(log.replay, self.places(log.replay))
-    if data == view.as_csv(): return True
-    try: cells, refused = read_cells(data, log.n_items, name), None # a key press must not wait for a long file
-    except LabelFileError as e: cells, refused = None, e
+    if data == view.as_csv():
+        return True
+    try:
+        cells, refused = read_cells(data, log.n_items, name), None  # a key press must not wait for a long file
+    except LabelFileError as e:
+        cells, refused = None, e
     said = None if cells is None else _apart(cells, ever)
     with log.lock:
-        if refused is not None: return self._refuse(data, refused, first)
-        if (words := words_ever(log.replay, self.places(log.replay))) != ever: said = _apart(cells, words) # a class is new
+        if refused is not None:
+            return self._refuse(data, refused, first)
+        if (words := words_ever(log.replay, self.places(log.replay))) != ever:
+            said = _apart(cells, words)  # a class is new
         origin, replay = self._origin(said[0])
         rows, now = understand(said[1], self._reader(origin, replay)), replay.codes
         then, had = origin.state[rows.serials], now[rows.serials]
         other = replay.table.holders(rows.codes) != had
         back, again = other & (rows.codes == then), self._corrected(rows.serials, other & (rows.codes == then), replay)
         ours = origin.exact and not cells.problems or self._is_ours(data, replay)
-        if ours and not (again.any() and again.sum() == back.sum()): return self._old_export(data, origin, replay, first)
+        if ours and not (again.any() and again.sum() == back.sum()):
+            return self._old_export(data, origin, replay, first)
         edited = other & (rows.codes != then) | again
         rows.problems += self._unclear(cells, rows, edited, then, replay)
         missing = 0 if first else int((now >= 0).sum() - (had >= 0).sum())
         kept, uids = keep_backup(self.path, data), replay.table.uids
-        if edited.any(): self._import(rows.serials[edited], [uids[c] if c >= 0 else None for c in rows.codes[edited]], origin.seq)
+        if edited.any():
+            self._import(rows.serials[edited], [uids[c] if c >= 0 else None for c in rows.codes[edited]], origin.seq)
         older = 0 if first or origin.seq == replay.seq else int((back & ~again).sum())
         over = int((edited & (had != then) & ~again).sum()) + origin.over_newer
         self._tell(rows, int(edited.sum()), over, missing, kept, older)
-        self.soon(0 if first else 1.0) # somebody may still be writing
+        self.soon(0 if first else 1.0)  # somebody may still be writing
         return False
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #f3d50747
@@ -207,9 +241,12 @@ def _apart(cells: CellRows, ever: set[str]) -> tuple[CellRows, CellRows]:
     "All lines, with one text for all words that no class ever had; and the other lines, with these as problems."
     brief = with_known_words(cells, ever)
     unknown = (brief.words == len(brief.texts) - 1) & (brief.texts[-1:] == ["\0"])
-    if not unknown.any(): return brief, brief
+    if not unknown.any():
+        return brief, brief
     _, why = cells.codes(lambda word: None)
-    problems = [Problem(line, why[word]) for line, word in zip(cells.lines[unknown].tolist(), cells.words[unknown].tolist())]
+    problems = [
+        Problem(line, why[word]) for line, word in zip(cells.lines[unknown].tolist(), cells.words[unknown].tolist())
+    ]
     rest = replace(brief, serials=brief.serials[~unknown], words=brief.words[~unknown], lines=brief.lines[~unknown])
     return brief, replace(rest, problems=[*cells.problems, *problems])
 
@@ -221,11 +258,17 @@ def places(self: CsvMirror, replay: Replay) -> list[int]:
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #bad49ce2
 @patch
-def _origin(self: CsvMirror, cells: CellRows) -> tuple[Origin, Replay]: # where a file comes from, in the life of which replay
+def _origin(
+    self: CsvMirror, cells: CellRows
+) -> tuple[Origin, Replay]:  # where a file comes from, in the life of which replay
     "Mostly a file is what somebody exported a moment ago; a spreadsheet may be older than the last compaction."
-    def origin(replay): return find_origin(cells, replay, self.history.namings(replay), self.places(replay))
+
+    def origin(replay):
+        return find_origin(cells, replay, self.history.namings(replay), self.places(replay))
+
     found, replay = origin(self.log.replay), self.log.replay
-    if found.exact or (whole := self.history.whole()) is replay: return found, replay
+    if found.exact or (whole := self.history.whole()) is replay:
+        return found, replay
     return origin(whole), whole
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #9e6ec106
@@ -238,6 +281,7 @@ def _reader(self: CsvMirror, origin: Origin, replay: Replay) -> Callable[[str], 
     def find(text):
         place = then(text)
         return now(text) if place is None else place
+
     return find
 
 
@@ -249,50 +293,79 @@ def _closed_with_another(self: CsvMirror, data: bytes) -> bool:
 
 
 @patch
-def _is_ours(self: CsvMirror, data: bytes, replay: Replay) -> bool: return mark(data) in replay.exports or mark(data) in self.log.exports
+def _is_ours(self: CsvMirror, data: bytes, replay: Replay) -> bool:
+    return mark(data) in replay.exports or mark(data) in self.log.exports
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #fc88f0e5
 @patch
 def _import(self: CsvMirror, serials: np.ndarray, uids: list[str | None], base: int):
     labels = [None if uid is None else compact_uid(uid) for uid in uids]
     log, told = self.log, digest(repr((serials.tolist(), labels)).encode())[:12]
-    key = f"csv-{told}-{base}" # two notebooks that see the same edit make the same gesture
-    if key in log.have: key += f"-{log.replay.seq}"
-    record = log.record("set", serials=serials.tolist(), labels=labels, previous=identities(log.replay, serials), source="import",
-                        file=self.path.name, base=base)
+    key = f"csv-{told}-{base}"  # two notebooks that see the same edit make the same gesture
+    if key in log.have:
+        key += f"-{log.replay.seq}"
+    record = log.record(
+        "set",
+        serials=serials.tolist(),
+        labels=labels,
+        previous=identities(log.replay, serials),
+        source="import",
+        file=self.path.name,
+        base=base,
+    )
     log.unsaved.append({**record, "id": key})
     log.save()
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #2742acc1
 @patch
-def _corrected(self: CsvMirror, serials: np.ndarray, back: np.ndarray, replay: Replay) -> np.ndarray: # bool, one for each row
+def _corrected(
+    self: CsvMirror, serials: np.ndarray, back: np.ndarray, replay: Replay
+) -> np.ndarray:  # bool, one for each row
     "Of rows that say something older, those whose newest gesture was made in this file, unless somebody is at work who could export late."
-    if not back.any() or self.log.others_around(): return np.zeros(len(serials), bool)
-    def newest(row): return next((e.record["id"] for e in reversed(replay.gestures_on(row)) if e.active), "")
-    return np.array([old and newest(row).startswith("csv-") for row, old in zip(serials.tolist(), back.tolist())], bool) # see `_import`
+    if not back.any() or self.log.others_around():
+        return np.zeros(len(serials), bool)
+
+    def newest(row):
+        return next((e.record["id"] for e in reversed(replay.gestures_on(row)) if e.active), "")
+
+    return np.array(
+        [old and newest(row).startswith("csv-") for row, old in zip(serials.tolist(), back.tolist())], bool
+    )  # see `_import`
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #c0a9b88e
 @patch
-def _unclear(self: CsvMirror, cells: CellRows, rows: LabelRows, edited: np.ndarray, then: np.ndarray, replay: Replay) -> list[Problem]:
+def _unclear(
+    self: CsvMirror, cells: CellRows, rows: LabelRows, edited: np.ndarray, then: np.ndarray, replay: Replay
+) -> list[Problem]:
     """Edits that are none, taken out of `edited`: where nothing is known any more of an earlier time, a name that another class had then says nothing,
     if most of its rows agree with what it meant then."""
-    if not edited.any() or (replay.head.get("op") != "snapshot" and self.history.namings(replay).whole): return []
+    if not edited.any() or (replay.head.get("op") != "snapshot" and self.history.namings(replay).whole):
+        return []
     table, names = replay.table, replay.table.names
-    pairs = [(table.resolve(now), table.resolve(old)) for name, old in table.former.items() if (now := table.find(name)) is not None]
+    pairs = [
+        (table.resolve(now), table.resolve(old))
+        for name, old in table.former.items()
+        if (now := table.find(name)) is not None
+    ]
     problems, line_of = [], dict(zip(cells.serials.tolist(), cells.lines.tolist()))
     for holder, former in {a: b for a, b in pairs if a != b}.items():
         said = table.holders(rows.codes) == holder
-        if (said & (then == former)).sum() < max(1, (said & (then == holder)).sum()): continue
+        if (said & (then == former)).sum() < max(1, (said & (then == holder)).sum()):
+            continue
         unclear = np.flatnonzero(said & edited)
         edited[unclear] = False
-        why = (f"{names[holder]!r} was the name of another class before, and nothing can tell any more which of the two is meant "
-               "in this old file; label it in the app")
+        why = (
+            f"{names[holder]!r} was the name of another class before, and nothing can tell any more which of the two is meant "
+            "in this old file; label it in the app"
+        )
         problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
     return sorted(problems, key=lambda p: p.line)
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #ca24e261
 @patch
-def _old_export(self: CsvMirror, data: bytes, origin: Origin, replay: Replay, first: bool) -> bool: # whether it is ours to the byte
+def _old_export(
+    self: CsvMirror, data: bytes, origin: Origin, replay: Replay, first: bool
+) -> bool:  # whether it is ours to the byte
     "A file that says what an earlier state said has nothing new; it is kept if somebody's own hand went back."
     self.soon(0)
     rows = np.flatnonzero(origin.state >= 0)
@@ -301,16 +374,22 @@ def _old_export(self: CsvMirror, data: bytes, origin: Origin, replay: Replay, fi
     kept = "" if ours else f" The file as it was is kept as {keep_backup(self.path, data)}."
     late = first or not kept and time.monotonic() - self.log.last_change <= 3 and self.log.others_around()
     if (put_there or not late) and not np.array_equal(origin.state, replay.codes):
-        self.log.note(f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}", warn=False)
+        self.log.note(
+            f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}",
+            warn=False,
+        )
     return not kept
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #835f6e89
 @patch
 def _refuse(self: CsvMirror, data: bytes, why: LabelFileError, first: bool) -> bool:
-    if first and not self.log.records: raise why
+    if first and not self.log.records:
+        raise why
     self.soon(0)
-    self.log.note(f"{str(why).rstrip('.')}. Nothing was taken from it; it is kept as {keep_backup(self.path, data)}, "
-                  "and the labels known here are written again.")
+    self.log.note(
+        f"{str(why).rstrip('.')}. Nothing was taken from it; it is kept as {keep_backup(self.path, data)}, "
+        "and the labels known here are written again."
+    )
     return False
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #7dc4c3db
@@ -320,17 +399,25 @@ def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: 
     self.problems = list(rows.problems)
     if edited:
         over = f", {collide} of them over newer ones" * bool(collide)
-        said.append(f"{name} was edited: {edited} label{'s' * (edited > 1)} taken over{over}; undo takes {'them' if edited > 1 else 'it'} back.")
+        said.append(
+            f"{name} was edited: {edited} label{'s' * (edited > 1)} taken over{over}; undo takes {'them' if edited > 1 else 'it'} back."
+        )
     if older and not edited:
         said.append(f"{name} was put back to an earlier state; the labels known here are kept. To go back, use undo.")
     elif older:
-        said.append(f"{older} older label{'s' * (older > 1)} in it {'give' if older > 1 else 'gives'} way to what has been said since.")
+        said.append(
+            f"{older} older label{'s' * (older > 1)} in it {'give' if older > 1 else 'gives'} way to what has been said since."
+        )
     if missing:
-        said.append(f"{missing} label{'s' * (missing > 1)} that {name} lacks {'are' if missing > 1 else 'is'} kept; to remove a label there, empty its cell.")
-    if n: said.append(f"{n} line{'s' * (n > 1)} refused: {describe_problems(name, rows.problems)}.")
-    if not said: return
+        said.append(
+            f"{missing} label{'s' * (missing > 1)} that {name} lacks {'are' if missing > 1 else 'is'} kept; to remove a label there, empty its cell."
+        )
+    if n:
+        said.append(f"{n} line{'s' * (n > 1)} refused: {describe_problems(name, rows.problems)}.")
+    if not said:
+        return
     said.append(f"The file as it was is kept as {kept}.")
-    if any(p.reason.endswith("is no class") for p in rows.problems): # what was born elsewhere
+    if any(p.reason.endswith("is no class") for p in rows.problems):  # what was born elsewhere
         said.append(f"To take labels of new classes from it: import_labels(store, {kept!r}, new_classes=True).")
     self.log.note(" ".join(said), warn=bool(n))
 
@@ -339,39 +426,66 @@ def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: 
 def load(self: CsvMirror) -> None:
     "Bring file and log together when a store is opened."
     log = self.log
-    if glance(self.path) is None: return
+    if glance(self.path) is None:
+        return
     data, look = self._read()
     self._known = (look, digest(data))
-    if not log.records and log.log_path.exists(): log.reopen() # another process began just now; its log is older than its export
+    if not log.records and log.log_path.exists():
+        log.reopen()  # another process began just now; its log is older than its export
     if log.records:
-        if data != log.view.as_csv(): self.merge(data, first=True)
+        if data != log.view.as_csv():
+            self.merge(data, first=True)
         return
     cells = read_cells(data, log.n_items, self.path.name)
     self._take_classes(cells)
-    finder = self.history.namings(log.replay).all()[-1].finder(self.places(log.replay)) # what words mean today
+    finder = self.history.namings(log.replay).all()[-1].finder(self.places(log.replay))  # what words mean today
     rows = understand(cells, finder)
     if len(rows):
         uids = log.replay.table.uids
         labels = [None if c < 0 else compact_uid(uids[c]) for c in rows.codes.tolist()]
-        log.prepare("set", id=f"csv-{mark(data)}", serials=rows.serials.tolist(), labels=labels, previous=[None] * len(rows),
-                    source="import", file=self.path.name, undoable=False)
-    blank = sorted({t.strip() for t in cells.texts if t.strip().lower() in BLANK - {"", "-1", "-1.0"} and finder(t.strip()) is None})
+        log.prepare(
+            "set",
+            id=f"csv-{mark(data)}",
+            serials=rows.serials.tolist(),
+            labels=labels,
+            previous=[None] * len(rows),
+            source="import",
+            file=self.path.name,
+            undoable=False,
+        )
+    blank = sorted(
+        {
+            t.strip()
+            for t in cells.texts
+            if t.strip().lower() in BLANK - {"", "-1", "-1.0"} and finder(t.strip()) is None
+        }
+    )
     if blank:
-        log.note(f"{self.path.name}: {', '.join(map(repr, blank))} was read as no label. If it is a class, name all classes "
-                 "when the file is opened, before the first label.", warn=False)
-    if rows.problems: self._tell(rows, 0, 0, 0, keep_backup(self.path, data))
+        log.note(
+            f"{self.path.name}: {', '.join(map(repr, blank))} was read as no label. If it is a class, name all classes "
+            "when the file is opened, before the first label.",
+            warn=False,
+        )
+    if rows.problems:
+        self._tell(rows, 0, 0, 0, keep_backup(self.path, data))
     self.due = None
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #f6865d32
 @patch
 def _take_classes(self: CsvMirror, cells: CellRows):
     "Numbers as they are, names in alphabetical order."
-    if not self.log.open_ended or self.log.view.names: return
+    if not self.log.open_ended or self.log.view.names:
+        return
     seen: dict[str, int] = {}
     cells.codes(lambda name: None if name.lower() in BLANK else seen.setdefault(name, len(seen)))
-    if not seen: return
+    if not seen:
+        return
     numbers = [whole_number(n, True) for n in seen]
-    plain = all(is_number(n) and not (n.strip().isdigit() and str(k) != n.strip()) for n, k in zip(seen, numbers)) # 01 is a name
-    if plain: names = [str(k) for k in range(max((k for k in numbers if k is not None and k < MAX_CLASSES), default=-1) + 1)]
-    else: names = sorted({clean_name(n) for n in seen})
+    plain = all(
+        is_number(n) and not (n.strip().isdigit() and str(k) != n.strip()) for n, k in zip(seen, numbers)
+    )  # 01 is a name
+    if plain:
+        names = [str(k) for k in range(max((k for k in numbers if k is not None and k < MAX_CLASSES), default=-1) + 1)]
+    else:
+        names = sorted({clean_name(n) for n in seen})
     self.log.prepare("class", classes=[[compact_uid(n), n] for n in names], undoable=False)

@@ -28,15 +28,15 @@ _INSIDE, _GUARDED = re.compile(r"([;,|\t])('*\s*[=+\-@＝＋－＠])"), re.compi
 
 
 def guard_cell(
-    text: str, # a class name
-) -> str: # safe in a spreadsheet
+    text: str,  # a class name
+) -> str:  # safe in a spreadsheet
     "Neutralise what a spreadsheet would execute."
     text = _INSIDE.sub(r"\1'\2", text)
     return "'" + text if text.startswith(_FORMULA) else text
 
 
 def unguard_cell(
-    text: str, # content of a cell
+    text: str,  # content of a cell
 ) -> str:
     "Undo `guard_cell`."
     text = text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
@@ -44,16 +44,17 @@ def unguard_cell(
 
 # %% ../../nbs/labels/05_csv_table.ipynb #1290b92d
 def render_csv(
-    serials: Sequence[int], # rows, ascending
-    codes: Sequence[int], # class code of each
-    names: Sequence[str], # class names
+    serials: Sequence[int],  # rows, ascending
+    codes: Sequence[int],  # class code of each
+    names: Sequence[str],  # class names
 ) -> bytes:
     "`labels.csv` as bytes."
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     cells = []
     for name in names:
-        out.seek(0); out.truncate()
+        out.seek(0)
+        out.truncate()
         writer.writerow([guard_cell(name)])
         cells.append(out.getvalue()[:-1])
     rows = [f"{s},{cells[c]}" for s, c in zip(np.asarray(serials).tolist(), np.asarray(codes).tolist())]
@@ -65,52 +66,74 @@ class LabelFileError(DataError):
 
 
 MAX_CSV = 64 << 20
-_KINDS = {b"PK\3\4": "a spreadsheet workbook (.xlsx or .ods) or another zip file: save it as CSV", b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
-          b"PAR1": "a Parquet file: use import_labels", b"\x80\x04": "a Python pickle, which is never opened", b"\x89PNG": "a picture", b"%PDF": "a PDF"}
+_KINDS = {
+    b"PK\3\4": "a spreadsheet workbook (.xlsx or .ods) or another zip file: save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    b"PAR1": "a Parquet file: use import_labels",
+    b"\x80\x04": "a Python pickle, which is never opened",
+    b"\x89PNG": "a picture",
+    b"%PDF": "a PDF",
+}
 
 
 def decode_text(
-    data: bytes, # content of a file
-    name: str, # what to call it in an error
+    data: bytes,  # content of a file
+    name: str,  # what to call it in an error
 ) -> str:
     "Text of a file in UTF-8, UTF-16 or a Windows code page."
     for start, what in _KINDS.items():
-        if data.startswith(start): raise LabelFileError(f"{name} is {what}.")
-    if not data.strip(b"\0 \r\n\t"): raise LabelFileError(f"{name} is empty; expected the header Serial,label.")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"): encodings = ["utf-16"]
-    elif b"\0" in data[:200]: encodings = ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"] if len(data) % 2 == 0 and data[:200].count(b"\0") > len(data[:200]) // 3 else []
-    else: encodings = ["utf-8-sig", "cp1252"]
+        if data.startswith(start):
+            raise LabelFileError(f"{name} is {what}.")
+    if not data.strip(b"\0 \r\n\t"):
+        raise LabelFileError(f"{name} is empty; expected the header Serial,label.")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings = ["utf-16"]
+    elif b"\0" in data[:200]:
+        encodings = (
+            ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
+            if len(data) % 2 == 0 and data[:200].count(b"\0") > len(data[:200]) // 3
+            else []
+        )
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
     for encoding in encodings:
-        try: text = data.decode(encoding)
-        except UnicodeDecodeError: continue
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
         text = text.removeprefix("\ufeff")
-        if not re.search("[\x01-\x08\x0e-\x1f]", text[:4096]): return text
+        if not re.search("[\x01-\x08\x0e-\x1f]", text[:4096]):
+            return text
     raise LabelFileError(f"{name} is not a text file; expected CSV with the header Serial,label.")
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e51189bf
 @dataclass
 class Problem:
     "A line that was refused."
-    line: int # as an editor counts
+
+    line: int  # as an editor counts
     reason: str
 
-    def __str__(self): return f"line {self.line}: {self.reason}"
+    def __str__(self):
+        return f"line {self.line}: {self.reason}"
 
 
 @dataclass
 class LabelRows:
     "What a label file says."
-    serials: np.ndarray # rows, ascending
-    codes: np.ndarray # class code of each, -1 where the file says explicitly "no label"
+
+    serials: np.ndarray  # rows, ascending
+    codes: np.ndarray  # class code of each, -1 where the file says explicitly "no label"
     problems: list[Problem] = field(default_factory=list)
 
-    def __len__(self): return len(self.serials)
+    def __len__(self):
+        return len(self.serials)
 
 # %% ../../nbs/labels/05_csv_table.ipynb #2af3bb84
 def describe_problems(
-    name: str, # file
-    problems: Sequence[Problem], # refused lines
-    most: int = 3, # how many to spell out
+    name: str,  # file
+    problems: Sequence[Problem],  # refused lines
+    most: int = 3,  # how many to spell out
 ) -> str:
     "The first problems in words, and how many more there are."
     more = f" (and {len(problems) - most} more lines)" if len(problems) > most else ""
@@ -125,11 +148,14 @@ _ROUNDED = re.compile(r"[0-9]{1,20}([.][0-9]{1,20})?[eE][+]?[0-9]{1,2}\Z")
 def whole_number(cell, comma):
     "3 of `3`, `3.0`, `3.00e+00` and, where semicolons separate, of `3,0`; not 1000 of `1e3`, where digits may have been rounded away."
     cell = cell.strip()
-    if cell.isascii() and cell.isdecimal() and len(cell) < 16: return int(cell)
+    if cell.isascii() and cell.isdecimal() and len(cell) < 16:
+        return int(cell)
     cell = cell.replace(",", ".") if comma else cell
-    if not _NUMBER.match(cell): return None
+    if not _NUMBER.match(cell):
+        return None
     number, (digits, _, power) = Decimal(cell), cell.lower().partition("e")
-    if power and int(power) > len(digits.partition(".")[2]): return None
+    if power and int(power) > len(digits.partition(".")[2]):
+        return None
     return int(number) if number == number.to_integral_value() and number < 10**15 else None
 
 # %% ../../nbs/labels/05_csv_table.ipynb #a25b8874
@@ -141,40 +167,52 @@ def is_number(cell: str) -> bool:
 # %% ../../nbs/labels/05_csv_table.ipynb #0c20d00b
 def _columns(lines, name):
     skip = 1 if lines and re.fullmatch(r'"?sep=.?"?', lines[0].strip(), re.I) else 0
-    while skip < len(lines) and not lines[skip].strip(): skip += 1
+    while skip < len(lines) and not lines[skip].strip():
+        skip += 1
     head = lines[skip] if skip < len(lines) else ""
     for delimiter in (",", ";", "\t", "|"):
         cells = [c.strip().lower() for c in next(csv.reader([head], delimiter=delimiter), [])]
-        if cells.count("serial") == 1 and cells.count("label") == 1: return skip, delimiter, cells.index("serial"), cells.index("label")
-    raise LabelFileError(f"{name}, line {skip + 1}: the header is {head.strip()[:60]!r}; expected the columns Serial and label.")
+        if cells.count("serial") == 1 and cells.count("label") == 1:
+            return skip, delimiter, cells.index("serial"), cells.index("label")
+    raise LabelFileError(
+        f"{name}, line {skip + 1}: the header is {head.strip()[:60]!r}; expected the columns Serial and label."
+    )
 
 # %% ../../nbs/labels/05_csv_table.ipynb #1101293c
 @dataclass
 class CellRows:
     "The lines of a label file before anybody has said what their words mean."
-    serials: np.ndarray # row of each line
-    words: np.ndarray # index into `texts` of each line
-    lines: np.ndarray # number of each line, as an editor counts
-    texts: list[str] # the different contents of the label column
-    comma: bool # whether a comma is a decimal point here
-    problems: list[Problem] # refused lines
 
-    def codes(self, find: Callable[[str], int | None]) -> tuple[np.ndarray, dict[int, str]]: # code of each text, −1 no label, −2 refused; why
+    serials: np.ndarray  # row of each line
+    words: np.ndarray  # index into `texts` of each line
+    lines: np.ndarray  # number of each line, as an editor counts
+    texts: list[str]  # the different contents of the label column
+    comma: bool  # whether a comma is a decimal point here
+    problems: list[Problem]  # refused lines
+
+    def codes(
+        self, find: Callable[[str], int | None]
+    ) -> tuple[np.ndarray, dict[int, str]]:  # code of each text, −1 no label, −2 refused; why
         "What the texts mean to somebody who knows classes by name."
         out, refused = np.full(len(self.texts) + 1, -2, np.int32), {}
         for k, text in enumerate(self.texts):
-            try: out[k] = _meaning(text, self.comma, find)
-            except ValueError as e: refused[k] = str(e)
+            try:
+                out[k] = _meaning(text, self.comma, find)
+            except ValueError as e:
+                refused[k] = str(e)
         return out, refused
 
 # %% ../../nbs/labels/05_csv_table.ipynb #fd52b2e6
 def read_cells(
-    data: bytes, # content of the file
-    n_items: int, # number of images
-    name: str = "labels.csv", # what to call the file in an error
+    data: bytes,  # content of the file
+    n_items: int,  # number of images
+    name: str = "labels.csv",  # what to call the file in an error
 ) -> CellRows:
     "Read `Serial,label` rows; unusable lines become problems, an unusable file a `LabelFileError`."
-    if len(data) > max(MAX_CSV, 512 * n_items): raise LabelFileError(f"{name} has {len(data):,} bytes, far more than {n_items} labels need; this is another file.")
+    if len(data) > max(MAX_CSV, 512 * n_items):
+        raise LabelFileError(
+            f"{name} has {len(data):,} bytes, far more than {n_items} labels need; this is another file."
+        )
     lines = decode_text(data, name).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     skip, delimiter, s, t = _columns(lines, name)
     found: list[tuple[int, int, int]] = []
@@ -182,38 +220,46 @@ def read_cells(
     problems: list[Problem] = []
     for line, row in _records(lines, skip + 1, delimiter, (s, t)):
         try:
-            if isinstance(row, str): raise ValueError(row)
-            if not any(c.strip() for c in row): continue
+            if isinstance(row, str):
+                raise ValueError(row)
+            if not any(c.strip() for c in row):
+                continue
             found.append((_serial(row, s, t, n_items, delimiter == ";"), texts.setdefault(row[t], len(texts)), line))
-        except ValueError as e: problems.append(Problem(line, str(e)))
+        except ValueError as e:
+            problems.append(Problem(line, str(e)))
     serials, words, numbers = np.array(found, np.int64).reshape(-1, 3).T
     return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems)
 
 # %% ../../nbs/labels/05_csv_table.ipynb #1717e64b
 def understand(
     cells: CellRows,
-    find: Callable[[str], int | None], # class code of a name, None when there is none
+    find: Callable[[str], int | None],  # class code of a name, None when there is none
 ) -> LabelRows:
     "The labels that the words stand for; what cannot be understood, or contradicts itself, becomes a problem."
     of_text, refused = cells.codes(find)
     codes, problems = of_text[cells.words], list(cells.problems)
-    problems += [Problem(line, refused[word]) for line, word in zip(cells.lines[codes == -2].tolist(), cells.words[codes == -2].tolist())]
+    problems += [
+        Problem(line, refused[word])
+        for line, word in zip(cells.lines[codes == -2].tolist(), cells.words[codes == -2].tolist())
+    ]
     order = np.flatnonzero(codes > -2)
     order = order[np.argsort(cells.serials[order], kind="stable")]
     serials, codes, lines = cells.serials[order], codes[order], cells.lines[order]
     first = np.flatnonzero(np.r_[True, serials[1:] != serials[:-1]]) if len(serials) else np.zeros(0, np.int64)
     same = np.maximum.reduceat(codes, first) == np.minimum.reduceat(codes, first) if len(first) else np.zeros(0, bool)
     for start, end in zip(first[~same].tolist(), np.r_[first[1:], len(serials)][~same].tolist()):
-        where = f"Serial {serials[start]} has different labels in lines {', '.join(map(str, lines[start:end].tolist()))}"
+        where = (
+            f"Serial {serials[start]} has different labels in lines {', '.join(map(str, lines[start:end].tolist()))}"
+        )
         problems += [Problem(line, where) for line in lines[start:end].tolist()]
     return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line))
 
 # %% ../../nbs/labels/05_csv_table.ipynb #14dc8468
 def parse_csv(
-    data: bytes, # content of the file
-    n_items: int, # number of images
-    find: Callable[[str], int | None], # class code of a name, None when there is none
-    name: str = "labels.csv", # what to call the file in an error
+    data: bytes,  # content of the file
+    n_items: int,  # number of images
+    find: Callable[[str], int | None],  # class code of a name, None when there is none
+    name: str = "labels.csv",  # what to call the file in an error
 ) -> LabelRows:
     "`read_cells`, then `understand`."
     return understand(read_cells(data, n_items, name), find)
@@ -232,33 +278,42 @@ def _records(lines, start, delimiter, wanted):
             for row in reader:
                 first, last = start + last, reader.line_num
                 span = start + last - first
-                broken = span > 1 and (any("\n" in row[k] for k in wanted if k < len(row)) or start + last == len(lines))
-                if broken or (spare <= 0 and any("\n" in cell for cell in row)): break
+                broken = span > 1 and (
+                    any("\n" in row[k] for k in wanted if k < len(row)) or start + last == len(lines)
+                )
+                if broken or (spare <= 0 and any("\n" in cell for cell in row)):
+                    break
                 yield first + 1, row
             else:
                 start += last
                 continue
             reason = "a quotation mark is not closed"
             spare -= span
-        except csv.Error as e: first, reason = start + last, f"it cannot be split into cells ({e})"
+        except csv.Error as e:
+            first, reason = start + last, f"it cannot be split into cells ({e})"
         yield first + 1, reason
         start = first + 1
 
 # %% ../../nbs/labels/05_csv_table.ipynb #b4cd4ee6
 def _serial(row, s, t, n_items, comma) -> int:
-    if len(row) <= max(s, t): raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")
+    if len(row) <= max(s, t):
+        raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")
     serial = whole_number(row[s], comma)
-    if serial is None: raise ValueError(f"Serial {row[s].strip()[:40]!r} is no row number; expected 0 to {n_items - 1}")
-    if serial >= n_items: raise ValueError(f"Serial {serial} is out of range; there are {n_items} images, 0 to {n_items - 1}")
+    if serial is None:
+        raise ValueError(f"Serial {row[s].strip()[:40]!r} is no row number; expected 0 to {n_items - 1}")
+    if serial >= n_items:
+        raise ValueError(f"Serial {serial} is out of range; there are {n_items} images, 0 to {n_items - 1}")
     return serial
 
 # %% ../../nbs/labels/05_csv_table.ipynb #940b92d0
-def _cleaned(cell) -> list[str]: # the name as it is kept, if it can be one
-    try: return [clean_name(unguard_cell(cell))]
-    except ValueError: return []
+def _cleaned(cell) -> list[str]:  # the name as it is kept, if it can be one
+    try:
+        return [clean_name(unguard_cell(cell))]
+    except ValueError:
+        return []
 
 
-def spellings(text: str) -> Iterable[str]: # as it stands, without guards, without blanks, composed
+def spellings(text: str) -> Iterable[str]:  # as it stands, without guards, without blanks, composed
     "What a cell may mean by its text, the likeliest first."
     cell = text.strip()
     return dict.fromkeys((unguard_cell(cell), unguard_cell(text), cell, text, *_cleaned(cell)))
@@ -267,9 +322,12 @@ def spellings(text: str) -> Iterable[str]: # as it stands, without guards, witho
 def _meaning(text, comma, find) -> int:
     cell = text.strip()
     for form in spellings(text):
-        if form and (code := find(form)) is not None: return code
-    if cell.lower() in BLANK: return -1
+        if form and (code := find(form)) is not None:
+            return code
+    if cell.lower() in BLANK:
+        return -1
     whole = whole_number(cell, comma)
-    if whole is not None and (code := find(str(whole))) is not None: return code
+    if whole is not None and (code := find(str(whole))) is not None:
+        return code
     rounded = ": its digits may have been rounded away" * (whole is None and is_number(cell))
     raise ValueError(f"label {cell[:40]!r} is no class{rounded}")

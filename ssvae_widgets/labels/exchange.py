@@ -43,58 +43,85 @@ from .view import MAX_CLASSES
 # %% ../../nbs/labels/21_exchange.ipynb #b4c9604a
 def label_table(
     store: LabelStore,
-    images: Sequence[str] | None = None, # file name or address of each image; None = "image-<row>"
-    unlabeled: bool = False, # also list images without a label
+    images: Sequence[str] | None = None,  # file name or address of each image; None = "image-<row>"
+    unlabeled: bool = False,  # also list images without a label
 ):
     "Current labels as a table: id, image, label (name), code, source, time, gesture."
     import pandas as pd
 
-    if images is not None and len(images) != store.n_items: raise ValueError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
+    if images is not None and len(images) != store.n_items:
+        raise ValueError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
     codes, names = store.codes, store.classes
     rows = np.arange(store.n_items) if unlabeled else np.flatnonzero(codes >= 0)
     last = {}
     for told in store.to_pandas().to_dict("records"):
-        if not told["undone"]: last[told["serial"]] = told
-    out = [{"id": int(r), "image": f"image-{r}" if images is None else _text(images[r]), "label": names[codes[r]] if codes[r] >= 0 else None, "code": int(codes[r]),
-            **{k: _none(last.get(int(r), {}).get(k)) for k in ("source", "time", "gesture")}} for r in rows]
+        if not told["undone"]:
+            last[told["serial"]] = told
+    out = [
+        {
+            "id": int(r),
+            "image": f"image-{r}" if images is None else _text(images[r]),
+            "label": names[codes[r]] if codes[r] >= 0 else None,
+            "code": int(codes[r]),
+            **{k: _none(last.get(int(r), {}).get(k)) for k in ("source", "time", "gesture")},
+        }
+        for r in rows
+    ]
     table = pd.DataFrame(out, columns=["id", "image", "label", "code", "source", "time", "gesture"])
     table.attrs["classes"] = list(names)
     return table
 
 # %% ../../nbs/labels/21_exchange.ipynb #abcfca83
-def _text(name) -> str: return str(name).encode(errors="backslashreplace").decode() # a file name need not be text
+def _text(name) -> str:
+    return str(name).encode(errors="backslashreplace").decode()  # a file name need not be text
 
 
-def _none(v): return None if isinstance(v, float) and np.isnan(v) else v
+def _none(v):
+    return None if isinstance(v, float) and np.isnan(v) else v
 
 # %% ../../nbs/labels/21_exchange.ipynb #5d497753
 FORMATS = ("csv", "parquet", "jsonl", "label-studio", "hf")
 
 
 def _format(path, format):
-    found = format or {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "label-studio"}.get(Path(path).suffix.lower())
-    if found not in FORMATS: raise ValueError(f"the format of {Path(path).name} is not known; expected .csv, .parquet, .jsonl, .json or format= one of {', '.join(FORMATS)}.")
+    found = format or {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "label-studio"}.get(
+        Path(path).suffix.lower()
+    )
+    if found not in FORMATS:
+        raise ValueError(
+            f"the format of {Path(path).name} is not known; expected .csv, .parquet, .jsonl, .json or format= one of {', '.join(FORMATS)}."
+        )
     return found
 
 # %% ../../nbs/labels/21_exchange.ipynb #e9a9e905
 def _parquet(table) -> bytes:
     out = io.BytesIO()
-    try: table.to_parquet(out, index=False)
-    except ImportError: raise LabelFileError("Parquet needs the package pyarrow: pip install pyarrow, or choose another format.") from None
+    try:
+        table.to_parquet(out, index=False)
+    except ImportError:
+        raise LabelFileError(
+            "Parquet needs the package pyarrow: pip install pyarrow, or choose another format."
+        ) from None
     return out.getvalue()
 
 
-def _jsonl(table) -> bytes: return "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in table.to_dict("records")).encode()
+def _jsonl(table) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in table.to_dict("records")).encode()
 
 
 def _label_studio(table) -> bytes:
     def task(r):
         result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [r["label"]]}}]
-        return {"id": r["id"] + 1, "data": {"image": r["image"], "serial": r["id"]}, "annotations": [{"result": result, "created_at": r["time"]}] if r["label"] else []}
+        return {
+            "id": r["id"] + 1,
+            "data": {"image": r["image"], "serial": r["id"]},
+            "annotations": [{"result": result, "created_at": r["time"]}] if r["label"] else [],
+        }
+
     return json.dumps([task(r) for r in table.to_dict("records")], ensure_ascii=True, indent=1).encode()
 
 # %% ../../nbs/labels/21_exchange.ipynb #dd56509c
-def label_studio_config(classes: Sequence[str]) -> str: # XML
+def label_studio_config(classes: Sequence[str]) -> str:  # XML
     "The labelling configuration for a Label Studio project with these classes."
     choices = "".join(f"<Choice value={quoteattr(c)}/>" for c in classes)
     return f'<View><Image name="image" value="$image"/><Choices name="label" toName="image" choice="single">{choices}</Choices></View>'
@@ -102,20 +129,32 @@ def label_studio_config(classes: Sequence[str]) -> str: # XML
 # %% ../../nbs/labels/21_exchange.ipynb #9800576e
 def export_labels(
     store: LabelStore,
-    path: str | os.PathLike, # file to write
-    format: str | None = None, # one of `FORMATS`; None = by the ending
-    images: Sequence[str] | None = None, # file name or address of each image
-    unlabeled: bool = False, # also list images without a label (not in "csv")
-) -> Path: # the file
+    path: str | os.PathLike,  # file to write
+    format: str | None = None,  # one of `FORMATS`; None = by the ending
+    images: Sequence[str] | None = None,  # file name or address of each image
+    unlabeled: bool = False,  # also list images without a label (not in "csv")
+) -> Path:  # the file
     "Write the labels for another tool, in one step."
     format, end = _format(path, format), Path(path).suffix.lower()
     table = label_table(store, images, unlabeled)
-    if format == "hf": table = table[["id", "image", "label"]]; format = {".parquet": "parquet", ".jsonl": "jsonl"}.get(end, "hf-csv")
-    if format == "csv": rows = np.flatnonzero(store.codes >= 0); data = render_csv(rows, store.codes[rows], store.classes)
-    elif format == "hf-csv": data = table.map(lambda v: guard_cell(v) if isinstance(v, str) else v).to_csv(index=False, lineterminator="\n").encode()
-    else: data = {"parquet": _parquet, "jsonl": _jsonl, "label-studio": _label_studio}[format](table)
-    try: return atomic_write(path, data)
-    except OSError as e: raise LabelFileError(f"{path} could not be written: {explain_os_error(e)}.") from e
+    if format == "hf":
+        table = table[["id", "image", "label"]]
+        format = {".parquet": "parquet", ".jsonl": "jsonl"}.get(end, "hf-csv")
+    if format == "csv":
+        rows = np.flatnonzero(store.codes >= 0)
+        data = render_csv(rows, store.codes[rows], store.classes)
+    elif format == "hf-csv":
+        data = (
+            table.map(lambda v: guard_cell(v) if isinstance(v, str) else v)
+            .to_csv(index=False, lineterminator="\n")
+            .encode()
+        )
+    else:
+        data = {"parquet": _parquet, "jsonl": _jsonl, "label-studio": _label_studio}[format](table)
+    try:
+        return atomic_write(path, data)
+    except OSError as e:
+        raise LabelFileError(f"{path} could not be written: {explain_os_error(e)}.") from e
 
 # %% ../../nbs/labels/21_exchange.ipynb #73ec4e57
 _IDS, _IMAGES, _LABELS = ("id", "serial"), ("image", "filename", "file", "file_name", "path"), ("label", "class")
@@ -125,47 +164,66 @@ _PLAIN = re.compile(r"-?[0-9]+([.][0-9]+)?\Z")
 
 def import_labels(
     store: LabelStore,
-    path: str | os.PathLike, # file to read
-    format: str | None = None, # one of `FORMATS`; None = by the ending
-    images: Sequence[str] | None = None, # file name or address of each image, to match rows without an id
-    new_classes: bool = False, # add classes that the store does not have
-) -> Gesture: # one gesture for all
+    path: str | os.PathLike,  # file to read
+    format: str | None = None,  # one of `FORMATS`; None = by the ending
+    images: Sequence[str] | None = None,  # file name or address of each image, to match rows without an id
+    new_classes: bool = False,  # add classes that the store does not have
+) -> Gesture:  # one gesture for all
     "Take labels from a file into the log, as one gesture; what is read as no label although something is written there is told in a warning."
     format, name = _format(path, format), Path(path).name
     try:
-        with open_plain(path) as f: data = f.read()
-    except OSError as e: raise LabelFileError(f"{path} could not be read: {explain_os_error(e)}.") from e
-    if format == "csv" and not _by_name(_columns(data), images is not None): serials, labels = _read_serial_csv(store, data, name, new_classes)
-    else: serials, labels = _match(_read_rows(data, format, Path(path).suffix.lower(), name), store, images, name, new_classes)
+        with open_plain(path) as f:
+            data = f.read()
+    except OSError as e:
+        raise LabelFileError(f"{path} could not be read: {explain_os_error(e)}.") from e
+    if format == "csv" and not _by_name(_columns(data), images is not None):
+        serials, labels = _read_serial_csv(store, data, name, new_classes)
+    else:
+        serials, labels = _match(
+            _read_rows(data, format, Path(path).suffix.lower(), name), store, images, name, new_classes
+        )
     missing = sorted({v for v in labels if v is not None} - {*store.classes})
-    if missing and not new_classes: raise LabelFileError(f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with new_classes=True to add them.")
+    if missing and not new_classes:
+        raise LabelFileError(
+            f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with new_classes=True to add them."
+        )
     numbers = [decimal(c) for c in missing]
-    if missing and None not in numbers and max(numbers) >= MAX_CLASSES: raise LabelFileError(f"{name} has the label {max(numbers)}: a number stands for a class below {MAX_CLASSES:,}. If these are names, import them into a store with named classes.")
-    if missing and None not in numbers and _numbered(store): missing = [str(k) for k in range(store.n_classes, max(numbers) + 1)] # 7 is class 7
-    if missing: store.add_classes(missing)
+    if missing and None not in numbers and max(numbers) >= MAX_CLASSES:
+        raise LabelFileError(
+            f"{name} has the label {max(numbers)}: a number stands for a class below {MAX_CLASSES:,}. If these are names, import them into a store with named classes."
+        )
+    if missing and None not in numbers and _numbered(store):
+        missing = [str(k) for k in range(store.n_classes, max(numbers) + 1)]  # 7 is class 7
+    if missing:
+        store.add_classes(missing)
     return store.set(serials, labels, source="import", file=name)
 
 # %% ../../nbs/labels/21_exchange.ipynb #3b881a0c
 def by_name(
-    data: bytes, # content of a CSV, or its beginning
+    data: bytes,  # content of a CSV, or its beginning
 ) -> bool:
     "Whether a CSV names images by their files (`filename,label` and the like) instead of by their rows."
     return _by_name(_columns(data))
 
 
-def _by_name(columns: list[str], known: bool = False) -> bool: # where the names of the images are known they decide, also beside a row number
+def _by_name(
+    columns: list[str], known: bool = False
+) -> bool:  # where the names of the images are known they decide, also beside a row number
     return "image" in columns and "label" in columns and (known or "serial" not in columns)
 
 
-def _columns(data: bytes) -> list[str]: # none where it is no CSV
-    try: return _header(_lines(decode_text(data, "it"))[0])[1]
-    except (LabelFileError, csv.Error): return []
+def _columns(data: bytes) -> list[str]:  # none where it is no CSV
+    try:
+        return _header(_lines(decode_text(data, "it"))[0])[1]
+    except (LabelFileError, csv.Error):
+        return []
 
 
 def _lines(text: str) -> tuple[str, str]:
     "The header of a CSV and what follows, with one kind of line end; spreadsheets may say first what separates the cells."
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip()
-    if re.match(r'"?sep=.?"?\n', text, re.I): text = text.partition("\n")[2].lstrip()
+    if re.match(r'"?sep=.?"?\n', text, re.I):
+        text = text.partition("\n")[2].lstrip()
     first, _, rest = text.partition("\n")
     return first, rest
 
@@ -175,7 +233,8 @@ def _header(line: str) -> tuple[str, list[str]]:
     best: tuple[str, list[str]] = (",", [])
     for delimiter in (",", ";", "\t", "|"):
         columns = [_column(c) for c in next(csv.reader([line], delimiter=delimiter), [])]
-        if len({"id", "serial", "image", "label"} & {*columns}) > len({"id", "serial", "image", "label"} & {*best[1]}): best = delimiter, columns
+        if len({"id", "serial", "image", "label"} & {*columns}) > len({"id", "serial", "image", "label"} & {*best[1]}):
+            best = delimiter, columns
     return best
 
 
@@ -184,12 +243,16 @@ def _column(name) -> str:
     return "image" if key in _IMAGES else "label" if key in _LABELS else key
 
 
-def _numbered(store) -> bool: return store.classes == [str(k) for k in range(store.n_classes)]
+def _numbered(store) -> bool:
+    return store.classes == [str(k) for k in range(store.n_classes)]
 
 # %% ../../nbs/labels/21_exchange.ipynb #22db595a
 def _is_number(word: str) -> bool:
     "Whether a word is a number to the last digit: `3`, `3.0`, `3e0` and `1.20e1`, not `1e3`, whose digits may have been rounded away."
-    return bool(_PLAIN.match(word) or re.fullmatch("[0-9]{1,20}[eE][+-]?00?", word)) or whole_number(word, False) is not None
+    return (
+        bool(_PLAIN.match(word) or re.fullmatch("[0-9]{1,20}[eE][+-]?00?", word))
+        or whole_number(word, False) is not None
+    )
 
 
 def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: str) -> dict[str, str | None]:
@@ -200,65 +263,105 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
     known = {*store.classes}
     values = Counter(Decimal(c) for c in known if _PLAIN.match(c))
     of_value = {Decimal(c): c for c in known if _PLAIN.match(c) and values[Decimal(c)] == 1}
-    try: clean = {t: clean_name(t) for t in texts}
-    except ValueError as e: raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
+    try:
+        clean = {t: clean_name(t) for t in texts}
+    except ValueError as e:
+        raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
     others = [t for t in clean.values() if t.lower() not in _MISSING]
     numbers = all(map(_is_number, others))
     out: dict[str, str | None] = {}
     for text, word in clean.items():
-        if word in known: out[text] = word
-        elif word.lower() in _MISSING and (numbers or not new_classes): out[text] = None
-        elif _is_number(word) and Decimal(word) in of_value: out[text] = of_value[Decimal(word)]
-        elif numbers and (_numbered(store) or not word.isdecimal()) and Decimal(word) == Decimal(word).to_integral_value():
-            out[text] = str(int(Decimal(word))) # 3.0 is class 3
-        else: out[text] = word
+        if word in known:
+            out[text] = word
+        elif word.lower() in _MISSING and (numbers or not new_classes):
+            out[text] = None
+        elif _is_number(word) and Decimal(word) in of_value:
+            out[text] = of_value[Decimal(word)]
+        elif (
+            numbers
+            and (_numbered(store) or not word.isdecimal())
+            and Decimal(word) == Decimal(word).to_integral_value()
+        ):
+            out[text] = str(int(Decimal(word)))  # 3.0 is class 3
+        else:
+            out[text] = word
     dropped = {t: max(texts[t], 1) for t, word in out.items() if word is None}
     if dropped:
         told = ", ".join(f"{t!r} ({k} row{'s' * (k > 1)})" for t, k in dropped.items())
-        warnings.warn(f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first (store.add_class) and import again.", UserWarning, stacklevel=4)
+        warnings.warn(
+            f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first (store.add_class) and import again.",
+            UserWarning,
+            stacklevel=4,
+        )
     return out
 
 # %% ../../nbs/labels/21_exchange.ipynb #a8a19c7e
 def _read_serial_csv(store, data, name, new_classes):
     cells = read_cells(data, store.n_items, name)
-    def word(text): # 3,0 is a number where a comma is a decimal point
+
+    def word(text):  # 3,0 is a number where a comma is a decimal point
         text = unguard_cell(text.strip())
-        return text.replace(",", ".") if cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes else text
+        return (
+            text.replace(",", ".")
+            if cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes
+            else text
+        )
+
     found: Counter = Counter()
-    for text, k in zip(cells.texts, np.bincount(cells.words, minlength=len(cells.texts)).tolist()): found[word(text)] += k
+    for text, k in zip(cells.texts, np.bincount(cells.words, minlength=len(cells.texts)).tolist()):
+        found[word(text)] += k
     words = _words({text: k for text, k in found.items() if text}, store, new_classes, name)
-    table = list(dict.fromkeys([*store.classes, *(w for w in words.values() if w is not None)] if new_classes else store.classes))
+    table = list(
+        dict.fromkeys([*store.classes, *(w for w in words.values() if w is not None)] if new_classes else store.classes)
+    )
     code = {w: k for k, w in enumerate(table)}
     rows = understand(cells, lambda text: code.get(words.get(word(text), text)))
-    if rows.problems: raise LabelFileError(f"{name}, {rows.problems[0]}" + (f" (and {len(rows.problems) - 1} more lines)" if len(rows.problems) > 1 else "") + ". Nothing was imported.")
+    if rows.problems:
+        raise LabelFileError(
+            f"{name}, {rows.problems[0]}"
+            + (f" (and {len(rows.problems) - 1} more lines)" if len(rows.problems) > 1 else "")
+            + ". Nothing was imported."
+        )
     return rows.serials.tolist(), [None if c < 0 else table[c] for c in rows.codes]
 
 # %% ../../nbs/labels/21_exchange.ipynb #291826a2
 def _read_rows(data, format, end, name) -> list[dict]:
     "Rows with `image`, `label` and perhaps an id, whatever their columns are called there."
     try:
-        if format == "label-studio": return _tasks(parse_json(decode_text(data, name)))
-        if format == "jsonl" or end == ".jsonl": rows = [parse_json(line) for line in decode_text(data, name).split("\n") if line.strip()]
+        if format == "label-studio":
+            return _tasks(parse_json(decode_text(data, name)))
+        if format == "jsonl" or end == ".jsonl":
+            rows = [parse_json(line) for line in decode_text(data, name).split("\n") if line.strip()]
         elif format == "parquet" or end == ".parquet":
             import pandas as pd
 
             rows = pd.read_parquet(io.BytesIO(data)).to_dict("records")
-        else: return list(_csv_rows(decode_text(data, name)))
+        else:
+            return list(_csv_rows(decode_text(data, name)))
         return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
-    except ImportError: raise LabelFileError("Parquet needs the package pyarrow: pip install pyarrow.") from None
-    except LabelFileError: raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, RecursionError, csv.Error) as e: raise LabelFileError(f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was imported.") from None
+    except ImportError:
+        raise LabelFileError("Parquet needs the package pyarrow: pip install pyarrow.") from None
+    except LabelFileError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, RecursionError, csv.Error) as e:
+        raise LabelFileError(
+            f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was imported."
+        ) from None
 
 # %% ../../nbs/labels/21_exchange.ipynb #574c7c73
 def _csv_rows(text):
     "Text cells: which of them stand for no label is decided later, for all alike."
     first, rest = _lines(text)
     delimiter, columns = _header(first)
-    if columns.count("label") > 1: raise ValueError(f"the header is {first[:60]!r}; expected one column with labels")
-    if "label" not in columns or not {"id", "serial", "image"} & {*columns}: raise ValueError(f"the header is {first[:60]!r}; expected an id or a file name, and a label")
+    if columns.count("label") > 1:
+        raise ValueError(f"the header is {first[:60]!r}; expected one column with labels")
+    if "label" not in columns or not {"id", "serial", "image"} & {*columns}:
+        raise ValueError(f"the header is {first[:60]!r}; expected an id or a file name, and a label")
     for row in csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, strict=True):
-        if any(c.strip() for c in row) and len(row) <= columns.index("label"): raise ValueError(f"the row {delimiter.join(row)[:60]!r} has no cell for the label")
-        if any(c.strip() for c in row): yield {k: _Cell(unguard_cell(v.strip())) for k, v in zip(columns, row)}
+        if any(c.strip() for c in row) and len(row) <= columns.index("label"):
+            raise ValueError(f"the row {delimiter.join(row)[:60]!r} has no cell for the label")
+        if any(c.strip() for c in row):
+            yield {k: _Cell(unguard_cell(v.strip())) for k, v in zip(columns, row)}
 
 
 class _Cell(str):
@@ -267,7 +370,8 @@ class _Cell(str):
 # %% ../../nbs/labels/21_exchange.ipynb #a38c5a07
 def _with_our_columns(row: dict) -> dict:
     ours = {_column(k): v for k, v in row.items()}
-    if sum(_column(k) == "label" for k in row) > 1: raise ValueError(f"a row has the columns {', '.join(map(str, row))[:60]}; expected one with labels")
+    if sum(_column(k) == "label" for k in row) > 1:
+        raise ValueError(f"a row has the columns {', '.join(map(str, row))[:60]}; expected one with labels")
     return ours
 
 
@@ -279,14 +383,23 @@ def _tasks(tasks) -> list[dict]:
 
 def _task(task):
     results = [r for a in task.get("annotations", ())[-1:] for r in a.get("result", ()) if r.get("type") == "choices"]
-    return {"id": task["data"].get("serial"), "image": task["data"].get("image"), "label": results[0]["value"]["choices"][0] if results and results[0]["value"]["choices"] else None}
+    return {
+        "id": task["data"].get("serial"),
+        "image": task["data"].get("image"),
+        "label": results[0]["value"]["choices"][0] if results and results[0]["value"]["choices"] else None,
+    }
 
 # %% ../../nbs/labels/21_exchange.ipynb #2fad7181
 def _label(label, store) -> str | None:
     "The name of a class as another tool wrote it."
-    if label is None or label == "" or (isinstance(label, float) and np.isnan(label)): return None
-    if isinstance(label, str): return label
-    if isinstance(label, bool | np.bool_) or not isinstance(label, int | float | np.number) or label != label // 1: raise ValueError(f"label {str(label)[:40]!r} is a {type(label).__name__}; expected the name of a class or a whole number")
+    if label is None or label == "" or (isinstance(label, float) and np.isnan(label)):
+        return None
+    if isinstance(label, str):
+        return label
+    if isinstance(label, bool | np.bool_) or not isinstance(label, int | float | np.number) or label != label // 1:
+        raise ValueError(
+            f"label {str(label)[:40]!r} is a {type(label).__name__}; expected the name of a class or a whole number"
+        )
     return None if label == -1 and "-1" not in store.classes else str(int(label))
 
 # %% ../../nbs/labels/21_exchange.ipynb #bca7b7bb
@@ -301,9 +414,11 @@ class _Places:
         self.last = {PurePosixPath(v).name: k for v, k in self.spelled.items() if last[PurePosixPath(v).name] == 1}
 
     def __call__(self, name: str) -> int | None:
-        if name in self.whole: return self.whole[name]
+        if name in self.whole:
+            return self.whole[name]
         spelled = _spelling(name)
-        if not self.known and (m := re.fullmatch(r"image-([0-9]{1,12})", name)): return int(m[1]) # as an export without names calls it
+        if not self.known and (m := re.fullmatch(r"image-([0-9]{1,12})", name)):
+            return int(m[1])  # as an export without names calls it
         return self.spelled.get(spelled, self.last.get(PurePosixPath(spelled).name))
 
 
@@ -316,39 +431,65 @@ def _match(rows, store, images, name, new_classes):
     said: dict[int, tuple[int, str | None]] = {}
     cells: Counter = Counter()
     out: dict[int, str | None] = {}
-    differ: list[int] = [] # rows whose id is that of another image
+    differ: list[int] = []  # rows whose id is that of another image
     for i, row in enumerate(rows, 1):
-        try: serial, label, other = _row(row, store, place)
-        except ValueError as e: raise LabelFileError(f"{name}, row {i}: {e}. Nothing was imported.") from None
-        if isinstance(label, _Cell): cells[label] += 1
+        try:
+            serial, label, other = _row(row, store, place)
+        except ValueError as e:
+            raise LabelFileError(f"{name}, row {i}: {e}. Nothing was imported.") from None
+        if isinstance(label, _Cell):
+            cells[label] += 1
         said[i] = serial, label
-        if other: differ.append(i)
+        if other:
+            differ.append(i)
     words = _words(cells, store, new_classes, name)
     for i, (serial, label) in said.items():
-        if isinstance(label, _Cell): label = words[label]
-        elif label is not None and label not in store.classes: label = clean_name(label)
-        if serial in out and out[serial] != label: raise LabelFileError(f"{name}, row {i}: image {serial} has two different labels. Nothing was imported.")
-        if not 0 <= serial < n_items: raise LabelFileError(f"{name}, row {i}: id {serial} is no image here; expected 0 to {n_items - 1}. Nothing was imported.")
+        if isinstance(label, _Cell):
+            label = words[label]
+        elif label is not None and label not in store.classes:
+            label = clean_name(label)
+        if serial in out and out[serial] != label:
+            raise LabelFileError(f"{name}, row {i}: image {serial} has two different labels. Nothing was imported.")
+        if not 0 <= serial < n_items:
+            raise LabelFileError(
+                f"{name}, row {i}: id {serial} is no image here; expected 0 to {n_items - 1}. Nothing was imported."
+            )
         out[serial] = label
     if differ:
         n = len(differ)
-        warnings.warn(f"{name}: {n} row{'s' * (n > 1)} (the first is row {differ[0]}) name{'s' * (n == 1)} one image by its id and another by its file name; "
-                      "the file names were taken.", UserWarning, stacklevel=3)
+        warnings.warn(
+            f"{name}: {n} row{'s' * (n > 1)} (the first is row {differ[0]}) name{'s' * (n == 1)} one image by its id and another by its file name; "
+            "the file names were taken.",
+            UserWarning,
+            stacklevel=3,
+        )
     return list(out), list(out.values())
 
 # %% ../../nbs/labels/21_exchange.ipynb #d1920bac
 def _row(row, store, place: _Places) -> tuple[int, str | None, bool]:
     "Which image, the label that it has there, and whether its id is that of another image."
-    if not isinstance(row, dict): raise ValueError("it is no object with id, image and label")
+    if not isinstance(row, dict):
+        raise ValueError("it is no object with id, image and label")
     image, key = row.get("image"), next((row[k] for k in _IDS if row.get(k) not in (None, "")), None)
-    if isinstance(image, dict): image = image.get("path")  # as data set libraries store pictures
+    if isinstance(image, dict):
+        image = image.get("path")  # as data set libraries store pictures
     label = _label(row.get("label"), store)
-    if label is not None: clean_name(label)
-    try: serial = -1 if isinstance(key, bool) or "_" in str(key) or float(key) != int(float(key)) else int(float(key))
-    except (TypeError, ValueError, OverflowError): serial = -1
-    if image is not None and (found := place(str(image))) is not None: return found, label, 0 <= serial < store.n_items and serial != found
+    if label is not None:
+        clean_name(label)
+    try:
+        serial = -1 if isinstance(key, bool) or "_" in str(key) or float(key) != int(float(key)) else int(float(key))
+    except (TypeError, ValueError, OverflowError):
+        serial = -1
+    if image is not None and (found := place(str(image))) is not None:
+        return found, label, 0 <= serial < store.n_items and serial != found
     if key is None and image is not None and not place.known:
-        raise ValueError(f"it asks for the image {str(image)[:60]!r}, and the file names of the images are not known here: pass images=[the name of every image, in order], for instance load_images(folder).names")
-    if key is None and image is not None: raise ValueError(f"there is no image {str(image)[:60]!r}, or several end in that name")
-    if not 0 <= serial < store.n_items: raise ValueError(f"id {repr(key)[:40]} is no image here; expected 0 to {store.n_items - 1}, or an image name that was given")
+        raise ValueError(
+            f"it asks for the image {str(image)[:60]!r}, and the file names of the images are not known here: pass images=[the name of every image, in order], for instance load_images(folder).names"
+        )
+    if key is None and image is not None:
+        raise ValueError(f"there is no image {str(image)[:60]!r}, or several end in that name")
+    if not 0 <= serial < store.n_items:
+        raise ValueError(
+            f"id {repr(key)[:40]} is no image here; expected 0 to {store.n_items - 1}, or an image name that was given"
+        )
     return serial, label, False

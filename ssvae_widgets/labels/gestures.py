@@ -24,15 +24,16 @@ from .view import MAX_CLASSES, fresh_uid, identify
 # %% ../../nbs/labels/18_gestures.ipynb #aebf207d
 def set_labels(
     log: SharedLog,
-    rows: np.ndarray, # int64, checked
-    label, # class code or name for all, or one for each; None, NaN or -1 removes
+    rows: np.ndarray,  # int64, checked
+    label,  # class code or name for all, or one for each; None, NaN or -1 removes
     source: str,
-    provenance: dict, # kept with the gesture
+    provenance: dict,  # kept with the gesture
 ) -> Gesture:
     "Label images with one line."
     labels = _labels(log, label, len(rows))
-    if not len(rows): return Gesture(log.replay.seq, "", "set", NOBODY, log.status == "saved")
-    if len(last := dict(zip(rows.tolist(), range(len(rows))))) < len(rows): # a row given twice: the later one counts
+    if not len(rows):
+        return Gesture(log.replay.seq, "", "set", NOBODY, log.status == "saved")
+    if len(last := dict(zip(rows.tolist(), range(len(rows))))) < len(rows):  # a row given twice: the later one counts
         each = {k for k, v in provenance.items() if np.ndim(v) == 1 and len(v) == len(rows)}
         provenance = {k: [v[i] for i in last.values()] if k in each else v for k, v in provenance.items()}
         rows, labels = np.fromiter(last, np.int64), [labels[i] for i in last.values()]
@@ -45,32 +46,39 @@ def _labels(log: SharedLog, label, n: int) -> list[int | str | None]:
     view, open_ended = log.view, log.open_ended
     if isinstance(label, str) or np.ndim(label) == 0:
         return [identify(view, label.item() if hasattr(label, "item") else label, open_ended)] * n
-    if len(label) != n: raise ArgumentError(f"there are {len(label)} labels for {n} images; expected one label, or one for each.")
+    if len(label) != n:
+        raise ArgumentError(f"there are {len(label)} labels for {n} images; expected one label, or one for each.")
     values, known = label.tolist() if isinstance(label, np.ndarray) else label, {}
     return [known[v] if v in known else known.setdefault(v, identify(view, v, open_ended)) for v in values]
 
 # %% ../../nbs/labels/18_gestures.ipynb #d70917a7
 def switch(
     log: SharedLog,
-    op: str, # "undo" or "redo"
-) -> Gesture | None: # None when there is nothing to undo or redo
+    op: str,  # "undo" or "redo"
+) -> Gesture | None:  # None when there is nothing to undo or redo
     "Take the newest gesture back, or do the newest undone one again."
     entry = log.replay.next_undo() if op == "undo" else log.replay.next_redo()
-    if entry is None: return None
+    if entry is None:
+        return None
     gesture = log.commit(log.record(op, target=entry.record["id"]))
-    if gesture.id not in log.dropped: return gesture
-    log.note(f"Nothing to {op}: the log was compacted by another process, and the gesture is not in its archive.", warn=False)
-    return None # the line was not written
+    if gesture.id not in log.dropped:
+        return gesture
+    log.note(
+        f"Nothing to {op}: the log was compacted by another process, and the gesture is not in its archive.", warn=False
+    )
+    return None  # the line was not written
 
 # %% ../../nbs/labels/18_gestures.ipynb #c4ce3d28
-def add_classes(log: SharedLog, names: Sequence[str]) -> list[int]: # their codes
+def add_classes(log: SharedLog, names: Sequence[str]) -> list[int]:  # their codes
     "Add classes, all or none."
     fresh, table = [_new_name(log, name) for name in names], log.replay.table
     name, times = Counter(fresh).most_common(1)[0] if fresh else ("", 1)
-    if times > 1: raise ArgumentError(f"class names must differ; {name!r} is given twice.")
+    if times > 1:
+        raise ArgumentError(f"class names must differ; {name!r} is given twice.")
     if (n := len(table.uids) + len(fresh)) > MAX_CLASSES:
         raise ArgumentError(f"there would be {n:,} classes; expected at most {MAX_CLASSES:,}.")
-    if not fresh: return []
+    if not fresh:
+        return []
     uids = [fresh_uid(name, table) for name in fresh]
     log.commit(log.record("class", classes=[list(pair) for pair in zip(uids, fresh)], undoable=False))
     return [int(log.view.code_of[log.replay.table.place[uid]]) for uid in uids]
@@ -78,7 +86,8 @@ def add_classes(log: SharedLog, names: Sequence[str]) -> list[int]: # their code
 
 def _new_name(log: SharedLog, name: str) -> str:
     name = clean_name(name)
-    if name in log.view.names: raise ArgumentError(f"there is already a class {name!r}.")
+    if name in log.view.names:
+        raise ArgumentError(f"there is already a class {name!r}.")
     return name
 
 # %% ../../nbs/labels/18_gestures.ipynb #f3c32850
@@ -96,7 +105,7 @@ def merge_classes(log: SharedLog, label: int | str, into: int | str) -> Gesture:
     return log.commit(log.record("merge", **{"from": a, "into": b}))
 
 
-def _uid(log: SharedLog, label) -> int | str: # identity of a class that exists
+def _uid(log: SharedLog, label) -> int | str:  # identity of a class that exists
     uid = identify(log.view, label, log.open_ended)
     if uid is None or str(uid) not in log.replay.table.place:
         raise ArgumentError(f"{label!r} is no class; expected a code or a name.")

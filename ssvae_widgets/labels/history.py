@@ -25,12 +25,15 @@ class History:
 
     def __init__(self, log: SharedLog):
         self.log = log
-        self._read: tuple | None = None # (key, replay of everything before the log and its lines so far, how many of those)
+        self._read: tuple | None = (
+            None  # (key, replay of everything before the log and its lines so far, how many of those)
+        )
         self._namings: Namings | None = None
 
     def namings(self, replay: Replay) -> Namings:
         "What the words for classes meant at any time in the life of a replay."
-        if self._namings is None or self._namings.replay is not replay: self._namings = Namings(replay)
+        if self._namings is None or self._namings.replay is not replay:
+            self._namings = Namings(replay)
         return self._namings
 
 # %% ../../nbs/labels/15_history.ipynb #8b1aa58c
@@ -38,9 +41,11 @@ class History:
 def whole(self: History) -> Replay:
     "The replay of everything; that of the log where nothing came before it."
     log, head = self.log, self.log.replay.head
-    if head.get("op") != "snapshot" or not head.get("archive"): return log.replay
+    if head.get("op") != "snapshot" or not head.get("archive"):
+        return log.replay
     if self._read is None or self._read[0] != self._key():
-        with no_garbage(): self._read = self._key(), self._archived(head), 0
+        with no_garbage():
+            self._read = self._key(), self._archived(head), 0
     _, whole, done = self._read
     self._continue(whole, done, [r for r in log.unsaved if not names_snapshot(r)])
     return whole
@@ -49,24 +54,28 @@ def whole(self: History) -> Replay:
 @patch
 def go_on_with(self: History, whole: Replay | None) -> None:
     "After a compaction, what was known of everything before stays known."
-    if whole is not None and not self.log.unsaved: self._continue(whole, 0, [])
+    if whole is not None and not self.log.unsaved:
+        self._continue(whole, 0, [])
 
 # %% ../../nbs/labels/15_history.ipynb #c433b2d5
 @patch
-def _key(self: History): # the archives are read again when another snapshot begins the log, or its lines were read anew
+def _key(
+    self: History,
+):  # the archives are read again when another snapshot begins the log, or its lines were read anew
     return self.log.replay.head["id"], self.log.joins
 
 
 @patch
 def _continue(self: History, whole: Replay, done: int, unsaved: list[dict]):
     with whole.many():
-        for record in [*(r for r, _ in self.log.records[done:]), *unsaved]: whole.apply(record)
+        for record in [*(r for r, _ in self.log.records[done:]), *unsaved]:
+            whole.apply(record)
     self._read = None if self.log.unsaved else (self._key(), whole, len(self.log.records))
 
 # %% ../../nbs/labels/15_history.ipynb #0c815033
 @patch
 def _archived(self: History, head: dict) -> Replay:
-    records, oldest = [], head # ends as None, or as the oldest snapshot whose archive is missing
+    records, oldest = [], head  # ends as None, or as the oldest snapshot whose archive is missing
     for _, lines in chain(self.log.log_path, head):
         records, oldest = lines + records, snapshot_in(lines)
     return replayed([*filter(None, [oldest]), *records], self.log.n_items)
@@ -77,17 +86,28 @@ def told(self: History, entry: Entry, i: int) -> dict:
     "One row of one gesture: seq, serial, label, previous (names), source, time, session, gesture, undone, and what else was kept."
     r, n = entry.record, len(entry.record["serials"])
     previous = r["previous"][i] if r.get("previous") else None
-    known = {"seq": entry.seq, "serial": r["serials"][i], "label": self._name(r["labels"][i]), "previous": self._name(previous),
-             "source": r.get("source"), "time": r.get("time"), "session": r.get("session"), "gesture": r["id"],
-             "undone": not entry.active}
-    extra = {k: v[i] if isinstance(v, list) and len(v) == n else v for k, v in r.items() if k not in CORE and k not in known}
+    known = {
+        "seq": entry.seq,
+        "serial": r["serials"][i],
+        "label": self._name(r["labels"][i]),
+        "previous": self._name(previous),
+        "source": r.get("source"),
+        "time": r.get("time"),
+        "session": r.get("session"),
+        "gesture": r["id"],
+        "undone": not entry.active,
+    }
+    extra = {
+        k: v[i] if isinstance(v, list) and len(v) == n else v for k, v in r.items() if k not in CORE and k not in known
+    }
     return {_written(k): _written(v) for k, v in (known | extra).items()}
 
 # %% ../../nbs/labels/15_history.ipynb #72e5b009
 @patch
 def _name(self: History, uid) -> str | None:
     table = self.log.replay.table
-    if uid is None or str(uid) not in table.place: return None if uid is None else str(uid)
+    if uid is None or str(uid) not in table.place:
+        return None if uid is None else str(uid)
     return table.names[table.place[str(uid)]]
 
 
@@ -97,10 +117,11 @@ def _written(value):
 
 # %% ../../nbs/labels/15_history.ipynb #62666ec3
 @patch
-def on_row(self: History, row: int, last: int | None = None) -> list[dict]: # oldest first
+def on_row(self: History, row: int, last: int | None = None) -> list[dict]:  # oldest first
     "Every gesture on an image, or the newest so many."
-    if last == 0: return []
-    entries = self.whole().gestures_on(row)[-last if last else None:]
+    if last == 0:
+        return []
+    entries = self.whole().gestures_on(row)[-last if last else None :]
     return [self.told(entry, entry.record["serials"].index(row)) for entry in entries]
 
 # %% ../../nbs/labels/15_history.ipynb #6b30f5b2
@@ -116,15 +137,16 @@ def to_pandas(self: History):
 
 # %% ../../nbs/labels/15_history.ipynb #9a313c2e
 @patch
-def rows_with(self: History, fact: str) -> np.ndarray: # rows, ascending
+def rows_with(self: History, fact: str) -> np.ndarray:  # rows, ascending
     "Rows whose present label was given with that fact, and it is true."
     r = self.log.replay
     return np.array(sorted({row for row in {*r.noted.get(fact, ()), *r.stacks} if fact in r.facts_on(row)}), np.int64)
 
 # %% ../../nbs/labels/15_history.ipynb #c60b0175
 @patch
-def changed_since(self: History, seq: int) -> np.ndarray: # rows, ascending
+def changed_since(self: History, seq: int) -> np.ndarray:  # rows, ascending
     "Rows whose label changed after gesture `seq`."
     later = [rows for s, rows in self.log.shown if s > seq]
-    if seq < self.log.opened_at: later.append(self.namings(self.log.replay).regrouped(seq)) # by merges from before the opening
+    if seq < self.log.opened_at:
+        later.append(self.namings(self.log.replay).regrouped(seq))  # by merges from before the opening
     return np.unique(np.concatenate(later)) if later else NOBODY

@@ -26,42 +26,60 @@ from .classes import is_class, is_text
 # %% ../../nbs/labels/02_line.ipynb #b3388944
 _CRC = len(',"crc":"00000000"}')
 MAX_LINE = 256 << 20
-FORMAT = 1 # of the log
-MAX_DEPTH = 100 # of lists and dictionaries in one another
+FORMAT = 1  # of the log
+MAX_DEPTH = 100  # of lists and dictionaries in one another
 
 
 def plain(value, deep=MAX_DEPTH):
-    if isinstance(value, np.generic): value = value.item()
-    if isinstance(value, np.ndarray): value = value.tolist()
-    if isinstance(value, float): return value if math.isfinite(value) else None
-    if not deep and isinstance(value, list | tuple | dict): raise TypeError(f"a value kept with a label holds lists or dictionaries more than {MAX_DEPTH} deep; expected fewer.")
-    if isinstance(value, list | tuple): return [plain(v, deep - 1) for v in value]
-    if isinstance(value, dict): return {str(k): plain(v, deep - 1) for k, v in value.items()}
-    if value is None or isinstance(value, bool | int | str): return value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not deep and isinstance(value, list | tuple | dict):
+        raise TypeError(
+            f"a value kept with a label holds lists or dictionaries more than {MAX_DEPTH} deep; expected fewer."
+        )
+    if isinstance(value, list | tuple):
+        return [plain(v, deep - 1) for v in value]
+    if isinstance(value, dict):
+        return {str(k): plain(v, deep - 1) for k, v in value.items()}
+    if value is None or isinstance(value, bool | int | str):
+        return value
     raise TypeError(f"{value!r} cannot be kept with a label; expected numbers, text, lists or dictionaries of them.")
 
 # %% ../../nbs/labels/02_line.ipynb #1cd21523
 def encode_line(
-    record: dict, # plain values only
-) -> bytes: # one line of JSON with its checksum and the line end
+    record: dict,  # plain values only
+) -> bytes:  # one line of JSON with its checksum and the line end
     "A record as one line."
-    try: body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()[:-1]
-    except ValueError: body = json.dumps(plain(record, MAX_DEPTH + 1), separators=(",", ":"), allow_nan=False).encode()[:-1] # not finite
+    try:
+        body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()[:-1]
+    except ValueError:
+        body = json.dumps(plain(record, MAX_DEPTH + 1), separators=(",", ":"), allow_nan=False).encode()[
+            :-1
+        ]  # not finite
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
-def _body(line: bytes) -> bytes | None: # the text without its checksum and closing brace; None when the checksum disagrees
+def _body(
+    line: bytes,
+) -> bytes | None:  # the text without its checksum and closing brace; None when the checksum disagrees
     body, tail = line[:-_CRC], line[-_CRC:]
     return body if len(line) > _CRC and len(line) <= MAX_LINE and tail == b',"crc":"%08x"}' % zlib.crc32(body) else None
 
 # %% ../../nbs/labels/02_line.ipynb #2b80eb49
 def decode_line(
-    line: bytes, # one line, with or without its line end
-) -> dict | None: # the record, or None when the line is torn or damaged
+    line: bytes,  # one line, with or without its line end
+) -> dict | None:  # the record, or None when the line is torn or damaged
     "A record from its line; None when the checksum says that it is not what was written."
-    if (body := _body(line.rstrip(b"\r\n"))) is None: return None
-    try: record = json.loads(body + b"}")
-    except (ValueError, RecursionError): return None
+    if (body := _body(line.rstrip(b"\r\n"))) is None:
+        return None
+    try:
+        record = json.loads(body + b"}")
+    except (ValueError, RecursionError):
+        return None
     return record if isinstance(record, dict) and isinstance(record.get("op"), str) else None
 
 # %% ../../nbs/labels/02_line.ipynb #4bbffa9b
@@ -70,40 +88,52 @@ def no_garbage() -> Iterator[None]:
     "Reading a long log makes a million small objects and no garbage; looking for some among them again and again would take longer than the reading."
     was = gc.isenabled()
     gc.disable()
-    try: yield
+    try:
+        yield
     finally:
-        if was: gc.enable()
+        if was:
+            gc.enable()
 
 
 def decode_lines(
-    lines: Sequence[bytes], # without their line ends
-) -> list[dict | None]: # as `decode_line`
+    lines: Sequence[bytes],  # without their line ends
+) -> list[dict | None]:  # as `decode_line`
     "Many records; a thousand at a time cost half of what they cost one by one."
     out: list[dict | None] = []
     for start in range(0, len(lines), 1000):
-        some = lines[start:start + 1000]
+        some = lines[start : start + 1000]
         bodies = [*map(_body, some)]
-        mark = secrets.randbits(40) # between the lines, and nobody can have written it: none reaches into the next
-        try: records = json.loads(b"[" + (b"},%d," % mark).join(bodies) + b"}]")
-        except (TypeError, ValueError, RecursionError): records = ()
+        mark = secrets.randbits(40)  # between the lines, and nobody can have written it: none reaches into the next
+        try:
+            records = json.loads(b"[" + (b"},%d," % mark).join(bodies) + b"}]")
+        except (TypeError, ValueError, RecursionError):
+            records = ()
         marks, records = records[1::2], records[::2]
-        whole = len(records) == len(some) and {*map(type, marks)} <= {int} and {*marks} <= {mark} and all(isinstance(r, dict) and isinstance(r.get("op"), str) for r in records)
+        whole = (
+            len(records) == len(some)
+            and {*map(type, marks)} <= {int}
+            and {*marks} <= {mark}
+            and all(isinstance(r, dict) and isinstance(r.get("op"), str) for r in records)
+        )
         out += records if whole else map(decode_line, some)
     return out
 
 # %% ../../nbs/labels/02_line.ipynb #5f0a7c31
-ITEMS = 10**9 # images at most
+ITEMS = 10**9  # images at most
 
 
 def fault(
-    record: dict, # a line
-) -> str: # what is wrong with it; empty: nothing
+    record: dict,  # a line
+) -> str:  # what is wrong with it; empty: nothing
     "Whether a line says what a line of its kind has to say. Lines of a kind, or with a format, that is not known here are not judged; of the rest, other code may rely on what is checked here, and nowhere else."
-    if type(record.get("id")) is not str: return "it has no id"
+    if type(record.get("id")) is not str:
+        return "it has no id"
     check = _CHECKS.get(record["op"])
-    if check is not None and (why := check(record)): return why
+    if check is not None and (why := check(record)):
+        return why
     for k, v in record.items():
-        if type(v) in _NESTED and k not in _FLAT and _too_deep(v, MAX_DEPTH): return f"it has lists or dictionaries more than {MAX_DEPTH} deep"
+        if type(v) in _NESTED and k not in _FLAT and _too_deep(v, MAX_DEPTH):
+            return f"it has lists or dictionaries more than {MAX_DEPTH} deep"
     return ""
 
 
@@ -114,98 +144,168 @@ _INT, _LABEL = {int}, {int, str, type(None)}
 # %% ../../nbs/labels/02_line.ipynb #06d26994
 def _too_deep(value, most: int) -> bool:
     kind = type(value)
-    if kind is not list and kind is not dict: return False
+    if kind is not list and kind is not dict:
+        return False
     return not most or any(_too_deep(v, most - 1) for v in (value if kind is list else value.values()))
 
 
 def _wrong(record: dict, key: str, expected: str) -> str:
-    return f"{key} is {describe(record[key])}; expected {expected}" if key in record else f"{key} is missing; expected {expected}"
+    return (
+        f"{key} is {describe(record[key])}; expected {expected}"
+        if key in record
+        else f"{key} is missing; expected {expected}"
+    )
 
 # %% ../../nbs/labels/02_line.ipynb #2fd6f420
 def _are_rows(value) -> bool:
-    if type(value) is not list: return False
-    if len(value) == 1: return type(value[0]) is int and value[0] >= 0 # a key press
+    if type(value) is not list:
+        return False
+    if len(value) == 1:
+        return type(value[0]) is int and value[0] >= 0  # a key press
     return {*map(type, value)} <= _INT and (not value or min(value) >= 0)
 
 
 def _are_labels(value, n: int) -> bool:
-    if type(value) is not list or len(value) != n: return False
-    if n == 1: return value[0] is None or is_class(value[0])
+    if type(value) is not list or len(value) != n:
+        return False
+    if n == 1:
+        return value[0] is None or is_class(value[0])
     return {*map(type, value)} <= _LABEL and all(v is None or is_class(v) for v in {*value})
 
 # %% ../../nbs/labels/02_line.ipynb #b1ea4597
 def _labels_fault(record: dict) -> str:
-    if not _are_rows(record.get("serials")): return _wrong(record, "serials", "row numbers")
-    if not _are_labels(record.get("labels"), len(record["serials"])): return _wrong(record, "labels", f"{len(record['serials'])} classes or null")
+    if not _are_rows(record.get("serials")):
+        return _wrong(record, "serials", "row numbers")
+    if not _are_labels(record.get("labels"), len(record["serials"])):
+        return _wrong(record, "labels", f"{len(record['serials'])} classes or null")
     return ""
 
 
 def _set_fault(record: dict) -> str:
-    if why := _labels_fault(record): return why
-    before = record.get("previous") # a line without it is a label all the same
-    return "" if before is None or _are_labels(before, len(record["serials"])) else _wrong(record, "previous", "as many classes or null as labels")
+    if why := _labels_fault(record):
+        return why
+    before = record.get("previous")  # a line without it is a label all the same
+    return (
+        ""
+        if before is None or _are_labels(before, len(record["serials"]))
+        else _wrong(record, "previous", "as many classes or null as labels")
+    )
 
 # %% ../../nbs/labels/02_line.ipynb #78667299
-def _is_count(value, most=ITEMS) -> bool: return type(value) is int and 0 <= value <= most
+def _is_count(value, most=ITEMS) -> bool:
+    return type(value) is int and 0 <= value <= most
 
 
-def _are_pairs(value, right: Callable) -> bool: # [[class, …], …]
-    return type(value) is list and all(type(pair) is list and len(pair) == 2 and is_class(pair[0]) and right(pair[1]) for pair in value)
+def _are_pairs(value, right: Callable) -> bool:  # [[class, …], …]
+    return type(value) is list and all(
+        type(pair) is list and len(pair) == 2 and is_class(pair[0]) and right(pair[1]) for pair in value
+    )
 
 
-def _is_dict(value, right: Callable) -> bool: return type(value) is dict and all(map(is_text, value)) and all(map(right, value.values()))
-def are_texts(value) -> bool: return type(value) is list and {*map(type, value)} <= {str}
+def _is_dict(value, right: Callable) -> bool:
+    return type(value) is dict and all(map(is_text, value)) and all(map(right, value.values()))
 
 
-def _are_runs(value) -> bool: # (first old row, first new row, how many), one behind the other
-    if type(value) is not list or not all(type(run) is list and len(run) == 3 and all(map(_is_count, run)) for run in value): return False
+def are_texts(value) -> bool:
+    return type(value) is list and {*map(type, value)} <= {str}
+
+
+def _are_runs(value) -> bool:  # (first old row, first new row, how many), one behind the other
+    if type(value) is not list or not all(
+        type(run) is list and len(run) == 3 and all(map(_is_count, run)) for run in value
+    ):
+        return False
     return all(a[0] + a[2] <= b[0] for a, b in zip(value, value[1:]))
 
 # %% ../../nbs/labels/02_line.ipynb #3021cab4
 def _is_file(value) -> bool:
-    try: plain_name = type(value) is str and "\0" not in value and 0 < len(os.fsencode(value)) < 256
-    except UnicodeEncodeError: return False
+    try:
+        plain_name = type(value) is str and "\0" not in value and 0 < len(os.fsencode(value)) < 256
+    except UnicodeEncodeError:
+        return False
     return plain_name and os.path.basename(value) not in ("", ".", "..")
 
 
 def _is_fingerprint(value) -> bool:
-    if type(value) is not dict or not value: return value == {}
+    if type(value) is not dict or not value:
+        return value == {}
     shape = value.get("shape")
     texts = [value.get("dtype"), value.get("sample_hash"), value.get("full_hash") or "none"]
-    return _is_count(value.get("n_items")) and type(shape) in (list, tuple) and len(shape) <= 64 and all(map(_is_count, shape)) and all(is_text(v) and len(v) <= 200 for v in texts)
+    return (
+        _is_count(value.get("n_items"))
+        and type(shape) in (list, tuple)
+        and len(shape) <= 64
+        and all(map(_is_count, shape))
+        and all(is_text(v) and len(v) <= 200 for v in texts)
+    )
 
 
-_CLASSES = {"classes": (lambda v: _are_pairs(v, is_text), "pairs of a class and its name"), "former": (lambda v: _is_dict(v, is_class), "a class for every name"),
-            "merged": (lambda v: _are_pairs(v, is_class), "pairs of classes")}
+_CLASSES = {
+    "classes": (lambda v: _are_pairs(v, is_text), "pairs of a class and its name"),
+    "former": (lambda v: _is_dict(v, is_class), "a class for every name"),
+    "merged": (lambda v: _are_pairs(v, is_class), "pairs of classes"),
+}
 _DATA = {"n_items": (_is_count, "the number of images"), "fingerprint": (_is_fingerprint, "what identifies the images")}
-_HEAD = {**_DATA, **_CLASSES, "facts": (lambda v: type(v) is dict and len(v) <= 1_000 and all(map(_are_rows, v.values())), "rows for every name, of at most 1,000 names"), "lineage": (are_texts, "names of logs"), "adopted": (lambda v: type(v) is str or are_texts(v), "names of logs"),
-         "archive": (_is_file, "the name of a file"), "former_log": (_is_file, "the name of a file"), "covered": (lambda v: _is_count(v, 2**62), "a number of bytes"),
-         "former_items": (_is_count, "a number of images"), "moved": (_are_runs, "runs of rows")}
-_NULL = ("n_items", "fingerprint", "moved", "adopted", "archive", "former_log", "covered") # may be null
+_HEAD = {
+    **_DATA,
+    **_CLASSES,
+    "facts": (
+        lambda v: type(v) is dict and len(v) <= 1_000 and all(map(_are_rows, v.values())),
+        "rows for every name, of at most 1,000 names",
+    ),
+    "lineage": (are_texts, "names of logs"),
+    "adopted": (lambda v: type(v) is str or are_texts(v), "names of logs"),
+    "archive": (_is_file, "the name of a file"),
+    "former_log": (_is_file, "the name of a file"),
+    "covered": (lambda v: _is_count(v, 2**62), "a number of bytes"),
+    "former_items": (_is_count, "a number of images"),
+    "moved": (_are_runs, "runs of rows"),
+}
+_NULL = ("n_items", "fingerprint", "moved", "adopted", "archive", "former_log", "covered")  # may be null
 
 # %% ../../nbs/labels/02_line.ipynb #d7e3006b
 def _first_wrong(record: dict, checks: dict) -> str:
-    return next((_wrong(record, k, expected) for k, (right, expected) in checks.items() if k in record and not (record[k] is None and k in _NULL) and not right(record[k])), "")
+    return next(
+        (
+            _wrong(record, k, expected)
+            for k, (right, expected) in checks.items()
+            if k in record and not (record[k] is None and k in _NULL) and not right(record[k])
+        ),
+        "",
+    )
 
 
 def _head_fault(record: dict) -> str:
     known = record.get("format")
-    if type(known) is int and known > FORMAT: return "" # somebody else's to judge
-    if known is not None and (type(known) is not int or known < 1): return _wrong(record, "format", f"a whole number, {FORMAT} here")
-    if why := _first_wrong(record, _HEAD): return why
-    if record.get("covered") is None and (record.get("archive") or record.get("former_log")): return _wrong(record, "covered", "how much of its archive it knows")
-    if record["op"] == "log": return ""
-    if not _is_count(record.get("seq"), 2**53): return _wrong(record, "seq", "the number of a gesture")
+    if type(known) is int and known > FORMAT:
+        return ""  # somebody else's to judge
+    if known is not None and (type(known) is not int or known < 1):
+        return _wrong(record, "format", f"a whole number, {FORMAT} here")
+    if why := _first_wrong(record, _HEAD):
+        return why
+    if record.get("covered") is None and (record.get("archive") or record.get("former_log")):
+        return _wrong(record, "covered", "how much of its archive it knows")
+    if record["op"] == "log":
+        return ""
+    if not _is_count(record.get("seq"), 2**53):
+        return _wrong(record, "seq", "the number of a gesture")
     return _labels_fault(record) or ("labels has null; expected classes" if None in record["labels"] else "")
 
 # %% ../../nbs/labels/02_line.ipynb #92763084
 def _switch_fault(record: dict) -> str:
-    if type(record.get("target")) is not str: return _wrong(record, "target", "the id of a gesture")
-    if "on" not in record: return ""
-    if type(record["on"]) is not str: return _wrong(record, "on", "the id of a snapshot")
-    if not _is_count(record.get("after")): return _wrong(record, "after", "a whole number")
-    if "classes" not in record: return _labels_fault(record) or _first_wrong(record, {"facts": _HEAD["facts"]})
-    return next((_wrong(record, k, expected) for k, (right, expected) in _CLASSES.items() if not right(record.get(k))), "")
+    if type(record.get("target")) is not str:
+        return _wrong(record, "target", "the id of a gesture")
+    if "on" not in record:
+        return ""
+    if type(record["on"]) is not str:
+        return _wrong(record, "on", "the id of a snapshot")
+    if not _is_count(record.get("after")):
+        return _wrong(record, "after", "a whole number")
+    if "classes" not in record:
+        return _labels_fault(record) or _first_wrong(record, {"facts": _HEAD["facts"]})
+    return next(
+        (_wrong(record, k, expected) for k, (right, expected) in _CLASSES.items() if not right(record.get(k))), ""
+    )
 
 
 def _class_fault(record: dict) -> str:
@@ -217,5 +317,14 @@ def _merge_fault(record: dict) -> str:
     return next((_wrong(record, k, "a class") for k in ("from", "into") if not is_class(record.get(k))), "")
 
 
-_CHECKS = {"log": _head_fault, "snapshot": _head_fault, "set": _set_fault, "undo": _switch_fault, "redo": _switch_fault, "class": _class_fault, "merge": _merge_fault,
-           "data": lambda record: _first_wrong(record, _DATA), "export": lambda record: _first_wrong(record, {"exports": (are_texts, "marks of files")})}
+_CHECKS = {
+    "log": _head_fault,
+    "snapshot": _head_fault,
+    "set": _set_fault,
+    "undo": _switch_fault,
+    "redo": _switch_fault,
+    "class": _class_fault,
+    "merge": _merge_fault,
+    "data": lambda record: _first_wrong(record, _DATA),
+    "export": lambda record: _first_wrong(record, {"exports": (are_texts, "marks of files")}),
+}

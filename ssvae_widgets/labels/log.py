@@ -20,8 +20,9 @@ from .line import decode_lines, fault
 
 # %% ../../nbs/labels/04_log.ipynb #4fcae4aa
 def _pread(fd, n, at):
-    if hasattr(os, "pread"): return os.pread(fd, n, at)
-    os.lseek(fd, at, os.SEEK_SET) # Windows; writes go to the end all the same
+    if hasattr(os, "pread"):
+        return os.pread(fd, n, at)
+    os.lseek(fd, at, os.SEEK_SET)  # Windows; writes go to the end all the same
     return os.read(fd, n)
 
 
@@ -34,37 +35,43 @@ class LogFile:
     def __init__(
         self,
         path: str | os.PathLike,
-        like: str | os.PathLike | None = None, # file whose permissions a new one gets, where there is one
+        like: str | os.PathLike | None = None,  # file whose permissions a new one gets, where there is one
     ):
         self.path, self._like = Path(path), like
-        self._mode: int | None = None # permissions of the file when it was last open
+        self._mode: int | None = None  # permissions of the file when it was last open
         self.fd: int | None = None
-        self.refused: OSError | None = None # why the file is open for reading only
-        self.offset = 0 # bytes read so far, always after a line end
-        self.damaged: list[int] = [] # byte positions of lines that are not what was written
-        self.odd: list[tuple[int, str, str]] = [] # number of the line, its `op`, what `fault` finds
-        self.lines = 0 # read so far
-        self.inode: tuple[int, int] | None = None # device and number of the file that was open last
-        self._tail = b"" # end of what was read
-        self.named = False # whether the folder's entry for the file is known to have reached the disk
+        self.refused: OSError | None = None  # why the file is open for reading only
+        self.offset = 0  # bytes read so far, always after a line end
+        self.damaged: list[int] = []  # byte positions of lines that are not what was written
+        self.odd: list[tuple[int, str, str]] = []  # number of the line, its `op`, what `fault` finds
+        self.lines = 0  # read so far
+        self.inode: tuple[int, int] | None = None  # device and number of the file that was open last
+        self._tail = b""  # end of what was read
+        self.named = False  # whether the folder's entry for the file is known to have reached the disk
 
 # %% ../../nbs/labels/04_log.ipynb #6a3721b4
 @patch
-def open(self: LogFile, create: bool = False) -> bool: # whether the file is open now
+def open(self: LogFile, create: bool = False) -> bool:  # whether the file is open now
     "Open for reading and appending, from the beginning."
     self.close()
-    if not create and not self.path.exists(): return False
+    if not create and not self.path.exists():
+        return False
     new = not self.path.exists()
     self.refused, self.offset, self.damaged, self.named, self.odd, self.lines = None, 0, [], False, [], 0
-    try: self.fd = open_append(self.path)
-    except PermissionError as e: self.refused = e
+    try:
+        self.fd = open_append(self.path)
+    except PermissionError as e:
+        self.refused = e
     except OSError as e:
-        if e.errno != errno.EROFS: raise
+        if e.errno != errno.EROFS:
+            raise
         self.refused = e
     if self.refused is not None:
-        if new: raise self.refused
+        if new:
+            raise self.refused
         self.fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
-    if new: self._keep_access() # while it is empty
+    if new:
+        self._keep_access()  # while it is empty
     now = os.fstat(self.fd)
     self._mode, self.inode, self._tail = now.st_mode & 0o7777, (now.st_dev, now.st_ino), b""
     return True
@@ -72,26 +79,37 @@ def open(self: LogFile, create: bool = False) -> bool: # whether the file is ope
 # %% ../../nbs/labels/04_log.ipynb #22ef0004
 @patch
 def _keep_access(self: LogFile):
-    if self._like is not None: keep_access(self._like, self.path)
-    try: self._mode is None or os.chmod(self.path, self._mode)
-    except OSError: pass # a drive without permissions
+    if self._like is not None:
+        keep_access(self._like, self.path)
+    try:
+        self._mode is None or os.chmod(self.path, self._mode)
+    except OSError:
+        pass  # a drive without permissions
 
 
 @patch
 def close(self: LogFile) -> None:
     "Close the descriptor."
     fd, self.fd = self.fd, None
-    if fd is not None: os.close(fd)
+    if fd is not None:
+        os.close(fd)
 
 # %% ../../nbs/labels/04_log.ipynb #4991c966
 @patch
 def moved(self: LogFile) -> bool:
     "Whether the path leads to another file than the one that is open, or what was read is not there any more: cut off, or written over in place."
-    if self.fd is None: return self.path.exists()
+    if self.fd is None:
+        return self.path.exists()
     mine = os.fstat(self.fd)
-    try: there = os.stat(self.path)
-    except FileNotFoundError: return True
-    return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino) or mine.st_size < self.offset or _pread(self.fd, len(self._tail), self.offset - len(self._tail)) != self._tail
+    try:
+        there = os.stat(self.path)
+    except FileNotFoundError:
+        return True
+    return (
+        (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino)
+        or mine.st_size < self.offset
+        or _pread(self.fd, len(self._tail), self.offset - len(self._tail)) != self._tail
+    )
 
 
 @patch
@@ -103,8 +121,10 @@ def grown(self: LogFile) -> bool:
 @patch
 def append(self: LogFile, lines: Sequence[bytes]) -> None:
     "Add lines in one write and wait for the device; `OSError` when that failed."
-    if self.refused is not None: raise self.refused
-    if not self.named: fsync_folder(self.path.parent) # a line in a file that has no name after a power cut would be lost
+    if self.refused is not None:
+        raise self.refused
+    if not self.named:
+        fsync_folder(self.path.parent)  # a line in a file that has no name after a power cut would be lost
     self.named = True
     size = os.fstat(self.fd).st_size
     torn = size and _pread(self.fd, 1, size - 1) != b"\n"
@@ -112,38 +132,50 @@ def append(self: LogFile, lines: Sequence[bytes]) -> None:
 
 # %% ../../nbs/labels/04_log.ipynb #2c15de5f
 @patch
-def read(self: LogFile, until: int | None = None) -> list[dict]: # records of complete, undamaged lines that make sense
+def read(self: LogFile, until: int | None = None) -> list[dict]:  # records of complete, undamaged lines that make sense
     "What was added since the last call, by anybody, or up to a position in the file."
     size = os.fstat(self.fd).st_size if until is None else min(until, os.fstat(self.fd).st_size)
     data, at = [], self.offset
-    while at < size and (piece := _pread(self.fd, min(size - at, 64 << 20), at)): data.append(piece); at += len(piece)
+    while at < size and (piece := _pread(self.fd, min(size - at, 64 << 20), at)):
+        data.append(piece)
+        at += len(piece)
     text = b"".join(data)
     end, records = text.rfind(b"\n") + 1, []
     lines = text[:end].split(b"\n")[:-1]
-    if self.offset == 0 and lines and lines[0].startswith(_MARK): lines[0] = lines[0].removeprefix(_MARK); self.offset = len(_MARK) # of an editor
-    self._tail = (self._tail + text[max(end - 64, 0):end])[-64:]
+    if self.offset == 0 and lines and lines[0].startswith(_MARK):
+        lines[0] = lines[0].removeprefix(_MARK)
+        self.offset = len(_MARK)  # of an editor
+    self._tail = (self._tail + text[max(end - 64, 0) : end])[-64:]
     for line, record in zip(lines, decode_lines([line.rstrip(b"\r") for line in lines])):
         self.lines += 1
         if record is not None:
-            if why := fault(record): self.odd.append((self.lines, record["op"], why))
-            else: records.append(record)
-        elif line.strip(): self.damaged.append(self.offset)
+            if why := fault(record):
+                self.odd.append((self.lines, record["op"], why))
+            else:
+                records.append(record)
+        elif line.strip():
+            self.damaged.append(self.offset)
         self.offset += len(line) + 1
     return records
 
 # %% ../../nbs/labels/04_log.ipynb #d4e19d9c
 def left_out(
     log: LogFile,
-    damaged: int, # damaged lines to speak of
-    unfit: Sequence[tuple[str, str]] = (), # lines that make sense, but not for these images, and why
-) -> str: # empty when there is nothing to say
+    damaged: int,  # damaged lines to speak of
+    unfit: Sequence[tuple[str, str]] = (),  # lines that make sense, but not for these images, and why
+) -> str:  # empty when there is nothing to say
     "Which lines of a log do not count, in words."
     said, name, n = [], log.path.name, len(log.odd) + len(unfit)
-    if damaged: said.append(f"{damaged} damaged lines in {name} were left out: gestures that were never confirmed, or a failing disk.")
+    if damaged:
+        said.append(
+            f"{damaged} damaged lines in {name} were left out: gestures that were never confirmed, or a failing disk."
+        )
     if n:
         odd = [f"line {line} ({op[:20]}): {why}" for line, op, why in log.odd[:3]]
         some = [*odd, *(f"{what}: {why}" for what, why in unfit[:3])][:3]
         make, were = ("make", "were") if n > 1 else ("makes", "was")
-        said.append(f"{n} line{'s' * (n > 1)} of {name} {make} no sense and {were} left out, as if never written: "
-                    f"{'; '.join(some)}{f' (and {n - 3} more)' * (n > 3)}. All others count.")
+        said.append(
+            f"{n} line{'s' * (n > 1)} of {name} {make} no sense and {were} left out, as if never written: "
+            f"{'; '.join(some)}{f' (and {n - 3} more)' * (n > 3)}. All others count."
+        )
     return " ".join(said)

@@ -25,16 +25,19 @@ _log = logging.getLogger("ssvae_widgets")
 @dataclass(frozen=True, eq=False)
 class LabelEvent:
     "Something happened to the labels."
-    kind: str # "labels", "classes" or "status"
-    seq: int # number of the newest gesture
-    serials: np.ndarray # rows whose label changed
-    own: bool # False when another notebook or an edited file made the change
+
+    kind: str  # "labels", "classes" or "status"
+    seq: int  # number of the newest gesture
+    serials: np.ndarray  # rows whose label changed
+    own: bool  # False when another notebook or an edited file made the change
 
 # %% ../../nbs/labels/10_observers.ipynb #c7c31b39
 class Observers:
     "Callbacks, and the events that they have not heard of yet."
 
-    def __init__(self, patience: float = 0.5): # seconds to wait for another thread that tells; it may be waiting for us
+    def __init__(
+        self, patience: float = 0.5
+    ):  # seconds to wait for another thread that tells; it may be waiting for us
         self.patience = patience
         self._callbacks: list[Callable[[LabelEvent], None]] = []
         self._queue: deque[LabelEvent] = deque()
@@ -44,36 +47,48 @@ class Observers:
         "In a forked child: the thread that told the observers is the parent's."
         self._lock = threading.Lock()
         self._told = threading.Condition(self._lock)
-        self._teller: int | None = None # the thread that tells
+        self._teller: int | None = None  # the thread that tells
 
-    def observe(self, callback: Callable[[LabelEvent], None]) -> Callable[[], None]: # call it to stop
+    def observe(self, callback: Callable[[LabelEvent], None]) -> Callable[[], None]:  # call it to stop
         "Call `callback` with every event from now on."
         self._callbacks.append(callback)
 
         def stop():
-            if callback in self._callbacks: self._callbacks.remove(callback)
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
         return stop
 
-    def add(self, event: LabelEvent) -> None: self._queue.append(event)
-    def clear(self) -> None: self._queue.clear()
+    def add(self, event: LabelEvent) -> None:
+        self._queue.append(event)
 
-    def deliver(self, patience: float | None = None) -> None: # seconds; None: as long as was said at the beginning
+    def clear(self) -> None:
+        self._queue.clear()
+
+    def deliver(self, patience: float | None = None) -> None:  # seconds; None: as long as was said at the beginning
         "Tell what is queued, or wait until the thread that is telling has told it."
         me, end = threading.get_ident(), time.monotonic() + (self.patience if patience is None else patience)
-        while self._queue or self._teller is not None: # in this order: what another thread has taken is told when both are empty
-            if self._teller == me: return
+        while (
+            self._queue or self._teller is not None
+        ):  # in this order: what another thread has taken is told when both are empty
+            if self._teller == me:
+                return
             try:
-                if not self._my_turn(me, end): return
-                while self._queue: self._tell(self._queue.popleft())
+                if not self._my_turn(me, end):
+                    return
+                while self._queue:
+                    self._tell(self._queue.popleft())
             finally:
-                if self._teller == me: self._let_go()
+                if self._teller == me:
+                    self._let_go()
 
 # %% ../../nbs/labels/10_observers.ipynb #3961eada
 @patch
-def _my_turn(self: Observers, me: int, end: float) -> bool: # False: another thread takes too long
+def _my_turn(self: Observers, me: int, end: float) -> bool:  # False: another thread takes too long
     "Become the one who tells, once nobody else is."
     with self._lock:
-        if not self._told.wait_for(lambda: self._teller is None, max(0.0, end - time.monotonic())): return False
+        if not self._told.wait_for(lambda: self._teller is None, max(0.0, end - time.monotonic())):
+            return False
         self._teller = me
     return True
 
@@ -81,11 +96,14 @@ def _my_turn(self: Observers, me: int, end: float) -> bool: # False: another thr
 @patch
 def _let_go(self: Observers):
     self._teller = None
-    with self._lock: self._told.notify_all()
+    with self._lock:
+        self._told.notify_all()
 
 
 @patch
 def _tell(self: Observers, event: LabelEvent):
     for callback in list(self._callbacks):
-        try: callback(event)
-        except Exception: _log.exception("a label observer failed")
+        try:
+            callback(event)
+        except Exception:
+            _log.exception("a label observer failed")

@@ -20,19 +20,22 @@ from .view import LabelView, fresh_uid
 # %% ../../nbs/labels/14_opening.ipynb #ddd93ac4
 def open_log(
     log: SharedLog,
-    names: list[str], # classes that the caller knows of
+    names: list[str],  # classes that the caller knows of
 ) -> None:
     "Read what is there; `log.begin` follows once `labels.csv` has been read, too."
     if log.path is not None and log.log_path.exists():
         check_file(log.log_path)
         log.enter()
         log.reopen()
-        log.show_unsaved() # confirmed by somebody, but not in this log yet
-        for path in (log.path, log.log_path, *unfinished(log.log_path)): remove_leftovers(path)
+        log.show_unsaved()  # confirmed by somebody, but not in this log yet
+        for path in (log.path, log.log_path, *unfinished(log.log_path)):
+            remove_leftovers(path)
         log.tell_left_out()
     head, data = log.replay.head, {"n_items": log.n_items, "fingerprint": log.fingerprint}
-    if not head: log.prepare("log", format=FORMAT, **data, classes=[[compact_uid(n), n] for n in names])
-    if log.fingerprint and not head.get("fingerprint"): log.prepare("data", **data)
+    if not head:
+        log.prepare("log", format=FORMAT, **data, classes=[[compact_uid(n), n] for n in names])
+    if log.fingerprint and not head.get("fingerprint"):
+        log.prepare("data", **data)
     declare(log, names)
 
 # %% ../../nbs/labels/14_opening.ipynb #f6a77a5f
@@ -40,16 +43,23 @@ def declare(log: SharedLog, names: list[str]) -> None:
     "Bring the caller's class names together with those of the log; the caller's order comes first."
     table = log.replay.table
     numbered = [n for n in table.names if decimal(n) is not None]
-    if names and numbered == table.names and not any(decimal(n) is not None for n in names): # numbers so far, names from now on
+    if (
+        names and numbered == table.names and not any(decimal(n) is not None for n in names)
+    ):  # numbers so far, names from now on
         pairs = [list(p) for p in zip(map(compact_uid, table.uids), names)]
-        if pairs: log.prepare("class", classes=pairs, undoable=False)
+        if pairs:
+            log.prepare("class", classes=pairs, undoable=False)
     known, current, new = table.lookup(), {*table.names}, []
-    taken = {known[n] for n in names if n in current} # a name that is in use comes before one that a class once had
+    taken = {known[n] for n in names if n in current}  # a name that is in use comes before one that a class once had
     for n in names:
-        if n in current: continue
-        if n not in known or known[n] in taken: new.append(n)
-        else: taken.add(known[n])
-    if new: log.prepare("class", classes=[[compact_uid(fresh_uid(n, table)), n] for n in new], undoable=False)
+        if n in current:
+            continue
+        if n not in known or known[n] in taken:
+            new.append(n)
+        else:
+            taken.add(known[n])
+    if new:
+        log.prepare("class", classes=[[compact_uid(fresh_uid(n, table)), n] for n in new], undoable=False)
     known = table.lookup()
-    places = dict.fromkeys([*(known[n] for n in names), *range(len(table.uids))]) # the caller's first
+    places = dict.fromkeys([*(known[n] for n in names), *range(len(table.uids))])  # the caller's first
     log.view = LabelView(log.replay, [table.uids[p] for p in places])

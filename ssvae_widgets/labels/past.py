@@ -25,56 +25,73 @@ __all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin', 'words_ever', 'w
 @dataclass(frozen=True, eq=False)
 class Naming:
     "What the words for classes mean from one gesture on."
-    since: int # number of the gesture
-    names: Sequence[str] # of each place in the class table
-    former: Iterable[tuple[str, int]] # earlier names and their places; of two alike the later one counts
-    holders: np.ndarray # int32, place that holds the labels of each place after all merges
+
+    since: int  # number of the gesture
+    names: Sequence[str]  # of each place in the class table
+    former: Iterable[tuple[str, int]]  # earlier names and their places; of two alike the later one counts
+    holders: np.ndarray  # int32, place that holds the labels of each place after all merges
 
     def finder(
         self,
-        order: Sequence[int] = (), # place of each code, for files that have codes instead of names
-        exported: bool = False, # only words that an export of that time could have
-    ) -> Callable[[str], int | None]: # place of a word, None when it is no class; `ValueError` when it could be two
+        order: Sequence[int] = (),  # place of each code, for files that have codes instead of names
+        exported: bool = False,  # only words that an export of that time could have
+    ) -> Callable[[str], int | None]:  # place of a word, None when it is no class; `ValueError` when it could be two
         "Looks up what a word means."
         held = self.holders.tolist()
-        if exported: known = {name: p for p, name in enumerate(self.names) if held[p] == p}
-        else: known = {name: held[p] for name, p in {**dict(self.former), **{name: p for p, name in enumerate(self.names)}}.items()}
+        if exported:
+            known = {name: p for p, name in enumerate(self.names) if held[p] == p}
+        else:
+            known = {
+                name: held[p]
+                for name, p in {**dict(self.former), **{name: p for p, name in enumerate(self.names)}}.items()
+            }
         values: dict[Decimal, list[int]] = {}
         for p, name in enumerate(self.names):
-            if (value := _value(name)) is not None: values.setdefault(value, []).append(p)
-        if not values: return ({str(k): held[p] for k, p in enumerate(order)} | known).get
+            if (value := _value(name)) is not None:
+                values.setdefault(value, []).append(p)
+        if not values:
+            return ({str(k): held[p] for k, p in enumerate(order)} | known).get
 
         def find(text: str) -> int | None:
             places = values.get(_value(text), ())
-            if len(places) > 1 and not (text in known and text != format(_value(text).normalize(), "f")): # 01 is what it says; 1 may have been 01
+            if len(places) > 1 and not (
+                text in known and text != format(_value(text).normalize(), "f")
+            ):  # 01 is what it says; 1 may have been 01
                 names = " or ".join(repr(self.names[p]) for p in places)
                 raise ValueError(f"label {text.strip()[:40]!r} could be {names}: a spreadsheet writes them alike")
             return known.get(text, held[places[0]] if places else None)
+
         return find
 
 # %% ../../nbs/labels/06_past.ipynb #cf6693b0
-def _value(name: str) -> Decimal | None: # what a spreadsheet makes of a name, None when it stays text
-    if not name.strip()[:1].isdigit() or not name.isascii() or "_" in name: return None
-    try: return Decimal(name) if len(name) < 40 else None
-    except InvalidOperation: return None
+def _value(name: str) -> Decimal | None:  # what a spreadsheet makes of a name, None when it stays text
+    if not name.strip()[:1].isdigit() or not name.isascii() or "_" in name:
+        return None
+    try:
+        return Decimal(name) if len(name) < 40 else None
+    except InvalidOperation:
+        return None
 
 # %% ../../nbs/labels/06_past.ipynb #1c55d3ca
-FAR = 20_000_000 # steps of a tenth of a microsecond that going back through the namings may cost
+FAR = 20_000_000  # steps of a tenth of a microsecond that going back through the namings may cost
 
 
 class _Told(list):
     "Names given up, in the order in which they were: what `ClassTable.former` was at any time is what its first so many say."
 
-    def __setitem__(self, name, code): self.append((name, code))
+    def __setitem__(self, name, code):
+        self.append((name, code))
 
 # %% ../../nbs/labels/06_past.ipynb #8e3d0e26
 @dataclass(frozen=True)
 class _Former:
     "Earlier names and their places as they were at one time."
+
     told: _Told
     n: int
 
-    def __iter__(self): return islice(self.told, self.n)
+    def __iter__(self):
+        return islice(self.told, self.n)
 
 # %% ../../nbs/labels/06_past.ipynb #47a6c402
 class Namings:
@@ -89,21 +106,22 @@ class Namings:
 def _begin(self: Namings):
     self._table = self.replay.table.with_same_places()
     self._table.former = _Told()
-    self._on: dict[str, tuple[Entry, bool]] = {} # class gestures so far, and whether they are switched on
+    self._on: dict[str, tuple[Entry, bool]] = {}  # class gestures so far, and whether they are switched on
     self._known: list[Naming] = []
-    self._passed = 0 # moves before the first known naming
+    self._passed = 0  # moves before the first known naming
 
 # %% ../../nbs/labels/06_past.ipynb #c0a1db45
 @patch
-def all(self: Namings) -> list[Naming]: # oldest first, at least one
+def all(self: Namings) -> list[Naming]:  # oldest first, at least one
     "The meaning of words after every change of names so far."
     moves = self.replay.class_moves
-    fresh = moves[self._passed + len(self._known):]
+    fresh = moves[self._passed + len(self._known) :]
     if len(self._table.uids) != len(self.replay.table.uids) or any(self._again(entry) for _, entry, _ in fresh):
         self._begin()
         self._skip(moves)
-        fresh = moves[self._passed:]
-    for seq, entry, on in fresh: self._step(seq, entry, on)
+        fresh = moves[self._passed :]
+    for seq, entry, on in fresh:
+        self._step(seq, entry, on)
     return self._known or [self._naming(0)]
 
 # %% ../../nbs/labels/06_past.ipynb #dc5f50a1
@@ -114,7 +132,8 @@ def whole(self: Namings) -> bool:
 
 
 @patch
-def _again(self: Namings, entry): return entry is None or entry.record["id"] in self._on
+def _again(self: Namings, entry):
+    return entry is None or entry.record["id"] in self._on
 
 # %% ../../nbs/labels/06_past.ipynb #d82eb792
 @patch
@@ -124,22 +143,33 @@ def _skip(self: Namings, moves):
     costs, each = [], 10 * len(self._table.uids) + self.replay.n_items // 16
     for _, entry, _ in moves:
         again = entry is None or entry.record["id"] in seen
-        if entry is not None: seen.add(entry.record["id"])
-        costs.append(each + (10 * (len(seen) + len(self.replay.head.get("classes", ()))) if again else (len(entry.record["classes"]) if entry.record["op"] == "class" else 1)))
+        if entry is not None:
+            seen.add(entry.record["id"])
+        costs.append(
+            each
+            + (
+                10 * (len(seen) + len(self.replay.head.get("classes", ())))
+                if again
+                else (len(entry.record["classes"]) if entry.record["op"] == "class" else 1)
+            )
+        )
     far = np.cumsum(costs[::-1])[::-1] > FAR
     self._passed = min(int(far.sum()), max(len(moves) - 1, 0))
-    before, told = moves[:self._passed], False
+    before, told = moves[: self._passed], False
     for _, entry, on in before:
         told = told or self._again(entry)
-        if entry is not None: self._on[entry.record["id"]] = (entry, on)
+        if entry is not None:
+            self._on[entry.record["id"]] = (entry, on)
     tell_classes(self._table, self.replay.head if told else {}, self._on.values())
 
 # %% ../../nbs/labels/06_past.ipynb #52a2f7f2
 @patch
 def _step(self: Namings, seq, entry, on):
     again = self._again(entry)
-    if entry is not None: self._on[entry.record["id"]] = (entry, on)
-    if again: self._table.forget()
+    if entry is not None:
+        self._on[entry.record["id"]] = (entry, on)
+    if again:
+        self._table.forget()
     tell_classes(self._table, self.replay.head if again else {}, self._on.values() if again else [(entry, on)])
     self._known.append(self._naming(seq))
 
@@ -148,55 +178,63 @@ def _step(self: Namings, seq, entry, on):
 def _naming(self: Namings, since):
     table = self._table
     holders = table.holders(np.arange(len(table.uids), dtype=np.int32))
-    if self._known and np.array_equal(holders, self._known[-1].holders): holders = self._known[-1].holders # mostly: they need room once
+    if self._known and np.array_equal(holders, self._known[-1].holders):
+        holders = self._known[-1].holders  # mostly: they need room once
     return Naming(since, table.names, _Former(table.former, len(table.former)), holders)
 
 # %% ../../nbs/labels/06_past.ipynb #f44b9484
 @patch
 def regrouped(
     self: Namings,
-    seq: int, # number of a gesture
-) -> np.ndarray: # rows
+    seq: int,  # number of a gesture
+) -> np.ndarray:  # rows
     "Rows whose class was merged into another, or taken out again, after a gesture."
     known = self.all()
     start = max((k for k, naming in enumerate(known) if naming.since <= seq), default=0)
-    if start == 0 and not self.whole: return np.flatnonzero(self.replay.raw >= 0)
+    if start == 0 and not self.whole:
+        return np.flatnonzero(self.replay.raw >= 0)
     moved = np.zeros(len(known[-1].holders) + 1, bool)
-    for a, b in zip(known[start:], known[start + 1:]):
-        if a.holders is not b.holders: moved[:-1] |= a.holders != b.holders
+    for a, b in zip(known[start:], known[start + 1 :]):
+        if a.holders is not b.holders:
+            moved[:-1] |= a.holders != b.holders
     return np.flatnonzero(moved[self.replay.raw])
 
 # %% ../../nbs/labels/06_past.ipynb #4f6714fe
 @dataclass(frozen=True, eq=False)
 class Origin:
     "The state that a label file comes from."
-    seq: int # number of the last gesture that it knows of
-    state: np.ndarray # int32 (n_items,), places in the class table at that time, −1 = no label
-    naming: Naming # what words meant then
-    wrong: int # rows of the file that say something else than this state
-    lacks: int # labels of this state that the file does not have
-    over_newer: int = 0 # rows where the file says what an earlier state said, and this one says otherwise
+
+    seq: int  # number of the last gesture that it knows of
+    state: np.ndarray  # int32 (n_items,), places in the class table at that time, −1 = no label
+    naming: Naming  # what words meant then
+    wrong: int  # rows of the file that say something else than this state
+    lacks: int  # labels of this state that the file does not have
+    over_newer: int = 0  # rows where the file says what an earlier state said, and this one says otherwise
 
     @property
-    def exact(self) -> bool: return self.wrong == 0 and self.lacks == 0
+    def exact(self) -> bool:
+        return self.wrong == 0 and self.lacks == 0
 
 # %% ../../nbs/labels/06_past.ipynb #63bf346d
 def find_origin(
-    cells: CellRows, # the file
-    replay: Replay, # everything that happened
-    namings: Namings, # of that replay
-    order: Sequence[int] = (), # place of each code
+    cells: CellRows,  # the file
+    replay: Replay,  # everything that happened
+    namings: Namings,  # of that replay
+    order: Sequence[int] = (),  # place of each code
 ) -> Origin:
     "The state that differs least from a file, the latest if several do; the present one if a single cell that was put back is the difference."
     cells = _with_emptied(with_known_words(cells, words_ever(replay, order)), replay, namings, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
     for origin in states:
-        if best.exact: break
-        if (origin.wrong, origin.lacks) < (best.wrong, best.lacks): best = origin
+        if best.exact:
+            break
+        if (origin.wrong, origin.lacks) < (best.wrong, best.lacks):
+            best = origin
     put_back = now.wrong - best.wrong
     closer = put_back > _same_groups(best.naming, now.naming) or now.lacks > best.lacks
-    if best.exact or closer or not _same_words(cells, best.naming, now.naming, order): return best
+    if best.exact or closer or not _same_words(cells, best.naming, now.naming, order):
+        return best
     return replace(now, over_newer=max(put_back, 0))
 
 # %% ../../nbs/labels/06_past.ipynb #955f6b08
@@ -204,21 +242,35 @@ def words_ever(replay: Replay, order: Sequence[int] = ()) -> set[str]:
     "Every name that a class ever had, and the codes."
     told = [name for entry in replay.class_log if entry.record["op"] == "class" for _, name in entry.record["classes"]]
     table = replay.table
-    return {*told, *table.uids, *table.names, *table.former, *(name for _, name in replay.head.get("classes", ())), *map(str, range(len(order)))}
+    return {
+        *told,
+        *table.uids,
+        *table.names,
+        *table.former,
+        *(name for _, name in replay.head.get("classes", ())),
+        *map(str, range(len(order))),
+    }
 
 
 def with_known_words(
     cells: CellRows,
-    ever: set[str], # every name that a class ever had
+    ever: set[str],  # every name that a class ever had
 ) -> CellRows:
     "The same lines, with one text, the last one, for all that no class was ever called: each text is looked up once for every change of names."
     values = {_value(name) for name in ever} - {None}
 
     def meant(text):
         cell = text.strip()
-        return cell.lower() in BLANK or cell.endswith(")") or not ever.isdisjoint(spellings(text)) or _value(cell.replace(",", ".")) in values
+        return (
+            cell.lower() in BLANK
+            or cell.endswith(")")
+            or not ever.isdisjoint(spellings(text))
+            or _value(cell.replace(",", ".")) in values
+        )
+
     kept = [k for k, text in enumerate(cells.texts) if meant(text)]
-    if len(kept) == len(cells.texts): return cells
+    if len(kept) == len(cells.texts):
+        return cells
     index = np.full(len(cells.texts), len(kept))
     index[kept] = np.arange(len(kept))
     return replace(cells, words=index[cells.words], texts=[*(cells.texts[k] for k in kept), "\0"])
@@ -228,21 +280,25 @@ def _with_emptied(cells: CellRows, replay: Replay, namings: Namings, order) -> C
     """The same lines, where empty cells agree with no state if each of them is in the row of a label: no export has such a line,
     somebody has emptied it."""
     empty = (_said(cells, namings.all()[-1], order) == -1)[cells.words]
-    if not empty.any() or (replay.codes[cells.serials[empty]] < 0).any(): return cells
+    if not empty.any() or (replay.codes[cells.serials[empty]] < 0).any():
+        return cells
     return replace(cells, words=np.where(empty, len(cells.texts), cells.words), texts=[*cells.texts, "\0"])
 
 
-def _same_groups(a, b): return np.array_equal(a.holders, b.holders[:len(a.holders)]) # nothing was merged or parted since
+def _same_groups(a, b):
+    return np.array_equal(a.holders, b.holders[: len(a.holders)])  # nothing was merged or parted since
 
 # %% ../../nbs/labels/06_past.ipynb #62c35232
-def _same_words(cells, a, b, order): return a is b or np.array_equal(_said(cells, a, order), _said(cells, b, order))
+def _same_words(cells, a, b, order):
+    return a is b or np.array_equal(_said(cells, a, order), _said(cells, b, order))
 
 
-def _said(cells: CellRows, naming: Naming, order) -> np.ndarray: # place of each text, −1 no label, −2 no class
+def _said(cells: CellRows, naming: Naming, order) -> np.ndarray:  # place of each text, −1 no label, −2 no class
     said, refused = cells.codes(naming.finder(order, exported=True))
     plain = {name: p for p, name in enumerate(naming.names) if naming.holders[p] == p}
-    for k in refused: # a number that a spreadsheet could have changed: in our own export it is what it says
-        if cells.texts[k] in plain: said[k] = plain[cells.texts[k]]
+    for k in refused:  # a number that a spreadsheet could have changed: in our own export it is what it says
+        if cells.texts[k] in plain:
+            said[k] = plain[cells.texts[k]]
     return said
 
 
@@ -256,9 +312,11 @@ def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterato
     for k in reversed(range(len(known))):
         naming = known[k]
         start = end
-        while start and ((k == 0 and namings.whole) or changes[start - 1][0] > naming.since): start -= 1
+        while start and ((k == 0 and namings.whole) or changes[start - 1][0] > naming.since):
+            start -= 1
         yield from _closest(cells, naming, order, state, changes[start:end], top)
-        for _, rows, before, _ in reversed(changes[start:end]): state[rows] = before
+        for _, rows, before, _ in reversed(changes[start:end]):
+            state[rows] = before
         end, top = start, naming.since - 1
         while end and k and changes[end - 1][0] == naming.since:
             end -= 1
@@ -267,22 +325,27 @@ def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterato
 # %% ../../nbs/labels/06_past.ipynb #f5673950
 def _closest(cells, naming, order, raw, changes, top) -> Iterator[Origin]:
     "The state after some changes, and if one before is closer to the file, that one."
-    held = np.r_[naming.holders, np.int32(-1)] # -1 takes the last element
+    held = np.r_[naming.holders, np.int32(-1)]  # -1 takes the last element
     state = held[raw]
     said = np.full(len(state), _ABSENT, np.int32)
     said[cells.serials] = _said(cells, naming, order)[cells.words]
     wrong, lacks = int(((said != _ABSENT) & (state != said)).sum()), int(((said == _ABSENT) & (state >= 0)).sum())
     yield Origin(top, state, naming, wrong, lacks)
-    if not changes: return
+    if not changes:
+        return
     rows, before, after = (np.concatenate([change[k] for change in changes]) for k in (1, 2, 3))
     before, after, absent = held[before], held[after], said[rows] == _ABSENT
     more_wrong = np.where(absent, 0, (before != said[rows]).astype(np.int64) - (after != said[rows]))
     more_lacks = np.where(absent, (before >= 0).astype(np.int64) - (after >= 0), 0)
-    starts = np.cumsum([0, *(len(change[1]) for change in changes)])[:-1] # where each change begins: undone from there on
+    starts = np.cumsum([0, *(len(change[1]) for change in changes)])[
+        :-1
+    ]  # where each change begins: undone from there on
     wrongs = wrong + np.r_[np.cumsum(more_wrong[::-1])[::-1], 0][starts]
     all_lacks = lacks + np.r_[np.cumsum(more_lacks[::-1])[::-1], 0][starts]
     best = len(changes) - 1 - int(np.lexsort((np.arange(len(changes)), all_lacks[::-1], wrongs[::-1]))[0])
-    if (wrongs[best], all_lacks[best]) >= (wrong, lacks): return
+    if (wrongs[best], all_lacks[best]) >= (wrong, lacks):
+        return
     then = raw.copy()
-    for _, rows, before, _ in reversed(changes[best:]): then[rows] = before
+    for _, rows, before, _ in reversed(changes[best:]):
+        then[rows] = before
     yield Origin(changes[best][0] - 1, held[then], naming, int(wrongs[best]), int(all_lacks[best]))

@@ -25,30 +25,35 @@ _log = logging.getLogger("ssvae_widgets")
 class Ticker:
     "Calls `owner.tick()` every few moments on a thread, until `owner.closed`."
 
-    def __init__(self, owner, poll: float): # seconds between two looks
+    def __init__(self, owner, poll: float):  # seconds between two looks
         self._owner, self._poll = weakref.ref(owner), poll
         self.forked()
 
 # %% ../../nbs/labels/19_process.ipynb #04066bf4
 @patch(as_prop=True)
-def started(self: Ticker) -> bool: return self._thread is not None
+def started(self: Ticker) -> bool:
+    return self._thread is not None
 
 
 @patch
 def start(self: Ticker) -> None:
-    self._thread = threading.Thread(target=_run, args=(self._owner, self._wake, self._poll), name="ssvae-labels", daemon=True)
+    self._thread = threading.Thread(
+        target=_run, args=(self._owner, self._wake, self._poll), name="ssvae-labels", daemon=True
+    )
     self._thread.start()
 
 
 @patch
-def wake(self: Ticker) -> None: self._wake.set()
+def wake(self: Ticker) -> None:
+    self._wake.set()
 
 # %% ../../nbs/labels/19_process.ipynb #54d07c38
 @patch
 def join(self: Ticker, timeout: float) -> None:
     "Wait for the end of the thread, except on the thread itself."
     self.wake()
-    if self.started and self._thread is not threading.current_thread(): self._thread.join(timeout)
+    if self.started and self._thread is not threading.current_thread():
+        self._thread.join(timeout)
 
 
 @patch
@@ -63,17 +68,24 @@ def _run(ref, wake, poll):
         wake.wait(poll)
         wake.clear()
         owner = ref()
-        if owner is None or owner.closed: return
-        try: owner.tick()
-        except Exception: _log.exception("the label worker failed; it goes on")
+        if owner is None or owner.closed:
+            return
+        try:
+            owner.tick()
+        except Exception:
+            _log.exception("the label worker failed; it goes on")
         del owner
 
 # %% ../../nbs/labels/19_process.ipynb #b2b1ca62
 class Watched(Protocol):
     "What a process needs to know of a store."
+
     path: os.PathLike | None
+
     def flush(self, timeout: float = 5.0) -> bool: ...
-    def hold(self, timeout: float) -> None: ... # take its locks and keep them: nothing is confirmed after the last export
+    def hold(
+        self, timeout: float
+    ) -> None: ...  # take its locks and keep them: nothing is confirmed after the last export
     def forked(self) -> None: ...
 
 
@@ -85,24 +97,30 @@ def watch(store: Watched) -> None:
     "Flush a store at exit, on SIGTERM where nobody else handles it, and let it survive a fork."
     if not _hooks:
         _hooks.append(atexit.register(flush_all))
-        if hasattr(os, "register_at_fork"): os.register_at_fork(after_in_child=_after_fork)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
     _stores.add(store)
     here = threading.current_thread() is threading.main_thread()
-    if store.path is not None and here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL: signal.signal(signal.SIGTERM, _on_terminate)
+    if store.path is not None and here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_terminate)
 
 
-def forget(store: Watched) -> None: _stores.discard(store)
+def forget(store: Watched) -> None:
+    _stores.discard(store)
 
 # %% ../../nbs/labels/19_process.ipynb #f8e7aaba
 def flush_all() -> None:
     "Flush every open store; what goes wrong is logged."
     for store in list(_stores):
-        try: store.flush(timeout=2.0)
-        except Exception: _log.exception("labels could not be flushed")
+        try:
+            store.flush(timeout=2.0)
+        except Exception:
+            _log.exception("labels could not be flushed")
 
 
 def _flush_and_end():
-    for store in list(_stores): store.hold(timeout=2.0)
+    for store in list(_stores):
+        store.hold(timeout=2.0)
     flush_all()
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -114,5 +132,7 @@ def _on_terminate(signum, frame):
 
 
 def _after_fork():
-    if signal.getsignal(signal.SIGTERM) is _on_terminate: signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for store in list(_stores): store.forked()
+    if signal.getsignal(signal.SIGTERM) is _on_terminate:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for store in list(_stores):
+        store.forked()

@@ -41,24 +41,33 @@ def adopted(head: dict) -> list[str]:
 
 # %% ../../nbs/labels/12_rejoin.ipynb #fe845700
 def check_data(
-    records: Sequence[dict], # lines of the log
-    name: str, # of `labels.csv`
-    n_items: int, # number of images here
-    fingerprint: dict | None, # of the images here
-    known: str | int | None = 0, # id of the first line that was known here before
+    records: Sequence[dict],  # lines of the log
+    name: str,  # of `labels.csv`
+    n_items: int,  # number of images here
+    fingerprint: dict | None,  # of the images here
+    known: str | int | None = 0,  # id of the first line that was known here before
 ) -> None:
     "`OtherDataError` for a log of other data, `LabelFileError` for one of a newer version."
-    way = ("Open the labels with the data they were made for, use another file, or carry them over with "
-           "LabelStore.adopt(path, n_items, fingerprint=...)")
+    way = (
+        "Open the labels with the data they were made for, use another file, or carry them over with "
+        "LabelStore.adopt(path, n_items, fingerprint=...)"
+    )
     if known in adopted(first_line(records)):
-        raise OtherDataError(f"{name} was carried over to other data meanwhile: close it here and open it with the new data.")
+        raise OtherDataError(
+            f"{name} was carried over to other data meanwhile: close it here and open it with the new data."
+        )
     heads = [r for r in records if r["op"] in ("log", "snapshot")]
     for newer in [r["format"] for r in heads if (r.get("format") or FORMAT) > FORMAT][:1]:
-        raise LabelFileError(f"{name} was written by a newer version of ssvae_widgets (format {describe(newer)}, "
-                             f"known here: {FORMAT}): update the package.")
-    told = [r for r in records if r["op"] in ("log", "snapshot", "data")] # it stands twice: one damaged line must not hide it
+        raise LabelFileError(
+            f"{name} was written by a newer version of ssvae_widgets (format {describe(newer)}, "
+            f"known here: {FORMAT}): update the package."
+        )
+    told = [
+        r for r in records if r["op"] in ("log", "snapshot", "data")
+    ]  # it stands twice: one damaged line must not hide it
     for n in [r["n_items"] for r in told if r.get("n_items") is not None]:
-        if n != n_items: raise OtherDataError(f"{name} belongs to {n} images; here are {n_items}. {way}.")
+        if n != n_items:
+            raise OtherDataError(f"{name} belongs to {n} images; here are {n_items}. {way}.")
     for theirs in [r["fingerprint"] for r in told if r.get("fingerprint") and fingerprint][:1]:
         from ssvae_widgets.data.fingerprints import Fingerprint
 
@@ -68,37 +77,47 @@ def check_data(
 # %% ../../nbs/labels/12_rejoin.ipynb #9baad628
 def refuse_head(
     log: Path,
-    odd: tuple[int, str, str], # number of the line, its kind, what is wrong with it
-    csv: str, # name of `labels.csv`
+    odd: tuple[int, str, str],  # number of the line, its kind, what is wrong with it
+    csv: str,  # name of `labels.csv`
 ) -> LabelFileError:
     "What to say of a log whose first line makes no sense."
     line, op, why = odd
     what = "all labels before it" if op == "snapshot" else "which images the labels belong to"
     return LabelFileError(
         f"{log.name} cannot be used as a log of labels: line {line}, which says {what}, makes no sense ({why}). "
-        f"Bring back a copy of the file, or move it away: then the labels are read from {csv}.")
+        f"Bring back a copy of the file, or move it away: then the labels are read from {csv}."
+    )
 
 # %% ../../nbs/labels/12_rejoin.ipynb #2bc71f42
 def repaired(
-    log: Path, # whose first line is damaged
-    found: Sequence[dict], # the other lines
-    check: Callable[[Sequence[dict]], None], # raises when the lines belong to other data
-) -> str: # what was done; empty: nothing could be
+    log: Path,  # whose first line is damaged
+    found: Sequence[dict],  # the other lines
+    check: Callable[[Sequence[dict]], None],  # raises when the lines belong to other data
+) -> str:  # what was done; empty: nothing could be
     "Start a new log with what the archive has that the first line named; the damaged file is kept."
-    with open(log, "rb") as f: first = f.readline(256 << 20)
-    if b'"op":"log"' in first or b'"former_log":"' in first: return "" # it stands for nothing else, or for rows that were moved
+    with open(log, "rb") as f:
+        first = f.readline(256 << 20)
+    if b'"op":"log"' in first or b'"former_log":"' in first:
+        return ""  # it stands for nothing else, or for rows that were moved
     named = re.search(rb'"archive":"([^"\\]+)"', first)
     parents = [log.with_name(os.path.basename(named[1].decode(errors="replace")))] if named else generations(log)
-    begun = [(p, lines) for p in parents if p.is_file() and (lines := read_lines(p)) and lines[0]["op"] in ("log", "snapshot")]
-    if not begun: return ""
+    begun = [
+        (p, lines)
+        for p in parents
+        if p.is_file() and (lines := read_lines(p)) and lines[0]["op"] in ("log", "snapshot")
+    ]
+    if not begun:
+        return ""
     archive, whole = begun[-1]
     ids = {r["id"] for r in whole}
     whole += [r for r in found if r["id"] not in ids]
     check(whole)
     damaged = second_name(log, "damaged-")
     atomic_write(log, [encode_line(r) for r in whole])
-    return (f"The first line of {log.name} was damaged: the labels before it were taken from {archive.name}, "
-            f"and the damaged file is kept as {damaged.name}.")
+    return (
+        f"The first line of {log.name} was damaged: the labels before it were taken from {archive.name}, "
+        f"and the damaged file is kept as {damaged.name}."
+    )
 
 # %% ../../nbs/labels/12_rejoin.ipynb #0f10d9e7
 def inside(log: Path, head: dict | None, known: str | None) -> set[str]:
@@ -108,47 +127,54 @@ def inside(log: Path, head: dict | None, known: str | None) -> set[str]:
 # %% ../../nbs/labels/12_rejoin.ipynb #c9c0b3ba
 def covered_ids(
     log: Path,
-    head: dict, # a snapshot
-    file: tuple[int, int] | None, # device and number of the file that the known lines were read from
-    ids: set[str], # of the lines known here
-    known: str | None, # id of the first of them
+    head: dict,  # a snapshot
+    file: tuple[int, int] | None,  # device and number of the file that the known lines were read from
+    ids: set[str],  # of the lines known here
+    known: str | None,  # id of the first of them
 ) -> set[str]:
     "Which of the lines known here a snapshot stands for."
-    if (archive := archive_of(log, head)) is None: return ids
-    try: same = (s := os.stat(archive)) and (s.st_dev, s.st_ino) == file
-    except OSError: return ids # nobody can tell any more
+    if (archive := archive_of(log, head)) is None:
+        return ids
+    try:
+        same = (s := os.stat(archive)) and (s.st_dev, s.st_ino) == file
+    except OSError:
+        return ids  # nobody can tell any more
     return ids if same else ids & (inside(log, head, known) | {*head.get("lineage", ()), head["id"]})
 
 # %% ../../nbs/labels/12_rejoin.ipynb #ed4ff6b4
 def below_snapshot(
-    record: dict, # an undo or redo
-    replay: Replay, # of the log as it is now
-    records: Sequence[dict], # lines of the log as it is now
-    have: set[str], # their ids
+    record: dict,  # an undo or redo
+    replay: Replay,  # of the log as it is now
+    records: Sequence[dict],  # lines of the log as it is now
+    have: set[str],  # their ids
     log: Path,
-) -> dict | None: # None: its target is nowhere to be found, or as it should be
+) -> dict | None:  # None: its target is nowhere to be found, or as it should be
     "An undo or redo whose target another process put into a snapshot, for the log as it is now."
     head = replay.head
     archive = archive_of(log, head)
-    if head.get("op") != "snapshot" or archive is None or not archive.is_file(): return None
+    if head.get("op") != "snapshot" or archive is None or not archive.is_file():
+        return None
     known = replayed([r for r in read_lines(archive, 0, head["covered"]) if r["id"] not in have], replay.n_items)
     switched = {*replay.below}
     for r in records:
-        if r["id"] in switched: below(known, r, "", 0)
+        if r["id"] in switched:
+            below(known, r, "", 0)
     target = known.entries.get(record["target"])
-    if target is None or target.active == (record["op"] == "redo"): return None
+    if target is None or target.active == (record["op"] == "redo"):
+        return None
     return below(known, record, head["id"], len(replay.below))
 
 # %% ../../nbs/labels/12_rejoin.ipynb #0dface6a
 def rows_to_recover(
-    was: Replay, # what was known before, which began with a snapshot
-    now: Replay, # what the file says
-    records: Sequence[dict], # its lines
+    was: Replay,  # what was known before, which began with a snapshot
+    now: Replay,  # what the file says
+    records: Sequence[dict],  # its lines
     log: Path,
-) -> np.ndarray: # ascending
+) -> np.ndarray:  # ascending
     "Rows whose labels would get lost with the snapshot."
     part = inside(log, was.head, now.head.get("id"))
-    if not part: return np.flatnonzero((was.codes >= 0) & (now.codes < 0))
+    if not part:
+        return np.flatnonzero((was.codes >= 0) & (now.codes < 0))
     unknown = [r for r in records if r["op"] == "set" and r["id"] not in was.seen and r["id"] not in part]
     strange = {row for r in unknown for row in r["serials"]}
     place = [*(now.table.place.get(uid, -2) for uid in was.table.uids), -1]

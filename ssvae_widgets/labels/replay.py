@@ -25,19 +25,28 @@ from .line import are_texts
 @dataclass(eq=False, slots=True)
 class Entry:
     "A gesture as it stands in the replay."
-    seq: int # place among the gestures, 1 for the first
-    record: dict # the line
-    active: bool = True # False while undone
-    rows: Sequence[int] = () # that it labels
-    codes: Sequence[int] = () # code for each, -1 removes
-    facts: dict[str, frozenset[int] | None] | None = None # what was noted as true, and of which rows; None: of all; found out when first asked
 
-    def noted(self) -> dict[str, frozenset[int] | None]: # name -> rows, None for all of them
+    seq: int  # place among the gestures, 1 for the first
+    record: dict  # the line
+    active: bool = True  # False while undone
+    rows: Sequence[int] = ()  # that it labels
+    codes: Sequence[int] = ()  # code for each, -1 removes
+    facts: dict[str, frozenset[int] | None] | None = (
+        None  # what was noted as true, and of which rows; None: of all; found out when first asked
+    )
+
+    def noted(self) -> dict[str, frozenset[int] | None]:  # name -> rows, None for all of them
         "What was noted as true with the labels, once for all rows or for each."
         if self.facts is None:
             one = [(k, None) for k, v in self.record.items() if v is True and k != "undoable"]
-            each = [(k, v) for k, v in self.record.items() if isinstance(v, list) and len(v) == len(self.rows) and any(x is True for x in v)]
-            self.facts = dict([*one, *((k, frozenset(row for row, x in zip(self.rows, v) if x is True)) for k, v in each)])
+            each = [
+                (k, v)
+                for k, v in self.record.items()
+                if isinstance(v, list) and len(v) == len(self.rows) and any(x is True for x in v)
+            ]
+            self.facts = dict(
+                [*one, *((k, frozenset(row for row, x in zip(self.rows, v) if x is True)) for k, v in each)]
+            )
         return self.facts
 
 # %% ../../nbs/labels/03_replay.ipynb #056b4ee2
@@ -47,37 +56,54 @@ class Replay:
     def __init__(self, n_items: int):
         self.n_items, self.seq = n_items, 0
         self.table = ClassTable()
-        self.head: dict = {} # the `log` or `snapshot` record, with the fingerprint
-        self.exports: dict[str, None] = {} # marks of files that were exported, oldest first
-        self.seen: set[str] = set() # ids of lines, so that a line written twice counts once
-        self.entries: dict[str, Entry] = {} # gestures by id
-        self.stacks: dict[int, tuple] = {} # row -> (newest gesture on it, its code, the same for the one before or None)
-        self.base: np.ndarray | None = None # raw codes of a snapshot
-        self.raw = np.full(n_items, -1, np.int32) # code as labelled, before merges
-        self.codes = np.full(n_items, -1, np.int32) # after merges
-        self.changes: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = [] # (seq when it showed, rows, raw codes before, raw codes after)
-        self.done: dict[str, Entry] = {} # what undo takes back by id, newest last
-        self.redone: dict[str, Entry] = {} # what redo brings back by id, newest last
-        self.unfit: list[tuple[dict, str]] = [] # lines that do not fit here, and why
-        self.noted: dict[str, set[int]] = {} # rows of each fact that a snapshot has
-        self.on, self.below = "", [] # id of the log or snapshot that the lines belong to; ids of the lines that changed what lies in that snapshot
-        self.class_log: list[Entry] = [] # class and merge gestures in order
-        self.class_moves: list[tuple[int, Entry | None, bool]] = [] # (seq, gesture, whether it was switched on); None: the head changed
-        self._code_of: dict[int | str | None, int] = {None: -1} # of the labels met so far
-        self._many, self._stale = False, False # many lines are being applied; table and codes are behind
-        self._heaps: dict[int, list] = {} # row -> gestures on it, the newest that counts first, once something was undone there
-        self.fingerprint: dict | None = None # of the images
+        self.head: dict = {}  # the `log` or `snapshot` record, with the fingerprint
+        self.exports: dict[str, None] = {}  # marks of files that were exported, oldest first
+        self.seen: set[str] = set()  # ids of lines, so that a line written twice counts once
+        self.entries: dict[str, Entry] = {}  # gestures by id
+        self.stacks: dict[
+            int, tuple
+        ] = {}  # row -> (newest gesture on it, its code, the same for the one before or None)
+        self.base: np.ndarray | None = None  # raw codes of a snapshot
+        self.raw = np.full(n_items, -1, np.int32)  # code as labelled, before merges
+        self.codes = np.full(n_items, -1, np.int32)  # after merges
+        self.changes: list[
+            tuple[int, np.ndarray, np.ndarray, np.ndarray]
+        ] = []  # (seq when it showed, rows, raw codes before, raw codes after)
+        self.done: dict[str, Entry] = {}  # what undo takes back by id, newest last
+        self.redone: dict[str, Entry] = {}  # what redo brings back by id, newest last
+        self.unfit: list[tuple[dict, str]] = []  # lines that do not fit here, and why
+        self.noted: dict[str, set[int]] = {}  # rows of each fact that a snapshot has
+        self.on, self.below = (
+            "",
+            [],
+        )  # id of the log or snapshot that the lines belong to; ids of the lines that changed what lies in that snapshot
+        self.class_log: list[Entry] = []  # class and merge gestures in order
+        self.class_moves: list[
+            tuple[int, Entry | None, bool]
+        ] = []  # (seq, gesture, whether it was switched on); None: the head changed
+        self._code_of: dict[int | str | None, int] = {None: -1}  # of the labels met so far
+        self._many, self._stale = False, False  # many lines are being applied; table and codes are behind
+        self._heaps: dict[
+            int, list
+        ] = {}  # row -> gestures on it, the newest that counts first, once something was undone there
+        self.fingerprint: dict | None = None  # of the images
 
 # %% ../../nbs/labels/03_replay.ipynb #f12c796d
 @patch
-def apply(self: Replay, record: dict, mine: bool = True) -> np.ndarray | None: # rows whose label changed; None when the line says nothing new
+def apply(
+    self: Replay, record: dict, mine: bool = True
+) -> np.ndarray | None:  # rows whose label changed; None when the line says nothing new
     "Apply one line that `fault` finds nothing wrong with; `mine` decides whether undo will take it back here."
     key = record["id"]
-    if key in self.seen or record["op"] not in OPS: return None
-    try: changed = getattr(self, f"_{record['op']}")(record, mine)
-    except Unfit as e: self.unfit.append((record, str(e))); changed = None
+    if key in self.seen or record["op"] not in OPS:
+        return None
+    try:
+        changed = getattr(self, f"_{record['op']}")(record, mine)
+    except Unfit as e:
+        self.unfit.append((record, str(e)))
+        changed = None
     self.seen.add(key)
-    if "exports" in record and are_texts(record["exports"]): # older versions kept other things under this name
+    if "exports" in record and are_texts(record["exports"]):  # older versions kept other things under this name
         self.exports.update(dict.fromkeys(record["exports"]))
     return changed
 
@@ -87,10 +113,12 @@ def apply(self: Replay, record: dict, mine: bool = True) -> np.ndarray | None: #
 def many(self: Replay) -> Iterator[None]:
     "Within this, `codes` and the class table stay behind, and `apply` does not say which rows changed: a gesture costs what it says, however many classes and labels there are."
     was, self._many = self._many, True
-    try: yield
+    try:
+        yield
     finally:
         self._many = was
-        if not was: self._settle()
+        if not was:
+            self._settle()
 
 # %% ../../nbs/labels/03_replay.ipynb #63a6492c
 class Unfit(ValueError):
@@ -125,9 +153,12 @@ def _entry(self: Replay, record, mine, **kw):
 # %% ../../nbs/labels/03_replay.ipynb #50e51232
 @patch
 def _check_rows(self: Replay, rows):
-    if len(rows) == 1 and rows[0] < self.n_items: return
-    if rows and max(rows) >= self.n_items: raise Unfit(f"row {describe(max(rows))} is out of range; there are {self.n_items} images")
-    if len(rows) > self.n_items: raise Unfit(f"it has {len(rows)} rows; there are {self.n_items} images")
+    if len(rows) == 1 and rows[0] < self.n_items:
+        return
+    if rows and max(rows) >= self.n_items:
+        raise Unfit(f"row {describe(max(rows))} is out of range; there are {self.n_items} images")
+    if len(rows) > self.n_items:
+        raise Unfit(f"it has {len(rows)} rows; there are {self.n_items} images")
 
 
 @patch
@@ -146,18 +177,26 @@ def _set(self: Replay, record, mine):
     self._check_rows(rows)
     codes = [self._code_of[labels[0]]] if len(labels) == 1 and labels[0] in self._code_of else self._codes_for(labels)
     entry, stacks = self._entry(record, mine, rows=rows, codes=codes), self.stacks
-    if len(rows) == 1: stacks[rows[0]] = (entry, codes[0], stacks.get(rows[0]))
+    if len(rows) == 1:
+        stacks[rows[0]] = (entry, codes[0], stacks.get(rows[0]))
     else:
-        for row, code in zip(rows, codes): stacks[row] = (entry, code, stacks.get(row))
+        for row, code in zip(rows, codes):
+            stacks[row] = (entry, code, stacks.get(row))
     if self._heaps:
         for row, code in zip(rows, codes):
-            if row in self._heaps: heapq.heappush(self._heaps[row][0], (-entry.seq, -len(self._heaps[row][0]), code, record["id"]))
-    return self._set_one(rows[0], codes[0]) if len(rows) == 1 else self._write(np.array(rows, np.int64), np.array(codes, np.int32))
+            if row in self._heaps:
+                heapq.heappush(self._heaps[row][0], (-entry.seq, -len(self._heaps[row][0]), code, record["id"]))
+    return (
+        self._set_one(rows[0], codes[0])
+        if len(rows) == 1
+        else self._write(np.array(rows, np.int64), np.array(codes, np.int32))
+    )
 
 # %% ../../nbs/labels/03_replay.ipynb #ff93b44e
 @patch
 def _set_one(self: Replay, row, code):
-    if self.raw[row] == code: return _NO_ROWS
+    if self.raw[row] == code:
+        return _NO_ROWS
     rows = np.array([row], np.int64)
     self.changes.append((self.seq, rows, self.raw[rows], np.array([code], np.int32)))
     self.raw[row] = code
@@ -171,8 +210,10 @@ def _codes_for(self: Replay, labels) -> list[int]:
         for name in names:
             if (decimal(name) or 0) >= MAX_NUMBERS and name not in self.table.place:
                 raise Unfit(f"label {name} is no class: a number that stands for a class is below {MAX_NUMBERS}")
-        for name in names: self.table.add(name, below=True)
-        for label in new: self._code_of[label] = self.table.place[str(label)]
+        for name in names:
+            self.table.add(name, below=True)
+        for label in new:
+            self._code_of[label] = self.table.place[str(label)]
     return [self._code_of[label] for label in labels]
 
 # %% ../../nbs/labels/03_replay.ipynb #4a6d8d96
@@ -182,14 +223,17 @@ def _write(self: Replay, rows, raw):
     before = self.raw[rows]
     moved = before != raw
     self.raw[rows] = raw
-    if moved.all(): self.changes.append((self.seq, rows, before, self.raw[rows]))
-    elif moved.any(): self.changes.append((self.seq, rows[moved], before[moved], self.raw[rows[moved]]))
+    if moved.all():
+        self.changes.append((self.seq, rows, before, self.raw[rows]))
+    elif moved.any():
+        self.changes.append((self.seq, rows[moved], before[moved], self.raw[rows[moved]]))
     return self._refresh(rows)
 
 
 @patch
 def _refresh(self: Replay, rows):
-    if self._many: return _NO_ROWS
+    if self._many:
+        return _NO_ROWS
     codes = self.table.holders(self.raw[rows])
     moved = codes != self.codes[rows]
     self.codes[rows] = codes
@@ -199,14 +243,21 @@ def _refresh(self: Replay, rows):
 @patch
 def _switch(self: Replay, record, mine, active, source, target):
     if "on" in record:
-        if (record["on"], record["after"]) != (self.on, len(self.below)): self.seq += 1; return _NO_ROWS # decided on another state: whoever wrote it decides again
-        if "classes" not in record: self._check_rows(record["serials"]); self._codes_for(record["labels"])
+        if (record["on"], record["after"]) != (self.on, len(self.below)):
+            self.seq += 1
+            return _NO_ROWS  # decided on another state: whoever wrote it decides again
+        if "classes" not in record:
+            self._check_rows(record["serials"])
+            self._codes_for(record["labels"])
         self.below.append(record["id"])
     self.seq += 1
     entry = self.entries.get(record["target"])
-    if entry is None: return self._switch_below(record)
-    if mine and source.pop(record["target"], None) is not None: target[record["target"]] = entry
-    if entry.active == active: return _NO_ROWS
+    if entry is None:
+        return self._switch_below(record)
+    if mine and source.pop(record["target"], None) is not None:
+        target[record["target"]] = entry
+    if entry.active == active:
+        return _NO_ROWS
     entry.active = active
     if entry.record["op"] != "set":
         self.class_moves.append((self.seq, entry, active))
@@ -217,16 +268,20 @@ def _switch(self: Replay, record, mine, active, source, target):
 @patch
 def _switch_below(self: Replay, record):
     "Undo or redo of a gesture that has become part of the snapshot: the line says what it changes there."
-    if "on" not in record or self.base is None: return _NO_ROWS
+    if "on" not in record or self.base is None:
+        return _NO_ROWS
     if "classes" in record:
         self.head |= {k: record[k] for k in ("classes", "former", "merged")}
-        for uid in _told_classes(record): self.table.add(identity(uid))
+        for uid in _told_classes(record):
+            self.table.add(identity(uid))
         self.class_moves.append((self.seq, None, True))
         return self._replay_classes()
     rows = np.array(record["serials"], np.int64)
     self.base[rows] = self._codes_for(record["labels"])
-    for noted in self.noted.values(): noted.difference_update(record["serials"])
-    for name, noted in record.get("facts", {}).items(): self.noted.setdefault(name, set()).update(row for row in noted if row < self.n_items)
+    for noted in self.noted.values():
+        noted.difference_update(record["serials"])
+    for name, noted in record.get("facts", {}).items():
+        self.noted.setdefault(name, set()).update(row for row in noted if row < self.n_items)
     return self._write(rows, [self._top(row) if row in self.stacks else self.base[row] for row in record["serials"]])
 
 # %% ../../nbs/labels/03_replay.ipynb #e85fddfa
@@ -234,44 +289,60 @@ def _switch_below(self: Replay, record):
 def facts_on(self: Replay, row: int) -> list[str]:
     "Names of what was noted as true with the present label of a row."
     node = self.stacks.get(row)
-    while node is not None and not node[0].active: node = node[2]
-    if node is None: return [name for name, rows in self.noted.items() if row in rows]
+    while node is not None and not node[0].active:
+        node = node[2]
+    if node is None:
+        return [name for name, rows in self.noted.items() if row in rows]
     return [name for name, rows in node[0].noted().items() if rows is None or row in rows] if node[1] >= 0 else []
 
 
 @patch
-def _undo(self: Replay, record, mine): return self._switch(record, mine, False, self.done, self.redone)
+def _undo(self: Replay, record, mine):
+    return self._switch(record, mine, False, self.done, self.redone)
 
 
 @patch
-def _redo(self: Replay, record, mine): return self._switch(record, mine, True, self.redone, self.done)
+def _redo(self: Replay, record, mine):
+    return self._switch(record, mine, True, self.redone, self.done)
 
 # %% ../../nbs/labels/03_replay.ipynb #0ec52960
 @patch
-def _top(self: Replay, row, redone=""): # raw code
+def _top(self: Replay, row, redone=""):  # raw code
     "The newest gesture on a row that counts. Under many that do not it is looked for in a heap, where each is passed over once."
     node, steps = self.stacks[row], 0
     while row not in self._heaps:
-        if node is None: return -1 if self.base is None else self.base[row]
+        if node is None:
+            return -1 if self.base is None else self.base[row]
         entry, code, node = node
-        if entry.active: return code
-        if (steps := steps + 1) == 8: self._heaps[row] = [(-e.seq, i, code, e.record["id"]) for i, (e, code) in enumerate(self._below(self.stacks[row]))], {}
+        if entry.active:
+            return code
+        if (steps := steps + 1) == 8:
+            self._heaps[row] = (
+                [(-e.seq, i, code, e.record["id"]) for i, (e, code) in enumerate(self._below(self.stacks[row]))],
+                {},
+            )
     heap, gone = self._heaps[row]
-    for item in gone.pop(redone, ()): heapq.heappush(heap, item)
-    while heap and not self.entries[heap[0][-1]].active: gone.setdefault(heap[0][-1], []).append(heapq.heappop(heap))
+    for item in gone.pop(redone, ()):
+        heapq.heappush(heap, item)
+    while heap and not self.entries[heap[0][-1]].active:
+        gone.setdefault(heap[0][-1], []).append(heapq.heappop(heap))
     return heap[0][-2] if heap else -1 if self.base is None else self.base[row]
 
 
 @patch
 def _below(self: Replay, node):
-    while node is not None: yield node[0], node[1]; node = node[2]
+    while node is not None:
+        yield node[0], node[1]
+        node = node[2]
 
 # %% ../../nbs/labels/03_replay.ipynb #59a81536
 @patch
-def gestures_on(self: Replay, row: int) -> list[Entry]: # oldest first
+def gestures_on(self: Replay, row: int) -> list[Entry]:  # oldest first
     "Every gesture on a row."
     found, node = [], self.stacks.get(row)
-    while node is not None: found.append(node[0]); node = node[2]
+    while node is not None:
+        found.append(node[0])
+        node = node[2]
     return found[::-1]
 
 
@@ -281,21 +352,26 @@ _NO_ROWS = np.zeros(0, np.int64)
 @patch
 def _class(self: Replay, record, mine):
     self._class_entry(record, mine)
-    for uid, name in record["classes"]: self._rename(identity(uid), name)
+    for uid, name in record["classes"]:
+        self._rename(identity(uid), name)
     return _NO_ROWS
 
 
 @patch
 def _rename(self: Replay, uid, name):
-    if self._stale: self.table.add(uid)
-    else: self.table.rename(uid, name)
+    if self._stale:
+        self.table.add(uid)
+    else:
+        self.table.rename(uid, name)
 
 # %% ../../nbs/labels/03_replay.ipynb #1baa481b
 @patch
 def _merge(self: Replay, record, mine):
     self._class_entry(record, mine)
     a, b = self.table.add(identity(record["from"])), self.table.add(identity(record["into"]))
-    if self._many: self._stale = True; return _NO_ROWS
+    if self._many:
+        self._stale = True
+        return _NO_ROWS
     rows = np.flatnonzero(self.codes == self.table.resolve(a))
     self.table.merge(a, b)
     return self._refresh(rows)
@@ -310,32 +386,46 @@ def _class_entry(self: Replay, record, mine):
 
 @patch
 def _replay_classes(self: Replay):
-    if self._many: self._stale = True; return _NO_ROWS
+    if self._many:
+        self._stale = True
+        return _NO_ROWS
     self.table.forget()
     tell_classes(self.table, self.head, ((entry, entry.active) for entry in self.class_log))
     return self._refresh(np.flatnonzero(self.raw >= 0))
 
 # %% ../../nbs/labels/03_replay.ipynb #3c677a1d
 def tell_classes(
-    table: ClassTable, # that learns of them
-    head: dict, # first line of the log
-    moves, # (`Entry` of a class or merge gesture, whether it is switched on)
+    table: ClassTable,  # that learns of them
+    head: dict,  # first line of the log
+    moves,  # (`Entry` of a class or merge gesture, whether it is switched on)
 ) -> None:
     "Names and merges as head and gestures give them."
-    for uid, name in head.get("classes", ()): table.rename(identity(uid), name)
-    for name, uid in head.get("former", {}).items(): table.remember(name, table.add(identity(uid)))
-    for uid, into in head.get("merged", ()): table.merge(table.add(identity(uid)), table.add(identity(into)))
+    for uid, name in head.get("classes", ()):
+        table.rename(identity(uid), name)
+    for name, uid in head.get("former", {}).items():
+        table.remember(name, table.add(identity(uid)))
+    for uid, into in head.get("merged", ()):
+        table.merge(table.add(identity(uid)), table.add(identity(into)))
     for entry, active in moves:
         record = entry.record
         if record["op"] == "class":
             for uid, name in record["classes"]:
-                if active: table.rename(identity(uid), name)
-                else: table.remember(name, table.add(identity(uid))) # an undone name stays valid in files that still have it
-        elif active: table.merge(table.add(identity(record["from"])), table.add(identity(record["into"])))
+                if active:
+                    table.rename(identity(uid), name)
+                else:
+                    table.remember(
+                        name, table.add(identity(uid))
+                    )  # an undone name stays valid in files that still have it
+        elif active:
+            table.merge(table.add(identity(record["from"])), table.add(identity(record["into"])))
 
 # %% ../../nbs/labels/03_replay.ipynb #3778117a
-def _told_classes(head: dict) -> list: # identities, in the order in which `tell_classes` meets them
-    return [uid for uid, _ in head.get("classes", ())] + [*head.get("former", {}).values()] + [uid for pair in head.get("merged", ()) for uid in pair]
+def _told_classes(head: dict) -> list:  # identities, in the order in which `tell_classes` meets them
+    return (
+        [uid for uid, _ in head.get("classes", ())]
+        + [*head.get("former", {}).values()]
+        + [uid for pair in head.get("merged", ()) for uid in pair]
+    )
 
 
 @patch
@@ -344,9 +434,12 @@ def _log(self: Replay, record, mine):
     fresh = [[uid, name] for uid, name in classes if identity(uid) not in self.table.place]
     self.on = self.on or record["id"]
     self.fingerprint = self.fingerprint or record.get("fingerprint")
-    if not self.head: self.head, fresh = {**record, "classes": [*classes], "fingerprint": self.fingerprint}, classes
-    else: self.head.setdefault("classes", []).extend(fresh) # two processes started at once
-    for uid, name in fresh: self._rename(identity(uid), name)
+    if not self.head:
+        self.head, fresh = {**record, "classes": [*classes], "fingerprint": self.fingerprint}, classes
+    else:
+        self.head.setdefault("classes", []).extend(fresh)  # two processes started at once
+    for uid, name in fresh:
+        self._rename(identity(uid), name)
     self.class_moves.append((self.seq, None, True))
     return _NO_ROWS
 
@@ -354,17 +447,19 @@ def _log(self: Replay, record, mine):
 @patch
 def _data(self: Replay, record, mine):
     self.fingerprint = self.fingerprint or record.get("fingerprint")
-    if self.head: self.head["fingerprint"] = self.fingerprint
+    if self.head:
+        self.head["fingerprint"] = self.fingerprint
     return _NO_ROWS
 
 
 @patch
-def _export(self: Replay, record, mine): return _NO_ROWS # `apply` keeps what it says
+def _export(self: Replay, record, mine):
+    return _NO_ROWS  # `apply` keeps what it says
 
 # %% ../../nbs/labels/03_replay.ipynb #2926c4bf
 @patch
 def _snapshot(self: Replay, record, mine):
-    if self.head: # the lines before were read from an archive
+    if self.head:  # the lines before were read from an archive
         self.on, self.below = record["id"], []
         return _NO_ROWS
     self._check_rows(record["serials"])
@@ -374,10 +469,13 @@ def _snapshot(self: Replay, record, mine):
     self.seq, self.on = max(self.seq, record["seq"]), record["id"]
     self.noted = {name: {row for row in noted if row < self.n_items} for name, noted in record.get("facts", {}).items()}
     self.head["facts"] = {name: sorted(noted) for name, noted in self.noted.items()}
-    for uid in _told_classes(record): self.table.add(identity(uid))
+    for uid in _told_classes(record):
+        self.table.add(identity(uid))
     self.class_moves.append((self.seq, None, True))
     raw = np.array([self.table.add(identity(u)) for u in record["labels"]], np.int32)
     self.base = np.full(self.n_items, -1, np.int32)
     self.base[rows] = raw
     self._replay_classes()
-    return self._write(rows, [self._top(row) if row in self.stacks else code for row, code in zip(record["serials"], raw.tolist())])
+    return self._write(
+        rows, [self._top(row) if row in self.stacks else code for row, code in zip(record["serials"], raw.tolist())]
+    )

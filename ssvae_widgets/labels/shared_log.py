@@ -59,59 +59,66 @@ class SharedLog:
 
     def __init__(
         self,
-        path: Path | None, # `labels.csv`; None keeps labels in memory only
-        n_items: int, # number of images
-        fingerprint: dict | None = None, # of the images
-        observers: Observers | None = None, # who is told of changes
+        path: Path | None,  # `labels.csv`; None keeps labels in memory only
+        n_items: int,  # number of images
+        fingerprint: dict | None = None,  # of the images
+        observers: Observers | None = None,  # who is told of changes
     ):
         self.path, self.n_items, self.fingerprint = path, n_items, fingerprint
         self.log_path = None if path is None else log_beside(path)
         self.observers = Observers() if observers is None else observers
-        self.follow: Callable[[float], None] = lambda wait: None # there is something to export; it may wait for so many seconds
+        self.follow: Callable[[float], None] = lambda wait: (
+            None
+        )  # there is something to export; it may wait for so many seconds
         self.lock, self.retry, self.presence = threading.RLock(), Retry(), None
         self.session, self._count = secrets.token_hex(6), itertools.count(1)
-        self._heir_of = {self.session} # sessions whose gestures undo takes back here
-        self.status, self.message, self._told = "saved", "", ("saved", "") # the last one: what observers know
+        self._heir_of = {self.session}  # sessions whose gestures undo takes back here
+        self.status, self.message, self._told = "saved", "", ("saved", "")  # the last one: what observers know
         self.opening, self.closed, self.open_ended = True, False, True
-        self.last_change, self.last_of_others = 0.0, -1e9 # seconds, of `time.monotonic`
+        self.last_change, self.last_of_others = 0.0, -1e9  # seconds, of `time.monotonic`
         self.replay = Replay(n_items)
         self.view = LabelView(self.replay)
         self.file = None if path is None else LogFile(self.log_path, like=path)
-        self.records: list[tuple[dict, bool]] = [] # lines of the log, and whether undo takes them back here
-        self.have: set[str] = set() # ids of the lines that are in the log
-        self.unsaved: list[dict] = [] # gestures that have not reached the disk, oldest first
-        self.prepared: set[str] = set() # ids of unsaved lines that nobody would miss
-        self.exports: list[str] = [] # marks of exports that no line in the log names yet
-        self.dropped: set[str] = set() # ids of an undo or redo whose target was nowhere to be found
-        self.shown: list[tuple[int, np.ndarray]] = [] # (seq, rows) in the order in which changes showed here
-        self.opened_at = 0 # number of the newest gesture at the opening
-        self.joins = 0 # how often `records` was read anew
-        self.foreign = False # the files belong to another data set by now
-        self.suspect = False # an interrupt came in the middle: read everything again
-        self._left_out = (0, 0) # how many lines of the log were said to be passed over
+        self.records: list[tuple[dict, bool]] = []  # lines of the log, and whether undo takes them back here
+        self.have: set[str] = set()  # ids of the lines that are in the log
+        self.unsaved: list[dict] = []  # gestures that have not reached the disk, oldest first
+        self.prepared: set[str] = set()  # ids of unsaved lines that nobody would miss
+        self.exports: list[str] = []  # marks of exports that no line in the log names yet
+        self.dropped: set[str] = set()  # ids of an undo or redo whose target was nowhere to be found
+        self.shown: list[tuple[int, np.ndarray]] = []  # (seq, rows) in the order in which changes showed here
+        self.opened_at = 0  # number of the newest gesture at the opening
+        self.joins = 0  # how often `records` was read anew
+        self.foreign = False  # the files belong to another data set by now
+        self.suspect = False  # an interrupt came in the middle: read everything again
+        self._left_out = (0, 0)  # how many lines of the log were said to be passed over
 
 # %% ../../nbs/labels/13_shared_log.ipynb #c6081092
 @patch
 def set_status(self: SharedLog, status: str, message: str | None = None) -> None:
     "`saved`, `saving` or `not saved`; without a message the former one stays."
-    if message is not None: self.message = message # first: who sees the status may read it
+    if message is not None:
+        self.message = message  # first: who sees the status may read it
     self.status = status
     told, self._told = self._told, (status, self.message)
-    if told != self._told: self.observers.add(LabelEvent("status", self.replay.seq, NOBODY, True))
+    if told != self._told:
+        self.observers.add(LabelEvent("status", self.replay.seq, NOBODY, True))
 
 # %% ../../nbs/labels/13_shared_log.ipynb #b4821fc1
 @patch
 def note(self: SharedLog, message: str, warn: bool = True) -> None:
     "Something a person should read; the status stays as it is. While the file is opened it is a warning, later a line of the program's log."
     self.set_status(self.status, message)
-    if warn and self.opening: warnings.warn(message, UserWarning, stacklevel=6)
-    elif warn: _log.warning(message)
+    if warn and self.opening:
+        warnings.warn(message, UserWarning, stacklevel=6)
+    elif warn:
+        _log.warning(message)
 
 
 @patch
 def check_open(self: SharedLog) -> None:
     "A `ClosedError` once the store is closed."
-    if self.closed: raise ClosedError("this label store is closed; open a new one on the same file.")
+    if self.closed:
+        raise ClosedError("this label store is closed; open a new one on the same file.")
 
 # %% ../../nbs/labels/13_shared_log.ipynb #3dcc5aed
 @patch
@@ -125,9 +132,12 @@ def enter(self: SharedLog) -> None:
 def _is_mine(self: SharedLog, record: dict) -> bool:
     "Whether undo takes a line back here."
     session = str(record.get("session", ""))
-    if session in self._heir_of: return True
-    if not self.opening or not (self.presence is None or self.presence.alone): return False
-    if session: self._heir_of.add(session)
+    if session in self._heir_of:
+        return True
+    if not self.opening or not (self.presence is None or self.presence.alone):
+        return False
+    if session:
+        self._heir_of.add(session)
     return True
 
 
@@ -147,8 +157,9 @@ def _take(self: SharedLog, records: list[dict]):
             self.have.add(r["id"])
             fresh.append(r)
     self.records += [(r, self._is_mine(r)) for r in fresh]
-    if [r["id"] for r in fresh][:len(overlay)] != overlay[:len(fresh)]: return self._rebuild()
-    self._apply(*self.records[len(self.records) - len(fresh):])
+    if [r["id"] for r in fresh][: len(overlay)] != overlay[: len(fresh)]:
+        return self._rebuild()
+    self._apply(*self.records[len(self.records) - len(fresh) :])
 
 # %% ../../nbs/labels/13_shared_log.ipynb #cd9e6f7a
 @patch
@@ -156,7 +167,8 @@ def _apply(self: SharedLog, *lines: tuple[dict, bool]):
     "Apply lines, each with whether undo takes it back here; what others read is made anew once, at the end."
     with self.replay.many() if self.opening else nullcontext():
         news = any([self._apply_one(record, mine) for record, mine in lines])
-    if news or (self.opening and lines): self.view = LabelView(self.replay, self.view.uids)
+    if news or (self.opening and lines):
+        self.view = LabelView(self.replay, self.view.uids)
 
 
 @patch
@@ -166,13 +178,16 @@ def show_unsaved(self: SharedLog) -> None:
 
 # %% ../../nbs/labels/13_shared_log.ipynb #c9c83160
 @patch
-def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool: # whether codes or names may be others now
+def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool:  # whether codes or names may be others now
     places = len(self.replay.table.uids)
     changed = self.replay.apply(record, mine)
-    if changed is None: return False
+    if changed is None:
+        return False
     new_class = places != len(self.replay.table.uids)
-    if record["op"] == "snapshot" and len(changed): self.shown.append((self.replay.seq, changed))
-    if record["op"] in GESTURES and not self.opening: self._tell(record, changed, new_class)
+    if record["op"] == "snapshot" and len(changed):
+        self.shown.append((self.replay.seq, changed))
+    if record["op"] in GESTURES and not self.opening:
+        self._tell(record, changed, new_class)
     return bool(len(changed)) or record["op"] in ("class", "merge", "undo", "redo", "log", "snapshot") or new_class
 
 # %% ../../nbs/labels/13_shared_log.ipynb #aadcbd72
@@ -182,7 +197,8 @@ def _tell(self: SharedLog, record: dict, changed: np.ndarray, new_class: bool):
     self.shown.append((self.replay.seq, changed))
     self.last_change = time.monotonic()
     ours = record.get("session") == self.session
-    if not ours: self.last_of_others = self.last_change
+    if not ours:
+        self.last_of_others = self.last_change
     target = self.replay.entries.get(record["target"]) if record["op"] in ("undo", "redo") else None
     ops = (record["op"], target and target.record["op"])
     kind = "classes" if new_class or "class" in ops or "merge" in ops else "labels"
@@ -196,9 +212,11 @@ def _rebuild(self: SharedLog):
     was, before = self.replay, self.view
     self.replay = Replay(self.n_items)
     with self.replay.many():
-        for record, mine in self.records: self.replay.apply(record, mine)
+        for record, mine in self.records:
+            self.replay.apply(record, mine)
         for record in self.unsaved:
-            if record["id"] in was.seen: self.replay.apply(record, self._is_mine(record))
+            if record["id"] in was.seen:
+                self.replay.apply(record, self._is_mine(record))
     self.view = LabelView(self.replay, before.uids)
     changed = np.flatnonzero(before.codes != self.view.codes)
     self.shown.append((self.replay.seq, changed))
@@ -220,49 +238,67 @@ def commit(self: SharedLog, record: dict) -> Gesture:
     "One gesture: into the list of what must be saved, to the disk, and back; the caller tells the observers once it has let go of the lock."
     with self.lock:
         self.check_open()
-        if self.exports: record = {**record, "exports": self.exports}
-        encode_line(record) # what cannot be written is refused before it counts
-        self.unsaved.append(record) # from here on it is retried, whatever happens
-        self.exports = [] # not before: a refused line names nothing
+        if self.exports:
+            record = {**record, "exports": self.exports}
+        encode_line(record)  # what cannot be written is refused before it counts
+        self.unsaved.append(record)  # from here on it is retried, whatever happens
+        self.exports = []  # not before: a refused line names nothing
         self.status = "saving" if self.status == "saved" else self.status
         shown = len(self.shown)
-        if self.retry.allowed: self.save()
-        else: self._became_unsaved(self.retry.failing, wait=False)
+        if self.retry.allowed:
+            self.save()
+        else:
+            self._became_unsaved(self.retry.failing, wait=False)
         entry = self.replay.entries.get(record["id"])
         saved = self.status == "saved"
         changed = [rows for _, rows in self.shown[shown:]]
-        return Gesture(entry.seq if entry else self.replay.seq, record["id"], record["op"],
-                       changed[-1] if changed else NOBODY, saved, "" if saved else self.message)
+        return Gesture(
+            entry.seq if entry else self.replay.seq,
+            record["id"],
+            record["op"],
+            changed[-1] if changed else NOBODY,
+            saved,
+            "" if saved else self.message,
+        )
 
 # %% ../../nbs/labels/13_shared_log.ipynb #da476fc3
 @patch
 def save(self: SharedLog) -> None:
     "Write what is unsaved; never raises for the disk's sake."
-    if self.path is None: return self._save_in_memory()
+    if self.path is None:
+        return self._save_in_memory()
     suspect, self.suspect = self.suspect, True
     try:
-        if suspect: self.file.close()
+        if suspect:
+            self.file.close()
         for _ in range(4):
-            if self._save_once(): break
-        else: raise OSError(errno.EIO, "what was written could not be read back")
+            if self._save_once():
+                break
+        else:
+            raise OSError(errno.EIO, "what was written could not be read back")
         self.prepared.clear()
         self._became_saved()
-    except (OSError, LabelFileError) as e: self._became_unsaved(e)
+    except (OSError, LabelFileError) as e:
+        self._became_unsaved(e)
     self.suspect = False
 
 # %% ../../nbs/labels/13_shared_log.ipynb #dff65b92
 @patch
-def _save_once(self: SharedLog) -> bool: # whether everything is in the log
-    if self.file.fd is None or self.file.refused or self.file.moved(): self.reopen(create=True)
+def _save_once(self: SharedLog) -> bool:  # whether everything is in the log
+    if self.file.fd is None or self.file.refused or self.file.moved():
+        self.reopen(create=True)
     self._take(self.file.read())
     self.unsaved = batch = self._fitted(self.unsaved)
-    if not batch: return True
+    if not batch:
+        return True
     self.file.append([encode_line({"seq": self.replay.seq + 1 + i, **r}) for i, r in enumerate(batch)])
-    if self.file.moved(): return False
+    if self.file.moved():
+        return False
     self._take(self.file.read())
-    if not all(r["id"] in self.have for r in batch): return False
+    if not all(r["id"] in self.have for r in batch):
+        return False
     void = [self._named_anew(r) for r in batch if names_snapshot(r) and r["id"] not in self.replay.below]
-    self.unsaved = void + self.unsaved[len(batch):]
+    self.unsaved = void + self.unsaved[len(batch) :]
     return not void
 
 
@@ -278,16 +314,22 @@ def _fitted(self: SharedLog, records: list[dict]) -> list[dict]:
     fitting = [(r, self._fitting(r)) for r in records]
     dropped = [r for r, fits in fitting if fits is None]
     self.dropped |= {str(r.get("instead_of", r["id"])) for r in dropped}
-    self.exports = [*(mark for r in dropped for mark in r.get("exports", ())), *self.exports][-10:] # the next line names them instead
+    self.exports = [*(mark for r in dropped for mark in r.get("exports", ())), *self.exports][
+        -10:
+    ]  # the next line names them instead
     return [fits for _, fits in fitting if fits is not None]
 
 # %% ../../nbs/labels/13_shared_log.ipynb #b66014f3
 @patch
-def _fitting(self: SharedLog, record: dict) -> dict | None: # None: its target is nowhere to be found, or as it should be
+def _fitting(
+    self: SharedLog, record: dict
+) -> dict | None:  # None: its target is nowhere to be found, or as it should be
     "An undo or redo for the log as it is now."
-    if record["op"] not in ("undo", "redo") or record["target"] in self.replay.entries or record["id"] in self.have: return record
+    if record["op"] not in ("undo", "redo") or record["target"] in self.replay.entries or record["id"] in self.have:
+        return record
     decided_here = record.get("on", "") == self.replay.head.get("id")
-    if decided_here or any(r["id"] == record["target"] for r in self.unsaved): return record
+    if decided_here or any(r["id"] == record["target"] for r in self.unsaved):
+        return record
     return below_snapshot(record, self.replay, [r for r, _ in self.records], self.have, self.log_path)
 
 # %% ../../nbs/labels/13_shared_log.ipynb #4b628480
@@ -308,10 +350,12 @@ def _became_saved(self: SharedLog):
 @patch
 def _became_unsaved(self: SharedLog, error: Exception, wait: bool = True):
     self.show_unsaved()
-    if wait: self.retry.failed(error)
+    if wait:
+        self.retry.failed(error)
     reason = explain_os_error(error) if isinstance(error, OSError) else str(error).rstrip(".")
     lost = [r for r in self.unsaved if r["id"] not in self.prepared]
-    if not lost: return
+    if not lost:
+        return
     changes = f"{len(lost)} change{'s are' if len(lost) > 1 else ' is'}"
     self.set_status("not saved", f"Not saved: {reason}. {changes} kept in memory and will be tried again.")
 
@@ -320,12 +364,14 @@ def _became_unsaved(self: SharedLog, error: Exception, wait: bool = True):
 def reopen(self: SharedLog, create: bool = False) -> None:
     "Open the log at its path and bring file and memory together; `OSError` or `LabelFileError` when it cannot be used."
     inode = self.file.inode
-    if not self.file.open(create): return
+    if not self.file.open(create):
+        return
     self.enter()
     try:
-        with no_garbage(): self._join(self._read_whole(), inode)
+        with no_garbage():
+            self._join(self._read_whole(), inode)
     except BaseException:
-        self.file.close() # nothing may be added to a file that was not understood
+        self.file.close()  # nothing may be added to a file that was not understood
         raise
 
 # %% ../../nbs/labels/13_shared_log.ipynb #81dc2c34
@@ -335,16 +381,21 @@ def _join(self: SharedLog, found: list[dict], inode: tuple[int, int] | None):
     self._check_data(found)
     ids, snapshot, head = {r["id"] for r in found}, snapshot_in(found), was.head.get("id")
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and head in r.get("lineage", ()) for r in found)
-    if compacted: ids |= covered_ids(self.log_path, snapshot, inode, {*known}, head)
+    if compacted:
+        ids |= covered_ids(self.log_path, snapshot, inode, {*known}, head)
     lost = [r for r, _ in before if r["id"] not in ids and not (compacted and r["op"] not in GESTURES)]
     self._wait_again(lost)
     first: dict[str, dict] = {}
-    for r in found: first.setdefault(r["id"], r) # a line can stand in a log twice
+    for r in found:
+        first.setdefault(r["id"], r)  # a line can stand in a log twice
     self.records = [(r, known[k] if k in known else self._is_mine(r)) for k, r in first.items()]
     self.have, self.joins = {*first}, self.joins + 1
-    if before or was.seen: self._rebuild()
-    else: self._apply(*self.records)
-    if ids and any(r["op"] == "snapshot" for r in lost): self._recover(was)
+    if before or was.seen:
+        self._rebuild()
+    else:
+        self._apply(*self.records)
+    if ids and any(r["op"] == "snapshot" for r in lost):
+        self._recover(was)
 
 
 @patch
@@ -359,12 +410,16 @@ def _read_whole(self: SharedLog) -> list[dict]:
     "All lines of the log; those that reached its archive while it was being compacted are added to it."
     found = self.file.read()
     odd = [said for said in self.file.odd if said[1] in ("log", "snapshot")]
-    if (self.file.damaged or odd) and not first_line(found) and (said := repaired(self.log_path, found, self._check_data)):
+    if (
+        (self.file.damaged or odd)
+        and not first_line(found)
+        and (said := repaired(self.log_path, found, self._check_data))
+    ):
         self.file.open()
         self.note(said)
         found = self.file.read()
     if odd and not first_line(found):
-        self.foreign = True # neither log nor csv are touched
+        self.foreign = True  # neither log nor csv are touched
         raise refuse_head(self.log_path, odd[0], self.path.name)
     if (head := snapshot_in(found)) is not None:
         part = inside(self.log_path, head, self.replay.head.get("id")) if self.has_unsaved else ()
@@ -375,7 +430,7 @@ def _read_whole(self: SharedLog) -> list[dict]:
 # %% ../../nbs/labels/13_shared_log.ipynb #0c33bae5
 @patch
 def _check_data(self: SharedLog, found: Sequence[dict]):
-    self.foreign = bool(found) # until shown otherwise: then neither log nor csv are touched
+    self.foreign = bool(found)  # until shown otherwise: then neither log nor csv are touched
     check_data(found, self.path.name, self.n_items, self.fingerprint, self.replay.head.get("id", 0))
     self.foreign = False
 
@@ -384,7 +439,8 @@ def _check_data(self: SharedLog, found: Sequence[dict]):
 def _recover(self: SharedLog, was: Replay):
     "A log from before a compaction was put back: what the snapshot said otherwise becomes a gesture."
     rows = rows_to_recover(was, self.replay, [r for r, _ in self.records], self.log_path)
-    if not len(rows): return
+    if not len(rows):
+        return
     said = {"serials": rows.tolist(), "labels": identities(was, rows), "previous": identities(self.replay, rows)}
     self.unsaved.append(self.record("set", **said, source="recovery", undoable=False))
 
@@ -392,7 +448,8 @@ def _recover(self: SharedLog, was: Replay):
 @patch
 def begin(self: SharedLog) -> None:
     "From here on, changes are news."
-    if self.path is None: self.save()
+    if self.path is None:
+        self.save()
     self.shown = [(change[0], change[1]) for change in self.replay.changes]
     self.opened_at = self.replay.seq
     self.observers.clear()
@@ -420,25 +477,34 @@ def tell_left_out(self: SharedLog):
     damaged = len(self.file.damaged) if self.opening else self._left_out[0]
     unfit = [(f"{r['op']} {describe(r['id'])}", why) for r, why in self.replay.unfit]
     told, self._left_out = self._left_out, (damaged, len(self.file.odd) + len(unfit))
-    if self._left_out != told and (said := left_out(self.file, damaged, unfit)): self.note(said, warn=self._left_out[1] > 0)
+    if self._left_out != told and (said := left_out(self.file, damaged, unfit)):
+        self.note(said, warn=self._left_out[1] > 0)
 
 # %% ../../nbs/labels/13_shared_log.ipynb #4794c9a2
 @patch
 def catch_up(self: SharedLog) -> None:
     "Apply what others wrote; a log that went away or cannot be read changes nothing here."
-    if self.path is None or (self.opening and self.file.fd is None): return
-    if self.suspect or self.has_unsaved:
-        if self.retry.allowed: self.save()
+    if self.path is None or (self.opening and self.file.fd is None):
         return
-    self.suspect = True # an interrupt in the middle of this makes the next call read everything again
+    if self.suspect or self.has_unsaved:
+        if self.retry.allowed:
+            self.save()
+        return
+    self.suspect = True  # an interrupt in the middle of this makes the next call read everything again
     try:
         if self.file.fd is None or self.file.moved():
-            if self.log_path.exists(): self.reopen()
-            elif self.records: self._lost_log()
-            if self.has_unsaved: self.save()
-        elif self.file.grown(): self._take(self.file.read())
-        if not self.opening and self.file.fd is not None: self.tell_left_out()
-    except (OSError, LabelFileError) as e: self._became_unsaved(e)
+            if self.log_path.exists():
+                self.reopen()
+            elif self.records:
+                self._lost_log()
+            if self.has_unsaved:
+                self.save()
+        elif self.file.grown():
+            self._take(self.file.read())
+        if not self.opening and self.file.fd is not None:
+            self.tell_left_out()
+    except (OSError, LabelFileError) as e:
+        self._became_unsaved(e)
     self.suspect = False
 
 # %% ../../nbs/labels/13_shared_log.ipynb #95cc19d5
@@ -457,15 +523,19 @@ def name_export(self: SharedLog, mark: str) -> None:
 
 # %% ../../nbs/labels/13_shared_log.ipynb #9489ae46
 @patch
-def close(self: SharedLog, tidy: bool = False) -> None: # whether everything is on the disk, so that a last line may name exports
+def close(
+    self: SharedLog, tidy: bool = False
+) -> None:  # whether everything is on the disk, so that a last line may name exports
     "Let go of the files; closing twice is fine."
     if tidy and self.exports and not self.closed:
         self.prepare("export", exports=self.exports)
         self.save()
     self.closed = True
-    if self.file is not None: self.file.close()
+    if self.file is not None:
+        self.file.close()
     presence, self.presence = self.presence, None
-    if presence is not None: presence.leave()
+    if presence is not None:
+        presence.leave()
 
 # %% ../../nbs/labels/13_shared_log.ipynb #1984070d
 @patch
@@ -473,9 +543,11 @@ def forked(self: SharedLog) -> None:
     "In a forked child: the lock is anew, gestures need a name of their own, and what was one's own is the parent's, who is at work."
     self.lock, self.session, self.suspect = threading.RLock(), secrets.token_hex(6), True
     self._heir_of, self.exports = {self.session}, []
-    if self.presence is not None: self.presence.forget()
+    if self.presence is not None:
+        self.presence.forget()
     self.presence = None
     self.records = [(record, False) for record, _ in self.records]
     self.replay.done.clear()
     self.replay.redone.clear()
-    if self.path is not None and not self.closed: self.file = LogFile(self.log_path, like=self.path)
+    if self.path is not None and not self.closed:
+        self.file = LogFile(self.log_path, like=self.path)

@@ -24,66 +24,101 @@ __all__ = ['CORE', 'MOST_FORMER', 'compact_uid', 'replayed', 'snapshot_of', 'cla
            'below', 'read_lines', 'mover', 'runs_of', 'late_lines']
 
 # %% ../../nbs/labels/07_snapshot.ipynb #9c9d423b
-CORE = ("id", "op", "serials", "labels", "previous", "source", "time", "session", "seq", "crc", "undoable", "target", "classes", "exports")
+CORE = (
+    "id",
+    "op",
+    "serials",
+    "labels",
+    "previous",
+    "source",
+    "time",
+    "session",
+    "seq",
+    "crc",
+    "undoable",
+    "target",
+    "classes",
+    "exports",
+)
 
 
-def compact_uid(uid: str) -> int | str: # as the log writes it
+def compact_uid(uid: str) -> int | str:  # as the log writes it
     "The identity of a class: a number where it is one."
     return uid if decimal(uid) is None else decimal(uid)
 
 
 def replayed(
-    records: Iterable[dict], # lines of a log
-    n_items: int, # number of images
+    records: Iterable[dict],  # lines of a log
+    n_items: int,  # number of images
 ) -> Replay:
     "The state after some lines."
     replay = Replay(n_items)
     with replay.many():
-        for record in records: replay.apply(record)
+        for record in records:
+            replay.apply(record)
     return replay
 
 # %% ../../nbs/labels/07_snapshot.ipynb #7fb1a478
 def snapshot_of(
-    r: Replay, # the state to keep
-) -> dict: # body of a `snapshot` line
+    r: Replay,  # the state to keep
+) -> dict:  # body of a `snapshot` line
     "A state as one line."
     t, rows = r.table, np.flatnonzero(r.raw >= 0)
-    return {"format": FORMAT, "seq": r.seq, "n_items": r.n_items, "fingerprint": r.fingerprint, **class_table(r),
-            "serials": rows.tolist(), "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()], "facts": _facts(r), "exports": [*r.exports][-1_000:]}
+    return {
+        "format": FORMAT,
+        "seq": r.seq,
+        "n_items": r.n_items,
+        "fingerprint": r.fingerprint,
+        **class_table(r),
+        "serials": rows.tolist(),
+        "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()],
+        "facts": _facts(r),
+        "exports": [*r.exports][-1_000:],
+    }
 
 # %% ../../nbs/labels/07_snapshot.ipynb #32750551
 def class_table(r: Replay) -> dict:
     "Classes, earlier names and merges, as a snapshot keeps them."
     t = r.table
-    return {"classes": [[compact_uid(u), n] for u, n in ((u, t.named.get(u, u)) for u in t.uids)], "former": {name: compact_uid(t.uids[p]) for name, p in t.former.items()},
-            "merged": [[compact_uid(t.uids[a]), compact_uid(t.uids[b])] for a, b in t.into.items()]}
+    return {
+        "classes": [[compact_uid(u), n] for u, n in ((u, t.named.get(u, u)) for u in t.uids)],
+        "former": {name: compact_uid(t.uids[p]) for name, p in t.former.items()},
+        "merged": [[compact_uid(t.uids[a]), compact_uid(t.uids[b])] for a, b in t.into.items()],
+    }
 
 # %% ../../nbs/labels/07_snapshot.ipynb #1bb0fc58
 def _facts(r: Replay) -> dict[str, list[int]]:
     facts = {name: rows.difference(r.stacks) for name, rows in r.noted.items()}
-    for name, rows in _facts_on(r, r.stacks).items(): facts.setdefault(name, set()).update(rows)
+    for name, rows in _facts_on(r, r.stacks).items():
+        facts.setdefault(name, set()).update(rows)
     return {name: sorted(rows) for name, rows in facts.items() if rows}
 
 
 def _facts_on(r: Replay, rows: Iterable[int]) -> dict[str, list[int]]:
     facts: dict[str, list[int]] = {}
     for row in rows:
-        for name in r.facts_on(row): facts.setdefault(name, []).append(row)
+        for name in r.facts_on(row):
+            facts.setdefault(name, []).append(row)
     return facts
 
 # %% ../../nbs/labels/07_snapshot.ipynb #d8d9567c
 def where_to_cut(
     records: Sequence[dict],
-    keep: int, # newest gestures that stay lines
-) -> int: # index of the first line that stays
+    keep: int,  # newest gestures that stay lines
+) -> int:  # index of the first line that stays
     "Where to cut so that no undo loses its target, and what was said about one snapshot does not get behind the next."
     place = {r["id"]: i for i, r in enumerate(records)}
-    needs = [place.get(r["target"], i) if r["op"] in ("undo", "redo") else i for i, r in enumerate(records)] # first line that each one needs
+    needs = [
+        place.get(r["target"], i) if r["op"] in ("undo", "redo") else i for i, r in enumerate(records)
+    ]  # first line that each one needs
     i, cut = len(records), max(0, len(records) - keep)
-    while i > cut: i -= 1; cut = min(cut, needs[i])
+    while i > cut:
+        i -= 1
+        cut = min(cut, needs[i])
     cut = max([cut, *(i + 1 for i, r in enumerate(records) if names_snapshot(r))])
-    first = np.minimum.accumulate(np.array([*needs, len(records)])[::-1])[::-1] # that any line from here on needs
-    while first[cut] < cut: cut += 1
+    first = np.minimum.accumulate(np.array([*needs, len(records)])[::-1])[::-1]  # that any line from here on needs
+    while first[cut] < cut:
+        cut += 1
     return cut
 
 
@@ -93,29 +128,38 @@ def names_snapshot(record: dict) -> bool:
 
 # %% ../../nbs/labels/07_snapshot.ipynb #e8df50f3
 def below(
-    r: Replay, # of the lines that became the snapshot; the gesture is switched there, too
-    record: dict, # the undo or redo
-    head: str, # id of the snapshot
-    after: int, # lines of this kind that it already knows
-    move: Callable[[np.ndarray], np.ndarray] | None = None, # new row of each old row, −1 where it is gone
-) -> dict | None: # the line for the log of that snapshot; None when the gesture is not among those lines
+    r: Replay,  # of the lines that became the snapshot; the gesture is switched there, too
+    record: dict,  # the undo or redo
+    head: str,  # id of the snapshot
+    after: int,  # lines of this kind that it already knows
+    move: Callable[[np.ndarray], np.ndarray] | None = None,  # new row of each old row, −1 where it is gone
+) -> dict | None:  # the line for the log of that snapshot; None when the gesture is not among those lines
     "An undo or redo as what it changes in a snapshot."
     target = r.entries.get(record["target"])
-    if target is None and not names_snapshot(record): return None
+    if target is None and not names_snapshot(record):
+        return None
     was = r.raw.copy()
     r.apply(record if target is None else {k: v for k, v in record.items() if k not in ("on", "after")})
     record = {**{k: v for k, v in record.items() if k != "facts"}, "on": head, "after": after}
-    if "classes" in record or (target and target.record["op"] != "set"): return {**record, **class_table(r)}
-    old = np.flatnonzero(was != r.raw) if target is None else np.unique(np.asarray(target.rows, np.int64)) # a gesture that changed no label can have noted something
+    if "classes" in record or (target and target.record["op"] != "set"):
+        return {**record, **class_table(r)}
+    old = (
+        np.flatnonzero(was != r.raw) if target is None else np.unique(np.asarray(target.rows, np.int64))
+    )  # a gesture that changed no label can have noted something
     new = old if move is None else move(old)
     old, new = old[new >= 0].tolist(), new[new >= 0].tolist()
     facts = {name: [*map(dict(zip(old, new)).get, rows)] for name, rows in _facts_on(r, old).items()}
-    return {**record, "serials": new, "labels": [None if p < 0 else compact_uid(r.table.uids[p]) for p in r.raw[old].tolist()], **({"facts": facts} if facts else {})}
+    return {
+        **record,
+        "serials": new,
+        "labels": [None if p < 0 else compact_uid(r.table.uids[p]) for p in r.raw[old].tolist()],
+        **({"facts": facts} if facts else {}),
+    }
 
 # %% ../../nbs/labels/07_snapshot.ipynb #3d994623
 def read_lines(
-    path: str | os.PathLike, # a log
-    start: int = 0, # byte position
+    path: str | os.PathLike,  # a log
+    start: int = 0,  # byte position
     end: int | None = None,
 ) -> list[dict]:
     "The lines of a log that nobody writes to any more."
@@ -123,64 +167,81 @@ def read_lines(
     try:
         file.fd, file.offset = os.open(path, os.O_RDONLY), start
         return file.read(end)
-    finally: file.close()
+    finally:
+        file.close()
 
 # %% ../../nbs/labels/07_snapshot.ipynb #a8e0b882
 def mover(
-    runs: Sequence[Sequence[int]] | None, # (first old row, first new row, how many); None: rows kept their numbers
-    n_former: int, # images before
-    n_items: int, # images now
+    runs: Sequence[Sequence[int]] | None,  # (first old row, first new row, how many); None: rows kept their numbers
+    n_former: int,  # images before
+    n_items: int,  # images now
 ) -> Callable[[np.ndarray], np.ndarray]:
     "The function from old rows to new rows, −1 for those that are gone."
     to = np.arange(n_former) if runs is None else np.full(n_former, -1, np.int64)
-    for old, new, n in runs or (): to[old:old + n] = np.arange(new, new + len(to[old:old + n]))
+    for old, new, n in runs or ():
+        to[old : old + n] = np.arange(new, new + len(to[old : old + n]))
     to[to >= n_items] = -1
     return to.__getitem__
 
 
 def runs_of(
-    mapping: np.ndarray, # new row of each old row, −1 where it is gone
-) -> list[list[int]]: # (first old row, first new row, how many)
+    mapping: np.ndarray,  # new row of each old row, −1 where it is gone
+) -> list[list[int]]:  # (first old row, first new row, how many)
     "A mapping as stretches of neighbors."
     kept = np.flatnonzero(mapping >= 0)
     starts = np.flatnonzero(np.r_[True, (np.diff(kept) != 1) | (np.diff(mapping[kept]) != 1)]) if len(kept) else kept
     return [[int(kept[a]), int(mapping[kept[a]]), int(b - a)] for a, b in zip(starts, [*starts[1:], len(kept)])]
 
 
-MOST_FORMER = 20_000_000 # images in a former data set that memory is taken for
+MOST_FORMER = 20_000_000  # images in a former data set that memory is taken for
 
 # %% ../../nbs/labels/07_snapshot.ipynb #dbce1c05
 def late_lines(
-    folder: Path, # where the log lies
-    head: dict, # its first line
-    present: Sequence[dict], # lines that it has
-    n_items: int, # number of images
-) -> list[dict]: # lines that it lacks
+    folder: Path,  # where the log lies
+    head: dict,  # its first line
+    present: Sequence[dict],  # lines that it has
+    n_items: int,  # number of images
+) -> list[dict]:  # lines that it lacks
     "What was added to the log before, behind the part that the snapshot knows."
     name, covered = head.get("former_log") or head.get("archive"), head.get("covered")
     path = folder / os.path.basename(str(name))
-    if not name or covered is None or not path.is_file() or path.stat().st_size <= covered: return []
+    if not name or covered is None or not path.is_file() or path.stat().st_size <= covered:
+        return []
     before, have = read_lines(path, 0, covered), {r.get("id") for r in present}
-    known = {r.get("id") for r in before} # a line can stand in a log twice
+    known = {r.get("id") for r in before}  # a line can stand in a log twice
     late = [r for r in read_lines(path, covered) if r["op"] in GESTURES and r.get("id") not in known]
-    if all(r.get("id") in have for r in late): return []
+    if all(r.get("id") in have for r in late):
+        return []
     n_former = n_items if head.get("former_items") is None else head["former_items"]
-    rows = [r["serials"] for r in before + late if r["op"] in ("set", "snapshot") or (names_snapshot(r) and "classes" not in r)]
-    n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1)) # room for those that are named
-    if n_former > max(MOST_FORMER, n_items): raise LabelFileError(f"{name} has a label for row {n_former - 1:,}, and the log that was made from it says that this row existed: no log of this package has so many. Put the right file back, or move it away to go on without what was added to it late.")
+    rows = [
+        r["serials"]
+        for r in before + late
+        if r["op"] in ("set", "snapshot") or (names_snapshot(r) and "classes" not in r)
+    ]
+    n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1))  # room for those that are named
+    if n_former > max(MOST_FORMER, n_items):
+        raise LabelFileError(
+            f"{name} has a label for row {n_former - 1:,}, and the log that was made from it says that this row existed: no log of this package has so many. Put the right file back, or move it away to go on without what was added to it late."
+        )
     move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
     inside = replayed([r for r in before if r.get("id") not in have], n_former)
     after, out = sum(names_snapshot(r) and r["on"] == head["id"] for r in present), []
     for r in late:
         line = below(inside, r, head["id"], after, move) if r["op"] in ("undo", "redo") else None
-        if r.get("id") in have: continue
+        if r.get("id") in have:
+            continue
         after += line is not None
         out.append(line or _moved(r, move))
     return out
 
 
 def _moved(record, move):
-    if record["op"] != "set" or move is None: return record
+    if record["op"] != "set" or move is None:
+        return record
     new = move(np.asarray(record["serials"], np.int64)).tolist()
     keep = [i for i, row in enumerate(new) if row >= 0]
-    return {**record, "serials": [new[i] for i in keep], **{k: [record[k][i] for i in keep] for k in ("labels", "previous") if record.get(k) is not None}}
+    return {
+        **record,
+        "serials": [new[i] for i in keep],
+        **{k: [record[k][i] for i in keep] for k in ("labels", "previous") if record.get(k) is not None},
+    }

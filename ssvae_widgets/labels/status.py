@@ -15,18 +15,19 @@ from dataclasses import dataclass
 import numpy as np
 
 # %% ../../nbs/labels/11_status.ipynb #09624916
-NOBODY = np.zeros(0, np.int64) # no row
+NOBODY = np.zeros(0, np.int64)  # no row
 
 
 @dataclass(frozen=True, eq=False)
 class Gesture:
     "One change: a key press, a lasso, an undo."
-    seq: int # its place in the log
-    id: str # unique name
-    op: str # "set", "undo", "redo", "class" or "merge"
-    serials: np.ndarray # rows whose label changed
-    saved: bool # whether it had reached the disk when the call returned
-    message: str = "" # why not
+
+    seq: int  # its place in the log
+    id: str  # unique name
+    op: str  # "set", "undo", "redo", "class" or "merge"
+    serials: np.ndarray  # rows whose label changed
+    saved: bool  # whether it had reached the disk when the call returned
+    message: str = ""  # why not
 
     def __repr__(self):
         n, end = len(self.serials), "saved" if self.saved else "not saved: " + self.message
@@ -37,16 +38,19 @@ class Retry:
     "When a disk that refused is tried again."
 
     def __init__(self):
-        self.due, self.wait = 0.0, 0.2 # seconds
-        self.failing: OSError | None = None # the disk takes bytes but does not confirm them
+        self.due, self.wait = 0.0, 0.2  # seconds
+        self.failing: OSError | None = None  # the disk takes bytes but does not confirm them
 
     @property
-    def ready(self) -> bool: return time.monotonic() >= self.due
+    def ready(self) -> bool:
+        return time.monotonic() >= self.due
 
     @property
-    def allowed(self) -> bool: return self.failing is None or self.ready
+    def allowed(self) -> bool:
+        return self.failing is None or self.ready
 
-    def worked(self) -> None: self.wait, self.failing = 0.2, None
+    def worked(self) -> None:
+        self.wait, self.failing = 0.2, None
 
     def failed(self, error: Exception) -> None:
         unconfirmed = isinstance(error, OSError) and error.errno == errno.EIO and self.wait > 1

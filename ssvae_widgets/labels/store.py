@@ -39,11 +39,11 @@ from .status import Gesture
 from .view import MAX_CLASSES
 from ..parts import attribute
 
-_all_ = ["Gesture", "LabelEvent", "OtherDataError"] # they come with the store
+_all_ = ["Gesture", "LabelEvent", "OtherDataError"]  # they come with the store
 
 # %% ../../nbs/labels/20_store.ipynb #d06a3822
-AUTO_COMPACT = 5_000 # gestures in a log that starts anew by itself
-KEPT = 1_000 # newest gestures that stay in the log then
+AUTO_COMPACT = 5_000  # gestures in a log that starts anew by itself
+KEPT = 1_000  # newest gestures that stay in the log then
 _log = logging.getLogger("ssvae_widgets")
 
 
@@ -52,13 +52,13 @@ class LabelStore:
 
     def __init__(
         self,
-        path: str | os.PathLike | None = None, # `labels.csv`; the log lies beside it; None keeps labels in memory only
-        n_items: int | None = None, # number of images; None takes it from the fingerprint
-        classes: int | Sequence[str] | None = None, # number of classes or their names; None = any number 0, 1, 2, …
-        fingerprint=None, # `data.Fingerprint` of the images; None = only their number is checked
+        path: str | os.PathLike | None = None,  # `labels.csv`; the log lies beside it; None keeps labels in memory only
+        n_items: int | None = None,  # number of images; None takes it from the fingerprint
+        classes: int | Sequence[str] | None = None,  # number of classes or their names; None = any number 0, 1, 2, …
+        fingerprint=None,  # `data.Fingerprint` of the images; None = only their number is checked
         *,
-        poll: float = 0.2, # seconds between looks at the files for changes by others
-        export_after: float = 0.3, # seconds by which `labels.csv` may stay behind
+        poll: float = 0.2,  # seconds between looks at the files for changes by others
+        export_after: float = 0.3,  # seconds by which `labels.csv` may stay behind
     ):
         n_items, described = _check_data(n_items, fingerprint)
         self.path = None if path is None else _check_place(path)
@@ -67,26 +67,33 @@ class LabelStore:
         self.past = History(self.log)
         self.csv = CsvMirror(self.log, self.past, poll, export_after)
         self.ticker = Ticker(self, poll)
-        self._compact_after = AUTO_COMPACT # gestures in the log from which on the worker compacts it
+        self._compact_after = AUTO_COMPACT  # gestures in the log from which on the worker compacts it
         try:
             with self.csv.lock, self.log.lock:
                 self.log.open_ended = classes is None
                 open_log(self.log, _class_names(classes))
-                if path is not None: self.csv.load()
+                if path is not None:
+                    self.csv.load()
                 self.log.begin()
         except BaseException as e:
             self.log.close()
-            if isinstance(e, OSError): raise LabelFileError(f"{path} cannot be opened: {explain_os_error(e)}.") from e
+            if isinstance(e, OSError):
+                raise LabelFileError(f"{path} cannot be opened: {explain_os_error(e)}.") from e
             raise
         watch(self)
-        if path is not None: self.ticker.start()
+        if path is not None:
+            self.ticker.start()
 
 # %% ../../nbs/labels/20_store.ipynb #b1149642
 @patch
 def __reduce_ex__(self: LabelStore, protocol):
-    where = "LabelStore(path, n_items, classes)" if self.path is None else f"LabelStore({str(self.path)!r}, {self.n_items})"
-    raise TypeError(f"a label store cannot be pickled or copied: open it where it is needed, with {where}; "
-                    "store.codes are the labels as an array, store.copy_to(path) writes a copy.")
+    where = (
+        "LabelStore(path, n_items, classes)" if self.path is None else f"LabelStore({str(self.path)!r}, {self.n_items})"
+    )
+    raise TypeError(
+        f"a label store cannot be pickled or copied: open it where it is needed, with {where}; "
+        "store.codes are the labels as an array, store.copy_to(path) writes a copy."
+    )
 
 
 @patch
@@ -96,23 +103,28 @@ def __repr__(self: LabelStore):
 
 
 @patch
-def __len__(self: LabelStore): return self.n_items
+def __len__(self: LabelStore):
+    return self.n_items
 
 
 @patch
-def __enter__(self: LabelStore): return self
+def __enter__(self: LabelStore):
+    return self
 
 
 @patch
-def __exit__(self: LabelStore, *exc): self.close()
+def __exit__(self: LabelStore, *exc):
+    self.close()
 
 # %% ../../nbs/labels/20_store.ipynb #ca113fa4
-def _described(fingerprint) -> dict | None: return fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
+def _described(fingerprint) -> dict | None:
+    return fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
 
 
 def _check_data(n_items, fingerprint) -> tuple[int, dict | None]:
     described = _described(fingerprint)
-    if n_items is None and described: n_items = described["n_items"]
+    if n_items is None and described:
+        n_items = described["n_items"]
     if described and fault({"id": "", "op": "data", "fingerprint": described}):
         raise ArgumentError(f"fingerprint is {describe(described)}; expected what data.fingerprint(images) gives.")
     if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
@@ -122,7 +134,8 @@ def _check_data(n_items, fingerprint) -> tuple[int, dict | None]:
 
 def _check_place(path) -> Path:
     place = Path(os.path.realpath(os.path.expanduser(check_path(path, "path of the labels"))))
-    if os.path.isdir(place): raise LabelFileError(f"{path} is a folder; expected a file, for instance {Path(path) / 'labels.csv'}.")
+    if os.path.isdir(place):
+        raise LabelFileError(f"{path} is a folder; expected a file, for instance {Path(path) / 'labels.csv'}.")
     return place
 
 
@@ -135,18 +148,30 @@ LabelStore.n_items = attribute("log.n_items", "Number of images.")
 LabelStore.fingerprint = attribute("log.fingerprint", "What identifies the images, or None.")
 LabelStore.log_path = attribute("log.log_path", "The append-only log, the truth.")
 LabelStore.session = attribute("log.session", "What gestures of this store are signed with.")
-LabelStore.codes = attribute("log.view.codes", "Class code of every image, −1 = unlabeled: int32 `(n_items,)`, read-only.")
-LabelStore.labels = attribute("log.view.labels", "The same as floats, NaN = unlabeled: the form that the trainer takes.")
-LabelStore.classes = attribute("log.view.classes", "Class names; the code of a class is its place here, and never changes while the store is open.")
+LabelStore.codes = attribute(
+    "log.view.codes", "Class code of every image, −1 = unlabeled: int32 `(n_items,)`, read-only."
+)
+LabelStore.labels = attribute(
+    "log.view.labels", "The same as floats, NaN = unlabeled: the form that the trainer takes."
+)
+LabelStore.classes = attribute(
+    "log.view.classes", "Class names; the code of a class is its place here, and never changes while the store is open."
+)
 LabelStore.n_classes = attribute("log.view.n_classes", "Number of classes.")
 LabelStore.counts = attribute("log.view.counts", "Labeled images in each class: int64 `(n_classes,)`.")
 LabelStore.n_labeled = attribute("log.view.n_labeled", "Number of labeled images.")
-LabelStore.merged = attribute("log.view.merged", "Code of every class that was merged, and the code that its labels have now.")
+LabelStore.merged = attribute(
+    "log.view.merged", "Code of every class that was merged, and the code that its labels have now."
+)
 LabelStore.retired = attribute("log.view.retired", "Codes of classes that were merged into another one.")
 LabelStore.in_order = attribute("log.view.in_order", "Whether the codes are those that the log gives.")
 LabelStore.seq = attribute("log.replay.seq", "Number of the newest gesture.")
-LabelStore.status = attribute("log.status", "`saved`, `saving` or `not saved`; it is `saved` only after the disk has confirmed.")
-LabelStore.message = attribute("log.message", "What a person should know about the status, or about a file that was edited.")
+LabelStore.status = attribute(
+    "log.status", "`saved`, `saving` or `not saved`; it is `saved` only after the disk has confirmed."
+)
+LabelStore.message = attribute(
+    "log.message", "What a person should know about the status, or about a file that was edited."
+)
 LabelStore.problems = attribute("csv.problems", "Lines of `labels.csv` that were refused last.")
 LabelStore.closed = attribute("log.closed", "Whether the store was closed.")
 
@@ -172,7 +197,8 @@ def can_redo(self: LabelStore) -> bool:
 @patch
 def _decide(self: LabelStore, decide: Callable):
     "Decide under the lock on what everybody has written so far; the observers are told once it is free."
-    if not self.ticker.started and self.path is not None and not self.closed: self.ticker.start() # first gesture in a forked child
+    if not self.ticker.started and self.path is not None and not self.closed:
+        self.ticker.start()  # first gesture in a forked child
     with self.log.lock:
         self.log.check_open()
         self.log.catch_up()
@@ -184,10 +210,10 @@ def _decide(self: LabelStore, decide: Callable):
 @patch
 def set(
     self: LabelStore,
-    serials, # one row number, many, or a mask
-    label, # class code or name for all, or one for each; None, NaN or -1 removes
-    source: str = "key", # "key", "lasso", "queue", "import" or "api"
-    **provenance, # kept with the gesture: model_step, certainty, …
+    serials,  # one row number, many, or a mask
+    label,  # class code or name for all, or one for each; None, NaN or -1 removes
+    source: str = "key",  # "key", "lasso", "queue", "import" or "api"
+    **provenance,  # kept with the gesture: model_step, certainty, …
 ) -> Gesture:
     "Label images; returns when it is on the disk, or with `saved=False` when the disk refuses."
     if reserved := sorted(k for k in provenance if k in CORE):
@@ -199,34 +225,34 @@ def set(
 @patch
 def clear(
     self: LabelStore,
-    serials, # one row number, many, or a mask
-    source: str = "key", # "key", "lasso", "queue", "import" or "api"
-    **provenance, # kept with the gesture
+    serials,  # one row number, many, or a mask
+    source: str = "key",  # "key", "lasso", "queue", "import" or "api"
+    **provenance,  # kept with the gesture
 ) -> Gesture:
     "Remove labels; the history keeps them."
     return self.set(serials, None, source, **provenance)
 
 # %% ../../nbs/labels/20_store.ipynb #a3e98124
 @patch
-def undo(self: LabelStore) -> Gesture | None: # None when there is nothing to undo
+def undo(self: LabelStore) -> Gesture | None:  # None when there is nothing to undo
     "Take the newest gesture back."
     return self._decide(lambda: gestures.switch(self.log, "undo"))
 
 
 @patch
-def redo(self: LabelStore) -> Gesture | None: # None when there is nothing to redo
+def redo(self: LabelStore) -> Gesture | None:  # None when there is nothing to redo
     "Do the newest undone gesture again."
     return self._decide(lambda: gestures.switch(self.log, "redo"))
 
 # %% ../../nbs/labels/20_store.ipynb #61630e48
 @patch
-def add_class(self: LabelStore, name: str) -> int: # code of the new class
+def add_class(self: LabelStore, name: str) -> int:  # code of the new class
     "Add a class."
     return self.add_classes([name])[0]
 
 
 @patch
-def add_classes(self: LabelStore, names: Sequence[str]) -> list[int]: # codes of the new classes
+def add_classes(self: LabelStore, names: Sequence[str]) -> list[int]:  # codes of the new classes
     "Add classes, all or none."
     return self._decide(lambda: gestures.add_classes(self.log, names))
 
@@ -234,8 +260,8 @@ def add_classes(self: LabelStore, names: Sequence[str]) -> list[int]: # codes of
 @patch
 def rename_class(
     self: LabelStore,
-    label: int | str, # code or name
-    name: str, # new name
+    label: int | str,  # code or name
+    name: str,  # new name
 ) -> Gesture:
     "Give a class another name; its labels stay."
     return self._decide(lambda: gestures.rename_class(self.log, label, name))
@@ -244,8 +270,8 @@ def rename_class(
 @patch
 def merge_classes(
     self: LabelStore,
-    label: int | str, # class whose labels move; it keeps its code and gets no labels any more
-    into: int | str, # class that receives them
+    label: int | str,  # class whose labels move; it keeps its code and gets no labels any more
+    into: int | str,  # class that receives them
 ) -> Gesture:
     "Move all labels of one class, present and future, to another; one gesture, one undo."
     return self._decide(lambda: gestures.merge_classes(self.log, label, into))
@@ -254,7 +280,7 @@ def merge_classes(
 @patch
 def declare(
     self: LabelStore,
-    classes: int | Sequence[str] | None = None, # as for a new store; None: no further ones
+    classes: int | Sequence[str] | None = None,  # as for a new store; None: no further ones
 ) -> None:
     "Classes that a caller who has just opened the store knows of; labels in an edited `labels.csv` have to be of a known class from now on."
     with self.log.lock:
@@ -266,8 +292,8 @@ def declare(
 @patch
 def observe(
     self: LabelStore,
-    callback: Callable[[LabelEvent], None], # called for every change, from any thread
-) -> Callable[[], None]: # call it to stop
+    callback: Callable[[LabelEvent], None],  # called for every change, from any thread
+) -> Callable[[], None]:  # call it to stop
     "Hear about changes made here, in other notebooks and in an edited file."
     return self.observers.observe(callback)
 
@@ -286,15 +312,21 @@ def tick(self: LabelStore) -> None:
     "What the worker does several times a second."
     now, log = time.monotonic(), self.log
     with log.lock:
-        if log.closed: return
-        if not log.has_unsaved or log.retry.ready: log.catch_up()
-        if log.presence is not None: log.presence.keep()
+        if log.closed:
+            return
+        if not log.has_unsaved or log.retry.ready:
+            log.catch_up()
+        if log.presence is not None:
+            log.presence.keep()
     self.observers.deliver(0)
     try:
         with self.csv.lock:
-            if log.closed: return
-            if self.csv.due is not None and now >= self.csv.due: self.csv.export()
-            elif self.path is not None: self.csv.check()
+            if log.closed:
+                return
+            if self.csv.due is not None and now >= self.csv.due:
+                self.csv.export()
+            elif self.path is not None:
+                self.csv.check()
     except OSError as e:
         self.csv.due = time.monotonic() + 1.0
         behind = f"{self.path.name} is behind: {explain_os_error(e)}."
@@ -308,56 +340,72 @@ def tick(self: LabelStore) -> None:
 def _compact_sometimes(self: LabelStore):
     "A long log starts anew by itself, when nobody has labeled for a moment."
     n_lines = len(self.log.records)
-    if self.path is None or n_lines < self._compact_after or self.log.foreign: return
-    if n_lines < 4 * self._compact_after and time.monotonic() - self.log.last_change < 1: return
-    self._compact_after = n_lines + AUTO_COMPACT # when it does not work now
-    try: done = self._compact(KEPT, 0)
-    except (LabelFileError, ClosedError, OSError) as e: # also when it was closed meanwhile
+    if self.path is None or n_lines < self._compact_after or self.log.foreign:
+        return
+    if n_lines < 4 * self._compact_after and time.monotonic() - self.log.last_change < 1:
+        return
+    self._compact_after = n_lines + AUTO_COMPACT  # when it does not work now
+    try:
+        done = self._compact(KEPT, 0)
+    except (LabelFileError, ClosedError, OSError) as e:  # also when it was closed meanwhile
         _log.info("the label log was not compacted: %s", e)
         return
-    if done is not None: self._compact_after = max(AUTO_COMPACT, 2 * len(self.log.records))
+    if done is not None:
+        self._compact_after = max(AUTO_COMPACT, 2 * len(self.log.records))
 
 # %% ../../nbs/labels/20_store.ipynb #bcf615f7
 @patch
 def flush(
     self: LabelStore,
-    timeout: float = 5.0, # seconds to wait for another thread
-) -> bool: # whether log and `labels.csv` are up to date
+    timeout: float = 5.0,  # seconds to wait for another thread
+) -> bool:  # whether log and `labels.csv` are up to date
     "Save what is unsaved and export `labels.csv`, now."
-    if self.path is None or self.closed: return self.saved
+    if self.path is None or self.closed:
+        return self.saved
     csv, log = self.csv, self.log
-    if not csv.lock.acquire(timeout=timeout): return False
+    if not csv.lock.acquire(timeout=timeout):
+        return False
     try:
-        if not log.lock.acquire(timeout=timeout): return False
+        if not log.lock.acquire(timeout=timeout):
+            return False
         try:
-            if log.has_unsaved: log.save()
-        finally: log.lock.release()
-        try: done = csv.export(closing=True) and (csv.due is None or csv.export(closing=True))
+            if log.has_unsaved:
+                log.save()
+        finally:
+            log.lock.release()
+        try:
+            done = csv.export(closing=True) and (csv.due is None or csv.export(closing=True))
         except OSError as e:
             done = False
             log.note(f"{self.path.name} is behind: {explain_os_error(e)}.", warn=False)
-    finally: csv.lock.release()
+    finally:
+        csv.lock.release()
     self.observers.deliver()
     return bool(done) and self.saved
 
 # %% ../../nbs/labels/20_store.ipynb #98c33754
 @patch
-def close(self: LabelStore) -> bool: # whether everything is on the disk
+def close(self: LabelStore) -> bool:  # whether everything is on the disk
     "Flush and let go of the files; closing twice is fine."
-    if self.closed: return self.saved
+    if self.closed:
+        return self.saved
     done = self.flush()
-    with self.csv.lock, self.log.lock: self.log.close(tidy=done)
+    with self.csv.lock, self.log.lock:
+        self.log.close(tidy=done)
     self.ticker.join(2.0)
     forget(self)
-    if not done and self.log.has_unsaved: warnings.warn(f"closed with labels that are not saved: {self.message}", UserWarning, stacklevel=2)
+    if not done and self.log.has_unsaved:
+        warnings.warn(f"closed with labels that are not saved: {self.message}", UserWarning, stacklevel=2)
     return done
 
 
 @patch
 def __del__(self: LabelStore):
     try:
-        if not self.closed: self.close()
-    except Exception: pass # the opening failed, or Python is ending
+        if not self.closed:
+            self.close()
+    except Exception:
+        pass  # the opening failed, or Python is ending
 
 # %% ../../nbs/labels/20_store.ipynb #6b56a87b
 @patch
@@ -370,59 +418,66 @@ def hold(self: LabelStore, timeout: float) -> None:
 @patch
 def forked(self: LabelStore) -> None:
     "In a forked child: locks and threads of the parent are gone; a thread starts when this process labels something itself."
-    for part in (self.log, self.csv, self.ticker): part.forked()
+    for part in (self.log, self.csv, self.ticker):
+        part.forked()
     self.observers.begin_anew()
 
 # %% ../../nbs/labels/20_store.ipynb #faedeb92
 @patch
 def history(
     self: LabelStore,
-    serial: int, # row of the image
-    last: int | None = None, # the newest so many; None: all
-) -> list[dict]: # oldest first: seq, label, previous (names), source, time, session, undone, and what else was kept
+    serial: int,  # row of the image
+    last: int | None = None,  # the newest so many; None: all
+) -> list[dict]:  # oldest first: seq, label, previous (names), source, time, session, undone, and what else was kept
     "Every gesture on an image."
     row = check_row(serial, self.n_items)
-    if last is not None: last = check_whole(last, "last", 0, 10**9)
-    with self.log.lock: return self.past.on_row(row, last)
+    if last is not None:
+        last = check_whole(last, "last", 0, 10**9)
+    with self.log.lock:
+        return self.past.on_row(row, last)
 
 
 @patch
 def to_pandas(self: LabelStore):
     "The whole history as a table, one row for each image of each gesture."
-    with self.log.lock: return self.past.to_pandas()
+    with self.log.lock:
+        return self.past.to_pandas()
 
 # %% ../../nbs/labels/20_store.ipynb #54b9d9de
 @patch
 def rows_with(
     self: LabelStore,
-    fact: str, # name of something kept with labels, such as `accepted`
-) -> np.ndarray: # rows, ascending
+    fact: str,  # name of something kept with labels, such as `accepted`
+) -> np.ndarray:  # rows, ascending
     "Rows whose present label was given with that fact, and it is true."
-    with self.log.lock: return self.past.rows_with(fact)
+    with self.log.lock:
+        return self.past.rows_with(fact)
 
 
 @patch
 def changed_since(
     self: LabelStore,
-    seq: int, # a former value of `store.seq`
-) -> np.ndarray: # rows, ascending
+    seq: int,  # a former value of `store.seq`
+) -> np.ndarray:  # rows, ascending
     "Rows whose label changed after gesture `seq`."
-    with self.log.lock: return self.past.changed_since(seq)
+    with self.log.lock:
+        return self.past.changed_since(seq)
 
 # %% ../../nbs/labels/20_store.ipynb #ff00e441
 @patch
 def compact(
     self: LabelStore,
-    keep: int = 200, # newest gestures that stay in the log, for undo
-) -> Path | None: # the archive; None when there was nothing to compact
+    keep: int = 200,  # newest gestures that stay in the log, for undo
+) -> Path | None:  # the archive; None when there was nothing to compact
     "Start a new log with a snapshot; the old one stays as an archive."
     return self._compact(keep, 5.0)
 
 # %% ../../nbs/labels/20_store.ipynb #fcbbbeb0
 @patch
 def _compact(self: LabelStore, keep: int, patience: float) -> Path | None:
-    if self.path is None: return None
-    self.flush() # `labels.csv` is not older than the snapshot, even if the archive gets lost
+    if self.path is None:
+        return None
+    self.flush()  # `labels.csv` is not older than the snapshot, even if the archive gets lost
     done = archive.compact(self.log, self.past, keep, patience)
     self.observers.deliver()
     return done
@@ -431,22 +486,24 @@ def _compact(self: LabelStore, keep: int, patience: float) -> Path | None:
 @patch(cls_method=True)
 def adopt(
     cls: LabelStore,
-    path: str | os.PathLike, # `labels.csv` of the former data
-    n_items: int | None = None, # number of images now; None takes it from the fingerprint
-    classes: int | Sequence[str] | None = None, # as in `LabelStore`
-    fingerprint=None, # of the images now
-    mapping=None, # new row of each old row, -1 where it is gone; None = rows kept their numbers
-    **kw, # further arguments of `LabelStore`
-) -> LabelStore: # open, on the new data
+    path: str | os.PathLike,  # `labels.csv` of the former data
+    n_items: int | None = None,  # number of images now; None takes it from the fingerprint
+    classes: int | Sequence[str] | None = None,  # as in `LabelStore`
+    fingerprint=None,  # of the images now
+    mapping=None,  # new row of each old row, -1 where it is gone; None = rows kept their numbers
+    **kw,  # further arguments of `LabelStore`
+) -> LabelStore:  # open, on the new data
     "Carry the labels of other data over; the old log and the old `labels.csv` are kept beside."
     path = Path(os.path.realpath(os.path.expanduser(path)))
     described = _described(fingerprint)
     n_items = described["n_items"] if n_items is None and described else n_items
-    if n_items is None: raise ArgumentError("adopt needs to know the data that the labels go to; give n_items or fingerprint.")
+    if n_items is None:
+        raise ArgumentError("adopt needs to know the data that the labels go to; give n_items or fingerprint.")
     told = archive.adopt(path, n_items, described, mapping, lambda n, named: cls(path, n, classes if named else None))
     store = cls(path, n_items, classes, fingerprint, **kw)
     if told:
-        with store.log.lock: store.log.save() # lines that came in meanwhile
+        with store.log.lock:
+            store.log.save()  # lines that came in meanwhile
         store.log.note(told, warn=False)
     return store
 
@@ -454,25 +511,29 @@ def adopt(
 @patch
 def lacks(
     self: LabelStore,
-    path: str | os.PathLike, # another `labels.csv`
-) -> int: # 0 also when there is nothing
+    path: str | os.PathLike,  # another `labels.csv`
+) -> int:  # 0 also when there is nothing
     "How many changes the labels there have that these do not know of."
     path = Path(os.path.realpath(os.path.expanduser(path)))
-    if not path.exists() and not log_beside(path).exists(): return 0
-    with LabelStore(path, self.n_items, fingerprint=self.fingerprint) as there: # takes in what was edited by hand
+    if not path.exists() and not log_beside(path).exists():
+        return 0
+    with LabelStore(path, self.n_items, fingerprint=self.fingerprint) as there:  # takes in what was edited by hand
         return archive.lacks(self.log, there.log)
 
 # %% ../../nbs/labels/20_store.ipynb #b8d9abde
 @patch
 def copy_to(
     self: LabelStore,
-    path: str | os.PathLike, # `labels.csv` to write; its log lies beside it
+    path: str | os.PathLike,  # `labels.csv` to write; its log lies beside it
 ) -> Path:
     "Write the labels and their whole history to another place as well."
     path = Path(os.path.realpath(os.path.expanduser(path)))
-    if self.path is not None and self.log_path == log_beside(path): return path
+    if self.path is not None and self.log_path == log_beside(path):
+        return path
     if n := self.lacks(path):
-        raise LabelFileError(f"{path} has {n} change{'s' * (n > 1)} that the labels here do not have, and would be lost: "
-                             "open those labels instead, or give another place. Nothing was written.")
+        raise LabelFileError(
+            f"{path} has {n} change{'s' * (n > 1)} that the labels here do not have, and would be lost: "
+            "open those labels instead, or give another place. Nothing was written."
+        )
     archive.copy_to(self.log, path)
     return path

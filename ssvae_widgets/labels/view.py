@@ -20,7 +20,7 @@ from .replay import Replay
 from .snapshot import compact_uid
 
 # %% ../../nbs/labels/09_view.ipynb #2946712f
-MAX_CLASSES = 10_000 # of one store
+MAX_CLASSES = 10_000  # of one store
 
 
 class LabelView:
@@ -29,22 +29,25 @@ class LabelView:
     def __init__(
         self,
         replay: Replay,
-        known: Sequence[str] = (), # identity of the class of each code so far; new ones come behind
+        known: Sequence[str] = (),  # identity of the class of each code so far; new ones come behind
     ):
         table = replay.table
-        for uid in known: table.add(uid)
-        self.uids = [*known] # identity of the class of each code
+        for uid in known:
+            table.add(uid)
+        self.uids = [*known]  # identity of the class of each code
         if len(known) != len(table.uids):
             have = {*known}
             self.uids += [u for u in table.uids if u not in have]
-        self.order = [table.place[u] for u in self.uids] # its place in the class table
+        self.order = [table.place[u] for u in self.uids]  # its place in the class table
         names = table.names
         self.names = [names[p] for p in self.order]
-        self.code_of = np.full(len(table.uids) + 1, -1, np.int32) # code of each place; -1 takes the last element, which is -1
+        self.code_of = np.full(
+            len(table.uids) + 1, -1, np.int32
+        )  # code of each place; -1 takes the last element, which is -1
         self.code_of[self.order] = np.arange(len(self.order), dtype=np.int32)
-        self.codes = self.code_of[replay.codes] # int32 (n_items,), −1 = unlabeled
+        self.codes = self.code_of[replay.codes]  # int32 (n_items,), −1 = unlabeled
         self.codes.flags.writeable = False
-        gone = np.fromiter(table.into, np.int32) # places of merged classes
+        gone = np.fromiter(table.into, np.int32)  # places of merged classes
         self._merged = dict(zip(self.code_of[gone].tolist(), self.code_of[table.holders(gone)].tolist()))
 
     def as_csv(self) -> bytes:
@@ -54,7 +57,7 @@ class LabelView:
 
 # %% ../../nbs/labels/09_view.ipynb #dcac0682
 @patch(as_prop=True)
-def labels(self: LabelView) -> np.ndarray: # float64 (n_items,)
+def labels(self: LabelView) -> np.ndarray:  # float64 (n_items,)
     "Class code of every image as a float, NaN = unlabeled: the form that the trainer takes."
     return np.where(self.codes >= 0, self.codes, np.nan)
 
@@ -66,17 +69,19 @@ def classes(self: LabelView) -> list[str]:
 
 
 @patch(as_prop=True)
-def n_classes(self: LabelView) -> int: return len(self.names)
+def n_classes(self: LabelView) -> int:
+    return len(self.names)
 
 # %% ../../nbs/labels/09_view.ipynb #f9a35a2b
 @patch(as_prop=True)
-def counts(self: LabelView) -> np.ndarray: # int64 (n_classes,)
+def counts(self: LabelView) -> np.ndarray:  # int64 (n_classes,)
     "Labeled images in each class."
     return np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
 
 
 @patch(as_prop=True)
-def n_labeled(self: LabelView) -> int: return int((self.codes >= 0).sum())
+def n_labeled(self: LabelView) -> int:
+    return int((self.codes >= 0).sum())
 
 # %% ../../nbs/labels/09_view.ipynb #321e2d96
 @patch(as_prop=True)
@@ -99,26 +104,34 @@ def retired(self: LabelView) -> list[int]:
 # %% ../../nbs/labels/09_view.ipynb #9d4cd5be
 def identify(
     view: LabelView,
-    label, # code, name, or None, NaN or -1 for no label
-    open_ended: bool = False, # while classes are only numbers, a further number is a class as well
-) -> int | str | None: # identity as the log writes it; None: no label
+    label,  # code, name, or None, NaN or -1 for no label
+    open_ended: bool = False,  # while classes are only numbers, a further number is a class as well
+) -> int | str | None:  # identity as the log writes it; None: no label
     "The class that is meant; an `ArgumentError` when there is none."
-    if is_missing(label): return None
-    if isinstance(label, bytes): label = label.decode(errors="replace")
-    if isinstance(label, str): return _named(view, label)
+    if is_missing(label):
+        return None
+    if isinstance(label, bytes):
+        label = label.decode(errors="replace")
+    if isinstance(label, str):
+        return _named(view, label)
     numbers = int | np.integer | float | np.floating
     if isinstance(label, bool | np.bool_) or not isinstance(label, numbers) or label % 1:
         raise ArgumentError(f"label {label!r} is no class; expected a code, a name, or None for no label.")
     code, n = int(label), len(view.order)
-    if code == -1: return None
-    if 0 <= code < n: return compact_uid(view.uids[code])
-    if open_ended and 0 <= code < MAX_CLASSES and view.names == [str(k) for k in range(n)]: return code
+    if code == -1:
+        return None
+    if 0 <= code < n:
+        return compact_uid(view.uids[code])
+    if open_ended and 0 <= code < MAX_CLASSES and view.names == [str(k) for k in range(n)]:
+        return code
     raise ArgumentError(f"label {code} is no class; there are {n}, 0 to {n - 1}.")
 
 
 def _named(view: LabelView, label: str) -> int | str:
-    if label not in view.names: label = clean_name(label)
-    if label in view.names: return compact_uid(view.uids[view.names.index(label)])
+    if label not in view.names:
+        label = clean_name(label)
+    if label in view.names:
+        return compact_uid(view.uids[view.names.index(label)])
     known = f"{', '.join(view.names[:20])}{', …' if len(view.names) > 20 else ''}"
     raise ArgumentError(f"there is no class {label!r}; the classes are {known}: add it with add_class.")
 

@@ -20,6 +20,7 @@ __all__ = ['AUGMENTATIONS', 'Augmentation', 'register_augmentation', 'find_augme
 # %% ../../nbs/model/02_augment.ipynb #c99e067d
 class Augmentation(NamedTuple):
     "How far an image may be distorted."
+
     rotation: float = 0.0  # degrees either way
     shift: float = 0.0  # share of the image's side, either way
     scale: float = 0.0  # relative size, either way
@@ -52,7 +53,9 @@ def find_augmentation(
 ) -> Augmentation:
     "The recipe of that name."
     if name not in AUGMENTATIONS:
-        raise ValueError(f"No augmentation is called {name!r}; there are {', '.join(AUGMENTATIONS)}. Add one with register_augmentation({name!r}, …).")
+        raise ValueError(
+            f"No augmentation is called {name!r}; there are {', '.join(AUGMENTATIONS)}. Add one with register_augmentation({name!r}, …)."
+        )
     return AUGMENTATIONS[name]
 
 # %% ../../nbs/model/02_augment.ipynb #84955fbd
@@ -81,17 +84,26 @@ def distort(
     x: Float[Array, "batch ..."],  # images (batch, height, width, channel) in [0, 1], or vectors
 ) -> Float[Array, "batch ..."]:
     "One random view of every example."
-    if recipe.noise: x = x + recipe.noise * random.normal(random.fold_in(key, 1), x.shape)
+    if recipe.noise:
+        x = x + recipe.noise * random.normal(random.fold_in(key, 1), x.shape)
     geometric = recipe._replace(noise=0.0)
-    if x.ndim != 4 or geometric == Augmentation(): return x
+    if x.ndim != 4 or geometric == Augmentation():
+        return x
     b, h, w, _ = x.shape
     u = random.uniform(random.fold_in(key, 2), (8, b), minval=-1.0, maxval=1.0)
     angle = jnp.deg2rad(recipe.rotation) * u[0]
-    if recipe.quarter_turns and h == w: angle = angle + jnp.pi / 2 * jnp.floor(2 * (u[6] + 1))
+    if recipe.quarter_turns and h == w:
+        angle = angle + jnp.pi / 2 * jnp.floor(2 * (u[6] + 1))
     cos, sin, one, zero = jnp.cos(angle), jnp.sin(angle), jnp.ones(b), jnp.zeros(b)
     turn = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
     sx = jnp.where(u[7] < 0, -1.0, 1.0) if recipe.flip else one
-    shape = jnp.stack([jnp.stack([1 + recipe.scale * u[1], zero], -1), jnp.stack([recipe.shear * u[3], sx * (1 + recipe.scale * u[2])], -1)], -2)
+    shape = jnp.stack(
+        [
+            jnp.stack([1 + recipe.scale * u[1], zero], -1),
+            jnp.stack([recipe.shear * u[3], sx * (1 + recipe.scale * u[2])], -1),
+        ],
+        -2,
+    )
     return _affine(x, turn @ shape, recipe.shift * jnp.stack([u[4] * h, u[5] * w], -1))
 
 # %% ../../nbs/model/02_augment.ipynb #d4a9cb39
@@ -110,7 +122,8 @@ def cutout(
     size: float,  # side of the blanked square as a share of the image
 ) -> Float[Array, "batch ..."]:
     "Blank a square at a random place (DeVries & Taylor 2017, arXiv 1708.04552); of vectors, a random share of the entries."
-    if x.ndim != 4: return x * random.bernoulli(key, 1 - size / 2, x.shape)
+    if x.ndim != 4:
+        return x * random.bernoulli(key, 1 - size / 2, x.shape)
     b, h, w, _ = x.shape
     center = random.uniform(key, (b, 2)) * jnp.array([h, w])
     rows = jnp.abs(jnp.arange(h) + 0.5 - center[:, :1]) < size * h / 2

@@ -51,7 +51,14 @@ class TrainingCallback:
 
 # %% ../../nbs/model/09_callbacks.ipynb #0f5cf016
 COLUMNS = (
-    "epoch", "loss", "val_loss", "reconstruction_loss", "val_reconstruction_loss", "kl_loss", "val_kl_loss", "classification_loss",
+    "epoch",
+    "loss",
+    "val_loss",
+    "reconstruction_loss",
+    "val_reconstruction_loss",
+    "kl_loss",
+    "val_kl_loss",
+    "classification_loss",
     "val_classification_loss",
 )
 
@@ -61,14 +68,24 @@ def check_callbacks(
     name: str = "callbacks",  # what they are called in the message
 ) -> list[Any]:  # empty for None
     "A list of callbacks, or an `ArgumentError` before any epoch is trained."
-    if callbacks is None: return []
+    if callbacks is None:
+        return []
     wrong = isinstance(callbacks, (str, bytes, dict, type)) or not hasattr(callbacks, "__iter__")
-    if wrong: raise ArgumentError(f"{name} is {describe(callbacks)}; expected a list of callbacks, or None.")
+    if wrong:
+        raise ArgumentError(f"{name} is {describe(callbacks)}; expected a list of callbacks, or None.")
     found = list(callbacks)
     for one in found:
-        if isinstance(one, type): raise ArgumentError(f"{name} holds the class {one.__name__}; expected an object of it: {one.__name__}().")
-        missing = [verb for verb in ("on_train_start", "on_epoch_end", "on_train_end") if not callable(getattr(one, verb, None))]
-        if missing: raise ArgumentError(f"{name} holds {describe(one)} without {', '.join(missing)}; expected a TrainingCallback.")
+        if isinstance(one, type):
+            raise ArgumentError(f"{name} holds the class {one.__name__}; expected an object of it: {one.__name__}().")
+        missing = [
+            verb
+            for verb in ("on_train_start", "on_epoch_end", "on_train_end")
+            if not callable(getattr(one, verb, None))
+        ]
+        if missing:
+            raise ArgumentError(
+                f"{name} holds {describe(one)} without {', '.join(missing)}; expected a TrainingCallback."
+            )
     return found
 
 # %% ../../nbs/model/09_callbacks.ipynb #44913193
@@ -88,7 +105,8 @@ def monitored(
     if monitor == "auto":
         value = metrics.get("val_loss", math.nan)
         return value if not math.isnan(value) else metrics["loss"]
-    if monitor not in metrics: raise ValueError(f"There is no metric {monitor!r} to monitor; this run measures {', '.join(metrics)}.")
+    if monitor not in metrics:
+        raise ValueError(f"There is no metric {monitor!r} to monitor; this run measures {', '.join(metrics)}.")
     return metrics[monitor]
 
 # %% ../../nbs/model/09_callbacks.ipynb #2af4b835
@@ -108,18 +126,33 @@ class ConsoleLogger(TrainingCallback):
         self._every = self.every or max(1, (getattr(trainer, "target", None) or 1) // 10)
 
     def on_epoch_end(self, trainer, epoch, metrics):
-        if epoch % self._every: return
+        if epoch % self._every:
+            return
         out = self.stream or sys.stdout
         if self._shown is None:
-            self._shown = [n for n in (self.columns or metrics) if n != "epoch" and (self.columns or not math.isnan(metrics[n]))]
+            self._shown = [
+                n for n in (self.columns or metrics) if n != "epoch" and (self.columns or not math.isnan(metrics[n]))
+            ]
             print(f"{'epoch':>6} " + " ".join(f"{_short(n):>10}" for n in self._shown) + f" {'seconds':>8}", file=out)
         now = time.perf_counter()
-        print(f"{epoch:>6} " + " ".join(f"{metrics.get(n, math.nan):>10.4g}" for n in self._shown) + f" {now - self._time:>8.2f}", file=out, flush=True)
+        print(
+            f"{epoch:>6} "
+            + " ".join(f"{metrics.get(n, math.nan):>10.4g}" for n in self._shown)
+            + f" {now - self._time:>8.2f}",
+            file=out,
+            flush=True,
+        )
         self._time = now
 
 # %% ../../nbs/model/09_callbacks.ipynb #ca8accc0
 def _short(name: str) -> str:
-    return name.replace("reconstruction", "recon").replace("classification", "class").replace("_loss", "").replace("_", " ") or name
+    return (
+        name.replace("reconstruction", "recon")
+        .replace("classification", "class")
+        .replace("_loss", "")
+        .replace("_", " ")
+        or name
+    )
 
 # %% ../../nbs/model/09_callbacks.ipynb #5bf98b8a
 class ProgressBar(TrainingCallback):
@@ -133,7 +166,8 @@ class ProgressBar(TrainingCallback):
 
     def on_train_start(self, trainer):
         total = self.total or getattr(trainer, "target", None)
-        if in_notebook(): self._bar = CellBar(total)
+        if in_notebook():
+            self._bar = CellBar(total)
         else:
             from tqdm import tqdm
 
@@ -149,17 +183,23 @@ class ProgressBar(TrainingCallback):
 # %% ../../nbs/model/09_callbacks.ipynb #51ba9a25
 def _check_history(path: Path) -> None:
     "A file in the way that is no history is kept, by a `DataError`."
-    if not path.exists(): return
+    if not path.exists():
+        return
     check_file(path)
-    with open(path, "rb") as file: start = file.read(5)
-    if start not in (b"epoch", b""): raise DataError(f"{path} exists and is no history of a training, so it is kept: give another name, or remove it first.")
+    with open(path, "rb") as file:
+        start = file.read(5)
+    if start not in (b"epoch", b""):
+        raise DataError(
+            f"{path} exists and is no history of a training, so it is kept: give another name, or remove it first."
+        )
 
 
 def _csv(names: list[str], rows: list[dict[str, float]], head: bool = False) -> str:
     "Rows as the lines of a CSV file; nan where a row has no number."
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, names, restval="nan")
-    if head: writer.writeheader()
+    if head:
+        writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
@@ -171,7 +211,8 @@ class CSVExporter(TrainingCallback):
         self,
         path: str | os.PathLike,  # file to write; its folder is made
         whole: bool = False,  # True: over the life of the model, not only of this run
-        after: LastCheckpoint | None = None,  # rows wait until it has written the weights of their epoch; None: they do not wait
+        after: LastCheckpoint
+        | None = None,  # rows wait until it has written the weights of their epoch; None: they do not wait
     ):
         self.path, self.whole, self.after = Path(check_path(path)), whole, after
 
@@ -180,32 +221,57 @@ class CSVExporter(TrainingCallback):
         _check_history(self.path)
         self._past = _rows(trainer.history) if self.whole else []
         self._rows, self._names = list(self._past), None
-        if self._past: self._write()  # rows that a killed run wrote for weights that it did not keep
+        if self._past:
+            self._write()  # rows that a killed run wrote for weights that it did not keep
 
     def on_epoch_end(self, trainer, epoch, metrics):
         self._rows.append(metrics)
-        if self.after is not None and self.after.kept < epoch: return
-        if self.after is not None or list(make_history(self._rows)) != self._names: return self._write()
-        with open(self.path, "a", newline="", encoding="utf-8") as file: file.write(_csv(self._names, [metrics]))
+        if self.after is not None and self.after.kept < epoch:
+            return
+        if self.after is not None or list(make_history(self._rows)) != self._names:
+            return self._write()
+        with open(self.path, "a", newline="", encoding="utf-8") as file:
+            file.write(_csv(self._names, [metrics]))
 
     def on_train_end(self, trainer, history):
-        self._rows = [*self._past, *(row for row in _rows(history) if self.after is None or row["epoch"] <= self.after.kept)]
-        if not self._rows: return
-        try: found = self.path.read_bytes()
-        except OSError: found = b""
+        self._rows = [
+            *self._past,
+            *(row for row in _rows(history) if self.after is None or row["epoch"] <= self.after.kept),
+        ]
+        if not self._rows:
+            return
+        try:
+            found = self.path.read_bytes()
+        except OSError:
+            found = b""
         self._names = list(make_history(self._rows))
-        if found != _csv(self._names, self._rows, head=True).encode(): self._write()  # an interrupt came between an epoch and its row
+        if found != _csv(self._names, self._rows, head=True).encode():
+            self._write()  # an interrupt came between an epoch and its row
 
     def _write(self):
         self._names = list(make_history(self._rows))
-        atomic_write(self.path, _csv(self._names, self._rows, head=True).encode())  # a full disk leaves the history that was there
+        atomic_write(
+            self.path, _csv(self._names, self._rows, head=True).encode()
+        )  # a full disk leaves the history that was there
 
 # %% ../../nbs/model/09_callbacks.ipynb #53acf290
 def _rows(history: dict[str, list[float]]) -> list[dict[str, float]]:
     return [dict(zip(history, values)) for values in zip(*history.values())]
 
 
-_CURVES = ("", "png", "pdf", "svg", "jpg", "jpeg", "webp", "tif", "tiff", "eps", "ps")  # what matplotlib writes; "" is png
+_CURVES = (
+    "",
+    "png",
+    "pdf",
+    "svg",
+    "jpg",
+    "jpeg",
+    "webp",
+    "tif",
+    "tiff",
+    "eps",
+    "ps",
+)  # what matplotlib writes; "" is png
 
 # %% ../../nbs/model/09_callbacks.ipynb #d71a2dac
 _SIGNED = ("png", "svg", "eps", "ps")  # kinds of picture that say at their beginning who drew them
@@ -213,12 +279,26 @@ _SIGNED = ("png", "svg", "eps", "ps")  # kinds of picture that say at their begi
 
 def _check_curves(path: Path) -> None:
     "A file in the way that no plot of a training can be is kept, by a `DataError`."
-    if not path.exists() or not check_file(path): return
+    if not path.exists() or not check_file(path):
+        return
     kind = path.suffix[1:].lower() or "png"
-    with open(path, "rb") as file: start = file.read(4096)
-    known = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml", "jpg": b"\xff\xd8", "jpeg": b"\xff\xd8", "webp": b"RIFF", "eps": b"%!PS", "ps": b"%!PS"}
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    known = {
+        "png": b"\x89PNG",
+        "pdf": b"%PDF",
+        "svg": b"<?xml",
+        "jpg": b"\xff\xd8",
+        "jpeg": b"\xff\xd8",
+        "webp": b"RIFF",
+        "eps": b"%!PS",
+        "ps": b"%!PS",
+    }
     fits = start.startswith(known.get(kind, (b"II*", b"MM\0*"))) and (kind not in _SIGNED or b"atplotlib" in start)
-    if not fits: raise DataError(f"{path} exists and shows no loss of a training, so it is kept: give another name, or remove it first.")
+    if not fits:
+        raise DataError(
+            f"{path} exists and shows no loss of a training, so it is kept: give another name, or remove it first."
+        )
 
 # %% ../../nbs/model/09_callbacks.ipynb #003bcb07
 class LossCurvePlotter(TrainingCallback):
@@ -231,27 +311,39 @@ class LossCurvePlotter(TrainingCallback):
         whole: bool = False,  # True: over the life of the model, not only of this run
     ):
         self.path, self.every, self.whole = Path(check_path(path)), every, whole
-        if self.path.suffix[1:].lower() not in _CURVES: raise ArgumentError(f"path is {describe(self.path)}; expected the name of a picture that ends in one of {', '.join(f'.{c}' for c in _CURVES if c)}.")
+        if self.path.suffix[1:].lower() not in _CURVES:
+            raise ArgumentError(
+                f"path is {describe(self.path)}; expected the name of a picture that ends in one of {', '.join(f'.{c}' for c in _CURVES if c)}."
+            )
 
-    def on_train_start(self, trainer): _check_curves(self.path)
+    def on_train_start(self, trainer):
+        _check_curves(self.path)
 
     def on_epoch_end(self, trainer, epoch, metrics):
-        if self.every and epoch % self.every == 0: self._draw(trainer.history)
+        if self.every and epoch % self.every == 0:
+            self._draw(trainer.history)
 
     def on_train_end(self, trainer, history):
-        if history["epoch"]: self._draw(trainer.history if self.whole else history)
+        if history["epoch"]:
+            self._draw(trainer.history if self.whole else history)
 
     def _draw(self, history):
         from matplotlib.figure import Figure
 
         figure, picture = Figure(figsize=(8, 3), layout="constrained"), io.BytesIO()
-        names = [n for n in history if n.endswith("loss") and not n.startswith("val_") and any(v == v and v for v in history[n])]
+        names = [
+            n
+            for n in history
+            if n.endswith("loss") and not n.startswith("val_") and any(v == v and v for v in history[n])
+        ]
         for axis, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names):
             axis.plot(history["epoch"], history[name], label="train")
-            if any(v == v for v in history.get(f"val_{name}", ())): axis.plot(history["epoch"], history[f"val_{name}"], label="validation")
+            if any(v == v for v in history.get(f"val_{name}", ())):
+                axis.plot(history["epoch"], history[f"val_{name}"], label="validation")
             axis.set_title(name.replace("_", " "), fontsize=9)
             axis.set_xlabel("epoch")
-        if names: axis.legend(frameon=False, fontsize=8)
+        if names:
+            axis.legend(frameon=False, fontsize=8)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(picture, format=self.path.suffix[1:].lower() or "png", dpi=120)
         atomic_write(self.path, picture.getvalue())
@@ -261,7 +353,8 @@ class _Watch(TrainingCallback):
     "Follows one metric and knows when it improves."
 
     def __init__(self, monitor: str = "auto", min_delta: float = 0.0, mode: str = "auto"):
-        if mode not in ("auto", "min", "max"): raise ValueError(f"mode is {mode!r}; choose auto, min or max.")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode is {mode!r}; choose auto, min or max.")
         self.monitor, self.min_delta = monitor, abs(min_delta)
         self.sign = -1.0 if mode == "max" or (mode == "auto" and "accuracy" in monitor) else 1.0
 
@@ -271,8 +364,10 @@ class _Watch(TrainingCallback):
     def improved(self, epoch, metrics) -> bool:
         self.judged, value = epoch, self.sign * monitored(metrics, self.monitor)
         better = value < self.best - self.min_delta
-        if better: self.best, self.best_epoch, self.waited = value, epoch, 0
-        else: self.waited += 1
+        if better:
+            self.best, self.best_epoch, self.waited = value, epoch, 0
+        else:
+            self.waited += 1
         return better
 
 # %% ../../nbs/model/09_callbacks.ipynb #b5d99479
@@ -290,7 +385,8 @@ class EarlyStopping(_Watch):
         self.patience = patience
 
     def on_epoch_end(self, trainer, epoch, metrics):
-        if not self.improved(epoch, metrics) and self.patience and self.waited >= self.patience: trainer.stop()
+        if not self.improved(epoch, metrics) and self.patience and self.waited >= self.patience:
+            trainer.stop()
 
 # %% ../../nbs/model/09_callbacks.ipynb #a6e29604
 class BestCheckpoint(_Watch):
@@ -307,11 +403,15 @@ class BestCheckpoint(_Watch):
         self.path = check_path(path)
 
     def on_epoch_end(self, trainer, epoch, metrics):
-        if self.improved(epoch, metrics): trainer.save_checkpoint(self.path)
+        if self.improved(epoch, metrics):
+            trainer.save_checkpoint(self.path)
 
     def on_train_end(self, trainer, history):
-        if not history.get("epoch") or history["epoch"][-1] <= self.judged: return
-        self.on_epoch_end(trainer, history["epoch"][-1], _rows(history)[-1])  # an interrupt came before this epoch was judged
+        if not history.get("epoch") or history["epoch"][-1] <= self.judged:
+            return
+        self.on_epoch_end(
+            trainer, history["epoch"][-1], _rows(history)[-1]
+        )  # an interrupt came before this epoch was judged
 
 # %% ../../nbs/model/09_callbacks.ipynb #9dfc54c8
 class LastCheckpoint(TrainingCallback):
@@ -329,10 +429,12 @@ class LastCheckpoint(TrainingCallback):
         self.kept, self._next = trainer.epoch, 0.0
 
     def on_epoch_end(self, trainer, epoch, metrics):
-        if time.perf_counter() >= self._next: self._keep(trainer)
+        if time.perf_counter() >= self._next:
+            self._keep(trainer)
 
     def on_train_end(self, trainer, history):
-        if trainer.epoch > self.kept: self._keep(trainer)
+        if trainer.epoch > self.kept:
+            self._keep(trainer)
 
     def _keep(self, trainer):
         start, epoch = time.perf_counter(), trainer.epoch
@@ -343,10 +445,22 @@ class LastCheckpoint(TrainingCallback):
 # %% ../../nbs/model/09_callbacks.ipynb #c7ed8a74
 def default_callbacks(
     weights_path: str | os.PathLike | None = None,  # where the weights go; None: nothing is written
-    display: TrainingCallback | bool = True,  # what is shown meanwhile: True: a table, in a notebook one line that changes; False: nothing; or your own
+    display: TrainingCallback
+    | bool = True,  # what is shown meanwhile: True: a table, in a notebook one line that changes; False: nothing; or your own
 ) -> list[TrainingCallback]:
     "What comes with training where nothing else is asked for: a display, and beside the weights `b.ckpt` the history `b_history.csv` and its curves `b_loss.png`."
-    shown = [ProgressBar() if in_notebook() else ConsoleLogger(every=None)] if display is True else [display] if display else []
-    if weights_path is None: return shown
+    shown = (
+        [ProgressBar() if in_notebook() else ConsoleLogger(every=None)]
+        if display is True
+        else [display]
+        if display
+        else []
+    )
+    if weights_path is None:
+        return shown
     path = Path(check_path(weights_path, "weights_path"))
-    return [*shown, CSVExporter(path.with_name(f"{path.stem}_history.csv"), whole=True), LossCurvePlotter(path.with_name(f"{path.stem}_loss.png"), whole=True)]
+    return [
+        *shown,
+        CSVExporter(path.with_name(f"{path.stem}_history.csv"), whole=True),
+        LossCurvePlotter(path.with_name(f"{path.stem}_loss.png"), whole=True),
+    ]

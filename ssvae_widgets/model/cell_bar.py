@@ -31,16 +31,24 @@ class CellBar:
 
     def __repr__(self):
         bar = "█" * round(20 * self.n / self.total) if self.total else ""
-        return (f"{bar:░<20} " if self.total else "") + f"epoch {self.n}" + (f" of {self.total}" if self.total else "") + f", loss {self.loss or '–'}, {time.perf_counter() - self._start:.1f} s"
+        return (
+            (f"{bar:░<20} " if self.total else "")
+            + f"epoch {self.n}"
+            + (f" of {self.total}" if self.total else "")
+            + f", loss {self.loss or '–'}, {time.perf_counter() - self._start:.1f} s"
+        )
 
-    def set_postfix(self, loss: str, refresh: bool = False): self.loss = loss
+    def set_postfix(self, loss: str, refresh: bool = False):
+        self.loss = loss
 
     def update(self):
         self.n += 1
-        if time.perf_counter() - self._told > 0.1: self._show()
+        if time.perf_counter() - self._told > 0.1:
+            self._show()
 
     def _show(self):
         self._told = time.perf_counter()
         self._line.update(self)
 
-    def close(self): self._show()
+    def close(self):
+        self._show()

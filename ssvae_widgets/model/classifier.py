@@ -30,9 +30,12 @@ def labeled_rows(
     y: np.ndarray,  # labels, with −1, NaN or None where there is none
 ) -> np.ndarray:
     "True where a row has a label."
-    if y.dtype.kind == "f": return ~np.isnan(y) & (y != -1)
-    if y.dtype.kind in "iu": return y != -1
-    if y.dtype.kind == "O": return np.array([v is not None and v == v and not (isinstance(v, (int, float)) and v == -1) for v in y], bool)
+    if y.dtype.kind == "f":
+        return ~np.isnan(y) & (y != -1)
+    if y.dtype.kind in "iu":
+        return y != -1
+    if y.dtype.kind == "O":
+        return np.array([v is not None and v == v and not (isinstance(v, (int, float)) and v == -1) for v in y], bool)
     return np.ones(len(y), bool)
 
 # %% ../../nbs/model/18_classifier.ipynb #d42c8fe0
@@ -40,8 +43,13 @@ def flat_rows(
     X: Any,  # rows, images, a list of pictures or files, or an `ImageSet`
 ) -> tuple[Any, tuple[int, ...] | None]:  # what scikit-learn takes as X; shape of an image, None: X came as rows
     "Images as rows of pixels; rows are passed through untouched."
-    items = isinstance(X, list) and X and (isinstance(X[0], str) or hasattr(X[0], "__fspath__") or type(X[0]).__module__.startswith("PIL."))
-    if not items and not isinstance(X, ImageSet) and getattr(X, "ndim", 2) <= 2: return X, None
+    items = (
+        isinstance(X, list)
+        and X
+        and (isinstance(X[0], str) or hasattr(X[0], "__fspath__") or type(X[0]).__module__.startswith("PIL."))
+    )
+    if not items and not isinstance(X, ImageSet) and getattr(X, "ndim", 2) <= 2:
+        return X, None
     x = as_array(X)
     return x.reshape(len(x), -1), x.shape[1:] if x.ndim > 2 else None
 
@@ -51,7 +59,8 @@ def known_classes(
 ) -> np.ndarray | None:  # names where there are names, else codes; None or −1: unlabeled
     "The classes that an `ImageSet` knows of its images."
     codes, names = encode_labels(images.truth, len(images.images), images.class_names)
-    if not (codes >= 0).any(): return None
+    if not (codes >= 0).any():
+        return None
     return codes if names is None else np.array([None if c < 0 else names[c] for c in codes], object)
 
 # %% ../../nbs/model/18_classifier.ipynb #ed6e63ee
@@ -62,7 +71,10 @@ def codes_of(
     "Labels by their place in `classes`, −1: unlabeled. Raises `ValueError` for a class that is not among them."
     known = labeled_rows(y)
     unseen = sorted({str(v) for v in y[known]} - {str(c) for c in classes})
-    if unseen: raise ValueError(f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: {list(classes)}.")
+    if unseen:
+        raise ValueError(
+            f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: {list(classes)}."
+        )
     codes = np.full(len(y), -1)
     codes[known] = np.searchsorted(classes, y[known])
     return codes
@@ -70,7 +82,8 @@ def codes_of(
 # %% ../../nbs/model/18_classifier.ipynb #df62dcbf
 def _seed_of(random_state) -> int:
     "The seed itself, or one drawn from what scikit-learn takes in its place."
-    if isinstance(random_state, (int, np.integer)): return int(random_state)
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
     return int(np.random.default_rng(random_state).integers(2**31))
 
 # %% ../../nbs/model/18_classifier.ipynb #6ffff8ef
@@ -89,16 +102,37 @@ class _Estimator(BaseEstimator):
         config: SSVAEConfig | None = None,  # everything else; the parameters above override it
         random_state: int | None = 0,  # seed; None: a new one every time
     ):
-        self.latent_dim, self.hidden_dims, self.max_epochs, self.partial_epochs = latent_dim, hidden_dims, max_epochs, partial_epochs
-        self.learning_rate, self.batch_size, self.image_shape, self.config, self.random_state = learning_rate, batch_size, image_shape, config, random_state
+        self.latent_dim, self.hidden_dims, self.max_epochs, self.partial_epochs = (
+            latent_dim,
+            hidden_dims,
+            max_epochs,
+            partial_epochs,
+        )
+        self.learning_rate, self.batch_size, self.image_shape, self.config, self.random_state = (
+            learning_rate,
+            batch_size,
+            image_shape,
+            config,
+            random_state,
+        )
 
     def _build(self, n_features: int, shape: tuple[int, ...] | None) -> None:
         "A fresh model for `classes_`."
         self.image_shape_ = self.image_shape or shape
         seed = _seed_of(self.random_state)
-        base = SSVAEConfig(encoder_type="dense", val_split=0.0, patience=0, augmentation="none") if self.config is None else self.config
-        config = base.replace(latent_dim=int(self.latent_dim), hidden_dims=tuple(self.hidden_dims), max_epochs=int(self.max_epochs),
-                              learning_rate=float(self.learning_rate), batch_size=int(self.batch_size), random_seed=seed)
+        base = (
+            SSVAEConfig(encoder_type="dense", val_split=0.0, patience=0, augmentation="none")
+            if self.config is None
+            else self.config
+        )
+        config = base.replace(
+            latent_dim=int(self.latent_dim),
+            hidden_dims=tuple(self.hidden_dims),
+            max_epochs=int(self.max_epochs),
+            learning_rate=float(self.learning_rate),
+            batch_size=int(self.batch_size),
+            random_seed=seed,
+        )
         self.vae_ = SSVAE(self.image_shape_ or n_features, config, classes=len(self.classes_))
         self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None)
 
@@ -115,23 +149,31 @@ class _Estimator(BaseEstimator):
 def _checked(estimator, X, y, reset=True) -> tuple[np.ndarray, np.ndarray]:
     "X and y as arrays of one length; y may hold −1, NaN and None."
     X = validate_data(estimator, X, dtype=np.float32, reset=reset)
-    if y is None: raise ValueError("requires y to be passed, but the target y is None; mark unlabeled rows with -1.")
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None; mark unlabeled rows with -1.")
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=4)
         y = y.ravel()
-    if y.ndim != 1 or len(y) != len(X): raise ValueError(f"y has shape {y.shape} for {len(X)} rows of X; give one label a row.")
+    if y.ndim != 1 or len(y) != len(X):
+        raise ValueError(f"y has shape {y.shape} for {len(X)} rows of X; give one label a row.")
     known = labeled_rows(y)
-    if known.any() and y.dtype.kind != "O": check_classification_targets(y[known])
-    if y.dtype.kind == "O" and known.any(): y = np.where(known, y, None)
+    if known.any() and y.dtype.kind != "O":
+        check_classification_targets(y[known])
+    if y.dtype.kind == "O" and known.any():
+        y = np.where(known, y, None)
     return X, y
 
 # %% ../../nbs/model/18_classifier.ipynb #2117d4b3
-def _given(estimator, X, y, reset: bool = True, optional: bool = False) -> tuple[np.ndarray, np.ndarray, tuple[int, ...] | None]:
+def _given(
+    estimator, X, y, reset: bool = True, optional: bool = False
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...] | None]:
     "Checked rows and labels, and the shape of an image where images were given; `optional`: no labels are all unlabeled."
-    if y is None and isinstance(X, ImageSet): y = known_classes(X)
+    if y is None and isinstance(X, ImageSet):
+        y = known_classes(X)
     X, shape = flat_rows(X)
-    if y is None and optional: y = np.full(len(X), -1)
+    if y is None and optional:
+        y = np.full(len(X), -1)
     return *_checked(estimator, X, y, reset), shape
 
 # %% ../../nbs/model/18_classifier.ipynb #0d66b40f
@@ -146,7 +188,8 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         "Train from scratch. Raises `ValueError` when y holds no label."
         X, y, shape = _given(self, X, y)
         self.classes_ = np.unique(y[labeled_rows(y)])
-        if not len(self.classes_): raise ValueError("y holds no label at all; give at least one, or use SSVAE.fit for unsupervised training.")
+        if not len(self.classes_):
+            raise ValueError("y holds no label at all; give at least one, or use SSVAE.fit for unsupervised training.")
         self._build(X.shape[1], shape)
         self.trainer_.train_epochs(int(self.max_epochs), self._images(X), codes_of(y, self.classes_))
         return self
@@ -162,7 +205,8 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         X, y, shape = _given(self, X, y, reset=first, optional=True)
         if first:
             self.classes_ = np.unique(y[labeled_rows(y)] if classes is None else classes)
-            if not len(self.classes_): raise ValueError("The first partial_fit needs labels, or classes=[…].")
+            if not len(self.classes_):
+                raise ValueError("The first partial_fit needs labels, or classes=[…].")
             self._build(X.shape[1], shape)
         self.trainer_.train_epochs(int(self.partial_epochs), self._images(X), codes_of(y, self.classes_))
         return self

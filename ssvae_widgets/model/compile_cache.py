@@ -26,8 +26,10 @@ __all__ = ['PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', '
 def compilation_cache_folder() -> Path | None:
     "Where compiled programs are kept between processes; None when switched off."
     given = os.environ.get("SSVAE_WIDGETS_COMPILE_CACHE", "")
-    if given.lower() in ("0", "off", "no", "false"): return None
-    if given and given.lower() not in ("1", "on", "yes", "true"): return Path(given).expanduser()
+    if given.lower() in ("0", "off", "no", "false"):
+        return None
+    if given and given.lower() not in ("1", "on", "yes", "true"):
+        return Path(given).expanduser()
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("ssvae_widgets", appauthor=False)) / "compiled"
@@ -35,12 +37,17 @@ def compilation_cache_folder() -> Path | None:
 # %% ../../nbs/model/07_compile_cache.ipynb #c8895316
 def enable_compilation_cache() -> Path | None:
     "Switch JAX's persistent cache on, unless it is on already or switched off; a folder that cannot be made is no error."
-    if jax.config.jax_compilation_cache_dir: return Path(jax.config.jax_compilation_cache_dir)
+    if jax.config.jax_compilation_cache_dir:
+        return Path(jax.config.jax_compilation_cache_dir)
     folder = compilation_cache_folder()
-    if folder is None: return None
-    try: folder.mkdir(parents=True, exist_ok=True)
-    except OSError: return None
-    if not os.access(folder, os.W_OK): return None
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    if not os.access(folder, os.W_OK):
+        return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -48,7 +55,10 @@ def enable_compilation_cache() -> Path | None:
 
 # %% ../../nbs/model/07_compile_cache.ipynb #7dfadfae
 def _aval(leaf) -> tuple:
-    return (np.shape(leaf), np.dtype(leaf.dtype if hasattr(leaf, "dtype") else type(leaf)).name if not _is_key(leaf) else str(leaf.dtype))
+    return (
+        np.shape(leaf),
+        np.dtype(leaf.dtype if hasattr(leaf, "dtype") else type(leaf)).name if not _is_key(leaf) else str(leaf.dtype),
+    )
 
 
 def _is_key(leaf) -> bool:
@@ -74,12 +84,17 @@ class Programs:
         key = (function, tuple(sorted(static.items(), key=lambda kv: kv[0])), tree, tuple(map(_aval, leaves)))
         with self._lock:
             mine = key not in self._made
-            if mine: self._made[key] = Future()
+            if mine:
+                self._made[key] = Future()
             future = self._made[key]
         if mine:
-            try: future.set_result(function.lower(**static, **dict(zip(_dynamic_names(function, static), args))).compile())
+            try:
+                future.set_result(
+                    function.lower(**static, **dict(zip(_dynamic_names(function, static), args))).compile()
+                )
             except BaseException as error:
-                with self._lock: self._made.pop(key, None)
+                with self._lock:
+                    self._made.pop(key, None)
                 future.set_exception(error)
                 raise
         return future.result()
@@ -91,7 +106,8 @@ class Programs:
 
     def clear(self) -> None:
         "Let go of all programs; each holds memory until then."
-        with self._lock: self._made.clear()
+        with self._lock:
+            self._made.clear()
 
 # %% ../../nbs/model/07_compile_cache.ipynb #054769eb
 def _dynamic_names(function, static) -> list[str]:

@@ -48,6 +48,7 @@ def split_rows(
 # %% ../../nbs/model/11_data_source.ipynb #180fc62b
 class Labels(NamedTuple):
     "Codes split into what trains and what judges."
+
     train: Int[np.ndarray, "n"]  # −1 where no label trains
     val: Int[np.ndarray, "n"]  # −1 where no label judges
     n_train: int  # labels that train
@@ -74,6 +75,7 @@ def split_labels(
 # %% ../../nbs/model/11_data_source.ipynb #3204b1de
 class EpochPlan(NamedTuple):
     "One epoch, decided."
+
     spec: Spec
     terms: LossTerms
     weights: Weights
@@ -92,8 +94,12 @@ def piece_count(
     about: int,  # steps a piece should have, give or take a third
 ) -> int:
     "How many equal pieces an epoch is cut into."
-    if steps <= 1.5 * about: return 1
-    return min(range(-(-3 * steps // (4 * about)), max(3 * steps // (2 * about), 1) + 1), key=lambda m: (m * -(-steps // m) - steps, m))
+    if steps <= 1.5 * about:
+        return 1
+    return min(
+        range(-(-3 * steps // (4 * about)), max(3 * steps // (2 * about), 1) + 1),
+        key=lambda m: (m * -(-steps // m) - steps, m),
+    )
 
 # %% ../../nbs/model/11_data_source.ipynb #2c12f949
 PIECE_STEPS = {"cpu": 16}  # optimizer steps between two looks at the stop flag
@@ -107,8 +113,14 @@ def piece_steps(
 ) -> int:
     "Optimizer steps that a piece should have."
     steps = PIECE_STEPS.get(jax.default_backend())
-    if steps is None: return _FAST_STEPS
-    if config.encoder_type != "dense" and not (vectors and config.encoder_type == "auto") or config.decoder_type != "dense": return steps
+    if steps is None:
+        return _FAST_STEPS
+    if (
+        config.encoder_type != "dense"
+        and not (vectors and config.encoder_type == "auto")
+        or config.decoder_type != "dense"
+    ):
+        return steps
     widths = (n_inputs, *config.hidden_dims, config.latent_dim)
     work = 2 * sum(a * b for a, b in zip(widths, widths[1:])) * (config.batch_size + config.labeled_batch_size)
     return int(steps * np.clip(5e8 / work, 1, 4))
@@ -142,8 +154,10 @@ class DataSource:
         self.train_rows, self.val_rows = split_rows(self.n, config.val_split, config.random_seed)
         size = int(np.prod(self.source.shape[1:], dtype=np.int64)) * (4 if self.source.ndim == 2 else 1)
         self.streamed = isinstance(self.source, np.memmap) and size * self.n > piece_bytes
-        if self.streamed: self._prepare_stream(size, piece_bytes)
-        else: self._prepare_memory()
+        if self.streamed:
+            self._prepare_stream(size, piece_bytes)
+        else:
+            self._prepare_memory()
 
     def _prepare_memory(self):
         c, inputs = self.config, int(np.prod(self.source.shape[1:]))
@@ -156,7 +170,9 @@ class DataSource:
     def _prepare_stream(self, size: int, piece_bytes: int):
         self.pieces = -(-len(self.train_rows) * size // piece_bytes)
         self.piece_rows = -(-len(self.train_rows) // self.pieces)
-        self.val_rows = self.val_rows[:: max(1, -(-len(self.val_rows) // self.piece_rows))]  # judged on at most one piece
+        self.val_rows = self.val_rows[
+            :: max(1, -(-len(self.val_rows) // self.piece_rows))
+        ]  # judged on at most one piece
         self._val = self.read(self.val_rows) if len(self.val_rows) else None
 
     def read(
@@ -179,7 +195,8 @@ def epoch_pieces(
     plan: EpochPlan,
 ) -> Iterator[Data]:
     "The `Data` of one epoch, piece by piece; the same for the same number."
-    if self.streamed: return self._stream(epoch, plan)
+    if self.streamed:
+        return self._stream(epoch, plan)
     data = self._data(plan)
     return iter([data]) if self.whole else self._deal(epoch, data)
 
@@ -187,10 +204,22 @@ def epoch_pieces(
 @patch
 def val_data(self: DataSource, plan: EpochPlan) -> Data:
     "The held-out images alone, to be judged."
-    if not self.streamed: return self._data(plan)._replace(train_index=_NO_ROWS)
+    if not self.streamed:
+        return self._data(plan)._replace(train_index=_NO_ROWS)
     n = len(self.val_rows)
-    return Data(self._val, np.full(n, -1, np.int32), _NO_ROWS, _NO_ROWS, np.int32(0), np.arange(n, dtype=np.int32), plan.labels.val[self.val_rows],
-                plan.active, plan.prior, plan.shift, plan.scale)
+    return Data(
+        self._val,
+        np.full(n, -1, np.int32),
+        _NO_ROWS,
+        _NO_ROWS,
+        np.int32(0),
+        np.arange(n, dtype=np.int32),
+        plan.labels.val[self.val_rows],
+        plan.active,
+        plan.prior,
+        plan.shift,
+        plan.scale,
+    )
 
 # %% ../../nbs/model/11_data_source.ipynb #6a8244f4
 @patch
@@ -198,8 +227,20 @@ def _data(self: DataSource, plan: EpochPlan) -> Data:
     "All of the data in memory."
     labels, index = plan.labels, np.zeros(self.n, np.int32)
     index[: labels.n_train] = np.flatnonzero(labels.train >= 0)
-    return Data(self.images, labels.train, self.train_rows, index, np.int32(labels.n_train), self.val_rows, labels.val,
-                plan.active, plan.prior, plan.shift, plan.scale, plan.soft)
+    return Data(
+        self.images,
+        labels.train,
+        self.train_rows,
+        index,
+        np.int32(labels.n_train),
+        self.val_rows,
+        labels.val,
+        plan.active,
+        plan.prior,
+        plan.shift,
+        plan.scale,
+        plan.soft,
+    )
 
 
 @patch
@@ -207,7 +248,8 @@ def _deal(self: DataSource, epoch: int, data: Data) -> Iterator[Data]:
     "The pieces of a long epoch in memory."
     data = jax.device_put(data._replace(val_index=_NO_ROWS))
     rows = np.random.default_rng([self.config.random_seed, 3, epoch]).permutation(self.train_rows)
-    for some in np.resize(rows, (self.pieces, self.piece_rows)): yield data._replace(train_index=some)
+    for some in np.resize(rows, (self.pieces, self.piece_rows)):
+        yield data._replace(train_index=some)
 
 # %% ../../nbs/model/11_data_source.ipynb #172d3805
 @patch
@@ -224,7 +266,8 @@ def _carried(self: DataSource, epoch: int, labels: Labels) -> tuple[np.ndarray, 
     "Rows of the labeled images that every piece of an epoch carries along, repeated to a fixed number, and how many they are."
     labeled = np.flatnonzero(labels.train >= 0)
     rng = np.random.default_rng([self.config.random_seed, 2, epoch])
-    if len(labeled) > LABELED_ROWS: labeled = np.sort(rng.choice(labeled, LABELED_ROWS, replace=False))
+    if len(labeled) > LABELED_ROWS:
+        labeled = np.sort(rng.choice(labeled, LABELED_ROWS, replace=False))
     rows = np.resize(labeled, LABELED_ROWS) if len(labeled) else np.zeros(LABELED_ROWS, np.int64)
     return rows, min(len(labeled), LABELED_ROWS)
 
@@ -242,9 +285,22 @@ def _stream(self: DataSource, epoch: int, plan: EpochPlan) -> Iterator[Data]:
         index = np.arange(c, c + LABELED_ROWS, dtype=np.int32)
         images = np.empty((c + LABELED_ROWS, *seen.shape[1:]), seen.dtype)
         images[c:] = seen
-        for i in range(0, c, 8192): images[i : i + len(rows[i : i + 8192])] = self.read(rows[i : i + 8192])
-        return Data(images, codes, np.arange(c, dtype=np.int32), index, np.int32(n_labeled), _NO_ROWS, codes,
-                    plan.active, plan.prior, plan.shift, plan.scale, None if soft is None else np.concatenate([soft[rows], soft[extra]]))
+        for i in range(0, c, 8192):
+            images[i : i + len(rows[i : i + 8192])] = self.read(rows[i : i + 8192])
+        return Data(
+            images,
+            codes,
+            np.arange(c, dtype=np.int32),
+            index,
+            np.int32(n_labeled),
+            _NO_ROWS,
+            codes,
+            plan.active,
+            plan.prior,
+            plan.shift,
+            plan.scale,
+            None if soft is None else np.concatenate([soft[rows], soft[extra]]),
+        )
 
     order = self._order(epoch)
     with ThreadPoolExecutor(1) as reader:

@@ -36,7 +36,8 @@ def epochs_since_change(
     "How long the labels have stayed as they are."
     count = 0
     for row in reversed(rows):
-        if row.get("labels", 0) != n_labels: break
+        if row.get("labels", 0) != n_labels:
+            break
         count += 1
     return count
 
@@ -47,7 +48,8 @@ def settled_rate(
     least: float = 0.1,  # share of the rate that is left in the end
 ) -> float:  # factor on the learning rate
     "Cosine from 1 to `least`."
-    if length <= 0: return 1.0
+    if length <= 0:
+        return 1.0
     return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(steps / length, 1.0)))
 
 # %% ../../nbs/model/12_few_labels.ipynb #740c61de
@@ -58,12 +60,15 @@ def graph_rows(
     seed: int,
 ) -> Int[np.ndarray, "some"]:  # sorted
     "All images if they fit; else the labeled ones and as many others."
-    if len(codes) <= limit: return np.arange(len(codes))  # also those held out: they show how the others lie, and nothing learns from them
+    if len(codes) <= limit:
+        return np.arange(len(codes))  # also those held out: they show how the others lie, and nothing learns from them
     labeled = np.flatnonzero(codes >= 0)
     rng = np.random.default_rng([seed, len(codes)])
     others = np.setdiff1d(rows, labeled)
-    if len(labeled) > limit // 2: labeled = rng.choice(labeled, limit // 2, replace=False)
-    if len(others) > limit - len(labeled): others = rng.choice(others, limit - len(labeled), replace=False)
+    if len(labeled) > limit // 2:
+        labeled = rng.choice(labeled, limit // 2, replace=False)
+    if len(others) > limit - len(labeled):
+        others = rng.choice(others, limit - len(labeled), replace=False)
     return np.union1d(labeled, others)
 
 # %% ../../nbs/model/12_few_labels.ipynb #c39bb6fb
@@ -80,7 +85,9 @@ def graph_labels(
     soft = np.round(255 * probs * probs.max(1, keepdims=True)).astype(np.uint8)
     soft[codes[rows] >= 0] = 0  # a label is sacred: nothing speaks beside it
     labeled, shares = np.flatnonzero(codes >= 0), probs.mean(0, dtype=np.float64)
-    return GraphLabels(rows, soft, (shares / shares.sum()).astype(np.float32), labeled, codes[labeled], step, len(codes))
+    return GraphLabels(
+        rows, soft, (shares / shares.sum()).astype(np.float32), labeled, codes[labeled], step, len(codes)
+    )
 
 # %% ../../nbs/model/12_few_labels.ipynb #ff98bddd
 @partial(jax.jit, static_argnames="spec")
@@ -107,7 +114,11 @@ def all_unit_features(
     for i in range(0, len(rows), size):
         piece = rows[i : i + size]
         x = read(np.resize(piece, size))  # the last piece is filled up, so that one program serves all
-        parts.append(np.asarray(PROGRAMS.call(unit_features, static, (progress.params, x, progress.shift, progress.scale)))[: len(piece)])
+        parts.append(
+            np.asarray(PROGRAMS.call(unit_features, static, (progress.params, x, progress.shift, progress.scale)))[
+                : len(piece)
+            ]
+        )
     return np.concatenate(parts)
 
 # %% ../../nbs/model/12_few_labels.ipynb #f278a9d1
@@ -127,12 +138,18 @@ def hear_graph(
 ) -> Progress:
     "The same, with `graph_labels` that hold for the next epoch; unchanged when it has them or needs none."
     codes, step = labels.train, int(progress.state.step)
-    if not choose_terms(progress, config, labels.n_train, len(labels.taught) > 1).soft: return progress
+    if not choose_terms(progress, config, labels.n_train, len(labels.taught) > 1).soft:
+        return progress
     patience = max(150, config.graph_epochs * epoch_steps(len(codes), config))
-    if progress.graph_labels is not None and progress.graph_labels.holds(codes, step, patience): return progress
+    if progress.graph_labels is not None and progress.graph_labels.holds(codes, step, patience):
+        return progress
     rows = graph_rows(codes, source.train_rows, config.graph_size, config.random_seed)
     prior = "equal" if config.class_prior == "uniform" else None
-    return progress._replace(graph_labels=graph_labels(all_unit_features(progress, source.read, rows), rows, codes, max(progress.n_classes, 1), prior, step))
+    return progress._replace(
+        graph_labels=graph_labels(
+            all_unit_features(progress, source.read, rows), rows, codes, max(progress.n_classes, 1), prior, step
+        )
+    )
 
 # %% ../../nbs/model/12_few_labels.ipynb #3246ac84
 def choose_terms(
@@ -149,7 +166,9 @@ def choose_terms(
     young = int(progress.state.step) < c.pretrain_steps
     contrastive = c.use_contrastive and not (c.contrastive_until_labels and (soft or teacher) and not young)
     name = c.augmentation if c.augmentation != "auto" else progress.augmentation or ("gentle" if images else "vectors")
-    return LossTerms(c.labeled_batch_size if n_labels else 0, soft, teacher, contrastive, name if teacher or contrastive else "none")
+    return LossTerms(
+        c.labeled_batch_size if n_labels else 0, soft, teacher, contrastive, name if teacher or contrastive else "none"
+    )
 
 # %% ../../nbs/model/12_few_labels.ipynb #0a9d4fd2
 def coming_terms(
@@ -158,7 +177,11 @@ def coming_terms(
 ) -> list[tuple[int, LossTerms]]:
     "The combinations that training will need, each with a number of labels that leads to it."
     plain, labeled = choose_terms(progress, config, 0), choose_terms(progress, config, 1)
-    later = labeled._replace(contrastive=False, augmentation="none") if labeled.soft and config.contrastive_until_labels else labeled
+    later = (
+        labeled._replace(contrastive=False, augmentation="none")
+        if labeled.soft and config.contrastive_until_labels
+        else labeled
+    )
     return list(dict.fromkeys([(1, labeled), (0, plain), (1, later)]))
 
 # %% ../../nbs/model/12_few_labels.ipynb #fd4a9de9
@@ -185,10 +208,26 @@ def plan_epoch(
     "What the next epoch does."
     terms = choose_terms(state, config, labels.n_train, len(labels.taught) > 1)
     active, prior = class_prior(state, labels, config)
-    settled = epoch_steps(len(labels.train), config) * epochs_since_change(state.rows, labels.n_train) if labels.n_train else 0
+    settled = (
+        epoch_steps(len(labels.train), config) * epochs_since_change(state.rows, labels.n_train)
+        if labels.n_train
+        else 0
+    )
     rate = np.float32(np.float32(config.learning_rate) * settled_rate(settled, config.settle_steps))
     soft = state.graph_labels.soft_labels(state.spec.slots) if terms.soft else None
-    return EpochPlan(state.spec, terms, make_weights(config), rate, jax.random.key(config.random_seed), labels, active, prior, state.shift, state.scale, soft)
+    return EpochPlan(
+        state.spec,
+        terms,
+        make_weights(config),
+        rate,
+        jax.random.key(config.random_seed),
+        labels,
+        active,
+        prior,
+        state.shift,
+        state.scale,
+        soft,
+    )
 
 # %% ../../nbs/model/12_few_labels.ipynb #07ba399c
 def guess_augmentation(
@@ -196,10 +235,14 @@ def guess_augmentation(
     sample: int = 500,  # images looked at
 ) -> str:  # name of a registered augmentation
     "A distortion that suits the images: `digits` for gray figures on an empty ground, else `gentle`; `vectors` for vectors."
-    if images.ndim == 2: return "vectors"
-    if images.ndim == 4 and images.shape[-1] > 1: return "gentle"
+    if images.ndim == 2:
+        return "vectors"
+    if images.ndim == 4 and images.shape[-1] > 1:
+        return "gentle"
     some = np.asarray(images[:: max(1, len(images) // sample)], np.float32).reshape(-1, *images.shape[1:3])
-    edge = np.concatenate([some[:, :1].reshape(len(some), -1), some[:, -1:].reshape(len(some), -1), some[:, :, 0], some[:, :, -1]], 1)
+    edge = np.concatenate(
+        [some[:, :1].reshape(len(some), -1), some[:, -1:].reshape(len(some), -1), some[:, :, 0], some[:, :, -1]], 1
+    )
     ground, contrast = np.median(edge), np.ptp(some)
     empty = (np.abs(edge - ground) < 0.1 * contrast).mean()
     return "digits" if contrast > 0 and empty > 0.95 else "gentle"

@@ -23,7 +23,16 @@ from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan
 from .progress import Progress
-from .step import LOSSES, LossTerms, TrainState, Validation, eval_params, evaluate_part, train_epoch, unpack
+from ssvae_widgets.model.step import (
+    LOSSES,
+    LossTerms,
+    TrainState,
+    Validation,
+    eval_params,
+    evaluate_part,
+    train_epoch,
+    unpack,
+)
 
 # %% auto #0
 __all__ = ['history_row', 'run_epoch', 'TrainingDiverged', 'advance', 'run_epochs']
@@ -38,15 +47,28 @@ def history_row(
     mean, total, least = (unpack(getattr(packed, how)(0)) for how in ("mean", "sum", "min"))
     train, val = mean.train, unpack(packed[0]).val if val is None else val
     always = LOSSES["recon"], LOSSES["kl"], LOSSES["label"]
-    names = [*always, *(LOSSES[n] for n, on in (("contrastive", terms.contrastive), ("consistency", terms.teacher), ("soft", terms.soft)) if on)]
-    row = dict(loss=float(sum(getattr(train, n) for n in LOSSES.values())) if least.finite else math.nan, val_loss=float(sum(getattr(val, n) for n in always)))
+    names = [
+        *always,
+        *(
+            LOSSES[n]
+            for n, on in (("contrastive", terms.contrastive), ("consistency", terms.teacher), ("soft", terms.soft))
+            if on
+        ),
+    ]
+    row = dict(
+        loss=float(sum(getattr(train, n) for n in LOSSES.values())) if least.finite else math.nan,
+        val_loss=float(sum(getattr(val, n) for n in always)),
+    )
     for name in names:
         row[name] = float(getattr(train, name))
-        if name in always: row[f"val_{name}"] = float(getattr(val, name))
-    if not val.labeled > 0: row["val_classification_loss"] = math.nan
+        if name in always:
+            row[f"val_{name}"] = float(getattr(val, name))
+    if not val.labeled > 0:
+        row["val_classification_loss"] = math.nan
     row["accuracy"] = float(total.train.correct / total.train.labeled) if total.train.labeled else math.nan
     row["val_accuracy"] = float(val.correct / val.labeled) if val.labeled > 0 else math.nan
-    if terms.teacher: row["confident"] = float(train.confident)
+    if terms.teacher:
+        row["confident"] = float(train.confident)
     return row
 
 # %% ../../nbs/model/13_loop.ipynb #f17faa04
@@ -67,11 +89,19 @@ def run_epoch(
         parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
         del data
         left = (source.pieces - i - 1) * (time.perf_counter() - began) / (i + 1)
-        if i + 1 >= most * source.pieces - 0.5 or (left > 1 and stop is not None and stop.is_set()): break
+        if i + 1 >= most * source.pieces - 0.5 or (left > 1 and stop is not None and stop.is_set()):
+            break
     share, val = len(parts) / source.pieces, None
-    if share < 1: state = state._replace(epoch=np.float32(math.ceil(float(state.epoch))))
+    if share < 1:
+        state = state._replace(epoch=np.float32(math.ceil(float(state.epoch))))
     elif not source.whole and len(source.val_rows):
-        val = Validation(*np.asarray(PROGRAMS.call(evaluate_part, dict(spec=plan.spec), (eval_params(state), source.val_data(plan), plan.weights))))
+        val = Validation(
+            *np.asarray(
+                PROGRAMS.call(
+                    evaluate_part, dict(spec=plan.spec), (eval_params(state), source.val_data(plan), plan.weights)
+                )
+            )
+        )
     return state, history_row(np.stack(parts), plan.terms, val) | ({"share": share} if share < 1 else {})
 
 # %% ../../nbs/model/13_loop.ipynb #fbda1bd6
@@ -93,8 +123,11 @@ def advance(
         rate = float(plan.learning_rate)
         raise TrainingDiverged(
             f"The loss became NaN or infinite in epoch {epoch}; the model is back at the end of epoch {progress.epoch} and your labels are untouched. "
-            f"Try a learning rate of {rate / 10:.1g} instead of {rate:.1g}, or a smaller grad_clip_norm.")
-    return progress._replace(state=state, epoch=epoch, rows=(*progress.rows, dict(epoch=epoch, **row, labels=plan.labels.n_train)))
+            f"Try a learning rate of {rate / 10:.1g} instead of {rate:.1g}, or a smaller grad_clip_norm."
+        )
+    return progress._replace(
+        state=state, epoch=epoch, rows=(*progress.rows, dict(epoch=epoch, **row, labels=plan.labels.n_train))
+    )
 
 # %% ../../nbs/model/13_loop.ipynb #cc2889e9
 def run_epochs(
@@ -113,10 +146,12 @@ def run_epochs(
             callback.on_train_start(trainer)
             started.append(callback)
         for _ in range(epochs):
-            if stop.is_set(): break
+            if stop.is_set():
+                break
             one_epoch()
             row = rows()[-1]
-            for callback in callbacks: callback.on_epoch_end(trainer, row["epoch"], dict(row))
+            for callback in callbacks:
+                callback.on_epoch_end(trainer, row["epoch"], dict(row))
     finally:
         history = make_history(rows()[first:])
         _end(started, trainer, history)
@@ -133,14 +168,20 @@ def _interrupts_later():
 
     def note(*what):
         came.append(what)
-        if len(came) > 2: before[what[0]](*what)
+        if len(came) > 2:
+            before[what[0]](*what)
+
     here = threading.current_thread() is threading.main_thread()
     before = {n: handler for n in _ENDINGS if here and callable(handler := signal.getsignal(n))}
-    for n in before: signal.signal(n, note)
-    try: yield
+    for n in before:
+        signal.signal(n, note)
+    try:
+        yield
     finally:
-        for n, handler in before.items(): signal.signal(n, handler)
-    if came: before[came[0][0]](*came[0])
+        for n, handler in before.items():
+            signal.signal(n, handler)
+    if came:
+        before[came[0][0]](*came[0])
 
 # %% ../../nbs/model/13_loop.ipynb #70611543
 def _end(callbacks, trainer, history):
@@ -148,6 +189,9 @@ def _end(callbacks, trainer, history):
     errors = []
     with _interrupts_later():
         for callback in callbacks:
-            try: callback.on_train_end(trainer, history)
-            except Exception as error: errors.append(error)
-    if errors: raise errors[0]
+            try:
+                callback.on_train_end(trainer, history)
+            except Exception as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]

@@ -23,8 +23,10 @@ def _bernoulli_error(out, x):
     return jnp.maximum(out, 0) - out * x + jnp.log1p(jnp.exp(-jnp.abs(out)))
 
 
-_bernoulli_error.defvjp(lambda out, x: (_bernoulli_error(out, x), (out, x)),
-                        lambda saved, g: (g * (0.5 * jnp.tanh(0.5 * saved[0]) + 0.5 - saved[1]), -g * saved[0]))
+_bernoulli_error.defvjp(
+    lambda out, x: (_bernoulli_error(out, x), (out, x)),
+    lambda saved, g: (g * (0.5 * jnp.tanh(0.5 * saved[0]) + 0.5 - saved[1]), -g * saved[0]),
+)
 
 # %% ../../nbs/model/03_losses.ipynb #af133e77
 def reconstruction_error(
@@ -35,10 +37,14 @@ def reconstruction_error(
 ) -> Float[Array, "batch"]:
     "Reconstruction error of every example."
     out, x = out.reshape(len(out), -1), x.reshape(len(x), -1)
-    if likelihood == "bernoulli": error = _bernoulli_error(out, x)
-    elif likelihood == "gaussian": error = 0.5 * jnp.square(out - x)
-    elif likelihood == "mse": error = jnp.square(out - x)
-    else: raise ValueError(f"Unknown likelihood {likelihood!r}; choose bernoulli, gaussian or mse.")
+    if likelihood == "bernoulli":
+        error = _bernoulli_error(out, x)
+    elif likelihood == "gaussian":
+        error = 0.5 * jnp.square(out - x)
+    elif likelihood == "mse":
+        error = jnp.square(out - x)
+    else:
+        raise ValueError(f"Unknown likelihood {likelihood!r}; choose bernoulli, gaussian or mse.")
     return error.sum(1) if reduction == "sum" else error.mean(1)
 
 # %% ../../nbs/model/03_losses.ipynb #5200daa4
@@ -132,6 +138,7 @@ def contrastive_loss(
 # %% ../../nbs/model/03_losses.ipynb #fd638e87
 class Weights(NamedTuple):
     "Weight of every term of the loss, and the numbers that shape them."
+
     recon: float | Array = 1.0
     kl: float | Array = 1.0
     label: float | Array = 1.0

@@ -45,13 +45,18 @@ def init_map(
 ) -> MapHead:  # parameters of an untrained head
     "A map head for latents like `z`."
     z = np.asarray(z, np.float32)
-    if z.ndim != 2 or z.shape[1] < 1 or not len(z): raise ValueError(f"init_map needs a matrix of posterior means, got shape {z.shape}")
+    if z.ndim != 2 or z.shape[1] < 1 or not len(z):
+        raise ValueError(f"init_map needs a matrix of posterior means, got shape {z.shape}")
     rng, d = np.random.default_rng(seed), z.shape[1]
     center = z.mean(0)
     return dict(
-        center=center, scale=np.float32(max(float(np.sqrt(((z - center) ** 2).mean())), 1e-6)),
-        rotation=np.eye(2, dtype=np.float32), shift=np.zeros(2, np.float32),
-        encoder=_layers(rng, (d, *hidden, 2)), decoder=_layers(rng, (2, *hidden[::-1], d)))
+        center=center,
+        scale=np.float32(max(float(np.sqrt(((z - center) ** 2).mean())), 1e-6)),
+        rotation=np.eye(2, dtype=np.float32),
+        shift=np.zeros(2, np.float32),
+        encoder=_layers(rng, (d, *hidden, 2)),
+        decoder=_layers(rng, (2, *hidden[::-1], d)),
+    )
 
 # %% ../../nbs/model/06_map_head.ipynb #c8afdba5
 def _mlp(
@@ -63,7 +68,8 @@ def _mlp(
     n = len(layers) // 2
     for i in range(n):
         x = x @ layers[f"w{i}"] + layers[f"b{i}"]
-        if i < n - 1: x = x * (0.5 * (1 + xp.tanh(0.5 * x)))
+        if i < n - 1:
+            x = x * (0.5 * (1 + xp.tanh(0.5 * x)))
     return x
 
 # %% ../../nbs/model/06_map_head.ipynb #2b0df9b6
@@ -90,7 +96,7 @@ def _loss(params, head, batch, weights):
     "The three terms for one minibatch of pairs; `batch` is (z, z of a neighbor, soft labels), both z normalized."
     z, near, targets = batch
     m = _mlp(jnp.concatenate([z, near]), params["encoder"])
-    a, b = m[: len(z)], m[len(z):]
+    a, b = m[: len(z)], m[len(z) :]
     positive = -jnp.log1p(jnp.sum((a - b) ** 2, 1))
     square = jnp.maximum(jnp.sum(a**2, 1)[:, None] + jnp.sum(a**2, 1) - 2 * a @ a.T, 0)
     negative = jnp.where(jnp.eye(len(z), dtype=bool), -jnp.inf, -jnp.log1p(square))
@@ -103,7 +109,9 @@ def _loss(params, head, batch, weights):
 @partial(jax.jit, static_argnames="batch_size")
 def _run(layers, head, center, scale, z, neighbors, targets, key, steps, learning_rate, weights, batch_size):
     "`steps` AdamW steps with cosine decay over random (point, neighbor) pairs."
-    flat, unravel = jax.flatten_util.ravel_pytree((layers, head))  # one vector: the optimizer compiles to a few fused operations
+    flat, unravel = jax.flatten_util.ravel_pytree(
+        (layers, head)
+    )  # one vector: the optimizer compiles to a few fused operations
     optimizer = optax.scale_by_adam()
 
     def step(i, carry):
@@ -126,7 +134,10 @@ def align(
 ) -> MapHead:  # the same map, turned, mirrored and shifted
     "Lay a map over the previous one as closely as a rigid motion allows."
     now, before = map_encode(params, np.asarray(z), np).astype(np.float64), np.asarray(xy, np.float64)
-    if now.shape != before.shape: raise ValueError(f"align needs the previous place of every row of z: got {len(now)} rows and places {before.shape}")
+    if now.shape != before.shape:
+        raise ValueError(
+            f"align needs the previous place of every row of z: got {len(now)} rows and places {before.shape}"
+        )
     u, _, vt = np.linalg.svd((now - now.mean(0)).T @ (before - before.mean(0)))
     turn = u @ vt
     shift = before.mean(0) + (params["shift"] - now.mean(0)) @ turn
@@ -146,9 +157,11 @@ def fit_map(
     neighbors: Int[np.ndarray, "batch k"] | None = None,  # indices of nearest neighbors in z; None: searched here
     previous: MapHead | None = None,  # head of the previous round; None: a new one
     *,
-    xy: Float[np.ndarray, "batch 2"] | None = None,  # where the rows of z were shown before; the result is aligned to it
+    xy: Float[np.ndarray, "batch 2"]
+    | None = None,  # where the rows of z were shown before; the result is aligned to it
     steps: int | None = None,  # optimizer steps; None: 1500 for a new head, 300 to continue one
-    targets: Float[np.ndarray, "batch classes"] | None = None,  # soft labels for the class term; all-zero rows do not count
+    targets: Float[np.ndarray, "batch classes"]
+    | None = None,  # soft labels for the class term; all-zero rows do not count
     class_weight: float = 0.0,  # weight of the class term; 0: the map knows no classes
     recon_weight: float = 1.0,  # weight of the way back to z
     learning_rate: float = 2e-2,  # at the first step; a tenth of it when continuing
@@ -159,26 +172,44 @@ def fit_map(
 ) -> MapHead:  # numpy arrays; use with `map_encode` and `map_decode`
     "Learn the map of `z`, or follow a latent that has moved since `previous` was fitted."
     z = np.asarray(z, np.float32)
-    if len(z) < 3: return previous or init_map(z, hidden, seed)  # nothing to arrange
+    if len(z) < 3:
+        return previous or init_map(z, hidden, seed)  # nothing to arrange
     if neighbors is None:
         rows = _fixed_sample(len(z), sample)
-        z, xy, targets = z[rows], None if xy is None else np.asarray(xy)[rows], None if targets is None else np.asarray(targets)[rows]
+        z, xy, targets = (
+            z[rows],
+            None if xy is None else np.asarray(xy)[rows],
+            None if targets is None else np.asarray(targets)[rows],
+        )
         neighbors = nearest_neighbors(z, 10, seed=seed)[0]
     new = previous is None or previous["center"].shape != z.shape[1:]
     start = init_map(z, hidden, seed) if new else previous
-    targets = np.zeros((len(z), 1), np.float32) if targets is None or class_weight == 0 else np.asarray(targets, np.float32)
+    targets = (
+        np.zeros((len(z), 1), np.float32) if targets is None or class_weight == 0 else np.asarray(targets, np.float32)
+    )
     head = dict(w=np.zeros((2, targets.shape[1]), np.float32), b=np.zeros(targets.shape[1], np.float32))
     steps = steps if steps is not None else 1500 if new else 300
     layers, _ = _run(
-        {k: start[k] for k in ("encoder", "decoder")}, head, start["center"], start["scale"], z, np.asarray(neighbors, np.int32), targets,
-        random.key(seed), np.int32(steps), np.float32(learning_rate if new else learning_rate / 10), np.float32([recon_weight, class_weight]),
-        min(batch_size, len(z)))
+        {k: start[k] for k in ("encoder", "decoder")},
+        head,
+        start["center"],
+        start["scale"],
+        z,
+        np.asarray(neighbors, np.int32),
+        targets,
+        random.key(seed),
+        np.int32(steps),
+        np.float32(learning_rate if new else learning_rate / 10),
+        np.float32([recon_weight, class_weight]),
+        min(batch_size, len(z)),
+    )
     fitted = start | jax.tree.map(np.asarray, layers)
     return fitted if xy is None else align(fitted, z, xy)
 
 # %% ../../nbs/model/06_map_head.ipynb #5d112a6b
 class MapState(NamedTuple):
     "The map of a model, and the moment that it belongs to."
+
     head: MapHead | None = None  # None: nothing has been mapped yet
     step: int = -1  # optimizer steps of the model when it was fitted
     epoch: int = 0  # epochs of the model then
@@ -190,11 +221,13 @@ def follow_map(
     z: Float[np.ndarray, "batch latent"],  # posterior means of the training images now
     epoch: int,  # epochs of the model now
     step: int,  # its optimizer steps now
-    steps: int | None = None,  # optimizer steps the map may take; None: as many as the epochs since the last fit call for
+    steps: int
+    | None = None,  # optimizer steps the map may take; None: as many as the epochs since the last fit call for
     seed: int = 0,
 ) -> MapState:
     "The map, fitted or continued, and laid over the places that were shown before."
-    if steps is None and drawn.head is not None: steps = int(np.clip(150 * (epoch - drawn.epoch), 300, 1500))
+    if steps is None and drawn.head is not None:
+        steps = int(np.clip(150 * (epoch - drawn.epoch), 300, 1500))
     before = drawn.shown if drawn.shown is not None and len(drawn.shown) == len(z) else None
     head = fit_map(z, previous=drawn.head, xy=before, steps=steps, seed=seed)
     return MapState(head, step, epoch, np.asarray(map_encode(head, z, np)))

@@ -43,33 +43,65 @@ def write_model(
     "Write everything a model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the one before stays."
     host, p = jax.tree.map(np.asarray, progress.state), progress
     adam = {k: optax.tree_utils.tree_get(host.opt_state, k) for k in ("count", "mu", "nu")}
-    arrays = dict(params=host.params, ema=host.ema, adam=adam, running=host.running, step=host.step, epochs=host.epoch, shift=p.shift, scale=p.scale)
-    if drawn.head is not None: arrays["map_head"] = drawn.head
-    if p.graph_labels: arrays["opinion"] = p.graph_labels._asdict()
+    arrays = dict(
+        params=host.params,
+        ema=host.ema,
+        adam=adam,
+        running=host.running,
+        step=host.step,
+        epochs=host.epoch,
+        shift=p.shift,
+        scale=p.scale,
+    )
+    if drawn.head is not None:
+        arrays["map_head"] = drawn.head
+    if p.graph_labels:
+        arrays["opinion"] = p.graph_labels._asdict()
     meta = dict(
-        kind="ssvae", library=ssvae_widgets.__version__, input_shape=list(p.spec.input_shape), config=config.to_dict(), class_names=class_names,
-        n_classes=p.n_classes, fixed_classes=fixed_classes, epoch=p.epoch, history=[dict(r) for r in p.rows], map_step=drawn.step,
-        value_range=value_range, fingerprint=fingerprint.to_dict() if fingerprint else None, taught=sorted(p.taught))
+        kind="ssvae",
+        library=ssvae_widgets.__version__,
+        input_shape=list(p.spec.input_shape),
+        config=config.to_dict(),
+        class_names=class_names,
+        n_classes=p.n_classes,
+        fixed_classes=fixed_classes,
+        epoch=p.epoch,
+        history=[dict(r) for r in p.rows],
+        map_step=drawn.step,
+        value_range=value_range,
+        fingerprint=fingerprint.to_dict() if fingerprint else None,
+        taught=sorted(p.taught),
+    )
     save_checkpoint(path, arrays, meta)
 
 # %% ../../nbs/model/15_model_file.ipynb #1944f6b2
 class ModelFile(NamedTuple):
     "What a checkpoint holds; its facts are checked, its arrays not yet."
+
     path: Any
     arrays: dict
     meta: dict
     config: SSVAEConfig
 
 
-def _real(v) -> bool: return isinstance(v, float) or _whole(v, -2**63, 2**63)
+def _real(v) -> bool:
+    return isinstance(v, float) or _whole(v, -(2**63), 2**63)
 
 # %% ../../nbs/model/15_model_file.ipynb #9572e273
-def _text(v) -> bool: return isinstance(v, str) and v.encode(errors="ignore").decode() == v  # no half characters
-def _whole(v, low: int = 0, high: int = 2**53) -> bool: return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+def _text(v) -> bool:
+    return isinstance(v, str) and v.encode(errors="ignore").decode() == v  # no half characters
+
+
+def _whole(v, low: int = 0, high: int = 2**53) -> bool:
+    return isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
 
 # %% ../../nbs/model/15_model_file.ipynb #32d84d16
-def _list_of(v, fine: Callable[[Any], bool]) -> bool: return isinstance(v, list) and all(map(fine, v))
-def _range(v) -> bool: return _list_of(v, _real) and len(v) == 2 and -1e30 < v[0] < v[1] < 1e30
+def _list_of(v, fine: Callable[[Any], bool]) -> bool:
+    return isinstance(v, list) and all(map(fine, v))
+
+
+def _range(v) -> bool:
+    return _list_of(v, _real) and len(v) == 2 and -1e30 < v[0] < v[1] < 1e30
 
 
 _ARRAYS = ("params", "ema", "adam", "running", "step", "epochs", "shift", "scale")
@@ -92,15 +124,19 @@ _FACTS: dict[str, Callable[[Any], bool]] = dict(
 def _odd_fact(meta: dict) -> str | None:
     "The name of the first fact that cannot be."
     odd = next((k for k, fine in _FACTS.items() if not fine(meta[k])), None)
-    if odd: return odd
+    if odd:
+        return odd
     names, n = meta["class_names"], meta["n_classes"]
-    if names and (len(names) != n or not _sound_names(names)): return "class_names"
+    if names and (len(names) != n or not _sound_names(names)):
+        return "class_names"
     return None if _list_of(meta.get("taught", []), lambda c: _whole(c, 0, n - 1)) else "taught"
 
 # %% ../../nbs/model/15_model_file.ipynb #293a2dd8
 def _sound_names(names) -> bool:
-    try: return len(check_classes(names)) == len(names)
-    except ValueError: return False
+    try:
+        return len(check_classes(names)) == len(names)
+    except ValueError:
+        return False
 
 # %% ../../nbs/model/15_model_file.ipynb #56835132
 def read_model(
@@ -109,12 +145,17 @@ def read_model(
     "Read a checkpoint of a model; raises `CheckpointError` when it is none, or when a fact in it cannot be."
     arrays, meta = load_checkpoint(path, finite=("params", "ema"))
     missing = [k for k in _ARRAYS if k not in arrays] + [k for k in _FACTS if k not in meta]
-    if meta.get("kind") != "ssvae" or missing: raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing[:4]) or 'its kind'}).")
+    if meta.get("kind") != "ssvae" or missing:
+        raise CheckpointError(f"{path} holds no SSVAE model (missing {', '.join(missing[:4]) or 'its kind'}).")
     odd = _odd_fact(meta)
-    if odd: raise CheckpointError(f"{path} is damaged: {odd} is {str(meta[odd])[:60]!r}.")
+    if odd:
+        raise CheckpointError(f"{path} is damaged: {odd} is {str(meta[odd])[:60]!r}.")
     try:
-        if meta["fingerprint"]: Fingerprint.from_dict(meta["fingerprint"])
-        config = SSVAEConfig.from_dict({k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__})
+        if meta["fingerprint"]:
+            Fingerprint.from_dict(meta["fingerprint"])
+        config = SSVAEConfig.from_dict(
+            {k: v for k, v in meta["config"].items() if k in SSVAEConfig.__dataclass_fields__}
+        )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e:
         raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
     return ModelFile(path, arrays, meta, config)
@@ -129,10 +170,14 @@ def asked_spec(
     asked = dict(latent_dim=config.latent_dim, n_classes=meta["n_classes"])
     layers = len(config.hidden_dims) + len(config.conv_channels)
     wrong = next((f"{k} is {v}" for k, v in asked.items() if v > held), None)
-    if not wrong and layers > len(_leaves(arrays["params"])) + 100: wrong = f"the configuration has {layers} layers"
-    if wrong: raise CheckpointError(f"{path} is damaged: {wrong}, but the file holds {held:,} weights.")
-    try: return make_spec(tuple(meta["input_shape"]), meta["n_classes"], config)
-    except ValueError as e: raise CheckpointError(f"{path} cannot be used: {e}") from None
+    if not wrong and layers > len(_leaves(arrays["params"])) + 100:
+        wrong = f"the configuration has {layers} layers"
+    if wrong:
+        raise CheckpointError(f"{path} is damaged: {wrong}, but the file holds {held:,} weights.")
+    try:
+        return make_spec(tuple(meta["input_shape"]), meta["n_classes"], config)
+    except ValueError as e:
+        raise CheckpointError(f"{path} cannot be used: {e}") from None
 
 # %% ../../nbs/model/15_model_file.ipynb #e034789e
 def _leaves(tree) -> list:
@@ -145,42 +190,76 @@ def _check_names(path, found: dict, expected: dict[str, tuple], own: bool = Fals
         here = found.get(name)
         fine = isinstance(here, np.ndarray) and here.dtype == np.float32
         a, b = here.shape if fine else None, expected.get(name)
-        if a == b: continue
+        if a == b:
+            continue
         there = f"{a} there" if a is not None else "absent there" if here is None else "no array of float32 there"
-        if own: raise CheckpointError(f"{path} is damaged: {name} is {there}, its own configuration asks for {b or 'none'}.")
+        if own:
+            raise CheckpointError(
+                f"{path} is damaged: {name} is {there}, its own configuration asks for {b or 'none'}."
+            )
         raise CheckpointError(
             f"{path} was saved from another architecture: {name} is {there} and {b or 'absent'} in this model; "
-            "use SSVAE.from_checkpoint(path) to get the model it was saved from.")
+            "use SSVAE.from_checkpoint(path) to get the model it was saved from."
+        )
 
 # %% ../../nbs/model/15_model_file.ipynb #a6f58b8b
 def _sound_layers(layers, width: int, last: int) -> bool:
     "Do the layers of a map head lead from one width to the other?"
-    if not isinstance(layers, dict) or not layers: return False
+    if not isinstance(layers, dict) or not layers:
+        return False
     for i in range(len(layers) // 2):
         w, b = layers.get(f"w{i}"), layers.get(f"b{i}")
-        if not isinstance(w, np.ndarray) or not isinstance(b, np.ndarray) or w.ndim != 2 or w.shape[0] != width or b.shape != w.shape[1:]: return False
+        if (
+            not isinstance(w, np.ndarray)
+            or not isinstance(b, np.ndarray)
+            or w.ndim != 2
+            or w.shape[0] != width
+            or b.shape != w.shape[1:]
+        ):
+            return False
         width = w.shape[1]
     return width == last and len(layers) % 2 == 0
 
 # %% ../../nbs/model/15_model_file.ipynb #4ad95fbf
 def _sound_map(head, latent_dim: int) -> bool:
     "Does a map head lead from the latent to two columns and back?"
-    if head is None: return True
-    if not isinstance(head, dict) or not all(isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isfinite(a).all() for a in _leaves(head)): return False
+    if head is None:
+        return True
+    if not isinstance(head, dict) or not all(
+        isinstance(a, np.ndarray) and a.dtype.kind == "f" and np.isfinite(a).all() for a in _leaves(head)
+    ):
+        return False
     shapes = dict(center=(latent_dim,), scale=(), rotation=(2, 2), shift=(2,))
-    if not all(np.shape(head.get(k)) == v and k in head for k, v in shapes.items()): return False
+    if not all(np.shape(head.get(k)) == v and k in head for k, v in shapes.items()):
+        return False
     return _sound_layers(head.get("encoder"), latent_dim, 2) and _sound_layers(head.get("decoder"), 2, latent_dim)
 
 # %% ../../nbs/model/15_model_file.ipynb #8490e129
 def _sound_graph_labels(found, slots: int) -> bool:
     "Do the parts of `GraphLabels` fit together, and the classifier?"
-    if not isinstance(found, dict) or set(found) != {*GraphLabels._fields} or not all(isinstance(a, np.ndarray | int) for a in found.values()): return False
+    if (
+        not isinstance(found, dict)
+        or set(found) != {*GraphLabels._fields}
+        or not all(isinstance(a, np.ndarray | int) for a in found.values())
+    ):
+        return False
     o = GraphLabels(**{k: np.asarray(v) for k, v in found.items()})
-    if not all(a.dtype.kind in "iu" for a in (o.rows, o.labeled, o.codes, o.step, o.n)) or o.step.ndim or o.n.ndim: return False
-    if not o.rows.ndim == o.labeled.ndim == o.shares.ndim == 1 or o.soft.ndim != 2: return False
-    if len(o.soft) != len(o.rows) or o.codes.shape != o.labeled.shape or o.soft.dtype != np.uint8 or o.shares.dtype.kind != "f": return False
-    if max(o.soft.shape[1], len(o.shares)) > slots: return False
-    return all(not len(a) or 0 <= a.min() and a.max() < o.n for a in (o.rows, o.labeled)) and bool(np.isfinite(o.shares).all())
+    if not all(a.dtype.kind in "iu" for a in (o.rows, o.labeled, o.codes, o.step, o.n)) or o.step.ndim or o.n.ndim:
+        return False
+    if not o.rows.ndim == o.labeled.ndim == o.shares.ndim == 1 or o.soft.ndim != 2:
+        return False
+    if (
+        len(o.soft) != len(o.rows)
+        or o.codes.shape != o.labeled.shape
+        or o.soft.dtype != np.uint8
+        or o.shares.dtype.kind != "f"
+    ):
+        return False
+    if max(o.soft.shape[1], len(o.shares)) > slots:
+        return False
+    return all(not len(a) or 0 <= a.min() and a.max() < o.n for a in (o.rows, o.labeled)) and bool(
+        np.isfinite(o.shares).all()
+    )
 
 # %% ../../nbs/model/15_model_file.ipynb #958cc745
 def check_arrays(
@@ -190,13 +269,23 @@ def check_arrays(
 ) -> None:
     "Compare every array with what the spec asks for, before anything of that size is made; raises `CheckpointError` with the first difference."
     path, arrays = file.path, file.arrays
-    try: want = parameter_shapes(spec)
+    try:
+        want = parameter_shapes(spec)
     except (ValueError, TypeError, OverflowError, MemoryError) as e:
-        raise CheckpointError(f"{path} is damaged: its configuration cannot be built ({' '.join(str(e).split())[:120]}).") from None
+        raise CheckpointError(
+            f"{path} is damaged: its configuration cannot be built ({' '.join(str(e).split())[:120]})."
+        ) from None
     adam = arrays["adam"] if isinstance(arrays["adam"], dict) else {}
-    for part, found in (("params", arrays["params"]), ("ema", arrays["ema"]), ("adam/mu", adam.get("mu")), ("adam/nu", adam.get("nu"))):
-        if not isinstance(found, dict): raise CheckpointError(f"{path} is damaged: {part} is a {type(found).__name__}, expected arrays by name.")
-        if part != "ema" or found: _check_names(path, found, want, own)
+    for part, found in (
+        ("params", arrays["params"]),
+        ("ema", arrays["ema"]),
+        ("adam/mu", adam.get("mu")),
+        ("adam/nu", adam.get("nu")),
+    ):
+        if not isinstance(found, dict):
+            raise CheckpointError(f"{path} is damaged: {part} is a {type(found).__name__}, expected arrays by name.")
+        if part != "ema" or found:
+            _check_names(path, found, want, own)
     _check_numbers(path, {**arrays, "adam/count": adam.get("count")}, spec)
     if not _sound_map(arrays.get("map_head"), spec.config.latent_dim):
         raise CheckpointError(f"{path} is damaged: its map does not fit a latent of {spec.config.latent_dim}.")
@@ -207,12 +296,26 @@ def check_arrays(
 def _check_numbers(path, arrays: dict, spec: Spec) -> None:
     "Counters and the scale of the data."
     vector = {(), spec.input_shape} if len(spec.input_shape) == 1 else {()}
-    wanted = {"adam/count": ({()}, "iu"), "step": ({()}, "iu"), "epochs": ({()}, "f"), "running": ({(spec.slots,)}, "f"), "shift": (vector, "f"), "scale": (vector, "f")}
+    wanted = {
+        "adam/count": ({()}, "iu"),
+        "step": ({()}, "iu"),
+        "epochs": ({()}, "f"),
+        "running": ({(spec.slots,)}, "f"),
+        "shift": (vector, "f"),
+        "scale": (vector, "f"),
+    }
     for name, (shapes, kinds) in wanted.items():
         value = arrays[name]
-        fits = isinstance(value, np.ndarray) and value.shape in shapes and value.dtype.kind in kinds and np.isfinite(value).all()
+        fits = (
+            isinstance(value, np.ndarray)
+            and value.shape in shapes
+            and value.dtype.kind in kinds
+            and np.isfinite(value).all()
+        )
         if not fits or name == "step" and not 0 <= value < 2**31:
-            raise CheckpointError(f"{path} is damaged: {name} is no number, or not of shape {' or '.join(map(str, shapes))}.")
+            raise CheckpointError(
+                f"{path} is damaged: {name} is no number, or not of shape {' or '.join(map(str, shapes))}."
+            )
 
 # %% ../../nbs/model/15_model_file.ipynb #7bb70cac
 def restored(
@@ -224,11 +327,23 @@ def restored(
     _, a, meta, _ = file
     fresh = init_state(progress.spec, config.random_seed)
     ema = {}
-    if fresh.ema: ema = a["ema"] or {k: np.array(v) for k, v in a["params"].items()}
+    if fresh.ema:
+        ema = a["ema"] or {k: np.array(v) for k, v in a["params"].items()}
     opt_state = optax.tree_utils.tree_set(fresh.opt_state, **{k: a["adam"][k] for k in ("count", "mu", "nu")})
     state = TrainState(a["params"], ema, opt_state, a["running"], np.int32(a["step"]), np.float32(a["epochs"]))
-    said = GraphLabels(**{k: int(v) if np.ndim(v) == 0 else v for k, v in a["opinion"].items()}) if "opinion" in a else None
+    said = (
+        GraphLabels(**{k: int(v) if np.ndim(v) == 0 else v for k, v in a["opinion"].items()})
+        if "opinion" in a
+        else None
+    )
     epoch = int(meta["epoch"])
-    taken = progress._replace(state=state, epoch=epoch, rows=tuple(meta["history"]), shift=a["shift"], scale=a["scale"],
-                              taught=frozenset(meta.get("taught", ())), graph_labels=said)
+    taken = progress._replace(
+        state=state,
+        epoch=epoch,
+        rows=tuple(meta["history"]),
+        shift=a["shift"],
+        scale=a["scale"],
+        taught=frozenset(meta.get("taught", ())),
+        graph_labels=said,
+    )
     return taken, MapState(a.get("map_head"), meta["map_step"], epoch)

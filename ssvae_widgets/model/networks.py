@@ -35,8 +35,10 @@ _outlined: ContextVar[bool] = ContextVar("outlined", default=False)
 def outline():
     "Networks made in this block have their shapes but take no memory: what a checkpoint asks for is compared before it is built."
     token = _outlined.set(True)
-    try: yield
-    finally: _outlined.reset(token)
+    try:
+        yield
+    finally:
+        _outlined.reset(token)
 
 
 def _zeros(n: int) -> np.ndarray:
@@ -45,7 +47,8 @@ def _zeros(n: int) -> np.ndarray:
 # %% ../../nbs/model/01_networks.ipynb #14a1bfa9
 def _normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int, gain: float) -> np.ndarray:
     "Normal weights with variance gain²/fan_in."
-    if _outlined.get(): return np.broadcast_to(np.float32(0), shape)
+    if _outlined.get():
+        return np.broadcast_to(np.float32(0), shape)
     key = np.asarray(jax.random.key_data(rngs.params()))
     return (np.random.default_rng(key).standard_normal(shape) * (gain / math.sqrt(fan_in))).astype(np.float32)
 
@@ -60,7 +63,8 @@ def leaky_relu(
     slope: float = 0.1,  # slope left of zero
 ) -> Float[Array, "..."]:
     "max(x, slope·x)."
-    if isinstance(x, np.ndarray): return np.maximum(x, slope * x)
+    if isinstance(x, np.ndarray):
+        return np.maximum(x, slope * x)
     return jnp.where(x > 0, x, slope * x)  # its gradient is one selection, that of a maximum also looks for ties
 
 # %% ../../nbs/model/01_networks.ipynb #10bd8786
@@ -72,7 +76,9 @@ class Dense(nnx.Module):
         n_in: int,  # width of the input
         n_out: int,  # width of the output
         *,
-        gain: float = math.sqrt(2),  # standard deviation of the output for a unit input; √2 before a rectifier, 1 for outputs
+        gain: float = math.sqrt(
+            2
+        ),  # standard deviation of the output for a unit input; √2 before a rectifier, 1 for outputs
         rngs: nnx.Rngs,  # source of the initial weights
     ):
         self.kernel = nnx.Param(_normal(rngs, (n_in, n_out), n_in, gain))
@@ -93,7 +99,10 @@ def _taps(x, k: int, stride: int) -> list:
     "The views of a padded image batch that a k×k kernel multiplies: k lists of k arrays (batch, out_h, out_w, channel)."
     (oh, t, bt), (ow, l, r) = _pads(x.shape[1], k, stride), _pads(x.shape[2], k, stride)
     x = _namespace(x).pad(x, ((0, 0), (t, bt), (l, r), (0, 0)))
-    return [[x[:, i : i + stride * (oh - 1) + 1 : stride, j : j + stride * (ow - 1) + 1 : stride] for j in range(k)] for i in range(k)]
+    return [
+        [x[:, i : i + stride * (oh - 1) + 1 : stride, j : j + stride * (ow - 1) + 1 : stride] for j in range(k)]
+        for i in range(k)
+    ]
 
 # %% ../../nbs/model/01_networks.ipynb #b5cfdd9b
 def _columns(x, k: int, stride: int):
@@ -118,7 +127,8 @@ def _turned(kernel):
 def _image_gradient(x, kernel, g, stride: int):
     "Stride 1: a convolution with the turned kernel. Else: the columns of the gradient, added up where `_columns` had read them."
     k, _, c_in, c_out = kernel.shape
-    if stride == 1 and k % 2: return _conv_xla(g, _turned(kernel))
+    if stride == 1 and k % 2:
+        return _conv_xla(g, _turned(kernel))
     columns = (g.reshape(-1, c_out) @ kernel.reshape(-1, c_out).T).reshape(*g.shape[:3], -1)
     return jax.linear_transpose(lambda x: _columns(x, k, stride), x)(columns)[0]
 
@@ -135,7 +145,9 @@ def _narrow_gradients(x, kernel, g):
     k, _, c_in, c_out = kernel.shape
     columns = _columns(g, k, 1).reshape(-1, k * k * c_out)
     by_tap = (x.reshape(-1, c_in).T @ columns).reshape(c_in, k, k, c_out)
-    return (columns @ _turned(kernel).reshape(-1, c_in)).reshape(x.shape), jnp.flip(by_tap, (1, 2)).transpose(1, 2, 0, 3)
+    return (columns @ _turned(kernel).reshape(-1, c_in)).reshape(x.shape), jnp.flip(by_tap, (1, 2)).transpose(
+        1, 2, 0, 3
+    )
 
 # %% ../../nbs/model/01_networks.ipynb #c3ed7d58
 def _conv_few(x, kernel, stride: int):
@@ -154,7 +166,8 @@ def _conv_cpu(x, kernel, stride: int):
 def _conv_cpu_gradients(stride, saved, g):
     x, kernel = saved
     k, _, c_in, c_out = kernel.shape
-    if stride == 1 and k % 2 and c_out < c_in: return _narrow_gradients(x, kernel, g)
+    if stride == 1 and k % 2 and c_out < c_in:
+        return _narrow_gradients(x, kernel, g)
     return _image_gradient(x, kernel, g, stride), _kernel_gradient(x, kernel, g, stride)
 
 
@@ -167,7 +180,8 @@ def conv2d(
     stride: int = 1,  # step in both directions
 ) -> Float[Array, "batch out_height out_width out"]:
     "Convolution with SAME padding; numpy in, numpy out."
-    if isinstance(x, np.ndarray) and isinstance(kernel, np.ndarray): return _conv_numpy(x, kernel, stride)
+    if isinstance(x, np.ndarray) and isinstance(kernel, np.ndarray):
+        return _conv_numpy(x, kernel, stride)
     return (_conv_cpu if jax.default_backend() == "cpu" else _conv_xla)(x, kernel, stride)
 
 # %% ../../nbs/model/01_networks.ipynb #820458ac
@@ -209,7 +223,8 @@ def register(
     name: str,  # the name used in `SSVAEConfig`
 ):
     "Class decorator that makes a network available under a name."
-    if kind not in _REGISTRY: raise ValueError(f"Cannot register a {kind!r}; the kinds are {', '.join(_REGISTRY)}.")
+    if kind not in _REGISTRY:
+        raise ValueError(f"Cannot register a {kind!r}; the kinds are {', '.join(_REGISTRY)}.")
 
     def add(cls: type) -> type:
         _REGISTRY[kind][name] = cls
@@ -223,9 +238,12 @@ def registered(
     name: str | None = None,  # None: all of them
 ) -> Any:
     "The class registered under a name, or the names themselves."
-    if name is None: return sorted(_REGISTRY[kind])
+    if name is None:
+        return sorted(_REGISTRY[kind])
     if name not in _REGISTRY[kind]:
-        raise ValueError(f"No {kind} is called {name!r}; there are {', '.join(registered(kind))}. Add one with @register({kind!r}, {name!r}).")
+        raise ValueError(
+            f"No {kind} is called {name!r}; there are {', '.join(registered(kind))}. Add one with @register({kind!r}, {name!r})."
+        )
     return _REGISTRY[kind][name]
 
 # %% ../../nbs/model/01_networks.ipynb #5422d790
@@ -240,7 +258,8 @@ class DenseEncoder(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch ..."]) -> Float[Array, "batch features"]:
         x = x.reshape(x.shape[0], -1)
-        for layer in self.layers: x = leaky_relu(layer(x))
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
         return x
 
 # %% ../../nbs/model/01_networks.ipynb #dd6197f1
@@ -250,7 +269,9 @@ class ConvEncoder(nnx.Module):
 
     def __init__(self, input_shape: tuple[int, ...], config: SSVAEConfig, *, rngs: nnx.Rngs):
         if len(input_shape) != 3:
-            raise ValueError(f"The conv encoder needs images (height, width, channel), got vectors of shape {input_shape}; use encoder_type='dense'.")
+            raise ValueError(
+                f"The conv encoder needs images (height, width, channel), got vectors of shape {input_shape}; use encoder_type='dense'."
+            )
         height, width, channels = input_shape
         self.layers = nnx.List([])
         for out in config.conv_channels:
@@ -260,7 +281,8 @@ class ConvEncoder(nnx.Module):
         self.features = config.conv_features
 
     def __call__(self, x: Float[Array, "batch height width channel"]) -> Float[Array, "batch features"]:
-        for layer in self.layers: x = leaky_relu(layer(x))
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
         return leaky_relu(self.dense(x.reshape(x.shape[0], -1)))
 
 # %% ../../nbs/model/01_networks.ipynb #bdf54b51
@@ -275,7 +297,8 @@ class DenseDecoder(nnx.Module):
         self.output_shape = tuple(output_shape)
 
     def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch ..."]:
-        for layer in self.layers: z = leaky_relu(layer(z))
+        for layer in self.layers:
+            z = leaky_relu(layer(z))
         return self.out(z).reshape(-1, *self.output_shape)
 
 # %% ../../nbs/model/01_networks.ipynb #1819050b
@@ -290,7 +313,9 @@ class ConvDecoder(nnx.Module):
 
     def __init__(self, latent_dim: int, output_shape: tuple[int, ...], config: SSVAEConfig, *, rngs: nnx.Rngs):
         if len(output_shape) != 3:
-            raise ValueError(f"The conv decoder makes images (height, width, channel), not vectors of shape {output_shape}; use decoder_type='dense'.")
+            raise ValueError(
+                f"The conv decoder makes images (height, width, channel), not vectors of shape {output_shape}; use decoder_type='dense'."
+            )
         n, channels = len(config.conv_channels), tuple(reversed(config.conv_channels))
         self.start = (-(-output_shape[0] // 2**n), -(-output_shape[1] // 2**n), channels[0])
         self.dense = Dense(latent_dim, config.conv_features, rngs=rngs)
@@ -301,7 +326,8 @@ class ConvDecoder(nnx.Module):
 
     def __call__(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch height width channel"]:
         x = leaky_relu(self.small(leaky_relu(self.dense(z)))).reshape(-1, *self.start)
-        for layer in self.grow: x = pixel_shuffle(leaky_relu(_pixelwise(layer, x)))
+        for layer in self.grow:
+            x = pixel_shuffle(leaky_relu(_pixelwise(layer, x)))
         return pixel_shuffle(self.out(x))[:, : self.output_shape[0], : self.output_shape[1]]
 
 # %% ../../nbs/model/01_networks.ipynb #ec8baa91
@@ -311,8 +337,11 @@ def dropout(
     key: jax.Array | None,  # None: no dropout
 ) -> Float[Array, "batch features"]:
     "Inverted dropout."
-    if key is None or rate == 0: return x
-    kept = jax.random.bits(key, x.shape, np.uint16) >= round(rate * 2**16)  # 16 random bits a unit cost half of what 32 do
+    if key is None or rate == 0:
+        return x
+    kept = jax.random.bits(key, x.shape, np.uint16) >= round(
+        rate * 2**16
+    )  # 16 random bits a unit cost half of what 32 do
     return jnp.where(kept, x / (1 - rate), 0.0)
 
 # %% ../../nbs/model/01_networks.ipynb #7119b226
@@ -324,7 +353,9 @@ class LinearClassifier(nnx.Module):
         self.out = Dense(n_in, n_classes, gain=1.0, rngs=rngs)
         self.rate = config.dropout_rate
 
-    def __call__(self, h: Float[Array, "batch features"], key: jax.Array | None = None) -> Float[Array, "batch classes"]:
+    def __call__(
+        self, h: Float[Array, "batch features"], key: jax.Array | None = None
+    ) -> Float[Array, "batch classes"]:
         return self.out(dropout(h, self.rate, key))
 
 # %% ../../nbs/model/01_networks.ipynb #aa5a2606
@@ -338,7 +369,9 @@ class MLPClassifier(nnx.Module):
         self.out = Dense(width, n_classes, gain=1.0, rngs=rngs)
         self.rate = config.dropout_rate
 
-    def __call__(self, h: Float[Array, "batch features"], key: jax.Array | None = None) -> Float[Array, "batch classes"]:
+    def __call__(
+        self, h: Float[Array, "batch features"], key: jax.Array | None = None
+    ) -> Float[Array, "batch classes"]:
         for i, layer in enumerate(self.layers):
             h = dropout(leaky_relu(layer(h)), self.rate, None if key is None else jax.random.fold_in(key, i))
         return self.out(h)
@@ -355,7 +388,9 @@ class Network(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        encoder = ("conv" if len(input_shape) == 3 else "dense") if config.encoder_type == "auto" else config.encoder_type
+        encoder = (
+            ("conv" if len(input_shape) == 3 else "dense") if config.encoder_type == "auto" else config.encoder_type
+        )
         self.encoder = registered("encoder", encoder)(input_shape, config, rngs=rngs)
         self.mean = Dense(self.encoder.features, config.latent_dim, gain=1.0, rngs=rngs)
         self.logvar = Dense(self.encoder.features, config.latent_dim, gain=0.1, rngs=rngs)
@@ -364,7 +399,9 @@ class Network(nnx.Module):
         self.classifier = registered("classifier", config.classifier_type)(n_in, n_classes, config, rngs=rngs)
         self.from_features = config.classifier_input == "features"
 
-    def encode(self, x: Float[Array, "batch ..."]) -> tuple[Float[Array, "batch features"], Float[Array, "batch latent"], Float[Array, "batch latent"]]:
+    def encode(
+        self, x: Float[Array, "batch ..."]
+    ) -> tuple[Float[Array, "batch features"], Float[Array, "batch latent"], Float[Array, "batch latent"]]:
         "Features, posterior mean and log-variance."
         h = self.encoder(x)
         logvar = self.logvar(h)
@@ -374,7 +411,9 @@ class Network(nnx.Module):
         "Logits (Bernoulli) or means (Gaussian), in the shape of the input."
         return self.decoder(z)
 
-    def logits(self, h: Float[Array, "batch features"], z: Float[Array, "batch latent"], key: jax.Array | None = None) -> Float[Array, "batch classes"]:
+    def logits(
+        self, h: Float[Array, "batch features"], z: Float[Array, "batch latent"], key: jax.Array | None = None
+    ) -> Float[Array, "batch classes"]:
         "Class logits from the features or from the latent, as configured."
         return self.classifier(h if self.from_features else z, key)
 
@@ -385,5 +424,7 @@ def input_shape(
     "The shape networks see: (features,) or (height, width, channel)."
     shape = (input_dim,) if isinstance(input_dim, (int, np.integer)) else tuple(input_dim)
     if len(shape) not in (1, 2, 3) or not all(isinstance(s, (int, np.integer)) and s > 0 for s in shape):
-        raise ValueError(f"input_dim is {input_dim!r}; give (height, width), (height, width, channel) or the length of a vector.")
+        raise ValueError(
+            f"input_dim is {input_dim!r}; give (height, width), (height, width, channel) or the length of a vector."
+        )
     return (*map(int, shape), 1) if len(shape) == 2 else tuple(map(int, shape))

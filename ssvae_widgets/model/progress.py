@@ -23,6 +23,7 @@ __all__ = ['GraphLabels', 'Progress', 'new_progress', 'with_classes', 'grown_cla
 # %% ../../nbs/model/10_progress.ipynb #0de5b830
 class GraphLabels(NamedTuple):
     "Soft labels of some of the images, and what the graph was asked with."
+
     rows: Int[np.ndarray, "some"]  # images that have one, sorted
     soft: UInt8[np.ndarray, "some classes"]  # class probabilities times certainty, in 255ths
     shares: Float[np.ndarray, "classes"]  # class sizes, summing to one
@@ -48,11 +49,17 @@ class GraphLabels(NamedTuple):
     ) -> bool:
         "Is this still what the graph would say?"
         labeled = np.flatnonzero(codes >= 0)
-        return len(codes) == self.n and 0 <= step - self.step < steps and np.array_equal(labeled, self.labeled) and np.array_equal(codes[labeled], self.codes)
+        return (
+            len(codes) == self.n
+            and 0 <= step - self.step < steps
+            and np.array_equal(labeled, self.labeled)
+            and np.array_equal(codes[labeled], self.codes)
+        )
 
 # %% ../../nbs/model/10_progress.ipynb #3f5bfbd0
 class Progress(NamedTuple):
     "What a model has become."
+
     state: TrainState
     epoch: int  # epochs finished over the life of the model
     rows: tuple[dict[str, float], ...]  # history, one dict an epoch
@@ -73,7 +80,9 @@ class Progress(NamedTuple):
     def answers(self) -> Float[np.ndarray, "slots"]:
         "1 for every class that may be predicted: once there are labels, those that some label has taught."
         codes = np.arange(self.spec.slots)
-        return ((codes < max(self.n_classes, 1)) & (np.isin(codes, list(self.taught)) if self.taught else True)).astype(np.float32)
+        return ((codes < max(self.n_classes, 1)) & (np.isin(codes, list(self.taught)) if self.taught else True)).astype(
+            np.float32
+        )
 
 # %% ../../nbs/model/10_progress.ipynb #a1700516
 def new_progress(
@@ -90,7 +99,8 @@ def _resized(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     "`new` with the overlap of `old` copied in."
     out = np.array(new)
     overlap = tuple(slice(0, min(a, b)) for a, b in zip(np.shape(old), out.shape))
-    if np.ndim(old) == out.ndim: out[overlap] = np.asarray(old)[overlap]
+    if np.ndim(old) == out.ndim:
+        out[overlap] = np.asarray(old)[overlap]
     return out
 
 # %% ../../nbs/model/10_progress.ipynb #5a3bad32
@@ -100,13 +110,27 @@ def with_classes(
     config: SSVAEConfig,
 ) -> Progress:
     "The same for more classes; the classifier is widened where it must be."
-    if class_slots(n_classes) <= progress.spec.slots: return progress._replace(n_classes=n_classes)
+    if class_slots(n_classes) <= progress.spec.slots:
+        return progress._replace(n_classes=n_classes)
     spec, state = make_spec(progress.spec.input_shape, n_classes, config), progress.state
     fresh, zeros = init_state(spec, config.random_seed), init_state(spec, config.random_seed).opt_state
-    def widen(old, new): return {k: _resized(old[k], new[k]) for k in new}
-    adam = {k: widen(optax.tree_utils.tree_get(state.opt_state, k), optax.tree_utils.tree_get(zeros, k)) for k in ("mu", "nu")}
+
+    def widen(old, new):
+        return {k: _resized(old[k], new[k]) for k in new}
+
+    adam = {
+        k: widen(optax.tree_utils.tree_get(state.opt_state, k), optax.tree_utils.tree_get(zeros, k))
+        for k in ("mu", "nu")
+    }
     opt_state = optax.tree_utils.tree_set(zeros, count=optax.tree_utils.tree_get(state.opt_state, "count"), **adam)
-    wider = TrainState(widen(state.params, fresh.params), widen(state.ema, fresh.ema), opt_state, _resized(state.running, fresh.running), state.step, state.epoch)
+    wider = TrainState(
+        widen(state.params, fresh.params),
+        widen(state.ema, fresh.ema),
+        opt_state,
+        _resized(state.running, fresh.running),
+        state.step,
+        state.epoch,
+    )
     return progress._replace(state=wider, spec=spec, n_classes=n_classes)
 
 # %% ../../nbs/model/10_progress.ipynb #d41c9994

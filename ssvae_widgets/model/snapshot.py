@@ -38,8 +38,10 @@ def pictures(
 ) -> Float[Array, "batch ..."]:
     "Decoder output as images in [0, 1] or as vectors in their own units; numpy in, numpy out."
     xp = np if isinstance(out, np.ndarray) else jnp
-    if len(spec.input_shape) == 1: return out * scale + shift
-    if spec.config.likelihood == "bernoulli": return 0.5 * (xp.tanh(0.5 * out) + 1)
+    if len(spec.input_shape) == 1:
+        return out * scale + shift
+    if spec.config.likelihood == "bernoulli":
+        return 0.5 * (xp.tanh(0.5 * out) + 1)
     return xp.clip(out, 0.0, 1.0)
 
 # %% ../../nbs/model/14_snapshot.ipynb #5a764fd0
@@ -64,18 +66,21 @@ def encode_batch(
     "Latent, class probabilities and, if asked for, the reconstruction."
     net = network(spec, params)
     h, z, logvar = net.encode(network_inputs(x, shift, scale))
-    if key is not None: z = z + jnp.exp(0.5 * logvar) * random.normal(key, z.shape)
+    if key is not None:
+        z = z + jnp.exp(0.5 * logvar) * random.normal(key, z.shape)
     probs = softmax(active_logits(net.logits(h, z), active))
     return z, probs, pictures(spec, net.decode(z), shift, scale) if with_images else None
 
 # %% ../../nbs/model/14_snapshot.ipynb #185b5b6d
 class Embedding(NamedTuple):
     "What the model makes of images, in one pass."
+
     z: Float[np.ndarray, "batch latent"]  # posterior means
     xy: Float[np.ndarray, "batch 2"]  # places on the map
     probs: Float[np.ndarray, "batch classes"]  # class probabilities
 
-    def __repr__(self): return f"Embedding({len(self.z)} items, latent of {self.z.shape[1]}, {self.probs.shape[1]} classes)"
+    def __repr__(self):
+        return f"Embedding({len(self.z)} items, latent of {self.z.shape[1]}, {self.probs.shape[1]} classes)"
 
 
 BATCH_SIZES = (64, 2048)  # of the compiled programs
@@ -91,10 +96,13 @@ def encode_images(
     value_range: tuple[float, float] | None = None,  # of float images; None: judged from `x`
     with_images: bool = False,  # also reconstruct
     key: jax.Array | None = None,  # None: posterior means; else one draw from the posterior
-) -> tuple[Float[np.ndarray, "batch latent"], Float[np.ndarray, "batch classes"], Float[np.ndarray, "batch ..."] | None]:
+) -> tuple[
+    Float[np.ndarray, "batch latent"], Float[np.ndarray, "batch classes"], Float[np.ndarray, "batch ..."] | None
+]:
     "Latent, class probabilities and reconstructions of any number of items. Raises `ValueError` when they are not of the shape that the model was built for."
     x = as_array(x)
-    if image_shape(x) != progress.spec.input_shape: raise ValueError(f"The model was built for items of shape {progress.spec.input_shape}, got {image_shape(x)}.")
+    if image_shape(x) != progress.spec.input_shape:
+        raise ValueError(f"The model was built for items of shape {progress.spec.input_shape}, got {image_shape(x)}.")
     params, active, value_range = progress.params, progress.answers, value_range or pixel_range(x)
     parts, size = [], BATCH_SIZES[0] if len(x) <= BATCH_SIZES[0] else BATCH_SIZES[1]
     for i in range(0, len(x), size):
@@ -102,13 +110,16 @@ def encode_images(
         k = None if key is None else jax.random.fold_in(key, i)
         args = (params, _padded(piece, size), active, progress.shift, progress.scale, k)
         parts.append((len(piece), PROGRAMS.call(encode_batch, dict(spec=progress.spec, with_images=with_images), args)))
-    z, probs, out = (None if parts[0][1][j] is None else np.concatenate([np.asarray(p[j])[:n] for n, p in parts]) for j in range(3))
+    z, probs, out = (
+        None if parts[0][1][j] is None else np.concatenate([np.asarray(p[j])[:n] for n, p in parts]) for j in range(3)
+    )
     return z, probs[:, : max(progress.n_classes, 1)], out
 
 # %% ../../nbs/model/14_snapshot.ipynb #26e1fbc8
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     "An immutable copy of a model that answers in plain numpy."
+
     spec: Spec
     params: dict[str, np.ndarray]
     n_classes: int
@@ -122,7 +133,8 @@ class Snapshot:
     def __post_init__(self):
         object.__setattr__(self, "_net", network(self.spec, self.params))
 
-    def __repr__(self): return f"Snapshot(items of shape {self.spec.input_shape}, {self.n_classes} classes, step {self.revision})"
+    def __repr__(self):
+        return f"Snapshot(items of shape {self.spec.input_shape}, {self.n_classes} classes, step {self.revision})"
 
     def _inputs(self, x):
         x = network_inputs(as_uint8(x, self.value_range), self.shift, self.scale)
@@ -136,13 +148,15 @@ class Snapshot:
         "Class probabilities."
         h, z, _ = self._net.encode(self._inputs(x))
         logits = np.asarray(self._net.logits(h, z))
-        if self.answers is not None: logits = np.where(self.answers > 0, logits, -np.inf)
+        if self.answers is not None:
+            logits = np.where(self.answers > 0, logits, -np.inf)
         return softmax(logits[:, : max(self.n_classes, 1)])
 
     def decode(self, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch ..."]:
         "Images in [0, 1] (or vectors); gray images have no channel axis. Raises `ValueError` when the latent has another width."
         z = np.atleast_2d(np.asarray(z, np.float32))
-        if z.shape[1] != self.spec.config.latent_dim: raise ValueError(f"Latent points have {self.spec.config.latent_dim} numbers each, got {z.shape[1]}.")
+        if z.shape[1] != self.spec.config.latent_dim:
+            raise ValueError(f"Latent points have {self.spec.config.latent_dim} numbers each, got {z.shape[1]}.")
         out = pictures(self.spec, np.asarray(self._net.decode(z)), self.shift, self.scale)
         return out[..., 0] if out.ndim == 4 and out.shape[-1] == 1 else out
 
@@ -156,7 +170,8 @@ def get_map(self: Snapshot, x: Any) -> Float[np.ndarray, "batch 2"]:
 @patch
 def place(self: Snapshot, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:
     "Places on the map of latent points."
-    if z.shape[1] == 2 or self.map_head is None: return two_columns(z)
+    if z.shape[1] == 2 or self.map_head is None:
+        return two_columns(z)
     return np.asarray(map_encode(self.map_head, np.asarray(z, np.float32), np))
 
 # %% ../../nbs/model/14_snapshot.ipynb #7562ae0e
@@ -164,8 +179,10 @@ def place(self: Snapshot, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndar
 def decode_map(self: Snapshot, xy: Float[np.ndarray, "batch 2"]) -> Float[np.ndarray, "batch ..."]:
     "Images of places on the map. Raises `ValueError` when a latent wider than two has no map yet."
     xy, d = np.atleast_2d(np.asarray(xy, np.float32)), self.spec.config.latent_dim
-    if d <= 2: return self.decode(xy[:, :d])
-    if self.map_head is None: raise ValueError("There is no map yet; call get_map on your images first.")
+    if d <= 2:
+        return self.decode(xy[:, :d])
+    if self.map_head is None:
+        raise ValueError("There is no map yet; call get_map on your images first.")
     return self.decode(np.asarray(map_decode(self.map_head, xy, np)))
 
 # %% ../../nbs/model/14_snapshot.ipynb #6af9c124
@@ -176,4 +193,14 @@ def take_snapshot(
 ) -> Snapshot:
     "A numpy copy of a model as it is now."
     params = {k: np.asarray(v) for k, v in progress.params.items()}
-    return Snapshot(progress.spec, params, progress.n_classes, progress.shift, progress.scale, map_head, value_range, int(progress.state.step), progress.answers)
+    return Snapshot(
+        progress.spec,
+        params,
+        progress.n_classes,
+        progress.shift,
+        progress.scale,
+        map_head,
+        value_range,
+        int(progress.state.step),
+        progress.answers,
+    )

@@ -24,9 +24,30 @@ __all__ = ['Params', 'Spec', 'class_slots', 'make_spec', 'make_weights', 'networ
 
 # %% ../../nbs/model/04_spec.ipynb #61fdc810
 _DYNAMIC = (
-    "recon_weight", "kl_weight", "kl_warmup", "free_bits", "label_weight", "contrastive_weight", "contrastive_temperature", "consistency_weight",
-    "confidence_threshold", "soft_label_weight", "learning_rate", "patience", "monitor_metric", "val_split", "hold_out_labels", "random_seed",
-    "class_prior", "use_contrastive", "augmentation", "labeled_batch_size", "graph_epochs", "graph_size", "pretrain_steps", "settle_steps",
+    "recon_weight",
+    "kl_weight",
+    "kl_warmup",
+    "free_bits",
+    "label_weight",
+    "contrastive_weight",
+    "contrastive_temperature",
+    "consistency_weight",
+    "confidence_threshold",
+    "soft_label_weight",
+    "learning_rate",
+    "patience",
+    "monitor_metric",
+    "val_split",
+    "hold_out_labels",
+    "random_seed",
+    "class_prior",
+    "use_contrastive",
+    "augmentation",
+    "labeled_batch_size",
+    "graph_epochs",
+    "graph_size",
+    "pretrain_steps",
+    "settle_steps",
     "contrastive_until_labels",
 )
 _DEFAULTS = SSVAEConfig()
@@ -35,6 +56,7 @@ _DEFAULTS = SSVAEConfig()
 @dataclass(frozen=True)
 class Spec:
     "What a compiled program depends on besides the shapes of its arguments; hashable."
+
     input_shape: tuple[int, ...]  # (height, width, channel) or (features,)
     slots: int  # width of the classifier, ≥ number of classes
     config: SSVAEConfig  # fields that do not shape the program are at their defaults
@@ -56,22 +78,41 @@ def make_spec(
     "The spec of a configuration."
     images = len(input_shape) == 3
     changes = {name: getattr(_DEFAULTS, name) for name in _DYNAMIC}
-    if config.schedule == "constant": changes["max_epochs"] = _DEFAULTS.max_epochs
-    if config.encoder_type == "auto": changes["encoder_type"] = "conv" if images else "dense"
+    if config.schedule == "constant":
+        changes["max_epochs"] = _DEFAULTS.max_epochs
+    if config.encoder_type == "auto":
+        changes["encoder_type"] = "conv" if images else "dense"
     likelihood = config.likelihood if config.likelihood != "auto" else "bernoulli" if images else "gaussian"
-    if likelihood == "bernoulli" and not images: raise ValueError("The Bernoulli likelihood needs images; for vectors use likelihood='gaussian'.")
+    if likelihood == "bernoulli" and not images:
+        raise ValueError("The Bernoulli likelihood needs images; for vectors use likelihood='gaussian'.")
     spec = config.replace(**changes, likelihood=likelihood)
     kinds = dict(encoder=spec.encoder_type, decoder=spec.decoder_type, classifier=spec.classifier_type)
-    return Spec(tuple(input_shape), class_slots(n_classes), spec, tuple(registered(kind, name) for kind, name in kinds.items()))
+    return Spec(
+        tuple(input_shape), class_slots(n_classes), spec, tuple(registered(kind, name) for kind, name in kinds.items())
+    )
 
 # %% ../../nbs/model/04_spec.ipynb #ab3e0338
 def make_weights(
     config: SSVAEConfig,
 ) -> Weights:
     "The numbers of a configuration that are arguments of the compiled step."
-    return Weights(*map(np.float32, (
-        config.recon_weight, config.kl_weight, config.label_weight, config.contrastive_weight, config.consistency_weight,
-        config.soft_label_weight, config.free_bits, config.kl_warmup, config.contrastive_temperature, config.confidence_threshold)))
+    return Weights(
+        *map(
+            np.float32,
+            (
+                config.recon_weight,
+                config.kl_weight,
+                config.label_weight,
+                config.contrastive_weight,
+                config.consistency_weight,
+                config.soft_label_weight,
+                config.free_bits,
+                config.kl_warmup,
+                config.contrastive_temperature,
+                config.confidence_threshold,
+            ),
+        )
+    )
 
 # %% ../../nbs/model/04_spec.ipynb #0187dcc7
 Params = dict[str, Any]
@@ -84,7 +125,14 @@ def _skeleton(spec: Spec):
     graph, params, rest = nnx.split(net, nnx.Param, ...)
     leaves, tree = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(params))
     names = tuple("/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path) for path, _ in leaves)
-    return graph, jax.tree.structure(params), tree, names, rest, {n: np.ndim(leaf) > 1 for n, (_, leaf) in zip(names, leaves)}
+    return (
+        graph,
+        jax.tree.structure(params),
+        tree,
+        names,
+        rest,
+        {n: np.ndim(leaf) > 1 for n, (_, leaf) in zip(names, leaves)},
+    )
 
 # %% ../../nbs/model/04_spec.ipynb #8545d0f1
 def network(
@@ -110,9 +158,12 @@ def parameter_shapes(
     spec: Spec,
 ) -> dict[str, tuple[int, ...]]:
     "Shape of every parameter, without making them: a network of the library's layers takes no memory for it."
-    with outline(): net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(0))
+    with outline():
+        net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(0))
     leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[1]))
-    return {"/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path): np.shape(leaf) for path, leaf in leaves}
+    return {
+        "/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path): np.shape(leaf) for path, leaf in leaves
+    }
 
 # %% ../../nbs/model/04_spec.ipynb #af017ef6
 def decayed(spec: Spec) -> dict[str, bool]:

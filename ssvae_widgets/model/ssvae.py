@@ -59,7 +59,9 @@ class SSVAE:
     ):
         enable_compilation_cache()
         if not isinstance(config, SSVAEConfig | None):
-            raise ArgumentError(f"config is {describe(config)}; expected an SSVAEConfig{_ADVICE.get(type(config), '')}.")
+            raise ArgumentError(
+                f"config is {describe(config)}; expected an SSVAEConfig{_ADVICE.get(type(config), '')}."
+            )
         known = None if np.ndim(classes) and not len(classes) else check_classes(classes, MOST_CLASSES)
         self.config = SSVAEConfig() if config is None else config
         self.fixed_classes = isinstance(known, int)  # a number is a promise, names can be added to
@@ -69,7 +71,10 @@ class SSVAE:
         self.map = MapState()  # of a latent wider than two
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
-        self._lock, self._map_lock = threading.RLock(), threading.RLock()  # the second is held while a map is fitted, never inside the first
+        self._lock, self._map_lock = (
+            threading.RLock(),
+            threading.RLock(),
+        )  # the second is held while a map is fitted, never inside the first
 
     def __repr__(self):
         named = f" ({describe(', '.join(self.class_names), 60)})" if self.class_names else ""
@@ -134,7 +139,8 @@ def set_classes(
     classes = check_classes(classes, MOST_CLASSES)
     n = classes if isinstance(classes, int) else len(classes or ())
     with self._lock:
-        if n < self.n_classes: raise ValueError(f"The model knows {self.n_classes} classes and cannot forget any; got {n}.")
+        if n < self.n_classes:
+            raise ValueError(f"The model knows {self.n_classes} classes and cannot forget any; got {n}.")
         self.class_names = None if isinstance(classes, int) else classes
         self.progress = with_classes(self.progress, n, self.config)
 
@@ -147,11 +153,15 @@ def encode_labels(
 ) -> Int[np.ndarray, "n"]:
     "Labels as codes; names that the model does not know yet are added where it may, else they are a `ValueError`."
     values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object) if labels is not None else None
-    named = values is not None and values.dtype.kind in "OUS" and any(isinstance(v, (str, bytes)) for v in values.ravel())
-    if not named: return to_codes(labels, n, self.n_classes if self.fixed_classes else None)[0]
+    named = (
+        values is not None and values.dtype.kind in "OUS" and any(isinstance(v, (str, bytes)) for v in values.ravel())
+    )
+    if not named:
+        return to_codes(labels, n, self.n_classes if self.fixed_classes else None)[0]
     codes, names = to_codes(labels, n, self.class_names)
     if self.class_names is None:
-        if self.fixed_classes and len(names) > self.n_classes: raise ValueError(f"The labels name {len(names)} classes, the model has {self.n_classes}.")
+        if self.fixed_classes and len(names) > self.n_classes:
+            raise ValueError(f"The labels name {len(names)} classes, the model has {self.n_classes}.")
         self.set_classes(names)
     return codes
 
@@ -164,16 +174,20 @@ def data_source(
     "Check data against the model and learn their scale the first time. Raises `ValueError` when they are of another shape."
     x = as_array(x)
     if image_shape(x) != self.input_shape:
-        raise ValueError(f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build SSVAE({x.shape[1:]}, …).")
+        raise ValueError(
+            f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build SSVAE({x.shape[1:]}, …)."
+        )
     self.value_range = pixel_range(x, self.value_range) or self.value_range
     found = {}
     if len(self.input_shape) == 1 and not self.trained:
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
         found = dict(shift=sample.mean(0), scale=np.maximum(sample.std(0), 1e-6))
-    if self.config.augmentation == "auto": found["augmentation"] = guess_augmentation(x)
+    if self.config.augmentation == "auto":
+        found["augmentation"] = guess_augmentation(x)
     self.fingerprint = fingerprint(x)
     with self._lock:
-        if found: self.progress = self.progress._replace(**found)
+        if found:
+            self.progress = self.progress._replace(**found)
     return DataSource(x, self.config, self.value_range)
 
 # %% ../../nbs/model/16_ssvae.ipynb #29d1825b
@@ -185,11 +199,14 @@ def plan_epoch(
 ) -> tuple[Progress, EpochPlan]:  # the plan, and where the model stands that it was made for
     "Make room for new classes, ask the graph where its answer is too old, and decide what the next epoch does."
     with self._lock:
-        if labels.n_classes > self.n_classes: self.set_classes(grown_classes(self.class_names, self.n_classes, labels.n_classes))
-        if not labels.taught <= self.progress.taught: self.progress = self.progress._replace(taught=self.progress.taught | labels.taught)
+        if labels.n_classes > self.n_classes:
+            self.set_classes(grown_classes(self.class_names, self.n_classes, labels.n_classes))
+        if not labels.taught <= self.progress.taught:
+            self.progress = self.progress._replace(taught=self.progress.taught | labels.taught)
     heard = hear_graph(self.progress, labels, self.config, source).graph_labels
     with self._lock:
-        if heard is not self.progress.graph_labels: self.progress = self.progress._replace(graph_labels=heard)
+        if heard is not self.progress.graph_labels:
+            self.progress = self.progress._replace(graph_labels=heard)
         progress = self.progress  # somebody may add classes at any time
     return progress, plan_of(progress, labels, self.config)
 
@@ -201,7 +218,8 @@ def run_epochs(
     labels: Any,  # one an image, None, or a function without arguments that gives them; asked before every epoch
     epochs: int,
     callbacks: Sequence[TrainingCallback] = (),
-    stop: threading.Event | None = None,  # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
+    stop: threading.Event
+    | None = None,  # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
     trainer: Any = None,  # what the callbacks get; None: the model
     most: float = 1.0,  # share of each epoch to run
 ) -> dict[str, list[float]]:
@@ -215,12 +233,15 @@ def run_epochs(
             now = self.progress._replace(state=done.state, epoch=done.epoch, rows=done.rows, spec=done.spec)
             self.progress = with_classes(now, now.n_classes, self.config)
 
-    return run_loop(one_epoch, lambda: self.progress.rows, epochs, callbacks, stop, self if trainer is None else trainer)
+    return run_loop(
+        one_epoch, lambda: self.progress.rows, epochs, callbacks, stop, self if trainer is None else trainer
+    )
 
 # %% ../../nbs/model/16_ssvae.ipynb #0428b99c
 def _codes_of(vae: SSVAE, labels: Any, n: int) -> Callable[[], Int[np.ndarray, "n"]]:
     "A function that gives the codes as they are now; an array is checked at once."
-    if callable(labels): return lambda: vae.encode_labels(labels(), n)
+    if callable(labels):
+        return lambda: vae.encode_labels(labels(), n)
     codes = vae.encode_labels(labels, n)
     return lambda: codes
 
@@ -231,9 +252,18 @@ def save(
     path: str | os.PathLike,
 ) -> None:
     "Write everything the model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the one before stays."
-    with self._lock: progress, drawn, names = self.progress, self.map, self.class_names
-    write_model(path, progress, drawn, config=self.config, class_names=names, fixed_classes=self.fixed_classes, value_range=self.value_range,
-                fingerprint=self.fingerprint)
+    with self._lock:
+        progress, drawn, names = self.progress, self.map, self.class_names
+    write_model(
+        path,
+        progress,
+        drawn,
+        config=self.config,
+        class_names=names,
+        fixed_classes=self.fixed_classes,
+        value_range=self.value_range,
+        fingerprint=self.fingerprint,
+    )
 
 # %% ../../nbs/model/16_ssvae.ipynb #024f4fe9
 @patch(cls_method=True)
@@ -245,8 +275,13 @@ def from_checkpoint(
     file = read_model(path)
     check_arrays(file, asked_spec(file), own=True)
     meta = file.meta
-    vae = cls(tuple(meta["input_shape"]), file.config, meta["class_names"] or (meta["n_classes"] if meta["fixed_classes"] else None))
-    if vae.n_classes < meta["n_classes"]: vae.set_classes(meta["n_classes"])
+    vae = cls(
+        tuple(meta["input_shape"]),
+        file.config,
+        meta["class_names"] or (meta["n_classes"] if meta["fixed_classes"] else None),
+    )
+    if vae.n_classes < meta["n_classes"]:
+        vae.set_classes(meta["n_classes"])
     vae._restore(file)
     return vae
 
@@ -259,9 +294,11 @@ def load_model_weights(
     "Replace parameters and progress by those of a checkpoint of the same architecture; on a `CheckpointError` nothing has changed."
     file, spec = read_model(path), self.progress.spec
     n = file.meta["n_classes"]
-    if n > self.n_classes: spec = make_spec(self.input_shape, n, self.config)
+    if n > self.n_classes:
+        spec = make_spec(self.input_shape, n, self.config)
     check_arrays(file, spec)
-    if n > self.n_classes: self.set_classes(file.meta["class_names"] or n)
+    if n > self.n_classes:
+        self.set_classes(file.meta["class_names"] or n)
     self._restore(file)
 
 # %% ../../nbs/model/16_ssvae.ipynb #ec05743f
@@ -281,11 +318,13 @@ def fit(
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
     labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
-    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: neither, nothing is shown, only the best weights are written
+    callbacks: Sequence[Any]
+    | None = (),  # yours, after the default ones; None: neither, nothing is shown, only the best weights are written
     defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."
-    if weights_path is not None: check_replaceable(check_path(weights_path, "weights_path"))
+    if weights_path is not None:
+        check_replaceable(check_path(weights_path, "weights_path"))
     mine = check_callbacks(callbacks)
     source, stop, c = self.data_source(x), threading.Event(), self.config
     with self._lock:
@@ -293,8 +332,13 @@ def fit(
             fresh = init_state(self.progress.spec, c.random_seed, self.params)
             self.progress = self.progress._replace(state=fresh._replace(step=self.progress.state.step))
     own = [EarlyStopping(c.patience, c.monitor_metric)]
-    if weights_path is not None: own.append(BestCheckpoint(weights_path, c.monitor_metric))
-    if callbacks is not None: own += [*(self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")), *mine]
+    if weights_path is not None:
+        own.append(BestCheckpoint(weights_path, c.monitor_metric))
+    if callbacks is not None:
+        own += [
+            *(self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")),
+            *mine,
+        ]
     return self.run_epochs(source, labels, c.max_epochs, own, stop, _FitRun(self, stop))
 
 # %% ../../nbs/model/16_ssvae.ipynb #ddbf5cf6
@@ -314,13 +358,16 @@ class _FitRun:
         self.vae, self._stop, self.target = vae, stop, vae.config.max_epochs
         self.save_checkpoint = vae.save
 
-    def stop(self) -> None: self._stop.set()
+    def stop(self) -> None:
+        self._stop.set()
 
     @property
-    def history(self): return self.vae.history
+    def history(self):
+        return self.vae.history
 
     @property
-    def epoch(self): return self.vae.epoch
+    def epoch(self):
+        return self.vae.epoch
 
 # %% ../../nbs/model/16_ssvae.ipynb #884851dc
 @patch
@@ -332,7 +379,8 @@ def predict(
     seed: int = 0,  # of the draws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     "Latent, reconstruction, predicted class code and its probability."
-    if num_samples < 1: raise ValueError(f"num_samples is {num_samples}; give at least 1.")
+    if num_samples < 1:
+        raise ValueError(f"num_samples is {num_samples}; give at least 1.")
     x, progress = as_array(x), self.progress
     draws = []
     for k in range(num_samples if sample else 1):
@@ -369,7 +417,8 @@ def features(
     x, progress = as_array(x), self.progress
     value_range = self.value_range or pixel_range(x)
 
-    def read(rows): return as_uint8(x[rows], value_range).reshape(len(rows), *self.input_shape)
+    def read(rows):
+        return as_uint8(x[rows], value_range).reshape(len(rows), *self.input_shape)
 
     return all_unit_features(progress, read, np.arange(len(x)))
 
@@ -386,7 +435,8 @@ def decode(
 @patch
 def snapshot(self: SSVAE) -> Snapshot:
     "A numpy copy of the model as it is now."
-    with self._lock: progress, head = self.progress, self.map.head
+    with self._lock:
+        progress, head = self.progress, self.map.head
     return take_snapshot(progress, head, self.value_range)
 
 # %% ../../nbs/model/16_ssvae.ipynb #112577cb
@@ -394,7 +444,8 @@ def snapshot(self: SSVAE) -> Snapshot:
 def embed(
     self: SSVAE,
     x: Any,  # images or vectors
-    map_steps: int | None = None,  # optimizer steps the map may take to follow the training; None: as many as the epochs since it last did call for; 0: the head as it is
+    map_steps: int
+    | None = None,  # optimizer steps the map may take to follow the training; None: as many as the epochs since it last did call for; 0: the head as it is
 ) -> Embedding:
     "Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x` are the training images."
     x = as_array(x)
@@ -405,15 +456,19 @@ def embed(
 @patch
 def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
     "Places of `z`, with a map that has followed the training where it must."
-    if z.shape[1] <= 2: return two_columns(z)
+    if z.shape[1] <= 2:
+        return two_columns(z)
     with self._map_lock:
         drawn, progress = self.map, self.progress
         step, known = int(progress.state.step), self.fingerprint
-        if drawn.head is None and not step: return leading_components(z)
+        if drawn.head is None and not step:
+            return leading_components(z)
         stale = drawn.step != step and known is not None and len(x) == known.n_items and fingerprint(x).matches(known)
-        if drawn.head is not None and (steps == 0 or not stale): return np.asarray(map_encode(drawn.head, z, np))
+        if drawn.head is not None and (steps == 0 or not stale):
+            return np.asarray(map_encode(drawn.head, z, np))
         drawn = follow_map(drawn, z, progress.epoch, step, steps, self.config.random_seed)
-        with self._lock: self.map = drawn
+        with self._lock:
+            self.map = drawn
         return drawn.shown
 
 # %% ../../nbs/model/16_ssvae.ipynb #79726d3f

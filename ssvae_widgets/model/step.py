@@ -32,6 +32,7 @@ __all__ = ['LOSSES', 'train_epoch', 'evaluate_part', 'TrainState', 'optimizer', 
 # %% ../../nbs/model/05_step.ipynb #fad89ed7
 class TrainState(NamedTuple):
     "Everything a training run carries from step to step."
+
     params: Params  # the student: what the optimizer moves
     ema: Params  # moving average of `params`; empty when switched off
     opt_state: Any  # optax state
@@ -45,15 +46,18 @@ def optimizer(spec: Spec) -> optax.GradientTransformation:
     clip, decay = spec.config.grad_clip_norm, spec.config.weight_decay
     parts = [optax.clip_by_global_norm(clip)] if clip > 0 else []
     parts.append(optax.scale_by_adam())
-    if decay > 0: parts.append(optax.add_decayed_weights(decay, mask=decayed(spec)))
+    if decay > 0:
+        parts.append(optax.add_decayed_weights(decay, mask=decayed(spec)))
     return optax.chain(*parts)
 
 
 def schedule(spec: Spec):
     "Factor on the learning rate as a function of the epoch."
     n = spec.config.max_epochs
-    if spec.config.schedule == "cosine": return optax.cosine_decay_schedule(1.0, n, alpha=0.02)
-    if spec.config.schedule == "warmup_cosine": return optax.warmup_cosine_decay_schedule(0.05, 1.0, max(1, n // 20), n, end_value=0.02)
+    if spec.config.schedule == "cosine":
+        return optax.cosine_decay_schedule(1.0, n, alpha=0.02)
+    if spec.config.schedule == "warmup_cosine":
+        return optax.warmup_cosine_decay_schedule(0.05, 1.0, max(1, n // 20), n, end_value=0.02)
     return optax.constant_schedule(1.0)
 
 # %% ../../nbs/model/05_step.ipynb #10fe2537
@@ -66,7 +70,9 @@ def init_state(
     params = init_params(spec, seed) if params is None else params
     opt_state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(optimizer(spec).init, params))
     ema = {n: np.array(p) for n, p in params.items()} if spec.config.ema_decay > 0 else {}
-    return TrainState(params, ema, opt_state, np.full(spec.slots, 1 / spec.slots, np.float32), np.int32(0), np.float32(0))
+    return TrainState(
+        params, ema, opt_state, np.full(spec.slots, 1 / spec.slots, np.float32), np.int32(0), np.float32(0)
+    )
 
 
 def eval_params(state: TrainState) -> Params:
@@ -76,6 +82,7 @@ def eval_params(state: TrainState) -> Params:
 # %% ../../nbs/model/05_step.ipynb #31d6ce26
 class Data(NamedTuple):
     "What one epoch runs on. Images are uint8 (0…255 means 0…1) or float32 vectors."
+
     images: Any  # (n, height, width, channel) uint8 or (n, features) float32
     codes: Int[Array, "n"]  # class of every image for training, −1 = none
     train_index: Int[Array, "train"]  # rows that the unsupervised terms see
@@ -92,6 +99,7 @@ class Data(NamedTuple):
 # %% ../../nbs/model/05_step.ipynb #1aebb834
 class LossTerms(NamedTuple):
     "Which terms of the loss a program contains; compiled in."
+
     labeled: int = 0  # labeled rows beside every batch; 0 = none
     soft: bool = False  # cross-entropy against `data.soft`
     teacher: bool = False  # pseudo-labels of the moving average
@@ -182,28 +190,38 @@ def term_values(
     z = mean + jnp.exp(0.5 * logvar) * random.normal(keys[1], mean.shape)
     values = dict(
         recon=losses.reconstruction_error(net.decode(z[:n]), target[:n], config.likelihood, config.reduction).mean(),
-        kl=losses.kl_term(losses.kl_divergence(mean[:n], logvar[:n]), weights.free_bits))
+        kl=losses.kl_term(losses.kl_divergence(mean[:n], logvar[:n]), weights.free_bits),
+    )
     codes = jnp.take(data.codes, joint)
     has = (codes >= 0).astype(jnp.float32)
     logits = active_logits(net.logits(h, z, keys[2]), data.active)
     values["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
-    extra = dict(correct=(has * (logits.argmax(-1) == codes)).sum(), labeled=has.sum(), confident=jnp.float32(0), running=state.running)
-    if terms.soft: values["soft"] = losses.soft_cross_entropy(logits[:n], jnp.take(data.soft, rows, axis=0)).mean()
+    extra = dict(
+        correct=(has * (logits.argmax(-1) == codes)).sum(),
+        labeled=has.sum(),
+        confident=jnp.float32(0),
+        running=state.running,
+    )
+    if terms.soft:
+        values["soft"] = losses.soft_cross_entropy(logits[:n], jnp.take(data.soft, rows, axis=0)).mean()
     if terms.teacher:
         probs = _teacher(spec, state, data, rows)
         extra["running"] = 0.99 * state.running + 0.01 * probs.mean(0)
         values["consistency"], extra["confident"] = losses.pseudo_label_loss(
-            logits[:n], losses.align(probs, extra["running"], data.prior), weights.threshold)
+            logits[:n], losses.align(probs, extra["running"], data.prior), weights.threshold
+        )
     if terms.contrastive:
         again = net.encode(_views(terms, data, rows, keys[3])[0])[0]
         pair = jnp.arange(n)
         values["contrastive"] = losses.contrastive_loss(h, codes, weights.temperature) + losses.contrastive_loss(
-            jnp.concatenate([h[:n], again]), jnp.concatenate([pair, pair]), weights.temperature)
+            jnp.concatenate([h[:n], again]), jnp.concatenate([pair, pair]), weights.temperature
+        )
     return values, extra
 
 # %% ../../nbs/model/05_step.ipynb #ca4df09c
 class StepMetrics(NamedTuple):
     "What one step measures: terms of the loss as they are weighted, and counts."
+
     reconstruction_loss: Any = 0.0
     kl_loss: Any = 0.0
     classification_loss: Any = 0.0
@@ -215,8 +233,14 @@ class StepMetrics(NamedTuple):
     confident: Any = 0.0  # share of the images of which the teacher was sure
 
 
-LOSSES = dict(recon="reconstruction_loss", kl="kl_loss", label="classification_loss", contrastive="contrastive_loss",
-              consistency="consistency_loss", soft="soft_label_loss")  # term -> its metric
+LOSSES = dict(
+    recon="reconstruction_loss",
+    kl="kl_loss",
+    label="classification_loss",
+    contrastive="contrastive_loss",
+    consistency="consistency_loss",
+    soft="soft_label_loss",
+)  # term -> its metric
 
 # %% ../../nbs/model/05_step.ipynb #4ffa2a14
 def train_step(
@@ -251,6 +275,7 @@ def train_step(
 # %% ../../nbs/model/05_step.ipynb #c7d2e811
 class Validation(NamedTuple):
     "What `evaluate` measures on the images that are held out."
+
     reconstruction_loss: Any = math.nan  # weighted, mean over the images
     kl_loss: Any = math.nan
     classification_loss: Any = math.nan  # weighted, mean over the labels
@@ -261,6 +286,7 @@ class Validation(NamedTuple):
 
 class EpochMetrics(NamedTuple):
     "What `train_epoch` measures."
+
     train: StepMetrics = StepMetrics()  # means over the steps; sums of `correct` and `labeled`
     finite: Any = 1.0  # 1: all losses and parameters are finite numbers
     val: Validation = Validation()
@@ -298,7 +324,18 @@ def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
 
     def step(state, inputs):
         i, rows, labeled = inputs
-        state, metrics = train_step(spec, terms, state, data, rows, labeled, weights, learning_rate, 1.0 / (steps * parts), random.fold_in(k_step, i))
+        state, metrics = train_step(
+            spec,
+            terms,
+            state,
+            data,
+            rows,
+            labeled,
+            weights,
+            learning_rate,
+            1.0 / (steps * parts),
+            random.fold_in(k_step, i),
+        )
         return state, pack(metrics)
 
     state, metrics = lax.scan(step, state, (jnp.arange(steps), rows, labeled))
@@ -306,7 +343,11 @@ def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
     finite = jnp.isfinite(metrics).all() & jnp.isfinite(sum(jnp.vdot(p, p) for p in state.params.values()))
     mean, total, by_step = StepMetrics(*metrics.mean(0)), StepMetrics(*metrics.sum(0)), StepMetrics(*metrics.T)
     counted = (by_step.labeled > 0).astype(jnp.float32)
-    train = mean._replace(classification_loss=losses.masked_mean(by_step.classification_loss, counted), correct=total.correct, labeled=total.labeled)
+    train = mean._replace(
+        classification_loss=losses.masked_mean(by_step.classification_loss, counted),
+        correct=total.correct,
+        labeled=total.labeled,
+    )
     val = Validation(*evaluate(spec, eval_params(state), data, weights)) if data.val_index.shape[0] else Validation()
     return state, pack(EpochMetrics(train, finite, val))
 
@@ -333,7 +374,13 @@ def evaluate(
         logits = active_logits(net.logits(h, mean), data.active)
         codes = jnp.take(data.val_codes, rows)
         has = (codes >= 0) * real
-        new = (recon @ real, real @ kl, losses.cross_entropy(logits, codes) @ has, ((logits.argmax(-1) == codes) * has).sum(), has.sum())
+        new = (
+            recon @ real,
+            real @ kl,
+            losses.cross_entropy(logits, codes) @ has,
+            ((logits.argmax(-1) == codes) * has).sum(),
+            has.sum(),
+        )
         return jax.tree.map(jnp.add, carry, new), None
 
     zero = (jnp.float32(0), jnp.zeros(spec.config.latent_dim), jnp.float32(0), jnp.float32(0), jnp.float32(0))
@@ -349,13 +396,15 @@ evaluate_part = jax.jit(evaluate, static_argnames=("spec",))
 # %% ../../nbs/model/05_step.ipynb #d4366bb8
 class count_compilations:
     "Context manager whose `.count` is the number of programs compiled inside it."
+
     _live: set = set()
     _listening = False
 
     @classmethod
     def _event(cls, name: str, seconds: float, **_):
         if name == "/jax/core/compile/backend_compile_duration":
-            for counter in tuple(cls._live): counter.count += 1
+            for counter in tuple(cls._live):
+                counter.count += 1
 
     def __enter__(self):
         if not count_compilations._listening:

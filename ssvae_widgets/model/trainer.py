@@ -36,12 +36,16 @@ class InteractiveTrainer:
     def __init__(
         self,
         vae: SSVAE,
-        callbacks: Sequence[Any] | None = (),  # called in every `train_epochs`, after the default ones; None: nothing is shown
+        callbacks: Sequence[Any]
+        | None = (),  # called in every `train_epochs`, after the default ones; None: nothing is shown
         defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks()`
     ):
-        if not isinstance(vae, SSVAE): raise ArgumentError(f"vae is {describe(vae)}; expected an SSVAE.")
+        if not isinstance(vae, SSVAE):
+            raise ArgumentError(f"vae is {describe(vae)}; expected an SSVAE.")
         self.vae, self.callbacks = vae, check_callbacks(callbacks)
-        self.defaults = () if callbacks is None else defaults if defaults is None else check_callbacks(defaults, "defaults")
+        self.defaults = (
+            () if callbacks is None else defaults if defaults is None else check_callbacks(defaults, "defaults")
+        )
         self.target = 0  # epochs that the running call was asked for
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._warming: threading.Thread | None = None
@@ -84,7 +88,8 @@ def train_epochs(
 ) -> dict[str, list[float]]:
     "Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished epoch kept."
     num_epochs, mine = check_whole(num_epochs, "num_epochs", 0, 2**53), check_callbacks(callbacks)
-    if not self._busy.acquire(blocking=False): raise RuntimeError("Training is already running; call stop() and wait for it to end, or wait.")
+    if not self._busy.acquire(blocking=False):
+        raise RuntimeError("Training is already running; call stop() and wait for it to end, or wait.")
     try:
         self._stop.clear()
         self.target = num_epochs
@@ -123,7 +128,8 @@ def save_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
 @patch
 def load_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
     "Go on from a checkpoint of the same architecture."
-    if self.training: raise RuntimeError("Training is running; stop it before loading a checkpoint.")
+    if self.training:
+        raise RuntimeError("Training is running; stop it before loading a checkpoint.")
     self.vae.load_model_weights(path)
 
 # %% ../../nbs/model/17_trainer.ipynb #18cfd95a
@@ -136,9 +142,12 @@ def warm_up(
     "Compile what training on these data will need, in the background."
     if self._warming is None or not self._warming.is_alive():
         self._enough = threading.Event()
-        self._warming = threading.Thread(target=_warm_up, args=(self.vae, data, self._enough), name="ssvae-warm-up", daemon=True)
+        self._warming = threading.Thread(
+            target=_warm_up, args=(self.vae, data, self._enough), name="ssvae-warm-up", daemon=True
+        )
         self._warming.start()
-    if wait: self._warming.join()
+    if wait:
+        self._warming.join()
     return self._warming
 
 # %% ../../nbs/model/17_trainer.ipynb #28f56069
@@ -155,15 +164,20 @@ def _warm_up(vae: SSVAE, data: Any, enough: threading.Event) -> None:
     def end():  # a thread inside XLA must not outlive the interpreter
         enough.set()
         me.join()
+
     atexit.register(end)
     try:
         source = vae.data_source(data)
         for n_labels, terms in coming_terms(vae.progress, vae.config):
-            if enough.is_set(): return
+            if enough.is_set():
+                return
             compile_epoch(vae, source, n_labels, terms)
-        if not enough.is_set(): compile_reading(vae)
-    except ValueError: pass
-    finally: atexit.unregister(end)
+        if not enough.is_set():
+            compile_reading(vae)
+    except ValueError:
+        pass
+    finally:
+        atexit.unregister(end)
 
 # %% ../../nbs/model/17_trainer.ipynb #4a84d889
 def compile_epoch(
@@ -182,7 +196,8 @@ def compile_epoch(
     static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
     piece = next(source.epoch_pieces(0, plan))
     PROGRAMS.get(train_epoch, static, (progress.state, piece, plan.weights, plan.learning_rate, plan.key))
-    if not source.whole and len(source.val_rows): PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (progress.params, source.val_data(plan), plan.weights))
+    if not source.whole and len(source.val_rows):
+        PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (progress.params, source.val_data(plan), plan.weights))
 
 # %% ../../nbs/model/17_trainer.ipynb #c442c1e4
 def compile_reading(vae: SSVAE) -> None:
@@ -192,4 +207,5 @@ def compile_reading(vae: SSVAE) -> None:
     for size in BATCH_SIZES:
         x = np.zeros((size, *vae.input_shape), np.float32 if len(vae.input_shape) == 1 else np.uint8)
         PROGRAMS.get(encode_batch, dict(spec=p.spec, with_images=False), (p.params, x, active, p.shift, p.scale, None))
-    if vae.config.graph_epochs: PROGRAMS.get(unit_features, dict(spec=p.spec), (p.params, x, p.shift, p.scale))
+    if vae.config.graph_epochs:
+        PROGRAMS.get(unit_features, dict(spec=p.spec), (p.params, x, p.shift, p.scale))

@@ -188,4 +188,6 @@ def check_image_set(
 
 # %% ../../nbs/session/02_arguments.ipynb #f852ca5d
 def _warn_of_other_classes(names) -> None:
-    warn_caller(f"The images come with the classes {', '.join(names)}, which are not those of classes=; they are left out.")
+    warn_caller(
+        f"The images come with the classes {', '.join(names)}, which are not those of classes=; they are left out."
+    )

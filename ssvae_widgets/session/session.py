@@ -261,8 +261,12 @@ LabelingSession.features = attribute("predictions.view.features", "Of the networ
 LabelingSession.probs = attribute(
     "predictions.view.probs", "Class probabilities (n, classes), or None while there is no answer."
 )
-LabelingSession.answer = attribute("predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".')
-LabelingSession.source = attribute("predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".')
+LabelingSession.answer = attribute(
+    "predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".'
+)
+LabelingSession.source = attribute(
+    "predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".'
+)
 LabelingSession.pred = attribute(
     "predictions.view.pred", "The most probable class of every item, −1 while there is no answer."
 )

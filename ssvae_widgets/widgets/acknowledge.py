@@ -35,9 +35,12 @@ class Acknowledgements:
         "A gesture (None: one that the page does not wait for) is kept."
         with self.lock:
             self.unsaid = message
-            if gesture is not None: self.kept.append(gesture)
-        if time.monotonic() - self.told_at > self.pause: self.flush()
-        else: self.later()
+            if gesture is not None:
+                self.kept.append(gesture)
+        if time.monotonic() - self.told_at > self.pause:
+            self.flush()
+        else:
+            self.later()
 
     def flush(self):
         "Tell everything that is kept, in one message."
@@ -45,5 +48,7 @@ class Acknowledgements:
             self.told_at = time.monotonic()
             done, message, self.unsaid = list(self.kept), self.unsaid, ""
             self.kept.clear()
-            if done: self.tell(done)
-            if message: self.say(message)
+            if done:
+                self.tell(done)
+            if message:
+                self.say(message)

@@ -39,10 +39,12 @@ def inline_esm(
     parts = {}
 
     def visit(file: str) -> None:
-        if file in parts: return
+        if file in parts:
+            return
         parts[file] = ""  # two that import each other
         text = static_text(file)
-        for sibling in IMPORT.findall(text): visit(sibling)
+        for sibling in IMPORT.findall(text):
+            visit(sibling)
         del parts[file]
         parts[file] = COMMENT.sub("", IMPORT.sub("", text))
 
@@ -85,7 +87,8 @@ class SharedModule(anywidget.AnyWidget):
         super().open()
         # ipykernel 7.4 takes a message for an answer and hands it to the shell that spoke last:
         # behind a running cell, and past later ones.
-        if hasattr(self.comm, "_reply_subshell_for"): self.comm._reply_subshell_for = lambda data, default: default
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = lambda data, default: default
 
 # %% ../../nbs/widgets/01_assets.ipynb #c59de0af
 def family(
@@ -95,8 +98,10 @@ def family(
     found, todo = {}, list(widgets)
     while todo:
         item = todo.pop()
-        if isinstance(item, (list, tuple)): todo.extend(item)
-        elif isinstance(item, dict): todo.extend(item.values())
+        if isinstance(item, (list, tuple)):
+            todo.extend(item)
+        elif isinstance(item, dict):
+            todo.extend(item.values())
         elif isinstance(item, ipywidgets.Widget) and id(item) not in found:
             found[id(item)] = item
             traits = item.trait_values(sync=True).values()
@@ -109,7 +114,8 @@ def close_all(
 ) -> int:  # how many were closed
     "Close widgets and everything that their traits hold."
     found = family(*widgets)
-    for widget in found: widget.close()
+    for widget in found:
+        widget.close()
     return len(found)
 
 # %% ../../nbs/widgets/01_assets.ipynb #ecdb5895
@@ -124,13 +130,16 @@ class Whole(ipywidgets.VBox):
 
     def close(self):
         "End it and everything it is made of."
-        for part in self.parts(): part.close()
+        for part in self.parts():
+            part.close()
         super().close()
 
     def __reduce_ex__(self, protocol):
         kind = type(self).__name__
         raise TypeError(f"A {kind} cannot be pickled or copied, {self.instead}.")
 
-    def __copy__(self): return self.__reduce_ex__(4)
+    def __copy__(self):
+        return self.__reduce_ex__(4)
 
-    def __deepcopy__(self, memo): return self.__reduce_ex__(4)
+    def __deepcopy__(self, memo):
+        return self.__reduce_ex__(4)

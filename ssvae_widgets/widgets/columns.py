@@ -22,6 +22,7 @@ from ..palettes import palette as class_palette
 @dataclass(frozen=True)
 class Column:
     "One way to colour the points."
+
     values: np.ndarray  # int32 codes with -1 for none, or float64 values with NaN for none
     kind: str  # "classes" or "values"
     names: tuple[str, ...] = ()  # class names, for classes
@@ -30,7 +31,8 @@ class Column:
 
     def codes(self) -> Integer[np.ndarray, "points"]:
         "Index into the palette for every point: the class, or one of 256 steps."
-        if self.kind == "classes": return self.values
+        if self.kind == "classes":
+            return self.values
         span = (self.high - self.low) or 1.0
         steps = np.clip(np.floor((np.nan_to_num(self.values, nan=self.low) - self.low) / span * 256), 0, 255)
         return np.where(np.isfinite(self.values), steps, -1).astype(np.int32)
@@ -40,10 +42,12 @@ def numbers_with_gaps(
     v: np.ndarray,  # (n,)
 ) -> np.ndarray:  # float64 (NaN: none) for numbers that came as objects; else the same
     "Numbers among which some are missing, as numbers."
-    if v.dtype.kind != "O": return v
+    if v.dtype.kind != "O":
+        return v
     number = lambda x: isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)  # noqa: E731
     there = [x for x in v.tolist() if x is not None and x == x]
-    if not there or not all(map(number, there)): return v
+    if not there or not all(map(number, there)):
+        return v
     return np.array([np.nan if x is None or x != x else float(x) for x in v.tolist()])
 
 # %% ../../nbs/widgets/05_columns.ipynb #8579f14c
@@ -56,12 +60,17 @@ def as_column(
 
     Whole numbers below 1,000 are classes, other numbers and dates (as years) values, text and booleans classes.
     """
-    if isinstance(values, Column): return values
+    if isinstance(values, Column):
+        return values
     v = np.asarray(values)
-    if v.ndim != 1: raise ValueError(f"got colours of shape {v.shape}, expected one value for each point")
-    if v.dtype.kind == "b": v, names = v.astype(np.int32), names or ("False", "True")
-    if v.dtype.kind == "M": v = _years(v)
-    if v.dtype.kind not in "iuf": return _from_names(v, names)
+    if v.ndim != 1:
+        raise ValueError(f"got colours of shape {v.shape}, expected one value for each point")
+    if v.dtype.kind == "b":
+        v, names = v.astype(np.int32), names or ("False", "True")
+    if v.dtype.kind == "M":
+        v = _years(v)
+    if v.dtype.kind not in "iuf":
+        return _from_names(v, names)
     finite = v[np.isfinite(v)] if v.dtype.kind == "f" else v
     if kind is None:
         few = v.dtype.kind in "iu" and (names or v.max(initial=0) < 1000)
@@ -116,7 +125,8 @@ def fit_column(
         ours = v.dtype.kind in "iu" or kind == "classes" or (words is not None and words <= set(names))
         known = len(names) and ours
         values = as_column(v, names if known else None, kind)
-    if len(values.values) != n: raise ValueError(f"got {len(values.values)} colours for {n} points, expected as many")
+    if len(values.values) != n:
+        raise ValueError(f"got {len(values.values)} colours for {n} points, expected as many")
     return values
 
 # %% ../../nbs/widgets/05_columns.ipynb #ed3b5648
@@ -124,8 +134,10 @@ def check_column(values, name: str) -> None:
     "An `ArgumentError` for what is no row of values: a set, a generator, a table, one text."
     fine = isinstance(values, Column)
     if not fine and hasattr(values, "__len__") and not isinstance(values, (set, frozenset, dict, str, bytes)):
-        try: fine = np.asarray(values).ndim == 1
-        except ValueError: pass  # lists of different lengths
+        try:
+            fine = np.asarray(values).ndim == 1
+        except ValueError:
+            pass  # lists of different lengths
     if not fine:
         said = f"column {name!r} is {describe(values)}; expected one value for each point"
         raise ArgumentError(f"{said}, as a list or an array of one dimension.")
@@ -138,7 +150,8 @@ def columns_of(
 ) -> dict[str, Column]:
     "The columns of a map, at least one, by name."
     given = colors if isinstance(colors, dict) else {} if colors is None else {"label": colors}
-    for name, values in given.items(): check_column(values, name)
+    for name, values in given.items():
+        check_column(values, name)
     columns = {str(name): fit_column(values, n, names) for name, values in given.items()}
     return columns or {"label": Column(np.full(n, -1, np.int32), "classes", tuple(names))}
 
@@ -149,6 +162,7 @@ def clusters_of(
 ) -> Column:  # group 1 is the largest
     "Groups of points that lie together (k-means, always the same for the same points)."
     from sklearn.cluster import MiniBatchKMeans
+
     fine = np.flatnonzero(np.isfinite(x).all(1))
     codes = np.full(len(x), -1, np.int32)
     if fine.size:
@@ -168,10 +182,12 @@ def colors_for(
     "The colours of a column."
     if column.kind == "values":
         from matplotlib import colormaps
+
         return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colormaps["viridis"](np.arange(256), bytes=True)[:, :3]]
     n = max(1, len(column.names))
     if isinstance(palette, str):
-        if palette == "glasbey": return class_palette(max(n, 11))[:n]
+        if palette == "glasbey":
+            return class_palette(max(n, 11))[:n]
         named = {"auto": class_palette(n), "okabe-ito": list(OKABE_ITO), "petroff": list(PETROFF_10)}
         if palette not in named:
             want = "expected auto, okabe-ito, petroff, glasbey or a list of colours"

@@ -24,7 +24,8 @@ ROWS = BY_KEY | BY_CLICK  # what a person may ask for
 class Intent(dict):
     "An intent in which a field that is missing is an `ArgumentError`."
 
-    def __missing__(self, name): raise ArgumentError(f"got an intent of type {self['type']} without {name}.")
+    def __missing__(self, name):
+        raise ArgumentError(f"got an intent of type {self['type']} without {name}.")
 
 
 class Commands:
@@ -44,11 +45,14 @@ class Commands:
 
     def act(self, intent: dict):
         "Do it; what goes wrong is said."
-        try: self.do(intent)
+        try:
+            self.do(intent)
         except Exception as error:
             self.presenter.acks.unsaid, given = "", intent if isinstance(intent, dict) else {}
-            if "gesture" in given: self.views.map.acknowledge(given["gesture"], ok=False, message=str(error))
-            if "move" in given and not self.proposals.follow_page(given): self.proposals.no_cards(given["move"])
+            if "gesture" in given:
+                self.views.map.acknowledge(given["gesture"], ok=False, message=str(error))
+            if "move" in given and not self.proposals.follow_page(given):
+                self.proposals.no_cards(given["move"])
             self.views.status.fail(str(error) or type(error).__name__, error)
 
 # %% ../../nbs/widgets/19_commands.ipynb #065487ef
@@ -80,8 +84,10 @@ def settle(self: Commands, intent: dict, message: str):
 def label(self: Commands, intent):
     "Give a class to points."
     serials, code = self.targets(intent), intent["label"]
-    if not serials.size: return self.views.status.say("Select points first, then choose a class.")
-    if self.too_many(intent, serials): return self.ask(intent, serials)
+    if not serials.size:
+        return self.views.status.say("Select points first, then choose a class.")
+    if self.too_many(intent, serials):
+        return self.ask(intent, serials)
     self.presenter.timeline.present()
     self.session.label(serials, code, source=source_of(serials, self.presenter))
     code = self.session.store.merged.get(code, code)  # a page may offer a class a moment longer than there is one
@@ -93,8 +99,10 @@ def label(self: Commands, intent):
 def clear(self: Commands, intent):
     "Remove labels."
     serials = self.targets(intent)
-    if not serials.size: return self.views.status.say("Select points first, then remove their labels.")
-    if self.too_many(intent, serials): return self.ask(intent, serials)
+    if not serials.size:
+        return self.views.status.say("Select points first, then remove their labels.")
+    if self.too_many(intent, serials):
+        return self.ask(intent, serials)
     self.session.clear(serials, source=source_of(serials, self.presenter))
     self.settle(intent, f"label of {how_many(serials)} removed")
 
@@ -103,8 +111,10 @@ def clear(self: Commands, intent):
 def accept(self: Commands, intent):
     "Label points as predicted, or as was said when the prediction was on show."
     serials = self.targets(intent)
-    if not serials.size: return self.views.status.say("Select points first, then accept what the model says.")
-    if self.too_many(intent, serials): return self.ask(intent, serials)
+    if not serials.size:
+        return self.views.status.say("Select points first, then accept what the model says.")
+    if self.too_many(intent, serials):
+        return self.ask(intent, serials)
     self.session.accept(serials, source=source_of(serials, self.presenter), said=intent.get("said"))
     self.settle(intent, f"prediction of {how_many(serials)} accepted")
     self.proposals.advance(serials, intent)
@@ -159,7 +169,8 @@ WHAT = {"accept": "Accept the predictions of", "clear": "Remove the labels of"}
 def ask(self: Commands, intent, serials):
     "Show the images and ask once."
     self.asked_about, sheet = {**intent, "serials": serials, "sure": True}, self.views.sheet
-    if not sheet.shown: sheet.fill(self.presenter.order(serials), self.session.codes, self.session.pred)
+    if not sheet.shown:
+        sheet.fill(self.presenter.order(serials), self.session.codes, self.session.pred)
     what = WHAT.get(intent["type"], "Label")
     as_class = f" as {self.session.classes[intent['label']]}" if "label" in intent else ""
     with sheet.hold_sync():
@@ -174,7 +185,8 @@ def confirm(self: Commands, intent):
         return self.views.status.say("The question has changed meanwhile: read it again.")
     pending = self.pending
     self.forget_question()
-    if pending: self.act(pending)
+    if pending:
+        self.act(pending)
 
 
 @patch
@@ -191,8 +203,10 @@ def exclude(self: Commands, intent):
         self.views.sheet.exclude(intent["serial"], intent["out"])
         self.views.map.selected = self.views.sheet.kept
         selected, pending = self.presenter.selected, self.pending
-        if pending and selected.size: self.ask(pending, selected)
-        elif pending: self.cancel({})
+        if pending and selected.size:
+            self.ask(pending, selected)
+        elif pending:
+            self.cancel({})
 
 
 @patch
@@ -221,7 +235,8 @@ def look(self: Commands, intent):
 @patch
 def select(self: Commands, intent):
     "A neighbor in the preview was clicked; with `op`, the points that the map finds."
-    if "op" in intent: return self.views.map.handle(intent)
+    if "op" in intent:
+        return self.views.map.handle(intent)
     self.views.map.focus(intent["serial"])
 
 # %% ../../nbs/widgets/19_commands.ipynb #ef43a9ac
@@ -255,7 +270,8 @@ def strategy(self: Commands, intent):
     "Choose in another way from now on."
     self.session.strategy = self.views.actions.strategy = intent["strategy"]
     self.proposals.late = None
-    if intent["strategy"] == "suspects": self.proposals.asker.ask("suspects")
+    if intent["strategy"] == "suspects":
+        self.proposals.asker.ask("suspects")
     self.next({})
 
 
@@ -289,6 +305,7 @@ def epochs(self: Commands, intent):
 def auto(self: Commands, intent):
     "When training starts by itself."
     from ssvae_widgets.session.training import AutoTrain
+
     name = list(BY_ITSELF)[intent["choice"]]
     self.session.auto, self.views.training.controls.choice = AutoTrain(**BY_ITSELF[name]), intent["choice"]
     said = f"Training starts {name}, two epochs at a time." if BY_ITSELF[name] else "Training starts when you say so."
@@ -299,9 +316,12 @@ def auto(self: Commands, intent):
 def snapshot(self: Commands, intent):
     "Go to a round, or one back or on."
     timeline = self.presenter.timeline
-    if not len(self.session.rounds): return self.views.status.say("There is no earlier round yet: train first.")
-    if "frame" in intent: timeline.show(intent["frame"])
-    else: timeline.step(intent["step"])
+    if not len(self.session.rounds):
+        return self.views.status.say("There is no earlier round yet: train first.")
+    if "frame" in intent:
+        timeline.show(intent["frame"])
+    else:
+        timeline.step(intent["step"])
 
 
 @patch

@@ -31,13 +31,16 @@ def sheet_order(
     if by == "distance" and xy is not None and serials.size:
         at = np.asarray(xy)[serials]
         key = -np.linalg.norm(at - np.median(at, axis=0), axis=1)
-    elif by == "certainty" and certainty is not None: key = np.asarray(certainty, float)[serials]
-    else: return serials
+    elif by == "certainty" and certainty is not None:
+        key = np.asarray(certainty, float)[serials]
+    else:
+        return serials
     return serials[np.argsort(key, kind="stable")]
 
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #2833fcf6
 class ContactSheet(View):
     "A virtual grid of images; clicks leave images out."
+
     _esm = inline_esm("contact-sheet.js")
     _css = stylesheet("views.css", "contact-sheet.css")
     most_at_once = 512
@@ -77,8 +80,10 @@ class ContactSheet(View):
 
     def tell(self, intent):
         "Answer requests for pixels here; pass every other intent on."
-        if intent["type"] == "thumbnails": self.send_thumbnails(intent["serials"], intent["version"])
-        else: super().tell(intent)
+        if intent["type"] == "thumbnails":
+            self.send_thumbnails(intent["serials"], intent["version"])
+        else:
+            super().tell(intent)
 
     @property
     def rows(self) -> np.ndarray:
@@ -137,13 +142,15 @@ def exclude(self: ContactSheet, serial: int, out: bool = True):
 @patch
 def close_sheet(self: ContactSheet):
     "Hide the sheet."
-    with self.hold_sync(): self.shown, self.question, self.serials, self.excluded = False, "", b"", b""
+    with self.hold_sync():
+        self.shown, self.question, self.serials, self.excluded = False, "", b"", b""
 
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #ab2d7aa7
 @patch
 def send_thumbnails(self: ContactSheet, serials, version: int):
     "Send pixels of these serials to every page that shows the sheet."
-    if version != self.version: return
+    if version != self.version:
+        return
     shape, blocks, sent = list(self.shape), [], []
     for serial in serials.tolist():
         data, own = wire_image(self.images(serial), 2 * self.tile)

@@ -23,9 +23,11 @@ def whole(
     high: int | Callable | None = None,  # one above the largest; a function of the view when it changes
 ) -> Callable:
     "A check for a whole number in `low <= value < high`."
+
     def check(value, view):
         top = high(view) if callable(high) else high
         return check_whole(value, "the value", low, 2**53 if top is None else top - 1)
+
     return check
 
 
@@ -38,23 +40,27 @@ def one_of(
     options: Iterable[str] | Callable,  # strings, or a function of the view that returns them
 ) -> Callable:
     "A check for one of some strings."
+
     def check(value, view):
         allowed = options(view) if callable(options) else options
         if not isinstance(value, str) or value not in allowed:
             raise ValueError(f"got {describe(value)}, expected one of {', '.join(allowed)}")
         return value
+
     return check
 
 
 def flag(value, view) -> bool:
     "A check for true or false."
-    if not isinstance(value, bool): raise ValueError(f"got {describe(value)}, expected true or false")
+    if not isinstance(value, bool):
+        raise ValueError(f"got {describe(value)}, expected true or false")
     return value
 
 # %% ../../nbs/widgets/02_intents.ipynb #a64af12b
 def text(value, view) -> str:
     "A check for text of at most a thousand characters."
-    if not isinstance(value, str) or len(value) > 1000: raise ValueError(f"got {describe(value)}, expected text")
+    if not isinstance(value, str) or len(value) > 1000:
+        raise ValueError(f"got {describe(value)}, expected text")
     return value
 
 # %% ../../nbs/widgets/02_intents.ipynb #427d6600
@@ -63,7 +69,8 @@ def new_name(value, view) -> str:
     name = value.strip() if isinstance(value, str) else ""
     if not 0 < len(name) <= 80 or name != name.encode(errors="ignore").decode():
         raise ValueError(f"got {describe(value)}, expected a name of 1 to 80 characters")
-    if name in view.classes: raise ValueError(f"got {name!r}, which is a class already")
+    if name in view.classes:
+        raise ValueError(f"got {name!r}, which is a class already")
     return name
 
 # %% ../../nbs/widgets/02_intents.ipynb #7cda4546
@@ -74,7 +81,8 @@ def serials_from(
 ) -> UInt32[np.ndarray, "sent"]:  # as they were sent
     "The serials in the one buffer of a message, or a `ValueError` or `TypeError`."
     most = n_items if most is None else most
-    if len(buffers) != 1: raise ValueError(f"got {len(buffers)} buffers, expected one with serials")
+    if len(buffers) != 1:
+        raise ValueError(f"got {len(buffers)} buffers, expected one with serials")
     data = memoryview(buffers[0])
     if data.nbytes % 4 or data.nbytes > 4 * most:
         raise ValueError(f"got {data.nbytes} bytes of serials, expected a multiple of 4 up to {4 * most}")
@@ -169,6 +177,8 @@ def check_intent(
     given = {**content, "serials": list(buffers)} if buffers else {k: v for k, v in content.items() if k != "serials"}
     for field in view.accepts[kind]:
         name = field.rstrip("?")
-        if name in given: intent[name] = checks[name](given[name], view)
-        elif name == field: raise ValueError(f"got a message of type {kind} without {name}")
+        if name in given:
+            intent[name] = checks[name](given[name], view)
+        elif name == field:
+            raise ValueError(f"got a message of type {kind} without {name}")
     return intent

@@ -20,18 +20,22 @@ from .view import View
 # %% ../../nbs/widgets/11_label_bar.ipynb #5f2dc713
 class ActionBar(View):
     "Undo, redo, how to choose, what next."
+
     _esm = inline_esm("label-bar.js")
     _css = stylesheet("views.css", "label-bar.css")
     accepts = {"strategy": ("strategy",), "undo": (), "redo": (), "next": ()}
     part = traitlets.Unicode("actions").tag(sync=True)
     strategy = traitlets.Unicode("").tag(sync=True)
-    strategies = traitlets.List(traitlets.Unicode(), help="ways to choose the next; empty hides the menu").tag(sync=True)
+    strategies = traitlets.List(traitlets.Unicode(), help="ways to choose the next; empty hides the menu").tag(
+        sync=True
+    )
     can_undo = traitlets.Bool(False).tag(sync=True)
     can_redo = traitlets.Bool(False).tag(sync=True)
 
 # %% ../../nbs/widgets/11_label_bar.ipynb #d22a38a5
 class ClassButtons(View):
     "One button per class, with counts; a click labels the selection."
+
     _esm = inline_esm("label-bar.js")
     _css = stylesheet("views.css", "label-bar.css")
     # serials: the points that were selected when it was pressed
@@ -55,6 +59,7 @@ def shared_class(
 # %% ../../nbs/widgets/11_label_bar.ipynb #a154c805
 class StatusLine(View):
     "Saved or not, how much is done, what just happened."
+
     _esm = inline_esm("label-bar.js")
     _css = stylesheet("views.css", "label-bar.css", "labeler.css")
     part = traitlets.Unicode("status").tag(sync=True)
@@ -74,7 +79,8 @@ class StatusLine(View):
 
     def say(self, message: str, level: str = "info"):
         "Show a sentence."
-        with self.hold_sync(): self.message, self.level = str(message), level
+        with self.hold_sync():
+            self.message, self.level = str(message), level
 
     def fail(self, message: str, error: BaseException):
         "Say what went wrong; its traceback is kept in `error`."

@@ -33,10 +33,11 @@ from .views import arrange, make_views
 # %% ../../nbs/widgets/20_labeler.ipynb #b1f2c3d4
 def check_items(columns, names, n: int):
     "An `ArgumentError` unless columns and names of the user hold one value for each of `n` items."
-    for name, values in columns.items() if isinstance(columns, dict) else (): check_column(values, name)
+    for name, values in columns.items() if isinstance(columns, dict) else ():
+        check_column(values, name)
     check_columns(columns, n, (*RESERVED, "cluster"))
-    if names is not None: check_each(names, "names", n)
-
+    if names is not None:
+        check_each(names, "names", n)
 
 # %% ../../nbs/widgets/20_labeler.ipynb #eb619332
 def session_for(
@@ -51,6 +52,7 @@ def session_for(
 ):  # a `LabelingSession`
     "The session of an app; `TypeError` or `ValueError` for what does not go together."
     from ssvae_widgets.session.session import LabelingSession
+
     if (session is None) == (images is None):
         given = "neither images nor a session" if images is None else "images and a session"
         raise TypeError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
@@ -116,7 +118,8 @@ class LatentLabeler(Whole):
             self.bind(own, views, own.names if names is None else names, columns)
         except BaseException:
             self.abandon(views)
-            if session is None: own.close()
+            if session is None:
+                own.close()
             raise
 
     def close(self):
@@ -124,7 +127,8 @@ class LatentLabeler(Whole):
         if (end := self.unsubscribe) is not None:
             self.unsubscribe = None
             end()
-            if not self.retired: self.session.close()
+            if not self.retired:
+                self.session.close()
             close_all(*self.children, self.layout)
         super().close()
 
@@ -157,12 +161,14 @@ def bind(self: LatentLabeler, session, views, names, columns):
     self.presenter = Presenter(session, views, names)
     self.proposals = ProposalDeck(session, self.presenter)
     self.commands = Commands(session, self.presenter, self.proposals)
-    for view in views[:-1]: view.on_intent(self.act)
+    for view in views[:-1]:
+        view.on_intent(self.act)
     self.map.layer.family = [widget.model_id for widget in family(self)]
     self.unsubscribe = session.subscribe(self.heard)
     self.presenter.begin()
     session.prepare()
-    if session.message: self.say(session.message)
+    if session.message:
+        self.say(session.message)
     session.events.emit("replaced", by=session, app=self)  # one app for a session: the former lets go, as of its labels
 
 # %% ../../nbs/widgets/20_labeler.ipynb #f10609bd
@@ -172,15 +178,18 @@ def heard(self: LatentLabeler, event: dict):
     if event.get("type") != "replaced":
         self.presenter.heard(event)
         self.proposals.heard(event)
-    elif event.get("app") is not self: self.retire(event["by"])
+    elif event.get("app") is not self:
+        self.retire(event["by"])
 
 # %% ../../nbs/widgets/20_labeler.ipynb #a937c506
 @patch
 def act(self: LatentLabeler, intent: dict):
     "Do what a person asked for, for instance `{'type': 'label', 'label': 2}`; what goes wrong is said, not raised."
     commands = self.__dict__.get("commands")  # None: a newer app has taken over, perhaps in this moment
-    if commands is not None and not self.retired: commands.act(intent)
-    if self.retired: self.status.say(REPLACED, "error")
+    if commands is not None and not self.retired:
+        commands.act(intent)
+    if self.retired:
+        self.status.say(REPLACED, "error")
 
 
 @patch
@@ -204,29 +213,35 @@ def selected(self: LatentLabeler) -> np.ndarray:
     return self.presenter.selected
 
 
-def _error(self: LatentLabeler) -> str: return self.status.error
+def _error(self: LatentLabeler) -> str:
+    return self.status.error
 
 
-def _set_error(self: LatentLabeler, text: str): self.status.error = text
+def _set_error(self: LatentLabeler, text: str):
+    self.status.error = text
 
 
 LatentLabeler.error = property(_error, _set_error, doc="The traceback of what went wrong last, empty when nothing has.")
 
 # %% ../../nbs/widgets/20_labeler.ipynb #0768f33f
-def _ask_above(self: LatentLabeler) -> int: return self.map.layer.confirm_above
+def _ask_above(self: LatentLabeler) -> int:
+    return self.map.layer.confirm_above
 
 
-def _set_ask_above(self: LatentLabeler, most: int): self.map.layer.confirm_above = check_whole(most, "ask_above")
+def _set_ask_above(self: LatentLabeler, most: int):
+    self.map.layer.confirm_above = check_whole(most, "ask_above")
 
 
 LatentLabeler.ask_above = property(_ask_above, _set_ask_above, doc="More images than this are asked about first.")
 
 
-def _names(self: LatentLabeler): return self.presenter.names
+def _names(self: LatentLabeler):
+    return self.presenter.names
 
 
 def _set_names(self: LatentLabeler, names):
-    if names is not None: check_each(names, "names", len(self.session.images))
+    if names is not None:
+        check_each(names, "names", len(self.session.images))
     self.presenter.names = names
     self.presenter.queue.ask("preview")
 
@@ -243,12 +258,13 @@ LET_GO = (
 @patch
 def abandon(self: LatentLabeler, views):
     "End what an app that could not be made has begun: it hears nothing, runs nothing, and shows nothing."
-    if self.unsubscribe is not None: self.unsubscribe()
+    if self.unsubscribe is not None:
+        self.unsubscribe()
     self.unsubscribe = None
     for part in ("presenter", "proposals"):
-        if part in self.__dict__: self.__dict__[part].close()
+        if part in self.__dict__:
+            self.__dict__[part].close()
     close_all(*views, self)
-
 
 # %% ../../nbs/widgets/20_labeler.ipynb #56c922fb
 @patch
@@ -260,16 +276,20 @@ def retire(self: LatentLabeler, session):
     self.session, self.labels = session, session.store
     self.status.say(REPLACED)
     self.status.ended = True
-    if again: return
-    for part in (self.presenter, self.proposals): part.close()
+    if again:
+        return
+    for part in (self.presenter, self.proposals):
+        part.close()
     body, self.children = self.children[0], [self.status]
     close_all(body)
-    for name in LET_GO: self.__dict__.pop(name, None)
+    for name in LET_GO:
+        self.__dict__.pop(name, None)
     self.status.say(REPLACED)  # whatever was said by what ended meanwhile
 
 # %% ../../nbs/widgets/20_labeler.ipynb #e5cb5f18
 def _gone(self: LatentLabeler, name: str):
-    if self.__dict__.get("retired"): raise ReplacedError(REPLACED)
+    if self.__dict__.get("retired"):
+        raise ReplacedError(REPLACED)
     return object.__getattribute__(self, name)  # says what is missing, also inside a property
 
 
@@ -285,7 +305,8 @@ def _plain(values) -> np.ndarray:
 def columns_file(extra: dict, names) -> bytes:
     "The columns and names of an app as the bytes of an npz file."
     own = {f"column {name}": _plain(values) for name, values in extra.items()}
-    if names is not None: own["names"] = np.array([str(name) for name in names])
+    if names is not None:
+        own["names"] = np.array([str(name) for name in names])
     data = io.BytesIO()
     np.savez(data, allow_pickle=False, **own)
     return data.getvalue()
@@ -309,17 +330,20 @@ def open_project(
 ) -> LatentLabeler:  # the app as it was
     "Go on with a saved project: labels, weights, rounds, queue and colors."
     from ssvae_widgets.session.project import read_columns, read_parts
+
     project, problems = read_parts(folder)
     project["columns"], project["names"], problem = read_columns(Path(folder).expanduser(), len(project["images"]))
     app = cls(**{**project, **given})
-    if said := " ".join([*problems, problem, app.session.message]).strip(): app.say(said)
+    if said := " ".join([*problems, problem, app.session.message]).strip():
+        app.say(said)
     return app
 
 
 class _Open:
     "`LatentLabeler.open(folder)`; on an app it stays what ipywidgets means by it."
 
-    def __get__(self, app, cls): return partial(open_project, cls) if app is None else super(LatentLabeler, app).open
+    def __get__(self, app, cls):
+        return partial(open_project, cls) if app is None else super(LatentLabeler, app).open
 
 
 LatentLabeler.open = _Open()

@@ -100,7 +100,8 @@ class LatentMap(Whole):
 # %% ../../nbs/widgets/08_latent_map.ipynb #5a62cfac
 def _names_of(classes) -> list[str]:
     "Class names of a map, none when they are those of its first column."
-    if classes is None or np.ndim(classes) and not len(classes): return []
+    if classes is None or np.ndim(classes) and not len(classes):
+        return []
     classes = check_classes(classes)
     return [str(i) for i in range(classes)] if isinstance(classes, int) else classes
 
@@ -149,7 +150,8 @@ def domain(self: LatentMap) -> tuple[float, float, float, float]:
 # %% ../../nbs/widgets/08_latent_map.ipynb #15ee5996
 @patch
 def __repr__(self: LatentMap):
-    if not hasattr(self, "_xy"): return "LatentMap()"
+    if not hasattr(self, "_xy"):
+        return "LatentMap()"
     counts = f"{self.n:,} points, {int(self._labeled.sum()):,} labeled, {len(self.selected):,} selected"
     return f"LatentMap({counts}, color_by={self.color_by!r:.60})"
 
@@ -157,13 +159,15 @@ def __repr__(self: LatentMap):
 @patch
 def parts(self: LatentMap) -> tuple:
     "Everything that is closed with the map."
-    if getattr(self, "layer", None) is None: return ()
+    if getattr(self, "layer", None) is None:
+        return ()
     return (*self.marks.parts(), self.layer.layout, self.layout, self.layer)
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #b2e42ecd
 @patch
 def _bind(self: LatentMap):
-    for name in ("hovered", "color_by", "tool", "status"): traitlets.link((self, name), (self.layer, name))
+    for name in ("hovered", "color_by", "tool", "status"):
+        traitlets.link((self, name), (self.layer, name))
     self.layer.thumbnails = self._send_thumbnails
     self.layer.on_intent(self.handle)
     from_page = lambda change: self.set_trait("selected", np.frombuffer(change["new"], "<u4"))  # noqa: E731
@@ -175,7 +179,8 @@ def _bind(self: LatentMap):
 @patch
 def _selection_to_page(self: LatentMap, change):
     data = change["new"].astype("<u4").tobytes()
-    if self.layer.selected != data: self.layer.selected = data
+    if self.layer.selected != data:
+        self.layer.selected = data
     self._place_marks()
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #5599898f
@@ -197,7 +202,8 @@ def is_few(changed, n: int) -> bool:
 def _paint(self: LatentMap, before: Column | None = None):
     "Send the shown column to the page; `before` is what the page shows of it now."
     column, layer, names = self._columns.get(self.color_by), self.layer, tuple(self.classes)
-    if column is None: return
+    if column is None:
+        return
     of_labels = column.kind == "classes" and self.color_by == "label"
     if of_labels and column.names != names and len(names) > int(column.values.max(initial=-1)):
         column = self._columns["label"] = Column(column.values, "classes", names)
@@ -206,7 +212,8 @@ def _paint(self: LatentMap, before: Column | None = None):
     changed = np.flatnonzero(codes != before.codes()) if same_kind else None
     with layer.lock:
         with layer.hold_sync():
-            if not is_few(changed, self.n): layer.codes = pack_codes(codes)
+            if not is_few(changed, self.n):
+                layer.codes = pack_codes(codes)
             layer.kind, layer.lut = column.kind, colors_for(column, self.palette)
             layer.categories, layer.range = list(column.names), [column.low, column.high]
             layer.columns, layer.color_by, layer.by_label = list(self._columns), self.color_by, of_labels
@@ -218,7 +225,8 @@ def _paint(self: LatentMap, before: Column | None = None):
 # %% ../../nbs/widgets/08_latent_map.ipynb #d6c961dc
 @patch
 def _send_thumbnails(self: LatentMap, which):
-    if self.images is None or not len(which): return
+    if self.images is None or not len(which):
+        return
     small = np.stack([thumbnail(self.images[int(i)]) for i in which])
     size = dict(zip("hwc", small.shape[1:]))
     self.layer.send({"type": "thumbs", **size}, [which.astype("<u4").tobytes(), small.tobytes()])
@@ -234,7 +242,8 @@ def on_intent(
     self.layer.listening = True
 
     def off():
-        if fn in self.handlers: self.handlers.remove(fn)
+        if fn in self.handlers:
+            self.handlers.remove(fn)
         self.layer.listening = bool(self.handlers)
 
     return off
@@ -251,7 +260,8 @@ def acknowledge(
     "Settle a label that the page shows as unsaved."
     gestures = [int(g) for g in (gesture if isinstance(gesture, list) else [gesture])]
     self.layer.send({"type": "ack", "gestures": gestures, "ok": bool(ok), "seq": seq})
-    if message: self.status = message
+    if message:
+        self.status = message
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #c60d0a38
 @patch
@@ -261,17 +271,21 @@ def handle(
 ):
     "Select what the menu or a key asks for; tell whoever listens of everything else."
     if intent["type"] != "select":
-        for fn in list(self.handlers): fn(intent)
+        for fn in list(self.handlers):
+            fn(intent)
         return
     self.status, op = "", intent["op"]
-    if op == "grow": self.grow()
+    if op == "grow":
+        self.grow()
     elif op == "suspects":
         self.select_suspects()
         self.handle({"type": "suspects"})  # who knows better sets others
     elif op == "below" and self._columns[self.color_by].kind == "values":
         self.select_below(intent["value"], self.color_by)
-    elif "certainty" in self._columns: self.select_below(0.5)
-    else: self.status = "no certainty yet: train first"
+    elif "certainty" in self._columns:
+        self.select_below(0.5)
+    else:
+        self.status = "no certainty yet: train first"
     if self.layer.filter:  # what nobody sees is not selected
         self.selected = np.intersect1d(self.selected, np.frombuffer(self.layer.filter, "<u4"))
 
@@ -300,9 +314,11 @@ def invert(self: LatentMap):
 def grow(self: LatentMap, k: int = 5):
     "Add the `k` nearest neighbours on the map of every selected point."
     from scipy.spatial import cKDTree
+
     fine = np.flatnonzero(np.isfinite(self._xy).all(1))
     chosen = np.intersect1d(self.selected, fine)
-    if not chosen.size: return
+    if not chosen.size:
+        return
     _, near = cKDTree(self._xy[fine]).query(self._xy[chosen], k=min(k + 1, fine.size))
     self.selected = np.union1d(self.selected, fine[np.ravel(near)])
 
@@ -311,7 +327,8 @@ def grow(self: LatentMap, k: int = 5):
 def focus(self: LatentMap, i: int):
     "Select point `i` and bring it into view; a filter that hides it ends."
     i = check_row(i, self.n, "i")
-    if self.layer.filter and i not in np.frombuffer(self.layer.filter, "<u4"): self.layer.filter = b""
+    if self.layer.filter and i not in np.frombuffer(self.layer.filter, "<u4"):
+        self.layer.filter = b""
     self.selected = [i]
     self.layer.send({"type": "focus", "index": i})
 
@@ -333,8 +350,10 @@ def set_column(
     column = fit_column(values, self.n, self.classes, kind)
     with self.layer.lock:
         before, self._columns[name] = self._columns.get(name), column
-        if name == self.color_by: self._paint(before)
-        elif before is None: self.layer.columns = list(self._columns)
+        if name == self.color_by:
+            self._paint(before)
+        elif before is None:
+            self.layer.columns = list(self._columns)
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #a18f4cd8
 @patch
@@ -391,8 +410,10 @@ def set_labeled(
     with self.layer.lock:
         changed = np.flatnonzero(mask != self._labeled)
         self._labeled = mask
-        if not is_few(changed, self.n): self.layer.labeled = mask.astype("u1").tobytes()
-        elif changed.size: self.layer.patch(changed, labeled=mask[changed])
+        if not is_few(changed, self.n):
+            self.layer.labeled = mask.astype("u1").tobytes()
+        elif changed.size:
+            self.layer.patch(changed, labeled=mask[changed])
         self._place_marks()
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #7e6691c7
@@ -431,7 +452,8 @@ def set_positions(
         with self.layer.hold_sync():
             self.layer.positions, self.layer.home = positions, self._home
             self.layer.move = {"ms": 500 if animate else 0, "domain": self._home if at_rest else []}
-        if at_rest: self.marks.show(self._home)
+        if at_rest:
+            self.marks.show(self._home)
         self._place_marks()
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #ca4f9fc3
@@ -453,7 +475,8 @@ def to_html(
     if self.images is not None and thumbnails and self.n:
         first = thumbnail(self.images[0])
         most = int(min(max(first.shape[:2]), np.sqrt(thumbnails / self.n / first.shape[2])))
-        if most >= 4: images = np.stack([thumbnail(self.images[i], most) for i in range(self.n)])
+        if most >= 4:
+            images = np.stack([thumbnail(self.images[i], most) for i in range(self.n)])
     shown = self._xy, self._columns, self.color_by, self._labeled, images, self.figure.title, self.palette
     atomic_write(path, map_html(*shown).encode())
     return Path(path)

@@ -28,8 +28,10 @@ class MapScale(bqplot.LinearScale):
         good = {}
         for name in ("min", "max"):
             with contextlib.suppress(ValueError):
-                if name in sync_data: good[name] = check_number(sync_data[name], name)
-        if good: super().set_state(good)
+                if name in sync_data:
+                    good[name] = check_number(sync_data[name], name)
+        if good:
+            super().set_state(good)
 
 # %% ../../nbs/widgets/06_map_figure.ipynb #a7c71ad3
 def apart(
@@ -46,9 +48,11 @@ def apart(
     near = np.argsort(np.hypot(dx, 2 * dy), kind="stable")  # sideways rather than up or down
     for i in np.argsort(crowd, kind="stable"):
         ways = p[i] + np.c_[dx, dy][near]
-        if size is not None: ways = np.clip(ways, half[i], np.maximum(size - half[i], half[i]))
+        if size is not None:
+            ways = np.clip(ways, half[i], np.maximum(size - half[i], half[i]))
         free = np.ones(len(ways), bool)
-        for j in taken: free &= (np.abs(ways - p[j]) >= half[i] + half[j]).any(1)
+        for j in taken:
+            free &= (np.abs(ways - p[j]) >= half[i] + half[j]).any(1)
         p[i] = ways[int(free.argmax())]
         taken.append(i)
     return p
@@ -67,7 +71,8 @@ def centers_of(
     home: list[float],  # x0, x1, y0, y1 of the view in which the words must not cover each other
 ) -> tuple[Float[np.ndarray, "words 2"], list[str]]:  # places and names of the classes
     "Where the names of the classes go when colors alone cannot tell them apart: more than ten, at most a hundred."
-    if column.kind != "classes" or not 10 < len(column.names) <= 100: return np.empty((0, 2)), []
+    if column.kind != "classes" or not 10 < len(column.names) <= 100:
+        return np.empty((0, 2)), []
     step = max(1, len(xy) // 100_000)
     xy, codes = xy[::step], column.values[::step]
     found = np.flatnonzero(np.bincount(codes[codes >= 0]))
@@ -122,7 +127,8 @@ class MapFigure:
     def show(self, home: list[float]):
         "Show this part of the plane: x0, x1, y0, y1."
         for scale, low, high in ((self.scale_x, *home[:2]), (self.scale_y, *home[2:])):
-            with scale.hold_sync(): scale.min, scale.max = low, high
+            with scale.hold_sync():
+                scale.min, scale.max = low, high
 
     def parts(self) -> tuple:
         "Everything that is closed with it."
@@ -139,9 +145,11 @@ def set_mark(
     new = {"x": xy[:, 0], "y": xy[:, 1], **more}
     old = {k: getattr(mark, k) for k in new}
     same = [np.array_equal(old[k], v, equal_nan=True) if k in "xy" else list(old[k]) == v for k, v in new.items()]
-    if all(same): return False
+    if all(same):
+        return False
     with mark.hold_sync():
-        for k, v in new.items(): setattr(mark, k, v)
+        for k, v in new.items():
+            setattr(mark, k, v)
     return True
 
 # %% ../../nbs/widgets/06_map_figure.ipynb #650435eb
@@ -181,10 +189,14 @@ class Trails:
     def draw(self, before: Float[np.ndarray, "moved 2"], after: Float[np.ndarray, "moved 2"]):
         "From where points were to where they are."
         ends = np.stack([before, after], 1)
-        with self.lines.hold_sync(): self.lines.x, self.lines.y = ends[:, :, 0], ends[:, :, 1]
-        with self.heads.hold_sync(): self.heads.x, self.heads.y = ends[:, 1, 0], ends[:, 1, 1]
+        with self.lines.hold_sync():
+            self.lines.x, self.lines.y = ends[:, :, 0], ends[:, :, 1]
+        with self.heads.hold_sync():
+            self.heads.x, self.heads.y = ends[:, 1, 0], ends[:, 1, 1]
 
     def clear(self):
         "No trails."
-        with self.lines.hold_sync(): self.lines.x = self.lines.y = np.zeros((0, 2))
-        with self.heads.hold_sync(): self.heads.x = self.heads.y = np.zeros(0)
+        with self.lines.hold_sync():
+            self.lines.x = self.lines.y = np.zeros((0, 2))
+        with self.heads.hold_sync():
+            self.heads.x = self.heads.y = np.zeros(0)

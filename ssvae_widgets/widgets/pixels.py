@@ -25,7 +25,8 @@ def thumbnail(
         want = "expected (height, width) or (height, width, channels)"
         raise ValueError(f"got an image of shape {np.shape(image)}, {want}")
     step = -(-max(a.shape[:2]) // most)
-    if step < 2: return a
+    if step < 2:
+        return a
     height, width = (max(n // step, 1) * step for n in a.shape[:2])
     a = a[:height, :width]
     rows, columns = (np.arange(0, n, step) for n in a.shape[:2])
@@ -40,9 +41,11 @@ def wire_image(
 ) -> tuple[bytes, list[int]]:  # bytes; [height, width, channels] or [d]
     "One image as bytes for a canvas, and its shape; or a `ValueError`."
     a = np.asarray(image)
-    if a.ndim == 1: return np.ascontiguousarray(a, "<f4").tobytes(), [int(a.shape[0])]
+    if a.ndim == 1:
+        return np.ascontiguousarray(a, "<f4").tobytes(), [int(a.shape[0])]
     a = thumbnail(image, most)
-    if a.shape[2] > 4: a = a[..., :3]
+    if a.shape[2] > 4:
+        a = a[..., :3]
     return np.ascontiguousarray(a).tobytes(), [int(n) for n in a.shape]
 
 # %% ../../nbs/widgets/03_pixels.ipynb #88ed75a9

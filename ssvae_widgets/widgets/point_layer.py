@@ -30,20 +30,24 @@ def as_positions(
 ) -> Float[np.ndarray, "points 2"]:
     "Positions as an array of numbers, or an `ArgumentError`."
     given = xy
-    try: xy = np.asarray(xy)
+    try:
+        xy = np.asarray(xy)
     except Exception:
         raise ArgumentError(f"got positions as {describe(given)}, expected an array (points, 2) of numbers") from None
     if xy.ndim != 2 or xy.shape[1] != 2:
         raise ArgumentError(f"got positions as {describe(given)}, expected an array of shape (points, 2)")
-    if xy.dtype.kind == "O": xy = _numbers(xy, given)
-    if xy.dtype.kind not in "fiu": raise ArgumentError(f"got positions of type {xy.dtype}, expected numbers")
+    if xy.dtype.kind == "O":
+        xy = _numbers(xy, given)
+    if xy.dtype.kind not in "fiu":
+        raise ArgumentError(f"got positions of type {xy.dtype}, expected numbers")
     return xy
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #96443cdf
 def _numbers(xy: np.ndarray, given) -> np.ndarray:
     "Positions that came as objects, from a data frame with missing values."
     missing = lambda v: v is None or type(v).__name__ == "NAType"  # noqa: E731
-    try: return np.array([[np.nan if missing(v) else v for v in row] for row in xy], np.float64)
+    try:
+        return np.array([[np.nan if missing(v) else v for v in row] for row in xy], np.float64)
     except (TypeError, ValueError):
         said = f"got positions as {describe(given)} of mixed kinds, expected an array (points, 2) of numbers"
         raise ArgumentError(said) from None
@@ -54,8 +58,10 @@ def pack_positions(
 ) -> bytes:  # interleaved little-endian float32
     "Positions as the page wants them."
     xy = as_positions(xy)
-    with np.errstate(over="ignore"): xy = xy.astype("<f4", order="C")
-    if not np.isfinite(xy.sum()): xy[~np.isfinite(xy)] = np.nan
+    with np.errstate(over="ignore"):
+        xy = xy.astype("<f4", order="C")
+    if not np.isfinite(xy.sum()):
+        xy[~np.isfinite(xy)] = np.nan
     return xy.tobytes()
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #42520a55
@@ -104,22 +110,26 @@ def as_keymap(
 # %% ../../nbs/widgets/04_point_layer.ipynb #f459e780
 class Points(traitlets.TraitType):
     "Point numbers as a sorted, unique uint32 array; the owner says with `n` how many points there are."
+
     info_text = "point numbers or a mask"
 
-    def default(self, obj=None): return np.empty(0, np.uint32)
+    def default(self, obj=None):
+        return np.empty(0, np.uint32)
 
     def validate(self, obj, value) -> UInt32[np.ndarray, "chosen"]:
         return point_numbers(value, obj.n)
 
     def set(self, obj, value):
         new, old = self._validate(obj, value), obj._trait_values.get(self.name)
-        if old is not None and np.array_equal(new, old): return
+        if old is not None and np.array_equal(new, old):
+            return
         obj._trait_values[self.name] = new
         obj._notify_trait(self.name, old, new)
 
 
 class Point(traitlets.TraitType):
     "One point number, or -1 for none."
+
     default_value = -1
     info_text = "a point number, or -1"
 
@@ -204,8 +214,10 @@ class LayerArrays(LayerState):
     def open(self):
         "Tell the page that this layer exists: a first look, when there are many points."
         self._opening = self._held
-        try: super().open()
-        finally: self._opening = False
+        try:
+            super().open()
+        finally:
+            self._opening = False
 
     def get_state(self, key=None, drop_defaults=False):
         "State for the page; later pages get all of it."
@@ -218,9 +230,12 @@ class LayerArrays(LayerState):
 
     @traitlets.observe("positions", "codes")
     def _look(self, change):
-        if not self._held: return
-        if change["name"] == "codes": self.sample_codes = every(self.codes, 2)
-        else: self.sample = every(self.positions, 8)
+        if not self._held:
+            return
+        if change["name"] == "codes":
+            self.sample_codes = every(self.codes, 2)
+        else:
+            self.sample = every(self.positions, 8)
 
     def send_all(self):
         "All points, for a page that has shown a sample of them."
@@ -233,16 +248,20 @@ class LayerArrays(LayerState):
         at = np.asarray(at, "<u4")
         with self.lock:
             for name, value, dtype in (("codes", codes, "<u2"), ("labeled", labeled, "u1")):
-                if value is not None: self._keep(name, at, value, dtype)
+                if value is not None:
+                    self._keep(name, at, value, dtype)
             self.send({"type": "patch"}, [at.tobytes(), _each(codes, at, "<u2"), _each(labeled, at, "u1")])
 
     def _keep(self, name, at, value, dtype):
         array = np.frombuffer(getattr(self, name), dtype).copy()
-        if not array.size: array = np.full(self.n_items, NONE if name == "codes" else 0, dtype)
+        if not array.size:
+            array = np.full(self.n_items, NONE if name == "codes" else 0, dtype)
         array[at] = value
         self._quiet.add(name)
-        try: setattr(self, name, array.tobytes())
-        finally: self._quiet.discard(name)
+        try:
+            setattr(self, name, array.tobytes())
+        finally:
+            self._quiet.discard(name)
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #bf2fb2b5
 def check_key(
@@ -254,15 +273,18 @@ def check_key(
     wrapped = isinstance(content, dict) and content.get("type") == "intent"
     intent = check_intent(content.get("intent") if wrapped else content, buffers, layer)
     kind = intent["type"]
-    if wrapped != (kind in BY_KEY): raise ValueError(f"got {kind} in the wrong kind of message")
+    if wrapped != (kind in BY_KEY):
+        raise ValueError(f"got {kind} in the wrong kind of message")
     if kind in ("label", "clear") or "said" in intent:
         if "gesture" not in intent or not len(intent.get("serials", ())):
             raise ValueError("a label needs points and a number")
-    if kind == "select" and intent.get("op") == "below" and "value" not in intent: raise ValueError("below what?")
+    if kind == "select" and intent.get("op") == "below" and "value" not in intent:
+        raise ValueError("below what?")
     return {"source": "key", **intent} if wrapped else intent
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #3bb8ce64
-def _points(value, layer) -> bytes: return np.unique(serials_from([value], layer.n_items)).tobytes()
+def _points(value, layer) -> bytes:
+    return np.unique(serials_from([value], layer.n_items)).tobytes()
 
 
 FROM_PAGE = {
@@ -291,15 +313,19 @@ class PointLayer(LayerArrays):
         self.add_class("ssvae-layer")
         self.on_msg(self.receive)
 
-    def __repr__(self): return f"PointLayer({self.n_items:,} points)"
+    def __repr__(self):
+        return f"PointLayer({self.n_items:,} points)"
 
     def set_state(self, sync_data):
         "State from the page: what `FROM_PAGE` names, checked; the rest is counted in `refused`."
         good = {}
         for name, value in sync_data.items():
-            try: good[name] = FROM_PAGE[name](value, self)
-            except (KeyError, TypeError, ValueError): self.refused += 1
-        if good: super().set_state(good)
+            try:
+                good[name] = FROM_PAGE[name](value, self)
+            except (KeyError, TypeError, ValueError):
+                self.refused += 1
+        if good:
+            super().set_state(good)
 
     def on_intent(self, fn: Callable) -> Callable:
         "Call `fn(intent)` for what the person wants done; returns a function that ends it."
@@ -308,14 +334,20 @@ class PointLayer(LayerArrays):
 
     def receive(self, _, content, buffers=()):
         "Check a raw message and pass the intent on; a label that is refused is taken back on the page."
-        try: intent = check_key(content, list(buffers or []), self)
-        except (TypeError, ValueError): return self.refuse(content)
+        try:
+            intent = check_key(content, list(buffers or []), self)
+        except (TypeError, ValueError):
+            return self.refuse(content)
         kind = intent["type"]
-        if kind == "more": self.send_all()
-        elif kind == "deck": self.dealer()
-        elif kind == "thumbs": self.thumbnails(intent["serials"][:256])
+        if kind == "more":
+            self.send_all()
+        elif kind == "deck":
+            self.dealer()
+        elif kind == "thumbs":
+            self.thumbnails(intent["serials"][:256])
         else:
-            for fn in list(self.handlers): fn(intent)
+            for fn in list(self.handlers):
+                fn(intent)
 
     def refuse(self, content):
         "Count it; if it was a gesture, the page takes its paint back."

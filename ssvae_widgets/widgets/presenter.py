@@ -33,9 +33,12 @@ def past(
     "A record of the label log as the preview shows it."
     get = entry.get if isinstance(entry, dict) else lambda name: getattr(entry, name, None)
     label, at = get("label"), get("time")
-    if label is None or label != label: code = -1
-    else: code = classes.index(label) if isinstance(label, str) and label in classes else int(label)
-    if isinstance(at, str): at = datetime.fromisoformat(at).timestamp()
+    if label is None or label != label:
+        code = -1
+    else:
+        code = classes.index(label) if isinstance(label, str) and label in classes else int(label)
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at).timestamp()
     moment = datetime.fromtimestamp(at)
     return code, f"{moment:%H:%M:%S}" if time.time() - at < 43_200 else f"{moment:%Y-%m-%d}"
 
@@ -140,17 +143,22 @@ def begin(self: Presenter):
     self.views.map.observe(self.look_at, ["selected", "hovered"])
     self.views.map.observe(lambda change: self.cluster(), ["color_by"])
     self.views.map.observe(self.keep_color, ["color_by"])
-    for kind in KINDS: self.paint(kind)
+    for kind in KINDS:
+        self.paint(kind)
 
 
 @patch
 def heard(self: Presenter, event: dict):
     "An event of the session, from any thread: note what is out of date."
     kind, status = event.get("type"), self.views.status
-    if kind == "status" and event.get("message"): status.say(event["message"])
-    if kind == "error": status.say(event.get("message", "something went wrong"), "error")
-    if kind == "closed": status.say("This session is closed; the labels are on disk.")
-    if parts := EVENTS.get(kind): self.queue.ask(*parts)
+    if kind == "status" and event.get("message"):
+        status.say(event["message"])
+    if kind == "error":
+        status.say(event.get("message", "something went wrong"), "error")
+    if kind == "closed":
+        status.say("This session is closed; the labels are on disk.")
+    if parts := EVENTS.get(kind):
+        self.queue.ask(*parts)
 
 # %% ../../nbs/widgets/17_presenter.ipynb #a339274e
 @patch
@@ -162,7 +170,8 @@ def paint(self: Presenter, kind: str):
 @patch
 def failed(self: Presenter, kind: str, error: BaseException):
     "A part could not be shown: say so."
-    if not self.ended: self.views.status.fail(f"The {kind} could not be shown: {error}", error)
+    if not self.ended:
+        self.views.status.fail(f"The {kind} could not be shown: {error}", error)
 
 
 @patch
@@ -175,7 +184,8 @@ def wait(self: Presenter, timeout: float) -> bool:  # False when the time ran ou
 def close(self: Presenter):
     "No more paintings, and no word about the last one."
     self.ended = True
-    for queue in (self.queue, self.slow): queue.close()
+    for queue in (self.queue, self.slow):
+        queue.close()
 
 # %% ../../nbs/widgets/17_presenter.ipynb #6292d96f
 @patch
@@ -197,20 +207,23 @@ def paint_status(self: Presenter):
 def paint_labels(self: Presenter):
     "The labels as they are now."
     s, v, codes = self.session, self.views, self.session.codes
-    if list(s.classes) != v.buttons.classes: self.set_classes(list(s.classes))
+    if list(s.classes) != v.buttons.classes:
+        self.set_classes(list(s.classes))
     v.map.set_codes(codes, "label")
     v.map.set_labeled(codes >= 0)
     v.buttons.counts = [int(c) for c in s.store.counts]
     with v.actions.hold_sync():
         v.actions.can_undo, v.actions.can_redo = bool(s.store.can_undo), bool(s.store.can_redo)
-    if v.sheet.shown: v.sheet.mark(codes, s.pred)
+    if v.sheet.shown:
+        v.sheet.mark(codes, s.pred)
 
 
 @patch
 def set_classes(self: Presenter, classes: list[str]):
     "A class was added or renamed, here or in another process: every view learns its name and color."
     for view in (self.views.buttons, self.views.preview, self.views.sheet):
-        with view.hold_sync(): view.classes, view.palette = classes, class_palette(len(classes))
+        with view.hold_sync():
+            view.classes, view.palette = classes, class_palette(len(classes))
     self.views.map.classes = classes
 
 # %% ../../nbs/widgets/17_presenter.ipynb #08a425bb
@@ -219,15 +232,18 @@ def paint_map(self: Presenter):
     "Positions if they are new, what the model thinks, what that changed; not while an earlier round is on show."
     s, map = self.session, self.views.map
     with self.lock:
-        if not self.timeline.place(): return
+        if not self.timeline.place():
+            return
         if s.probs is not None or "prediction" in map.columns:
             map.set_codes(s.pred, "prediction")
             map.set_values(s.certainty, "certainty")
             map.set_values(s.entropy, "entropy")
             map.arrange((*RESERVED, "cluster"))
     self.restore_color()
-    if self.views.training.rounds.trails: self.timeline.draw_trails()
-    if self.views.sheet.shown: self.views.sheet.mark(s.codes, s.pred)
+    if self.views.training.rounds.trails:
+        self.timeline.draw_trails()
+    if self.views.sheet.shown:
+        self.views.sheet.mark(s.codes, s.pred)
     self.cluster()
     self.say_what_changed()
 
@@ -236,7 +252,8 @@ def paint_map(self: Presenter):
 def cluster(self: Presenter):
     "Group the points by where they lie, if that is what the map shows and they have moved since."
     map = self.views.map
-    if map.color_by == "cluster" and self.clustered is not map.xy: self.slow.ask("clusters")
+    if map.color_by == "cluster" and self.clustered is not map.xy:
+        self.slow.ask("clusters")
 
 
 @patch
@@ -258,7 +275,8 @@ def say_what_changed(self: Presenter):
     "Say how many predictions changed, and where they come from when that is new."
     answer, pred = self.session.answer, self.session.pred
     source, before = self.said
-    if answer == "none" or self.session.training.running: return  # while it trains, the panel talks
+    if answer == "none" or self.session.training.running:
+        return  # while it trains, the panel talks
     self.said = (answer, pred)
     changed = 0 if before is None or (before < 0).all() else int((before != pred).sum())
     new = NEWS.get(answer, "") if answer != source else ""
@@ -266,7 +284,8 @@ def say_what_changed(self: Presenter):
     changes = self.session.changes
     if changes is not None and changes is not self.told:
         self.told, count = changes, changes.message + ("; w walks through them" if len(changes.rows) else "")
-    if new or count: self.views.status.say(" · ".join(w for w in (self.last_action, new, count) if w))
+    if new or count:
+        self.views.status.say(" · ".join(w for w in (self.last_action, new, count) if w))
 
 # %% ../../nbs/widgets/17_presenter.ipynb #2d6f5ffc
 @patch
@@ -283,7 +302,8 @@ def keep_color(self: Presenter, change):
 def restore_color(self: Presenter):
     "The coloring of last time, if it can be shown and is still wanted."
     with self.color_lock:
-        if self.wanted_color not in self.views.map.columns: return
+        if self.wanted_color not in self.views.map.columns:
+            return
         self.restored_color = self.wanted_color
         self.views.map.color_by = self.wanted_color
 
@@ -300,8 +320,10 @@ def paint_selection(self: Presenter):
     with self.lock:
         selected = self.selected
         same = v.sheet.shown and np.array_equal(np.sort(v.sheet.kept), selected)
-        if selected.size > 1 and not same: v.sheet.fill(self.order(selected), s.codes, s.pred)
-        elif selected.size < 2 and v.sheet.shown and not same: v.sheet.close_sheet()
+        if selected.size > 1 and not same:
+            v.sheet.fill(self.order(selected), s.codes, s.pred)
+        elif selected.size < 2 and v.sheet.shown and not same:
+            v.sheet.close_sheet()
 
 # %% ../../nbs/widgets/17_presenter.ipynb #3795bde5
 @patch
@@ -326,9 +348,12 @@ def look_at(self: Presenter, change):
 def paint_preview(self: Presenter):
     "The hovered point or the selected one."
     hovered, selected = int(self.views.map.hovered), self.selected
-    if self.following == "hovered" and 0 <= hovered < self.views.map.n: self.show_point(hovered, "hovered")
-    elif selected.size == 1: self.show_point(int(selected[0]))
-    elif not selected.size: self.views.preview.clear(HINT)
+    if self.following == "hovered" and 0 <= hovered < self.views.map.n:
+        self.show_point(hovered, "hovered")
+    elif selected.size == 1:
+        self.show_point(int(selected[0]))
+    elif not selected.size:
+        self.views.preview.clear(HINT)
 
 # %% ../../nbs/widgets/17_presenter.ipynb #3717e6c0
 @patch
@@ -349,9 +374,11 @@ def paint_training(self: Presenter):
         c.running, c.stopping = t.running and t.target > 0, t.phase == "stopping"
         c.epoch, c.target, c.message = t.epoch, t.target, t.message
         c.total, c.seconds = t.total, float(t.seconds)
-    if self.running and not c.running: self.last_action = t.message
+    if self.running and not c.running:
+        self.last_action = t.message
     self.running = c.running
-    if not c.running and self.said[1] is not None: self.say_what_changed()
+    if not c.running and self.said[1] is not None:
+        self.say_what_changed()
     if len(panel.loss) != self.curve_length:
         self.curve_length = len(panel.loss)
         panel.draw_curves()
@@ -361,7 +388,8 @@ def paint_training(self: Presenter):
 def paint_rounds(self: Presenter):
     "The timeline, and what the last round did."
     self.timeline.paint()
-    if self.session.changes is not self.told: self.timeline.hide_trails()
+    if self.session.changes is not self.told:
+        self.timeline.hide_trails()
     self.say_what_changed()
 
 # %% ../../nbs/widgets/17_presenter.ipynb #9b128fdf
@@ -376,6 +404,7 @@ HOW_WELL = (
 def paint_standing(self: Presenter):
     "How well it is going."
     standing, view = self.session.standing, self.views.training.standing
-    if standing is None or not standing.message: return
+    if standing is None or not standing.message:
+        return
     view.detail = HOW_WELL
     view.draw(standing.message, learning_curve(self.session.standings))

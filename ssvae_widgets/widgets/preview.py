@@ -30,6 +30,7 @@ def top_classes(
 # %% ../../nbs/widgets/10_preview.ipynb #cbd89666
 class Preview(View):
     "An item up close; `show` fills it, a click on a neighbour is an intent."
+
     _esm = inline_esm("preview.js")
     _css = stylesheet("views.css", "preview.css")
     accepts = {"select": ("serial",)}
@@ -42,12 +43,14 @@ class Preview(View):
 
     def clear(self, hint: str = ""):
         "Show nothing but a hint."
-        with self.hold_sync(): self.info, self.pixels = {"hint": hint}, b""
+        with self.hold_sync():
+            self.info, self.pixels = {"hint": hint}, b""
 
     def show(self, serial: int, image, reconstruction=None, **more):
         "Show one item; `more` as for `card`."
         info, pixels = self.card(serial, image, reconstruction, **more)
-        with self.hold_sync(): self.pixels, self.info = pixels, info
+        with self.hold_sync():
+            self.pixels, self.info = pixels, info
 
 # %% ../../nbs/widgets/10_preview.ipynb #e05c1d5a
 @patch

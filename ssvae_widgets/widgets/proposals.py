@@ -52,12 +52,15 @@ class ProposalDeck:
     def close(self):
         "No more proposals, and no word about the last one."
         self.ended = True
-        for queue in (self.asker, self.seeker): queue.close()
+        for queue in (self.asker, self.seeker):
+            queue.close()
 
     def failed(self, kind: str, error: BaseException):
         "No proposal: say why."
-        if self.ended: return
-        if self.asked is not None: self.no_cards(self.asked)
+        if self.ended:
+            return
+        if self.asked is not None:
+            self.no_cards(self.asked)
         self.views.status.fail(str(error) or type(error).__name__, error)
 
     def no_cards(self, move: int):
@@ -111,12 +114,15 @@ NONE_LEFT = {"back": "There is no proposal before this one.", "walk": "Nothing h
 @patch
 def fetch(self: ProposalDeck, kind: str):
     "A job: ask the session. Keys never wait for a proposal."
-    if kind in ("deck", "cards"): self.refresh(anew=kind == "cards")
-    elif kind in ("suspects", "all suspects"): self.find_suspects(select=kind == "all suspects")
+    if kind in ("deck", "cards"):
+        self.refresh(anew=kind == "cards")
+    elif kind in ("suspects", "all suspects"):
+        self.find_suspects(select=kind == "all suspects")
     else:
         found = getattr(self.session, kind)()
         none = NONE_LEFT.get(kind, "Nothing is left to propose.")
-        if kind == "walk" and self.session.changes: none = "That was everything the last round changed."
+        if kind == "walk" and self.session.changes:
+            none = "That was everything the last round changed."
         self.go(found, none)
 
 # %% ../../nbs/widgets/18_proposals.ipynb #e1fa0c61
@@ -125,7 +131,8 @@ def find_suspects(self: ProposalDeck, select: bool):
     "Labels that look wrong, for the menu of the map, or selected."
     found = self.session.suggest(self.views.map.n, "suspects")
     self.views.map.set_suspects([s.serial for s in found])
-    if not select: return
+    if not select:
+        return
     self.views.map.select_suspects()
     n = len(self.presenter.selected)
     self.presenter.say(f"{n:,} label{'s' * (n != 1)} look{'s' * (n == 1)} wrong" if n else "No label looks wrong.")
@@ -134,7 +141,8 @@ def find_suspects(self: ProposalDeck, select: bool):
 @patch
 def advance(self: ProposalDeck, serials, intent: dict):
     "After the proposed point is labeled, the next one; a second key on the same point does not skip one."
-    if self.follow_page(intent): return
+    if self.follow_page(intent):
+        return
     current = self.session.current
     if "move" in intent or (self.presenter.proposed(serials) and current is not self.advanced):
         self.advanced, self.presenter.acks.unsaid = current, ""  # the reason of the next one is the news
@@ -145,14 +153,17 @@ def advance(self: ProposalDeck, serials, intent: dict):
 def follow_page(self: ProposalDeck, intent: dict, leaving: str = "") -> bool:  # False: it went nowhere
     "Go where the page has gone; `leaving` is `back` or `skip` when it was not answered."
     item = self.dealt.get(intent.get("to"))
-    if item is None: return False
+    if item is None:
+        return False
     self.asked = self.late = self.looked_at = None
     self.answered_at, self.between = time.monotonic(), time.monotonic() - self.answered_at
     changes = self.session.changes
     if item.strategy == "changed" and not leaving and changes is not None and item.serial in changes.rows:
         there = self.session.walk()
-        while there is not None and there.serial != item.serial: there = self.session.walk()
-    else: self.session.go_to(item, leaving)
+        while there is not None and there.serial != item.serial:
+            there = self.session.walk()
+    else:
+        self.session.go_to(item, leaving)
     # after the queue has moved: the page trusts what is dealt from here on
     self.last_move, self.presenter.acks.unsaid = intent.get("move", self.last_move), f"#{item.serial}: {item.reason}"
     self.presenter.queue.ask("settled", "preview")
@@ -164,12 +175,15 @@ def follow_page(self: ProposalDeck, intent: dict, leaving: str = "") -> bool:  #
 def upcoming(self: ProposalDeck, n: int = 5) -> list[Suggestion]:
     "The proposals that a page may hold: those of the queue, or what comes next on a walk."
     s, changes = self.session, self.session.changes
-    if s.current is None: return []
+    if s.current is None:
+        return []
     if s.current.strategy != "changed":
         hurry, found = self.between < 0.3, s.upcoming(15)
-        if len(found) < (15 if hurry else n) and not s.queue.dry: self.seeker.ask("ahead")
+        if len(found) < (15 if hurry else n) and not s.queue.dry:
+            self.seeker.ask("ahead")
         return found[: 2 * n if hurry else n]
-    if changes is None or s.current.serial not in changes.rows: return []
+    if changes is None or s.current.serial not in changes.rows:
+        return []
     place = int(np.flatnonzero(changes.rows == s.current.serial)[0])
     ahead = map(int, changes.rows[place + 1 : place + 1 + n])
     return [Suggestion(row, changes.reason(row, s.classes), "changed") for row in ahead]
@@ -186,7 +200,8 @@ def seek(self: ProposalDeck, kind: str):
 def deal(self: ProposalDeck, answer: bool = False, anew: bool = False):
     "Tell the page which proposals come next; `answer` says that it waited for this."
     asked = self.asked
-    if answer: self.last_move, self.asked = self.last_move if asked is None else asked, None
+    if answer:
+        self.last_move, self.asked = self.last_move if asked is None else asked, None
     with self.lock:
         heard, ahead, current = self.last_move, self.upcoming(), self.session.current
         hand = ([] if current is None else [current]) + ahead
@@ -203,7 +218,8 @@ def new_cards(self: ProposalDeck, hand: list[Suggestion], anew: bool) -> tuple[l
     s, cards, pixels = self.session, [], []
     for item in hand:
         reason, probs = self.cards.get(item.serial, (None, None))
-        if reason == item.reason and not (anew and probs is not s.probs): continue
+        if reason == item.reason and not (anew and probs is not s.probs):
+            continue
         self.cards[item.serial] = (item.reason, s.probs)
         info, data = self.views.preview.card(**facts(s, item.serial, item.reason, self.presenter.names))
         cards.append({**info, "strategy": item.strategy})
@@ -215,13 +231,15 @@ def new_cards(self: ProposalDeck, hand: list[Suggestion], anew: bool) -> tuple[l
 @patch
 def refresh(self: ProposalDeck, anew: bool = False):
     "The queue has moved, or predictions have."
-    if self.session.current is not None: self.views.map.set_suggested([self.session.current.serial])
+    if self.session.current is not None:
+        self.views.map.set_suggested([self.session.current.serial])
     self.deal(anew=anew)
 
 
 @patch
 def deal_again(self: ProposalDeck):
     "A page that has just been opened holds nothing yet."
-    if not self.dealt: return
+    if not self.dealt:
+        return
     self.cards = {}
     self.asker.ask("deck")

@@ -25,6 +25,7 @@ from .point_layer import pack_codes, pack_positions
 # %% ../../nbs/widgets/07_static_map.ipynb #296a33c0
 _MOST = 30_000  # unlabeled points in a still
 
+
 def _disc(r, width):
     "The pixels of a disc as steps in rows of `width` pixels."
     k = np.arange(-int(r) - 1, int(r) + 2)
@@ -43,10 +44,12 @@ def paint_points(
 ) -> UInt8[np.ndarray, "height width 3"]:  # white where nothing is
     "The points as pixels."
     from PIL import Image
+
     if len(xy) > _MOST:
         keep = np.unique(np.append(np.random.default_rng(0).integers(0, len(xy), _MOST), np.flatnonzero(labeled)))
         xy, codes, labeled = xy[keep], codes[keep], labeled[keep]
-    while len(colors) > 250: codes, colors = np.where(codes < 0, -1, codes // 2), colors[::2]  # a byte for each pixel
+    while len(colors) > 250:
+        codes, colors = np.where(codes < 0, -1, codes // 2), colors[::2]  # a byte for each pixel
     edge, W, H = 12, 2 * width + 24, 2 * height + 24  # discs may hang over the edge
     paper = np.full(W * H, len(colors) + 2, np.uint8)
     (x0, x1, y0, y1), r = domain, 2 * min(3.6, max(0.5, 0.85 * (width * height / max(1, len(xy))) ** 0.28))
@@ -56,9 +59,12 @@ def paint_points(
     row, step = (np.nan_to_num(at).astype(np.int64) for at in (Y, X))
     place = np.where(seen, row * W + step, 0) + edge * W + edge
     color = np.where(codes < 0, len(colors), codes % max(1, len(colors))).astype(np.uint8)
+
     def put(which, r, color):
         which = which[seen[which]]
-        for step in _disc(r, W): paper[place[which] + step] = color if np.isscalar(color) else color[which]
+        for step in _disc(r, W):
+            paper[place[which] + step] = color if np.isscalar(color) else color[which]
+
     put(np.flatnonzero((codes < 0) & ~labeled), 0.8 * r, color)
     put(np.flatnonzero((codes >= 0) & ~labeled), r, color)
     for some in np.array_split(np.flatnonzero(labeled), max(1, int(labeled.sum()) // 50)):
@@ -80,6 +86,7 @@ def map_png(
 ) -> bytes:  # a PNG file
     "A map with its legend as a small PNG."
     from PIL import Image, ImageDraw, ImageFont
+
     xy, labeled = np.asarray(xy, float), np.zeros(len(xy), bool) if labeled is None else np.asarray(labeled, bool)
     codes, colors = column.codes(), colors_for(column, palette)
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
@@ -88,11 +95,13 @@ def map_png(
         counts = np.bincount(codes[codes >= 0], minlength=len(column.names))
         entries = [(plain(n, 20), colors[k % len(colors)], int(counts[k])) for k, n in enumerate(column.names)][:40]
         entries += [("unlabeled", UNLABELED, int((codes < 0).sum()))] if (codes < 0).any() else []
-    else: entries = []
+    else:
+        entries = []
     places, x, row = [], 14, 0
     for name, _, count in entries:
         wide = 30 + small.getlength(f"{name} {count:,}")
-        if x + wide > width: x, row = 14, row + 1
+        if x + wide > width:
+            x, row = 14, row + 1
         places.append((x, row))
         x += wide
     top, bottom = (34 if title else 8), 34 + 20 * row
@@ -102,14 +111,16 @@ def map_png(
     picture.paste(Image.fromarray(points), (8, top))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((7, top - 1, width - 8, top + inner), outline="#d8dee4")
-    if title: draw.text((width / 2, 18), plain(title, 90), fill="#1f2328", font=font, anchor="mm")
+    if title:
+        draw.text((width / 2, 18), plain(title, 90), fill="#1f2328", font=font, anchor="mm")
     for (name, color, count), (x, row) in zip(entries, places):
         y = top + inner + 17 + 20 * row
         draw.ellipse((x, y - 5, x + 10, y + 5), fill=color)
         draw.text((x + 15, y), f"{name} {count:,}", fill="#1f2328", font=small, anchor="lm")
     if column.kind == "values":
         y = top + inner + 17
-        for k, color in enumerate(colors): draw.line((60 + k, y - 5, 60 + k, y + 5), fill=color)
+        for k, color in enumerate(colors):
+            draw.line((60 + k, y - 5, 60 + k, y + 5), fill=color)
         draw.text((54, y), f"{column.low:.6g}", fill="#1f2328", font=small, anchor="rm")
         draw.text((60 + len(colors) + 6, y), f"{column.high:.6g}", fill="#1f2328", font=small, anchor="lm")
     out = io.BytesIO()
@@ -139,7 +150,8 @@ def map_html(
     info = {"title": title, "home": home_domain(xy), "color_by": color_by, "columns": shown}
     marks = np.zeros(len(xy)) if labeled is None else np.asarray(labeled)
     blobs = {"xy": encode(pack_positions(xy)), "labeled": encode(marks.astype("u1").tobytes())}
-    for k, c in enumerate(columns.values()): blobs[f"codes{k}"] = encode(pack_codes(c.codes()))
+    for k, c in enumerate(columns.values()):
+        blobs[f"codes{k}"] = encode(pack_codes(c.codes()))
     if images is not None:
         info["thumb"] = {"h": images.shape[1], "w": images.shape[2], "c": images.shape[3]}
         blobs["thumbs"] = encode(np.ascontiguousarray(images, np.uint8).tobytes())
@@ -186,5 +198,6 @@ def show_when_reopened(
     "Leave that output in the notebook, where there is one."
     from IPython import get_ipython
     from IPython.display import publish_display_data
+
     if getattr(get_ipython(), "kernel", None) is not None:
         publish_display_data({"text/html": reopened_html(png, words), "text/plain": ""})

@@ -39,7 +39,8 @@ class Timeline:
 
     def place(self) -> bool:  # False: an earlier round stays on show
         "Put the points where they are now, if that is new; `lock` is held."
-        if self.looking_at is not None: return False
+        if self.looking_at is not None:
+            return False
         if self.session.xy is not self.placed:
             self.placed = self.session.xy
             self.views.map.set_positions(self.placed)
@@ -52,7 +53,8 @@ class Timeline:
         with rounds.hold_sync():
             rounds.count, rounds.kept, rounds.titles = len(facts), kept, [round_in_words(f) for f in facts]
             rounds.changes, rounds.n_changes = (changes.message, len(changes.rows)) if changes else ("", 0)
-            if self.looking_at is None or self.looking_at >= len(facts): rounds.frame = len(facts)
+            if self.looking_at is None or self.looking_at >= len(facts):
+                rounds.frame = len(facts)
 
 # %% ../../nbs/widgets/16_timeline.ipynb #c65221da
 @patch
@@ -62,12 +64,14 @@ def show(self: Timeline, k: int):
     k = min(max(k, 0), n)
     note = self._show_now() if k == n else self._show_then(k, n)
     rounds = self.views.training.rounds
-    with rounds.hold_sync(): rounds.frame, rounds.note = k, note
+    with rounds.hold_sync():
+        rounds.frame, rounds.note = k, note
 
 
 @patch
 def _show_now(self: Timeline) -> str:
-    with self.lock: self.looking_at, self.placed = None, None
+    with self.lock:
+        self.looking_at, self.placed = None, None
     self.refresh()
     return "now"
 
@@ -97,7 +101,8 @@ def step(self: Timeline, by: int):
 @patch
 def present(self: Timeline):
     "Back from an earlier round."
-    if self.looking_at is not None: self.show(len(self.session.rounds))
+    if self.looking_at is not None:
+        self.show(len(self.session.rounds))
 
 # %% ../../nbs/widgets/16_timeline.ipynb #7d6820e6
 @patch
@@ -112,7 +117,8 @@ def draw_trails(self: Timeline, most: int = 150):
 @patch
 def hide_trails(self: Timeline):
     "No trails."
-    if not self.views.training.rounds.trails: return
+    if not self.views.training.rounds.trails:
+        return
     self.trails.clear()
     self.views.training.rounds.trails = False
 
@@ -120,5 +126,7 @@ def hide_trails(self: Timeline):
 @patch
 def toggle_trails(self: Timeline):
     "Trails on or off."
-    if self.views.training.rounds.trails: self.hide_trails()
-    else: self.draw_trails()
+    if self.views.training.rounds.trails:
+        self.hide_trails()
+    else:
+        self.draw_trails()

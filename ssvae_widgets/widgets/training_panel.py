@@ -32,6 +32,7 @@ def seconds_per_epoch(
 # %% ../../nbs/widgets/13_training_panel.ipynb #3087f6c1
 class TrainingControls(View):
     "Epochs, train, stop, progress and the last message."
+
     _esm = inline_esm("training.js")
     _css = stylesheet("views.css", "training.css")
     accepts = {"train": ("epochs",), "epochs": ("epochs",), "stop": (), "auto": ("choice",)}
@@ -58,7 +59,8 @@ def thin(
     "A curve with at most `most` points; gaps are dropped."
     v = np.asarray([math.nan if x is None else float(x) for x in values], float)
     at = np.flatnonzero(np.isfinite(v))
-    if at.size > most: at = at[np.unique(np.round(np.linspace(0, at.size - 1, most)).astype(int))]
+    if at.size > most:
+        at = at[np.unique(np.round(np.linspace(0, at.size - 1, most)).astype(int))]
     return at + 1.0, v[at]
 
 # %% ../../nbs/widgets/13_training_panel.ipynb #7d9bac77
@@ -73,18 +75,26 @@ def curves_figure(
     axes = [
         bqplot.Axis(scale=x, grid_lines="none", num_ticks=4, tick_format="d"),
         bqplot.Axis(scale=left, side="left", num_ticks=3, tick_format=".2r", grid_lines="solid"),
-        bqplot.Axis(scale=right, side="right", tick_values=[0.0, 0.5, 1.0], tick_format=".1f", grid_lines="none")]
+        bqplot.Axis(scale=right, side="right", tick_values=[0.0, 0.5, 1.0], tick_format=".1f", grid_lines="none"),
+    ]
     figure = bqplot.Figure(
-        marks=[loss, accuracy], axes=axes, animation_duration=0, display_toolbar=False,
-        min_aspect_ratio=0.1, max_aspect_ratio=100,
-        fig_margin={"top": 6, "bottom": 20, "left": 38, "right": 34}, background_style={"fill": "none"},
-        layout={"width": "100%", "height": f"{height}px", "min_width": "0"})
+        marks=[loss, accuracy],
+        axes=axes,
+        animation_duration=0,
+        display_toolbar=False,
+        min_aspect_ratio=0.1,
+        max_aspect_ratio=100,
+        fig_margin={"top": 6, "bottom": 20, "left": 38, "right": 34},
+        background_style={"fill": "none"},
+        layout={"width": "100%", "height": f"{height}px", "min_width": "0"},
+    )
     figure.add_class("ssvae-curves").add_class("ssvae-blank")
     return figure, loss, accuracy
 
 # %% ../../nbs/widgets/13_training_panel.ipynb #7eadf72a
 class Rounds(View):
     "A slider through the rounds, and what the last one did; position `count` is now."
+
     _esm = inline_esm("training.js")
     _css = stylesheet("views.css", "training.css")
     accepts = {"snapshot": ("frame",), "goto": ("frame",), "walk": (), "trails": ()}
@@ -101,6 +111,7 @@ class Rounds(View):
 # %% ../../nbs/widgets/13_training_panel.ipynb #fb4e9c9c
 class Standing(View):
     "A sentence and a small curve."
+
     _esm = inline_esm("training.js")
     _css = stylesheet("views.css", "training.css")
     accepts = {}
@@ -118,7 +129,10 @@ class Standing(View):
         "Show a sentence and a curve, thinned."
         n = len(curve["labels"])
         keep = np.unique(np.round(np.linspace(0, n - 1, min(n, most))).astype(int)) if n else []
-        def plain(x): return None if x != x else round(float(x), 4)
+
+        def plain(x):
+            return None if x != x else round(float(x), 4)
+
         with self.hold_sync():
             self.message = message
             self.curve = [[plain(curve[name][i]) for name in ("labels", "value", "low", "high", "truth")] for i in keep]
@@ -135,7 +149,8 @@ class TrainingPanel(ipywidgets.VBox):
         super().__init__([self.controls, self.figure, self.standing, self.rounds])
         self.add_class("ssvae-training-panel")
 
-    def __repr__(self): return f"TrainingPanel({len(self.loss)} epochs)"
+    def __repr__(self):
+        return f"TrainingPanel({len(self.loss)} epochs)"
 
     def on_intent(self, fn):
         "Call `fn(intent)` for what is asked of controls and rounds; returns a function that ends it."
@@ -170,15 +185,18 @@ def epoch_done(
     "One more epoch is done."
     self.loss.append(loss)
     self.accuracy.append(accuracy)
-    if seconds is not None: self.times.append(seconds)
-    if draw: self.draw(epoch)
+    if seconds is not None:
+        self.times.append(seconds)
+    if draw:
+        self.draw(epoch)
 
 # %% ../../nbs/widgets/13_training_panel.ipynb #62e248aa
 @patch
 def draw(self: TrainingPanel, epoch: int | None = None):
     "Bring the page up to date."
     with self.controls.hold_sync():
-        if epoch is not None: self.controls.epoch = int(epoch)
+        if epoch is not None:
+            self.controls.epoch = int(epoch)
         self.controls.total, self.controls.seconds = len(self.loss), seconds_per_epoch(self.times)
     self.draw_curves()
 
@@ -186,11 +204,17 @@ def draw(self: TrainingPanel, epoch: int | None = None):
 @patch
 def draw_curves(self: TrainingPanel):
     "Bring both lines and the numbers above them up to date."
-    def last(values): return next((float(v) for v in reversed(values) if v is not None and math.isfinite(v)), None)
-    with self.controls.hold_sync(): self.controls.loss, self.controls.accuracy = last(self.loss), last(self.accuracy)
-    if self.loss: self.figure.remove_class("ssvae-blank")
+
+    def last(values):
+        return next((float(v) for v in reversed(values) if v is not None and math.isfinite(v)), None)
+
+    with self.controls.hold_sync():
+        self.controls.loss, self.controls.accuracy = last(self.loss), last(self.accuracy)
+    if self.loss:
+        self.figure.remove_class("ssvae-blank")
     for line, values in ((self.loss_line, self.loss), (self.accuracy_line, self.accuracy)):
-        with line.hold_sync(): line.x, line.y = thin(values)
+        with line.hold_sync():
+            line.x, line.y = thin(values)
 
 # %% ../../nbs/widgets/13_training_panel.ipynb #ffd16443
 @patch

@@ -47,13 +47,17 @@ class View(SharedModule):
 
     def receive(self, _, content, buffers=()):
         "Check a raw message and pass the intent on."
-        try: intent = self.check(content, buffers or ())
-        except (TypeError, ValueError) as error: self.refused = [*self.refused[-19:], str(error)]
-        else: self.tell(intent)
+        try:
+            intent = self.check(content, buffers or ())
+        except (TypeError, ValueError) as error:
+            self.refused = [*self.refused[-19:], str(error)]
+        else:
+            self.tell(intent)
 
     def tell(self, intent: dict):
         "Pass an intent on to whoever listens."
-        for fn in list(self.handlers): fn(intent)
+        for fn in list(self.handlers):
+            fn(intent)
 
     def set_state(self, sync_data):
         "Take nothing from the page: its traits are Python's."

@@ -29,9 +29,12 @@ def color_columns(
 ) -> dict[str, np.ndarray]:  # name -> whole numbers (-1: none) or values (NaN: none)
     "The columns that the points can be colored by."
     columns, known = {"label": session.codes}, session.probs is not None
-    if known: columns["prediction"] = session.pred
-    if session.truth is not None: columns["truth"] = session.truth
-    if known: columns |= {"certainty": session.certainty, "entropy": session.entropy}
+    if known:
+        columns["prediction"] = session.pred
+    if session.truth is not None:
+        columns["truth"] = session.truth
+    if known:
+        columns |= {"certainty": session.certainty, "entropy": session.entropy}
     columns["cluster"] = np.full(len(session.codes), -1)  # grouped when somebody looks
     own = {name: numbers_with_gaps(np.asarray(values)) for name, values in (extra or {}).items()}
     plain = lambda v: as_column(v) if v.dtype.kind in "iu" else v  # noqa: E731  # plate 1 is no class 1
@@ -48,6 +51,7 @@ BY_ITSELF = {  # when training starts
 
 class Views(NamedTuple):
     "What the app shows."
+
     map: LatentMap
     preview: Preview
     sheet: ContactSheet
@@ -84,6 +88,9 @@ def make_views(
 # %% ../../nbs/widgets/14_views.ipynb #5efd8d09
 def arrange(views: Views) -> ipywidgets.Box:  # all but the status line
     "The map on the left, the column of the others beside it."
-    def box(name, *parts): return ipywidgets.Box(parts).add_class(name)
+
+    def box(name, *parts):
+        return ipywidgets.Box(parts).add_class(name)
+
     column = views.actions, views.preview, views.sheet, views.buttons, views.training
     return box("ssvae-body", box("ssvae-map-box", views.map), box("ssvae-side", *column))

@@ -22,8 +22,15 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "artifacts" / "screenshots"
-CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                 "--disable-component-update", "--disable-sync"]
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_collection_modifyitems(items):
@@ -36,7 +43,9 @@ def pytest_collection_modifyitems(items):
 def chromium_path() -> str:
     "The browser named by SSVAE_WIDGETS_CHROMIUM, else the first Chromium or Chrome on the PATH."
     named = os.environ.get("SSVAE_WIDGETS_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    found = named or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
+    )
     if found:
         return found
     why = "no Chromium found: install it (Debian: apt-get install chromium) or point SSVAE_WIDGETS_CHROMIUM at one"
@@ -69,16 +78,36 @@ class Lab:
         quiet = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
         quiet.parent.mkdir(parents=True)
         quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
-        env = {**os.environ, "JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_CONFIG_DIR": str(root / "config"),
-               "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
-               "IPYTHONDIR": str(root / "ipython"), "DATA": "digits"}
+        env = {
+            **os.environ,
+            "JUPYTER_RUNTIME_DIR": str(runtime),
+            "JUPYTER_CONFIG_DIR": str(root / "config"),
+            "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+            "IPYTHONDIR": str(root / "ipython"),
+            "DATA": "digits",
+        }
         with self.log.open("wb") as log:
             self.proc = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1",
-                 "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={self.root}",
-                 "--LabApp.expose_app_in_browser=True",
-                 "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-                env=env, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                [
+                    sys.executable,
+                    "-m",
+                    "jupyterlab",
+                    "--no-browser",
+                    "--allow-root",
+                    f"--ServerApp.port={port}",
+                    "--ServerApp.ip=127.0.0.1",
+                    "--IdentityProvider.token=",
+                    "--ServerApp.disable_check_xsrf=True",
+                    f"--ServerApp.root_dir={self.root}",
+                    "--LabApp.expose_app_in_browser=True",
+                    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                ],
+                env=env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
         self.wait()
 
     def api(self, path: str):
@@ -165,26 +194,39 @@ class Notebook:
 
     def run_all(self, timeout: float = 240):
         "Run every cell and wait until each has run; an error in a cell fails the test. Counts of an earlier run are forgotten first."
-        self.page.evaluate("() => { for (const c of window.jupyterapp.shell.currentWidget.content.widgets) if (c.model.type === 'code') c.model.executionCount = null; }")
+        self.page.evaluate(
+            "() => { for (const c of window.jupyterapp.shell.currentWidget.content.widgets) if (c.model.type === 'code') c.model.executionCount = null; }"
+        )
         self.command("notebook:run-all-cells")
         self.kernel_id()
         self.page.wait_for_function(
             """() => { const nb = window.jupyterapp.shell.currentWidget.content;
                        const code = nb.widgets.filter(c => c.model.type === 'code');
-                       return code.length && code.every(c => c.model.executionCount); }""", timeout=timeout * 1000)
+                       return code.length && code.every(c => c.model.executionCount); }""",
+            timeout=timeout * 1000,
+        )
         errors = self.page.evaluate(
             """() => window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code').flatMap(
                    c => { const out = []; for (let i = 0; i < c.model.outputs.length; i++) {
-                       const o = c.model.outputs.get(i).toJSON(); if (o.output_type === 'error') out.push(o.traceback.join('\\n')); } return out; })""")
+                       const o = c.model.outputs.get(i).toJSON(); if (o.output_type === 'error') out.push(o.traceback.join('\\n')); } return out; })"""
+        )
         assert not errors, "\n".join(errors)
 
     def python(self, expression: str, timeout: float = 120):
         "The value of a JSON-able Python expression in the notebook's kernel."
         if self.client is None:
             self.connect()
-        code = f"__import__('json').dumps({expression}, default=lambda v: v.tolist() if hasattr(v, 'tolist') else str(v))"
-        reply = self.client.execute_interactive("", user_expressions={"v": code}, store_history=False, timeout=timeout, silent=False,
-                                                output_hook=lambda msg: None)
+        code = (
+            f"__import__('json').dumps({expression}, default=lambda v: v.tolist() if hasattr(v, 'tolist') else str(v))"
+        )
+        reply = self.client.execute_interactive(
+            "",
+            user_expressions={"v": code},
+            store_history=False,
+            timeout=timeout,
+            silent=False,
+            output_hook=lambda msg: None,
+        )
         value = reply["content"]["user_expressions"]["v"]
         assert value["status"] == "ok", "\n".join(value.get("traceback", [str(value)]))
         return json.loads(eval_literal(value["data"]["text/plain"]))
@@ -193,7 +235,9 @@ class Notebook:
         "Run statements in the notebook's kernel; an error fails the test."
         if self.client is None:
             self.connect()
-        reply = self.client.execute_interactive(code, store_history=False, timeout=timeout, output_hook=lambda msg: None)
+        reply = self.client.execute_interactive(
+            code, store_history=False, timeout=timeout, output_hook=lambda msg: None
+        )
         assert reply["content"]["status"] == "ok", "\n".join(reply["content"].get("traceback", []))
 
     def until(self, expression: str, timeout: float = 60, every: float = 0.1):
@@ -210,7 +254,9 @@ class Notebook:
     def theme(self, name: str):
         "Switch JupyterLab to its `light` or `dark` theme and wait until it is applied."
         self.command("apputils:change-theme", theme=f"JupyterLab {name.capitalize()}")
-        self.page.wait_for_function("dark => (document.body.dataset.jpThemeLight === 'false') === dark", arg=name == "dark")
+        self.page.wait_for_function(
+            "dark => (document.body.dataset.jpThemeLight === 'false') === dark", arg=name == "dark"
+        )
         self.page.wait_for_timeout(500)
 
     def screenshot(self, name: str, target=None):
@@ -230,6 +276,7 @@ def soon(check, timeout: float = 60, every: float = 0.1):
 
 def eval_literal(text: str) -> str:
     from ast import literal_eval
+
     return literal_eval(text)
 
 
@@ -238,15 +285,25 @@ def open_notebook(lab, browser):
     "A function that opens cells (source strings; those that start with `# %% [markdown]` are prose) or an existing .ipynb as a notebook and runs it."
     opened, contexts = [], []
 
-    def open_(cells, name: str = "test", run: bool = True, width: int = 1400, height: int = 1000, scale: float = 1.0,
-              timeout: float = 300, files: dict | None = None):
+    def open_(
+        cells,
+        name: str = "test",
+        run: bool = True,
+        width: int = 1400,
+        height: int = 1000,
+        scale: float = 1.0,
+        timeout: float = 300,
+        files: dict | None = None,
+    ):
         folder = lab.root / f"{name}-{time.monotonic_ns()}"
         folder.mkdir()
         path = folder / f"{name}.ipynb"
         if isinstance(cells, (str, Path)):
             shutil.copy(cells, path)
         else:
-            nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})
+            nb = nbformat.v4.new_notebook(
+                metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}
+            )
             nb.cells = [nbformat.v4.new_code_cell(c) for c in cells]
             nbformat.write(nb, path)
         for file, text in (files or {}).items():
@@ -257,8 +314,11 @@ def open_notebook(lab, browser):
         page.set_default_timeout(60_000)
         relative = path.relative_to(lab.root).as_posix()
         page.goto(f"{lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
-        page.wait_for_function("p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length",
-                               arg=relative, timeout=180_000)
+        page.wait_for_function(
+            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length",
+            arg=relative,
+            timeout=180_000,
+        )
         page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
         page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
         nb = Notebook(lab, page, relative)

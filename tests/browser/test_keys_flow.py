@@ -31,7 +31,10 @@ def test_what_was_clicked_gives_the_keys_back(open_notebook):
     page.keyboard.press("2")
     page.wait_for_selector(".ssvae-m-asking")
     app.click(first)  # the question was about another selection
-    page.wait_for_function("i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `) && !document.querySelector('.ssvae-m-asking')", arg=first)
+    page.wait_for_function(
+        "i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `) && !document.querySelector('.ssvae-m-asking')",
+        arg=first,
+    )
     nb.until(f"app.map.selected.tolist() == [{first}]")
     nb.execute("app.map.selected = np.arange(300)")
     page.wait_for_function("() => document.querySelector('.ssvae-m-tally').textContent.includes('300 selected')")
@@ -40,11 +43,17 @@ def test_what_was_clicked_gives_the_keys_back(open_notebook):
     assert nb.python("(app.session.codes == 2).sum()") == 0
     nb.execute("app.map.selected = [0, 1, 2]")
     page.wait_for_selector(".ssvae-m-dim")
-    page.wait_for_function("() => { const g = [...document.querySelectorAll('.ssvae-map .svg-figure > g > g > g')]; return +getComputedStyle(g[0]).opacity < 0.3 && g[0].children.length > 2; }")
+    page.wait_for_function(
+        "() => { const g = [...document.querySelectorAll('.ssvae-map .svg-figure > g > g > g')]; return +getComputedStyle(g[0]).opacity < 0.3 && g[0].children.length > 2; }"
+    )
     nb.execute("app.map.selected = []")
-    free = nb.python("(lambda xy: next(int(i) for i in np.argsort(-np.sort(np.square(xy[:, None] - xy[None]).sum(-1) + np.eye(len(xy)) * 9, axis=1)[:, 0]) if app.session.codes[i] < 0))(app.session.xy)")
+    free = nb.python(
+        "(lambda xy: next(int(i) for i in np.argsort(-np.sort(np.square(xy[:, None] - xy[None]).sum(-1) + np.eye(len(xy)) * 9, axis=1)[:, 0]) if app.session.codes[i] < 0))(app.session.xy)"
+    )
     app.click(free)
-    page.wait_for_function("i => document.querySelector('.ssvae-m-tip-text').textContent === `#${i} · unlabeled`", arg=free)
+    page.wait_for_function(
+        "i => document.querySelector('.ssvae-m-tip-text').textContent === `#${i} · unlabeled`", arg=free
+    )
     page.keyboard.press("8")
     page.wait_for_function("i => document.querySelector('.ssvae-m-tip-text').textContent === `#${i} · 8`", arg=free)
     page.locator(".ssvae-add").click()

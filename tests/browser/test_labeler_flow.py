@@ -50,7 +50,9 @@ class App:
     def place(self, serial: int) -> tuple[float, float]:
         "Where a point is on the page."
         x, y = self.nb.python(f"[float(v) for v in app.session.xy[{serial}]]")
-        box = self.page.locator(".ssvae-points").first.evaluate("c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width, r.height, c.dataset.domain] }")
+        box = self.page.locator(".ssvae-points").first.evaluate(
+            "c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width, r.height, c.dataset.domain] }"
+        )
         left, top, width, height, domain = box
         x0, x1, y0, y1 = map(float, domain.split(","))
         return left + (x - x0) / (x1 - x0) * width, top + (y1 - y) / (y1 - y0) * height
@@ -59,20 +61,29 @@ class App:
         "Points with nothing else near them, so that a click can only mean them."
         return self.nb.python(
             "(lambda xy: [int(i) for i in np.argsort(-np.sort(np.square((xy[:, None] - xy[None]) / np.ptp(xy, axis=0)).sum(-1) + np.eye(len(xy)) * 9, axis=1)[:, 0])"
-            f"if all(abs((xy[i] - xy.min(0)) / np.ptp(xy, axis=0) - .5) < .48)][:{n}])(app.session.xy)")
+            f"if all(abs((xy[i] - xy.min(0)) / np.ptp(xy, axis=0) - .5) < .48)][:{n}])(app.session.xy)"
+        )
 
     def click(self, serial: int, **options):
         x, y = self.place(serial)
         self.page.mouse.click(x, y, **options)
 
     def status(self) -> dict:
-        return self.page.locator(".ssvae-status").first.evaluate("e => ({saved: e.dataset.saved, seq: Number(e.dataset.seq), text: e.textContent})")
+        return self.page.locator(".ssvae-status").first.evaluate(
+            "e => ({saved: e.dataset.saved, seq: Number(e.dataset.seq), text: e.textContent})"
+        )
 
     def wait_saved(self, seq: int):
-        self.page.wait_for_function("n => { const e = document.querySelector('.ssvae-status'); return e.dataset.saved === 'yes' && Number(e.dataset.seq) >= n }", arg=seq)
+        self.page.wait_for_function(
+            "n => { const e = document.querySelector('.ssvae-status'); return e.dataset.saved === 'yes' && Number(e.dataset.seq) >= n }",
+            arg=seq,
+        )
 
     def wait_count(self, k: int, count: int):
-        self.page.wait_for_function("([k, n]) => document.querySelector(`.ssvae-class[data-class='${k}']`).dataset.count === String(n)", arg=[k, count])
+        self.page.wait_for_function(
+            "([k, n]) => document.querySelector(`.ssvae-class[data-class='${k}']`).dataset.count === String(n)",
+            arg=[k, count],
+        )
 
     def lasso(self, x0, y0, x1, y1):
         "Drag a rectangle-shaped lasso through page coordinates."
@@ -101,7 +112,9 @@ def test_click_label_undo_redo(open_notebook):
     nb.until(f"app.map.selected.tolist() == [{second}]")
     app.page.locator(".ssvae-class[data-class='7']").click()
     app.wait_saved(2)
-    assert nb.python("[int(c) for c in app.session.codes[app.session.codes >= 0]]") == [int(c) for _, c in sorted([(first, 3), (second, 7)])]
+    assert nb.python("[int(c) for c in app.session.codes[app.session.codes >= 0]]") == [
+        int(c) for _, c in sorted([(first, 3), (second, 7)])
+    ]
 
     app.page.keyboard.press("Control+z")
     app.wait_saved(3)
@@ -192,13 +205,16 @@ def test_fast_typing_loses_nothing(open_notebook):
         app.page.keyboard.press(str(k % 10))
         wanted[serial] = str(k % 10)
     app.wait_saved(50)
-    assert nb.python("{int(i): str(int(app.session.codes[i])) for i in np.flatnonzero(app.session.codes >= 0)}") == {str(k): v for k, v in wanted.items()}
+    assert nb.python("{int(i): str(int(app.session.codes[i])) for i in np.flatnonzero(app.session.codes >= 0)}") == {
+        str(k): v for k, v in wanted.items()
+    }
     # One point, fifty keys without waiting: every key is in the log, in order
     before = nb.python("app.session.seq")
     app.page.evaluate(
         """keys => { const root = document.querySelector('.ssvae-labeler'); root.focus();
                      for (const key of keys) root.dispatchEvent(new KeyboardEvent('keydown', {key, code: 'Digit' + key, bubbles: true, cancelable: true})); }""",
-        [str(k % 10) for k in range(1, 51)])
+        [str(k % 10) for k in range(1, 51)],
+    )
     app.wait_saved(before + 50)
     wait_rows(nb.folder, {**{k: v for k, v in wanted.items()}, points[-1]: "0"})
     log = (nb.folder / "labels.csv.log.jsonl").read_text().splitlines()
@@ -216,8 +232,12 @@ def test_second_view_reload_and_restart(open_notebook):
     nb.until(f"app.map.selected.tolist() == [{serial}]")
     page.keyboard.press("4")
     app.wait_saved(1)
-    page.wait_for_function("() => [...document.querySelectorAll(\".ssvae-class[data-class='4']\")].map(e => e.dataset.count).join() === '1,1'")
-    page.wait_for_function("() => [...document.querySelectorAll('.ssvae-status')].map(e => e.dataset.saved + e.dataset.seq).join() === 'yes1,yes1'")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll(\".ssvae-class[data-class='4']\")].map(e => e.dataset.count).join() === '1,1'"
+    )
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.ssvae-status')].map(e => e.dataset.saved + e.dataset.seq).join() === 'yes1,yes1'"
+    )
     nb.save()
     page.reload(wait_until="domcontentloaded")
     page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=60_000)
@@ -258,14 +278,20 @@ def test_labelling_while_training_with_proposals(open_notebook):
         page.wait_for_selector(f".ssvae-preview[data-serial='{serial}'] .ssvae-reason")
         wanted[str(serial)] = nb.python(f"int(truth[{serial}])")
         root.press(str(wanted[str(serial)]))
-        nb.until(f"app.session.current.serial != {serial} and app.map.selected.tolist() == [app.session.current.serial]")
-    assert nb.python("app.session.training.running"), nb.python("(str(app.session.training), app.session.message, app.error, app.training.controls.epochs)")
+        nb.until(
+            f"app.session.current.serial != {serial} and app.map.selected.tolist() == [app.session.current.serial]"
+        )
+    assert nb.python("app.session.training.running"), nb.python(
+        "(str(app.session.training), app.session.message, app.error, app.training.controls.epochs)"
+    )
     assert nb.python("{int(i): int(app.session.codes[i]) for i in np.flatnonzero(app.session.codes >= 0)}") == wanted
     skipped = nb.python("app.session.current.serial")
     root.press("s")
     nb.until(f"app.session.current.serial != {skipped}")
     nb.screenshot("labeler-training")
-    nb.until("app.session.examination.seq == app.session.seq and len(app.session.history['loss']) >= 2", timeout=300)  # what no epoch has heard would be answered from the graph
+    nb.until(
+        "app.session.examination.seq == app.session.seq and len(app.session.history['loss']) >= 2", timeout=300
+    )  # what no epoch has heard would be answered from the graph
     page.locator(".ssvae-stop").click()
     nb.until("not app.session.training.running", timeout=300)
     page.wait_for_function("() => document.querySelector('.ssvae-training').dataset.running === 'false'")
@@ -293,8 +319,10 @@ def test_a_full_disk_is_said_and_nothing_is_lost(open_notebook):
     nb.until(f"app.map.selected.tolist() == [{first}]")
     app.page.keyboard.press("1")
     app.wait_saved(1)
-    nb.execute("import os, resource; limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
-               "resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize('labels.csv.log.jsonl'), limits[1]))")
+    nb.execute(
+        "import os, resource; limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize('labels.csv.log.jsonl'), limits[1]))"
+    )
     try:
         app.click(second)
         nb.until(f"app.map.selected.tolist() == [{second}]")
@@ -310,18 +338,31 @@ def test_a_full_disk_is_said_and_nothing_is_lost(open_notebook):
     wait_rows(nb.folder, {first: "1", second: "3"})
 
 
-HOSTILE = ["<img src=x onerror=window.hacked=1>", "</script><script>window.hacked=1</script>", "\u202eevil", "🐈" * 20, "=cmd()", "a\x00b", "'\"><svg onload=window.hacked=1>", "x" * 400]
+HOSTILE = [
+    "<img src=x onerror=window.hacked=1>",
+    "</script><script>window.hacked=1</script>",
+    "\u202eevil",
+    "🐈" * 20,
+    "=cmd()",
+    "a\x00b",
+    "'\"><svg onload=window.hacked=1>",
+    "x" * 400,
+]
 
 
 def test_hostile_names_do_nothing(open_notebook):
-    nb = open_notebook([f"""
+    nb = open_notebook(
+        [
+            f"""
 import numpy as np
 from ssvae_widgets import LatentLabeler, load_digits
 images, truth = load_digits()
 classes = {HOSTILE!r}
 app = LatentLabeler(images, labels="labels.csv", classes=[c.replace(chr(0), "") for c in classes], names=[classes[i % len(classes)] for i in range(len(images))])
 app
-"""])
+"""
+        ]
+    )
     app = App(nb)
     serial = app.alone(1)[0]
     for k in (0, 1, 6):
@@ -367,7 +408,8 @@ def test_accessible(open_notebook):
     def problems(what):
         found = app.page.evaluate(
             """() => axe.run('.ssvae-labeler', {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']}).then(r => r.violations.flatMap(
-                   v => v.nodes.map(n => v.id + ': ' + n.target.join(' ') + ' ' + (n.any[0]?.message || n.all[0]?.message || n.none[0]?.message || ''))))""")
+                   v => v.nodes.map(n => v.id + ': ' + n.target.join(' ') + ' ' + (n.any[0]?.message || n.all[0]?.message || n.none[0]?.message || ''))))"""
+        )
         return [f"{what}: {p}" for p in found]
 
     for theme in ("light", "dark"):
@@ -393,7 +435,9 @@ def every_control_has_a_name_and_can_be_reached(app):
     reached = set()
     for _ in range(80):
         app.page.keyboard.press("Tab")
-        here = app.page.evaluate("() => { const e = document.activeElement; return e.closest('.ssvae-labeler') ? (e.getAttribute('aria-label') || e.textContent || e.title || e.tagName) : null }")
+        here = app.page.evaluate(
+            "() => { const e = document.activeElement; return e.closest('.ssvae-labeler') ? (e.getAttribute('aria-label') || e.textContent || e.title || e.tagName) : null }"
+        )
         if here is None:
             break
         reached.add(re.sub(r"\s+", " ", here).strip())
@@ -411,7 +455,9 @@ def test_keys_stay_when_what_had_them_goes_away(open_notebook):
     page.keyboard.press("3")
     nb.until(f"app.session.codes[{serial}] == 3")
     page.wait_for_function("() => !document.querySelector('.ssvae-actions button').disabled")
-    page.locator(".ssvae-actions button").first.click()  # undo: after it there is nothing to undo, and the button cannot keep the focus
+    page.locator(
+        ".ssvae-actions button"
+    ).first.click()  # undo: after it there is nothing to undo, and the button cannot keep the focus
     nb.until(f"app.session.codes[{serial}] == -1")
     page.wait_for_function(here)
     page.keyboard.press("4")

@@ -39,7 +39,9 @@ class Map:
     def __init__(self, nb, which=0):
         self.nb, self.page, self.which = nb, nb.page, which
         self.points = nb.page.locator("canvas.ssvae-points").nth(which)
-        self.page.wait_for_function("k => document.querySelectorAll('canvas.ssvae-points[data-domain]').length > k", arg=which)
+        self.page.wait_for_function(
+            "k => document.querySelectorAll('canvas.ssvae-points[data-domain]').length > k", arg=which
+        )
         self.xy = np.array(nb.python("m.xy"), np.float32).astype(float)
 
     @property
@@ -48,7 +50,9 @@ class Map:
 
     @property
     def box(self):
-        return self.points.evaluate("e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; }")
+        return self.points.evaluate(
+            "e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; }"
+        )
 
     def pixels(self):
         (x0, x1, y0, y1), (left, top, w, h) = self.domain, self.box
@@ -59,10 +63,17 @@ class Map:
 
     def visible(self, margin=6):
         p, (left, top, w, h) = self.pixels(), self.box
-        return np.flatnonzero((p[:, 0] > left + margin) & (p[:, 0] < left + w - margin) & (p[:, 1] > top + margin) & (p[:, 1] < top + h - margin))
+        return np.flatnonzero(
+            (p[:, 0] > left + margin)
+            & (p[:, 0] < left + w - margin)
+            & (p[:, 1] > top + margin)
+            & (p[:, 1] < top + h - margin)
+        )
 
     def settle(self):
-        self.page.wait_for_function("() => [...document.querySelectorAll('canvas.ssvae-points')].every(c => c.dataset.moving !== 'yes')")
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('canvas.ssvae-points')].every(c => c.dataset.moving !== 'yes')"
+        )
         before = None
         while (now := (self.domain, self.box)) != before:
             before = now
@@ -72,7 +83,10 @@ class Map:
         "Turn the wheel and wait for the map to follow."
         before = self.points.get_attribute("data-domain")
         self.page.mouse.wheel(0, way)
-        self.page.wait_for_function("([k, before]) => document.querySelectorAll('canvas.ssvae-points')[k].dataset.domain !== before", arg=[self.which, before])
+        self.page.wait_for_function(
+            "([k, before]) => document.querySelectorAll('canvas.ssvae-points')[k].dataset.domain !== before",
+            arg=[self.which, before],
+        )
 
     def click(self, i, **how):
         self.page.mouse.click(*self.at(i), **how)
@@ -82,18 +96,26 @@ class Map:
         x, y = self.at(i)
         return self.points.evaluate(
             """(e, [x, y]) => { const r = e.getBoundingClientRect(), k = e.width / r.width;
-                return [...e.getContext('2d').getImageData(Math.floor((x - r.left) * k), Math.floor((y - r.top) * k), 1, 1).data]; }""", [x, y])
+                return [...e.getContext('2d').getImageData(Math.floor((x - r.left) * k), Math.floor((y - r.top) * k), 1, 1).data]; }""",
+            [x, y],
+        )
 
     def drag(self, path, modifier=None):
-        if modifier: self.page.keyboard.down(modifier)
+        if modifier:
+            self.page.keyboard.down(modifier)
         self.page.mouse.move(*path[0])
         self.page.mouse.down()
-        for p in path[1:]: self.page.mouse.move(*p)
+        for p in path[1:]:
+            self.page.mouse.move(*p)
         self.page.mouse.up()
-        if modifier: self.page.keyboard.up(modifier)
+        if modifier:
+            self.page.keyboard.up(modifier)
 
     def circle(self, cx, cy, r, steps=40):
-        return [(cx + r * math.cos(2 * math.pi * k / steps), cy + r * math.sin(2 * math.pi * k / steps)) for k in range(steps + 1)]
+        return [
+            (cx + r * math.cos(2 * math.pi * k / steps), cy + r * math.sin(2 * math.pi * k / steps))
+            for k in range(steps + 1)
+        ]
 
     def inside(self, path):
         p, poly = self.pixels(), np.array(path)
@@ -113,7 +135,8 @@ def click_random_points(nb, m, count, seed):
     for i in chosen:
         m.page.mouse.click(*pixels[i])
         got = m.page.evaluate("() => document.querySelector('.ssvae-m-live').textContent")
-        if not got.startswith(f"#{i} "): wrong.append((int(i), got))
+        if not got.startswith(f"#{i} "):
+            wrong.append((int(i), got))
     nb.until(f"m.selected.tolist() == [{chosen[-1]}]")
     return wrong
 
@@ -124,12 +147,15 @@ def test_the_clicked_point_is_the_selected_point(open_notebook, scale):
     m, page = Map(nb), nb.page
     assert click_random_points(nb, m, 70, 1) == []
     page.mouse.move(*m.at(m.visible()[5]))
-    for _ in range(3): m.wheel(-200)
+    for _ in range(3):
+        m.wheel(-200)
     m.settle()
     assert m.domain[1] - m.domain[0] < 0.7 * np.ptp(m.xy[:, 0])
     assert click_random_points(nb, m, 50, 2) == []
     left, top, w, h = m.box
-    m.drag([(left + w / 2, top + h / 2), (left + w / 2 + 40, top + h / 2 + 20), (left + w / 2 + 90, top + h / 2 - 35)])  # pan
+    m.drag(
+        [(left + w / 2, top + h / 2), (left + w / 2 + 40, top + h / 2 + 20), (left + w / 2 + 90, top + h / 2 - 35)]
+    )  # pan
     m.settle()
     assert click_random_points(nb, m, 40, 3) == []
     page.set_viewport_size({"width": 1000, "height": 800})  # resize
@@ -149,14 +175,19 @@ def test_keys_label_at_once_and_do_not_leak(open_notebook):
     before = m.color(i)
     page.keyboard.press("3")
     nb.until("len(log) == 1")
-    assert nb.python("log[0]['serials']") == [i] and nb.python("log[0]['label']") == 3 and nb.python("log[0]['source']") == "key"
+    assert (
+        nb.python("log[0]['serials']") == [i]
+        and nb.python("log[0]['label']") == 3
+        and nb.python("log[0]['source']") == "key"
+    )
     nb.until("m.status == 'saved 1'")
     soon(lambda: "saved 1" in page.locator(".ssvae-m-map-status").inner_text())
     hexes = nb.python("m.layer.lut")
-    want = [int(hexes[3][k:k + 2], 16) for k in (1, 3, 5)]
+    want = [int(hexes[3][k : k + 2], 16) for k in (1, 3, 5)]
     soon(lambda: (got := m.color(i)) != before and all(abs(a - b) <= 3 for a, b in zip(got, want)))
     count = page.evaluate(cells)
-    for key in ["d", "d", "0", "0", "a", "b", "m", "x", "y", "Escape", "z", "Shift+L", "Enter"]: page.keyboard.press(key)
+    for key in ["d", "d", "0", "0", "a", "b", "m", "x", "y", "Escape", "z", "Shift+L", "Enter"]:
+        page.keyboard.press(key)
     page.wait_for_timeout(300)
     assert page.evaluate(cells) == count and page.locator(".jp-Dialog").count() == 0
     nb.until("len(log) >= 5")
@@ -166,7 +197,13 @@ def test_keys_label_at_once_and_do_not_leak(open_notebook):
 
 
 def test_keys_leave_inputs_alone(open_notebook):
-    nb = open_notebook([cloud() + LABELS, "import ipywidgets\ntext = ipywidgets.Text()\nbox = ipywidgets.VBox([m, text]); box.add_class('ssvae-labeler')\nbox"], name="inputs")
+    nb = open_notebook(
+        [
+            cloud() + LABELS,
+            "import ipywidgets\ntext = ipywidgets.Text()\nbox = ipywidgets.VBox([m, text]); box.add_class('ssvae-labeler')\nbox",
+        ],
+        name="inputs",
+    )
     m, page = Map(nb, 1), nb.page
     m.click(int(m.visible()[3]))
     field = page.locator(".ssvae-labeler input[type=text]")
@@ -201,11 +238,17 @@ def test_keys_are_heard_in_order_while_a_cell_that_touched_the_map_runs(open_not
     nb.execute(f"m.focus({i})")
     page.evaluate("() => document.querySelector('.ssvae-map').focus()")
     page.wait_for_function("i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `)", arg=i)
-    nb.client.execute("import time; m.status = 'busy'; end = time.monotonic() + 100\nwhile len(log) < 40 and time.monotonic() < end: time.sleep(0.05)\ntime.sleep(1); m.status", store_history=False)
+    nb.client.execute(
+        "import time; m.status = 'busy'; end = time.monotonic() + 100\nwhile len(log) < 40 and time.monotonic() < end: time.sleep(0.05)\ntime.sleep(1); m.status",
+        store_history=False,
+    )
     page.wait_for_function("() => document.querySelector('.ssvae-m-map-status').textContent === 'busy'")
     digits = np.random.default_rng(2).integers(0, 10, 40).tolist()
-    for d in digits: page.keyboard.press(str(d))
-    page.wait_for_function("() => document.querySelector('.ssvae-m-map-status').textContent === 'saved 40'")  # the cell runs until it has seen them all
+    for d in digits:
+        page.keyboard.press(str(d))
+    page.wait_for_function(
+        "() => document.querySelector('.ssvae-m-map-status').textContent === 'saved 40'"
+    )  # the cell runs until it has seen them all
     assert [e["label"] for e in nb.python("log")] == digits
 
 
@@ -219,7 +262,10 @@ def test_lasso_and_box_add_subtract(open_notebook):
     a, b = m.circle(left + w * 0.45, top + h * 0.5, 90), m.circle(left + w * 0.55, top + h * 0.5, 90)
     m.drag(a)
     A, B = set(m.inside(a).tolist()), set(m.inside(b).tolist())
-    def close(got, want): return len(set(got) ^ want) <= max(3, len(want) // 50)  # the pointer stops on whole pixels
+
+    def close(got, want):
+        return len(set(got) ^ want) <= max(3, len(want) // 50)  # the pointer stops on whole pixels
+
     assert len(A) > 30 and close(nb.until("m.selected.tolist()"), A)
     m.drag(b, "Shift")
     nb.until(f"len(m.selected) > {len(A)}")
@@ -279,7 +325,11 @@ def test_two_views_stay_in_step(open_notebook):
     j = int(b.visible()[77])
     b.click(j)
     nb.until(f"m.selected.tolist() == [{j}]")
-    soon(lambda: (lives := page.locator(".ssvae-m-live").all_inner_texts())[0] == lives[1] and lives[0].startswith(f"#{j} "))
+    soon(
+        lambda: (
+            (lives := page.locator(".ssvae-m-live").all_inner_texts())[0] == lives[1] and lives[0].startswith(f"#{j} ")
+        )
+    )
     b.wheel(-500)
     a.settle()
     soon(lambda: a.domain == pytest.approx(b.domain))
@@ -295,8 +345,10 @@ def test_two_views_stay_in_step(open_notebook):
 def test_moves_travel_and_reduced_motion_cuts(open_notebook):
     nb = open_notebook([cloud() + LABELS], name="moves")
     m, page = Map(nb), nb.page
-    page.evaluate("() => { const c = document.querySelector('canvas.ssvae-points'); window.moves = 0; "
-                  "new MutationObserver(() => { if (c.dataset.moving === 'yes') window.moves++; }).observe(c, { attributes: true }); }")
+    page.evaluate(
+        "() => { const c = document.querySelector('canvas.ssvae-points'); window.moves = 0; "
+        "new MutationObserver(() => { if (c.dataset.moving === 'yes') window.moves++; }).observe(c, { attributes: true }); }"
+    )
     nb.execute("m.selected = [4, 5]; m.set_positions(3 * xy)")
     page.wait_for_function("() => window.moves >= 2")
     m.settle()
@@ -337,14 +389,20 @@ def test_keyboard_alone(open_notebook):
     page.keyboard.press("Escape")
     nb.until("m.selected.size == 0")
     before = m.domain
-    for key in ("+", "+"): page.keyboard.press(key)
+    for key in ("+", "+"):
+        page.keyboard.press(key)
     soon(lambda: m.domain[1] - m.domain[0] < before[1] - before[0])
     page.keyboard.press("r")
-    page.wait_for_function("d => document.querySelector('canvas.ssvae-points').dataset.domain.split(',').every((v, k) => Math.abs(v - d[k]) < 1e-6)", arg=before)
+    page.wait_for_function(
+        "d => document.querySelector('canvas.ssvae-points').dataset.domain.split(',').every((v, k) => Math.abs(v - d[k]) < 1e-6)",
+        arg=before,
+    )
     page.keyboard.press("?")
     assert page.get_by_role("dialog", name="Keys").is_visible()
     page.keyboard.press("Escape")
-    assert page.get_by_role("dialog").count() == 0 and page.evaluate("() => document.activeElement.classList.contains('ssvae-map')")
+    assert page.get_by_role("dialog").count() == 0 and page.evaluate(
+        "() => document.activeElement.classList.contains('ssvae-map')"
+    )
 
 
 def test_hover_shows_the_image_of_the_point(open_notebook):
@@ -353,9 +411,13 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
     i = int(m.visible()[123])
     page.mouse.move(*m.at(i))
     page.wait_for_selector(".ssvae-tip, .ssvae-m-tip")
-    page.wait_for_function("() => { const c = document.querySelector('.ssvae-m-thumb'); return !c.hidden && c.width === 8; }")
+    page.wait_for_function(
+        "() => { const c = document.querySelector('.ssvae-m-thumb'); return !c.hidden && c.width === 8; }"
+    )
     nb.until(f"m.hovered == {i}")
-    shown = page.evaluate("() => { const c = document.querySelector('.ssvae-m-thumb'), d = c.getContext('2d').getImageData(0, 0, 8, 8).data; return [...d].filter((_, k) => k % 4 === 0); }")
+    shown = page.evaluate(
+        "() => { const c = document.querySelector('.ssvae-m-thumb'), d = c.getContext('2d').getImageData(0, 0, 8, 8).data; return [...d].filter((_, k) => k % 4 === 0); }"
+    )
     assert shown == np.array(nb.python(f"m.images[{i}]")).ravel().tolist()
     left, top, w, h = m.box
     page.mouse.move(left + w + 30, top - 60)
@@ -364,7 +426,9 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
 
 
 def test_many_classes_by_name_and_by_legend(open_notebook):
-    cell = cloud(colors="colors={'label': np.full(n, -1), 'kind': truth}").replace("classes=10", "classes=[f'kind {i}' for i in range(24)]")
+    cell = cloud(colors="colors={'label': np.full(n, -1), 'kind': truth}").replace(
+        "classes=10", "classes=[f'kind {i}' for i in range(24)]"
+    )
     nb = open_notebook([cell + LABELS], name="many")
     m, page = Map(nb), nb.page
     i = int(m.visible()[44])
@@ -394,9 +458,15 @@ def test_browser_zoom_changes_the_pixel_ratio_under_way(open_notebook):
     m, page = Map(nb), nb.page
     cdp = page.context.new_cdp_session(page)
     for ratio in (1.25, 2, 0.8):
-        cdp.send("Emulation.setDeviceMetricsOverride", {"width": 1400, "height": 1000, "deviceScaleFactor": ratio, "mobile": False})
+        cdp.send(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 1400, "height": 1000, "deviceScaleFactor": ratio, "mobile": False},
+        )
         m.page.mouse.move(*m.at(int(m.visible()[0])))  # the emulation itself tells the page nothing
-        page.wait_for_function("r => { const c = document.querySelector('canvas.ssvae-points'); return Math.abs(c.width / parseFloat(c.style.width) - r) < 0.01; }", arg=ratio)
+        page.wait_for_function(
+            "r => { const c = document.querySelector('canvas.ssvae-points'); return Math.abs(c.width / parseFloat(c.style.width) - r) < 0.01; }",
+            arg=ratio,
+        )
         page.wait_for_timeout(200)
         assert click_random_points(nb, m, 8, int(10 * ratio)) == []
         i = int(m.visible()[60])
@@ -430,12 +500,18 @@ def test_reload_finds_everything_again(open_notebook):
 
 
 def test_colour_images_and_saved_pictures(open_notebook):
-    cell = cloud().replace("images=images", "images=np.repeat(images[..., None], 3, -1) * np.array([1, 0, 0], np.uint8)")
+    cell = cloud().replace(
+        "images=images", "images=np.repeat(images[..., None], 3, -1) * np.array([1, 0, 0], np.uint8)"
+    )
     nb = open_notebook([cell + "page = m.to_html('map.html')\nm"], name="colour")
     m, page = Map(nb), nb.page
     page.mouse.move(*m.at(int(m.visible()[123])))
-    page.wait_for_function("() => { const c = document.querySelector('.ssvae-m-thumb'); return !c.hidden && c.width === 8; }")
-    shown = page.evaluate("() => [...document.querySelector('.ssvae-m-thumb').getContext('2d').getImageData(0, 0, 8, 8).data]")
+    page.wait_for_function(
+        "() => { const c = document.querySelector('.ssvae-m-thumb'); return !c.hidden && c.width === 8; }"
+    )
+    shown = page.evaluate(
+        "() => [...document.querySelector('.ssvae-m-thumb').getContext('2d').getImageData(0, 0, 8, 8).data]"
+    )
     assert max(shown[0::4]) > 0 and max(shown[1::4]) == 0
     nb.save()
     assert '"image/png": "iVBOR' in (nb.folder / "colour.ipynb").read_text()
@@ -451,11 +527,22 @@ def test_colour_images_and_saved_pictures(open_notebook):
     assert "3,000 points" in still.locator("main").inner_text()
 
 
-HOSTILE = ["<img src=x onerror=window.__hit=1>", "</script><script>window.__hit=1</script>", "\u202egnp.exe", "null\x00byte", "🐈 cat", "\"'`${1}", "javascript:alert(1)", "a" * 500]
+HOSTILE = [
+    "<img src=x onerror=window.__hit=1>",
+    "</script><script>window.__hit=1</script>",
+    "\u202egnp.exe",
+    "null\x00byte",
+    "🐈 cat",
+    "\"'`${1}",
+    "javascript:alert(1)",
+    "a" * 500,
+]
 
 
 def test_hostile_names_do_nothing(open_notebook):
-    cell = cloud(colors="colors={'label': truth % 8, '<b>x</b>': truth}").replace("classes=10", f"classes={HOSTILE!r} + ['nine', 'ten', 'eleven', 'twelve'], title={HOSTILE[0]!r}")
+    cell = cloud(colors="colors={'label': truth % 8, '<b>x</b>': truth}").replace(
+        "classes=10", f"classes={HOSTILE!r} + ['nine', 'ten', 'eleven', 'twelve'], title={HOSTILE[0]!r}"
+    )
     nb = open_notebook([cell + "m.status = m.classes[0]\nm"], name="hostile")
     m, page = Map(nb), nb.page
     i = int(m.visible()[50])
@@ -468,7 +555,8 @@ def test_hostile_names_do_nothing(open_notebook):
     assert page.evaluate("() => window.__hit") is None
     assert page.locator(".ssvae-map img, .ssvae-map script, .ssvae-map b:has-text('x')").count() == 0
     assert "<img src=x" in page.locator(".ssvae-m-legend, .ssvae-m-map-status").all_inner_texts()[1]
-    for text in page.locator(".ssvae-m-chip").all_inner_texts(): assert "\u202e" not in text and "\x00" not in text
+    for text in page.locator(".ssvae-m-chip").all_inner_texts():
+        assert "\u202e" not in text and "\x00" not in text
 
 
 def test_messages_out_of_range_reach_nobody(open_notebook):
@@ -487,7 +575,11 @@ m.layer._handle_msg({"content": {"data": {"method": "update", "state": {"positio
 
 
 def test_dark_theme_tabs_and_hidden_cells(open_notebook):
-    cell = cloud() + LABELS.replace("\nm\n", "\n") + "import ipywidgets\ntabs = ipywidgets.Tab([ipywidgets.HTML('first'), m]); tabs.titles = ['a', 'b']\ntabs"
+    cell = (
+        cloud()
+        + LABELS.replace("\nm\n", "\n")
+        + "import ipywidgets\ntabs = ipywidgets.Tab([ipywidgets.HTML('first'), m]); tabs.titles = ['a', 'b']\ntabs"
+    )
     nb = open_notebook([cell, *["print('x\\n' * 60)"] * 3], name="tabs")
     page = nb.page
     page.locator(".lm-TabBar-tabLabel", has_text="b").last.click()
@@ -501,7 +593,10 @@ def test_dark_theme_tabs_and_hidden_cells(open_notebook):
     i = int(m.visible()[9])
     m.click(i)
     for k in range(2):  # scroll away and back: the windowed notebook may detach the cell
-        page.evaluate("k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k ? 0 : 3; nb.scrollToItem(k ? 0 : 3); }", k)
+        page.evaluate(
+            "k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k ? 0 : 3; nb.scrollToItem(k ? 0 : 3); }",
+            k,
+        )
         page.wait_for_timeout(700)
     page.locator("canvas.ssvae-points").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
@@ -513,7 +608,9 @@ def test_dark_theme_tabs_and_hidden_cells(open_notebook):
 def test_closing_leaves_nothing(open_notebook):
     nb = open_notebook([cloud(n=500) + "m"], name="close")
     Map(nb)
-    nb.execute("from ipywidgets.widgets.widget import _instances as live\nk0 = len(live)\nfor _ in range(20): LatentMap(xy).close()")
+    nb.execute(
+        "from ipywidgets.widgets.widget import _instances as live\nk0 = len(live)\nfor _ in range(20): LatentMap(xy).close()"
+    )
     assert nb.python("len(live) - k0") == 0
     nb.execute("m.close()")
     nb.page.wait_for_function("() => document.querySelectorAll('canvas.ssvae-points').length === 0")

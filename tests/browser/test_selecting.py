@@ -41,7 +41,9 @@ def test_a_threshold_on_the_legend_selects_below_it(open_notebook):
     nb.until("np.array_equal(m.selected, np.flatnonzero(m.columns['certainty'].values < 0.3))")
     assert page.locator(".ssvae-m-below").inner_text() == "below 0.3"
     before = nb.python("m.layer.refused")
-    nb.execute("for bad in ('0.5', None, float('nan'), True): m.layer.receive(m.layer, {'type': 'intent', 'intent': {'type': 'select', 'op': 'below', 'value': bad}}, [])")
+    nb.execute(
+        "for bad in ('0.5', None, float('nan'), True): m.layer.receive(m.layer, {'type': 'intent', 'intent': {'type': 'select', 'op': 'below', 'value': bad}}, [])"
+    )
     assert nb.python("m.layer.refused") == before + 4
     del m
 
@@ -51,43 +53,65 @@ def test_a_label_from_python_is_spoken_and_shown(open_notebook):
     m, page = Map(nb), nb.page
     i = int(m.visible()[40])
     m.click(i)
-    page.wait_for_function("i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} · unlabeled`)", arg=i)
+    page.wait_for_function(
+        "i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} · unlabeled`)", arg=i
+    )
     nb.execute(f"codes[{i}] = 6; m.set_codes(codes.copy(), 'label'); m.set_labeled(codes >= 0)")
     page.wait_for_function("i => document.querySelector('.ssvae-m-live').textContent === `#${i} · 6, labeled`", arg=i)
 
 
 def test_a_sample_is_shown_first_and_everything_a_moment_later(open_notebook):
-    nb = open_notebook(["import numpy as np\nfrom ssvae_widgets import LatentMap", """
+    nb = open_notebook(
+        [
+            "import numpy as np\nfrom ssvae_widgets import LatentMap",
+            """
 rng = np.random.default_rng(0)
 n = 400_000
 xy = rng.normal(size=(n, 2))
 m = LatentMap(xy, colors=(xy[:, 0] > 0).astype(int), classes=['left', 'right'], height=420)
 m.selected = [7, 399_999]
-m"""], name="many")
+m""",
+        ],
+        name="many",
+    )
     nb.page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'")
     m, page = Map(nb), nb.page
     assert len(nb.python("m.layer.sample.hex()")) == 2 * 8 * -(-400_000 // 7)
     soon(lambda: "2 selected" in (tally := page.locator(".ssvae-m-tally").inner_text()) and "400,000 points" in tally)
-    page.wait_for_function("() => document.querySelector(\".ssvae-m-chip[data-code='1'] .ssvae-m-count\").textContent.replace(',', '') > 150000")
+    page.wait_for_function(
+        "() => document.querySelector(\".ssvae-m-chip[data-code='1'] .ssvae-m-count\").textContent.replace(',', '') > 150000"
+    )
     far = int(np.argmax(np.square(m.xy).sum(1)))
     m.click(far)
     nb.until(f"m.selected.tolist() == [{far}]")
     nb.execute("m.set_codes(np.zeros(n, int)); m.set_labeled([5])")
-    page.wait_for_function("() => document.querySelector(\".ssvae-m-chip[data-code='0'] .ssvae-m-count\").textContent === '400,000'")
+    page.wait_for_function(
+        "() => document.querySelector(\".ssvae-m-chip[data-code='0'] .ssvae-m-count\").textContent === '400,000'"
+    )
     nb.save()
     page.reload(wait_until="domcontentloaded")
-    page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'", timeout=60_000)
+    page.wait_for_function(
+        "() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'", timeout=60_000
+    )
 
 
 def test_a_million_points_in_the_whole_app(open_notebook):
-    nb = open_notebook(["import numpy as np\nfrom ssvae_widgets import LabelingSession, LatentLabeler\nLabelingSession.prepare = lambda self: None", """
+    nb = open_notebook(
+        [
+            "import numpy as np\nfrom ssvae_widgets import LabelingSession, LatentLabeler\nLabelingSession.prepare = lambda self: None",
+            """
 rng = np.random.default_rng(0)
 session = LabelingSession(rng.normal(size=(1_000_000, 3)).astype(np.float32), "labels.csv", classes=10)
 session.instant = False  # a graph of a million points takes minutes; labels do not wait for it
 app = LatentLabeler(session=session)
-app"""], name="million")
+app""",
+        ],
+        name="million",
+    )
     page = nb.page
-    page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '1000000'", timeout=300_000)
+    page.wait_for_function(
+        "() => document.querySelector('canvas.ssvae-points')?.dataset.points === '1000000'", timeout=300_000
+    )
     app = App(nb)
     far = nb.python("int(np.argmax(np.square(session.xy).sum(1)))")
     app.click(far)

@@ -15,7 +15,9 @@ app
 
 def log_of(nb) -> list[dict]:
     "The gestures in the label log."
-    return [r for r in map(json.loads, (nb.folder / "labels.csv.log.jsonl").read_text().splitlines()) if r["op"] == "set"]
+    return [
+        r for r in map(json.loads, (nb.folder / "labels.csv.log.jsonl").read_text().splitlines()) if r["op"] == "set"
+    ]
 
 
 def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open_notebook):
@@ -41,7 +43,9 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     assert nb.python("app.session.training.running"), nb.python("str(app.session.training)")
     app.wait_saved(40)
     assert [(r["serials"], str(r["labels"][0])) for r in log_of(nb)] == [([serial], digit) for serial, digit in pressed]
-    assert nb.python("[int(app.session.codes[i]) for i in " + str([s for s, _ in pressed]) + "]") == [int(d) for _, d in pressed]
+    assert nb.python("[int(app.session.codes[i]) for i in " + str([s for s, _ in pressed]) + "]") == [
+        int(d) for _, d in pressed
+    ]
     nb.until("app.session.examination.seq == 40", timeout=300)  # labels made during an epoch are heard by the next
     root.press(".")
     nb.until("not app.session.training.running", timeout=300)
@@ -59,7 +63,9 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     page.wait_for_function("() => document.querySelector('.ssvae-standing-text').textContent.includes('left out')")
     if nb.python("len(app.session.changes.rows)"):
         root.press("w")
-        nb.until("app.session.current.strategy == 'changed' and app.map.selected.tolist() == [int(app.session.changes.rows[0])]")
+        nb.until(
+            "app.session.current.strategy == 'changed' and app.map.selected.tolist() == [int(app.session.changes.rows[0])]"
+        )
         root.press("a")
         nb.until("app.training.rounds.trails and len(app.presenter.timeline.trails.lines.x) > 0")
         nb.screenshot("session-changes")
@@ -74,7 +80,9 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     labels = nb.python("app.session.seq")
     page.locator(".ssvae-goto").click()
     nb.until("len(app.session.rounds) == 4 and app.session.wait(0.1)", timeout=300)
-    assert nb.python("(app.session.model.epoch == app.session.rounds.facts[1]['epochs'] == app.session.training.total, app.session.seq, app.presenter.timeline.looking_at)") == [True, labels, None]
+    assert nb.python(
+        "(app.session.model.epoch == app.session.rounds.facts[1]['epochs'] == app.session.training.total, app.session.seq, app.presenter.timeline.looking_at)"
+    ) == [True, labels, None]
     # a restart finds it all
     nb.execute("app.map.color_by = 'certainty'; import json")
     nb.until("json.loads((app.session.folder.path / 'state.json').read_text())['view'].get('color_by') == 'certainty'")
@@ -85,7 +93,9 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     nb.run_all()
     app = App(nb)
     nb.until("app.session.training.total > 0 and app.session.wait(0.1)", timeout=300)
-    assert nb.python("[app.session.n_labeled, app.session.training.total, app.session.current.serial, len(app.session.rounds)]") == [45, epochs, current, 4]
+    assert nb.python(
+        "[app.session.n_labeled, app.session.training.total, app.session.current.serial, len(app.session.rounds)]"
+    ) == [45, epochs, current, 4]
     nb.until("app.map.color_by == 'certainty'")
     page.wait_for_function("() => document.querySelectorAll('.ssvae-dot-round').length === 5")
     assert not errors, errors

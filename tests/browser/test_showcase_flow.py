@@ -29,10 +29,12 @@ def pixel(page, at) -> np.ndarray:
 
 def lonely(nb) -> int:
     "An unlabeled point that has the most empty space around it, so that a click can mean only this one."
-    nb.execute("import numpy as _np; from sklearn.neighbors import NearestNeighbors as _N\n"
-               "_xy = _np.asarray(app.session.xy); _d = _N(n_neighbors=2).fit(_xy).kneighbors(_xy)[0][:, 1]\n"
-               "_in = _np.abs(_xy - _np.median(_xy, 0)).max(1) < 0.8 * _np.abs(_xy - _np.median(_xy, 0)).max()\n"
-               "_d[(app.session.codes >= 0) | ~_in] = 0")
+    nb.execute(
+        "import numpy as _np; from sklearn.neighbors import NearestNeighbors as _N\n"
+        "_xy = _np.asarray(app.session.xy); _d = _N(n_neighbors=2).fit(_xy).kneighbors(_xy)[0][:, 1]\n"
+        "_in = _np.abs(_xy - _np.median(_xy, 0)).max(1) < 0.8 * _np.abs(_xy - _np.median(_xy, 0)).max()\n"
+        "_d[(app.session.codes >= 0) | ~_in] = 0"
+    )
     return nb.python("int(_d.argmax())")
 
 
@@ -64,7 +66,7 @@ def test_click_label_train(showcase):
     page.keyboard.press("3")
     page.wait_for_selector(f".ssvae-status[data-saved='yes'][data-seq='{seq + 1}']")
     assert nb.python(f"int(app.session.codes[{target}])") == 3
-    colour = np.array([int(PETROFF_10[3][i:i + 2], 16) for i in (1, 3, 5)], float)
+    colour = np.array([int(PETROFF_10[3][i : i + 2], 16) for i in (1, 3, 5)], float)
     soon(lambda: np.abs(pixel(page, at) - colour).max() < 40)
     nb.screenshot("showcase_labeled")
     assert 40 < np.abs(before - colour).max(), f"{before} was class 3 already: {colour}"

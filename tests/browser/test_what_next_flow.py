@@ -45,7 +45,10 @@ def begin(nb, app):
     nb.until("app.session.wait(60)")  # the first model is prepared
     app.page.locator(".ssvae-labeler").first.press("n")
     nb.until("app.session.current is not None and app.map.selected.tolist() == [app.session.current.serial]")
-    app.page.wait_for_function("n => document.querySelector('.ssvae-preview').dataset.serial === String(n)", arg=nb.python("app.session.current.serial"))
+    app.page.wait_for_function(
+        "n => document.querySelector('.ssvae-preview').dataset.serial === String(n)",
+        arg=nb.python("app.session.current.serial"),
+    )
     app.page.evaluate(WATCH)
 
 
@@ -71,7 +74,12 @@ def judge(nb, app, keys: str) -> dict:
     assert all(serial >= 0 for serial, _ in given)
     assert all(serial == -1 for serial, _, refused in seen["keys"] if refused), "refused while nothing is on show only"
     assert len({serial for serial, _ in given}) == len(given), "each image once"
-    return {"given": len(given), "refused": len(keys) - len(given), "p95 ms": round(float(np.percentile(seen["took"], 95)), 1), "frames": int(np.percentile(seen["frames"], 95))}
+    return {
+        "given": len(given),
+        "refused": len(keys) - len(given),
+        "p95 ms": round(float(np.percentile(seen["took"], 95)), 1),
+        "frames": int(np.percentile(seen["frames"], 95)),
+    }
 
 
 @pytest.mark.parametrize("slow", SLOW)
@@ -111,7 +119,10 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     # an image that is left out of the sheet is not labeled by a key that follows at once, however late the kernel is
     nb.execute("app.map.selected = np.arange(30, 36)")
     page.wait_for_selector(".ssvae-sheet .ssvae-tile canvas")
-    nb.execute(SLOW["kernel"] + "; _exclude = app.commands.exclude; app.commands.exclude = lambda i: (time.sleep(0.5), _exclude(i))")
+    nb.execute(
+        SLOW["kernel"]
+        + "; _exclude = app.commands.exclude; app.commands.exclude = lambda i: (time.sleep(0.5), _exclude(i))"
+    )
     tile = page.locator(".ssvae-tile").nth(2)
     out = int(tile.get_attribute("data-serial"))
     tile.click()
@@ -125,7 +136,10 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     nb.until("app.flush(0.1)")
     first = nb.python("app.session.current.serial")
     page.keyboard.press("1")
-    page.wait_for_function("n => { const s = document.querySelector('.ssvae-preview').dataset.serial; return s !== undefined && s !== String(n) }", arg=first)
+    page.wait_for_function(
+        "n => { const s = document.querySelector('.ssvae-preview').dataset.serial; return s !== undefined && s !== String(n) }",
+        arg=first,
+    )
     page.keyboard.press("Control+z")
     assert page.evaluate(shows, first)
     nb.until(f"app.session.codes[{first}] == -1 and app.session.current.serial == {first}")

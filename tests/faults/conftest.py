@@ -1,4 +1,5 @@
 """Faults: kill, fill, corrupt, race. Short counts by default; SSVAE_WIDGETS_FAULTS=full runs the full ones."""
+
 import json
 import os
 import subprocess
@@ -13,7 +14,8 @@ HERE = Path(__file__).parent
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if HERE in Path(item.fspath).parents: item.add_marker(pytest.mark.faults)
+        if HERE in Path(item.fspath).parents:
+            item.add_marker(pytest.mark.faults)
 
 
 @pytest.fixture
@@ -25,11 +27,18 @@ def count():
 @pytest.fixture
 def trials(tmp_path, record_property):
     "Run `trials.py NAME` in a process of its own, which forks the victims; its last line is the result as JSON."
+
     def run(name, timeout=900, **kw):
-        out = subprocess.run([sys.executable, str(HERE / "trials.py"), name, str(tmp_path), json.dumps(kw)], capture_output=True, text=True, timeout=timeout)
+        out = subprocess.run(
+            [sys.executable, str(HERE / "trials.py"), name, str(tmp_path), json.dumps(kw)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
         assert out.returncode == 0, out.stdout[-4000:] + out.stderr[-8000:]
         result = json.loads(out.stdout.strip().splitlines()[-1])
         record_property(name, result)
         print(name, result)
         return result
+
     return run

@@ -3,6 +3,7 @@
 `Recording` notes what a process does below a folder; `states` gives, for every moment, the files that could be found. A name (of a new file or folder, or of a renamed one)
 is certain once the folder that it was put into has been synced, data once its file has been.
 """
+
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +25,15 @@ class Recording:
         return self
 
     def __exit__(self, *exc):
-        for name, f in self.real.items(): setattr(os, name, f)
+        for name, f in self.real.items():
+            setattr(os, name, f)
 
     def _path(self, path, dir_fd=None) -> str:
-        return os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), os.fspath(path)) if dir_fd is not None else os.fspath(path)
+        return (
+            os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), os.fspath(path))
+            if dir_fd is not None
+            else os.fspath(path)
+        )
 
     def _id(self, ino, new=False):
         if new:
@@ -36,7 +42,8 @@ class Recording:
         return self.ids.get(ino, ino)
 
     def _note(self, kind, path, *more):
-        if path.startswith(self.root): self.ops.append((kind, self._id(os.stat(os.path.dirname(path)).st_ino), path, *more))
+        if path.startswith(self.root):
+            self.ops.append((kind, self._id(os.stat(os.path.dirname(path)).st_ino), path, *more))
 
     def _open(self, path, flags, mode=0o777, **kw):
         there = os.path.exists(path)
@@ -44,17 +51,20 @@ class Recording:
         if str(path).startswith(self.root):
             ino = self._id(os.fstat(fd).st_ino, new=bool(flags & os.O_CREAT and not there))
             self.fds[fd] = ino, os.path.isdir(path)
-            if flags & os.O_CREAT and not there: self._note("create", str(path), ino)
+            if flags & os.O_CREAT and not there:
+                self._note("create", str(path), ino)
         return fd
 
     def _write(self, fd, data):
         n = self.real["write"](fd, data)
-        if fd in self.fds: self.ops.append(("write", self.fds[fd][0], bytes(data)[:n]))
+        if fd in self.fds:
+            self.ops.append(("write", self.fds[fd][0], bytes(data)[:n]))
         return n
 
     def _fsync(self, fd):
         self.real["fsync"](fd)
-        if fd in self.fds: self.ops.append(("syncdir" if self.fds[fd][1] else "sync", self.fds[fd][0]))
+        if fd in self.fds:
+            self.ops.append(("syncdir" if self.fds[fd][1] else "sync", self.fds[fd][0]))
 
     def _close(self, fd):
         self.fds.pop(fd, None)
@@ -92,15 +102,21 @@ class Recording:
 def _tree(ops, dropped) -> dict:  # path -> inode; None: a folder
     tree = {}
     for i, op in enumerate(ops):
-        if op[0] not in NAMES or i in dropped: continue
+        if op[0] not in NAMES or i in dropped:
+            continue
         kind, path = op[0], op[2]
-        if kind == "create": tree.setdefault(path, op[3])
-        elif kind == "mkdir": tree.setdefault(path, None)
-        elif kind == "link" and op[3] in tree: tree[path] = tree[op[3]]
-        elif kind == "unlink": tree.pop(path, None)
+        if kind == "create":
+            tree.setdefault(path, op[3])
+        elif kind == "mkdir":
+            tree.setdefault(path, None)
+        elif kind == "link" and op[3] in tree:
+            tree[path] = tree[op[3]]
+        elif kind == "unlink":
+            tree.pop(path, None)
         elif kind == "rename" and op[3] in tree:
             old = op[3]
-            for p in [p for p in tree if p == old or p.startswith(f"{old}/")]: tree[path + p[len(old) :]] = tree.pop(p)
+            for p in [p for p in tree if p == old or p.startswith(f"{old}/")]:
+                tree[path + p[len(old) :]] = tree.pop(p)
     return tree
 
 
@@ -109,25 +125,38 @@ def states(ops: list, upto: int, root: str) -> Iterator[tuple[str, dict]]:
     ops = ops[:upto]
     data, durable, synced = {}, {}, {}
     for i, op in enumerate(ops):
-        if op[0] == "write": data[op[1]] = data.get(op[1], b"") + op[2]
-        elif op[0] == "sync": durable[op[1]] = len(data.get(op[1], b""))
-        elif op[0] == "syncdir": synced[op[1]] = i
+        if op[0] == "write":
+            data[op[1]] = data.get(op[1], b"") + op[2]
+        elif op[0] == "sync":
+            durable[op[1]] = len(data.get(op[1], b""))
+        elif op[0] == "syncdir":
+            synced[op[1]] = i
     loose = [i for i, op in enumerate(ops) if op[0] in NAMES and i > synced.get(op[1], -1)]
 
     def files(tear, dropped=()):
         tree = _tree(ops, set(dropped))
         whole = lambda p: p == root or (p in tree and tree[p] is None and whole(os.path.dirname(p)))  # noqa: E731
-        return {p: None if ino is None else tear(data.get(ino, b""), durable.get(ino, 0)) for p, ino in tree.items() if whole(os.path.dirname(p))}
+        return {
+            p: None if ino is None else tear(data.get(ino, b""), durable.get(ino, 0))
+            for p, ino in tree.items()
+            if whole(os.path.dirname(p))
+        }
 
     yield "all of it", files(lambda d, n: d)
     yield "data gone", files(lambda d, n: d[:n])
     yield "data zero", files(lambda d, n: d[:n] + bytes(len(d) - n))
     yield "data and names gone", files(lambda d, n: d[:n], loose)
     yield "names gone", files(lambda d, n: d, loose)
-    for k in range(1, 4): yield f"last {k} names gone", files(lambda d, n: d, loose[-k:])
-    for i in loose[-4:]: yield "one name gone alone", files(lambda d, n: d, [i])
+    for k in range(1, 4):
+        yield f"last {k} names gone", files(lambda d, n: d, loose[-k:])
+    for i in loose[-4:]:
+        yield "one name gone alone", files(lambda d, n: d, [i])
     if ops[-1][0] == "write":
-        for part in (1, 2, 4): yield "torn", files(lambda d, n, part=part: d[: max(n, len(d) - len(ops[-1][2]) + len(ops[-1][2]) * part // 5)])
+        for part in (1, 2, 4):
+            yield (
+                "torn",
+                files(lambda d, n, part=part: d[: max(n, len(d) - len(ops[-1][2]) + len(ops[-1][2]) * part // 5)]),
+            )
 
 
 def build(found: dict, root: str, there: Path) -> Path:
@@ -135,6 +164,8 @@ def build(found: dict, root: str, there: Path) -> Path:
     there.mkdir(parents=True)
     for path, content in sorted(found.items()):
         to = there / os.path.relpath(path, root)
-        if content is None: to.mkdir(parents=True, exist_ok=True)
-        else: to.write_bytes(content)
+        if content is None:
+            to.mkdir(parents=True, exist_ok=True)
+        else:
+            to.write_bytes(content)
     return there

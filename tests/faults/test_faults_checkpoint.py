@@ -1,4 +1,5 @@
 """C1 and C2 of the failure list: a checkpoint is the previous or the new one, whatever happens."""
+
 import sys
 
 import numpy as np
@@ -34,9 +35,11 @@ def test_disk_full(tmp_path, count):
     try:
         for limit in range(0, 15_000, count(1700, 97)):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, old[1]))
-            with pytest.raises(CheckpointError, match=r"could not be written: .*previous file is unchanged"): save_checkpoint(path, {"w": np.ones(2000)}, {"step": 1})
+            with pytest.raises(CheckpointError, match=r"could not be written: .*previous file is unchanged"):
+                save_checkpoint(path, {"w": np.ones(2000)}, {"step": 1})
             assert load_checkpoint(path)[1] == {"step": 0} and os.listdir(tmp_path) == ["x.ckpt"]
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old); signal.signal(signal.SIGXFSZ, hook)
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, hook)
     save_checkpoint(path, {"w": np.ones(2000)}, {"step": 1})
     assert load_checkpoint(path)[1] == {"step": 1}

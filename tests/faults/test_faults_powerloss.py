@@ -1,4 +1,5 @@
 "L17: the power fails at any moment, and no label, round, record, checkpoint or project that was said to be saved is lost."
+
 import json
 import shutil
 import sys
@@ -24,12 +25,16 @@ def crash_everywhere(recording, tmp_path, check, step):
     for upto in range(1, len(recording.ops) + 1, step):
         for what, found in states(recording.ops, upto, recording.root):
             key = hash((upto, tuple(sorted(found.items(), key=lambda kv: kv[0]))))
-            if key in seen: continue
+            if key in seen:
+                continue
             seen.add(key)
             there = build(found, recording.root, tmp_path / f"s{len(seen)}")
-            try: said = check(there, upto)
-            except Exception as error: said = repr(error)
-            if said: bad.append((upto, recording.ops[upto - 1][:1], what, said))
+            try:
+                said = check(there, upto)
+            except Exception as error:
+                said = repr(error)
+            if said:
+                bad.append((upto, recording.ops[upto - 1][:1], what, said))
             shutil.rmtree(there)
     assert not bad, bad[:10]
     return len(seen)
@@ -49,13 +54,31 @@ def test_labels(tmp_path, count):
     acks = [(0, [-1] * N)]
     with Recording(root) as rec:
         s = LabelStore(root / "labels.csv", N, classes=3, poll=3600)
-        def ack(): acks.append((len(rec.ops), s.codes.tolist()))
-        s.set([0], 1); ack(); s.set([1, 2], 2); ack(); s.undo(); ack(); s.redo(); ack(); s.flush(); s.set([5], 0); ack()
-        s.compact(keep=1); ack(); s.set([6], 1); ack()
+
+        def ack():
+            acks.append((len(rec.ops), s.codes.tolist()))
+
+        s.set([0], 1)
+        ack()
+        s.set([1, 2], 2)
+        ack()
+        s.undo()
+        ack()
+        s.redo()
+        ack()
+        s.flush()
+        s.set([5], 0)
+        ack()
+        s.compact(keep=1)
+        ack()
+        s.set([6], 1)
+        ack()
         s.close()
 
     def check(there, upto):
-        with LabelStore(there / "labels.csv", N, classes=3, poll=3600) as store: return one_of(acks, upto, store.codes.tolist())
+        with LabelStore(there / "labels.csv", N, classes=3, poll=3600) as store:
+            return one_of(acks, upto, store.codes.tolist())
+
     assert crash_everywhere(rec, tmp_path, check, count(3, 1)) > count(50, 150)
 
 
@@ -75,11 +98,24 @@ def test_checkpoint(tmp_path, count):
             arrays, meta = load_checkpoint(there / "m.ckpt")
             found = meta["k"] if (arrays["w"] == meta["k"]).all() else "torn"
         return one_of(acks, upto, found)
+
     assert crash_everywhere(rec, tmp_path, check, 1) > 30
 
 
 def add(s, k):
-    frame = Frame(s.rounds.next_number, k, s.seq, s.n_labeled, "none", 1000.0 + k, {}, np.full((N, 2), [k, -k], np.float32) + IMAGES[:, 0, :2], np.zeros(N, int), np.zeros(N), np.zeros(N))
+    frame = Frame(
+        s.rounds.next_number,
+        k,
+        s.seq,
+        s.n_labeled,
+        "none",
+        1000.0 + k,
+        {},
+        np.full((N, 2), [k, -k], np.float32) + IMAGES[:, 0, :2],
+        np.zeros(N, int),
+        np.zeros(N),
+        np.zeros(N),
+    )
     add_round(s.rounds, frame, lambda path: save_checkpoint(path, {"w": np.full(9, k)}, {"epoch": k}))
     s.record.add("round", number=frame.number)
 
@@ -114,10 +150,17 @@ def test_session_folder(tmp_path, count):
         folder = there / "labels.csv.session"
         frames, weights, recorded = rounds_in(folder) if folder.is_dir() else ([], [], [])
         state = json.loads((folder / "state.json").read_text()) if (folder / "state.json").exists() else {}
-        if not (set(known) <= set(frames) and set(known) <= set(weights) and {k - 1 for k in known} <= set(recorded)): return f"{known} was kept, {frames}, {weights}, {recorded} is there"
-        if known and state["view"]["k"] < known[-1]: return f"an older state: {state['view']}"
+        if not (set(known) <= set(frames) and set(known) <= set(weights) and {k - 1 for k in known} <= set(recorded)):
+            return f"{known} was kept, {frames}, {weights}, {recorded} is there"
+        if known and state["view"]["k"] < known[-1]:
+            return f"an older state: {state['view']}"
         with LabelingSession(IMAGES, there / "labels.csv", classes=3) as again:
-            return "" if not known or (again.n_labeled == 1 and {f["epochs"] for f in again.rounds.facts} >= set(known)) else f"{again!r}"
+            return (
+                ""
+                if not known or (again.n_labeled == 1 and {f["epochs"] for f in again.rounds.facts} >= set(known))
+                else f"{again!r}"
+            )
+
     assert crash_everywhere(rec, tmp_path, check, count(9, 1)) > count(20, 200)
 
 
@@ -128,9 +171,11 @@ def test_project(tmp_path, count):
     acks = [(0, None)]
 
     def found_in(project):
-        if not (project / "project.json").exists() and not (project / ".project-saved").exists(): return None
+        if not (project / "project.json").exists() and not (project / ".project-saved").exists():
+            return None
         epochs = read_project(project)["epochs"]
-        with LabelStore(project / "labels.csv", N, poll=3600) as store: codes = store.codes.tolist()
+        with LabelStore(project / "labels.csv", N, poll=3600) as store:
+            codes = store.codes.tolist()
         return epochs, codes, (project / "columns.npz").read_bytes(), rounds_in(project / "labels.csv.session")
 
     with LabelingSession(IMAGES, home / "labels.csv", classes=3) as s:
@@ -142,5 +187,12 @@ def test_project(tmp_path, count):
                 add(s, k)
                 s.epochs = k
                 s.save(root / "project", more={"columns.npz": b"columns %d" % k})
-                acks.append((len(rec.ops), (k, s.codes.tolist(), b"columns %d" % k, ([*range(1, k + 1)], [*range(1, k + 1)], [*range(k)]))))
-    assert crash_everywhere(rec, tmp_path, lambda there, upto: one_of(acks, upto, found_in(there / "project")), count(9, 1)) > count(40, 400)
+                acks.append(
+                    (
+                        len(rec.ops),
+                        (k, s.codes.tolist(), b"columns %d" % k, ([*range(1, k + 1)], [*range(1, k + 1)], [*range(k)])),
+                    )
+                )
+    assert crash_everywhere(
+        rec, tmp_path, lambda there, upto: one_of(acks, upto, found_in(there / "project")), count(9, 1)
+    ) > count(40, 400)
