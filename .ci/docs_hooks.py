@@ -1,4 +1,5 @@
-"""What mkdocs does not do by itself: an API reference from docments, the navigation, links between notebooks, cells that are not for readers."""
+"""What mkdocs does not do by itself: an API reference from docments, the navigation, links between notebooks, cells
+that are not for readers."""
 
 import importlib
 import inspect

@@ -1,4 +1,5 @@
-"""Write README.md from nbs/index.ipynb: prose as it is, code as blocks, text outputs below them. `--check` only compares."""
+"""Write README.md from nbs/index.ipynb: prose as it is, code as blocks, text outputs below them. `--check` only
+compares."""
 
 import re
 import sys

@@ -78,7 +78,8 @@ def main() -> int:
     for key, value in summary["facts"].items():
         print(f"{key:>10}: {value}")
     print(
-        f"\nDone in {time.monotonic() - start:.0f} s. The pictures and the executed notebook are in {OUT.relative_to(ROOT)}/:"
+        f"\nDone in {time.monotonic() - start:.0f} s. The pictures and the executed notebook are in "
+        f"{OUT.relative_to(ROOT)}/:"
     )
     for f in sorted(OUT.glob("*.png")):
         print(f"  {f.name}")

@@ -1,10 +1,13 @@
-"""ssvae-train as a whole process on 12,000 MNIST images with 50 labels, against the ancestor's loop; writes artifacts/bench/commands.json.
+"""ssvae-train as a whole process on 12,000 MNIST images with 50 labels, against the ancestor's loop; writes
+artifacts/bench/commands.json.
 
     export SSVAE_WIDGETS_DATA=…      # folder that holds mnist/
     taskset -c 0 python bench/commands.py
 
-The ancestor's loop cannot be run here. It was measured beside eager PyTorch on one core: 0.613 s an epoch where PyTorch took 0.513, 7 s to build and 10 s more for the
-first epoch. So its time is that of the PyTorch peer of bench/train.py times 0.613 / 0.513. Seconds are processor seconds on one thread; every command runs twice, the second counts
+The ancestor's loop cannot be run here. It was measured beside eager PyTorch on one core: 0.613 s an epoch where
+PyTorch took 0.513, 7 s to build and 10 s more for the
+first epoch. So its time is that of the PyTorch peer of bench/train.py times 0.613 / 0.513. Seconds are processor
+seconds on one thread; every command runs twice, the second counts
 (compiled programs come from the cache folder, as they do for a user from the second time on).
 """
 

@@ -1,11 +1,16 @@
-"""What features of a frozen network cost and what they are worth: CPU milliseconds a picture, and accuracy from a few labels against pixels.
+"""What features of a frozen network cost and what they are worth: CPU milliseconds a picture, and accuracy from a few
+labels against pixels.
 
     python bench/features.py [--quick] [--draws 5] [--pool 6000] [--test 3000]
 
-Writes artifacts/bench/features.json. Labels are drawn from the pool, "balanced" (the same number of each class) or "uniform" (at random); accuracy
-is that on the test pictures: of all of them for Fashion-MNIST, the mean over classes for the blood cells (11 : 1 : 1). The classifiers are the same
-on both sides: logistic regression (C = 10) and the nearest labeled picture, on 128 prepared features or on 128 principal components of pixels.
-Features are kept in artifacts/features, so that a second run is short. Data: $SSVAE_WIDGETS_DATA/fashion-mnist and $SSVAE_WIDGETS_DATA/blood.
+Writes artifacts/bench/features.json. Labels are drawn from the pool, "balanced" (the same number of each class) or
+"uniform" (at random); accuracy
+is that on the test pictures: of all of them for Fashion-MNIST, the mean over classes for the blood cells (11 : 1 : 1).
+The classifiers are the same
+on both sides: logistic regression (C = 10) and the nearest labeled picture, on 128 prepared features or on 128
+principal components of pixels.
+Features are kept in artifacts/features, so that a second run is short. Data: $SSVAE_WIDGETS_DATA/fashion-mnist and
+$SSVAE_WIDGETS_DATA/blood.
 """
 
 import argparse
@@ -33,7 +38,8 @@ def cpu():
 
 
 def cost(size, n, repeats=5):
-    "CPU milliseconds a picture, preparation included, and pictures a second, once compiled; the median of some repetitions."
+    """CPU milliseconds a picture, preparation included, and pictures a second, once compiled; the median of some
+    repetitions."""
     import jax
 
     from ssvae_widgets.data.features import extract_features
@@ -171,7 +177,8 @@ def main():
         out["cost"].append(cost(size, 64 if args.quick else 320))
         row = out["cost"][-1]
         print(
-            f"{size} px: {row['cpu_ms']:.1f} CPU ms a picture (reach {row['reach']}), {row['pictures_per_second']:.0f} pictures a second on {row['device']}, compiled in {row['compile_cpu_s']:.1f} CPU s",
+            f"{size} px: {row['cpu_ms']:.1f} CPU ms a picture (reach {row['reach']}), {row['pictures_per_second']:.0f} "
+            f"pictures a second on {row['device']}, compiled in {row['compile_cpu_s']:.1f} CPU s",
             flush=True,
         )
     data = os.environ.get("SSVAE_WIDGETS_DATA")

@@ -6,10 +6,14 @@
 
     python bench/gpu.py --cpu            # try it where there is no GPU
 
-Data: $SSVAE_WIDGETS_DATA/mnist where it exists, else drawn images of the same shape. Both programs run in turns in one process, medians are
-reported, and every part stands beside its device, its size and the precision of its products: JAX computes float32 products in TF32 on a GPU, so
-PyTorch is allowed to do so too, except in `features`, where both compute in full float32. PyTorch's side needs torch, and timm for the features; it
-is left out, with a sentence, where it is missing or would run on another device. Programs are compiled anew: no cache of earlier runs is used.
+Data: $SSVAE_WIDGETS_DATA/mnist where it exists, else drawn images of the same shape. Both programs run in turns in one
+process, medians are
+reported, and every part stands beside its device, its size and the precision of its products: JAX computes float32
+products in TF32 on a GPU, so
+PyTorch is allowed to do so too, except in `features`, where both compute in full float32. PyTorch's side needs torch,
+and timm for the features; it
+is left out, with a sentence, where it is missing or would run on another device. Programs are compiled anew: no cache
+of earlier runs is used.
 """
 
 from __future__ import annotations
@@ -117,12 +121,14 @@ def part_epoch(args) -> dict:
         if peers:
             result[kind] |= dict(speedup=min(peers) / result[kind]["ours"], speedup_of_five=min(peers) / five)
         told = (
-            f", PyTorch {min(peers):.3f} s, {result[kind]['speedup']:.1f}× ({result[kind]['speedup_of_five']:.1f}× of five)"
+            f", PyTorch {min(peers):.3f} s, {result[kind]['speedup']:.1f}× ({result[kind]['speedup_of_five']:.1f}× of "
+            f"five)"
             if peers
             else ""
         )
         print(
-            f"  {kind:10s} {result[kind]['ours']:.3f} s ({five:.3f} in a run of five), first call {result[kind]['first_call']:.1f} s{told}",
+            f"  {kind:10s} {result[kind]['ours']:.3f} s ({five:.3f} in a run of five), first call "
+            f"{result[kind]['first_call']:.1f} s{told}",
             flush=True,
         )
     return result

@@ -1,12 +1,15 @@
-"""What labels are worth: accuracy of the default recipe per label and per CPU second; writes artifacts/bench/labels.json and labels.png.
+"""What labels are worth: accuracy of the default recipe per label and per CPU second; writes
+artifacts/bench/labels.json and labels.png.
 
     export SSVAE_WIDGETS_DATA=…            # folder that holds mnist/
     python bench/labels.py                 # everything: an hour on two quiet cores
     python bench/labels.py graph recipe    # some parts; results are merged into the file
     python bench/labels.py recipe --draws 2 --keep /tmp/nets
 
-12,000 MNIST training images (gray, unless --binarize), of which some are labeled, and 10,000 test images. Settings were chosen on training images 12,000 to 17,000; the test images are used here, once.
-One network is pretrained without labels and shared by the draws; it is used as it was after 10 epochs ("short") and after 40 ("long"). The CPU seconds of a row include that pretraining, its compilation and
+12,000 MNIST training images (gray, unless --binarize), of which some are labeled, and 10,000 test images. Settings
+were chosen on training images 12,000 to 17,000; the test images are used here, once.
+One network is pretrained without labels and shared by the draws; it is used as it was after 10 epochs ("short") and
+after 40 ("long"). The CPU seconds of a row include that pretraining, its compilation and
 everything after it.
 """
 

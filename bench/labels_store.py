@@ -1,10 +1,13 @@
 """How long a key press waits for its label to be safe, and what that depends on.
 
-    python bench/labels_store.py [--images 60000] [--gestures 400] [--processes 8] [--seconds 60] [--output artifacts/bench/labels_store.json]
+    python bench/labels_store.py [--images 60000] [--gestures 400] [--processes 8] [--seconds 60] [--output
+artifacts/bench/labels_store.json]
 
-Every measured gesture is interleaved with one plain `write` + `fsync` of the same number of bytes to a second file in the same folder, so that both see the same disk at the same time. What counts is the median of the difference:
+Every measured gesture is interleaved with one plain `write` + `fsync` of the same number of bytes to a second file in
+the same folder, so that both see the same disk at the same time. What counts is the median of the difference:
 the cost of the store beyond the one fsync that no safe store can avoid. It must not grow with the number of labels.
-Then several processes label one file together, 20 gestures a second each; and a log of 100,000 gestures is opened, compacted and edited by hand (CPU seconds).
+Then several processes label one file together, 20 gestures a second each; and a log of 100,000 gestures is opened,
+compacted and edited by hand (CPU seconds).
 """
 
 import argparse
@@ -112,7 +115,8 @@ print(json.dumps({"waits": waits, "said": said}), flush=True)
 
 
 def together(folder, images, processes, seconds, rate=20):
-    "Processes that label one file at the same time: how long each waits, and whether the file has all that was acknowledged."
+    """Processes that label one file at the same time: how long each waits, and whether the file has all that was
+    acknowledged."""
     path = folder / "together.csv"
     running = [
         subprocess.Popen(
@@ -216,7 +220,9 @@ def main():
     args.output.write_text(json.dumps(result, indent=1) + "\n")
     for r in [*result["keys"], result["lasso"]]:
         print(
-            f"{r['labels']:>6} labels, {r['labels_per_gesture']:>4} a gesture: fsync {r['write_and_fsync']['median_ms']:.2f} ms, acknowledged {r['acknowledged']['median_ms']:.2f} ms, beyond {r['beyond_fsync_ms']:.2f} ms, open {r['open_ms']} ms"
+            f"{r['labels']:>6} labels, {r['labels_per_gesture']:>4} a gesture: fsync "
+            f"{r['write_and_fsync']['median_ms']:.2f} ms, acknowledged {r['acknowledged']['median_ms']:.2f} ms, beyond "
+            f"{r['beyond_fsync_ms']:.2f} ms, open {r['open_ms']} ms"
         )
     print("together", result["together"])
     print("a long log", result["long_log"])

@@ -2,7 +2,8 @@
 
     python bench/session.py [--quick] [--only NAME ...] [--no-browser]
 
-Writes artifacts/bench/session.json. Every row has what was measured, what the peer of the comparison was, and what should be reached.
+Writes artifacts/bench/session.json. Every row has what was measured, what the peer of the comparison was, and what
+should be reached.
 Images are MNIST where it is there ($SSVAE_WIDGETS_DATA), else digits tiled to the same number of items.
 """
 

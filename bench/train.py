@@ -4,8 +4,10 @@
     python bench/train.py epoch startup   # some parts
     JAX_PLATFORMS=cuda python bench/train.py epoch predict growth
 
-Times of two programs are taken alternately in one run, and medians are reported; on a shared machine the ratios count. On a machine that is
-busy with other things, --cpu-seconds runs both on one thread and counts processor time instead of the clock on the wall.
+Times of two programs are taken alternately in one run, and medians are reported; on a shared machine the ratios count.
+On a machine that is
+busy with other things, --cpu-seconds runs both on one thread and counts processor time instead of the clock on the
+wall.
 """
 
 from __future__ import annotations
@@ -179,7 +181,8 @@ def torch_model(c, n_classes=10):
 
 
 class TorchTrainer:
-    "An eager training loop as a careful person writes it: data loaded once, fused AdamW, no synchronisation inside the epoch."
+    """An eager training loop as a careful person writes it: data loaded once, fused AdamW, no synchronisation inside
+    the epoch."""
 
     def __init__(self, c, images, labels, channels_last=False):
         import torch
@@ -273,7 +276,8 @@ def dense_layers(c):
 
 
 def part_gemm(args):
-    "GFLOP/s of single-precision products of exactly these shapes, forward and both gradients: the best of numpy, PyTorch and XLA."
+    """GFLOP/s of single-precision products of exactly these shapes, forward and both gradients: the best of numpy,
+    PyTorch and XLA."""
     import jax
     import torch
 
@@ -347,7 +351,8 @@ def part_epoch(args):
             **t, torch=torch, ours_of_five=many, speedup=torch / t["ours"], speedup_of_five=torch / many
         )
         print(
-            f"  {kind:10s} ours {t['ours']:.3f} s ({many:.3f} in a run of five), PyTorch {torch:.3f} s, {torch / t['ours']:.2f}×",
+            f"  {kind:10s} ours {t['ours']:.3f} s ({many:.3f} in a run of five), PyTorch {torch:.3f} s, "
+            f"{torch / t['ours']:.2f}×",
             flush=True,
         )
     return result
@@ -371,7 +376,8 @@ def part_predict(args):
         )
         result[kind] = dict(many=dict(**t, speedup=t["torch"] / t["ours"]), one_ms={k: v * 1e3 for k, v in one.items()})
         print(
-            f"  {kind:10s} 60,000: ours {t['ours']:.3f} s, PyTorch {t['torch']:.3f} s; one image {one['ours'] * 1e3:.2f} ms, PyTorch {one['torch'] * 1e3:.2f} ms",
+            f"  {kind:10s} 60,000: ours {t['ours']:.3f} s, PyTorch {t['torch']:.3f} s; one image "
+            f"{one['ours'] * 1e3:.2f} ms, PyTorch {one['torch'] * 1e3:.2f} ms",
             flush=True,
         )
     return result
@@ -426,7 +432,8 @@ def extra_memory(n: int = 60_000) -> float:
 def _python(code: str, **env) -> str:
     "Run code in a fresh interpreter that can import this file as bench_train."
     loader = (
-        f"import sys, importlib.util as u; s = u.spec_from_file_location('bench_train', {str(Path(__file__).resolve())!r}); "
+        f"import sys, importlib.util as u; s = u.spec_from_file_location('bench_train', "
+        f"{str(Path(__file__).resolve())!r}); "
         "m = u.module_from_spec(s); sys.modules['bench_train'] = m; s.loader.exec_module(m)\n"
     )
     done = subprocess.run(
@@ -459,7 +466,8 @@ _TIMED = "import bench_train as b\nstart = b.clock()\n{body}\nprint(b.clock() - 
 
 
 def part_startup(args):
-    "Import + build + first finished epoch in a fresh process: our second process (warm cache), PyTorch's, and ours without any cache."
+    """Import + build + first finished epoch in a fresh process: our second process (warm cache), PyTorch's, and ours
+    without any cache."""
     result = {}
     for kind in ("dense", "conv"):
         times = {"warm": [], "torch": [], "cold": []}
@@ -527,7 +535,8 @@ print(seconds, peak[0] - base)
 
 
 def part_memmap(args):
-    "A file of 1 GB (quick: 250 MB) streamed in pieces of 64 MB: seconds an epoch and extra memory besides the pages of the file."
+    """A file of 1 GB (quick: 250 MB) streamed in pieces of 64 MB: seconds an epoch and extra memory besides the
+    pages of the file."""
     n = 320_000 if args.quick else 1_300_000
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "images.npy")
@@ -539,7 +548,8 @@ def part_memmap(args):
         del out
         seconds, extra = map(float, _python("import bench_train as b\n" + MEMMAP.format(path=path)).split()[-2:])
     print(
-        f"  {n * 784 / 2**20:.0f} MB in pieces of 64 MB: {seconds:.1f} s an epoch ({seconds / n * 1e6:.1f} µs an image), {extra:.0f} MB extra",
+        f"  {n * 784 / 2**20:.0f} MB in pieces of 64 MB: {seconds:.1f} s an epoch ({seconds / n * 1e6:.1f} µs an "
+        f"image), {extra:.0f} MB extra",
         flush=True,
     )
     return dict(images=n, file_mb=n * 784 / 2**20, seconds=seconds, us_per_image=seconds / n * 1e6, extra_mb=extra)

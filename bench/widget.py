@@ -4,10 +4,14 @@
     python bench/widget.py compare --sizes 12000 60000
     python bench/widget.py storm --keys 10000    # 10,000 labels by key, then undo all
 
-jupyter-scatter, bqplot-gl's ScatterGL and bqplot's own Scatter run in the same browser, one after the other, on the same points; install them with
-`pip install jupyter-scatter bqplot-gl`. "Painted" is seen from outside, in the same way for all: the picture on the screen, taken again and again, until it shows the new
-colour or the new place. One such look costs 30–90 ms, which every figure of `compare` therefore contains. On a shared machine the ratios count.
-A latent map of more than 250,000 points shows an even sample of 65,000 first (`first_paint_ms`) and every point a moment later (`all_painted_ms`).
+jupyter-scatter, bqplot-gl's ScatterGL and bqplot's own Scatter run in the same browser, one after the other, on the
+same points; install them with
+`pip install jupyter-scatter bqplot-gl`. "Painted" is seen from outside, in the same way for all: the picture on the
+screen, taken again and again, until it shows the new
+colour or the new place. One such look costs 30–90 ms, which every figure of `compare` therefore contains. On a shared
+machine the ratios count.
+A latent map of more than 250,000 points shows an even sample of 65,000 first (`first_paint_ms`) and every point a
+moment later (`all_painted_ms`).
 """
 
 from __future__ import annotations
@@ -54,36 +58,44 @@ for a in (left, right): a[0], a[1] = (0, 0), (1, 1)
 LIBRARIES = {
     "latent map": (
         "from ssvae_widgets import LatentMap",
-        "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
+        "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, "
+        "legend=False)\nw",
         "w.set_codes(np.ones(n, int))",
         "w.set_positions(right, animate=False)",
     ),
     "latent map, travelling": (
         "from ssvae_widgets import LatentMap",
-        "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, legend=False)\nw",
+        "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, "
+        "legend=False)\nw",
         "w.set_codes(np.ones(n, int))",
         "w.set_positions(right)",
     ),
     "jupyter-scatter": (
         "import jscatter, pandas as pd",
-        "df = pd.DataFrame({'x': left[:, 0], 'y': left[:, 1], 'x2': right[:, 0], 'c': pd.Categorical(['a'] * n, ['a', 'b']), 'd': pd.Categorical(['b'] * n, ['a', 'b'])})\n"
-        "w = jscatter.Scatter(data=df, x='x', y='y', height=480, color_by='c', color_map={'a': '#ff0000', 'b': '#0000ff'})\nw.show()",
+        "df = pd.DataFrame({'x': left[:, 0], 'y': left[:, 1], 'x2': right[:, 0], 'c': pd.Categorical(['a'] * n, "
+        "['a', 'b']), 'd': pd.Categorical(['b'] * n, ['a', 'b'])})\n"
+        "w = jscatter.Scatter(data=df, x='x', y='y', height=480, color_by='c', "
+        "color_map={'a': '#ff0000', 'b': '#0000ff'})\nw.show()",
         "w.color(by='d', map={'a': '#ff0000', 'b': '#0000ff'})",
         "w.x('x2')",
     ),
     "bqplot-gl ScatterGL": (
         "import bqplot as bq\nfrom bqplot_gl import ScatterGL",
-        "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
+        "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), "
+        "color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
         "k = ScatterGL(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
-        "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
+        "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', "
+        "height='480px'))\nw",
         "k.color = np.ones(n)",
         "k.x = right[:, 0]",
     ),
     "bqplot Scatter": (
         "import bqplot as bq",
-        "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
+        "s = dict(x=bq.LinearScale(min=0, max=1), y=bq.LinearScale(min=0, max=1), "
+        "color=bq.ColorScale(colors=['red', 'blue'], min=0, max=1))\n"
         "k = bq.Scatter(x=left[:, 0], y=left[:, 1], color=np.zeros(n), scales=s, default_size=4)\n"
-        "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', height='480px'))\nw",
+        "w = bq.Figure(marks=[k], axes=[bq.Axis(scale=s['x'])], layout=ipywidgets.Layout(width='800px', "
+        "height='480px'))\nw",
         "k.color = np.ones(n)",
         "k.x = right[:, 0]",
     ),
@@ -138,7 +150,8 @@ class Bench:
         relative = f"{folder.name}/b.ipynb"
         page.goto(f"{self.lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
         page.wait_for_function(
-            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length",
+            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && "
+            "window.jupyterapp.shell.currentWidget.content.widgets?.length",
             arg=relative,
             timeout=90_000,
         )
@@ -340,7 +353,8 @@ def lasso(bench, n=60_000, times=12):
     book = start_ours(bench, n, "m.observe(lambda c: seen.append((time.time(), len(c['new']))), 'selected')")
     page = book.page
     cx, cy = page.evaluate(
-        "() => { const r = document.querySelector('canvas.ssvae-points').getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }"
+        "() => { const r = document.querySelector('canvas.ssvae-points').getBoundingClientRect(); return [r.left + "
+        "r.width / 2, r.top + r.height / 2]; }"
     )
     page.mouse.click(cx, cy)
     page.keyboard.press("l")
@@ -402,7 +416,9 @@ CYCLES = {
         "t.close()\nout.outputs = ()",
     ),
     "bqplot figure alone, same shown and cleared": (
-        "import bqplot as bq\ns = dict(x=bq.LinearScale(), y=bq.LinearScale())\nf = bq.Figure(marks=[bq.Scatter(x=[1.], y=[1.], scales=s) for _ in range(4)], axes=[bq.Axis(scale=s['x']), bq.Axis(scale=s['y'], orientation='vertical')])",
+        "import bqplot as bq\ns = dict(x=bq.LinearScale(), y=bq.LinearScale())\nf = "
+        "bq.Figure(marks=[bq.Scatter(x=[1.], y=[1.], scales=s) for _ in range(4)], axes=[bq.Axis(scale=s['x']), "
+        "bq.Axis(scale=s['y'], orientation='vertical')])",
         "out.append_display_data(f)",
         "out.outputs = ()",
     ),
@@ -410,14 +426,16 @@ CYCLES = {
 
 
 def cycles(bench, count=200):
-    "Show and close again and again: heap and nodes of the page, live widgets in Python. An IntSlider shows what JupyterLab itself keeps, bqplot alone what it keeps of every view."
+    """Show and close again and again: heap and nodes of the page, live widgets in Python. An IntSlider shows what
+    JupyterLab itself keeps, bqplot alone what it keeps of every view."""
     out = {}
     for name, (more, show, close) in CYCLES.items():
         book = bench.open(
             [
-                "import ipywidgets\nimport ipywidgets.widgets.widget as base\nimport numpy as np\nfrom IPython.display import display\nfrom ssvae_widgets import LatentMap\n"
-                "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm, out = LatentMap(xy, height=300), ipywidgets.Output()\ndisplay(out)\n"
-                + more,
+                "import ipywidgets\nimport ipywidgets.widgets.widget as base\nimport numpy as np\nfrom IPython.display "
+                "import display\nfrom ssvae_widgets import LatentMap\n"
+                "xy = np.random.default_rng(0).normal(size=(2000, 2))\nm, out = LatentMap(xy, height=300), "
+                "ipywidgets.Output()\ndisplay(out)\n" + more,
                 show,
                 close,
             ]

@@ -94,7 +94,8 @@ def replace(
     self: SSVAEConfig,
     **changes,  # field = new value
 ) -> SSVAEConfig:
-    "A copy with some fields changed. Raises `TypeError` for an unknown field and `ValueError` for a value out of range."
+    """A copy with some fields changed. Raises `TypeError` for an unknown field and `ValueError` for a value out of
+    range."""
     _check_names(changes)
     return dataclasses.replace(self, **changes)
 
@@ -174,7 +175,8 @@ def _check_names(given) -> None:
     for name in sorted(set(given) - set(known)):
         near = difflib.get_close_matches(name, known, 1)
         raise TypeError(
-            f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are {', '.join(sorted(known))}."
+            f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are "
+            f"{', '.join(sorted(known))}."
         )
 
 # %% ../nbs/00_config.ipynb #a9dd68a4
@@ -203,7 +205,8 @@ def _check(config: SSVAEConfig) -> None:
         value = getattr(config, name)
         if not _is_int(value) or not least <= value < 2**53:
             raise ValueError(
-                f"SSVAEConfig.{name} is {value!r}; give a whole number of at least {least}{' and below 2**53' if _is_int(value) and value > least else ''}."
+                f"SSVAEConfig.{name} is {value!r}; give a whole number of at least "
+                f"{least}{' and below 2**53' if _is_int(value) and value > least else ''}."
             )
     for name in ("hidden_dims", "conv_channels"):
         value = getattr(config, name)

@@ -267,7 +267,8 @@ _NO_FILE = {
 def check_file(
     path: str | os.PathLike,
 ) -> int:  # its size in bytes
-    "The size of a file; an address is an `ArgumentError`, a folder, pipe, socket or device a `DataError`, what is not there an `OSError`."
+    """The size of a file; an address is an `ArgumentError`, a folder, pipe, socket or device a `DataError`, what is
+    not there an `OSError`."""
     found = os.stat(check_path(path))
     if not stat.S_ISREG(found.st_mode):
         raise DataError(

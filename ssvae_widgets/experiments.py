@@ -414,7 +414,8 @@ def _side_by_side(runs, folder, shares) -> Iterable[dict]:
                 pool.shutdown(cancel_futures=True)
     except BrokenProcessPool:
         raise RuntimeError(
-            "A worker process ended early, perhaps for lack of memory; finished runs are kept: try again with fewer workers."
+            "A worker process ended early, perhaps for lack of memory; finished runs are kept: try again with fewer "
+            "workers."
         ) from None
     finally:
         for name, value in before.items():

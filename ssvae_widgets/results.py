@@ -58,7 +58,8 @@ COLUMNS = (
 
 # %% ../nbs/05_results.ipynb #aa96f699
 def _differences(records) -> list[str]:
-    "For every record what tells its settings from others of the same architecture, data and number of images: draws of different things are not averaged."
+    """For every record what tells its settings from others of the same architecture, data and number of images:
+    draws of different things are not averaged."""
 
     def settings(r):
         return {
@@ -170,7 +171,8 @@ def plot_label_efficiency(
     summary: Sequence[dict[str, Any]],  # of `summarize`
     title: str | None = None,
 ):  # a Figure
-    "Accuracy against the number of labels: a panel an architecture, a line a kind of label set, bars for the interval of the mean."
+    """Accuracy against the number of labels: a panel an architecture, a line a kind of label set, bars for the
+    interval of the mean."""
     from ssvae_widgets.plots import Figure
 
     panels = list(dict.fromkeys((r["data"], r["images"], r["architecture"]) for r in summary))
@@ -206,7 +208,8 @@ def write_results(
         raise ValueError("There is no finished run to collect.")
     if path.suffix.lower() in (".png", ".jsonl", ".json"):
         raise ValueError(
-            f"{path} is the name of the table; give one that ends in .csv, the picture and the records are named after it."
+            f"{path} is the name of the table; give one that ends in .csv, the picture and the records are named after "
+            f"it."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = as_rows(records)

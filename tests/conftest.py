@@ -1,6 +1,8 @@
-"""Shared by all tests: where the repository is, the order (cheap first, then JavaScript, browser and wheel), and what runs together.
+"""Shared by all tests: where the repository is, the order (cheap first, then JavaScript, browser and wheel), and what
+runs together.
 
-With `-n 2 --dist loadgroup` two processes share the work: each file goes to one of them whole, and all browser tests to the same one.
+With `-n 2 --dist loadgroup` two processes share the work: each file goes to one of them whole, and all browser tests
+to the same one.
 """
 
 import gc
@@ -34,7 +36,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> Path:
-    "A copy of the repository to build in, with whatever lies about in it: other tests make and remove files meanwhile, setuptools makes its own."
+    """A copy of the repository to build in, with whatever lies about in it: other tests make and remove files
+    meanwhile, setuptools makes its own."""
     there = tmp_path_factory.mktemp("sources")
     for folder, below, names in os.walk(ROOT):
         below[:] = [d for d in below if d not in (".git", ".venv", "node_modules")]
@@ -52,7 +55,8 @@ def sources(tmp_path_factory) -> Path:
 def few_programs():
     """Let go of compiled programs after each module.
 
-    Each holds hundreds of memory maps; a process may have 65,530 (Linux's vm.max_map_count), and XLA ends it with a segmentation
+    Each holds hundreds of memory maps; a process may have 65,530 (Linux's vm.max_map_count), and XLA ends it with a
+    segmentation
     fault at the next one.
     """
     yield

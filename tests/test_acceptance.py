@@ -1,4 +1,5 @@
-"""A user of the ancestor, with nothing but the documentation: train, infer, view, label, train more, through the real commands.
+"""A user of the ancestor, with nothing but the documentation: train, infer, view, label, train more, through the real
+commands.
 
 The commands are read from README, so they are what a person types. MNIST takes part where SSVAE_WIDGETS_DATA names it;
 SSVAE_WIDGETS_ACCEPTANCE_N=12000 runs it at its documented size.

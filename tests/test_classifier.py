@@ -16,7 +16,8 @@ from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.model.classifier import SSVAEClassifier, labeled_rows
 
 EXPECTED = {
-    "check_classifiers_classes": "it trains with the labels -1 and 1, and -1 means 'no label' here, as in sklearn.semi_supervised",
+    "check_classifiers_classes": "it trains with the labels -1 and 1, and -1 means 'no label' here, as in "
+    "sklearn.semi_supervised",
 }
 
 

@@ -1,4 +1,5 @@
-"""Every command on input that is wrong, odd or hostile: an exit code, one sentence, no traceback, and nothing half written."""
+"""Every command on input that is wrong, odd or hostile: an exit code, one sentence, no traceback, and nothing half
+written."""
 
 import io
 import json
@@ -452,7 +453,8 @@ def test_json_holds_no_words_for_people(model, tmp_path, capfd):
 
 
 def test_folder_of_mixed_pictures_with_a_broken_one(tmp_path, capfd):
-    "Colours, sizes and formats that differ; one file is no picture: refused with the flag that helps, then left out with a short note."
+    """Colours, sizes and formats that differ; one file is no picture: refused with the flag that helps, then left
+    out with a short note."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -513,7 +515,8 @@ def interrupt(words: list, history: Path, lines: int) -> str:
 
 
 def test_interrupted_run_can_be_resumed(tmp_path):
-    "Ctrl-C: exit code 130; the weights of a first run are its best epoch, those of --resume every finished one; --resume goes on from both."
+    """Ctrl-C: exit code 130; the weights of a first run are its best epoch, those of --resume every finished one;
+    --resume goes on from both."""
     weights, history = tmp_path / "m.ckpt", tmp_path / "m_history.csv"
     words = [Path(sys.executable).with_name("ssvae-train"), "--n", "300", "--weights", weights, *TINY]
     assert interrupt([*words, "--max-epochs", "100000", "--patience", "0"], history, 6) == "ssvae-train: interrupted\n"
@@ -531,7 +534,8 @@ def test_interrupted_run_can_be_resumed(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM there")
 def test_a_batch_system_ends_a_run(tmp_path):
-    "SIGTERM is Ctrl-C with another exit code; SIGKILL loses the last moment, and --resume puts the history in step with the weights."
+    """SIGTERM is Ctrl-C with another exit code; SIGKILL loses the last moment, and --resume puts the history in step
+    with the weights."""
     import signal
     import time
 
@@ -812,7 +816,8 @@ def test_more_wrong_words(words, tmp_path, capfd, monkeypatch):
 
 
 def test_experiments_do_not_mix_what_differs(tmp_path, capfd, monkeypatch):
-    "Other settings in one folder: rows told apart. Other images under the same name: refused. Damaged and foreign records: left out."
+    """Other settings in one folder: rows told apart. Other images under the same name: refused. Damaged and foreign
+    records: left out."""
     monkeypatch.chdir(tmp_path)
     rng, t = np.random.default_rng(0), np.arange(60) % 3
     np.savez("x.npz", images=rng.random((60, 6, 6)), truth=t)

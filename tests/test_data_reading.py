@@ -513,7 +513,8 @@ def test_what_a_folder_of_idx_files_leaves_out_is_said(tmp_path):
     assert (found.images == x).all() and found.truth is None
     assert [(str(w.message), w.filename) for w in said] == [
         (
-            f"{tmp_path} holds 2 label files (one-labels-idx1-ubyte, two-labels-idx1-ubyte), none of them named like train-images-idx3-ubyte: the images are read without labels.",
+            f"{tmp_path} holds 2 label files (one-labels-idx1-ubyte, two-labels-idx1-ubyte), none of them named like "
+            f"train-images-idx3-ubyte: the images are read without labels.",
             __file__,
         )
     ]
@@ -525,7 +526,8 @@ def test_what_a_folder_of_idx_files_leaves_out_is_said(tmp_path):
     assert (found.images == x).all() and found.truth.tolist() == y.tolist()
     assert [(str(w.message), w.filename) for w in said] == [
         (
-            f"{tmp_path} holds the IDX file train-images-idx3-ubyte and pictures: the file is read, the pictures are left out; give one of them a folder of its own.",
+            f"{tmp_path} holds the IDX file train-images-idx3-ubyte and pictures: the file is read, the pictures are "
+            f"left out; give one of them a folder of its own.",
             __file__,
         )
     ]

@@ -178,7 +178,8 @@ def test_killed_while_writing_then_resumed(tmp_path):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-# ------------------------------------------------------------------ what must not be replaced, and interrupts on the way out
+# ------------------------------------------------------------------ what must not be replaced, and interrupts on the
+# way out
 class Half:
     def on_epoch_end(self, trainer, epoch, metrics):
         pass

@@ -1,4 +1,5 @@
-"""Several devices run the program of one: the same numbers, the batch divided. Two are made of one CPU, in a process of their own."""
+"""Several devices run the program of one: the same numbers, the batch divided. Two are made of one CPU, in a process
+of their own."""
 
 import os
 import subprocess

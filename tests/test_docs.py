@@ -1,7 +1,10 @@
-"""The documentation says what is true: every block of every page is run or checked, the site is built, every link leads somewhere.
+"""The documentation says what is true: every block of every page is run or checked, the site is built, every link
+leads somewhere.
 
-Notebooks are executed by nbdev-test. What is left are fenced blocks in prose: Python blocks are executed, shell lines that name our commands
-are run on real data, other shell lines must name targets, extras and files that exist. A line that nothing here knows fails.
+Notebooks are executed by nbdev-test. What is left are fenced blocks in prose: Python blocks are executed, shell lines
+that name our commands
+are run on real data, other shell lines must name targets, extras and files that exist. A line that nothing here knows
+fails.
 """
 
 import html
@@ -317,7 +320,8 @@ def test_navigation_and_contents_are_short(site):
 
 
 def test_every_link_of_the_site_leads_somewhere(site):
-    "Files and anchors inside the site; links to the repository name files that are in it; nothing is loaded from elsewhere."
+    """Files and anchors inside the site; links to the repository name files that are in it; nothing is loaded from
+    elsewhere."""
     broken, ids = [], {}
 
     def anchors(path):
@@ -348,7 +352,8 @@ def test_every_link_of_the_site_leads_somewhere(site):
 
 
 def test_figures_of_the_experiment_are_those_of_its_table():
-    "What from_the_shell says about MNIST is in the committed summary, which follows from the committed runs, and the picture is theirs."
+    """What from_the_shell says about MNIST is in the committed summary, which follows from the committed runs, and
+    the picture is theirs."""
     import csv
     import hashlib
 

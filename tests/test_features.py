@@ -1,4 +1,5 @@
-"""Features of pictures: the network against its authors' own program, files that are not trusted, caches that survive, pictures of every kind."""
+"""Features of pictures: the network against its authors' own program, files that are not trusted, caches that
+survive, pictures of every kind."""
 
 import base64
 import io
@@ -43,7 +44,8 @@ def seeded(size):
 
 
 def test_numbers_are_those_of_the_torch_program(root):
-    """Computed once by efficientnet_lite_pytorch 0.1.0 in torch 2.13 (mean over `extract_features((x - 127) / 128)`), also at a size
+    """Computed once by efficientnet_lite_pytorch 0.1.0 in torch 2.13 (mean over `extract_features((x - 127) / 128)`),
+    also at a size
     that its strides do not divide."""
     want = np.load(root / "tests" / "fixtures" / "efficientnet_lite0.npz")
     np.testing.assert_allclose(embed_pictures(np.concatenate(seeded(96))), want["s96"], atol=1e-4, rtol=0)
@@ -312,7 +314,8 @@ def test_any_size_becomes_the_size_of_the_extractor():
     got = np.concatenate(seen).astype(int)
     assert got.shape == (4, 32, 32, 3)
     np.testing.assert_array_equal(got[[0, 2, 3]], want[[0, 2, 3]])
-    # shrinking tenfold averages: noise of 300 pixels has next to no contrast left, and no more than 3 levels from the exact filter
+    # shrinking tenfold averages: noise of 300 pixels has next to no contrast left, and no more than 3 levels from the
+    # exact filter
     assert abs(got[1].std() - want[1].std()) < 3 and np.abs(got[1] - want[1]).mean() < 3
     with pytest.raises(ValueError, match="different sizes.*give a size"):
         quiet(pictures)

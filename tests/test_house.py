@@ -160,7 +160,8 @@ def test_exported_cells_are_short():
 
 
 def defined(node: ast.AST) -> set[str]:
-    "Private names that are made here: functions, classes, variables, attributes that are set, and names given as text (`object.__setattr__`)."
+    """Private names that are made here: functions, classes, variables, attributes that are set, and names given as
+    text (`object.__setattr__`)."""
     found = set()
     for n in ast.walk(node):
         if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -73,7 +73,8 @@ ON_PAGE = {"move", "tool", "reset", "escape", "zoom", "selectall", "invert"}  # 
 
 
 def test_the_keys_of_the_page_are_the_intents_of_python(root):
-    "Every key is pressed on the page's own map; what it sends is a row of `BY_KEY`, and each row is sent by a key and done by a command."
+    """Every key is pressed on the page's own map; what it sends is a row of `BY_KEY`, and each row is sent by a key
+    and done by a command."""
     from ssvae_widgets import LatentMap
     from ssvae_widgets.widgets.commands import Commands
     from ssvae_widgets.widgets.intents import BY_CLICK, BY_KEY, check_intent

@@ -583,7 +583,8 @@ def test_a_key_that_accepts_many_has_asked_already(quiet):
 
 
 def test_a_coloring_that_is_chosen_does_not_wait_for_the_painter(quiet):
-    "The painter holds the lock of the presenter and waits for that of the layer; what a page chooses is heard the other way round."
+    """The painter holds the lock of the presenter and waits for that of the layer; what a page chooses is heard the
+    other way round."""
     images, truth = data()
     app = LatentLabeler(images, None, truth)
     assert app.flush()
@@ -849,7 +850,8 @@ def test_an_app_that_is_replaced_while_a_key_arrives_says_so(quiet, monkeypatch)
 
 
 def test_the_module_of_the_app_is_imported_as_any_other():
-    "A method that is patched onto a class leaves its name in the module: `__getattr__` there would be asked for every import."
+    """A method that is patched onto a class leaves its name in the module: `__getattr__` there would be asked for
+    every import."""
     import ssvae_widgets.widgets.labeler as labeler
     import ssvae_widgets.widgets.latent_map as latent_map
 

@@ -1,4 +1,5 @@
-"""Names that are hard to hold: of files nearly as long as a file system allows, and of classes that other programs read as nothing."""
+"""Names that are hard to hold: of files nearly as long as a file system allows, and of classes that other programs
+read as nothing."""
 
 import json
 import os
@@ -70,7 +71,8 @@ def test_a_log_that_a_killed_process_was_writing_is_found_and_swept(tmp_path, le
 
 @pytest.mark.parametrize("name", ["nan", "None", "null", "N/A"])
 def test_ones_own_export_of_a_class_called_nothing(tmp_path, name):
-    "Without its log nothing can tell it from a file that has a word for no label: it is told, and naming the classes reads it whole."
+    """Without its log nothing can tell it from a file that has a word for no label: it is told, and naming the
+    classes reads it whole."""
     with LabelStore(tmp_path / "labels.csv", 20, classes=["cat", name]) as s:
         s.set([3, 7], [0, 1])
         s.set(9, name)

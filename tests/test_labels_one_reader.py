@@ -1,4 +1,5 @@
-"""One reader for labels: commands and imports take a file as the app does, nothing that is a class is lost, and what is dropped is told."""
+"""One reader for labels: commands and imports take a file as the app does, nothing that is a class is lost, and what
+is dropped is told."""
 
 import os
 import subprocess
@@ -84,7 +85,8 @@ def test_numbers_are_the_classes_of_these_numbers(tmp_path):
 
 
 def test_the_log_beside_the_file_is_the_truth(tmp_path):
-    "Renamed and merged classes, an export that is behind, a file that is gone: the log knows; a new edit in the file counts."
+    """Renamed and merged classes, an export that is behind, a file that is gone: the log knows; a new edit in the
+    file counts."""
     path = tmp_path / "labels.csv"
     with LabelStore(path, 6, classes=["cat", "dog", "cow"]) as s:
         s.set([0, 1, 2], ["cat", "dog", "cow"])

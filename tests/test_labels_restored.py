@@ -1,4 +1,5 @@
-"""Logs and label files that are deleted, put back, overwritten in place, copied or begun anew while somebody works: nothing acknowledged is lost or changed."""
+"""Logs and label files that are deleted, put back, overwritten in place, copied or begun anew while somebody works:
+nothing acknowledged is lost or changed."""
 
 import os
 import shutil

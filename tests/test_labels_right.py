@@ -1,4 +1,5 @@
-"""Labels never become wrong without anybody's doing, whatever reads, renames, compacts or restores them; hostile logs open fast or not at all."""
+"""Labels never become wrong without anybody's doing, whatever reads, renames, compacts or restores them; hostile
+logs open fast or not at all."""
 
 import itertools
 import json

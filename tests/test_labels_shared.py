@@ -1,4 +1,5 @@
-"""Three views of one file, any order of gestures, compactions at the worst moments: against a model that knows nothing of logs."""
+"""Three views of one file, any order of gestures, compactions at the worst moments: against a model that knows
+nothing of logs."""
 
 import os
 import random

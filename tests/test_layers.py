@@ -1,4 +1,5 @@
-"""A room imports only rooms below it; the core knows no widget, the widgets know no jax; importing the package is light."""
+"""A room imports only rooms below it; the core knows no widget, the widgets know no jax; importing the package is
+light."""
 
 import ast
 import importlib
@@ -35,7 +36,8 @@ ACROSS = {  # what one room of a group may take from another
 
 
 def modules(root) -> dict[str, tuple[str, set[str]]]:
-    "module name -> (number of its notebook, modules of the package imported anywhere in it, and top-level names of other packages)."
+    """module name -> (number of its notebook, modules of the package imported anywhere in it, and top-level names of
+    other packages)."""
     found = {}
     for nb in sorted((root / "nbs").rglob("*.ipynb")):
         cells = ["".join(c["source"]) for c in json.loads(nb.read_text())["cells"] if c["cell_type"] == "code"]

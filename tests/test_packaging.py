@@ -1,4 +1,5 @@
-"""The configuration agrees with itself: settings.ini mirrors pyproject.toml, the dev containers are valid, nothing foreign is committed."""
+"""The configuration agrees with itself: settings.ini mirrors pyproject.toml, the dev containers are valid, nothing
+foreign is committed."""
 
 import configparser
 import json

@@ -1,4 +1,5 @@
-"""Whatever a page sends, nothing is raised and no label changes; and a page that holds the next proposals is followed, never led."""
+"""Whatever a page sends, nothing is raised and no label changes; and a page that holds the next proposals is
+followed, never led."""
 
 import random
 
@@ -265,9 +266,10 @@ def test_a_yes_is_to_the_question_that_was_read(app):
 def test_a_queue_tells_what_comes_next_and_takes_more():
     made = iter(range(100))
     queue, codes = SuggestionQueue(), np.full(100, -1)
-    suggest = lambda n, strategy, skip=(): [
-        Suggestion(i, "", "start") for _, i in zip(range(n), (i for i in made if i not in set(skip)))
-    ]  # noqa: E731
+
+    def suggest(n, strategy, skip=()):
+        return [Suggestion(i, "", "start") for _, i in zip(range(n), (i for i in made if i not in set(skip)))]
+
     queue.waiting = fill(queue, suggest)
     assert [s.serial for s in queue.ahead(codes, 3)] == [s.serial for s in queue.waiting[:3]]
     first = queue.take(codes)
@@ -292,7 +294,8 @@ def test_a_class_that_has_just_been_merged_is_said_by_its_name_of_now(app):
 
 
 def test_old_hands_and_wrong_rows_move_nothing(app):
-    "Proposals that are labeled by now, numbers that are none, rows given twice, half rows: followed or refused, never an error."
+    """Proposals that are labeled by now, numbers that are none, rows given twice, half rows: followed or refused,
+    never an error."""
     page = Page(app)
     page.tell("next")
     assert app.flush()

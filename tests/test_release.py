@@ -1,4 +1,5 @@
-"""What would be uploaded: the contents of the sdist, its metadata, and that the words about installing it are true on that day."""
+"""What would be uploaded: the contents of the sdist, its metadata, and that the words about installing it are true
+on that day."""
 
 import email
 import re

@@ -1,5 +1,7 @@
 "One answer to a wrong row, label, number or code, whichever door it comes to; and rows of every right kind."
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,15 +181,15 @@ def test_class_names_are_looked_up_as_they_are_kept():
 def test_numbers_of_things_are_whole(tmp_path):
     with LabelingSession(np.random.default_rng(0).random((12, 4)), None, classes=["a", "b"]) as s:
         for n in ("1", None, True, 1.5, -1, float("nan"), [1]):
-            for door in (
-                lambda: s.suggest(n),
-                lambda: s.neighbors(0, n),
-                lambda: s.upcoming(n),
-                lambda: s.point(0, n),
-                lambda: suggest(n, "audit", codes=s.codes),
-            ):  # noqa: B023
+            for door, given in (
+                (s.suggest, (n,)),
+                (s.neighbors, (0, n)),
+                (s.upcoming, (n,)),
+                (s.point, (0, n)),
+                (functools.partial(suggest, codes=s.codes), (n, "audit")),
+            ):
                 with pytest.raises(ArgumentError, match="whole number"):
-                    door()
+                    door(*given)
         assert len(s.neighbors(0, 3.0)) == 3 and len(s.neighbors(0, 10**15)) == 11
         s.snapshot()
         for k in ("0", None, True, 1.5, 1, -2, 10**400, [0]):

@@ -41,7 +41,8 @@ def test_python_ends_cleanly_at_any_moment(ending):
     "A thread that compiles or trains when the interpreter ends must neither abort nor hang it."
     code = (
         "from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits\n"
-        "s = LabelingSession(load_digits()[0][:300], config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2))\n"
+        "s = LabelingSession(load_digits()[0][:300], config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), "
+        "latent_dim=2))\n"
         f"s.prepare()\n{ending}\nprint('end')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
@@ -267,7 +268,8 @@ def test_another_configuration_begins_anew_and_damaged_rounds_do_not_stop_a_sess
 
 
 def test_a_kernel_that_is_killed_goes_on_from_its_last_round(tmp_path):
-    "SIGKILL in the middle of a run: the labels are all there, the model is that of the last round, and the record repeats it."
+    """SIGKILL in the middle of a run: the labels are all there, the model is that of the last round, and the record
+    repeats it."""
     code = f"""
 import os, signal, time
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits

@@ -1,4 +1,5 @@
-"Side files never keep labels from opening: a damaged one is put aside and said, the project itself ends in one clear error."
+"""Side files never keep labels from opening: a damaged one is put aside and said, the project itself ends in one
+clear error."""
 
 import json
 import os

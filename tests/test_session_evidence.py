@@ -1,4 +1,5 @@
-"""Which answer is on show, and with what number: graph and networks that are known to be right or wrong, against folds and shares counted by hand."""
+"""Which answer is on show, and with what number: graph and networks that are known to be right or wrong, against
+folds and shares counted by hand."""
 
 import json
 import sys

@@ -87,7 +87,8 @@ CALLS = ("open", "write", "fsync", "replace", "rename", "link", "unlink", "mkdir
 
 
 def killed_at(at: int, work, begun=lambda: True) -> bool:
-    "Fork, and end the child at system call number `at` since it has begun, in the middle of it if it is a write; False: it came to its end."
+    """Fork, and end the child at system call number `at` since it has begun, in the middle of it if it is a write;
+    False: it came to its end."""
     pid = os.fork()
     if pid == 0:
         try:

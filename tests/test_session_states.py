@@ -1,4 +1,5 @@
-"""Anything in any order, with real threads and broken disks: labels are what was said, the worker lives, and the record repeats the model."""
+"""Anything in any order, with real threads and broken disks: labels are what was said, the worker lives, and the
+record repeats the model."""
 
 import errno
 import gc

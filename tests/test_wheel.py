@@ -1,4 +1,5 @@
-"""The wheel holds what it should, and works in a bare environment: first without the widget libraries, then with them."""
+"""The wheel holds what it should, and works in a bare environment: first without the widget libraries, then with
+them."""
 
 import os
 import subprocess
@@ -57,7 +58,8 @@ def test_installs_and_imports_in_a_bare_environment(root, dist, tmp_path):
     )
     train = (
         "from ssvae_widgets import SSVAE, SSVAEConfig, load_digits\n"
-        "x, y = load_digits(); vae = SSVAE(x.shape[1:], SSVAEConfig(max_epochs=1)); h = vae.fit(x[:300], y[:300].astype(float))\n"
+        "x, y = load_digits(); vae = SSVAE(x.shape[1:], SSVAEConfig(max_epochs=1)); h = vae.fit(x[:300], "
+        "y[:300].astype(float))\n"
         "assert len(h['loss']) == 1 and vae.predict(x[:5])[0].shape[0] == 5"
     )
     run(python, "-W", "error", "-c", f"{missing}\n{train}", cwd=tmp_path)

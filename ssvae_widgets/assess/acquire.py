@@ -230,7 +230,8 @@ def disagreement(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
         picks,
         score[picks],
         [
-            f"{len(voices)} opinions, and they name {len(set(voices[:, i].argmax(1)))} classes: {name(voices[:, i].mean(0))} on average"
+            f"{len(voices)} opinions, and they name {len(set(voices[:, i].argmax(1)))} classes: "
+            f"{name(voices[:, i].mean(0))} on average"
             for i in picks
         ],
     )

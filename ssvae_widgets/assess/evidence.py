@@ -44,7 +44,8 @@ class Source:
     def message(self) -> str:
         "In words; empty while nothing is known."
         return (
-            f"{self.accuracy:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f}), {self.n} label{'s' * (self.n != 1)}"
+            f"{self.accuracy:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f}), {self.n} "
+            f"label{'s' * (self.n != 1)}"
             if self.n
             else ""
         )
@@ -128,7 +129,8 @@ def valid_exams(
     enough: int = 20,  # younger networks do not count beyond this
     most: int = 500,
 ) -> Int[np.ndarray, "rows"]:  # newest last
-    "Rows whose exam says something about the network of today: all of its second half of life, and older ones up to `enough`."
+    """Rows whose exam says something about the network of today: all of its second half of life, and older ones up
+    to `enough`."""
     rows = np.array([row for row in exams if row < len(codes) and codes[row] >= 0], int)
     if not len(rows):
         return rows
@@ -214,7 +216,8 @@ def examined_trust(
     given: Int[np.ndarray, "labels"],  # the labels
     mean: float,  # mean certainty on all points
 ) -> float:
-    "The share of an answer under which its mean certainty is its share of right answers, one right and one wrong added."
+    """The share of an answer under which its mean certainty is its share of right answers, one right and one wrong
+    added."""
     k = max(np.shape(probs)[1] if np.ndim(probs) == 2 else 2, 2)
     wanted = (float((np.argmax(probs, 1) == given).sum()) + 1 if len(given) else 1.0) / (len(given) + 2)
     return float(np.clip((wanted - 1 / k) / max(mean - 1 / k, 1e-9), 0, 1))

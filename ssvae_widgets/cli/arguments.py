@@ -110,7 +110,8 @@ def add_data_flags(
         "--data",
         default="digits",
         metavar="digits|mnist|PATH",
-        help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional arrays are vectors (default: digits)",
+        help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional "
+        "arrays are vectors (default: digits)",
     )
     group.add_argument("--n", type=int, metavar="N", help="only the first N images")
     group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
@@ -184,12 +185,14 @@ def check_shape(
     if want == have:
         return
     advice = (
-        f"the flags that you trained with, here --size {want[0]} {want[1]} {'--no-color' if want[2] == 1 else '--color'}"
+        f"the flags that you trained with, here --size {want[0]} {want[1]} "
+        f"{'--no-color' if want[2] == 1 else '--color'}"
         if len(want) == 3 and Path(args.data).is_dir()
         else "the data that you trained on"
     )
     raise UsageError(
-        f"--weights {args.weights} was trained on items of shape {want}, --data {args.data} gives {have}; give {advice}."
+        f"--weights {args.weights} was trained on items of shape {want}, --data {args.data} gives {have}; give "
+        f"{advice}."
     )
 
 # %% ../../nbs/cli/02_arguments.ipynb #836d6449
@@ -199,7 +202,8 @@ def read_label_file(
     classes: Sequence[str] | None = None,  # class names that may stand in `label`; None: those of the file
     names: Sequence[str] | None = None,  # file name of each image, where they are known
 ):  # codes (n_items,) with −1 for unlabeled, and the class names; None where they are the numbers 0, 1, 2, …
-    "Labels as the app reads them, with the log beside the file if there is one; nothing is written, and every unusable line is an error that names it."
+    """Labels as the app reads them, with the log beside the file if there is one; nothing is written, and every
+    unusable line is an error that names it."""
     import numpy as np
 
     from ssvae_widgets.labels.csv_table import describe_problems

@@ -83,7 +83,8 @@ def run_command(
 
 # %% ../../nbs/cli/01_common.ipynb #a886b6b4
 class _Ended(KeyboardInterrupt):
-    "The system asked for an end (shutdown, a batch system, a closed terminal): what is finished is kept, as after Ctrl-C."
+    """The system asked for an end (shutdown, a batch system, a closed terminal): what is finished is kept, as after
+    Ctrl-C."""
 
     def __init__(self, number: int):
         self.number = number
@@ -140,7 +141,8 @@ def _tell(text: str, stream) -> None:
 
 # %% ../../nbs/cli/01_common.ipynb #1c4255b4
 def _leave(code: int) -> int:
-    "The exit code; what a closed pipe or a full disk did not take is dropped, or Python would complain of it once more."
+    """The exit code; what a closed pipe or a full disk did not take is dropped, or Python would complain of it once
+    more."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -151,7 +153,8 @@ def _leave(code: int) -> int:
 
 # %% ../../nbs/cli/01_common.ipynb #dc682fea
 def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    "`~` in paths, also where the shell leaves it alone (`--weights=~/x.ckpt`); an empty one, as of an unset variable, and an address are refused."
+    """`~` in paths, also where the shell leaves it alone (`--weights=~/x.ckpt`); an empty one, as of an unset
+    variable, and an address are refused."""
     from ssvae_widgets.errors import check_path
 
     for action in parser._actions:
@@ -175,7 +178,8 @@ def _expand_paths(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         for path in map(Path, [getattr(args, action.dest)] if isinstance(value, str) else getattr(args, action.dest)):
             if os.path.exists(path) and not path.is_file() and not path.is_dir():
                 raise UsageError(
-                    f"{(action.option_strings or [action.metavar])[0]} {path} is no plain file but a pipe or a device; give the name of a file."
+                    f"{(action.option_strings or [action.metavar])[0]} {path} is no plain file but a pipe or a device; "
+                    f"give the name of a file."
                 )
 
 # %% ../../nbs/cli/01_common.ipynb #8fff52a1
@@ -185,7 +189,8 @@ def check_target(
     start: bytes,  # first bytes of files of its kind
     kind: str,  # what it will be
 ) -> None:
-    "A file may be replaced by one of its kind, but not labels by weights; its folder is made. Said before the work, not after it."
+    """A file may be replaced by one of its kind, but not labels by weights; its folder is made. Said before the
+    work, not after it."""
     from ssvae_widgets.io.files import explain_os_error
 
     real = Path(os.path.realpath(path))

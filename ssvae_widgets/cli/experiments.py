@@ -54,7 +54,8 @@ def label_sets_parser() -> argparse.ArgumentParser:
         nargs="+",
         choices=KINDS,
         default=["random", "balanced"],
-        help="random, balanced (needs the answers), acquired (what the library would ask for; default: random balanced)",
+        help="random, balanced (needs the answers), acquired (what the library would ask for; default: random "
+        "balanced)",
     )
     p.add_argument(
         "--draws", type=int, default=5, metavar="N", help="sets of each kind and size (default: %(default)s)"
@@ -148,7 +149,8 @@ def architecture(
         own.preset = word
     else:
         raise UsageError(
-            f"--architectures {word}: there is no such encoder ({', '.join(sorted(encoders))}), preset ({', '.join(sorted(PRESETS))}) or .toml file."
+            f"--architectures {word}: there is no such encoder ({', '.join(sorted(encoders))}), preset "
+            f"({', '.join(sorted(PRESETS))}) or .toml file."
         )
     return read_config(own).to_dict()
 
@@ -204,10 +206,13 @@ def experiment_parser() -> argparse.ArgumentParser:
 
     p = make_parser(
         "ssvae-experiment",
-        "Hide known labels, give some back, train, count mistakes on images that nobody trained on. Interrupt it when you like: the same command goes on.",
+        "Hide known labels, give some back, train, count mistakes on images that nobody trained on. Interrupt it when "
+        "you like: the same command goes on.",
         [
-            "ssvae-experiment label-efficiency --data mnist --n 12000 --budgets 10 50 250 --architectures conv dense --draws 5",
-            "ssvae-experiment label-efficiency --data photos/ --selections random acquired --workers 4 --output artifacts/photos",
+            "ssvae-experiment label-efficiency --data mnist --n 12000 --budgets 10 50 250 --architectures conv dense "
+            "--draws 5",
+            "ssvae-experiment label-efficiency --data photos/ --selections random acquired --workers 4 --output "
+            "artifacts/photos",
             "ssvae-experiment repeat artifacts/experiments/label_efficiency_records.jsonl --key 3f2a",
         ],
         {
@@ -263,7 +268,8 @@ def _wanted_runs(args) -> tuple[list[dict[str, Any]], int]:
         )
     if args.records or args.key:
         raise UsageError(
-            f"label-efficiency takes no file and no --key ({args.records or args.key}); --output names the folder of the results, `repeat` does one run again."
+            f"label-efficiency takes no file and no --key ({args.records or args.key}); --output names the folder of "
+            f"the results, `repeat` does one run again."
         )
     read_images(args)  # says what is wrong with the data
     shared, test = (
@@ -293,7 +299,8 @@ def _wanted_runs(args) -> tuple[list[dict[str, Any]], int]:
     ]
     if old:
         raise UsageError(
-            f"{folder} holds runs of the same name on other images ({args.data} has changed since: {old[0]}); give another --output."
+            f"{folder} holds runs of the same name on other images ({args.data} has changed since: {old[0]}); give "
+            f"another --output."
         )
     return runs, len(seen[0])
 
@@ -309,7 +316,8 @@ def _label_efficiency(args) -> None:
             return
         r = record["run"]
         print(
-            f"{done} of {total}: {r['architecture']}, {r['selection']}, {r['budget']} labels, draw {r['draw']}: {record['accuracy']:.1%} ({record['seconds']:.0f} s)",
+            f"{done} of {total}: {r['architecture']}, {r['selection']}, {r['budget']} labels, draw {r['draw']}: "
+            f"{record['accuracy']:.1%} ({record['seconds']:.0f} s)",
             file=sys.stderr,
             flush=True,
         )

@@ -165,7 +165,8 @@ def _check_output(args, output: Path) -> None:
             raise UsageError(f"--output {output} is the file that --{flag} names, so it is kept; give another name.")
     if output.stat().st_size and not _is_result(output):
         raise UsageError(
-            f"--output {output} exists and is no result of ssvae-infer, so it is kept; give another name, or remove it first."
+            f"--output {output} exists and is no result of ssvae-infer, so it is kept; give another name, or remove it "
+            f"first."
         )
 
 

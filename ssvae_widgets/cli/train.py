@@ -38,12 +38,14 @@ def train_parser() -> argparse.ArgumentParser:
         "Train a semi-supervised VAE on images or vectors, with as many labels as there are.",
         [
             "ssvae-train --data mnist --labels data/mnist/labels.csv",
-            "ssvae-train --data photos/ --labels truth --size 64 64 --max-epochs 100 --weights artifacts/checkpoints/photos.ckpt",
+            "ssvae-train --data photos/ --labels truth --size 64 64 --max-epochs 100 --weights "
+            "artifacts/checkpoints/photos.ckpt",
             "ssvae-train --config recipe.toml --max-epochs 5 --json",
             "ssvae-train --data mnist --labels data/mnist/labels.csv --resume --max-epochs 20",
         ],
         {
-            "ssvae.ckpt": "the best weights by --monitor-metric (after --resume: the last), with configuration and class names",
+            "ssvae.ckpt": "the best weights by --monitor-metric (after --resume: the last), with configuration and "
+            "class names",
             "ssvae_history.csv": "one line an epoch, over the life of the model",
             "ssvae_loss.png": "the same as curves",
         },
@@ -51,7 +53,8 @@ def train_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--labels",
         metavar="CSV",
-        help="labels as Serial,label; the word truth: the classes that the data themselves know; without it training is unsupervised",
+        help="labels as Serial,label; the word truth: the classes that the data themselves know; without it training "
+        "is unsupervised",
     )
     p.add_argument(
         "--weights",
@@ -118,7 +121,8 @@ def _begin(args, found, labels, classes, config, weights, callbacks):
 
 # %% ../../nbs/cli/03_train.ipynb #a3b6c04b
 def _go_on(args, found, labels, classes, config, weights, callbacks):
-    "The model of the weights; an interrupt keeps every finished epoch, a kill those until the weights were last written."
+    """The model of the weights; an interrupt keeps every finished epoch, a kill those until the weights were last
+    written."""
     from ssvae_widgets.model.callbacks import CSVExporter, LastCheckpoint
     from ssvae_widgets.model.ssvae import SSVAE
     from ssvae_widgets.model.trainer import InteractiveTrainer
@@ -129,7 +133,8 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     other = [k for k in given if k != "max_epochs" and getattr(config, k) != getattr(vae.config, k)]
     if other:
         warnings.warn(
-            f"{', '.join(other)} stay as they were in {weights}: --resume goes on with its configuration; train without --resume for another.",
+            f"{', '.join(other)} stay as they were in {weights}: --resume goes on with its configuration; train "
+            f"without --resume for another.",
             stacklevel=2,
         )
     epochs = config.max_epochs if "max_epochs" in given else vae.config.max_epochs

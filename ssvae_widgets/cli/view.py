@@ -41,12 +41,14 @@ def viewer_notebook(
     text = [
         f"# {latent.name}\n",
         "\n",
-        "Click a point to see its image and reconstruction, press a digit to label it, `c` changes the colours, `?` shows all keys. ",
+        "Click a point to see its image and reconstruction, press a digit to label it, `c` changes the colours, `?` "
+        "shows all keys. ",
         "Labels are on disk as soon as the status line says *saved*.",
     ]
     if weights:
         text += [
-            f"\n\n*Train* goes on from `{near(weights)}`, which is only read. What it learns is kept in `{labels.name}.session/` and taken up again next time; ",
+            f"\n\n*Train* goes on from `{near(weights)}`, which is only read. What it learns is kept in "
+            f"`{labels.name}.session/` and taken up again next time; ",
             '`app.session.model.save("new.ckpt")` makes a checkpoint of it.',
         ]
     code = [
@@ -121,16 +123,19 @@ def view_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-view`."
     p = make_parser(
         "ssvae-view",
-        "Open JupyterLab on a viewer for a file of ssvae-infer: click, look at original and reconstruction, colour, label by key. With --weights also train.",
+        "Open JupyterLab on a viewer for a file of ssvae-infer: click, look at original and reconstruction, colour, "
+        "label by key. With --weights also train.",
         [
             "ssvae-view",
             "ssvae-view --latent photos.npz --labels photos_labels.csv",
-            "ssvae-view --latent data/output_latent.npz --weights artifacts/checkpoints/ssvae.ckpt --no-browser --port 8890",
+            "ssvae-view --latent data/output_latent.npz --weights artifacts/checkpoints/ssvae.ckpt --no-browser --port "
+            "8890",
         ],
         {
             "NAME_viewer.ipynb": "the notebook, beside the .npz; one that you have changed is kept",
             "labels.csv": "your labels as Serial,label; labels.csv.log.jsonl is their history",
-            "labels.csv.session/": "with --weights: what training learned, taken up again next time; the checkpoint itself is only read",
+            "labels.csv.session/": "with --weights: what training learned, taken up again next time; the checkpoint "
+            "itself is only read",
         },
     )
     p.add_argument(

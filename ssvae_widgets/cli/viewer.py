@@ -91,7 +91,8 @@ def _check_rows(path, a: dict[str, np.ndarray]) -> None:
 def read_latent(
     path: str | os.PathLike,  # .npz of `ssvae-infer`
 ) -> dict[str, Any]:  # images, xy, latent, and where the file has them: recon, probs, truth, classes, names
-    "The parts of a file that a viewer needs, checked against each other; raises `DataError` for a file that cannot be drawn, `FileNotFoundError` for none."
+    """The parts of a file that a viewer needs, checked against each other; raises `DataError` for a file that cannot
+    be drawn, `FileNotFoundError` for none."""
     a = _open_arrays(path)
     _check_rows(path, a)
     _check_answers(path, a)
@@ -136,7 +137,9 @@ def _check_answers(path, a: dict[str, np.ndarray]) -> None:
     ):
         if key in a and (a[key].ndim != ndim or a[key].dtype.kind not in kinds):
             raise DataError(
-                f"{path}: {key} has shape {a[key].shape} and type {a[key].dtype}; expected {ndim} axis{'' if ndim == 1 else ' more'} of {'text' if 'U' in kinds else 'numbers'}, as ssvae-infer writes it."
+                f"{path}: {key} has shape {a[key].shape} and type {a[key].dtype}; expected {ndim} "
+                f"axis{'' if ndim == 1 else ' more'} of {'text' if 'U' in kinds else 'numbers'}, as ssvae-infer writes "
+                f"it."
             )
     for key in ("pred_classes", "labels"):
         codes = a.get(key)
@@ -156,7 +159,8 @@ def _check_answers(path, a: dict[str, np.ndarray]) -> None:
 
 # %% ../../nbs/cli/05_viewer.ipynb #de5730b2
 def _probabilities(a: dict[str, np.ndarray]) -> np.ndarray | None:
-    "Class probabilities; of a file that has only the best class, that one's probability and the rest shared by the others."
+    """Class probabilities; of a file that has only the best class, that one's probability and the rest shared by the
+    others."""
     if "pred_probs" in a:
         return np.asarray(a["pred_probs"], np.float32)
     if "pred_classes" not in a:
@@ -237,7 +241,8 @@ def _session(found: dict[str, Any], labels, weights) -> LabelingSession:
     vae = SSVAE.from_checkpoint(weights)
     if vae.input_shape != SSVAE(found["images"].shape[1:], vae.config).input_shape:
         raise DataError(
-            f"{weights} was trained on items of shape {vae.input_shape}, the file holds items of shape {found['images'].shape[1:]}: give the checkpoint that made the file."
+            f"{weights} was trained on items of shape {vae.input_shape}, the file holds items of shape "
+            f"{found['images'].shape[1:]}: give the checkpoint that made the file."
         )
     given = dict(truth=found["truth"], classes=vae.class_names or max(vae.n_classes, 2))
     if trained_since(labels, weights):

@@ -61,7 +61,8 @@ def image_shape(
     shape = np.shape(images)
     if len(shape) not in (2, 3, 4):
         raise DataError(
-            f"images have shape {shape}; expected (n, height, width), (n, height, width, channels), or (n, d) for vectors."
+            f"images have shape {shape}; expected (n, height, width), (n, height, width, channels), or (n, d) for "
+            f"vectors."
         )
     if 0 in shape[1:]:
         raise DataError(f"images have shape {shape}: an axis is empty.")
@@ -69,7 +70,8 @@ def image_shape(
         return (int(shape[1]),)
     if len(shape) == 4 and shape[3] > 4 and shape[1] in (1, 3):
         raise DataError(
-            f"images have shape {shape}, which looks like channels first; expected (n, height, width, channels): use images.transpose(0, 2, 3, 1)."
+            f"images have shape {shape}, which looks like channels first; expected (n, height, width, channels): use "
+            f"images.transpose(0, 2, 3, 1)."
         )
     return (int(shape[1]), int(shape[2]), int(shape[3]) if len(shape) == 4 else 1)
 
@@ -107,7 +109,8 @@ def _refuse(images) -> ArgumentError:
     else:
         way = ""
     return ArgumentError(
-        f"images is {describe(images)}; expected an array (n, height, width[, channels]), vectors (n, d), or a list of equally large images{': ' + way if way else ''}."
+        f"images is {describe(images)}; expected an array (n, height, width[, channels]), vectors (n, d), or a list of "
+        f"equally large images{': ' + way if way else ''}."
     )
 
 # %% ../../nbs/data/03_arrays.ipynb #5c989d7b
@@ -155,7 +158,8 @@ def _from_any(images) -> np.ndarray:
         return np.asarray(images)
     except Exception as e:  # of any library: on another device, with a gradient, out of memory
         raise ArgumentError(
-            f"images is {describe(images)}, which gives no array ({type(e).__name__}: {str(e)[:100]}); expected one: for torch, images.detach().cpu().numpy()."
+            f"images is {describe(images)}, which gives no array ({type(e).__name__}: {str(e)[:100]}); expected one: "
+            f"for torch, images.detach().cpu().numpy()."
         ) from None
 
 
@@ -182,14 +186,16 @@ def _from_list(items: list) -> np.ndarray:
         x = [np.asarray(item) for item in items] if arrays else np.asarray(items)
     except Exception:
         raise DataError(
-            f"images is {describe(items)}, of which {describe(items[0])} is the first; expected images of one size and of numbers only."
+            f"images is {describe(items)}, of which {describe(items[0])} is the first; expected images of one size and "
+            f"of numbers only."
         ) from None
     if not arrays:
         return x
     for i, item in enumerate(x):
         if item.shape != x[0].shape:
             raise DataError(
-                f"the images have different sizes (image 0 {x[0].shape}, image {i} {item.shape}); resize them first, or load the folder with load_images(folder, size=(height, width))."
+                f"the images have different sizes (image 0 {x[0].shape}, image {i} {item.shape}); resize them first, "
+                f"or load the folder with load_images(folder, size=(height, width))."
             )
     return np.stack(x)
 
@@ -201,7 +207,9 @@ def _from_frame(frame) -> np.ndarray:
         return _from_list(frame.iloc[:, 0].tolist())
     if other:
         raise DataError(
-            f"images is {describe(frame)} whose column {frame.columns[other[0]]!r} is of type {frame.dtypes.iloc[other[0]]}; expected columns of numbers: drop it, or give that column alone if it holds the images."
+            f"images is {describe(frame)} whose column {frame.columns[other[0]]!r} is of type "
+            f"{frame.dtypes.iloc[other[0]]}; expected columns of numbers: drop it, or give that column alone if it "
+            f"holds the images."
         )
     plain = all(isinstance(kind, np.dtype) for kind in frame.dtypes)
     return frame.to_numpy() if plain else frame.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -221,7 +229,8 @@ def _plain_numbers(x: np.ndarray, images) -> np.ndarray:
     )
     if other is not None:
         raise DataError(
-            f"images is {describe(images)} that holds {describe(other)}; expected numbers (uint8, or floats in 0–1 or 0–255)."
+            f"images is {describe(images)} that holds {describe(other)}; expected numbers (uint8, or floats in 0–1 or "
+            f"0–255)."
         )
     try:
         return np.array([math.nan if is_missing(v) else float(v) for v in values]).reshape(x.shape)
@@ -272,13 +281,15 @@ def check_values(
     x = images
     if x.dtype.kind == "f" and (bad := _first_bad(x)) is not None:
         raise DataError(
-            f"image {bad} contains NaN or infinite values; expected finite numbers: replace them, for instance with numpy.nan_to_num, or drop the image."
+            f"image {bad} contains NaN or infinite values; expected finite numbers: replace them, for instance with "
+            f"numpy.nan_to_num, or drop the image."
         )
     low, high = _extremes(x)
     if x.ndim == 2:
         if (most := max(high, -low)) > 1e15:
             raise DataError(
-                f"the vectors hold values up to {most:.0e}, too large to compute with: scale them first, for instance (x - x.mean(0)) / x.std(0)."
+                f"the vectors hold values up to {most:.0e}, too large to compute with: scale them first, for instance "
+                f"(x - x.mean(0)) / x.std(0)."
             )  # squares overflow
         return 1.0
     return _white(low, high, x.dtype.kind, value_range)
@@ -402,7 +413,8 @@ def encode_labels(
         or type(labels).__module__.startswith("scipy.sparse")
     ):
         raise ArgumentError(
-            f"labels is {describe(labels)}; expected one label an image, in the order of the images: NaN, -1 or None where there is none."
+            f"labels is {describe(labels)}; expected one label an image, in the order of the images: NaN, -1 or None "
+            f"where there is none."
         )
     if isinstance(labels, np.ma.MaskedArray):
         labels = labels.tolist()  # masked becomes None
@@ -423,7 +435,8 @@ def encode_labels(
     )
     if values.shape != (n_items,):
         raise DataError(
-            f"labels have shape {values.shape} for {n_items} images; expected one label an image: NaN, -1 or None where there is none."
+            f"labels have shape {values.shape} for {n_items} images; expected one label an image: NaN, -1 or None "
+            f"where there is none."
         )
     if values.dtype.kind not in "biuf":
         known = [v for v in values.tolist() if not _missing(v)]
@@ -433,7 +446,8 @@ def encode_labels(
             values = np.array([np.nan if _missing(v) else float(v) for v in values.tolist()])
         except (TypeError, ValueError, OverflowError):
             raise DataError(
-                "labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label."
+                "labels mix numbers and other things; expected numbers, or class names as text, with None where there "
+                "is no label."
             ) from None
     return _encode_numbers(values, n_classes), names
 
@@ -452,7 +466,8 @@ def _encode_numbers(values, n_classes):
 def _encode_names(values, names):
     if any(not isinstance(v, str | bytes) and not _missing(v) for v in values):
         raise DataError(
-            "labels mix numbers and other things; expected numbers, or class names as text, with None where there is no label."
+            "labels mix numbers and other things; expected numbers, or class names as text, with None where there is "
+            "no label."
         )
     clean = {v: clean_name(as_text(v)) for v in {v for v in values if not _missing(v)}}
     text = [None if _missing(v) else clean[v] for v in values]
@@ -462,6 +477,7 @@ def _encode_names(values, names):
     for i, t in enumerate(text):
         if t is not None and t not in code:
             raise DataError(
-                f"label {t!r} of image {i} is no class; expected one of {', '.join(map(repr, names[:20]))}{', …' if len(names) > 20 else ''}."
+                f"label {t!r} of image {i} is no class; expected one of "
+                f"{', '.join(map(repr, names[:20]))}{', …' if len(names) > 20 else ''}."
             )
     return np.array([-1 if t is None else code[t] for t in text], np.int32), list(names)

@@ -88,7 +88,8 @@ def _since_mark(stack):
 def read_structure(
     stream: io.BufferedIOBase,  # positioned at the start of a pickle; left behind its end
 ) -> Any:  # tuples, lists, dictionaries, text, whole numbers, `Tensor`
-    "What a pickle of tensors says, without running it; `ValueError` at the first instruction that is not needed for that."
+    """What a pickle of tensors says, without running it; `ValueError` at the first instruction that is not needed
+    for that."""
     stack, memo = [], {}
     for code, argument, _ in pickletools.genops(stream):
         name = code.name

@@ -54,11 +54,13 @@ def _checked_vectors(values, n, name):
         ) from None
     if out.ndim != 2 or len(out) != n or not out.shape[1]:
         raise ValueError(
-            f"{name} returned shape {out.shape} for {n} pictures; expected ({n}, d): one row of numbers for each picture."
+            f"{name} returned shape {out.shape} for {n} pictures; expected ({n}, d): one row of numbers for each "
+            f"picture."
         )
     if not np.isfinite(out).all():
         raise ValueError(
-            f"{name} returned NaN or infinite values for {int((~np.isfinite(out).all(1)).sum())} of {n} pictures; expected finite numbers."
+            f"{name} returned NaN or infinite values for {int((~np.isfinite(out).all(1)).sum())} of {n} pictures; "
+            f"expected finite numbers."
         )
     return out
 
@@ -174,7 +176,8 @@ def onnx_extractor(
     first = len(shape) == 4 and shape[1] == 3
     if more or len(shape) != 4 or not (first or shape[3] == 3):
         raise ValueError(
-            f"{path} takes {[i.shape for i in session.get_inputs()]}; expected one input (batch, 3, height, width) or (batch, height, width, 3)."
+            f"{path} takes {[i.shape for i in session.get_inputs()]}; expected one input (batch, 3, height, width) or "
+            f"(batch, height, width, 3)."
         )
     known = shape[2] if isinstance(shape[2], int) else None
     if size and known and size != known:
@@ -242,7 +245,8 @@ def find_extractor(
     elif callable(features):
         return function_extractor(features, size)
     raise ValueError(
-        f"features is {features!r}; expected 'auto', {', '.join(map(repr, EXTRACTORS))}, None for pixels, an array (n, d), a .npy or .onnx file, or a function of a batch of pictures."
+        f"features is {features!r}; expected 'auto', {', '.join(map(repr, EXTRACTORS))}, None for pixels, an array (n, "
+        f"d), a .npy or .onnx file, or a function of a batch of pictures."
     )
 
 # %% ../../nbs/data/10_extractors.ipynb #16dc4a22
@@ -260,13 +264,15 @@ def restore_extractor(
     if isinstance(features, str) and features == "auto":
         if record["name"] not in EXTRACTORS:
             raise ValueError(
-                f"This model learned from the features of {_told(record)}: pass features=… with that extractor, or with its vectors."
+                f"This model learned from the features of {_told(record)}: pass features=… with that extractor, or "
+                f"with its vectors."
             )
         features = record["name"]
     found = find_extractor(features, record["size"])
     given = "pixels" if found is None else _told(found.record())
     if found is None or found.record() != record:
         raise ValueError(
-            f"This model learned from the features of {_told(record)}, which do not fit those of {given}: use the same extractor."
+            f"This model learned from the features of {_told(record)}, which do not fit those of {given}: use the same "
+            f"extractor."
         )
     return found

@@ -58,7 +58,8 @@ def _head(record, n, dim):
     body = _MAGIC + json.dumps({"extractor": record, "rows": n, "columns": dim}, sort_keys=True).encode()
     if len(body) >= _PAGE:
         raise DataError(
-            f"the record of the extractor takes {len(body)} bytes; expected fewer than {_PAGE}: shorten its name and preparation."
+            f"the record of the extractor takes {len(body)} bytes; expected fewer than {_PAGE}: shorten its name and "
+            f"preparation."
         )
     return body.ljust(_PAGE)
 

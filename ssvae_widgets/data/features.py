@@ -50,7 +50,8 @@ class Pictures:
             as_array(images)
         if getattr(images, "ndim", 3) == 2:
             raise ValueError(
-                f"images have shape {images.shape}, which are vectors: an extractor needs pictures (n, height, width[, channels]); pass the vectors as features instead."
+                f"images have shape {images.shape}, which are vectors: an extractor needs pictures (n, height, width[, "
+                f"channels]); pass the vectors as features instead."
             )
         most = max((float(np.max(a)) for a in self._unscaled()), default=None)
         if most is not None:
@@ -89,7 +90,8 @@ class Pictures:
         out = [as_rgb(self.item(int(i)), size) for i in rows]
         if len({a.shape for a in out}) > 1:
             raise ValueError(
-                f"the pictures have different sizes, such as {out[0].shape[:2]} and {next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224."
+                f"the pictures have different sizes, such as {out[0].shape[:2]} and "
+                f"{next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224."
             )
         return np.stack(out)
 
@@ -120,7 +122,8 @@ def _picture_of(a: Shaped[np.ndarray, "height width ..."]):
 
     if a.ndim not in (2, 3) or (a.ndim == 3 and a.shape[2] not in (1, 3, 4)):
         raise ValueError(
-            f"a picture has shape {a.shape}; expected (height, width), or with 1, 3 or 4 channels last: choose the channels to look at."
+            f"a picture has shape {a.shape}; expected (height, width), or with 1, 3 or 4 channels last: choose the "
+            f"channels to look at."
         )
     return Image.fromarray(as_uint8(a[None])[0] if a.ndim == 2 or a.shape[2] > 1 else as_uint8(a[None])[0, ..., 0])
 
@@ -252,8 +255,10 @@ class _Progress:
 
 # %% ../../nbs/data/11_features.ipynb #ed43e261
 def extract_features(
-    images: Any,  # array (n, height, width[, channels]), map of a file, list of files, PIL images or arrays of any size, folder
-    features: Any = "efficientnet-lite0",  # name, function, .onnx file, `Extractor`, or vectors: an array (n, d) or .npy file
+    # array (n, height, width[, channels]), map of a file, list of files, PIL images or arrays of any size, folder
+    images: Any,
+    # name, function, .onnx file, `Extractor`, or vectors: an array (n, d) or .npy file
+    features: Any = "efficientnet-lite0",
     size: int | None = None,  # side in pixels of the square that pictures are brought to; None = the extractor's choice
     *,
     cache: str | os.PathLike | None = None,  # file that keeps the features, or a folder for it
@@ -262,7 +267,8 @@ def extract_features(
     threads: int | None = None,  # that read and resize; None = as many as processors, at most 8
     stop: threading.Event | None = None,  # set it to end early: `InterruptedError`, what is done stays in the cache
 ) -> Float32[np.ndarray, "batch d"]:  # in memory, or a read-only map of the cache
-    "Features of pictures; `ValueError` for what is no picture or no extractor, `OSError` or `ImportError` for what is missing."
+    """Features of pictures; `ValueError` for what is no picture or no extractor, `OSError` or `ImportError` for what
+    is missing."""
     pictures = Pictures(images)
     if (vectors := given_vectors(features, len(pictures))) is not None:
         return vectors
@@ -305,7 +311,8 @@ class FeaturePCA(NamedTuple):
         "Prepare vectors, block by block."
         if np.ndim(features) != 2 or features.shape[1] != len(self.mean):
             raise ValueError(
-                f"features have shape {np.shape(features)}; expected (n, {len(self.mean)}), as those that the preparation was fitted on."
+                f"features have shape {np.shape(features)}; expected (n, {len(self.mean)}), as those that the "
+                f"preparation was fitted on."
             )
         out = np.empty((len(features), self.components.shape[1]), np.float32)
         for i in range(0, len(out), BLOCK):

@@ -37,7 +37,8 @@ PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".w
 
 
 def _walk(folder: Path, bad: list[str]) -> Iterator[Path]:
-    "All files below a folder; each folder is entered once, those behind links after the others. What cannot be entered goes to `bad`."
+    """All files below a folder; each folder is entered once, those behind links after the others. What cannot be
+    entered goes to `bad`."""
     links, seen = [folder], set()
     while links:
         for inside, folders, files in os.walk(
@@ -59,7 +60,8 @@ def _find_pictures(folder: Path, bad: list[str]) -> list[Path]:
         raise DataError(f"{bad[0]}.")
     if not found:
         raise FileNotFoundError(
-            f"{folder} contains no pictures ({', '.join(PICTURE_ENDINGS)}) and no IDX files: check the folder, or name one of its .npy or .npz files."
+            f"{folder} contains no pictures ({', '.join(PICTURE_ENDINGS)}) and no IDX files: check the folder, or name "
+            f"one of its .npy or .npz files."
         )
     return found
 

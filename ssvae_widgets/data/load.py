@@ -39,7 +39,8 @@ def _check_npy(f, total, name):
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
         if read is None:
             raise DataError(
-                f"{name} is a .npy file of version {version[0]}.{version[1]}; expected plain numbers, as numpy.save writes them."
+                f"{name} is a .npy file of version {version[0]}.{version[1]}; expected plain numbers, as numpy.save "
+                f"writes them."
             )
         shape, _, dtype = read(f)
     except DataError:
@@ -50,11 +51,13 @@ def _check_npy(f, total, name):
         ) from None  # the header is parsed as Python, and fails in every way that Python can
     if dtype.hasobject:
         raise DataError(
-            f"{name} holds Python objects (a pickle), which are not opened; save plain numbers or text with numpy.save(..., allow_pickle=False)."
+            f"{name} holds Python objects (a pickle), which are not opened; save plain numbers or text with "
+            f"numpy.save(..., allow_pickle=False)."
         )
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != total - f.tell():
         raise DataError(
-            f"{name} declares shape {str(shape)[:80]} of {dtype}, which does not fit its {total} bytes: it is damaged or cut off."
+            f"{name} declares shape {str(shape)[:80]} of {dtype}, which does not fit its {total} bytes: it is damaged "
+            f"or cut off."
         )
     if dtype.itemsize == 0 or max(shape, default=0) > 2**62:
         raise DataError(f"{name} declares shape {str(shape)[:80]} of {dtype}; expected numbers.")
@@ -130,7 +133,8 @@ def _from_npz(path):
         raise DataError(f"{path}: {e}") from None
     if classes and len(classes) < len(names):
         raise DataError(
-            f"{path}: class_names holds {len(names)} names, {len(classes)} of them different; expected a list of names, each once."
+            f"{path}: class_names holds {len(names)} names, {len(classes)} of them different; expected a list of "
+            f"names, each once."
         )
     for k in _TRUTH_KEYS:
         if k in arrays:
@@ -188,11 +192,13 @@ def _from_idx(folder):
     )
     if any(p.suffix.lower() in PICTURE_ENDINGS for pattern in ("*", "*/*") for p in folder.glob(pattern)):
         warn_caller(
-            f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give one of them a folder of its own."
+            f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give "
+            f"one of them a folder of its own."
         )
     if labels and label is None:
         warn_caller(
-            f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like {image.name}: the images are read without labels."
+            f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like "
+            f"{image.name}: the images are read without labels."
         )
     x = read_idx(image)
     return ImageSet(
@@ -221,7 +227,8 @@ def load_images(
     "Images from a name, a folder or a file."
     if not isinstance(source, str | os.PathLike):
         raise ArgumentError(
-            f"source is {describe(source)}; expected digits, mnist, or the path of a folder of images, a .npy, a .npz or IDX files."
+            f"source is {describe(source)}; expected digits, mnist, or the path of a folder of images, a .npy, a .npz "
+            f"or IDX files."
         )
     text = check_path(source, "source")
     if n is not None:
@@ -280,7 +287,8 @@ def _read_file(path: Path, text: str) -> ImageSet:
         return ImageSet(read_idx(path))
     one = f": give its folder, {str(path.parent)!r}" if kind in PICTURE_ENDINGS else ""
     raise DataError(
-        f"{text} is {'one picture' if one else 'of no known kind'}; expected a folder of images, a .npy, a .npz or IDX files{one}."
+        f"{text} is {'one picture' if one else 'of no known kind'}; expected a folder of images, a .npy, a .npz or IDX "
+        f"files{one}."
     )
 
 # %% ../../nbs/data/06_load.ipynb #cfe589cb

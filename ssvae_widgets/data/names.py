@@ -60,14 +60,16 @@ def as_text(
         return name.decode() if isinstance(name, bytes) else str(name)
     except UnicodeDecodeError:
         raise ArgumentError(
-            f"class name {describe(name)} is no text in UTF-8; decode it first, for instance with {describe(name, 20)}.decode('latin-1')."
+            f"class name {describe(name)} is no text in UTF-8; decode it first, for instance with "
+            f"{describe(name, 20)}.decode('latin-1')."
         ) from None
 
 
 def class_names(
     classes: Iterable[Any],  # names as given: texts, numbers, missing values
 ) -> list[str]:
-    "Names as they are kept: missing ones left out, 3.0 is 3, two spellings are one; a name given twice alike stays twice, for the caller to refuse."
+    """Names as they are kept: missing ones left out, 3.0 is 3, two spellings are one; a name given twice alike stays
+    twice, for the caller to refuse."""
     given = [as_text(c) if isinstance(c, bytes) else c for c in classes if not is_missing(c)]
     names = [clean_name(c if isinstance(c, str) or (whole := as_whole(c)) is None else str(whole)) for c in given]
     return list(dict.fromkeys(names)) if len({*given}) == len(given) else names
@@ -83,16 +85,19 @@ def check_classes(
     if isinstance(classes, int | np.integer) and not isinstance(classes, bool):
         if not 1 <= classes <= most:
             raise ArgumentError(
-                f"classes is {describe(int(classes))}; expected {'at least one class' if classes < 1 else f'at most {most}'}."
+                f"classes is {describe(int(classes))}; expected "
+                f"{'at least one class' if classes < 1 else f'at most {most}'}."
             )
         return int(classes)
     if isinstance(classes, set | frozenset):
         raise ArgumentError(
-            f"classes is {describe(classes)}, which has no order; expected a list of their names, in the order of their keys."
+            f"classes is {describe(classes)}, which has no order; expected a list of their names, in the order of "
+            f"their keys."
         )
     if isinstance(classes, str | bytes | float | bool | dict) or not np.iterable(classes):
         raise ArgumentError(
-            f"classes is {describe(classes)}; expected how many classes there are, or a list of their names, for instance ['cat', 'dog']."
+            f"classes is {describe(classes)}; expected how many classes there are, or a list of their names, for "
+            f"instance ['cat', 'dog']."
         )
     names = class_names(classes)
     if not names:

@@ -46,7 +46,8 @@ def read_picture(
                 return plain_picture(f)
     except Exception as e:  # decoders raise anything on damaged files
         raise DataError(
-            f"{path} cannot be read as a picture ({why_unreadable(e)}): repair or remove it, or load with errors='skip'."
+            f"{path} cannot be read as a picture ({why_unreadable(e)}): repair or remove it, or load with "
+            f"errors='skip'."
         ) from None
 
 # %% ../../nbs/data/02_pictures.ipynb #e52309d5
@@ -143,13 +144,15 @@ def as_picture(item, place: int):
         check_path(item, f"the image at place {place}")
     if isinstance(item, str | os.PathLike) and not os.path.exists(item):
         raise DataError(
-            f"images has {describe(item)} at place {place}, which is no file here; expected an array of numbers, or a list of pictures or of files."
+            f"images has {describe(item)} at place {place}, which is no file here; expected an array of numbers, or a "
+            f"list of pictures or of files."
         )
     if isinstance(item, str | os.PathLike):
         return read_picture(item)
     if not type(item).__module__.startswith("PIL."):
         raise DataError(
-            f"images has {describe(item)} at place {place}, among pictures or files; expected one kind of image in the list."
+            f"images has {describe(item)} at place {place}, among pictures or files; expected one kind of image in the "
+            f"list."
         )
     try:
         return plain_picture(item)

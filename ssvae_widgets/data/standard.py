@@ -180,7 +180,8 @@ def _mnist_file(name, download, mirrors):
     raise FileNotFoundError(
         f"MNIST is not here: {name}.gz was not found in {' or in '.join(map(str, folders))}"
         + (f" and could not be downloaded ({'; '.join(problems)})" if problems else "")
-        + f". Put {', '.join(f'{n}.gz' for n in MNIST_FILES)} into one of these folders, or set SSVAE_WIDGETS_DATA to the folder that contains mnist/."
+        + f". Put {', '.join(f'{n}.gz' for n in MNIST_FILES)} into one of these folders, or set SSVAE_WIDGETS_DATA to "
+        f"the folder that contains mnist/."
     )
 
 # %% ../../nbs/data/05_standard.ipynb #10cdb384

@@ -67,7 +67,8 @@ def nearest_neighbors(
     exact_below: int = 60_000,  # number of points up to which the search is exact
     seed: int = 0,  # of the cells of the approximate search
 ) -> tuple[Int[np.ndarray, "batch k"], Float[np.ndarray, "batch k"]]:  # indices and Euclidean distances, nearest first
-    "The `k` nearest other points of every point. Raises `ValueError` when `z` is not a finite matrix with two rows or more."
+    """The `k` nearest other points of every point. Raises `ValueError` when `z` is not a finite matrix with two rows
+    or more."""
     z = np.ascontiguousarray(z, dtype=np.float32)
     if z.ndim != 2 or len(z) < 2:
         raise ValueError(f"nearest_neighbors needs a matrix of two points or more, got shape {z.shape}")

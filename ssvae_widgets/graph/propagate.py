@@ -204,7 +204,8 @@ def check_codes(
         raise ArgumentError(f"codes is {describe(codes)}; expected one class number for each point") from None
     if codes.ndim != 1 or n not in (None, len(codes)):
         raise ArgumentError(
-            f"codes must hold one class number for each {'point' if n is None else f'of {n} points'}, got shape {codes.shape}"
+            f"codes must hold one class number for each {'point' if n is None else f'of {n} points'}, got shape "
+            f"{codes.shape}"
         )
     if not np.issubdtype(codes.dtype, np.integer):
         raise ArgumentError(f"codes must be integers with -1 for unlabeled, got {codes.dtype}: use encode_labels")
@@ -233,7 +234,8 @@ def poisson(
     | str
     | None = None,  # share of each class, "equal", or None: judged from the graph
 ) -> Float[np.ndarray, "batch classes"]:  # class probabilities; uniform where no label reaches
-    "Propagate labels over a graph: Poisson learning, then threshold dynamics with class shares (Calder et al., arXiv 2006.11184)."
+    """Propagate labels over a graph: Poisson learning, then threshold dynamics with class shares (Calder et al.,
+    arXiv 2006.11184)."""
     codes = check_codes(codes, graph.shape[0], n_classes)
     return _probabilities(graph, solve_flow(graph, _sources(codes, n_classes)), codes, prior)
 

@@ -63,7 +63,8 @@ def _leaf(value, where, payload):
     if array is None or array.dtype.name not in _DTYPES:
         kind = f"an array of {array.dtype}" if array is not None else f"a {type(value).__name__}"
         raise CheckpointError(
-            f"{where} is {kind}; a checkpoint holds nested dictionaries of numeric arrays, numbers, text and bytes: convert it first."
+            f"{where} is {kind}; a checkpoint holds nested dictionaries of numeric arrays, numbers, text and bytes: "
+            f"convert it first."
         )
     shape = list(array.shape)
     array = np.ascontiguousarray(array)
@@ -81,7 +82,8 @@ def _pack(tree, payload, where=(), depth=0):
     for k in tree:
         if not isinstance(k, str | int) or isinstance(k, bool):
             raise CheckpointError(
-                f"key {k!r} under {'/'.join(map(str, where)) or 'the top'} is a {type(k).__name__}; expected text or an integer."
+                f"key {k!r} under {'/'.join(map(str, where)) or 'the top'} is a {type(k).__name__}; expected text or "
+                f"an integer."
             )
     return {"d": [[k, _pack(v, payload, (*where, k), depth + 1)] for k, v in tree.items()]}
 
@@ -89,7 +91,8 @@ def _pack(tree, payload, where=(), depth=0):
 def check_replaceable(
     path: str | os.PathLike,  # where a checkpoint is to be written
 ) -> None:
-    "A checkpoint may replace a checkpoint or an empty file; anything else there is kept, and a `CheckpointError` or `ArgumentError` says so."
+    """A checkpoint may replace a checkpoint or an empty file; anything else there is kept, and a `CheckpointError`
+    or `ArgumentError` says so."""
     check_path(path, "the checkpoint")
     try:
         with open_plain(path) as f:
@@ -122,7 +125,8 @@ def save_checkpoint(
     table = msgpack.packb(tree, use_bin_type=True)
     if len(table) > _MAX_TREE:
         raise CheckpointError(
-            f"names and plain values take {len(table):,} bytes, the format has room for {_MAX_TREE:,}: keep long text and many numbers in arrays."
+            f"names and plain values take {len(table):,} bytes, the format has room for {_MAX_TREE:,}: keep long text "
+            f"and many numbers in arrays."
         )
     header = _META + msgpack.packb(text) + _TREE + table
     if len(header) > _MAX_HEADER:
@@ -165,11 +169,13 @@ def _check_prefix(f, path, max_bytes):
     _, version, n_header, n_payload, digest = _PREFIX.unpack(raw)
     if not 1 <= version <= VERSION:
         raise CheckpointError(
-            f"{path} has format version {version}; this ssvae_widgets reads up to {VERSION}: upgrade it, or check that the file is not damaged."
+            f"{path} has format version {version}; this ssvae_widgets reads up to {VERSION}: upgrade it, or check that "
+            f"the file is not damaged."
         )
     if n_header > _MAX_HEADER or size != _PREFIX.size + n_header + n_payload:
         raise CheckpointError(
-            f"{path} should be {_PREFIX.size + n_header + n_payload} bytes long and is {size}: it is damaged or cut off; copy or save it again."
+            f"{path} should be {_PREFIX.size + n_header + n_payload} bytes long and is {size}: it is damaged or cut "
+            f"off; copy or save it again."
         )
     if size > max_bytes:
         raise CheckpointError(
@@ -307,7 +313,8 @@ def load_checkpoint(
     bad = [w for key in finite for w in _non_finite(arrays.get(key), (key,))]
     if bad:
         raise CheckpointError(
-            f"{path} holds NaN or infinite values in {', '.join(bad[:3])}: it was saved from a run that diverged; use an earlier checkpoint."
+            f"{path} holds NaN or infinite values in {', '.join(bad[:3])}: it was saved from a run that diverged; use "
+            f"an earlier checkpoint."
         )
     return arrays, meta
 

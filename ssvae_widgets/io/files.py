@@ -76,7 +76,8 @@ def atomic_write(
     | os.PathLike
     | None = None,  # file whose permissions and owner a new one gets; one that exists keeps its own
 ) -> Path:  # the file that was written
-    "Replace `path` by `data` in one step: after a crash at any instant the file is the old one or the new one; a folder, pipe or device is an `OSError`."
+    """Replace `path` by `data` in one step: after a crash at any instant the file is the old one or the new one; a
+    folder, pipe or device is an `OSError`."""
     path = Path(os.path.realpath(path))
     _check_plain(path)
     temp, model = temporary_name(path), path if like is None or path.exists() else Path(like)
@@ -335,13 +336,15 @@ def in_the_way(
 def parse_json(
     text: str | bytes,  # content of a file
 ) -> Any:
-    "The value of a JSON text; a `ValueError` says what is wrong with it, also where Python would run out of stack or memory."
+    """The value of a JSON text; a `ValueError` says what is wrong with it, also where Python would run out of stack
+    or memory."""
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     need = 200 * text.count("{") + 72 * text.count("[") + 60 * text.count(",")  # bytes that the values take, about
     if need > (50 << 20) + 2.5 * len(text):
         raise ValueError(
-            f"its {len(text):,} characters stand for about {need >> 20:,} MiB of values, more than any file of this package has"
+            f"its {len(text):,} characters stand for about {need >> 20:,} MiB of values, more than any file of this "
+            f"package has"
         )
     try:
         return json.loads(text)

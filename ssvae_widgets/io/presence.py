@@ -122,7 +122,8 @@ def one_at_a_time(
     path: str | os.PathLike,  # a lock file; made when missing
     patience: float = 0.0,  # seconds to wait for another one
 ) -> Iterator[None]:
-    "One process at a time; `filelock.Timeout` when another one does not let go. A drive that knows no locks does not keep anybody from working."
+    """One process at a time; `filelock.Timeout` when another one does not let go. A drive that knows no locks does
+    not keep anybody from working."""
     from filelock import FileLock
 
     lock = FileLock(path, timeout=patience)

@@ -97,7 +97,8 @@ def _start_anew(log: SharedLog, history: History, body: dict, lines: list[bytes]
 
 # %% ../../nbs/labels/17_archive.ipynb #5f01d37c
 def _lines_beside(log: Path, parent: str, known: set[str]) -> list[dict]:
-    "Gestures in a log that another process had made from the same parent, and that ours has just replaced: where locks have no effect."
+    """Gestures in a log that another process had made from the same parent, and that ours has just replaced: where
+    locks have no effect."""
     found = []
     for path in generations(log):
         lines = read_lines(path)

@@ -123,7 +123,8 @@ def chain(
     head: dict | None,  # its first line
     until: str | None = None,  # id of a snapshot to stop at
 ) -> Iterator[tuple[Path, list[dict]]]:
-    "The archives that a log goes back to, newest first: each with those of its lines that the next snapshot stands for."
+    """The archives that a log goes back to, newest first: each with those of its lines that the next snapshot stands
+    for."""
     looked = {log.name}
     while head is not None and head["id"] != until and (path := archive_of(log, head)) is not None:
         if path.name in looked or not path.is_file():

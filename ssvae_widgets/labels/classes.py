@@ -119,7 +119,8 @@ def remember(self: ClassTable, name: str, code: int) -> None:
 # %% ../../nbs/labels/01_classes.ipynb #339ee385
 @patch(as_prop=True)
 def names(self: ClassTable) -> list[str]:
-    "Name of every code; of two classes that ended up with one name (renamed at the same time, or by an undo) the later one gets a number."
+    """Name of every code; of two classes that ended up with one name (renamed at the same time, or by an undo) the
+    later one gets a number."""
     if self._names is None:
         out: dict[str, None] = {}
         number: dict[str, int] = {}

@@ -189,7 +189,8 @@ def _read(self: CsvMirror) -> tuple[bytes, tuple]:
         check_file(self.path)
     if look and look[1] > max(MAX_CSV, 512 * self.log.n_items):
         raise LabelFileError(
-            f"{self.path.name} has {look[1]:,} bytes, far more than {self.log.n_items} labels need; this is another file."
+            f"{self.path.name} has {look[1]:,} bytes, far more than {self.log.n_items} labels need; this is another "
+            f"file."
         )
     with open(self.path, "rb") as f:
         return f.read(), look
@@ -287,7 +288,8 @@ def _reader(self: CsvMirror, origin: Origin, replay: Replay) -> Callable[[str], 
 
 @patch
 def _closed_with_another(self: CsvMirror, data: bytes) -> bool:
-    "Whether the log was closed with its export written, and a person, or a program that copies files, put this one there since."
+    """Whether the log was closed with its export written, and a person, or a program that copies files, put this one
+    there since."""
     last = self.log.records[-1][0] if self.log.records else {}
     return last.get("op") == "export" and mark(data) not in last.get("exports", ())[-1:]
 
@@ -321,7 +323,8 @@ def _import(self: CsvMirror, serials: np.ndarray, uids: list[str | None], base: 
 def _corrected(
     self: CsvMirror, serials: np.ndarray, back: np.ndarray, replay: Replay
 ) -> np.ndarray:  # bool, one for each row
-    "Of rows that say something older, those whose newest gesture was made in this file, unless somebody is at work who could export late."
+    """Of rows that say something older, those whose newest gesture was made in this file, unless somebody is at work
+    who could export late."""
     if not back.any() or self.log.others_around():
         return np.zeros(len(serials), bool)
 
@@ -337,7 +340,8 @@ def _corrected(
 def _unclear(
     self: CsvMirror, cells: CellRows, rows: LabelRows, edited: np.ndarray, then: np.ndarray, replay: Replay
 ) -> list[Problem]:
-    """Edits that are none, taken out of `edited`: where nothing is known any more of an earlier time, a name that another class had then says nothing,
+    """Edits that are none, taken out of `edited`: where nothing is known any more of an earlier time, a name that
+    another class had then says nothing,
     if most of its rows agree with what it meant then."""
     if not edited.any() or (replay.head.get("op") != "snapshot" and self.history.namings(replay).whole):
         return []
@@ -355,7 +359,8 @@ def _unclear(
         unclear = np.flatnonzero(said & edited)
         edited[unclear] = False
         why = (
-            f"{names[holder]!r} was the name of another class before, and nothing can tell any more which of the two is meant "
+            f"{names[holder]!r} was the name of another class before, and nothing can tell any more which of the two "
+            f"is meant "
             "in this old file; label it in the app"
         )
         problems += [Problem(line_of[row], why) for row in rows.serials[unclear].tolist()]
@@ -375,7 +380,8 @@ def _old_export(
     late = first or not kept and time.monotonic() - self.log.last_change <= 3 and self.log.others_around()
     if (put_there or not late) and not np.array_equal(origin.state, replay.codes):
         self.log.note(
-            f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use undo.{kept}",
+            f"{self.path.name} was put back to an earlier state; the labels known here are kept. To go back, use "
+            f"undo.{kept}",
             warn=False,
         )
     return not kept
@@ -400,17 +406,20 @@ def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: 
     if edited:
         over = f", {collide} of them over newer ones" * bool(collide)
         said.append(
-            f"{name} was edited: {edited} label{'s' * (edited > 1)} taken over{over}; undo takes {'them' if edited > 1 else 'it'} back."
+            f"{name} was edited: {edited} label{'s' * (edited > 1)} taken over{over}; undo takes "
+            f"{'them' if edited > 1 else 'it'} back."
         )
     if older and not edited:
         said.append(f"{name} was put back to an earlier state; the labels known here are kept. To go back, use undo.")
     elif older:
         said.append(
-            f"{older} older label{'s' * (older > 1)} in it {'give' if older > 1 else 'gives'} way to what has been said since."
+            f"{older} older label{'s' * (older > 1)} in it {'give' if older > 1 else 'gives'} way to what has been "
+            f"said since."
         )
     if missing:
         said.append(
-            f"{missing} label{'s' * (missing > 1)} that {name} lacks {'are' if missing > 1 else 'is'} kept; to remove a label there, empty its cell."
+            f"{missing} label{'s' * (missing > 1)} that {name} lacks {'are' if missing > 1 else 'is'} kept; to remove "
+            f"a label there, empty its cell."
         )
     if n:
         said.append(f"{n} line{'s' * (n > 1)} refused: {describe_problems(name, rows.problems)}.")

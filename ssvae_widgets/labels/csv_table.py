@@ -146,7 +146,8 @@ _ROUNDED = re.compile(r"[0-9]{1,20}([.][0-9]{1,20})?[eE][+]?[0-9]{1,2}\Z")
 
 
 def whole_number(cell, comma):
-    "3 of `3`, `3.0`, `3.00e+00` and, where semicolons separate, of `3,0`; not 1000 of `1e3`, where digits may have been rounded away."
+    """3 of `3`, `3.0`, `3.00e+00` and, where semicolons separate, of `3,0`; not 1000 of `1e3`, where digits may have
+    been rounded away."""
     cell = cell.strip()
     if cell.isascii() and cell.isdecimal() and len(cell) < 16:
         return int(cell)
@@ -268,7 +269,8 @@ def parse_csv(
 def _records(lines, start, delimiter, wanted):
     """(line number, cells or the reason why there are none) of every record from line index `start` on.
 
-    Reading again after a mark that is never closed costs time, so that a file gets no more of it than it has lines; then every line stands for itself.
+    Reading again after a mark that is never closed costs time, so that a file gets no more of it than it has lines;
+    then every line stands for itself.
     """
     spare = len(lines)
     while start < len(lines):

@@ -89,7 +89,8 @@ def _format(path, format):
     )
     if found not in FORMATS:
         raise ValueError(
-            f"the format of {Path(path).name} is not known; expected .csv, .parquet, .jsonl, .json or format= one of {', '.join(FORMATS)}."
+            f"the format of {Path(path).name} is not known; expected .csv, .parquet, .jsonl, .json or format= one of "
+            f"{', '.join(FORMATS)}."
         )
     return found
 
@@ -169,7 +170,8 @@ def import_labels(
     images: Sequence[str] | None = None,  # file name or address of each image, to match rows without an id
     new_classes: bool = False,  # add classes that the store does not have
 ) -> Gesture:  # one gesture for all
-    "Take labels from a file into the log, as one gesture; what is read as no label although something is written there is told in a warning."
+    """Take labels from a file into the log, as one gesture; what is read as no label although something is written
+    there is told in a warning."""
     format, name = _format(path, format), Path(path).name
     try:
         with open_plain(path) as f:
@@ -185,12 +187,14 @@ def import_labels(
     missing = sorted({v for v in labels if v is not None} - {*store.classes})
     if missing and not new_classes:
         raise LabelFileError(
-            f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with new_classes=True to add them."
+            f"{name} has classes that are not known here: {', '.join(map(repr, missing[:5]))}; import with "
+            f"new_classes=True to add them."
         )
     numbers = [decimal(c) for c in missing]
     if missing and None not in numbers and max(numbers) >= MAX_CLASSES:
         raise LabelFileError(
-            f"{name} has the label {max(numbers)}: a number stands for a class below {MAX_CLASSES:,}. If these are names, import them into a store with named classes."
+            f"{name} has the label {max(numbers)}: a number stands for a class below {MAX_CLASSES:,}. If these are "
+            f"names, import them into a store with named classes."
         )
     if missing and None not in numbers and _numbered(store):
         missing = [str(k) for k in range(store.n_classes, max(numbers) + 1)]  # 7 is class 7
@@ -220,7 +224,8 @@ def _columns(data: bytes) -> list[str]:  # none where it is no CSV
 
 
 def _lines(text: str) -> tuple[str, str]:
-    "The header of a CSV and what follows, with one kind of line end; spreadsheets may say first what separates the cells."
+    """The header of a CSV and what follows, with one kind of line end; spreadsheets may say first what separates the
+    cells."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip()
     if re.match(r'"?sep=.?"?\n', text, re.I):
         text = text.partition("\n")[2].lstrip()
@@ -248,7 +253,8 @@ def _numbered(store) -> bool:
 
 # %% ../../nbs/labels/21_exchange.ipynb #22db595a
 def _is_number(word: str) -> bool:
-    "Whether a word is a number to the last digit: `3`, `3.0`, `3e0` and `1.20e1`, not `1e3`, whose digits may have been rounded away."
+    """Whether a word is a number to the last digit: `3`, `3.0`, `3e0` and `1.20e1`, not `1e3`, whose digits may have
+    been rounded away."""
     return (
         bool(_PLAIN.match(word) or re.fullmatch("[0-9]{1,20}[eE][+-]?00?", word))
         or whole_number(word, False) is not None
@@ -258,7 +264,9 @@ def _is_number(word: str) -> bool:
 def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: str) -> dict[str, str | None]:
     """The class that each text of a file stands for; None: no label.
 
-    A class of the store is a class, whatever it is called; no other word means one whose name has an exponent. `nan`, `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are numbers.
+    A class of the store is a class, whatever it is called; no other word means one whose name has an exponent. `nan`,
+    `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are
+    numbers.
     """
     known = {*store.classes}
     values = Counter(Decimal(c) for c in known if _PLAIN.match(c))
@@ -289,7 +297,8 @@ def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: st
     if dropped:
         told = ", ".join(f"{t!r} ({k} row{'s' * (k > 1)})" for t, k in dropped.items())
         warnings.warn(
-            f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first (store.add_class) and import again.",
+            f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first "
+            f"(store.add_class) and import again.",
             UserWarning,
             stacklevel=4,
         )
@@ -345,7 +354,8 @@ def _read_rows(data, format, end, name) -> list[dict]:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, RecursionError, csv.Error) as e:
         raise LabelFileError(
-            f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was imported."
+            f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was "
+            f"imported."
         ) from None
 
 # %% ../../nbs/labels/21_exchange.ipynb #574c7c73
@@ -458,7 +468,8 @@ def _match(rows, store, images, name, new_classes):
     if differ:
         n = len(differ)
         warnings.warn(
-            f"{name}: {n} row{'s' * (n > 1)} (the first is row {differ[0]}) name{'s' * (n == 1)} one image by its id and another by its file name; "
+            f"{name}: {n} row{'s' * (n > 1)} (the first is row {differ[0]}) name{'s' * (n == 1)} one image by its id "
+            f"and another by its file name; "
             "the file names were taken.",
             UserWarning,
             stacklevel=3,
@@ -484,7 +495,8 @@ def _row(row, store, place: _Places) -> tuple[int, str | None, bool]:
         return found, label, 0 <= serial < store.n_items and serial != found
     if key is None and image is not None and not place.known:
         raise ValueError(
-            f"it asks for the image {str(image)[:60]!r}, and the file names of the images are not known here: pass images=[the name of every image, in order], for instance load_images(folder).names"
+            f"it asks for the image {str(image)[:60]!r}, and the file names of the images are not known here: pass "
+            f"images=[the name of every image, in order], for instance load_images(folder).names"
         )
     if key is None and image is not None:
         raise ValueError(f"there is no image {str(image)[:60]!r}, or several end in that name")

@@ -83,7 +83,8 @@ def _archived(self: History, head: dict) -> Replay:
 # %% ../../nbs/labels/15_history.ipynb #9e5b6f4e
 @patch
 def told(self: History, entry: Entry, i: int) -> dict:
-    "One row of one gesture: seq, serial, label, previous (names), source, time, session, gesture, undone, and what else was kept."
+    """One row of one gesture: seq, serial, label, previous (names), source, time, session, gesture, undone, and what
+    else was kept."""
     r, n = entry.record, len(entry.record["serials"])
     previous = r["previous"][i] if r.get("previous") else None
     known = {

@@ -85,7 +85,8 @@ def decode_line(
 # %% ../../nbs/labels/02_line.ipynb #4bbffa9b
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    "Reading a long log makes a million small objects and no garbage; looking for some among them again and again would take longer than the reading."
+    """Reading a long log makes a million small objects and no garbage; looking for some among them again and again
+    would take longer than the reading."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -125,7 +126,8 @@ ITEMS = 10**9  # images at most
 def fault(
     record: dict,  # a line
 ) -> str:  # what is wrong with it; empty: nothing
-    "Whether a line says what a line of its kind has to say. Lines of a kind, or with a format, that is not known here are not judged; of the rest, other code may rely on what is checked here, and nowhere else."
+    """Whether a line says what a line of its kind has to say. Lines of a kind, or with a format, that is not known
+    here are not judged; of the rest, other code may rely on what is checked here, and nowhere else."""
     if type(record.get("id")) is not str:
         return "it has no id"
     check = _CHECKS.get(record["op"])

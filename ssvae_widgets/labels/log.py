@@ -97,7 +97,8 @@ def close(self: LogFile) -> None:
 # %% ../../nbs/labels/04_log.ipynb #4991c966
 @patch
 def moved(self: LogFile) -> bool:
-    "Whether the path leads to another file than the one that is open, or what was read is not there any more: cut off, or written over in place."
+    """Whether the path leads to another file than the one that is open, or what was read is not there any more: cut
+    off, or written over in place."""
     if self.fd is None:
         return self.path.exists()
     mine = os.fstat(self.fd)

@@ -77,7 +77,8 @@ FAR = 20_000_000  # steps of a tenth of a microsecond that going back through th
 
 
 class _Told(list):
-    "Names given up, in the order in which they were: what `ClassTable.former` was at any time is what its first so many say."
+    """Names given up, in the order in which they were: what `ClassTable.former` was at any time is what its first so
+    many say."""
 
     def __setitem__(self, name, code):
         self.append((name, code))
@@ -222,7 +223,8 @@ def find_origin(
     namings: Namings,  # of that replay
     order: Sequence[int] = (),  # place of each code
 ) -> Origin:
-    "The state that differs least from a file, the latest if several do; the present one if a single cell that was put back is the difference."
+    """The state that differs least from a file, the latest if several do; the present one if a single cell that was
+    put back is the difference."""
     cells = _with_emptied(with_known_words(cells, words_ever(replay, order)), replay, namings, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
@@ -256,7 +258,8 @@ def with_known_words(
     cells: CellRows,
     ever: set[str],  # every name that a class ever had
 ) -> CellRows:
-    "The same lines, with one text, the last one, for all that no class was ever called: each text is looked up once for every change of names."
+    """The same lines, with one text, the last one, for all that no class was ever called: each text is looked up
+    once for every change of names."""
     values = {_value(name) for name in ever} - {None}
 
     def meant(text):
@@ -277,7 +280,8 @@ def with_known_words(
 
 # %% ../../nbs/labels/06_past.ipynb #00c9cc15
 def _with_emptied(cells: CellRows, replay: Replay, namings: Namings, order) -> CellRows:
-    """The same lines, where empty cells agree with no state if each of them is in the row of a label: no export has such a line,
+    """The same lines, where empty cells agree with no state if each of them is in the row of a label: no export has
+    such a line,
     somebody has emptied it."""
     empty = (_said(cells, namings.all()[-1], order) == -1)[cells.words]
     if not empty.any() or (replay.codes[cells.serials[empty]] < 0).any():
@@ -306,7 +310,8 @@ _ABSENT = -3
 
 # %% ../../nbs/labels/06_past.ipynb #fa50c08d
 def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterator[Origin]:
-    "Every state at which a file could have been written, newest first; of each time with the same names, the one that is closest."
+    """Every state at which a file could have been written, newest first; of each time with the same names, the one
+    that is closest."""
     state, changes, end, top = replay.raw.copy(), replay.changes, len(replay.changes), replay.seq
     known = namings.all()
     for k in reversed(range(len(known))):

@@ -76,7 +76,8 @@ class Replay:
         self.on, self.below = (
             "",
             [],
-        )  # id of the log or snapshot that the lines belong to; ids of the lines that changed what lies in that snapshot
+            # id of the log or snapshot that the lines belong to; ids of the lines that changed what lies in that snapshot
+        )
         self.class_log: list[Entry] = []  # class and merge gestures in order
         self.class_moves: list[
             tuple[int, Entry | None, bool]
@@ -111,7 +112,8 @@ def apply(
 @patch
 @contextmanager
 def many(self: Replay) -> Iterator[None]:
-    "Within this, `codes` and the class table stay behind, and `apply` does not say which rows changed: a gesture costs what it says, however many classes and labels there are."
+    """Within this, `codes` and the class table stay behind, and `apply` does not say which rows changed: a gesture
+    costs what it says, however many classes and labels there are."""
     was, self._many = self._many, True
     try:
         yield
@@ -308,7 +310,8 @@ def _redo(self: Replay, record, mine):
 # %% ../../nbs/labels/03_replay.ipynb #0ec52960
 @patch
 def _top(self: Replay, row, redone=""):  # raw code
-    "The newest gesture on a row that counts. Under many that do not it is looked for in a heap, where each is passed over once."
+    """The newest gesture on a row that counts. Under many that do not it is looked for in a heap, where each is
+    passed over once."""
     node, steps = self.stacks[row], 0
     while row not in self._heaps:
         if node is None:

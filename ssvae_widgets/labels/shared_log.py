@@ -54,7 +54,8 @@ _log = logging.getLogger("ssvae_widgets")
 class SharedLog:
     """The labels of one file, which other processes may write to as well.
 
-    Whatever changes something here holds `lock`; `view`, `status` and `message` are replaced as a whole and can be read at any time.
+    Whatever changes something here holds `lock`; `view`, `status` and `message` are replaced as a whole and can be
+    read at any time.
     """
 
     def __init__(
@@ -106,7 +107,8 @@ def set_status(self: SharedLog, status: str, message: str | None = None) -> None
 # %% ../../nbs/labels/13_shared_log.ipynb #b4821fc1
 @patch
 def note(self: SharedLog, message: str, warn: bool = True) -> None:
-    "Something a person should read; the status stays as it is. While the file is opened it is a warning, later a line of the program's log."
+    """Something a person should read; the status stays as it is. While the file is opened it is a warning, later a
+    line of the program's log."""
     self.set_status(self.status, message)
     if warn and self.opening:
         warnings.warn(message, UserWarning, stacklevel=6)
@@ -235,7 +237,8 @@ def record(self: SharedLog, op: str, **kw) -> dict:
 # %% ../../nbs/labels/13_shared_log.ipynb #465184de
 @patch
 def commit(self: SharedLog, record: dict) -> Gesture:
-    "One gesture: into the list of what must be saved, to the disk, and back; the caller tells the observers once it has let go of the lock."
+    """One gesture: into the list of what must be saved, to the disk, and back; the caller tells the observers once
+    it has let go of the lock."""
     with self.lock:
         self.check_open()
         if self.exports:
@@ -540,7 +543,8 @@ def close(
 # %% ../../nbs/labels/13_shared_log.ipynb #1984070d
 @patch
 def forked(self: SharedLog) -> None:
-    "In a forked child: the lock is anew, gestures need a name of their own, and what was one's own is the parent's, who is at work."
+    """In a forked child: the lock is anew, gestures need a name of their own, and what was one's own is the
+    parent's, who is at work."""
     self.lock, self.session, self.suspect = threading.RLock(), secrets.token_hex(6), True
     self._heir_of, self.exports = {self.session}, []
     if self.presence is not None:

@@ -221,7 +221,9 @@ def late_lines(
     n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1))  # room for those that are named
     if n_former > max(MOST_FORMER, n_items):
         raise LabelFileError(
-            f"{name} has a label for row {n_former - 1:,}, and the log that was made from it says that this row existed: no log of this package has so many. Put the right file back, or move it away to go on without what was added to it late."
+            f"{name} has a label for row {n_former - 1:,}, and the log that was made from it says that this row "
+            f"existed: no log of this package has so many. Put the right file back, or move it away to go on without "
+            f"what was added to it late."
         )
     move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
     inside = replayed([r for r in before if r.get("id") not in have], n_former)

@@ -48,7 +48,8 @@ _log = logging.getLogger("ssvae_widgets")
 
 
 class LabelStore:
-    "Labels of a data set: durable, shared, undoable; see the methods `set`, `clear`, `undo`, `redo`, `history`, `observe`."
+    """Labels of a data set: durable, shared, undoable; see the methods `set`, `clear`, `undo`, `redo`, `history`,
+    `observe`."""
 
     def __init__(
         self,
@@ -282,7 +283,8 @@ def declare(
     self: LabelStore,
     classes: int | Sequence[str] | None = None,  # as for a new store; None: no further ones
 ) -> None:
-    "Classes that a caller who has just opened the store knows of; labels in an edited `labels.csv` have to be of a known class from now on."
+    """Classes that a caller who has just opened the store knows of; labels in an edited `labels.csv` have to be of a
+    known class from now on."""
     with self.log.lock:
         self.log.check_open()
         self.log.open_ended = False
@@ -417,7 +419,8 @@ def hold(self: LabelStore, timeout: float) -> None:
 
 @patch
 def forked(self: LabelStore) -> None:
-    "In a forked child: locks and threads of the parent are gone; a thread starts when this process labels something itself."
+    """In a forked child: locks and threads of the parent are gone; a thread starts when this process labels
+    something itself."""
     for part in (self.log, self.csv, self.ticker):
         part.forked()
     self.observers.begin_anew()

@@ -86,7 +86,8 @@ def n_labeled(self: LabelView) -> int:
 # %% ../../nbs/labels/09_view.ipynb #321e2d96
 @patch(as_prop=True)
 def in_order(self: LabelView) -> bool:
-    "Whether the codes are the places in the class table; the caller's order of names comes first, and can be another one."
+    """Whether the codes are the places in the class table; the caller's order of names comes first, and can be
+    another one."""
     return self.order == list(range(len(self.order)))
 
 

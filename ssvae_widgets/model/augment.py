@@ -54,7 +54,8 @@ def find_augmentation(
     "The recipe of that name."
     if name not in AUGMENTATIONS:
         raise ValueError(
-            f"No augmentation is called {name!r}; there are {', '.join(AUGMENTATIONS)}. Add one with register_augmentation({name!r}, …)."
+            f"No augmentation is called {name!r}; there are {', '.join(AUGMENTATIONS)}. Add one with "
+            f"register_augmentation({name!r}, …)."
         )
     return AUGMENTATIONS[name]
 
@@ -121,7 +122,8 @@ def cutout(
     x: Float[Array, "batch ..."],
     size: float,  # side of the blanked square as a share of the image
 ) -> Float[Array, "batch ..."]:
-    "Blank a square at a random place (DeVries & Taylor 2017, arXiv 1708.04552); of vectors, a random share of the entries."
+    """Blank a square at a random place (DeVries & Taylor 2017, arXiv 1708.04552); of vectors, a random share of the
+    entries."""
     if x.ndim != 4:
         return x * random.bernoulli(key, 1 - size / 2, x.shape)
     b, h, w, _ = x.shape

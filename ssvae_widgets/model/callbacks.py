@@ -313,7 +313,8 @@ class LossCurvePlotter(TrainingCallback):
         self.path, self.every, self.whole = Path(check_path(path)), every, whole
         if self.path.suffix[1:].lower() not in _CURVES:
             raise ArgumentError(
-                f"path is {describe(self.path)}; expected the name of a picture that ends in one of {', '.join(f'.{c}' for c in _CURVES if c)}."
+                f"path is {describe(self.path)}; expected the name of a picture that ends in one of "
+                f"{', '.join(f'.{c}' for c in _CURVES if c)}."
             )
 
     def on_train_start(self, trainer):
@@ -446,9 +447,11 @@ class LastCheckpoint(TrainingCallback):
 def default_callbacks(
     weights_path: str | os.PathLike | None = None,  # where the weights go; None: nothing is written
     display: TrainingCallback
-    | bool = True,  # what is shown meanwhile: True: a table, in a notebook one line that changes; False: nothing; or your own
+    # what is shown meanwhile: True: a table, in a notebook one line that changes; False: nothing; or your own
+    | bool = True,
 ) -> list[TrainingCallback]:
-    "What comes with training where nothing else is asked for: a display, and beside the weights `b.ckpt` the history `b_history.csv` and its curves `b_loss.png`."
+    """What comes with training where nothing else is asked for: a display, and beside the weights `b.ckpt` the
+    history `b_history.csv` and its curves `b_loss.png`."""
     shown = (
         [ProgressBar() if in_notebook() else ConsoleLogger(every=None)]
         if display is True

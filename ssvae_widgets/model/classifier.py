@@ -73,7 +73,8 @@ def codes_of(
     unseen = sorted({str(v) for v in y[known]} - {str(c) for c in classes})
     if unseen:
         raise ValueError(
-            f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: {list(classes)}."
+            f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: "
+            f"{list(classes)}."
         )
     codes = np.full(len(y), -1)
     codes[known] = np.searchsorted(classes, y[known])
@@ -168,7 +169,8 @@ def _checked(estimator, X, y, reset=True) -> tuple[np.ndarray, np.ndarray]:
 def _given(
     estimator, X, y, reset: bool = True, optional: bool = False
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...] | None]:
-    "Checked rows and labels, and the shape of an image where images were given; `optional`: no labels are all unlabeled."
+    """Checked rows and labels, and the shape of an image where images were given; `optional`: no labels are all
+    unlabeled."""
     if y is None and isinstance(X, ImageSet):
         y = known_classes(X)
     X, shape = flat_rows(X)

@@ -36,7 +36,8 @@ def compilation_cache_folder() -> Path | None:
 
 # %% ../../nbs/model/07_compile_cache.ipynb #c8895316
 def enable_compilation_cache() -> Path | None:
-    "Switch JAX's persistent cache on, unless it is on already or switched off; a folder that cannot be made is no error."
+    """Switch JAX's persistent cache on, unless it is on already or switched off; a folder that cannot be made is no
+    error."""
     if jax.config.jax_compilation_cache_dir:
         return Path(jax.config.jax_compilation_cache_dir)
     folder = compilation_cache_folder()

@@ -263,7 +263,8 @@ def _order(self: DataSource, epoch: int) -> Int[np.ndarray, "pieces rows"]:
 # %% ../../nbs/model/11_data_source.ipynb #bc37b027
 @patch
 def _carried(self: DataSource, epoch: int, labels: Labels) -> tuple[np.ndarray, int]:
-    "Rows of the labeled images that every piece of an epoch carries along, repeated to a fixed number, and how many they are."
+    """Rows of the labeled images that every piece of an epoch carries along, repeated to a fixed number, and how
+    many they are."""
     labeled = np.flatnonzero(labels.train >= 0)
     rng = np.random.default_rng([self.config.random_seed, 2, epoch])
     if len(labeled) > LABELED_ROWS:

@@ -190,7 +190,8 @@ def class_prior(
     labels: Labels,
     config: SSVAEConfig,
 ) -> tuple[Float[np.ndarray, "slots"], Float[np.ndarray, "slots"]]:  # 1 for slots in use; class sizes, summing to one
-    "Class sizes that the teacher should keep: equal, those of the graph, or those of the labels with one added to each."
+    """Class sizes that the teacher should keep: equal, those of the graph, or those of the labels with one added to
+    each."""
     slots, n, codes = progress.spec.slots, max(progress.n_classes, 1), labels.train
     active = (np.arange(slots) < n).astype(np.float32)
     counts = np.bincount(codes[codes >= 0], minlength=slots)[:slots]
@@ -234,7 +235,8 @@ def guess_augmentation(
     images: np.ndarray,  # (n, height, width[, channel]) images or (n, features) vectors
     sample: int = 500,  # images looked at
 ) -> str:  # name of a registered augmentation
-    "A distortion that suits the images: `digits` for gray figures on an empty ground, else `gentle`; `vectors` for vectors."
+    """A distortion that suits the images: `digits` for gray figures on an empty ground, else `gentle`; `vectors` for
+    vectors."""
     if images.ndim == 2:
         return "vectors"
     if images.ndim == 4 and images.shape[-1] > 1:

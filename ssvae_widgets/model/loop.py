@@ -122,7 +122,8 @@ def advance(
     if not math.isfinite(row["loss"]):
         rate = float(plan.learning_rate)
         raise TrainingDiverged(
-            f"The loss became NaN or infinite in epoch {epoch}; the model is back at the end of epoch {progress.epoch} and your labels are untouched. "
+            f"The loss became NaN or infinite in epoch {epoch}; the model is back at the end of epoch {progress.epoch} "
+            f"and your labels are untouched. "
             f"Try a learning rate of {rate / 10:.1g} instead of {rate:.1g}, or a smaller grad_clip_norm."
         )
     return progress._replace(

@@ -114,7 +114,8 @@ def pseudo_label_loss(
     probs: Float[Array, "batch classes"],  # the teacher's, aligned; no gradient flows into them
     threshold: float | Array,  # least confidence that counts
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    "Cross-entropy against the teacher's class where it is sure, averaged over the whole batch, and the share that was sure."
+    """Cross-entropy against the teacher's class where it is sure, averaged over the whole batch, and the share that
+    was sure."""
     probs = jax.lax.stop_gradient(jnp.asarray(probs))
     sure = jnp.where(probs.max(-1) > threshold, 1.0, 0.0)
     return (sure * cross_entropy(logits, probs.argmax(-1))).mean(), sure.mean()

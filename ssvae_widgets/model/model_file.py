@@ -40,7 +40,8 @@ def write_model(
     value_range: tuple[float, float] | None,  # of float images
     fingerprint: Fingerprint | None,  # of the data it was trained on
 ) -> None:
-    "Write everything a model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the one before stays."
+    """Write everything a model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the
+    one before stays."""
     host, p = jax.tree.map(np.asarray, progress.state), progress
     adam = {k: optax.tree_utils.tree_get(host.opt_state, k) for k in ("count", "mu", "nu")}
     arrays = dict(
@@ -267,7 +268,8 @@ def check_arrays(
     spec: Spec,  # that the arrays are for
     own: bool = False,  # True: the spec is the file's own, so a difference is damage
 ) -> None:
-    "Compare every array with what the spec asks for, before anything of that size is made; raises `CheckpointError` with the first difference."
+    """Compare every array with what the spec asks for, before anything of that size is made; raises
+    `CheckpointError` with the first difference."""
     path, arrays = file.path, file.arrays
     try:
         want = parameter_shapes(spec)

@@ -33,7 +33,8 @@ _outlined: ContextVar[bool] = ContextVar("outlined", default=False)
 
 @contextmanager
 def outline():
-    "Networks made in this block have their shapes but take no memory: what a checkpoint asks for is compared before it is built."
+    """Networks made in this block have their shapes but take no memory: what a checkpoint asks for is compared
+    before it is built."""
     token = _outlined.set(True)
     try:
         yield
@@ -96,7 +97,8 @@ def _pads(size: int, k: int, stride: int) -> tuple[int, int, int]:
 
 
 def _taps(x, k: int, stride: int) -> list:
-    "The views of a padded image batch that a k×k kernel multiplies: k lists of k arrays (batch, out_h, out_w, channel)."
+    """The views of a padded image batch that a k×k kernel multiplies: k lists of k arrays (batch, out_h, out_w,
+    channel)."""
     (oh, t, bt), (ow, l, r) = _pads(x.shape[1], k, stride), _pads(x.shape[2], k, stride)
     x = _namespace(x).pad(x, ((0, 0), (t, bt), (l, r), (0, 0)))
     return [
@@ -125,7 +127,8 @@ def _turned(kernel):
 
 
 def _image_gradient(x, kernel, g, stride: int):
-    "Stride 1: a convolution with the turned kernel. Else: the columns of the gradient, added up where `_columns` had read them."
+    """Stride 1: a convolution with the turned kernel. Else: the columns of the gradient, added up where `_columns`
+    had read them."""
     k, _, c_in, c_out = kernel.shape
     if stride == 1 and k % 2:
         return _conv_xla(g, _turned(kernel))
@@ -242,7 +245,8 @@ def registered(
         return sorted(_REGISTRY[kind])
     if name not in _REGISTRY[kind]:
         raise ValueError(
-            f"No {kind} is called {name!r}; there are {', '.join(registered(kind))}. Add one with @register({kind!r}, {name!r})."
+            f"No {kind} is called {name!r}; there are {', '.join(registered(kind))}. Add one with @register({kind!r}, "
+            f"{name!r})."
         )
     return _REGISTRY[kind][name]
 
@@ -270,7 +274,8 @@ class ConvEncoder(nnx.Module):
     def __init__(self, input_shape: tuple[int, ...], config: SSVAEConfig, *, rngs: nnx.Rngs):
         if len(input_shape) != 3:
             raise ValueError(
-                f"The conv encoder needs images (height, width, channel), got vectors of shape {input_shape}; use encoder_type='dense'."
+                f"The conv encoder needs images (height, width, channel), got vectors of shape {input_shape}; use "
+                f"encoder_type='dense'."
             )
         height, width, channels = input_shape
         self.layers = nnx.List([])
@@ -309,12 +314,14 @@ def _pixelwise(layer, x):
 # %% ../../nbs/model/01_networks.ipynb #333f4095
 @register("decoder", "conv")
 class ConvDecoder(nnx.Module):
-    "A dense layer to a small image that pixel shuffles double until the last, a 3×3 convolution, gives the picture; the surplus is cropped."
+    """A dense layer to a small image that pixel shuffles double until the last, a 3×3 convolution, gives the
+    picture; the surplus is cropped."""
 
     def __init__(self, latent_dim: int, output_shape: tuple[int, ...], config: SSVAEConfig, *, rngs: nnx.Rngs):
         if len(output_shape) != 3:
             raise ValueError(
-                f"The conv decoder makes images (height, width, channel), not vectors of shape {output_shape}; use decoder_type='dense'."
+                f"The conv decoder makes images (height, width, channel), not vectors of shape {output_shape}; use "
+                f"decoder_type='dense'."
             )
         n, channels = len(config.conv_channels), tuple(reversed(config.conv_channels))
         self.start = (-(-output_shape[0] // 2**n), -(-output_shape[1] // 2**n), channels[0])

@@ -99,7 +99,8 @@ def encode_images(
 ) -> tuple[
     Float[np.ndarray, "batch latent"], Float[np.ndarray, "batch classes"], Float[np.ndarray, "batch ..."] | None
 ]:
-    "Latent, class probabilities and reconstructions of any number of items. Raises `ValueError` when they are not of the shape that the model was built for."
+    """Latent, class probabilities and reconstructions of any number of items. Raises `ValueError` when they are not
+    of the shape that the model was built for."""
     x = as_array(x)
     if image_shape(x) != progress.spec.input_shape:
         raise ValueError(f"The model was built for items of shape {progress.spec.input_shape}, got {image_shape(x)}.")
@@ -153,7 +154,8 @@ class Snapshot:
         return softmax(logits[:, : max(self.n_classes, 1)])
 
     def decode(self, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch ..."]:
-        "Images in [0, 1] (or vectors); gray images have no channel axis. Raises `ValueError` when the latent has another width."
+        """Images in [0, 1] (or vectors); gray images have no channel axis. Raises `ValueError` when the latent has
+        another width."""
         z = np.atleast_2d(np.asarray(z, np.float32))
         if z.shape[1] != self.spec.config.latent_dim:
             raise ValueError(f"Latent points have {self.spec.config.latent_dim} numbers each, got {z.shape[1]}.")

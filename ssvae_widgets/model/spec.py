@@ -120,7 +120,8 @@ Params = dict[str, Any]
 
 @lru_cache(maxsize=64)
 def _skeleton(spec: Spec):
-    "Graph definition, parameter tree, names in leaf order, everything that is not trained, and whether each name gets weight decay."
+    """Graph definition, parameter tree, names in leaf order, everything that is not trained, and whether each name
+    gets weight decay."""
     net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(0))
     graph, params, rest = nnx.split(net, nnx.Param, ...)
     leaves, tree = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(params))

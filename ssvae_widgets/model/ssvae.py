@@ -135,7 +135,8 @@ def set_classes(
     self: SSVAE,
     classes: int | Sequence[str],  # how many, or their names, old ones first
 ) -> None:
-    "Change the classes; parameters of those that stay are kept. Raises `ValueError` when there would be fewer than now."
+    """Change the classes; parameters of those that stay are kept. Raises `ValueError` when there would be fewer than
+    now."""
     classes = check_classes(classes, MOST_CLASSES)
     n = classes if isinstance(classes, int) else len(classes or ())
     with self._lock:
@@ -171,11 +172,13 @@ def data_source(
     self: SSVAE,
     x: Any,  # images or vectors to train on
 ) -> DataSource:
-    "Check data against the model and learn their scale the first time. Raises `ValueError` when they are of another shape."
+    """Check data against the model and learn their scale the first time. Raises `ValueError` when they are of
+    another shape."""
     x = as_array(x)
     if image_shape(x) != self.input_shape:
         raise ValueError(
-            f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build SSVAE({x.shape[1:]}, …)."
+            f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build "
+            f"SSVAE({x.shape[1:]}, …)."
         )
     self.value_range = pixel_range(x, self.value_range) or self.value_range
     found = {}
@@ -219,11 +222,13 @@ def run_epochs(
     epochs: int,
     callbacks: Sequence[TrainingCallback] = (),
     stop: threading.Event
-    | None = None,  # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
+    # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
+    | None = None,
     trainer: Any = None,  # what the callbacks get; None: the model
     most: float = 1.0,  # share of each epoch to run
 ) -> dict[str, list[float]]:
-    "Train on; gives the history of these epochs. Raises `TrainingDiverged` with the model as it was after the last good epoch."
+    """Train on; gives the history of these epochs. Raises `TrainingDiverged` with the model as it was after the last
+    good epoch."""
     codes = _codes_of(self, labels, source.n)
 
     def one_epoch():
@@ -251,7 +256,8 @@ def save(
     self: SSVAE,
     path: str | os.PathLike,
 ) -> None:
-    "Write everything the model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the one before stays."
+    """Write everything the model is, in one atomic step. Raises `CheckpointError` when the file cannot be written;
+    the one before stays."""
     with self._lock:
         progress, drawn, names = self.progress, self.map, self.class_names
     write_model(
@@ -271,7 +277,8 @@ def from_checkpoint(
     cls: SSVAE,
     path: str | os.PathLike,
 ) -> SSVAE:
-    "The model of a checkpoint, with its own configuration and classes. Raises `CheckpointError` when the file is none, is damaged or cannot be read."
+    """The model of a checkpoint, with its own configuration and classes. Raises `CheckpointError` when the file is
+    none, is damaged or cannot be read."""
     file = read_model(path)
     check_arrays(file, asked_spec(file), own=True)
     meta = file.meta
@@ -291,7 +298,8 @@ def load_model_weights(
     self: SSVAE,
     path: str | os.PathLike,
 ) -> None:
-    "Replace parameters and progress by those of a checkpoint of the same architecture; on a `CheckpointError` nothing has changed."
+    """Replace parameters and progress by those of a checkpoint of the same architecture; on a `CheckpointError`
+    nothing has changed."""
     file, spec = read_model(path), self.progress.spec
     n = file.meta["n_classes"]
     if n > self.n_classes:
@@ -316,7 +324,8 @@ def _restore(self: SSVAE, file) -> None:
 def fit(
     self: SSVAE,
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
-    labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
+    # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
+    labels: Any = None,
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
     callbacks: Sequence[Any]
     | None = (),  # yours, after the default ones; None: neither, nothing is shown, only the best weights are written
@@ -445,9 +454,12 @@ def embed(
     self: SSVAE,
     x: Any,  # images or vectors
     map_steps: int
-    | None = None,  # optimizer steps the map may take to follow the training; None: as many as the epochs since it last did call for; 0: the head as it is
+    # optimizer steps the map may take to follow the training; None: as many as the epochs since it last did call for;
+    # 0: the head as it is
+    | None = None,
 ) -> Embedding:
-    "Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x` are the training images."
+    """Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x`
+    are the training images."""
     x = as_array(x)
     z, probs, _ = encode_images(self.progress, x, self.value_range)
     return Embedding(z, self._place(x, z, map_steps), probs)

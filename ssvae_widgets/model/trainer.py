@@ -58,7 +58,8 @@ class InteractiveTrainer:
         self.__init__(**state)
 
     def default_callbacks(self) -> list[TrainingCallback]:
-        "What every call runs with, before your callbacks: a table, in a notebook one line that changes. Override it in a subclass for others."
+        """What every call runs with, before your callbacks: a table, in a notebook one line that changes. Override
+        it in a subclass for others."""
         return default_callbacks() if self.defaults is None else list(self.defaults)
 
     @property
@@ -86,7 +87,8 @@ def train_epochs(
     callbacks: Sequence[Any] | None = (),  # for this call, after the trainer's own; None: this call runs without any
     most: float = 1.0,  # share of each epoch to run; less than 1 only repeats an epoch that was stopped
 ) -> dict[str, list[float]]:
-    "Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished epoch kept."
+    """Continue for some epochs; gives their history. Ends early on `stop()`, Ctrl-C or an error, with every finished
+    epoch kept."""
     num_epochs, mine = check_whole(num_epochs, "num_epochs", 0, 2**53), check_callbacks(callbacks)
     if not self._busy.acquire(blocking=False):
         raise RuntimeError("Training is already running; call stop() and wait for it to end, or wait.")
@@ -103,7 +105,8 @@ def train_epochs(
 # %% ../../nbs/model/17_trainer.ipynb #47bd5e09
 @patch
 def stop(self: InteractiveTrainer) -> None:
-    "End the running call at the end of its epoch, or within it when that is more than a second away; from any thread, or from a callback."
+    """End the running call at the end of its epoch, or within it when that is more than a second away; from any
+    thread, or from a callback."""
     self._stop.set()
 
 # %% ../../nbs/model/17_trainer.ipynb #fb068a53

@@ -1,7 +1,9 @@
 """A real JupyterLab and a real Chromium for the browser tests.
 
-`lab` starts one server per test session in a temporary folder; `open_notebook(cells)` writes a notebook there, opens it, runs it and
-returns a `Notebook`, whose `page` is the Playwright page and whose `python(expression)` evaluates in the very kernel the page talks to,
+`lab` starts one server per test session in a temporary folder; `open_notebook(cells)` writes a notebook there, opens
+it, runs it and
+returns a `Notebook`, whose `page` is the Playwright page and whose `python(expression)` evaluates in the very kernel
+the page talks to,
 so that a test can drive the page and assert Python state and files.
 """
 
@@ -193,9 +195,11 @@ class Notebook:
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
 
     def run_all(self, timeout: float = 240):
-        "Run every cell and wait until each has run; an error in a cell fails the test. Counts of an earlier run are forgotten first."
+        """Run every cell and wait until each has run; an error in a cell fails the test. Counts of an earlier run
+        are forgotten first."""
         self.page.evaluate(
-            "() => { for (const c of window.jupyterapp.shell.currentWidget.content.widgets) if (c.model.type === 'code') c.model.executionCount = null; }"
+            "() => { for (const c of window.jupyterapp.shell.currentWidget.content.widgets) if (c.model.type "
+            "=== 'code') c.model.executionCount = null; }"
         )
         self.command("notebook:run-all-cells")
         self.kernel_id()
@@ -282,7 +286,8 @@ def eval_literal(text: str) -> str:
 
 @pytest.fixture
 def open_notebook(lab, browser):
-    "A function that opens cells (source strings; those that start with `# %% [markdown]` are prose) or an existing .ipynb as a notebook and runs it."
+    """A function that opens cells (source strings; those that start with `# %% [markdown]` are prose) or an existing
+    .ipynb as a notebook and runs it."""
     opened, contexts = [], []
 
     def open_(
@@ -315,7 +320,8 @@ def open_notebook(lab, browser):
         relative = path.relative_to(lab.root).as_posix()
         page.goto(f"{lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
         page.wait_for_function(
-            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && window.jupyterapp.shell.currentWidget.content.widgets?.length",
+            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && "
+            "window.jupyterapp.shell.currentWidget.content.widgets?.length",
             arg=relative,
             timeout=180_000,
         )

@@ -1,4 +1,5 @@
-"""Other places than a live JupyterLab cell: Notebook 7, saved, converted and untrusted notebooks, pages of their own."""
+"""Other places than a live JupyterLab cell: Notebook 7, saved, converted and untrusted notebooks, pages of their
+own."""
 
 import importlib.util
 import json
@@ -139,7 +140,8 @@ page = app.to_html("app.html")
         if page.locator(".ssvae-m-tip").is_visible():
             break
     page.wait_for_function(
-        "() => { const c = document.querySelector('.ssvae-m-thumb'); return !c.hidden && c.width === 8 && c.height === 8; }"
+        "() => { const c = document.querySelector('.ssvae-m-thumb'); return !c.hidden && c.width === 8 && c.height === "
+        "8; }"
     )
     assert "1,797 points" in page.inner_text("main")
     page.locator("main select").select_option(label="label")

@@ -1,4 +1,5 @@
-"""Keys after the mouse: what was clicked does not keep them, a question is about one selection, the pointer's note is up to date."""
+"""Keys after the mouse: what was clicked does not keep them, a question is about one selection, the pointer's note
+is up to date."""
 
 from test_labeler_flow import OPEN, App
 
@@ -32,7 +33,8 @@ def test_what_was_clicked_gives_the_keys_back(open_notebook):
     page.wait_for_selector(".ssvae-m-asking")
     app.click(first)  # the question was about another selection
     page.wait_for_function(
-        "i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `) && !document.querySelector('.ssvae-m-asking')",
+        "i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `) && "
+        "!document.querySelector('.ssvae-m-asking')",
         arg=first,
     )
     nb.until(f"app.map.selected.tolist() == [{first}]")
@@ -44,11 +46,13 @@ def test_what_was_clicked_gives_the_keys_back(open_notebook):
     nb.execute("app.map.selected = [0, 1, 2]")
     page.wait_for_selector(".ssvae-m-dim")
     page.wait_for_function(
-        "() => { const g = [...document.querySelectorAll('.ssvae-map .svg-figure > g > g > g')]; return +getComputedStyle(g[0]).opacity < 0.3 && g[0].children.length > 2; }"
+        "() => { const g = [...document.querySelectorAll('.ssvae-map .svg-figure > g > g > g')]; return "
+        "+getComputedStyle(g[0]).opacity < 0.3 && g[0].children.length > 2; }"
     )
     nb.execute("app.map.selected = []")
     free = nb.python(
-        "(lambda xy: next(int(i) for i in np.argsort(-np.sort(np.square(xy[:, None] - xy[None]).sum(-1) + np.eye(len(xy)) * 9, axis=1)[:, 0]) if app.session.codes[i] < 0))(app.session.xy)"
+        "(lambda xy: next(int(i) for i in np.argsort(-np.sort(np.square(xy[:, None] - xy[None]).sum(-1) + "
+        "np.eye(len(xy)) * 9, axis=1)[:, 0]) if app.session.codes[i] < 0))(app.session.xy)"
     )
     app.click(free)
     page.wait_for_function(

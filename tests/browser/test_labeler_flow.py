@@ -60,7 +60,8 @@ class App:
     def alone(self, n: int = 1) -> list[int]:
         "Points with nothing else near them, so that a click can only mean them."
         return self.nb.python(
-            "(lambda xy: [int(i) for i in np.argsort(-np.sort(np.square((xy[:, None] - xy[None]) / np.ptp(xy, axis=0)).sum(-1) + np.eye(len(xy)) * 9, axis=1)[:, 0])"
+            "(lambda xy: [int(i) for i in np.argsort(-np.sort(np.square((xy[:, None] - xy[None]) / np.ptp(xy, "
+            "axis=0)).sum(-1) + np.eye(len(xy)) * 9, axis=1)[:, 0])"
             f"if all(abs((xy[i] - xy.min(0)) / np.ptp(xy, axis=0) - .5) < .48)][:{n}])(app.session.xy)"
         )
 
@@ -75,7 +76,8 @@ class App:
 
     def wait_saved(self, seq: int):
         self.page.wait_for_function(
-            "n => { const e = document.querySelector('.ssvae-status'); return e.dataset.saved === 'yes' && Number(e.dataset.seq) >= n }",
+            "n => { const e = document.querySelector('.ssvae-status'); return e.dataset.saved === 'yes' && "
+            "Number(e.dataset.seq) >= n }",
             arg=seq,
         )
 
@@ -233,10 +235,12 @@ def test_second_view_reload_and_restart(open_notebook):
     page.keyboard.press("4")
     app.wait_saved(1)
     page.wait_for_function(
-        "() => [...document.querySelectorAll(\".ssvae-class[data-class='4']\")].map(e => e.dataset.count).join() === '1,1'"
+        "() => [...document.querySelectorAll(\".ssvae-class[data-class='4']\")].map(e => e.dataset.count).join() "
+        "=== '1,1'"
     )
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.ssvae-status')].map(e => e.dataset.saved + e.dataset.seq).join() === 'yes1,yes1'"
+        "() => [...document.querySelectorAll('.ssvae-status')].map(e => e.dataset.saved + e.dataset.seq).join() "
+        "=== 'yes1,yes1'"
     )
     nb.save()
     page.reload(wait_until="domcontentloaded")
@@ -436,7 +440,8 @@ def every_control_has_a_name_and_can_be_reached(app):
     for _ in range(80):
         app.page.keyboard.press("Tab")
         here = app.page.evaluate(
-            "() => { const e = document.activeElement; return e.closest('.ssvae-labeler') ? (e.getAttribute('aria-label') || e.textContent || e.title || e.tagName) : null }"
+            "() => { const e = document.activeElement; return e.closest('.ssvae-labeler') ? "
+            "(e.getAttribute('aria-label') || e.textContent || e.title || e.tagName) : null }"
         )
         if here is None:
             break

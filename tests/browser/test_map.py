@@ -200,7 +200,8 @@ def test_keys_leave_inputs_alone(open_notebook):
     nb = open_notebook(
         [
             cloud() + LABELS,
-            "import ipywidgets\ntext = ipywidgets.Text()\nbox = ipywidgets.VBox([m, text]); box.add_class('ssvae-labeler')\nbox",
+            "import ipywidgets\ntext = ipywidgets.Text()\nbox = ipywidgets.VBox([m, text]); "
+            "box.add_class('ssvae-labeler')\nbox",
         ],
         name="inputs",
     )
@@ -239,7 +240,8 @@ def test_keys_are_heard_in_order_while_a_cell_that_touched_the_map_runs(open_not
     page.evaluate("() => document.querySelector('.ssvae-map').focus()")
     page.wait_for_function("i => document.querySelector('.ssvae-m-live').textContent.startsWith(`#${i} `)", arg=i)
     nb.client.execute(
-        "import time; m.status = 'busy'; end = time.monotonic() + 100\nwhile len(log) < 40 and time.monotonic() < end: time.sleep(0.05)\ntime.sleep(1); m.status",
+        "import time; m.status = 'busy'; end = time.monotonic() + 100\nwhile len(log) < 40 and time.monotonic() < end: "
+        "time.sleep(0.05)\ntime.sleep(1); m.status",
         store_history=False,
     )
     page.wait_for_function("() => document.querySelector('.ssvae-m-map-status').textContent === 'busy'")
@@ -347,7 +349,8 @@ def test_moves_travel_and_reduced_motion_cuts(open_notebook):
     m, page = Map(nb), nb.page
     page.evaluate(
         "() => { const c = document.querySelector('canvas.ssvae-points'); window.moves = 0; "
-        "new MutationObserver(() => { if (c.dataset.moving === 'yes') window.moves++; }).observe(c, { attributes: true }); }"
+        "new MutationObserver(() => { if (c.dataset.moving === 'yes') window.moves++; }).observe(c, { attributes: true "
+        "}); }"
     )
     nb.execute("m.selected = [4, 5]; m.set_positions(3 * xy)")
     page.wait_for_function("() => window.moves >= 2")
@@ -394,7 +397,8 @@ def test_keyboard_alone(open_notebook):
     soon(lambda: m.domain[1] - m.domain[0] < before[1] - before[0])
     page.keyboard.press("r")
     page.wait_for_function(
-        "d => document.querySelector('canvas.ssvae-points').dataset.domain.split(',').every((v, k) => Math.abs(v - d[k]) < 1e-6)",
+        "d => document.querySelector('canvas.ssvae-points').dataset.domain.split(',').every((v, k) => Math.abs(v - "
+        "d[k]) < 1e-6)",
         arg=before,
     )
     page.keyboard.press("?")
@@ -416,7 +420,8 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
     )
     nb.until(f"m.hovered == {i}")
     shown = page.evaluate(
-        "() => { const c = document.querySelector('.ssvae-m-thumb'), d = c.getContext('2d').getImageData(0, 0, 8, 8).data; return [...d].filter((_, k) => k % 4 === 0); }"
+        "() => { const c = document.querySelector('.ssvae-m-thumb'), d = c.getContext('2d').getImageData(0, 0, 8, "
+        "8).data; return [...d].filter((_, k) => k % 4 === 0); }"
     )
     assert shown == np.array(nb.python(f"m.images[{i}]")).ravel().tolist()
     left, top, w, h = m.box
@@ -464,7 +469,8 @@ def test_browser_zoom_changes_the_pixel_ratio_under_way(open_notebook):
         )
         m.page.mouse.move(*m.at(int(m.visible()[0])))  # the emulation itself tells the page nothing
         page.wait_for_function(
-            "r => { const c = document.querySelector('canvas.ssvae-points'); return Math.abs(c.width / parseFloat(c.style.width) - r) < 0.01; }",
+            "r => { const c = document.querySelector('canvas.ssvae-points'); return Math.abs(c.width / "
+            "parseFloat(c.style.width) - r) < 0.01; }",
             arg=ratio,
         )
         page.wait_for_timeout(200)
@@ -594,7 +600,8 @@ def test_dark_theme_tabs_and_hidden_cells(open_notebook):
     m.click(i)
     for k in range(2):  # scroll away and back: the windowed notebook may detach the cell
         page.evaluate(
-            "k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k ? 0 : 3; nb.scrollToItem(k ? 0 : 3); }",
+            "k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k ? 0 : 3; "
+            "nb.scrollToItem(k ? 0 : 3); }",
             k,
         )
         page.wait_for_timeout(700)
@@ -609,7 +616,8 @@ def test_closing_leaves_nothing(open_notebook):
     nb = open_notebook([cloud(n=500) + "m"], name="close")
     Map(nb)
     nb.execute(
-        "from ipywidgets.widgets.widget import _instances as live\nk0 = len(live)\nfor _ in range(20): LatentMap(xy).close()"
+        "from ipywidgets.widgets.widget import _instances as live\nk0 = len(live)\nfor _ in range(20): "
+        "LatentMap(xy).close()"
     )
     assert nb.python("len(live) - k0") == 0
     nb.execute("m.close()")

@@ -25,7 +25,8 @@ def test_the_page_of_a_replaced_app_says_so_and_labels_nothing(open_notebook):
     nb.execute(AGAIN)  # the page keeps the focus on the map that goes away
     page.wait_for_function("() => !document.querySelector('.ssvae-points')")
     page.wait_for_function(
-        "said => { const all = [...document.querySelectorAll('.ssvae-status')]; return all.length === 2 && all.every(e => e.textContent.includes(said)) }",
+        "said => { const all = [...document.querySelectorAll('.ssvae-status')]; return all.length === 2 && all.every(e "
+        "=> e.textContent.includes(said)) }",
         arg=SAID,
     )
     for key in "5", "n", "Control+z", "t":
@@ -38,7 +39,8 @@ def test_the_page_of_a_replaced_app_says_so_and_labels_nothing(open_notebook):
     assert page.locator(".jp-OutputArea-output:has-text('Error displaying widget')").count() == 0
     page.wait_for_timeout(500)
     assert nb.python(
-        "[former.session is app.session, app.session.n_labeled, app.session.seq, app.session.training.running, former.error, app.error]"
+        "[former.session is app.session, app.session.n_labeled, app.session.seq, app.session.training.running, "
+        "former.error, app.error]"
     ) == [True, 1, 1, False, "", ""]
     nb.screenshot("replaced")
     nb.run_all()  # the same cell again: a third app, in two outputs, goes on
@@ -50,6 +52,7 @@ def test_the_page_of_a_replaced_app_says_so_and_labels_nothing(open_notebook):
     page.keyboard.press("5")
     wait_rows(nb.folder, {one: "4", three: "5"})
     page.wait_for_function(
-        "() => [...document.querySelectorAll(\".ssvae-class[data-class='5']\")].map(e => e.dataset.count).join() === '1,1'"
+        "() => [...document.querySelectorAll(\".ssvae-class[data-class='5']\")].map(e => e.dataset.count).join() "
+        "=== '1,1'"
     )
     nb.screenshot("replaced-run-again")

@@ -1,4 +1,5 @@
-"""Selecting by meaning: a class, below a certainty, suspects, neighbours; groups, new classes, large sheets; labels that come from Python are spoken."""
+"""Selecting by meaning: a class, below a certainty, suspects, neighbours; groups, new classes, large sheets; labels
+that come from Python are spoken."""
 
 import numpy as np
 from conftest import soon
@@ -42,7 +43,8 @@ def test_a_threshold_on_the_legend_selects_below_it(open_notebook):
     assert page.locator(".ssvae-m-below").inner_text() == "below 0.3"
     before = nb.python("m.layer.refused")
     nb.execute(
-        "for bad in ('0.5', None, float('nan'), True): m.layer.receive(m.layer, {'type': 'intent', 'intent': {'type': 'select', 'op': 'below', 'value': bad}}, [])"
+        "for bad in ('0.5', None, float('nan'), True): m.layer.receive(m.layer, {'type': 'intent', 'intent': "
+        "{'type': 'select', 'op': 'below', 'value': bad}}, [])"
     )
     assert nb.python("m.layer.refused") == before + 4
     del m
@@ -79,7 +81,8 @@ m""",
     assert len(nb.python("m.layer.sample.hex()")) == 2 * 8 * -(-400_000 // 7)
     soon(lambda: "2 selected" in (tally := page.locator(".ssvae-m-tally").inner_text()) and "400,000 points" in tally)
     page.wait_for_function(
-        "() => document.querySelector(\".ssvae-m-chip[data-code='1'] .ssvae-m-count\").textContent.replace(',', '') > 150000"
+        "() => document.querySelector(\".ssvae-m-chip[data-code='1'] .ssvae-m-count\").textContent.replace(',', '') > "
+        "150000"
     )
     far = int(np.argmax(np.square(m.xy).sum(1)))
     m.click(far)
@@ -98,7 +101,8 @@ m""",
 def test_a_million_points_in_the_whole_app(open_notebook):
     nb = open_notebook(
         [
-            "import numpy as np\nfrom ssvae_widgets import LabelingSession, LatentLabeler\nLabelingSession.prepare = lambda self: None",
+            "import numpy as np\nfrom ssvae_widgets import LabelingSession, LatentLabeler\nLabelingSession.prepare = "
+            "lambda self: None",
             """
 rng = np.random.default_rng(0)
 session = LabelingSession(rng.normal(size=(1_000_000, 3)).astype(np.float32), "labels.csv", classes=10)

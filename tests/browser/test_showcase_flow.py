@@ -1,4 +1,5 @@
-"""The showcase in a real JupyterLab: run it, click, label, train, and look at the files and at Python, not only at the page."""
+"""The showcase in a real JupyterLab: run it, click, label, train, and look at the files and at Python, not only at
+the page."""
 
 import csv
 import io

@@ -1,4 +1,5 @@
-"""The notebook that ssvae-view writes, in a real JupyterLab: look at a point, press a digit, find it in labels.csv; with a checkpoint, train."""
+"""The notebook that ssvae-view writes, in a real JupyterLab: look at a point, press a digit, find it in labels.csv;
+with a checkpoint, train."""
 
 import csv
 import shutil
@@ -74,7 +75,8 @@ def test_click_look_label_without_a_model(open_notebook, tmp_path):
 
 
 def test_train_in_the_viewer_and_come_back(open_notebook, tmp_path, monkeypatch):
-    "With --weights: label, press train, the map moves; the checkpoint is only read, and the next look goes on from what was learned."
+    """With --weights: label, press train, the map moves; the checkpoint is only read, and the next look goes on from
+    what was learned."""
     monkeypatch.chdir(tmp_path)
     small = ["--encoder-type", "dense", "--hidden-dims", "32", "--latent-dim", "2", "--max-epochs", "2"]
     assert train(["--n", "200", "--weights", "ssvae.ckpt", "--quiet", *small]) == 0
@@ -94,7 +96,8 @@ def test_train_in_the_viewer_and_come_back(open_notebook, tmp_path, monkeypatch)
 
     # the point that is farthest from all others, so that a click can only mean it
     serial, x, y = nb.python(
-        "(lambda xy: (lambda i: [i, *map(float, xy[i])])(int(((xy[:, None] - xy[None]) ** 2).sum(2).__add__(1e9 * __import__('numpy').eye(200)).min(1).argmax())))(app.session.xy)"
+        "(lambda xy: (lambda i: [i, *map(float, xy[i])])(int(((xy[:, None] - xy[None]) ** 2).sum(2).__add__(1e9 * "
+        "__import__('numpy').eye(200)).min(1).argmax())))(app.session.xy)"
     )
     left, top, width, height, domain = page.locator(".ssvae-points").first.evaluate(
         "c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width, r.height, c.dataset.domain] }"

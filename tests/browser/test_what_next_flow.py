@@ -1,4 +1,5 @@
-"""What next?, in a hurry: a key never labels an image that was not on show when it was pressed, and the next picture comes with the key."""
+"""What next?, in a hurry: a key never labels an image that was not on show when it was pressed, and the next picture
+comes with the key."""
 
 import json
 import time
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from test_labeler_flow import OPEN, App
 
-# What a camera over the shoulder would see: at each key the picture on show before it acts; how long the next one takes; what is said.
+# What a camera over the shoulder would see: at each key the picture on show before it acts; how long the next one
+# takes; what is said.
 WATCH = """() => {
     const root = document.querySelector('.ssvae-labeler'), preview = root.querySelector('.ssvae-preview'), status = root.querySelector('.ssvae-status');
     const seen = window.seen = { keys: [], took: [], frames: [] };
@@ -29,7 +31,8 @@ WATCH = """() => {
 SLOW = {
     "idle": "",
     "fsync": "import os, time; _sync = os.fsync; os.fsync = lambda fd: (time.sleep(0.15), _sync(fd))[1]",
-    "proposals": "import time; _suggest = app.session.proposals.suggest; app.session.proposals.suggest = lambda *a, **k: (time.sleep(1.0), _suggest(*a, **k))[1]",
+    "proposals": "import time; _suggest = app.session.proposals.suggest; app.session.proposals.suggest = lambda *a, "
+    "**k: (time.sleep(1.0), _suggest(*a, **k))[1]",
     "kernel": "import time; _act = app.act; app.map.handlers[:] = [lambda intent: (time.sleep(0.3), _act(intent))]",
 }
 
@@ -137,7 +140,8 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     first = nb.python("app.session.current.serial")
     page.keyboard.press("1")
     page.wait_for_function(
-        "n => { const s = document.querySelector('.ssvae-preview').dataset.serial; return s !== undefined && s !== String(n) }",
+        "n => { const s = document.querySelector('.ssvae-preview').dataset.serial; return s !== undefined && s !== "
+        "String(n) }",
         arg=first,
     )
     page.keyboard.press("Control+z")

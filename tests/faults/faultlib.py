@@ -24,7 +24,8 @@ CALLS = (
 
 
 class Injector:
-    """While active, counts calls of `os` functions that touch files under `folder`'s process and makes number `at` misbehave.
+    """While active, counts calls of `os` functions that touch files under `folder`'s process and makes number `at`
+    misbehave.
 
     how: "error" raises OSError(code); "short" writes half (other calls raise); "kill" writes half and sends SIGKILL;
     sticky: every call from `at` on fails, until `heal()`.

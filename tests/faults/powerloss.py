@@ -1,6 +1,8 @@
-"""What a disk may hold after the power failed: data that was not synced is gone, zero or torn, names that were not synced are gone or reordered.
+"""What a disk may hold after the power failed: data that was not synced is gone, zero or torn, names that were not
+synced are gone or reordered.
 
-`Recording` notes what a process does below a folder; `states` gives, for every moment, the files that could be found. A name (of a new file or folder, or of a renamed one)
+`Recording` notes what a process does below a folder; `states` gives, for every moment, the files that could be found.
+A name (of a new file or folder, or of a renamed one)
 is certain once the folder that it was put into has been synced, data once its file has been.
 """
 

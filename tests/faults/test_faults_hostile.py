@@ -1,4 +1,5 @@
-"""C of the failure list: checkpoints, files of the viewer and records that were damaged or made to do harm end in one clear error.
+"""C of the failure list: checkpoints, files of the viewer and records that were damaged or made to do harm end in one
+clear error.
 
 Damage is done below the checksum: lengths and checksum are right again afterwards, so that what reads them meets it.
 """

@@ -114,8 +114,8 @@ def as_nobody(code, folder):
     "Run code as a user without rights (root may write anywhere)."
     drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n" if os.getuid() == 0 else ""
     pre = (
-        "import sys; sys.dont_write_bytecode = True\nfrom ssvae_widgets.labels.store import *\nfrom pathlib import Path\nimport numpy, ssvae_widgets.data.load\n"
-        + drop
+        "import sys; sys.dont_write_bytecode = True\nfrom ssvae_widgets.labels.store import *\nfrom pathlib import "
+        "Path\nimport numpy, ssvae_widgets.data.load\n" + drop
     )
     return subprocess.run(
         [sys.executable, "-c", pre + textwrap.dedent(code), str(folder)], capture_output=True, text=True, timeout=300

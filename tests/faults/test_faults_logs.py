@@ -1,6 +1,7 @@
 """C of the failure list: logs of labels with a right checksum whose content is odd or made to do harm.
 
-They open with all that is good, and say what was left out, or are refused in one sentence; in a time that the length of the file explains.
+They open with all that is good, and say what was left out, or are refused in one sentence; in a time that the length
+of the file explains.
 """
 
 import copy

@@ -1,4 +1,5 @@
-"L17: the power fails at any moment, and no label, round, record, checkpoint or project that was said to be saved is lost."
+"""L17: the power fails at any moment, and no label, round, record, checkpoint or project that was said to be saved
+is lost."""
 
 import json
 import shutil

@@ -202,7 +202,8 @@ def scenario(path, say, model, heal=None):
 
 
 def fail_at_every_call(folder, how="error", sticky=False, step=1, code=28, calls=CALLS):
-    "Make system call number N fail, for every N; labels stay in memory, `not saved` is shown, and after healing everything is on the disk."
+    """Make system call number N fail, for every N; labels stay in memory, `not saved` is shown, and after healing
+    everything is on the disk."""
     out = {"calls": 0, "failures": 0, "opens_refused": 0, "lost": 0, "kinds": {}}
     at = 1
     while True:
