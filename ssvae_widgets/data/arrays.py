@@ -360,7 +360,8 @@ class ByteImages:
         return np.asarray(as_uint8(self.source, self.value_range), dtype)
 
     def __repr__(self):
-        return f"ByteImages({len(self)} × {'×'.join(map(str, self.shape[1:]))}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
+        shape = "×".join(map(str, self.shape[1:]))
+        return f"ByteImages({len(self)} × {shape}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
 
 # %% ../../nbs/data/03_arrays.ipynb #4c502f43
 def as_pictures(

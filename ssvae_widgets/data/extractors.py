@@ -106,7 +106,10 @@ def why_unavailable(
         return f"{name!r} is not known; expected one of {', '.join(EXTRACTORS)}."
     except (OSError, ValueError, ImportError) as e:
         problem = str(e).rstrip(".")
-        return f"Learning from pixels, because features are not at hand: {problem} (on photographs, 50 labels give about twice as many right answers on features as on pixels)."
+        return (
+            f"Learning from pixels, because features are not at hand: {problem} (on photographs, 50 labels give about "
+            "twice as many right answers on features as on pixels)."
+        )
     return ""
 
 
