@@ -45,7 +45,7 @@ def fitting(
         os.fsdecode(whole[: spare - 9]).encode(errors="ignore").decode(errors="ignore") + "~" + digest(whole)[:8] + end
     )
 
-
+# %% ../../nbs/labels/08_beside.ipynb #b8ee24e4
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -75,7 +75,7 @@ def generations(log: Path) -> list[Path]:  # oldest first
     "All logs that stood or stand in this place, by their own names."
     return sorted(p for p in log.parent.iterdir() if p.name.startswith(f"{stem(log)}.2") and p.suffix == ".jsonl")
 
-
+# %% ../../nbs/labels/08_beside.ipynb #1d7f08dd
 def unfinished(log: Path) -> list[Path]:
     "Logs that a killed process was writing under their own names."
     begin, names = stem(log), [p.name for p in log.parent.iterdir()]

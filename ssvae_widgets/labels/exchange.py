@@ -108,7 +108,7 @@ def _parquet(table) -> bytes:
 def _jsonl(table) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in table.to_dict("records")).encode()
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #3d6f9722
 def _label_studio(table) -> bytes:
     def task(r):
         result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [r["label"]]}}]
@@ -219,7 +219,7 @@ def _columns(data: bytes) -> list[str]:  # none where it is no CSV
     except (LabelFileError, csv.Error):
         return []
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #13034688
 def _lines(text: str) -> tuple[str, str]:
     """The header of a CSV and what follows, with one kind of line end; spreadsheets may say first what separates the
     cells."""
@@ -239,7 +239,7 @@ def _header(line: str) -> tuple[str, list[str]]:
             best = delimiter, columns
     return best
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #0896827f
 def _column(name) -> str:
     key = str(name).strip().lower()
     return "image" if key in _IMAGES else "label" if key in _LABELS else key
@@ -374,7 +374,7 @@ def _with_our_columns(row: dict) -> dict:
         raise ValueError(f"a row has the columns {', '.join(map(str, row))[:60]}; expected one with labels")
     return ours
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #32702bbb
 def _tasks(tasks) -> list[dict]:
     if not isinstance(tasks, list) or not all(isinstance(t, dict) and isinstance(t.get("data"), dict) for t in tasks):
         raise ValueError("it is no list of tasks, each with its data")

@@ -44,7 +44,7 @@ def described(fingerprint) -> dict | None:
     "A `data.Fingerprint` as the log writes it."
     return fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
 
-
+# %% ../../nbs/labels/14_opening.ipynb #cc4cd163
 def check_images(
     n_items: int | None,  # number of images; None takes it from the fingerprint
     fingerprint,  # `data.Fingerprint` of the images, or None

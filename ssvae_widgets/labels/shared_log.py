@@ -97,7 +97,7 @@ def note(self: SharedLog, message: str, warn: bool = True) -> None:
     elif warn:
         _log.warning(message)
 
-
+# %% ../../nbs/labels/13_shared_log.ipynb #e96b88c4
 @patch
 def check_open(self: SharedLog) -> None:
     "A `ClosedError` once the store is closed."
@@ -267,7 +267,7 @@ def _save_once(self: SharedLog) -> bool:  # whether everything is in the log
     self.unsaved = void + self.unsaved[len(batch) :]
     return not void
 
-
+# %% ../../nbs/labels/13_shared_log.ipynb #edc516ec
 @patch
 def _save_in_memory(self: SharedLog):
     self._take(self.unsaved)
@@ -378,7 +378,7 @@ def _check_data(self: SharedLog, found: Sequence[dict]):
     rejoin.check_data(found, self.path.name, self.n_items, self.fingerprint, self.replay.head.get("id", 0))
     self.foreign = False
 
-
+# %% ../../nbs/labels/13_shared_log.ipynb #6c8fe24f
 @patch
 def _recover(self: SharedLog, was: Replay):
     "A log from before a compaction was put back: what the snapshot said otherwise becomes a gesture."

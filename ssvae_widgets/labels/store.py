@@ -93,7 +93,7 @@ def __reduce_ex__(self: LabelStore, protocol):
         "store.codes are the labels as an array, store.copy_to(path) writes a copy."
     )
 
-
+# %% ../../nbs/labels/20_store.ipynb #8b5a3c21
 @patch
 def __repr__(self: LabelStore):
     name = "in memory" if self.path is None else self.path.name
@@ -152,7 +152,7 @@ def saved(self: LabelStore) -> bool:
     "Whether everything is on the disk."
     return self.status == "saved"
 
-
+# %% ../../nbs/labels/20_store.ipynb #e2460596
 @patch(as_prop=True)
 def can_undo(self: LabelStore) -> bool:
     "Whether there is something that undo takes back."
@@ -269,7 +269,7 @@ def observe(
     "Hear about changes made here, in other notebooks and in an edited file."
     return self.observers.observe(callback)
 
-
+# %% ../../nbs/labels/20_store.ipynb #548d9b59
 @patch
 def sync(self: LabelStore) -> None:
     "Take in what other processes wrote, now; the worker does this by itself several times a second."
@@ -370,7 +370,7 @@ def close(self: LabelStore) -> bool:  # whether everything is on the disk
         warnings.warn(f"closed with labels that are not saved: {self.message}", UserWarning, stacklevel=2)
     return done
 
-
+# %% ../../nbs/labels/20_store.ipynb #064343d7
 @patch
 def __del__(self: LabelStore):
     try:
