@@ -55,7 +55,7 @@ test-slow: $(STAMP) ## The cells and tests that take minutes
 	$(BIN)/python -m pytest tests -m slow
 
 test-faults: $(STAMP) ## Kills, full disks, corruption and races at full counts
-	SSVAE_WIDGETS_FAULTS=full $(BIN)/python -m pytest tests/faults tests/test_labels_model.py tests/test_session_states.py -rP
+	SSVAE_WIDGETS_FAULTS=full $(BIN)/python -m pytest tests/faults tests/test_labels_any_order.py tests/test_session_any_order.py -rP
 
 bench: $(STAMP) ## Measure; JSON under artifacts/bench
 	@$(BIN)/python -c 'import torch, jscatter' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
