@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 from ssvae_widgets.cli.experiments import collect_runs, experiment, label_sets
 from ssvae_widgets.cli.infer import infer
@@ -860,7 +861,6 @@ def test_experiments_do_not_mix_what_differs(tmp_path, capfd, monkeypatch):
 def test_interrupted_workers_say_nothing(tmp_path):
     "Ctrl-C in a terminal reaches every process: one word, no traceback of a worker, finished runs stay."
     import signal
-    import time
 
     words = [
         "label-efficiency",
@@ -893,9 +893,7 @@ def test_interrupted_workers_say_nothing(tmp_path):
     )
     signal.signal(signal.SIGINT, before)
     try:
-        end = time.monotonic() + 240
-        while not list(tmp_path.glob("runs/runs/*.json")) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
+        until(lambda: list(tmp_path.glob("runs/runs/*.json")) or process.poll() is not None, 240, every=0.05)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=120)
     finally:

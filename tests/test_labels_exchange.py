@@ -1,6 +1,7 @@
 """One reader for labels: commands and imports take a file as the app does, nothing that is a class is lost, and what
 is dropped is told."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,12 +11,12 @@ import warnings
 import numpy as np
 import pytest
 
+from ssvae_widgets import LabelStore
 from ssvae_widgets.cli.arguments import read_label_file
 from ssvae_widgets.cli.common import UsageError
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.csv_table import LabelFileError
 from ssvae_widgets.labels.exchange import export_labels, import_labels
-from ssvae_widgets.labels.store import LabelStore
 
 NASTY = [
     "none",
@@ -314,6 +315,45 @@ def test_several_classes_are_added_all_or_none():
                 s.add_classes(bad)
         assert s.classes == ["a", "b", "c"]
         assert repr(s.set(range(10), "a")) == "Gesture('set', 10 images, saved)"
+
+
+@pytest.mark.parametrize(
+    "row, why",
+    [
+        ({"id": 0, "label": 2.5}, "float"),
+        ({"id": 0, "label": True}, "bool"),
+        ({"id": 0, "label": ["a"]}, "list"),
+        ({"id": True, "label": "a"}, "id True"),
+        ({"id": "1_0", "label": "a"}, "1_0"),
+        ({"id": 1e400, "label": "a"}, "inf"),
+        ({"id": 0, "label": 1e400}, "inf"),
+        ({"id": 0, "label": {}}, "dict"),
+    ],
+)
+def test_import_does_not_guess(tmp_path, row, why):
+    store = LabelStore(None, 20, classes=["a", "1", "2"])
+    (tmp_path / "x.jsonl").write_text(json.dumps(row).replace("Infinity", "1e400"))
+    with pytest.raises(LabelFileError, match=why):
+        import_labels(store, tmp_path / "x.jsonl", new_classes=True)
+    assert store.n_labeled == 0 and store.n_classes == 3
+
+
+def test_imported_numbers_are_class_numbers(tmp_path):
+    store = LabelStore(None, 20)
+    (tmp_path / "x.jsonl").write_text('{"id":0,"label":7}\n{"id":1,"label":10}\n{"id":2,"label":2}\n')
+    import_labels(store, tmp_path / "x.jsonl", new_classes=True)
+    assert store.labels[:3].tolist() == [7, 10, 2]
+
+
+def test_any_file_name_travels(tmp_path):
+    store = LabelStore(None, 2, classes=["a"])
+    store.set([0, 1], 0)
+    names = [os.fsdecode(b"\xff.png"), "b\u2028c.png"]
+    for end in (".jsonl", ".parquet", ".json"):
+        export_labels(store, tmp_path / f"x{end}", images=names)
+        other = LabelStore(None, 2, classes=["a"])
+        import_labels(other, tmp_path / f"x{end}", images=names)
+        assert other.codes.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("classes", [2.0, "ab", b"ab", True, 0, 10_001, [], ["a", "a"], {"a": 1}, object()])

@@ -4,16 +4,18 @@ import csv
 import io
 import json
 import os
+import threading
 import time
 import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
+from waiting import until
 
-from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
+from ssvae_widgets import LabelStore
+from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, read_cells, render_csv, unguard_cell
 from ssvae_widgets.labels.exchange import export_labels, import_labels, label_studio_config, label_table
-from ssvae_widgets.labels.store import LabelStore
 
 DIGITS = {str(k): k for k in range(10)}.get
 GOOD = {3: 3, 5: 1}
@@ -177,13 +179,6 @@ def edit(path, f):
     path.write_text(f(path.read_text()))
 
 
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-
-
 def opened(tmp_path, **kw):
     s = LabelStore(tmp_path / "labels.csv", 1000, classes=["cat", "dog", "cow"], poll=0.02, export_after=0.02, **kw)
     s.set(range(10), "cat")
@@ -197,7 +192,7 @@ def test_edits_of_an_open_file_are_merged_backed_up_and_undoable(tmp_path):
     seen = []
     s.observe(seen.append)
     edit(s.path, lambda t: t.replace("3,cat", "3,cow").replace("12,dog", "12,") + "500,cow\n")
-    wait(lambda: s.codes[500] == 2 and "taken over" in s.message)  # the labels are there a moment before the sentence
+    until(lambda: s.codes[500] == 2 and "taken over" in s.message)  # the labels are there a moment before the sentence
     assert (
         s.codes[3] == 2
         and s.codes[12] == -1
@@ -205,7 +200,7 @@ def test_edits_of_an_open_file_are_merged_backed_up_and_undoable(tmp_path):
         and "3 labels taken over" in s.message
         and s.history(3)[-1]["source"] == "import"
     )
-    wait(lambda: any(e.kind == "labels" and not e.own and set(e.serials.tolist()) == {3, 12, 500} for e in seen))
+    until(lambda: any(e.kind == "labels" and not e.own and set(e.serials.tolist()) == {3, 12, 500} for e in seen))
     assert any("500,cow" in f.read_text() for f in tmp_path.glob("labels.csv.backup-*"))
     s.undo()
     assert s.codes[3] == 0 and s.codes[12] == 1 and s.codes[500] == -1
@@ -222,7 +217,7 @@ def test_a_spreadsheet_that_was_open_for_long_does_not_take_back_newer_labels(tm
     s.path.write_text(
         old.replace("7,cat", "7,cow").replace("11,dog\n", "")
     )  # saved there later: one edit, one row deleted
-    wait(lambda: s.codes[7] == 2 and "taken over" in s.message)
+    until(lambda: s.codes[7] == 2 and "taken over" in s.message)
     assert (
         (s.codes[100:200] == 2).all()
         and s.codes[5] == 1
@@ -230,7 +225,7 @@ def test_a_spreadsheet_that_was_open_for_long_does_not_take_back_newer_labels(tm
         and "1 label taken over" in s.message
         and "are kept" in s.message
     )
-    wait(lambda: "150,cow" in s.path.read_text())
+    until(lambda: "150,cow" in s.path.read_text())
     s.close()
 
 
@@ -240,7 +235,7 @@ def test_both_changed_the_file_wins_and_the_history_keeps_both(tmp_path):
     s.set([4, 6, 30], "dog")
     s.flush()
     s.path.write_text(old.replace("4,cat\n", "4,cow\n", 1))
-    wait(lambda: s.codes[4] == 2 and "taken over" in s.message)
+    until(lambda: s.codes[4] == 2 and "taken over" in s.message)
     assert [h["label"] for h in s.history(4)] == ["cat", "dog", "cow"] and "1 of them over newer ones" in s.message
     assert s.codes[6] == 1 and s.codes[30] == 1  # newer than the file, and not edited there
     s.undo()
@@ -266,7 +261,7 @@ def test_a_file_replaced_by_something_else(tmp_path, data):
     s = opened(tmp_path)
     time.sleep(0.05)
     s.path.write_bytes(data)
-    wait(lambda: s.path.read_bytes().count(b"\n") == 21)
+    until(lambda: s.path.read_bytes().count(b"\n") == 21)
     assert (
         s.n_labeled == 20
         and any(f.read_bytes() == data for f in tmp_path.glob("labels.csv.backup-*"))
@@ -279,7 +274,7 @@ def test_a_file_replaced_by_something_else(tmp_path, data):
 def test_a_deleted_file_comes_back(tmp_path):
     s = opened(tmp_path)
     s.path.unlink()
-    wait(lambda: s.path.exists())
+    until(lambda: s.path.exists())
     assert s.path.read_text().count("\n") == 21
     s.close()
 
@@ -287,7 +282,7 @@ def test_a_deleted_file_comes_back(tmp_path):
 def test_bad_rows_in_an_edit_are_told(tmp_path):
     s = opened(tmp_path)
     edit(s.path, lambda t: t.replace("3,cat", "3,unicorn").replace("4,cat", "4,cow"))
-    wait(lambda: "refused" in s.message)
+    until(lambda: "refused" in s.message)
     assert (
         "1 line refused: labels.csv, line 5: label 'unicorn' is no class" in s.message
         and s.codes[3] == 0
@@ -660,7 +655,7 @@ def test_two_views_undo_only_their_own(tmp_path):
     b.undo()
     assert b.codes[2] == -1
     assert b.undo() is None and b.codes[0] == 0  # what was there when b was opened is a's, and a is at work
-    wait(lambda: (a.codes == b.codes).all())
+    until(lambda: (a.codes == b.codes).all())
     a.close()
     b.close()
     with LabelStore(tmp_path / "labels.csv", 10) as c:
@@ -757,6 +752,94 @@ def test_label_table_and_refused_imports(tmp_path):
         and render_csv([0], [0], ["=a"]) == b"Serial,label\n0,'=a\n"
         and guard_cell("=a") == "'=a"
     )
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://bucket/labels.csv", "https://x.org/labels.csv", "gs://a/b.csv", "file:///tmp/labels.csv"]
+)
+def test_addresses_are_refused(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="address"):
+        LabelStore(address, 5)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.csv.log.jsonl"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_pipes_and_devices_are_refused_at_once(tmp_path, name, kind):
+    if kind == "pipe":
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    said = []
+
+    def opens():
+        try:
+            LabelStore(tmp_path / "labels.csv", 5)
+        except Exception as e:
+            said.append(e)
+
+    thread = threading.Thread(target=opens, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert said and isinstance(said[0], ValueError) and kind in str(said[0])
+
+
+@pytest.mark.parametrize(
+    "rows", [[-1], [99], ["x"], [1.5], [True, False], np.zeros((2, 2), int), 10**400, [10**400], None, "3", {}]
+)
+def test_a_wrong_row_is_one_error_everywhere(rows):
+    from ssvae_widgets.errors import RowError
+
+    with LabelStore(None, 5, classes=2) as s:
+        for does in (lambda: s.set(rows, 1), lambda: s.clear(rows)):
+            with pytest.raises(RowError, match="serials"):
+                does()
+        s.set(np.array([True, False, False, True, False]), 1)
+        assert s.codes.tolist() == [1, -1, -1, 1, -1]
+
+
+def test_pickling_names_the_way_forward(tmp_path):
+    import copy
+    import pickle
+
+    with LabelStore(tmp_path / "labels.csv", 5) as s:
+        for does in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="open it where it is needed"):
+                does(s)
+
+
+@pytest.mark.parametrize("line", ['1,"', '1"x,"', '1,"a""', '"1,2', '1,2"', '""1,"'])
+def test_unclosed_quotes_cost_linear_time(line):
+    def work(n):
+        start = time.process_time()
+        read_cells(b"Serial,label\n" + f"{line}\n".encode() * n, 100)
+        return time.process_time() - start
+
+    work(1000)
+    assert min(work(16_000) for _ in range(3)) < 8 * max(min(work(4_000) for _ in range(3)), 2e-3)
+
+
+def test_a_formula_behind_a_separator_is_neutralised(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 5, classes=["a;=cmd()", "b"]) as s:
+        s.set(0, 0)
+    assert b";=" not in (tmp_path / "labels.csv").read_bytes()
+    with LabelStore(tmp_path / "labels.csv", 5) as s:
+        assert s.classes[s.codes[0]] == "a;=cmd()"
+    for name in ("a;=1", "a;'=1", "x,y;-2", "a;b", ";", "a;; +"):
+        assert unguard_cell(guard_cell(name)) == name
+    assert parse_csv(render_csv([0], [0], ["a;'=1"]), 5, {"a;'=1": 3}.get).codes.tolist() == [3]
+
+
+def test_an_unclosed_quotation_mark_costs_one_line():
+    rows = parse_csv(b'Serial,label\n1,1\n2,"3\n3,3\n4,4\n', 10, DIGITS)
+    assert rows.serials.tolist() == [1, 3, 4] and [str(p) for p in rows.problems] == [
+        "line 3: a quotation mark is not closed"
+    ]
+    rows = parse_csv(b"Serial,label\n1,1\n2," + b"x" * 140_000 + b"\n3,3\n", 10, DIGITS)
+    assert rows.serials.tolist() == [1, 3] and [p.line for p in rows.problems] == [3]
+    rows = parse_csv(b'Serial,note,label\n1,"two\nlines",1\n2,x,2\n3,"y",9 9\n', 10, DIGITS)
+    assert rows.serials.tolist() == [1, 2] and [p.line for p in rows.problems] == [5]
 
 
 def test_import_is_light():

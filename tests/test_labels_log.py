@@ -1,4 +1,5 @@
-"""Corners of the label store: each was wrong once."""
+"""The log of the labels: which data it belongs to, carried over, compacted, on a disk that refuses, with lines that
+make no sense."""
 
 import contextlib
 import json
@@ -9,36 +10,25 @@ import time
 
 import numpy as np
 import pytest
+from stores import named, open_store
+from waiting import until
 
 import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.beside as beside
 import ssvae_widgets.labels.csv_mirror as csv_mirror
+import ssvae_widgets.labels.store as labels_module
+from ssvae_widgets import LabelStore
 from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.io.files import atomic_write
-from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
-from ssvae_widgets.labels.exchange import export_labels, import_labels
+from ssvae_widgets.labels.csv_table import LabelFileError
 from ssvae_widgets.labels.line import decode_line, encode_line
-from ssvae_widgets.labels.store import LabelStore, OtherDataError
-
-DIGITS = {str(k): k for k in range(10)}.get
+from ssvae_widgets.labels.store import OtherDataError
 
 
 def flip_bit_in_first_line(path):
     data = bytearray(path.read_bytes())
     data[60] ^= 1
     path.write_bytes(data)
-
-
-def open_store(path, n=30, classes=3, **kw):
-    return LabelStore(path, n, classes, poll=3600, export_after=3600, **kw)
-
-
-def soon(check, timeout=60.0):
-    "Wait until `check()` is true."
-    end = time.monotonic() + timeout
-    while not check():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 # ---- which data the labels belong to
@@ -343,13 +333,13 @@ def test_a_disk_that_never_confirms_is_not_filled(tmp_path, monkeypatch):
     with monkeypatch.context() as m:
         m.setattr(os, "fsync", fsync)
         store.set(range(5000), 1, source="lasso")
-        soon(lambda: store.log.retry.failing is not None)
+        until(lambda: store.log.retry.failing is not None)
         size = store.log_path.stat().st_size
         for k in range(30):
             assert not store.set(k, 2).saved
         assert store.log_path.stat().st_size < size + 150_000 and store.status == "not saved"
         store.log.retry.due = 0.0
-    soon(lambda: store.saved)
+    until(lambda: store.saved)
     assert store.codes[:31].tolist() == [2] * 30 + [1] and store.close()
 
 
@@ -385,138 +375,7 @@ def test_a_log_that_moves_away_while_it_is_written(tmp_path, monkeypatch):
         assert s.codes[:2].tolist() == [0, 1]
 
 
-# ---- names
-
-
-def test_two_classes_never_carry_one_name(tmp_path):
-    path = tmp_path / "labels.csv"
-    a, b = open_store(path, classes=["cat", "dog"]), open_store(path, classes=["cat", "dog"])
-    a.set(0, "cat")
-    a.set(1, "dog")
-    a.rename_class("cat", "X")
-    with pytest.raises(ValueError, match="already a class 'X'"):
-        b.rename_class("dog", "X")
-    a.undo()
-    a.rename_class("cat", "feline")
-    a.add_class("cat")
-    a.set([2, 3], "cat")
-    a.undo()
-    a.undo()
-    assert a.classes == ["cat", "dog", "cat (2)"]
-    b.sync()
-    assert b.classes == a.classes
-    a.redo()
-    a.close()
-    b.close()
-
-
-def test_numbers_as_names_survive_a_spreadsheet(tmp_path):
-    for names, cells in ((["01", "02", "03"], "123"), (["1.0", "2.0", "3.0"], "123")):
-        path = tmp_path / names[0] / "labels.csv"
-        path.parent.mkdir()
-        with LabelStore(path, 9, classes=names) as s:
-            s.set([0, 1, 2], names)
-        path.write_text("Serial,label\n" + "".join(f"{i},{c}\n" for i, c in enumerate(cells)) + "5,2\n")
-        with LabelStore(path, 9, classes=names) as s:
-            assert s.codes[[0, 1, 2, 5]].tolist() == [0, 1, 2, 1]
-
-
-def test_a_number_that_two_classes_share_is_refused(tmp_path):
-    path = tmp_path / "labels.csv"
-    with LabelStore(path, 9, classes=["7", "07"]) as s:
-        s.set([0, 1], ["7", "07"])
-    path.write_text("Serial,label\n0,7\n1,7\n")
-    with pytest.warns(UserWarning, match="could be '7' or '07'"), LabelStore(path, 9) as s:
-        assert s.codes[:2].tolist() == [0, 1]
-
-
-def test_names_can_be_seen():
-    with pytest.raises(ValueError, match="no visible character"):
-        LabelStore(None, 3, classes=["\u200b", "b"])
-    store = LabelStore(None, 3, classes=["caf\u00e9"])
-    with pytest.raises(ValueError, match="already"):
-        store.add_class("cafe\u0301")
-
-
-def test_ten_thousand_classes_open_at_once():
-    start = time.process_time()
-    assert LabelStore(None, 100, classes=10_000).n_classes == 10_000 and time.process_time() - start < 1
-
-
-# ---- labels.csv
-
-
-def test_a_formula_behind_a_separator_is_neutralised(tmp_path):
-    with LabelStore(tmp_path / "labels.csv", 5, classes=["a;=cmd()", "b"]) as s:
-        s.set(0, 0)
-    assert b";=" not in (tmp_path / "labels.csv").read_bytes()
-    with LabelStore(tmp_path / "labels.csv", 5) as s:
-        assert s.classes[s.codes[0]] == "a;=cmd()"
-    for name in ("a;=1", "a;'=1", "x,y;-2", "a;b", ";", "a;; +"):
-        assert unguard_cell(guard_cell(name)) == name
-    assert parse_csv(render_csv([0], [0], ["a;'=1"]), 5, {"a;'=1": 3}.get).codes.tolist() == [3]
-
-
-def test_an_unclosed_quotation_mark_costs_one_line():
-    rows = parse_csv(b'Serial,label\n1,1\n2,"3\n3,3\n4,4\n', 10, DIGITS)
-    assert rows.serials.tolist() == [1, 3, 4] and [str(p) for p in rows.problems] == [
-        "line 3: a quotation mark is not closed"
-    ]
-    rows = parse_csv(b"Serial,label\n1,1\n2," + b"x" * 140_000 + b"\n3,3\n", 10, DIGITS)
-    assert rows.serials.tolist() == [1, 3] and [p.line for p in rows.problems] == [3]
-    rows = parse_csv(b'Serial,note,label\n1,"two\nlines",1\n2,x,2\n3,"y",9 9\n', 10, DIGITS)
-    assert rows.serials.tolist() == [1, 2] and [p.line for p in rows.problems] == [5]
-
-
-def test_a_slow_writer_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_mirror, "PATIENCE", 600)
-    store = LabelStore(tmp_path / "labels.csv", 200, classes=12, poll=0.05, export_after=0.05)
-    store.set(0, 1)
-    store.flush()
-    with open(store.path, "w") as f:
-        f.write("Serial,label\n0,1\n" + "".join(f"{i},11\n" for i in range(1, 50)) + "50,1")
-        f.flush()
-        time.sleep(1.0)
-        assert store.codes[50] == -1, "half a line was taken for a label"
-        f.write("1\n" + "".join(f"{i},2\n" for i in range(51, 100)))
-    soon(lambda: store.n_labeled == 100)
-    assert store.codes[50] == 11 and store.close()
-
-
-def test_going_back_by_hand_is_answered_and_kept(tmp_path):
-    store = LabelStore(tmp_path / "labels.csv", 9, classes=["cat", "dog"], poll=0.05, export_after=0.02)
-    store.set(3, "cat")
-    store.set(3, "dog")
-    store.flush()
-    store.path.write_bytes(store.path.read_bytes().replace(b"3,dog", b"3,cat").replace(b"\n", b"\r\n"))
-    soon(lambda: "put back to an earlier state" in store.message)
-    assert store.codes[3] == 1 and any(b"3,cat" in p.read_bytes() for p in tmp_path.glob("labels.csv.backup-*"))
-    store.close()
-
-
-def test_an_edit_in_the_moment_of_the_export_is_kept_on_a_full_disk(tmp_path, monkeypatch):
-    store = open_store(tmp_path / "labels.csv", 9)
-    store.set(0, 0)
-    store.flush()
-    store.set(1, 1)
-    real = csv_mirror.atomic_write
-
-    def full(target, data, **kw):
-        if target == store.path:
-            target.write_bytes(b"Serial,label\n0,0\n5,2\n")
-            return real(target, data, **kw)
-        raise OSError(28, "no space left on device")
-
-    monkeypatch.setattr(
-        os, "link", (lambda link: lambda a, b: (a.write_bytes(b"Serial,label\n0,0\n5,2\n"), link(a, b))[1])(os.link)
-    )
-    monkeypatch.setattr(csv_mirror, "atomic_write", full)
-    store.flush()
-    monkeypatch.undo()
-    assert any(b"5,2" in p.read_bytes() for p in tmp_path.glob("labels.csv.backup-*")) and store.close()
-
-
-# ---- history, import
+# ---- history
 
 
 def test_previous_is_what_another_notebook_said(tmp_path):
@@ -532,45 +391,6 @@ def test_provenance_follows_its_row():
     store = LabelStore(None, 9, classes=3)
     store.set([5, 6, 5], [0, 1, 2], certainty=[0.1, 0.2, 0.3])
     assert [h["certainty"] for h in store.history(5)] == [0.3] and [h["certainty"] for h in store.history(6)] == [0.2]
-
-
-@pytest.mark.parametrize(
-    "row, why",
-    [
-        ({"id": 0, "label": 2.5}, "float"),
-        ({"id": 0, "label": True}, "bool"),
-        ({"id": 0, "label": ["a"]}, "list"),
-        ({"id": True, "label": "a"}, "id True"),
-        ({"id": "1_0", "label": "a"}, "1_0"),
-        ({"id": 1e400, "label": "a"}, "inf"),
-        ({"id": 0, "label": 1e400}, "inf"),
-        ({"id": 0, "label": {}}, "dict"),
-    ],
-)
-def test_import_does_not_guess(tmp_path, row, why):
-    store = LabelStore(None, 20, classes=["a", "1", "2"])
-    (tmp_path / "x.jsonl").write_text(json.dumps(row).replace("Infinity", "1e400"))
-    with pytest.raises(LabelFileError, match=why):
-        import_labels(store, tmp_path / "x.jsonl", new_classes=True)
-    assert store.n_labeled == 0 and store.n_classes == 3
-
-
-def test_imported_numbers_are_class_numbers(tmp_path):
-    store = LabelStore(None, 20)
-    (tmp_path / "x.jsonl").write_text('{"id":0,"label":7}\n{"id":1,"label":10}\n{"id":2,"label":2}\n')
-    import_labels(store, tmp_path / "x.jsonl", new_classes=True)
-    assert store.labels[:3].tolist() == [7, 10, 2]
-
-
-def test_any_file_name_travels(tmp_path):
-    store = LabelStore(None, 2, classes=["a"])
-    store.set([0, 1], 0)
-    names = [os.fsdecode(b"\xff.png"), "b\u2028c.png"]
-    for end in (".jsonl", ".parquet", ".json"):
-        export_labels(store, tmp_path / f"x{end}", images=names)
-        other = LabelStore(None, 2, classes=["a"])
-        import_labels(other, tmp_path / f"x{end}", images=names)
-        assert other.codes.tolist() == [0, 0]
 
 
 def test_opening_is_linear_in_gestures(tmp_path):
@@ -596,6 +416,170 @@ def test_opening_is_linear_in_gestures(tmp_path):
     assert many < 2 or many < 4 * few, (few, many)
 
 
+# ---- compaction by others, by itself, and in the same moment
+
+
+@pytest.mark.parametrize("op", ["set", "undo"])
+@pytest.mark.parametrize("way", ["compact", "adopt"])
+def test_killed_right_after_the_swap(tmp_path, way, op):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 30, classes=3) as s:
+        s.set([7], 0)
+    pid = os.fork()
+    if pid == 0:
+        b, real = LabelStore(path, 30, poll=3600), archive.atomic_write
+        b.set([8], 2)
+
+        def write(target, data, **kw):
+            data = data if isinstance(data, bytes) else list(data)
+            if ".log." in str(target) and not str(target).endswith(".csv"):
+                assert (b.set([9], 1) if op == "set" else b.undo()).saved
+            done = real(target, data, **kw)
+            if way == "adopt" and target.name == "labels.csv.log.jsonl":
+                os.kill(os.getpid(), 9)
+            return done
+
+        def install(fresh, log, real=archive.install):
+            real(fresh, log)
+            os.kill(os.getpid(), 9)
+
+        archive.atomic_write, archive.install = write, install
+        if way == "compact":
+            with LabelStore(path, 30, poll=3600) as a:
+                a.compact(keep=0)
+        else:
+            LabelStore.adopt(path, 40, mapping=np.arange(30) + 10)
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 9
+    move = 10 if way == "adopt" else 0
+    want = {7 + move: 0, 8 + move: 2, 9 + move: 1} if op == "set" else {7 + move: 0}
+    with LabelStore(path, 30 + move, poll=3600) as s:
+        assert {int(r): int(s.codes[r]) for r in np.flatnonzero(s.codes >= 0)} == want
+    with LabelStore(path, 30 + move) as s:
+        assert {int(r): int(s.codes[r]) for r in np.flatnonzero(s.codes >= 0)} == want
+
+
+def test_a_long_log_starts_anew_by_itself_and_nobody_notices(tmp_path, monkeypatch):
+    monkeypatch.setattr(labels_module, "AUTO_COMPACT", 60)
+    monkeypatch.setattr(labels_module, "KEPT", 20)
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 200, classes=3, poll=0.02) as s, LabelStore(path, 200, poll=0.02) as other:
+        s.set(5, 1, accepted=True)
+        for k in range(150):
+            s.set(k % 100 + 50, k % 3)
+        until(lambda: [*tmp_path.glob("labels.csv.log.2*.jsonl")], 60)
+        lines = path.with_name("labels.csv.log.jsonl").read_bytes().splitlines()
+        assert len(lines) < 150, "some of them have become a snapshot"
+        assert s.rows_with("accepted").tolist() == [5] and len(s.history(60)) == 2 and len(s.to_pandas()) == 151
+        other.sync()
+        assert (other.codes == s.codes).all() and s.seq == other.seq == 151
+        s.undo()
+        assert s.history(99)[-1]["undone"]
+        right = s.codes.copy()
+    with LabelStore(path, 200) as s:
+        assert (s.codes == right).all() and s.rows_with("accepted").tolist() == [5] and len(s.to_pandas()) == 151
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_facts_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, each):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 100, classes=["a", "b"]) as s, LabelStore(path, 100) as other:
+        s.set([1, 2], "a", accepted=True)
+        s.set([2, 3, 4], "a", accepted=[False, True, False] if each else True)
+        assert s.rows_with("accepted").tolist() == ([1, 3] if each else [1, 2, 3, 4])
+        monkeypatch.setattr(s.log, "catch_up", lambda: None)  # has not seen it yet
+        other.compact(keep=0)
+        assert s.undo().saved
+        monkeypatch.undo()
+        for store in (s, other):
+            store.sync()
+            assert store.rows_with("accepted").tolist() == [1, 2] and named(store) == {1: "a", 2: "a"}
+        other.compact(keep=0)
+    with LabelStore(path, 100) as s:
+        assert s.rows_with("accepted").tolist() == [1, 2]
+
+
+# ---- a full disk, hostile lines
+
+
+def test_adopting_on_a_full_disk_changes_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, 3) as s:
+        s.set([1, 2], 1)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    real = archive.atomic_write
+
+    def full(file, data, **kw):
+        if str(file).endswith(".log.jsonl"):
+            raise OSError(28, "No space left on device")
+        return real(file, data, **kw)
+
+    monkeypatch.setattr(archive, "atomic_write", full)
+    with pytest.raises(LabelFileError, match="disk is full.*nothing was lost"):
+        LabelStore.adopt(path, 5, mapping=np.r_[np.arange(5), -np.ones(5, int)])
+    monkeypatch.undo()
+    after = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    assert {**after, **before} == after  # what is new is the former log, by a second name
+    with LabelStore(path, 10) as s:
+        assert s.codes[[1, 2]].tolist() == [1, 1]
+
+
+def test_hostile_logs_open_in_a_moment(tmp_path):
+    many = {"id": "c", "op": "class", "classes": [[f"u{k}", "x"] for k in range(20_000)]}
+    logs = {
+        "one name": [many],
+        "numbered": [
+            {"id": "c", "op": "class", "classes": [[f"u{k}", "x" if k % 2 else f"x ({k // 2})"] for k in range(20_000)]}
+        ],
+        "chain": [{"id": f"m{k}", "op": "merge", "from": f"c{k}", "into": f"c{k + 1}"} for k in range(3000)],
+        "chain from its end": [
+            {"id": f"m{k}", "op": "merge", "from": f"c{3000 - k}", "into": f"c{3001 - k}"} for k in range(3000)
+        ],
+        "merges of many": [
+            many,
+            *({"id": f"d{k}", "op": "merge", "from": f"u{k}", "into": f"u{k + 1}"} for k in range(1000)),
+        ],
+        "heads": [{"id": f"l{k}", "op": "log", "classes": [[f"w{k}", "w"]]} for k in range(3000)],
+    }
+    for name, lines in logs.items():
+        path = tmp_path / name / "labels.csv"
+        path.parent.mkdir()
+        head = {"id": "h", "op": "log", "format": 1, "n_items": 9, "fingerprint": None, "classes": [["a", "a"]]}
+        last = {"id": "s", "op": "set", "serials": [1], "labels": ["a"], "previous": [None]}
+        path.with_name("labels.csv.log.jsonl").write_bytes(b"".join(map(encode_line, [head, *lines, last])))
+        start = time.process_time()
+        with LabelStore(path, 9) as s:
+            assert s.codes[1] == 0 and len({*s.classes}) == s.n_classes
+        assert time.process_time() - start < 20, name  # a third of a second; minutes before
+    with LabelStore(tmp_path / "chain" / "labels.csv", 9) as s:
+        assert {*s.merged.values()} == {s.classes.index("c3000")}
+
+
+def test_lines_that_make_no_sense_are_passed_over(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 9, classes=["a"]) as s:
+        s.set(1, "a")
+    odd = [
+        {"id": ["x"], "op": "set", "serials": [1], "labels": ["a"]},
+        {"id": "y", "op": "undo", "target": ["q"]},
+        {"id": "w", "op": "merge", "from": None, "into": {}},
+        {"id": "v", "op": "class", "classes": [["a"]]},
+        {"id": "t", "op": "set", "serials": [1, 2], "labels": [None]},
+        {"id": "r", "op": "set", "serials": [True], "labels": [None]},
+        {"id": "p", "op": "undo", "target": "nobody", "on": 3, "after": {}},
+        {"id": "o", "op": "set", "serials": [10**30], "labels": [None]},
+        {"id": "n", "op": "set", "serials": {"1": 1}, "labels": [None]},
+    ]
+    with open(path.with_name("labels.csv.log.jsonl"), "ab") as f:
+        for record in odd:
+            f.write(encode_line(record))
+        f.write(json.dumps({"id": "z", "op": "set"}).encode() + b"\n")
+    with pytest.warns(UserWarning, match="9 lines of .* make no sense and were left out"):
+        s = LabelStore(path, 9)
+    with s:
+        assert named(s) == {1: "a"} and s.set(2, "a").saved
+
+
 def test_a_key_press_does_not_wait_for_a_long_file(tmp_path, monkeypatch):
     "While somebody's file is read, labels are acknowledged."
     store = LabelStore(tmp_path / "labels.csv", 100, classes=3, poll=0.02)
@@ -614,5 +598,5 @@ def test_a_key_press_does_not_wait_for_a_long_file(tmp_path, monkeypatch):
     start = time.monotonic()
     assert store.set(1, 1).saved and time.monotonic() - start < 30
     go_on.set()
-    soon(lambda: store.codes[5] == 2)
+    until(lambda: store.codes[5] == 2)
     assert store.codes[1] == 1 and store.close()

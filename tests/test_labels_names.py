@@ -4,22 +4,22 @@ read as nothing."""
 import json
 import os
 import threading
+import time
+import unicodedata
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from stores import named, open_store
 
 import ssvae_widgets.labels.csv_mirror as csv_mirror
-from ssvae_widgets import LabelStore
+from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.errors import ClosedError, SSVAEWidgetsError
 from ssvae_widgets.io.files import temporary_name
 from ssvae_widgets.labels.beside import generation, log_beside, unfinished
 from ssvae_widgets.labels.csv_table import LabelFileError
 from ssvae_widgets.labels.exchange import export_labels, import_labels
-
-
-def named(s):
-    return {int(k): s.classes[s.codes[k]] for k in np.flatnonzero(s.codes >= 0)}
 
 
 @pytest.mark.parametrize(
@@ -273,6 +273,142 @@ def test_a_number_is_no_class_whose_name_has_an_exponent_and_the_other_way_round
     s = LabelStore(None, 4, classes=["12", "x"])
     import_labels(s, tmp_path / "in.csv")
     assert named(s) == {0: "12", 1: "12"}
+
+
+@pytest.mark.parametrize("name", ["café", " cat ", "a\tb", "Å"])
+def test_one_spelling_of_a_name(tmp_path, name):
+    clean, other = unicodedata.normalize("NFC", name.replace("\t", " ")).strip(), unicodedata.normalize("NFD", name)
+    with LabelStore(tmp_path / "labels.csv", 9, classes=[other, "dog"]) as s:
+        assert s.classes == [clean, "dog"]
+        for k, spelling in enumerate((name, other, np.str_(other), clean)):
+            s.set(k, spelling)
+        assert s.counts.tolist() == [4, 0]
+        with pytest.raises(ValueError, match="already"):
+            s.add_class(other)
+    with LabelStore(tmp_path / "labels.csv", 9, classes=[clean]) as s:
+        assert s.classes == [clean, "dog"]
+    x = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8)
+    for kw in (
+        {"truth": [name, other, "dog", clean, None, "dog"]},
+        {"truth": [name, other, "dog", clean, None, "dog"], "classes": [other, "dog"]},
+    ):
+        with LabelingSession(x, None, **kw) as session:
+            assert sorted(session.classes) == sorted([clean, "dog"])
+            assert [session.classes[t] if t >= 0 else None for t in session.truth] == [
+                clean,
+                clean,
+                "dog",
+                clean,
+                None,
+                "dog",
+            ]
+
+
+def test_missing_is_no_class():
+    frame = pd.DataFrame({"label": ["cat", np.nan, "dog", None, "cat"]})
+    with LabelStore(None, 5, classes=frame.label.unique()) as s:
+        assert s.classes == ["cat", "dog"]
+        s.set(range(5), frame.label.to_numpy())
+        assert s.codes.tolist() == [0, -1, 1, -1, 0]
+        s.set(0, pd.NA)
+        assert s.codes[0] == -1
+    with LabelStore(None, 5, classes=pd.Series([3.0, np.nan, 7.0]).unique()) as s:
+        assert s.classes == ["3", "7"]
+    with LabelStore(None, 5, classes=["nan", "none", "NA"]) as s:
+        s.set([0, 1, 2], ["nan", "none", "NA"])
+        assert s.codes[:3].tolist() == [0, 1, 2]
+
+
+def test_names_as_bytes_are_names(tmp_path):
+    with LabelStore(None, 10, classes=np.array([b"cat", b"dog"])) as s:
+        s.set([1, 2], np.array([b"dog", b"cat"]))
+        s.set(3, b"dog")
+        assert s.codes[1:4].tolist() == [1, 0, 1]
+
+
+def test_a_class_list_means_the_names_in_use_before_those_of_the_past(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, classes=["a", "b"]) as s:
+        s.rename_class("a", "c")
+        s.rename_class("b", "a")
+        s.set(1, "c")
+        s.set(2, "a")
+    with LabelStore(path, 10, classes=["a", "b"]) as s:  # "b" was a name of the class that is called a now
+        assert s.classes[:2] == ["a", "b"] and named(s) == {1: "c", 2: "a"} and s.classes.count("a") == 1
+
+
+def test_names_of_two_classes_that_met_stay_apart_after_a_compaction(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 10, classes=["a", "b"]) as s, LabelStore(path, 10) as other:
+        s.set(1, "a")
+        s.set(2, "b")
+        other.sync()
+        other.log.catch_up = lambda: None  # both choose the same name in the same moment
+        s.rename_class("a", "x")
+        other.rename_class("b", "x")
+        del other.log.catch_up
+        s.sync()
+        other.sync()
+        assert s.classes == other.classes == ["x", "x (2)"]
+        s.compact(keep=0)
+        s.rename_class("x", "y")
+        other.sync()
+        assert s.classes == other.classes == ["y", "x"] and named(s) == {1: "y", 2: "x"}
+
+
+def test_two_classes_never_carry_one_name(tmp_path):
+    path = tmp_path / "labels.csv"
+    a, b = open_store(path, classes=["cat", "dog"]), open_store(path, classes=["cat", "dog"])
+    a.set(0, "cat")
+    a.set(1, "dog")
+    a.rename_class("cat", "X")
+    with pytest.raises(ValueError, match="already a class 'X'"):
+        b.rename_class("dog", "X")
+    a.undo()
+    a.rename_class("cat", "feline")
+    a.add_class("cat")
+    a.set([2, 3], "cat")
+    a.undo()
+    a.undo()
+    assert a.classes == ["cat", "dog", "cat (2)"]
+    b.sync()
+    assert b.classes == a.classes
+    a.redo()
+    a.close()
+    b.close()
+
+
+def test_numbers_as_names_survive_a_spreadsheet(tmp_path):
+    for names, cells in ((["01", "02", "03"], "123"), (["1.0", "2.0", "3.0"], "123")):
+        path = tmp_path / names[0] / "labels.csv"
+        path.parent.mkdir()
+        with LabelStore(path, 9, classes=names) as s:
+            s.set([0, 1, 2], names)
+        path.write_text("Serial,label\n" + "".join(f"{i},{c}\n" for i, c in enumerate(cells)) + "5,2\n")
+        with LabelStore(path, 9, classes=names) as s:
+            assert s.codes[[0, 1, 2, 5]].tolist() == [0, 1, 2, 1]
+
+
+def test_a_number_that_two_classes_share_is_refused(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 9, classes=["7", "07"]) as s:
+        s.set([0, 1], ["7", "07"])
+    path.write_text("Serial,label\n0,7\n1,7\n")
+    with pytest.warns(UserWarning, match="could be '7' or '07'"), LabelStore(path, 9) as s:
+        assert s.codes[:2].tolist() == [0, 1]
+
+
+def test_names_can_be_seen():
+    with pytest.raises(ValueError, match="no visible character"):
+        LabelStore(None, 3, classes=["\u200b", "b"])
+    store = LabelStore(None, 3, classes=["caf\u00e9"])
+    with pytest.raises(ValueError, match="already"):
+        store.add_class("cafe\u0301")
+
+
+def test_ten_thousand_classes_open_at_once():
+    start = time.process_time()
+    assert LabelStore(None, 100, classes=10_000).n_classes == 10_000 and time.process_time() - start < 1
 
 
 def test_no_key_press_waits_while_unknown_words_are_told_apart(tmp_path, monkeypatch):

@@ -3,11 +3,11 @@ nothing acknowledged is lost or changed."""
 
 import os
 import shutil
-import time
 import warnings
 
-import numpy as np
 import pytest
+from stores import named
+from waiting import until
 
 from ssvae_widgets import LabelStore
 from ssvae_widgets.labels.csv_table import LabelFileError
@@ -15,10 +15,6 @@ from ssvae_widgets.labels.exchange import import_labels
 from ssvae_widgets.labels.line import encode_line
 
 MARK = b"\xef\xbb\xbf"  # an editor may put it at the beginning
-
-
-def named(store):
-    return {int(r): store.classes[store.codes[r]] for r in np.flatnonzero(store.codes >= 0)}
 
 
 @pytest.fixture
@@ -179,9 +175,7 @@ def test_a_sign_that_somebody_cleaned_up_is_put_up_again(here):
         s.set(0, "a")
         for sign in path.parent.glob(".*"):
             sign.unlink()
-        end = time.monotonic() + 10
-        while not [*path.parent.glob(".*.live")] and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: [*path.parent.glob(".*.live")], 10)
         with LabelStore(path, 10) as other:
             assert other.undo() is None
 

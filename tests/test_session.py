@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from waiting import until
 
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
 from ssvae_widgets.model.compile_cache import PROGRAMS
@@ -25,28 +26,6 @@ def session(digits, tmp_path):
     images, truth = digits
     with LabelingSession(images[:600], labels=tmp_path / "labels.csv", truth=truth[:600], config=SMALL) as s:
         yield s
-
-
-def until(condition, timeout=120):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.005)
-
-
-@pytest.mark.parametrize(
-    "ending", ["", "s.wait()", "s.close(timeout=0)", "s.wait(); s.train(50)", "s.train(3); s.close()"]
-)
-def test_python_ends_cleanly_at_any_moment(ending):
-    "A thread that compiles or trains when the interpreter ends must neither abort nor hang it."
-    code = (
-        "from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits\n"
-        "s = LabelingSession(load_digits()[0][:300], config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), "
-        "latent_dim=2))\n"
-        f"s.prepare()\n{ending}\nprint('end')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
-    assert (done.returncode, done.stdout.strip()) == (0, "end"), done.stderr[-2000:]
 
 
 def test_labels_made_while_training_are_kept_and_used(session):

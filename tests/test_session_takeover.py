@@ -12,6 +12,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
 from ssvae_widgets.errors import ClosedError
@@ -305,12 +306,10 @@ def test_run_again_while_it_is_closed_elsewhere(tmp_path):
     old = session(tmp_path / "l.csv")
     old.label([0], "a")
     old.train(100_000)
-    while old.training.epoch < 1:
-        time.sleep(0.01)
+    until(lambda: old.training.epoch >= 1)
     closing = threading.Thread(target=old.close)
     closing.start()
-    while not old.closed:
-        time.sleep(0.001)
+    until(lambda: old.closed, every=0.001)
     with session(tmp_path / "l.csv") as new:
         closing.join()
         assert new.training.total == old.training.total >= 1 and new.folder.mine and new.message == ""

@@ -1,94 +1,20 @@
-"Corners of the session: class order, merged classes, two sessions, damaged rounds, kills in long runs, who goes first."
+"""Training in a session: rounds, going back, training by itself, kills in long runs, and what is proposed and answered
+meanwhile."""
 
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
 import pytest
+from sessions import CONFIG, IMAGES, TRUTH, Hold, session, trained
+from waiting import until
 
-from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, load_digits
-from ssvae_widgets.errors import ArgumentError, ClosedError, SSVAEWidgetsError
+from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.session import predictions as answers
 from ssvae_widgets.session.training import AutoTrain
-
-CONFIG = SSVAEConfig(
-    encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation="none"
-)
-IMAGES, TRUTH = (np.asarray(a)[:200] for a in load_digits())
-NAMES = [("dog", "cat")[k % 2] for k in TRUTH]
-
-
-def session(labels=None, **kw):
-    return LabelingSession(IMAGES, labels, config=CONFIG, **kw)
-
-
-class Hold:
-    "The worker begins nothing while this lasts: what is asked for meanwhile comes in together."
-
-    def __init__(self, s):
-        self.s, self.go = s, threading.Event()
-
-    def __enter__(self):
-        self.s.jobs.ask("hold", job=self.go.wait)
-
-    def __exit__(self, *exc):
-        self.go.set()
-
-
-def until(condition, timeout=120):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.005)
-
-
-def trained(s, epochs=1):
-    s.train(epochs)
-    assert s.wait(300) and s.training.phase == "idle", s.message
-    return s
-
-
-def test_classes_keep_the_order_of_the_log(tmp_path):
-    path = tmp_path / "labels.csv"
-    with session(path, classes=["dog", "cat"]) as s:
-        s.label([1, 2], "cat")
-    with pytest.raises(ValueError, match="in the order dog, cat; give classes= in this order"):
-        session(path, classes=["cat", "dog"])
-    with pytest.raises(ValueError, match="order dog, cat"):
-        session(path, classes=["bird", "dog", "cat"])
-    with session(path) as s:
-        assert s.classes == ["dog", "cat"], "what the labels have, not ten digits"
-    with session(path, truth=NAMES) as s:
-        assert s.classes == ["dog", "cat"] and s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
-    with session(path, truth=[*NAMES[:-1], "bird"]) as s:
-        assert s.classes == ["dog", "cat", "bird"]
-    with session(path, classes=["dog", "cat", "bird"]) as s:
-        assert s.classes[:2] == ["dog", "cat"] and s.codes[1] == 1
-    with LabelStore(path, len(IMAGES), ["cat", "dog"]) as store, pytest.raises(ValueError, match="order dog, cat"):
-        session(store)
-
-
-def test_truth_in_the_codes_of_a_given_store():
-    store = LabelStore(None, len(IMAGES), classes=["dog", "cat"])
-    with session(store, truth=NAMES) as s:
-        assert s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
-    with pytest.raises(ValueError, match="bird"):
-        session(LabelStore(None, len(IMAGES), classes=["dog", "cat"]), truth=["bird", *NAMES[1:]])
-
-
-@pytest.mark.parametrize("kind", ["fresh", "digits known", "three known"])
-def test_numbers_get_ten_classes_unless_there_are_others(tmp_path, kind):
-    if kind != "fresh":
-        with session(tmp_path / "l.csv", **({} if kind == "digits known" else dict(classes=3))) as s:
-            s.label(1, 2)
-    with session(tmp_path / "l.csv") as s:
-        assert s.n_classes == (3 if kind == "three known" else 10)
-    with session(tmp_path / "l.csv", truth=TRUTH) as s:
-        assert s.n_classes == 10 and (s.truth == TRUTH).all()
 
 
 def test_a_project_that_is_open_twice_keeps_its_rounds(tmp_path):
@@ -192,21 +118,6 @@ def test_accepted_predictions_are_not_judged():
         assert s.store.rows_with("accepted").tolist() == [*range(20, 30), *range(31, 60)]
 
 
-def test_merged_classes_count_as_what_they_became():
-    with session(truth=TRUTH) as s:
-        for k in range(40):
-            s.label(k, int(TRUTH[k]))
-        trained(s, 3)
-        until(lambda: s.standing.epochs == 3 and s.standing.seq == s.seq)
-        before = s.standing.truth
-        s.store.merge_classes(8, 3)
-        assert s.wait(300) and s.store.merged == {8: 3} and not (s.pred == 8).any()
-        until(lambda: s.standing.seq == s.seq)
-        assert s.standing.truth >= before - 0.05, "3 for an 8 is right now"
-        trained(s)
-        assert not (s.pred == 8).any() and np.allclose(s.probs.sum(1), 1, atol=1e-3)
-
-
 def test_automatic_training_counts_items_and_can_be_switched_off():
     with session() as s:
         s.auto = AutoTrain(labels=10, epochs=1)
@@ -265,32 +176,6 @@ def test_labels_of_others_while_a_session_is_made_are_answered(monkeypatch):
     monkeypatch.setattr(answers, "pixel_features", slow)
     with session(store) as s:
         assert s.wait(300) and s.message == "" and s.answer == "graph"
-
-
-def test_close_can_fail_and_be_interrupted(tmp_path):
-    s = session(tmp_path / "l.csv")
-    s.label(1, 1)
-    with pytest.raises(TypeError, match="JSON"):
-        s.keep_view(sel=np.int64(3))
-
-    def interrupted(timeout):
-        raise KeyboardInterrupt
-
-    close, s.jobs.close = s.jobs.close, interrupted
-    with pytest.raises(KeyboardInterrupt):
-        s.close()
-    close()
-    assert s.store.closed and not s.folder.mine
-    with session(tmp_path / "l.csv") as again:
-        assert again.codes[1] == 1
-    (tmp_path / "l.csv.session").mkdir(exist_ok=True)
-    with session(tmp_path / "l.csv") as again:
-        again.next()
-        again.close()
-        state = tmp_path / "l.csv.session" / "state.json"
-        state.write_text(state.read_text().replace('"queue": {', '"queue": [], "other": {'))
-    with session(tmp_path / "l.csv") as again:
-        assert again.codes[1] == 1
 
 
 def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
@@ -369,23 +254,6 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert all(np.array_equal(np.asarray(p), np.asarray(s.model.params[k])) for k, p in repeated.params.items())
 
 
-def test_closing_does_not_wait_for_programs_that_compile(monkeypatch):
-    import ssvae_widgets.model.trainer as module
-
-    began, gate = threading.Event(), threading.Event()
-    monkeypatch.setattr(module, "compile_epoch", lambda *a: (began.set(), gate.wait(60)))
-    s = LabelingSession(np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), None, classes=3)
-    try:
-        s.prepare()
-        assert began.wait(60) and s.wait(60)
-        s.close(timeout=60)
-        assert s.network.warming.is_alive() and not gate.is_set()
-    finally:
-        gate.set()
-    s.network.warming.join(60)
-    assert not s.network.warming.is_alive()
-
-
 def test_one_image_can_be_labeled_and_is_not_trained_on():
     with LabelingSession(np.ones((1, 6, 6), np.float32), None, classes=["a", "b"]) as s:
         assert s.label(0, "a").saved and s.wait(60) and s.codes.tolist() == [0]
@@ -419,73 +287,3 @@ def test_two_folders_that_swap_their_names_stay_apart(tmp_path):
         assert np.flatnonzero(other.codes >= 0).tolist() == [7, 8] and other.training.total == 1
     with session(there / "labels.csv") as s:
         assert s.codes[[1, 2]].tolist() == [1, 1] and s.training.total == 1 and len(s.rounds) == 2
-
-
-def test_a_closed_session_raises_one_family_of_errors(tmp_path):
-    s = session(tmp_path / "labels.csv")
-    s.label([1], 2)
-    trained(s)
-    s.close()
-    for ask in (
-        lambda: s.label(3, 1),
-        lambda: s.accept(3),
-        lambda: s.clear(1),
-        s.undo,
-        s.redo,
-        s.train,
-        s.snapshot,
-        lambda: s.save(tmp_path),
-    ):
-        with pytest.raises(ClosedError, match="is closed") as raised:
-            ask()
-        assert isinstance(raised.value, SSVAEWidgetsError) and isinstance(raised.value, RuntimeError)
-    with session(tmp_path / "labels.csv") as again:
-        assert again.codes[1] == 2 and len(again.rounds) == 2
-
-
-def test_a_subscriber_that_opens_the_labels_again_leaves_one_session_alive(tmp_path):
-    made = []
-    one = session(tmp_path / "l.csv")
-    one.subscribe(lambda event: event["type"] == "closed" and made.append(session(tmp_path / "l.csv")))
-    two = session(tmp_path / "l.csv")
-    assert not made and one.closed and not two.closed and [type(e) for e in one.events.errors] == [ClosedError]
-    two.label([1], 2)
-    one.label([2], 3)
-    assert two.codes[[1, 2]].tolist() == [2, 3] and two.folder.claim()
-    two.subscribe(lambda event: event["type"] == "closed" and made.append(session(tmp_path / "l.csv")))
-    two.close()
-    assert [s.closed for s in made] == [False] and made[0].codes[[1, 2]].tolist() == [2, 3]
-    made[0].close()
-
-
-def test_classes_in_another_order_are_refused_and_change_nothing(tmp_path):
-    path = tmp_path / "labels.csv"
-    with session(path, classes=["cat", "dog"]) as s:
-        s.label([1], "cat"), s.label([2], "dog")
-    before = {p: p.read_bytes() for p in (path, tmp_path / "labels.csv.log.jsonl")}
-    for classes in (["dog", "cat"], ["dog"], ["dog", "cat", "cow"]):
-        with pytest.raises(ArgumentError, match="in the order cat, dog.*; give classes= in this order"):
-            session(path, classes=classes)
-    assert {p: p.read_bytes() for p in before} == before
-    with session(path, classes=["cat", "dog", "cow"]) as s:
-        assert s.classes == ["cat", "dog", "cow"] and s.codes[[1, 2]].tolist() == [0, 1]
-
-
-def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
-    for classes in ({"cat", "dog"}, frozenset({"cat", "dog"})):
-        with pytest.raises(ArgumentError, match="a (frozen)?set of 2, which has no order; expected a list"):
-            session(tmp_path / "l.csv", classes=classes)
-    began = time.monotonic()
-    for ids in (np.r_[TRUTH[:-1], 999_999], [f"id {k}" for k in range(len(TRUTH))]):
-        if isinstance(ids, list):
-            with session(None, truth=ids) as s:
-                assert s.n_classes == len(TRUTH)
-        else:
-            with pytest.raises(
-                ArgumentError,
-                match="truth holds the class 999999, which makes 1,000,000 of them; expected at most 10,000",
-            ):
-                session(tmp_path / "l.csv", truth=ids)
-    assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
-    with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s:
-        assert s.n_classes == 10_000

@@ -1,13 +1,13 @@
 """Whatever a page sends, the views stay what Python made them; whoever asks, everything gets painted."""
 
 import threading
-import time
 import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import until
 
 from ssvae_widgets.session.jobs import JobQueue
 from ssvae_widgets.widgets.contact_sheet import ContactSheet, sheet_order
@@ -186,9 +186,6 @@ def test_painter_thread_ends_when_idle_and_comes_back():
     painter = JobQueue(lambda kind, error: None, painted.append)
     painter.ask("a")
     assert painter.wait(30, late=True)
-    end = time.monotonic() + 60
-    while painter.alive and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not painter.alive
+    until(lambda: not painter.alive, 60)
     painter.ask("a")
     assert painter.wait(30, late=True) and painted == ["a", "a"]

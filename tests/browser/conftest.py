@@ -271,14 +271,6 @@ class Notebook:
         return SCREENSHOTS / f"{name}.png"
 
 
-def soon(check, timeout: float = 60, every: float = 0.1):
-    "Wait until `check()` is true: what a page shows follows a moment after what caused it."
-    end = time.monotonic() + timeout
-    while not check():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(every)
-
-
 def eval_literal(text: str) -> str:
     from ast import literal_eval
 

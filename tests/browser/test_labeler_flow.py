@@ -4,10 +4,10 @@ import csv
 import json
 import os
 import re
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,10 +31,7 @@ def rows(folder: Path) -> dict[int, str]:
 
 def wait_rows(folder: Path, expected: dict[int, str], timeout: float = 60):
     "labels.csv is written right after the log: wait until it says this."
-    end = time.monotonic() + timeout
-    while rows(folder) != expected and time.monotonic() < end:
-        time.sleep(0.05)
-    assert rows(folder) == expected
+    until(lambda: rows(folder) == expected, timeout)
 
 
 class App:

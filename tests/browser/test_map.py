@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import soon
+from waiting import until
 
 CLOUD = """
 import numpy as np
@@ -161,7 +161,7 @@ def test_the_clicked_point_is_the_selected_point(open_notebook, scale):
     assert click_random_points(nb, m, 40, 3) == []
     page.set_viewport_size({"width": 1000, "height": 800})  # resize
     page.wait_for_timeout(900)
-    soon(lambda: m.box[2] < w)
+    until(lambda: m.box[2] < w)
     m.settle()
     assert click_random_points(nb, m, 40, 4) == []
     assert nb.python("m.domain") == pytest.approx(m.domain, rel=1e-9)
@@ -182,10 +182,10 @@ def test_keys_label_at_once_and_do_not_leak(open_notebook):
         and nb.python("log[0]['source']") == "key"
     )
     nb.until("m.status == 'saved 1'")
-    soon(lambda: "saved 1" in page.locator(".ssvae-m-map-status").inner_text())
+    until(lambda: "saved 1" in page.locator(".ssvae-m-map-status").inner_text())
     hexes = nb.python("m.layer.lut")
     want = [int(hexes[3][k : k + 2], 16) for k in (1, 3, 5)]
-    soon(lambda: (got := m.color(i)) != before and all(abs(a - b) <= 3 for a, b in zip(got, want)))
+    until(lambda: (got := m.color(i)) != before and all(abs(a - b) <= 3 for a, b in zip(got, want)))
     count = page.evaluate(cells)
     for key in ["d", "d", "0", "0", "a", "b", "m", "x", "y", "Escape", "z", "Shift+L", "Enter"]:
         page.keyboard.press(key)
@@ -272,7 +272,7 @@ def test_lasso_and_box_add_subtract(open_notebook):
     assert len(A) > 30 and close(nb.until("m.selected.tolist()"), A)
     m.drag(b, "Shift")
     nb.until(f"len(m.selected) > {len(A)}")
-    soon(lambda: close(nb.python("m.selected"), A | B))
+    until(lambda: close(nb.python("m.selected"), A | B))
     m.drag(b, "Alt")
     nb.until(f"len(m.selected) <= {len(A)}")
     assert close(nb.python("m.selected"), A - B)
@@ -281,7 +281,7 @@ def test_lasso_and_box_add_subtract(open_notebook):
     m.drag([(left + 50, top + 50), (left + 90, top + 90), (left + 350, top + 250)])
     p = m.pixels()
     inside = (p[:, 0] >= left + 50) & (p[:, 0] <= left + 350) & (p[:, 1] >= top + 50) & (p[:, 1] <= top + 250)
-    soon(lambda: close(nb.python("m.selected"), set(np.flatnonzero(inside).tolist())))
+    until(lambda: close(nb.python("m.selected"), set(np.flatnonzero(inside).tolist())))
 
 
 def test_a_large_label_asks_once_and_is_one_gesture(open_notebook):
@@ -293,7 +293,7 @@ def test_a_large_label_asks_once_and_is_one_gesture(open_notebook):
     nb.until("len(m.selected) == n")
     page.keyboard.press("4")
     page.wait_for_timeout(200)
-    soon(lambda: "3,000 points" in page.locator(".ssvae-m-live").inner_text())
+    until(lambda: "3,000 points" in page.locator(".ssvae-m-live").inner_text())
     assert nb.python("log") == []
     page.keyboard.press("4")
     nb.until("len(log) == 1")
@@ -318,7 +318,7 @@ m
     page.keyboard.press("5")
     page.wait_for_function("() => document.querySelector('.ssvae-m-map-status').textContent.includes('NOT SAVED')")
     page.wait_for_timeout(200)
-    soon(lambda: m.color(i) == before)
+    until(lambda: m.color(i) == before)
     assert nb.python("m.labeled.sum()") == 0
 
 
@@ -330,25 +330,25 @@ def test_two_views_stay_in_step(open_notebook):
     page.keyboard.press("2")
     nb.until("len(log) == 1")
     page.wait_for_timeout(300)
-    soon(lambda: a.color(i) == b.color(i))
+    until(lambda: a.color(i) == b.color(i))
     j = int(b.visible()[77])
     b.click(j)
     nb.until(f"m.selected.tolist() == [{j}]")
-    soon(
+    until(
         lambda: (
             (lives := page.locator(".ssvae-m-live").all_inner_texts())[0] == lives[1] and lives[0].startswith(f"#{j} ")
         )
     )
     b.wheel(-500)
     a.settle()
-    soon(lambda: a.domain == pytest.approx(b.domain))
+    until(lambda: a.domain == pytest.approx(b.domain))
     nb.execute("m.set_positions(xy[:, ::-1])")
     page.wait_for_timeout(900)
     a.settle()
     a.xy = b.xy = a.xy[:, ::-1]
     shared = np.intersect1d(a.visible(), b.visible())
     assert shared.size
-    soon(lambda: all(a.color(int(k)) == b.color(int(k)) for k in shared[:20]))
+    until(lambda: all(a.color(int(k)) == b.color(int(k)) for k in shared[:20]))
 
 
 def test_moves_travel_and_reduced_motion_cuts(open_notebook):
@@ -363,7 +363,7 @@ def test_moves_travel_and_reduced_motion_cuts(open_notebook):
     page.wait_for_function("() => window.moves >= 2")
     m.settle()
     m.xy = np.array(nb.python("m.xy"), np.float32).astype(float)
-    soon(lambda: m.domain == pytest.approx(nb.python("m.domain")))
+    until(lambda: m.domain == pytest.approx(nb.python("m.domain")))
     assert nb.python("m.selected") == [4, 5]
     assert len(m.visible()) == 3000
     assert click_random_points(nb, m, 10, 6) == []
@@ -371,7 +371,7 @@ def test_moves_travel_and_reduced_motion_cuts(open_notebook):
     page.evaluate("() => { window.moves = 0; }")
     before = m.domain
     nb.execute("m.set_positions(xy)")
-    soon(lambda: m.domain != before)
+    until(lambda: m.domain != before)
     page.wait_for_timeout(1000)
     assert page.evaluate("() => window.moves") == 0
 
@@ -394,14 +394,14 @@ def test_keyboard_alone(open_notebook):
     nb.until("m.color_by == 'truth'")
     page.keyboard.press("f")
     page.wait_for_timeout(200)
-    soon(lambda: page.locator(".ssvae-m-tally").inner_text().count("shown") == 1)
+    until(lambda: page.locator(".ssvae-m-tally").inner_text().count("shown") == 1)
     page.keyboard.press("f")
     page.keyboard.press("Escape")
     nb.until("m.selected.size == 0")
     before = m.domain
     for key in ("+", "+"):
         page.keyboard.press(key)
-    soon(lambda: m.domain[1] - m.domain[0] < before[1] - before[0])
+    until(lambda: m.domain[1] - m.domain[0] < before[1] - before[0])
     page.keyboard.press("r")
     page.wait_for_function(
         "d => document.querySelector('canvas.ssvae-points').dataset.domain.split(',').every((v, k) => Math.abs(v - "
@@ -453,14 +453,14 @@ def test_many_classes_by_name_and_by_legend(open_notebook):
     assert nb.python("[log[0]['serials'], log[0]['label']]") == [[i], 17]
     assert page.evaluate("() => document.activeElement.classList.contains('ssvae-map')")
     page.wait_for_timeout(300)
-    soon(lambda: page.locator(".ssvae-m-chip[data-code='17'] .ssvae-m-count").inner_text() == "1")
+    until(lambda: page.locator(".ssvae-m-chip[data-code='17'] .ssvae-m-count").inner_text() == "1")
     page.locator(".ssvae-m-color").select_option("kind")
     nb.until("m.color_by == 'kind'")
     page.locator(".ssvae-m-chip[data-code='3']").click()
     nb.until("np.array_equal(m.selected, np.flatnonzero(truth == 3))")
     page.locator(".ssvae-m-chip[data-code='5']").click(modifiers=["Shift"])
     nb.until("np.array_equal(m.selected, np.flatnonzero((truth == 3) | (truth == 5)))")
-    soon(lambda: page.locator(".ssvae-map svg text", has_text="kind 3").count() == 1)
+    until(lambda: page.locator(".ssvae-map svg text", has_text="kind 3").count() == 1)
     page.locator(".ssvae-m-select").select_option("select:invert")
     nb.until("np.array_equal(m.selected, np.flatnonzero((truth != 3) & (truth != 5)))")
 
@@ -483,7 +483,7 @@ def test_browser_zoom_changes_the_pixel_ratio_under_way(open_notebook):
         page.wait_for_timeout(200)
         assert click_random_points(nb, m, 8, int(10 * ratio)) == []
         i = int(m.visible()[60])
-        soon(lambda i=i: m.color(i)[3] > 100)
+        until(lambda i=i: m.color(i)[3] > 100)
 
 
 def test_reload_finds_everything_again(open_notebook):
@@ -503,7 +503,7 @@ def test_reload_finds_everything_again(open_notebook):
     page.wait_for_selector("canvas.ssvae-points[data-domain]", timeout=60_000)
     page.wait_for_timeout(800)
     m = Map(nb)
-    soon(lambda: m.color(i) == before and page.locator(".ssvae-m-live").inner_text().startswith(f"#{i} "))
+    until(lambda: m.color(i) == before and page.locator(".ssvae-m-live").inner_text().startswith(f"#{i} "))
     m.settle()
     page.keyboard.press("Escape")
     m.click(i)
@@ -601,7 +601,7 @@ def test_dark_theme_tabs_and_hidden_cells(open_notebook):
     page.locator(".lm-TabBar-tabLabel", has_text="b").last.click()
     m = Map(nb)
     page.wait_for_timeout(800)
-    soon(lambda: m.box[2] > 400)
+    until(lambda: m.box[2] > 400)
     m.settle()
     assert click_random_points(nb, m, 5, 8) == []
     nb.theme("dark")

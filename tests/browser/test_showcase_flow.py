@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from conftest import soon
 from PIL import Image
+from waiting import until
 
 from ssvae_widgets.palettes import PETROFF_10
 
@@ -68,7 +68,7 @@ def test_click_label_train(showcase):
     page.wait_for_selector(f".ssvae-status[data-saved='yes'][data-seq='{seq + 1}']")
     assert nb.python(f"int(app.session.codes[{target}])") == 3
     colour = np.array([int(PETROFF_10[3][i : i + 2], 16) for i in (1, 3, 5)], float)
-    soon(lambda: np.abs(pixel(page, at) - colour).max() < 40)
+    until(lambda: np.abs(pixel(page, at) - colour).max() < 40)
     nb.screenshot("showcase_labeled")
     assert 40 < np.abs(before - colour).max(), f"{before} was class 3 already: {colour}"
     nb.execute("app.labels.flush()")

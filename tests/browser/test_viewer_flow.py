@@ -3,10 +3,10 @@ with a checkpoint, train."""
 
 import csv
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
+from waiting import until
 
 from ssvae_widgets.cli.infer import infer
 from ssvae_widgets.cli.train import train
@@ -54,9 +54,8 @@ def test_click_look_label_without_a_model(open_notebook, tmp_path):
     page.keyboard.press("3")
     nb.until("int(app.session.codes[7]) == 3")
     page.wait_for_selector(".ssvae-status[data-saved=yes]")
-    file, end = nb.folder / "labels.csv", time.monotonic() + 60
-    while not file.exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    file = nb.folder / "labels.csv"
+    until(file.exists, 60)
     with file.open(newline="") as f:
         assert list(csv.reader(f)) == [["Serial", "label"], ["7", "3"]]
     assert nb.python("app.session.point(7)['reconstruction'].max()") == 0.5

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from test_labeler_flow import OPEN, App
+from waiting import until
 
 # What a camera over the shoulder would see: at each key the picture on show before it acts; how long the next one
 # takes; what is said.
@@ -76,9 +77,7 @@ def judge(nb, app, keys: str) -> dict:
     seen = app.page.evaluate("() => window.seen")
     assert "".join(k[1] for k in seen["keys"]) == keys
     given = [(serial, key) for serial, key, refused in seen["keys"] if not refused]
-    end = time.monotonic() + 120
-    while len(log_of(nb)) < len(given) and time.monotonic() < end:
-        time.sleep(0.2)
+    until(lambda: len(log_of(nb)) >= len(given), every=0.2)
     assert log_of(nb) == given, "what was on show, in order; none lost, none elsewhere"
     assert all(serial >= 0 for serial, _ in given)
     assert all(serial == -1 for serial, _, refused in seen["keys"] if refused), "refused while nothing is on show only"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 from ssvae_widgets.labels.store import LabelStore, OtherDataError
 
@@ -173,18 +174,11 @@ def test_folder_goes_away_and_comes_back(tmp_path):
     )
     assert not folder.exists()  # not made again: it may be a drive
     (tmp_path / "unplugged").rename(folder)
-    wait(lambda: store.saved)
+    until(lambda: store.saved)
     assert store.message.startswith("Saved again")
     store.close()
     with LabelStore(folder / "labels.csv", 50) as again:
         assert again.n_labeled == 11 and again.codes[20] == 2
-
-
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("what", ["folder", "log", "both", "cut", "older"])

@@ -1,0 +1,98 @@
+"""The classes of a session: those of the log, of the caller and of what is known, in which order, and merged ones."""
+
+import time
+
+import numpy as np
+import pytest
+from sessions import IMAGES, NAMES, TRUTH, session, trained
+from waiting import until
+
+from ssvae_widgets import LabelStore
+from ssvae_widgets.errors import ArgumentError
+
+
+def test_classes_keep_the_order_of_the_log(tmp_path):
+    path = tmp_path / "labels.csv"
+    with session(path, classes=["dog", "cat"]) as s:
+        s.label([1, 2], "cat")
+    with pytest.raises(ValueError, match="in the order dog, cat; give classes= in this order"):
+        session(path, classes=["cat", "dog"])
+    with pytest.raises(ValueError, match="order dog, cat"):
+        session(path, classes=["bird", "dog", "cat"])
+    with session(path) as s:
+        assert s.classes == ["dog", "cat"], "what the labels have, not ten digits"
+    with session(path, truth=NAMES) as s:
+        assert s.classes == ["dog", "cat"] and s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
+    with session(path, truth=[*NAMES[:-1], "bird"]) as s:
+        assert s.classes == ["dog", "cat", "bird"]
+    with session(path, classes=["dog", "cat", "bird"]) as s:
+        assert s.classes[:2] == ["dog", "cat"] and s.codes[1] == 1
+    with LabelStore(path, len(IMAGES), ["cat", "dog"]) as store, pytest.raises(ValueError, match="order dog, cat"):
+        session(store)
+
+
+def test_truth_in_the_codes_of_a_given_store():
+    store = LabelStore(None, len(IMAGES), classes=["dog", "cat"])
+    with session(store, truth=NAMES) as s:
+        assert s.truth.tolist() == [("dog", "cat").index(n) for n in NAMES]
+    with pytest.raises(ValueError, match="bird"):
+        session(LabelStore(None, len(IMAGES), classes=["dog", "cat"]), truth=["bird", *NAMES[1:]])
+
+
+@pytest.mark.parametrize("kind", ["fresh", "digits known", "three known"])
+def test_numbers_get_ten_classes_unless_there_are_others(tmp_path, kind):
+    if kind != "fresh":
+        with session(tmp_path / "l.csv", **({} if kind == "digits known" else dict(classes=3))) as s:
+            s.label(1, 2)
+    with session(tmp_path / "l.csv") as s:
+        assert s.n_classes == (3 if kind == "three known" else 10)
+    with session(tmp_path / "l.csv", truth=TRUTH) as s:
+        assert s.n_classes == 10 and (s.truth == TRUTH).all()
+
+
+def test_merged_classes_count_as_what_they_became():
+    with session(truth=TRUTH) as s:
+        for k in range(40):
+            s.label(k, int(TRUTH[k]))
+        trained(s, 3)
+        until(lambda: s.standing.epochs == 3 and s.standing.seq == s.seq)
+        before = s.standing.truth
+        s.store.merge_classes(8, 3)
+        assert s.wait(300) and s.store.merged == {8: 3} and not (s.pred == 8).any()
+        until(lambda: s.standing.seq == s.seq)
+        assert s.standing.truth >= before - 0.05, "3 for an 8 is right now"
+        trained(s)
+        assert not (s.pred == 8).any() and np.allclose(s.probs.sum(1), 1, atol=1e-3)
+
+
+def test_classes_in_another_order_are_refused_and_change_nothing(tmp_path):
+    path = tmp_path / "labels.csv"
+    with session(path, classes=["cat", "dog"]) as s:
+        s.label([1], "cat"), s.label([2], "dog")
+    before = {p: p.read_bytes() for p in (path, tmp_path / "labels.csv.log.jsonl")}
+    for classes in (["dog", "cat"], ["dog"], ["dog", "cat", "cow"]):
+        with pytest.raises(ArgumentError, match="in the order cat, dog.*; give classes= in this order"):
+            session(path, classes=classes)
+    assert {p: p.read_bytes() for p in before} == before
+    with session(path, classes=["cat", "dog", "cow"]) as s:
+        assert s.classes == ["cat", "dog", "cow"] and s.codes[[1, 2]].tolist() == [0, 1]
+
+
+def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
+    for classes in ({"cat", "dog"}, frozenset({"cat", "dog"})):
+        with pytest.raises(ArgumentError, match="a (frozen)?set of 2, which has no order; expected a list"):
+            session(tmp_path / "l.csv", classes=classes)
+    began = time.monotonic()
+    for ids in (np.r_[TRUTH[:-1], 999_999], [f"id {k}" for k in range(len(TRUTH))]):
+        if isinstance(ids, list):
+            with session(None, truth=ids) as s:
+                assert s.n_classes == len(TRUTH)
+        else:
+            with pytest.raises(
+                ArgumentError,
+                match="truth holds the class 999999, which makes 1,000,000 of them; expected at most 10,000",
+            ):
+                session(tmp_path / "l.csv", truth=ids)
+    assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
+    with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s:
+        assert s.n_classes == 10_000
