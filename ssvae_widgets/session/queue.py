@@ -54,11 +54,13 @@ class SuggestionQueue:
 
     def choose(
         self,
-        strategy: str,  # "auto" or one of `STRATEGIES`
+        strategy: str,  # "auto", one of `STRATEGIES`, or a strategy that `acquire` knows
     ) -> None:
         "Ask for something else from now on; what waits is dropped. Raises `ArgumentError` for an unknown strategy."
-        if strategy != "auto" and strategy not in STRATEGIES:
-            known = ", ".join(STRATEGIES)
+        from ssvae_widgets.assess import acquire
+
+        if strategy not in ("auto", *STRATEGIES, *acquire.STRATEGIES):
+            known = ", ".join([*STRATEGIES, *(name for name in acquire.STRATEGIES if name not in STRATEGIES.values())])
             raise ArgumentError(f"There is no strategy {strategy!r}; choose auto, {known}.")
         self.strategy, self.waiting, self.dry = strategy, [], False
 
