@@ -60,8 +60,9 @@ class SuggestionQueue:
         from ssvae_widgets.assess import acquire
 
         if strategy not in ("auto", *STRATEGIES, *acquire.STRATEGIES):
-            known = ", ".join([*STRATEGIES, *(name for name in acquire.STRATEGIES if name not in STRATEGIES.values())])
-            raise ArgumentError(f"There is no strategy {strategy!r}; choose auto, {known}.")
+            others = [name for name in acquire.STRATEGIES if name not in ("auto", *STRATEGIES.values())]
+            known = ", ".join(["auto", *STRATEGIES, *others])
+            raise ArgumentError(f"There is no strategy {strategy!r}; choose one of {known}.")
         self.strategy, self.waiting, self.dry = strategy, [], False
 
     def open(self, item: Suggestion, codes: Int[np.ndarray, "batch"]) -> bool:
