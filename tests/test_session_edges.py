@@ -341,7 +341,10 @@ def test_a_kernel_killed_in_a_long_run_keeps_queue_and_weights(tmp_path):
 import os, signal, time
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
 images, truth = load_digits()
-s = LabelingSession(images[:200], {str(tmp_path / "l.csv")!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation='none'))
+config = SSVAEConfig(
+    encoder_type='dense', hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation='none'
+)
+s = LabelingSession(images[:200], {str(tmp_path / "l.csv")!r}, config=config)
 for i in range(15): s.label(i, int(truth[i]))
 s.train(100000)
 while s.training.epoch < 3: time.sleep(0.01)

@@ -104,7 +104,7 @@ def merge_classes(log: SharedLog, label: int | str, into: int | str) -> Gesture:
         raise ArgumentError(f"{label!r} and {into!r} are already the same class.")
     return log.commit(log.record("merge", **{"from": a, "into": b}))
 
-
+# %% ../../nbs/labels/18_gestures.ipynb #1d082cad
 def _uid(log: SharedLog, label) -> int | str:  # identity of a class that exists
     uid = identify(log.view, label, log.open_ended)
     if uid is None or str(uid) not in log.replay.table.place:

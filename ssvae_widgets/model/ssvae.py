@@ -71,10 +71,8 @@ class SSVAE:
         self.map = MapState()  # of a latent wider than two
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
-        self._lock, self._map_lock = (
-            threading.RLock(),
-            threading.RLock(),
-        )  # the second is held while a map is fitted, never inside the first
+        self._lock = threading.RLock()
+        self._map_lock = threading.RLock()  # held while a map is fitted, never inside the first
 
     def __repr__(self):
         named = f" ({describe(', '.join(self.class_names), 60)})" if self.class_names else ""
@@ -221,9 +219,8 @@ def run_epochs(
     labels: Any,  # one an image, None, or a function without arguments that gives them; asked before every epoch
     epochs: int,
     callbacks: Sequence[TrainingCallback] = (),
-    stop: threading.Event
     # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
-    | None = None,
+    stop: threading.Event | None = None,
     trainer: Any = None,  # what the callbacks get; None: the model
     most: float = 1.0,  # share of each epoch to run
 ) -> dict[str, list[float]]:

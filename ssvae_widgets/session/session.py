@@ -181,14 +181,8 @@ def _labels_changed(
 ) -> None:
     "What follows from a label."
     store, jobs = self.store, self.jobs
-    self.events.emit(
-        "labels",
-        seq=store.seq,
-        serials=np.asarray(event.serials, np.int64),
-        kind=event.kind,
-        status=store.status,
-        message=store.message,
-    )
+    serials, said = np.asarray(event.serials, np.int64), {"status": store.status, "message": store.message}
+    self.events.emit("labels", seq=store.seq, serials=serials, kind=event.kind, **said)
     outdated = self.predictions.labels_changed(event)
     if outdated and self.instant:
         jobs.ask("instant answer", job=self._answer)
