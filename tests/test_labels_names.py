@@ -297,3 +297,26 @@ def test_no_key_press_waits_while_unknown_words_are_told_apart(tmp_path, monkeyp
         edit.join(60)
         assert named(s) == {1: "b", 2: "a", 5: "b", 7: "cow"} and len(s.problems) == 80
         assert str(s.problems[0]) == "line 5: label 'word10' is no class"
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_class_called_nothing_that_has_another_name_now_is_still_one_in_an_old_sheet(tmp_path, compacted):
+    """`nan` in a sheet from before the class was renamed empties no cell: nothing was edited, nothing is imported."""
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 30, classes=["nan", "None", "q"], poll=3600) as s:
+        s.set(range(30), [k % 3 for k in range(30)])
+        s.flush()
+        sheet = path.read_bytes().replace(b",", b";").replace(b"\n", b"\r\n")
+        s.set([0, 3], "q")
+        s.rename_class("nan", "new")
+        if compacted:
+            s.compact(keep=0)
+        s.set([7, 8], "new")
+        now = named(s)
+        s.flush()
+        path.write_bytes(sheet)
+        s.flush()
+        assert named(s) == now
+    path.write_bytes(sheet)
+    with LabelStore(path, 30, poll=3600) as s:
+        assert named(s) == now
