@@ -13,6 +13,7 @@ from sessions import CONFIG, IMAGES, TRUTH, Hold, session, trained
 from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session import predictions as answers
 from ssvae_widgets.session.training import AutoTrain
 
@@ -287,3 +288,30 @@ def test_two_folders_that_swap_their_names_stay_apart(tmp_path):
         assert np.flatnonzero(other.codes >= 0).tolist() == [7, 8] and other.training.total == 1
     with session(there / "labels.csv") as s:
         assert s.codes[[1, 2]].tolist() == [1, 1] and s.training.total == 1 and len(s.rounds) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("epochs", 0),
+        ("epochs", "10"),
+        ("epochs", 10**400),
+        ("look_share", 0),
+        ("look_share", "x"),
+        ("look_share", float("nan")),
+    ],
+)
+def test_what_can_be_set_is_checked_when_it_is_set(name, wrong):
+    with LabelingSession(np.zeros((9, 4, 4), np.uint8), None) as s:
+        before = getattr(s, name)
+        with pytest.raises(ArgumentError, match=f"{name} is"):
+            setattr(s, name, wrong)
+        assert getattr(s, name) == before
+
+
+def test_a_proposal_and_a_callback_that_are_none_are_said():
+    with LabelingSession(np.zeros((9, 4, 4), np.uint8), None) as s:
+        with pytest.raises(ArgumentError, match="item is 3; expected a Suggestion"):
+            s.go_to(3)
+        with pytest.raises(ArgumentError, match="callback is None"):
+            s.subscribe(None)

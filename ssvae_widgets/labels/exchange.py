@@ -24,10 +24,12 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from ..data.names import clean_name
+from ..errors import ArgumentError
 from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
     LabelFileError,
+    beyond_header,
     decode_text,
     guard_cell,
     read_cells,
@@ -50,7 +52,7 @@ def label_table(
     import pandas as pd
 
     if images is not None and len(images) != store.n_items:
-        raise ValueError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
+        raise ArgumentError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
     codes, names = store.codes, store.classes
     rows = np.arange(store.n_items) if unlabeled else np.flatnonzero(codes >= 0)
     last = {}
@@ -360,6 +362,8 @@ def _csv_rows(text):
     for row in csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, strict=True):
         if any(c.strip() for c in row) and len(row) <= columns.index("label"):
             raise ValueError(f"the row {delimiter.join(row)[:60]!r} has no cell for the label")
+        if any(c.strip() for c in row[len(columns) :]):
+            raise ValueError(f"of the row {delimiter.join(row)[:60]!r} {beyond_header(row, len(columns), delimiter)}")
         if any(c.strip() for c in row):
             yield {k: _Cell(unguard_cell(v.strip())) for k, v in zip(columns, row)}
 
@@ -382,11 +386,15 @@ def _tasks(tasks) -> list[dict]:
 
 
 def _task(task):
-    results = [r for a in task.get("annotations", ())[-1:] for r in a.get("result", ()) if r.get("type") == "choices"]
+    given = [a for a in task.get("annotations", ()) if not a.get("was_cancelled")]  # one that was skipped says nothing
+    results = [r for a in given[-1:] for r in a.get("result", ()) if r.get("type") == "choices"]
+    choices = [choice for r in results for choice in r["value"]["choices"]]
+    if len({*choices}) > 1:
+        raise ValueError(f"a task has the choices {', '.join(map(str, choices))[:60]}; expected one for each image")
     return {
         "id": task["data"].get("serial"),
         "image": task["data"].get("image"),
-        "label": results[0]["value"]["choices"][0] if results and results[0]["value"]["choices"] else None,
+        "label": choices[0] if choices else None,
     }
 
 # %% ../../nbs/labels/21_exchange.ipynb #2fad7181
@@ -404,22 +412,30 @@ def _label(label, store) -> str | None:
 
 # %% ../../nbs/labels/21_exchange.ipynb #bca7b7bb
 class _Places:
-    "Which image a file name means: the whole name, else its last part where only one image has it."
+    "Which image a file name means: the whole name, else its last part; where only one image has it."
 
     def __init__(self, images):
         self.known = images is not None
-        self.whole = {_text(v): k for k, v in enumerate(images or ())}
-        self.spelled = {_spelling(v): k for v, k in self.whole.items()}
-        last = Counter(PurePosixPath(v).name for v in self.spelled)
-        self.last = {PurePosixPath(v).name: k for v, k in self.spelled.items() if last[PurePosixPath(v).name] == 1}
+        names = [_text(v) for v in (() if images is None else images)]
+        spelled = [_spelling(v) for v in names]
+        self.alike = [_only(names), _only(spelled), _only([PurePosixPath(v).name for v in spelled])]
 
     def __call__(self, name: str) -> int | None:
-        if name in self.whole:
-            return self.whole[name]
-        spelled = _spelling(name)
         if not self.known and (m := re.fullmatch(r"image-([0-9]{1,12})", name)):
             return int(m[1])  # as an export without names calls it
-        return self.spelled.get(spelled, self.last.get(PurePosixPath(spelled).name))
+        spelled = _spelling(name)
+        for form, places in zip((name, spelled, PurePosixPath(spelled).name), self.alike):
+            if form in places:
+                return places[form]  # None where several images are called so
+        return None
+
+
+def _only(names: Sequence[str]) -> dict[str, int | None]:
+    "Place of each name; None for one that stands there more than once."
+    places: dict[str, int | None] = {}
+    for k, name in enumerate(names):
+        places[name] = None if name in places else k
+    return places
 
 
 def _spelling(name: str) -> str:

@@ -11,6 +11,7 @@ __all__ = ['History']
 import numpy as np
 from fastcore.basics import patch
 
+from ..errors import ArgumentError, check_whole, describe
 from .beside import chain, snapshot_in
 from .line import no_garbage
 from .past import Namings
@@ -144,6 +145,8 @@ def rows_with(
     fact: str,  # name of something kept with labels, such as `accepted`
 ) -> np.ndarray:  # rows, ascending
     "Rows whose present label was given with that fact, and it is true."
+    if not isinstance(fact, str):
+        raise ArgumentError(f"fact is {describe(fact)}; expected its name.")
     with self.log.lock:
         r = self.log.replay
         rows = {row for row in {*r.noted.get(fact, ()), *r.stacks} if fact in r.facts_on(row)}
@@ -156,6 +159,7 @@ def changed_since(
     seq: int,  # a former value of `store.seq`
 ) -> np.ndarray:  # rows, ascending
     "Rows whose label changed after gesture `seq`."
+    seq = check_whole(seq, "seq", -(10**15), 10**15)
     with self.log.lock:
         later = [rows for s, rows in self.log.shown if s > seq]
         if seq < self.log.opened_at:

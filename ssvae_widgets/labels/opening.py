@@ -19,7 +19,7 @@ from ..io.files import remove_leftovers
 from .beside import unfinished
 from .classes import decimal
 from .csv_table import LabelFileError
-from .line import FORMAT, fault
+from .line import FORMAT, ITEMS, fault
 from .shared_log import SharedLog
 from .snapshot import compact_uid
 from .view import MAX_CLASSES, LabelView, fresh_uid
@@ -51,12 +51,12 @@ def check_images(
 ) -> tuple[int, dict | None]:  # both, as the log writes them
     "`ArgumentError` for what is no number of images, or no fingerprint."
     known = described(fingerprint)
-    if n_items is None and known:
-        n_items = known["n_items"]
     if known and fault({"id": "", "op": "data", "fingerprint": known}):
         raise ArgumentError(f"fingerprint is {describe(known)}; expected what data.fingerprint(images) gives.")
-    if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
-        raise ArgumentError(f"n_items is {n_items!r}; expected the number of images.")
+    if n_items is None and known:
+        n_items = known["n_items"]
+    if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or not 0 <= n_items <= ITEMS:
+        raise ArgumentError(f"n_items is {describe(n_items)}; expected the number of images, at most {ITEMS:,}.")
     return int(n_items), known
 
 # %% ../../nbs/labels/14_opening.ipynb #5ad72d24

@@ -10,6 +10,7 @@ __all__ = ['AUTO_COMPACT', 'KEPT', 'LabelStore', 'Gesture', 'LabelEvent', 'Other
 # %% ../../nbs/labels/20_store.ipynb #be8ba29c
 import logging
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,14 +21,14 @@ from fastcore.basics import patch
 
 import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.gestures as gestures
-from ..errors import ArgumentError, ClosedError, check_row, check_rows, check_whole
+from ..errors import ArgumentError, ClosedError, check_number, check_row, check_rows, check_whole, describe
 from ..io.files import explain_os_error
 from .beside import log_beside
 from .csv_mirror import CsvMirror
 from .csv_table import LabelFileError
 from .history import History
 from .observers import LabelEvent, Observers
-from .opening import check_images, check_place, class_names, described, open_log, real_place
+from .opening import check_images, check_place, class_names, described, open_log
 from .opening import declare as declare_classes
 from .process import Ticker, forget, watch
 from .rejoin import OtherDataError
@@ -59,6 +60,8 @@ class LabelStore:
         export_after: float = 0.3,  # seconds by which `labels.csv` may stay behind
     ):
         n_items, known = check_images(n_items, fingerprint)
+        poll = check_number(poll, "poll", 0.001, threading.TIMEOUT_MAX)
+        export_after = check_number(export_after, "export_after", 0)
         self.path = None if path is None else check_place(path)
         self.observers = Observers()
         self.log = SharedLog(self.path, n_items, known, self.observers)
@@ -225,6 +228,9 @@ def add_class(self: LabelStore, name: str) -> int:  # code of the new class
 @patch
 def add_classes(self: LabelStore, names: Sequence[str]) -> list[int]:  # codes of the new classes
     "Add classes, all or none."
+    if isinstance(names, str | bytes | set | frozenset | dict) or not np.iterable(names):
+        raise ArgumentError(f"names is {describe(names)}; expected a list of class names, in their order.")
+    names = list(names)
     return self._decide(lambda: gestures.add_classes(self.log, names))
 
 # %% ../../nbs/labels/20_store.ipynb #d82868e1
@@ -267,6 +273,8 @@ def observe(
     callback: Callable[[LabelEvent], None],  # called for every change, from any thread
 ) -> Callable[[], None]:  # call it to stop
     "Hear about changes made here, in other notebooks and in an edited file."
+    if not callable(callback):
+        raise ArgumentError(f"callback is {describe(callback)}; expected a function that takes an event.")
     return self.observers.observe(callback)
 
 # %% ../../nbs/labels/20_store.ipynb #548d9b59
@@ -332,6 +340,7 @@ def flush(
     timeout: float = 5.0,  # seconds to wait for another thread
 ) -> bool:  # whether log and `labels.csv` are up to date
     "Save what is unsaved and export `labels.csv`, now."
+    timeout = check_number(timeout, "timeout", 0, threading.TIMEOUT_MAX)
     if self.path is None or self.closed:
         return self.saved
     csv, log = self.csv, self.log
@@ -421,7 +430,7 @@ def compact(
     keep: int = 200,  # newest gestures that stay in the log, for undo
 ) -> Path | None:  # the archive; None when there was nothing to compact
     "Start a new log with a snapshot; the old one stays as an archive."
-    return self._compact(keep, 5.0)
+    return self._compact(check_whole(keep, "keep", 0, 10**9), 5.0)
 
 # %% ../../nbs/labels/20_store.ipynb #fcbbbeb0
 @patch
@@ -445,11 +454,10 @@ def adopt(
     **kw,  # further arguments of `LabelStore`
 ) -> LabelStore:  # open, on the new data
     "Carry the labels of other data over; the old log and the old `labels.csv` are kept beside."
-    path = real_place(path)
-    known = described(fingerprint)
-    n_items = known["n_items"] if n_items is None and known else n_items
-    if n_items is None:
+    path = check_place(path)
+    if n_items is None and not described(fingerprint):
         raise ArgumentError("adopt needs to know the data that the labels go to; give n_items or fingerprint.")
+    n_items, known = check_images(n_items, fingerprint)
     told = archive.adopt(path, n_items, known, mapping, lambda n, named: cls(path, n, classes if named else None))
     store = cls(path, n_items, classes, fingerprint, **kw)
     if told:
@@ -465,7 +473,7 @@ def lacks(
     path: str | os.PathLike,  # another `labels.csv`
 ) -> int:  # 0 also when there is nothing
     "How many changes the labels there have that these do not know of."
-    path = real_place(path)
+    path = check_place(path)
     if not path.exists() and not log_beside(path).exists():
         return 0
     with LabelStore(path, self.n_items, fingerprint=self.fingerprint) as there:  # takes in what was edited by hand
@@ -478,7 +486,7 @@ def copy_to(
     path: str | os.PathLike,  # `labels.csv` to write; its log lies beside it
 ) -> Path:
     "Write the labels and their whole history to another place as well."
-    path = real_place(path)
+    path = check_place(path)
     if self.path is not None and self.log_path == log_beside(path):
         return path
     archive.copy_to(self.log, path, self.lacks(path))

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..config import SSVAEConfig
+from ..data.featured import drawn_on_ground
 from ..graph.propagate import held_graph, poisson
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan, Labels, held_out_count
@@ -140,16 +141,15 @@ def hear_graph(
     codes, step = labels.train, int(progress.state.step)
     if not choose_terms(progress, config, labels.n_train, len(labels.taught) > 1).soft:
         return progress
-    patience = max(150, config.graph_epochs * epoch_steps(len(codes), config))
+    fixed = source is not None and source.vectors is not None  # features do not move: the graph says the same again
+    patience = math.inf if fixed else max(150, config.graph_epochs * epoch_steps(len(codes), config))
     if progress.graph_labels is not None and progress.graph_labels.holds(codes, step, patience):
         return progress
     rows = graph_rows(codes, source.train_rows, config.graph_size, config.random_seed)
     prior = "equal" if config.class_prior == "uniform" else None
-    return progress._replace(
-        graph_labels=graph_labels(
-            all_unit_features(progress, source.read, rows), rows, codes, max(progress.n_classes, 1), prior, step
-        )
-    )
+    points = source.read(rows) if fixed else all_unit_features(progress, source.read, rows)
+    said = graph_labels(points, rows, codes, max(progress.n_classes, 1), prior, step)
+    return progress._replace(graph_labels=said)
 
 # %% ../../nbs/model/12_few_labels.ipynb #3246ac84
 def choose_terms(
@@ -239,12 +239,4 @@ def guess_augmentation(
     vectors."""
     if images.ndim == 2:
         return "vectors"
-    if images.ndim == 4 and images.shape[-1] > 1:
-        return "gentle"
-    some = np.asarray(images[:: max(1, len(images) // sample)], np.float32).reshape(-1, *images.shape[1:3])
-    edge = np.concatenate(
-        [some[:, :1].reshape(len(some), -1), some[:, -1:].reshape(len(some), -1), some[:, :, 0], some[:, :, -1]], 1
-    )
-    ground, contrast = np.median(edge), np.ptp(some)
-    empty = (np.abs(edge - ground) < 0.1 * contrast).mean()
-    return "digits" if contrast > 0 and empty > 0.95 else "gentle"
+    return "digits" if drawn_on_ground(images, sample) else "gentle"

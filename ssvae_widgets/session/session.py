@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import ClosedError, check_path, check_row, check_whole
+from ..errors import ClosedError, check_number, check_path, check_row, check_whole
 from ..parts import attribute, method
 from .accuracy_log import AccuracyLog
 from .activity import Activity
@@ -309,9 +309,17 @@ LabelingSession.trainer = attribute(
     "network.trainer", "The `InteractiveTrainer`, or None before `prepare` has made it."
 )
 LabelingSession.history = attribute("network.history", "One list a metric, over the life of the model.")
-LabelingSession.epochs = attribute("network.epochs", 'Epochs of one press on "train".', settable=True)
+LabelingSession.epochs = attribute(
+    "network.epochs",
+    'Epochs of one press on "train".',
+    settable=True,
+    check=lambda value: check_whole(value, "epochs"),
+)
 LabelingSession.look_share = attribute(
-    "network.look_share", "At most this share of the training time goes into drawing the map.", settable=True
+    "network.look_share",
+    "At most this share of the training time goes into drawing the map.",
+    settable=True,
+    check=lambda value: check_number(value, "look_share", 0.001, 1),
 )
 LabelingSession.rounds = attribute("files.rounds", "The `Rounds`.")
 LabelingSession.journal = attribute("files.journal", "The `Journal` of the training.")
