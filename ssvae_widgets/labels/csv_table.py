@@ -7,12 +7,14 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 # %% auto #0
 __all__ = ['MAX_CSV', 'BLANK', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem',
            'LabelRows', 'describe_problems', 'whole_number', 'is_number', 'CellRows', 'read_cells', 'understand',
-           'parse_csv', 'beyond_header', 'spellings']
+           'parse_csv', 'beyond_header', 'spellings', 'is_exact', 'are_numbers', 'words_of']
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e723b0a0
 import csv
 import io
 import re
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -341,3 +343,68 @@ def _meaning(text, comma, find) -> int:
         return code
     rounded = ": its digits may have been rounded away" * (whole is None and is_number(cell))
     raise ValueError(f"label {cell[:40]!r} is no class{rounded}")
+
+# %% ../../nbs/labels/05_csv_table.ipynb #526e57fd
+_MISSING = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}  # what other programs write for no label
+_PLAIN = re.compile(r"-?[0-9]+([.][0-9]+)?\Z")
+
+
+def is_exact(word: str) -> bool:
+    """Whether a word is a number to the last digit: `3`, `3.0`, `3e0` and `1.20e1`, not `1e3`, whose digits may have
+    been rounded away."""
+    plain = _PLAIN.match(word) or re.fullmatch("[0-9]{1,20}[eE][+-]?00?", word)
+    return bool(plain) or whole_number(word, False) is not None
+
+
+def are_numbers(classes: Sequence[str]) -> bool:
+    "Whether classes are called 0, 1, 2, …"
+    return list(classes) == [str(k) for k in range(len(classes))]
+
+# %% ../../nbs/labels/05_csv_table.ipynb #6fbf0504
+def words_of(
+    texts: dict[str, int],  # every text of a file, and in how many rows it stands
+    classes: Sequence[str],  # that are known
+    new_classes: bool,  # whether other words may become classes
+    name: str,  # of the file
+) -> dict[str, str | None]:  # text -> name of a class, None for no label
+    """The class that each text of a file stands for; `LabelFileError` for a text that can be no name.
+
+    A class that is known is a class, whatever it is called; no other word means one whose name has an exponent. `nan`,
+    `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are
+    numbers.
+    """
+    try:
+        clean = {t: clean_name(t) for t in texts}
+    except ValueError as e:
+        raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
+    out = _meant(clean, classes, new_classes)
+    if dropped := {t: max(texts[t], 1) for t, word in out.items() if word is None}:
+        told = ", ".join(f"{t!r} ({k} row{'s' * (k > 1)})" for t, k in dropped.items())
+        warnings.warn(
+            f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first "
+            f"(store.add_class) and import again.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return out
+
+# %% ../../nbs/labels/05_csv_table.ipynb #f3b0ee7e
+def _meant(clean: dict[str, str], classes: Sequence[str], new_classes: bool) -> dict[str, str | None]:
+    known = {*classes}
+    values = Counter(Decimal(c) for c in known if _PLAIN.match(c))
+    of_value = {Decimal(c): c for c in known if _PLAIN.match(c) and values[Decimal(c)] == 1}
+    numbers = all(is_exact(word) for word in clean.values() if word.lower() not in _MISSING)
+    numbered = are_numbers(classes)
+    out: dict[str, str | None] = {}
+    for text, word in clean.items():
+        if word in known:
+            out[text] = word
+        elif word.lower() in _MISSING and (numbers or not new_classes):
+            out[text] = None
+        elif is_exact(word) and Decimal(word) in of_value:
+            out[text] = of_value[Decimal(word)]
+        elif numbers and (numbered or not word.isdecimal()) and Decimal(word) == Decimal(word).to_integral_value():
+            out[text] = str(int(Decimal(word)))  # 3.0 is class 3
+        else:
+            out[text] = word
+    return out

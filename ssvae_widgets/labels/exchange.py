@@ -17,7 +17,6 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from xml.sax.saxutils import quoteattr
 
@@ -29,6 +28,7 @@ from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
     LabelFileError,
+    are_numbers,
     beyond_header,
     decode_text,
     guard_cell,
@@ -36,7 +36,7 @@ from ssvae_widgets.labels.csv_table import (
     render_csv,
     understand,
     unguard_cell,
-    whole_number,
+    words_of,
 )
 from .status import Gesture
 from .store import LabelStore
@@ -160,8 +160,6 @@ def export_labels(
 
 # %% ../../nbs/labels/21_exchange.ipynb #73ec4e57
 _IDS, _IMAGES, _LABELS = ("id", "serial"), ("image", "filename", "file", "file_name", "path"), ("label", "class")
-_MISSING = {"nan", "none", "null", "na", "n/a", "#n/a", "<na>", "-1", "-1.0"}  # what other programs write for no label
-_PLAIN = re.compile(r"-?[0-9]+([.][0-9]+)?\Z")
 
 
 def import_labels(
@@ -196,7 +194,7 @@ def import_labels(
             f"{name} has the label {max(numbers)}: a number stands for a class below {MAX_CLASSES:,}. If these are "
             f"names, import them into a store with named classes."
         )
-    if missing and None not in numbers and _numbered(store):
+    if missing and None not in numbers and are_numbers(store.classes):
         missing = [str(k) for k in range(store.n_classes, max(numbers) + 1)]  # 7 is class 7
     if missing:
         store.add_classes(missing)
@@ -246,63 +244,6 @@ def _column(name) -> str:
     key = str(name).strip().lower()
     return "image" if key in _IMAGES else "label" if key in _LABELS else key
 
-
-def _numbered(store) -> bool:
-    return store.classes == [str(k) for k in range(store.n_classes)]
-
-# %% ../../nbs/labels/21_exchange.ipynb #22db595a
-def _is_number(word: str) -> bool:
-    """Whether a word is a number to the last digit: `3`, `3.0`, `3e0` and `1.20e1`, not `1e3`, whose digits may have
-    been rounded away."""
-    return (
-        bool(_PLAIN.match(word) or re.fullmatch("[0-9]{1,20}[eE][+-]?00?", word))
-        or whole_number(word, False) is not None
-    )
-
-
-def _words(texts: dict[str, int], store: LabelStore, new_classes: bool, name: str) -> dict[str, str | None]:
-    """The class that each text of a file stands for; None: no label.
-
-    A class of the store is a class, whatever it is called; no other word means one whose name has an exponent. `nan`,
-    `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are
-    numbers.
-    """
-    known = {*store.classes}
-    values = Counter(Decimal(c) for c in known if _PLAIN.match(c))
-    of_value = {Decimal(c): c for c in known if _PLAIN.match(c) and values[Decimal(c)] == 1}
-    try:
-        clean = {t: clean_name(t) for t in texts}
-    except ValueError as e:
-        raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
-    others = [t for t in clean.values() if t.lower() not in _MISSING]
-    numbers = all(map(_is_number, others))
-    out: dict[str, str | None] = {}
-    for text, word in clean.items():
-        if word in known:
-            out[text] = word
-        elif word.lower() in _MISSING and (numbers or not new_classes):
-            out[text] = None
-        elif _is_number(word) and Decimal(word) in of_value:
-            out[text] = of_value[Decimal(word)]
-        elif (
-            numbers
-            and (_numbered(store) or not word.isdecimal())
-            and Decimal(word) == Decimal(word).to_integral_value()
-        ):
-            out[text] = str(int(Decimal(word)))  # 3.0 is class 3
-        else:
-            out[text] = word
-    dropped = {t: max(texts[t], 1) for t, word in out.items() if word is None}
-    if dropped:
-        told = ", ".join(f"{t!r} ({k} row{'s' * (k > 1)})" for t, k in dropped.items())
-        warnings.warn(
-            f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first "
-            f"(store.add_class) and import again.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return out
-
 # %% ../../nbs/labels/21_exchange.ipynb #a8a19c7e
 def _read_serial_csv(store, data, name, new_classes):
     cells = read_cells(data, store.n_items, name)
@@ -315,7 +256,7 @@ def _read_serial_csv(store, data, name, new_classes):
     found: Counter = Counter()
     for text, k in zip(cells.texts, np.bincount(cells.words, minlength=len(cells.texts)).tolist()):
         found[word(text)] += k
-    words = _words({text: k for text, k in found.items() if text}, store, new_classes, name)
+    words = words_of({text: k for text, k in found.items() if text}, store.classes, new_classes, name)
     new = [w for w in words.values() if w is not None] if new_classes else []
     table = list(dict.fromkeys([*store.classes, *new]))
     code = {w: k for k, w in enumerate(table)}
@@ -458,7 +399,7 @@ def _match(rows, store, images, name, new_classes):
         said[i] = serial, label
         if other:
             differ.append(i)
-    words = _words(cells, store, new_classes, name)
+    words = words_of(cells, store.classes, new_classes, name)
     for i, (serial, label) in said.items():
         if isinstance(label, _Cell):
             label = words[label]
