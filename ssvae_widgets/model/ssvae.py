@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -31,7 +31,7 @@ from .compile_cache import enable_compilation_cache
 from .data_source import DataSource, EpochPlan, Labels, split_labels, without_channel
 from .few_labels import all_unit_features, guess_augmentation, hear_graph
 from .few_labels import plan_epoch as plan_of
-from .loop import advance
+from .loop import FitRun, advance, codes_of
 from .loop import run_epochs as run_loop
 from .map_head import MapHead, MapState, follow_map, leading_components, map_encode, two_columns
 from .model_file import asked_spec, check_arrays, check_same_space, read_model, restored, write_model
@@ -276,7 +276,7 @@ def run_epochs(
 ) -> dict[str, list[float]]:
     """Train on; gives the history of these epochs. Raises `TrainingDiverged` with the model as it was after the last
     good epoch."""
-    codes = _codes_of(self, labels, source.n)
+    codes = codes_of(labels, source.n, self.encode_labels)
 
     def one_epoch():
         progress, plan = self.plan_epoch(split_labels(codes(), source.val_rows, self.config.hold_out_labels), source)
@@ -288,14 +288,6 @@ def run_epochs(
     return run_loop(
         one_epoch, lambda: self.progress.rows, epochs, callbacks, stop, self if trainer is None else trainer
     )
-
-# %% ../../nbs/model/16_ssvae.ipynb #0428b99c
-def _codes_of(vae: SSVAE, labels: Any, n: int) -> Callable[[], Int[np.ndarray, "n"]]:
-    "A function that gives the codes as they are now; an array is checked at once."
-    if callable(labels):
-        return lambda: vae.encode_labels(labels(), n)
-    codes = vae.encode_labels(labels, n)
-    return lambda: codes
 
 # %% ../../nbs/model/16_ssvae.ipynb #023cebe9
 @patch
@@ -400,7 +392,7 @@ def fit(
             *(self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")),
             *mine,
         ]
-    return self.run_epochs(source, labels, c.max_epochs, own, stop, _FitRun(self, stop))
+    return self.run_epochs(source, labels, c.max_epochs, own, stop, FitRun(self, stop))
 
 # %% ../../nbs/model/16_ssvae.ipynb #ddbf5cf6
 @patch
@@ -411,25 +403,6 @@ def default_callbacks(
     "What `fit` runs with besides early stopping and the best weights: override it in a subclass for others."
     return callbacks_by_default(weights_path)
 
-# %% ../../nbs/model/16_ssvae.ipynb #4d166492
-class _FitRun:
-    "What the callbacks of `fit` get: the model with the two verbs of a trainer."
-
-    def __init__(self, vae: SSVAE, stop: threading.Event):
-        self.vae, self._stop, self.target = vae, stop, vae.config.max_epochs
-        self.save_checkpoint = vae.save
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    @property
-    def history(self):
-        return self.vae.history
-
-    @property
-    def epoch(self):
-        return self.vae.epoch
-
 # %% ../../nbs/model/16_ssvae.ipynb #884851dc
 @patch
 def predict(
@@ -439,7 +412,7 @@ def predict(
     num_samples: int = 1,  # draws; more than one adds a leading axis to every result
     seed: int = 0,  # of the draws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Latent, reconstruction (of at most 64 pixels a side where features were learned from), predicted class code and
+    """Latent, reconstruction (a small picture where features were learned from), predicted class code and
     its probability."""
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; give at least 1.")
@@ -521,35 +494,20 @@ def embed(
 # %% ../../nbs/model/16_ssvae.ipynb #d3a06f72
 @patch
 def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
-    "Places of `z`, with a map that has followed the training where it must."
+    "Places of `z`, or of prepared vectors `x`, with a map that has followed the training where it must."
     if z.shape[1] <= 2:
         return two_columns(z)
-    if self.feature_space is not None:
-        return self._place_features(x, steps)
+    fixed = self.feature_space is not None  # prepared vectors do not move: their map is fitted once
+    points = x if fixed else z
     with self._map_lock:
         drawn, progress = self.map, self.progress
         step, known = int(progress.state.step), self.fingerprint
-        if drawn.head is None and not step:
-            return leading_components(z)
-        stale = drawn.step != step and known is not None and len(x) == known.n_items and fingerprint(x).matches(known)
-        if drawn.head is not None and (steps == 0 or not stale):
-            return np.asarray(map_encode(drawn.head, z, np))
-        drawn = follow_map(drawn, z, progress.epoch, step, steps, self.config.random_seed)
-        with self._lock:
-            self.map = drawn
-        return drawn.shown
-
-# %% ../../nbs/model/16_ssvae.ipynb #309c6cb9
-@patch
-def _place_features(self: SSVAE, vectors, steps=None) -> Float[np.ndarray, "batch 2"]:
-    "Places of prepared vectors; the first call with steps to take fits the map."
-    with self._map_lock:
-        drawn, seed = self.map, self.config.random_seed
-        if drawn.head is not None:
-            return np.asarray(map_encode(drawn.head, vectors, np))
-        if steps == 0:
-            return leading_components(vectors)
-        drawn = follow_map(drawn, vectors, self.epoch, self.step, seed=seed)
+        if drawn.head is None and (steps == 0 if fixed else not step):
+            return leading_components(points)
+        stale = not fixed and drawn.step != step and known is not None and len(x) == known.n_items
+        if drawn.head is not None and (steps == 0 or not (stale and fingerprint(x).matches(known))):
+            return np.asarray(map_encode(drawn.head, points, np))
+        drawn = follow_map(drawn, points, progress.epoch, step, None if fixed else steps, self.config.random_seed)
         with self._lock:
             self.map = drawn
         return drawn.shown
