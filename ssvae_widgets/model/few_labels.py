@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int
 
 from ..config import SSVAEConfig
 from ..data.featured import drawn_on_ground
+from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan, Labels, held_out_count
@@ -80,9 +81,13 @@ def graph_labels(
     n_classes: int,
     prior: str | None = None,  # "equal" when the classes are known to be equally large, None: judged from the graph
     step: int = 0,  # optimizer steps done
+    frozen: bool = False,  # True: features of a frozen extractor, on which a linear head has a say too
 ) -> GraphLabels:
     "The labels, propagated over the neighbor graph of the features (Calder et al. 2020, arXiv 2006.11184)."
-    probs = poisson(held_graph(features), codes[rows], n_classes, prior)
+    if frozen:
+        probs = Blend(features, n_classes).update(codes[rows])
+    else:
+        probs = poisson(held_graph(features), codes[rows], n_classes, prior)
     soft = np.round(255 * probs * probs.max(1, keepdims=True)).astype(np.uint8)
     soft[codes[rows] >= 0] = 0  # a label is sacred: nothing speaks beside it
     labeled, shares = np.flatnonzero(codes >= 0), probs.mean(0, dtype=np.float64)
@@ -148,7 +153,7 @@ def hear_graph(
     rows = graph_rows(codes, source.train_rows, config.graph_size, config.random_seed)
     prior = "equal" if config.class_prior == "uniform" else None
     points = source.read(rows) if fixed else all_unit_features(progress, source.read, rows)
-    said = graph_labels(points, rows, codes, max(progress.n_classes, 1), prior, step)
+    said = graph_labels(points, rows, codes, max(progress.n_classes, 1), prior, step, fixed)
     return progress._replace(graph_labels=said)
 
 # %% ../../nbs/model/12_few_labels.ipynb #3246ac84
