@@ -297,3 +297,50 @@ def test_the_extractor_in_the_box(tmp_path):
     again = SSVAE.from_checkpoint(tmp_path / "m.ckpt")
     assert again.feature_space.record["name"] == "efficientnet-lite0"
     np.testing.assert_allclose(again.predict_proba(x[:4]), vae.predict_proba(x[:4]), atol=1e-5)
+
+
+TINY = ["--hidden-dims", "16", "--latent-dim", "3", "--max-epochs", "1", "--quiet"]
+
+
+def test_commands_use_what_the_checkpoint_names(data, tmp_path, capfd):
+    from ssvae_widgets.cli.infer import infer
+    from ssvae_widgets.cli.train import train
+
+    x, truth, _, _ = data
+    large = np.repeat(np.repeat(x, 5, 1), 5, 2)[:60]  # 60 pixels, drawn with 30
+    np.savez(tmp_path / "x.npz", images=large, truth=truth[:60])
+    np.save(tmp_path / "v.npy", quarters(x[:60]))
+    words = ["--data", str(tmp_path / "x.npz"), "--weights", str(tmp_path / "m.ckpt")]
+    vectors, out = (
+        ["--features", str(tmp_path / "v.npy")],
+        ["--output", str(tmp_path / "out.npz"), "--embedding", "map"],
+    )
+    assert train([*words, "--labels", "truth", *vectors, *TINY]) == 0
+    assert SSVAE.from_checkpoint(tmp_path / "m.ckpt").feature_space.record is None
+    assert train([*words, "--labels", "truth", *vectors, "--resume", "--max-epochs", "1", "--quiet"]) == 0
+    assert infer([*words, *vectors, *out, "--quiet"]) == 0
+    with np.load(tmp_path / "out.npz") as found:
+        assert found["input"].shape == found["reconstructed"].shape == large.shape and found["tsne"].shape == (60, 2)
+    capfd.readouterr()
+    assert infer([*words, *out, "--quiet"]) == 2
+    assert "--features auto: the weights were trained on vectors from a file" in capfd.readouterr().err
+    assert train([*words, "--features", "none", *TINY]) == 0
+    assert SSVAE.from_checkpoint(tmp_path / "m.ckpt").feature_space is None
+    assert infer([*words, *vectors, *out, "--quiet"]) == 2
+    assert "was trained on pixels" in capfd.readouterr().err
+    assert infer([*words, *out, "--quiet"]) == 0
+    assert train([*words, "--features", "no-such-network", *TINY]) == 2
+    assert "'efficientnet-lite0'" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(bool(why_unavailable()), reason="the weights of the extractor are not installed")
+def test_commands_choose_features_for_color(data, tmp_path):
+    from ssvae_widgets.cli.infer import infer
+    from ssvae_widgets.cli.train import train
+
+    np.savez(tmp_path / "x.npz", images=data[0][:40])
+    words = ["--data", str(tmp_path / "x.npz"), "--weights", str(tmp_path / "m.ckpt")]
+    assert train([*words, *TINY]) == 0 and (tmp_path / "m.features").exists()
+    vae = SSVAE.from_checkpoint(tmp_path / "m.ckpt")
+    assert vae.feature_space.record["name"] == "efficientnet-lite0" and vae.config.reduction == "mean"
+    assert infer([*words, "--output", str(tmp_path / "out.npz"), "--quiet"]) == 0
