@@ -15,8 +15,18 @@ import numpy as np
 import scipy.sparse as sp
 from fastcore.basics import patch
 from jaxtyping import Float, Int
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from .propagate import Propagator, balance_flow, cut_share, scaled_links, settle
+from ssvae_widgets.graph.propagate import (
+    Propagator,
+    balance_flow,
+    check_codes,
+    cut_share,
+    held_graph,
+    knn_graph,
+    scaled_links,
+    settle,
+)
 
 # %% ../../nbs/graph/03_blend.ipynb #bl000007
 class Head(NamedTuple):
@@ -201,17 +211,18 @@ class Blend:
         k: int = 10,  # neighbors of each point
         neighbors: tuple | None = None,  # (indices, distances) when they are known already
     ):
-        self.propagator = Propagator(z, n_classes, k=k, neighbors=neighbors)
-        self.graph = self.propagator.graph
-        self.links = scaled_links(self.graph)[0]
+        self.graph = held_graph(z, k) if neighbors is None else knn_graph(z, k, neighbors=neighbors)
+        self.order = reverse_cuthill_mckee(self.graph, True)
+        self.propagator = Propagator(z, n_classes, graph=self.graph[self.order][:, self.order].tocsr())
+        self.links = scaled_links(self.propagator.graph)[0]
         self.middle, self.length = center(z)
-        self.z = (np.asarray(z, np.float32) - self.middle) / np.float32(self.length)
-        self.last: tuple | None = None  # of the last answer: heads, and what each of the three parts says
+        self.z = self.seen(np.asarray(z)[self.order])
+        self.last: tuple | None = None  # heads, what each of the three parts says, part of the linear head
 
     @property
     def codes(self) -> Int[np.ndarray, "batch"]:
         "The labels of the last answer, -1: none."
-        return self.propagator.codes
+        return self._as_given(self.propagator.codes)
 
     @property
     def n_classes(self) -> int:
@@ -220,7 +231,18 @@ class Blend:
 
     def leave_one_out(self, limit: int = 400) -> tuple[np.ndarray, np.ndarray]:
         "What the other labels say about each labeled point along the graph, as of a `Propagator`."
-        return self.propagator.leave_one_out(limit)
+        rows, probs = self.propagator.leave_one_out(limit)
+        rows = self.order[rows]
+        return np.sort(rows), probs[np.argsort(rows)]
+
+    def seen(self, z: Float[np.ndarray, "some features"]) -> Float[np.ndarray, "some features"]:
+        "Points as the heads see them."
+        return (np.asarray(z, np.float32) - self.middle) / np.float32(self.length)
+
+    def _as_given(self, values):
+        given = np.empty_like(values)
+        given[self.order] = values
+        return given
 
     def update(
         self,
@@ -228,15 +250,16 @@ class Blend:
         n_classes: int | None = None,  # new number of classes, when it has changed
     ) -> Float[np.ndarray, "batch classes"]:  # zero for classes without labels; uniform without labels
         "Class probabilities of every point after the labels have changed."
-        flow = self.propagator.flow(codes, n_classes)
-        counts = np.bincount(self.codes[self.codes >= 0], minlength=self.n_classes)
-        self.last = None
+        codes = check_codes(codes, len(self.z), n_classes or self.n_classes)[self.order]
+        flow, self.last = self.propagator.flow(codes, n_classes), None
+        counts = np.bincount(codes[codes >= 0], minlength=self.n_classes)
         if (counts > 0).sum() < 2:
             sole = counts > 0 if counts.any() else np.full(len(counts), 1 / len(counts))
-            return np.tile(np.asarray(sole, np.float32), (len(self.codes), 1))
-        heads, answers = blend(self.z, self.graph, self.links, self.codes, flow)
-        self.last = heads, answers
-        return mix(answers, linear_part(self.codes, cut_share(self.graph, answers[2].argmax(1))))
+            return np.tile(np.asarray(sole, np.float32), (len(codes), 1))
+        heads, answers = blend(self.z, self.propagator.graph, self.links, codes, flow)
+        part = linear_part(codes, cut_share(self.propagator.graph, answers[2].argmax(1)))
+        self.last = heads, answers, part
+        return self._as_given(mix(answers, part))
 
 # %% ../../nbs/graph/03_blend.ipynb #bl000033
 def blend(
@@ -295,8 +318,7 @@ def predict(
         known = np.unique(self.codes[self.codes >= 0])
         sole = np.eye(self.n_classes)[known[0]] if len(known) else np.full(self.n_classes, 1 / self.n_classes)
         return np.tile(sole.astype(np.float32), (len(z), 1))
-    seen = (np.asarray(z, np.float32) - self.middle) / np.float32(self.length)
-    (linear, taught), answers = self.last
+    (linear, taught), answers, part = self.last
+    seen = self.seen(z)
     near = np.split(ask_neighbors(self.z, seen, np.concatenate(answers, 1)), 3, 1)
-    part = linear_part(self.codes, cut_share(self.graph, answers[2].argmax(1)))
     return mix(((linear(seen) + near[0]) / 2, (taught(seen) + near[1]) / 2, near[2]), part)

@@ -263,8 +263,11 @@ class Propagator:
         | None = None,  # share of each class, "equal", or None: judged from the graph
         k: int = 10,  # neighbors of each point
         neighbors: tuple | None = None,  # (indices, distances) when they are known already
+        graph: sp.csr_matrix | None = None,  # when it is known already: `z` is not looked at
     ):
-        self.graph = held_graph(z, k) if neighbors is None else knn_graph(z, k, neighbors=neighbors)
+        if graph is None:
+            graph = held_graph(z, k) if neighbors is None else knn_graph(z, k, neighbors=neighbors)
+        self.graph = graph
         self.n_classes, self.prior = int(n_classes), prior
         self._reset()
 
