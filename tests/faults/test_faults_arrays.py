@@ -275,7 +275,6 @@ def other_formats():
         "XBM",
         "JPEG2000",
         "ICNS",
-        "AVIF",
         "PDF",
         "BLP",
     ):
