@@ -41,11 +41,11 @@ class KeptArray(NamedTuple):
     kept: list[int]  # place of each row's frame among those that it was made of
     bad: list[str]  # what could not be read, in words
 
-
+# %% ../../nbs/data/05_array_cache.ipynb #6a0c99a2
 def _told_of(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
-
+# %% ../../nbs/data/05_array_cache.ipynb #38b4c363
 def open_cache(
     path: Path,  # .npy file
     digest: str,  # from `made_of`

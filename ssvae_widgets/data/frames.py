@@ -49,7 +49,7 @@ class Frame:
 TIFF_ENDINGS = (".tif", ".tiff")
 FITS_ENDINGS = (".fits", ".fit", ".fts")
 
-
+# %% ../../nbs/data/03_frames.ipynb #38808fed
 def look_at(
     path: str | os.PathLike,  # file of pictures
 ) -> list[Frame]:  # one for each picture in it
@@ -66,7 +66,7 @@ def look_at(
 _DEEP = {"I": "int32", "F": "float32"}  # modes of Pillow with more than eight bits; "I;16" and its like are uint16
 _ANIMATED = ("GIF", "PNG", "TIFF", "WEBP", "AVIF")  # what may hold several pictures; phones put depth into JPEG pages
 
-
+# %% ../../nbs/data/03_frames.ipynb #b680c3a4
 def _look_at_picture(path: str) -> list[Frame]:
     with open_picture(path) as p:
         has_exif = p.format != "PNG" or "exif" in p.info  # a PNG would be decoded to look for it
@@ -78,7 +78,7 @@ def _look_at_picture(path: str) -> list[Frame]:
         _check_pixels(path, height, width)
         return [Frame(path, height, width, 1 if gray else 3, dtype, page=i, pages=n, at=(i,)) for i in range(n)]
 
-
+# %% ../../nbs/data/03_frames.ipynb #c5faee76
 def _check_pixels(path, height: int, width: int) -> None:
     from PIL import Image
 
@@ -91,7 +91,7 @@ def _check_pixels(path, height: int, width: int) -> None:
 # %% ../../nbs/data/03_frames.ipynb #37c05296
 _PHOTO = ("MINISBLACK", "MINISWHITE", "PALETTE", "RGB", "SEPARATED", "YCBCR")
 
-
+# %% ../../nbs/data/03_frames.ipynb #5666bfe9
 def _look_at_tiff(path: str) -> list[Frame]:
     "Frames of a TIFF; none when `tifffile` cannot make sense of it."
     import tifffile
@@ -124,7 +124,7 @@ def _tiff_frames(path: str, number: int, series) -> list[Frame]:
     places = [(number, *at) for at in np.ndindex(*counted)]
     return [Frame(path, height, width, channels, str(series.dtype), "tiff", at=at) for at in places]
 
-
+# %% ../../nbs/data/03_frames.ipynb #5c213e21
 def _orientation(page) -> int:
     tag = page.tags.get(274)
     return 1 if tag is None else int(tag.value)
@@ -158,12 +158,12 @@ def _planes(series, at: dict[str, int]) -> Shaped[np.ndarray, "height width chan
     flat = [np.ravel_multi_index([{**at, "C": c}[axis] for axis in outer], shape[: len(outer)]) for c in range(many)]
     return np.concatenate([_channels_last(_page(series, int(i)), inner, at) for i in flat], axis=2)
 
-
+# %% ../../nbs/data/03_frames.ipynb #6960a865
 def _page(series, i: int) -> np.ndarray:
     page = series.pages[i]
     return np.zeros(series.keyframe.shape, series.dtype) if page is None else page.asarray()
 
-
+# %% ../../nbs/data/03_frames.ipynb #4d1a2caf
 def _channels_last(a, axes: str, at: dict[str, int]) -> Shaped[np.ndarray, "height width channel"]:
     a = a[tuple(at[axis] if axis in at else slice(None) for axis in axes)]
     axes = "".join(axis for axis in axes if axis not in at)
@@ -190,7 +190,7 @@ def _open_fits(path: str):
         raise DataError("FITS needs the package astropy: pip install 'ssvae_widgets[astronomy]'") from None
     return fits.open(path, memmap=False)
 
-
+# %% ../../nbs/data/03_frames.ipynb #2d834dbd
 def _look_at_fits(path: str) -> list[Frame]:
     with _open_fits(path) as parts:
         for i, part in enumerate(parts):
@@ -203,7 +203,7 @@ def _look_at_fits(path: str) -> list[Frame]:
             return [Frame(path, *shape[-2:], 1, dtype, "fits", k, n, (i, *at)) for k, at in enumerate(places)]
     raise DataError("it holds tables, and no picture")
 
-
+# %% ../../nbs/data/03_frames.ipynb #b7261d45
 def _read_fits(frame: Frame) -> Shaped[np.ndarray, "height width channel"]:
     with _open_fits(frame.path) as parts:
         return np.asarray(parts[frame.at[0]].data[frame.at[1:]])[::-1, :, None]
@@ -220,7 +220,7 @@ def read_frame_picture(
             p.seek(frame.at[0])
         return plain_small_picture(p, size, fit)
 
-
+# %% ../../nbs/data/03_frames.ipynb #6ce7c3d2
 def read_numbers(
     frame: Frame,
 ) -> Shaped[np.ndarray, "height width channel"]:  # of the type in the file, upright
@@ -246,7 +246,7 @@ def frame_name(
     "The name of a picture: that of its file, and the page where there are several."
     return name if frame.page == 0 and frame.pages == 1 else f"{name}#{frame.page + 1}"
 
-
+# %% ../../nbs/data/03_frames.ipynb #e8fd9ba6
 def take_pages(
     frames: list[Frame],  # of one file
     pages: str | int,  # "first", "all", or the number of a page, from 1

@@ -36,7 +36,7 @@ FORMATS = (
 )  # what is opened as a picture; other decoders are never reached
 HEIF_ENDINGS = (".heic", ".heif")
 
-
+# %% ../../nbs/data/02_pictures.ipynb #9c61a722
 def _know_heif() -> None:
     "Teach Pillow to read HEIF, or say what is missing."
     try:
@@ -45,7 +45,7 @@ def _know_heif() -> None:
         raise DataError("HEIF pictures need the package pillow-heif: pip install 'ssvae_widgets[heic]'") from None
     register_heif_opener()
 
-
+# %% ../../nbs/data/02_pictures.ipynb #09998860
 def open_picture(
     path: str | os.PathLike,  # picture file
 ):  # PIL image of any mode, its pixels not read yet; to be closed
@@ -69,7 +69,7 @@ def strict_decoders() -> Iterator[None]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
-
+# %% ../../nbs/data/02_pictures.ipynb #d74c2778
 def unreadable(path, error: Exception) -> DataError:
     "The error for a file that is no picture, or a damaged one."
     return DataError(
@@ -77,7 +77,7 @@ def unreadable(path, error: Exception) -> DataError:
         f"errors='skip'."
     )
 
-
+# %% ../../nbs/data/02_pictures.ipynb #00cd16f4
 def read_picture(
     path: str | os.PathLike,  # picture file
 ):  # PIL image, mode "L" or "RGB"
@@ -88,7 +88,7 @@ def read_picture(
     except Exception as e:  # decoders raise anything on damaged files
         raise unreadable(path, e) from None
 
-
+# %% ../../nbs/data/02_pictures.ipynb #e53c9d07
 def why_unreadable(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
@@ -163,7 +163,7 @@ def shrink_ratio(
     ratios = size[0] / have[0], size[1] / have[1]
     return min(1.0, min(ratios) if fit == "pad" else max(ratios))
 
-
+# %% ../../nbs/data/02_pictures.ipynb #19a2c928
 def plain_small_picture(
     picture,  # opened PIL image, its pixels not read yet
     size: tuple[int, int] | None,  # (height, width) that will be made of it; None: all of it
@@ -189,7 +189,7 @@ def check_size(
         raise ArgumentError(f"size is {describe(size)}; expected (height, width) in pixels.")
     return check_whole(size[0], "the height in size", 1, 20_000), check_whole(size[1], "the width in size", 1, 20_000)
 
-
+# %% ../../nbs/data/02_pictures.ipynb #8f3bdb1d
 def stack_pictures(
     pictures: list,  # PIL images, mode "L" or "RGB"
     size: tuple[int, int]

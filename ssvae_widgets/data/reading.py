@@ -71,7 +71,7 @@ class ReadOptions:
     value_range: Scale | None = None  # black and white by hand
     pages: str | int = "first"  # "first", "all", or the number of a page, from 1
 
-
+# %% ../../nbs/data/06_reading.ipynb #40a035ae
 LONGEST = 256  # pixels of the longer side that are kept when no size is asked for
 
 # %% ../../nbs/data/06_reading.ipynb #6e2b8813
@@ -146,7 +146,7 @@ def find_scales(
             groups.setdefault(_looked_at(frame, options), []).append(frame)
     return {n: _scale_of(group, n, options, threads) for n, group in groups.items() if n}
 
-
+# %% ../../nbs/data/06_reading.ipynb #1a29f50b
 def _looked_at(frame: Frame, options: ReadOptions) -> int:
     try:
         return len(choose_channels(frame.channels, options.channels))
@@ -169,7 +169,7 @@ def _scale_of(group: list[Frame], n: int, options: ReadOptions, threads: int) ->
     kinds = np.result_type(*parts)
     return fit_scale(np.concatenate([p.astype(kinds) for p in parts]), options.percentiles, len(parts))
 
-
+# %% ../../nbs/data/06_reading.ipynb #a359ee8a
 def _sample(source: Source, frame: Frame) -> Shaped[np.ndarray, "values channel"]:
     x = source.numbers(frame)
     x = x.reshape(-1, x.shape[2])
@@ -213,7 +213,7 @@ class MemoryLimit:
                 self.used -= nbytes
                 self.change.notify_all()
 
-
+# %% ../../nbs/data/06_reading.ipynb #03302eee
 AT_ONCE = 256 << 20  # bytes of pictures that are open together
 
 # %% ../../nbs/data/06_reading.ipynb #83c2d7de
@@ -245,7 +245,7 @@ class Found(NamedTuple):
     bad: list[str]  # what could not be read, in words
     notes: list[str]  # what is left out, in words
 
-
+# %% ../../nbs/data/06_reading.ipynb #e3609c30
 def find_frames(
     paths: Sequence[str | os.PathLike],
     names: Sequence[str],  # of the files
@@ -274,13 +274,13 @@ def find_frames(
         frames[:limit], kept[:limit], files[:limit], bad, _pages_note(more) if options.pages == "first" else []
     )
 
-
+# %% ../../nbs/data/06_reading.ipynb #d88cbd38
 def _skip(error: DataError, options: ReadOptions, bad: list[str]) -> None:
     if options.errors != "skip":
         raise error
     bad.append(str(error))
 
-
+# %% ../../nbs/data/06_reading.ipynb #8265be9b
 def _pages_note(more: list[tuple[str, int, int]]) -> list[str]:
     if not more:
         return []
@@ -306,7 +306,7 @@ def common_size(
         f"size=(height, width) chooses another size."
     ]
 
-
+# %% ../../nbs/data/06_reading.ipynb #b82bd79c
 def channels_note(frames: Sequence[Frame], names: Sequence[str], options: ReadOptions) -> list[str]:
     "What is said about channels that nobody chose."
     odd = [i for i, frame in enumerate(frames) if frame.measured and frame.channels not in (1, 3)]
@@ -331,7 +331,7 @@ def _one_row(source: Source, frame: Frame, size, channels: int, limit: MemoryLim
         mode = "RGB" if channels == 3 else "L"
         return np.asarray(fit_picture(picture.convert(mode), size, source.options.fit)), gray
 
-
+# %% ../../nbs/data/06_reading.ipynb #f3199f3b
 def _drafted(frame: Frame) -> bool:
     return Path(frame.path).suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif")
 
@@ -343,7 +343,7 @@ class Rows(NamedTuple):
     gray: bool  # whether no picture shows a colour
     kept: list[int]  # place of each row's frame
 
-
+# %% ../../nbs/data/06_reading.ipynb #77fbfe30
 def fill(
     out: UInt8[np.ndarray, "batch height width ..."],  # room for all frames
     source: Source,
@@ -378,7 +378,7 @@ class Read(NamedTuple):
     source: Source
     notes: list[str]  # what was left out or decided, in sentences
 
-
+# %% ../../nbs/data/06_reading.ipynb #b1b5a6d4
 def read_files(
     paths: Sequence[str | os.PathLike],  # files of pictures
     names: Sequence[str],  # how they are called
@@ -405,7 +405,7 @@ def read_files(
     source = Source([found.frames[i] for i in kept], options, source.scales)
     return Read(images, [found.names[i] for i in kept], [found.files[i] for i in kept], source, notes)
 
-
+# %% ../../nbs/data/06_reading.ipynb #646b23f2
 def _bad_note(bad: list[str]) -> list[str]:
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
     return [f"{len(bad)} pictures were skipped: {bad[0]}{more}"] if bad else []

@@ -42,7 +42,7 @@ class Scale:
 # %% ../../nbs/data/04_scales.ipynb #f54dada2
 PERCENTILES = (0.1, 99.9)
 
-
+# %% ../../nbs/data/04_scales.ipynb #bb0e00b6
 def fit_scale(
     sample: Shaped[np.ndarray, "values channel"],  # of pixels of many pictures
     percentiles: Sequence[float] | None = None,  # (black, white) in percent; None: usual ranges, else `PERCENTILES`
@@ -62,7 +62,7 @@ def fit_scale(
     origin = f"{a:g} % to {b:g} % of the values of {pictures} pictures"
     return Scale(tuple(lows.tolist()), tuple(highs.tolist()), origin)
 
-
+# %% ../../nbs/data/04_scales.ipynb #5687cb14
 def _usual_range(kind: str, low: float, high: float) -> tuple[float, float] | None:
     if kind == "f" and 0 <= low and 0.5 < high <= 1:
         return 0.0, 1.0
@@ -82,7 +82,7 @@ def check_percentiles(
         raise ArgumentError(f"percentiles is {describe((low, high))}, from {low:g} to {high:g}; expected black first.")
     return low, high
 
-
+# %% ../../nbs/data/04_scales.ipynb #104a488d
 def check_value_range(
     value_range: Any,  # (black, white), a list of such pairs, a `Scale`, or None
 ) -> Scale | None:
@@ -105,14 +105,14 @@ def check_value_range(
 CHANNEL_COLORS = ("blue", "lime", "red", "white", "cyan", "magenta", "yellow")
 _FEW = {1: ("white",), 2: ("lime", "magenta"), 3: ("red", "lime", "blue")}
 
-
+# %% ../../nbs/data/04_scales.ipynb #5d5a7f7b
 def channel_colors(
     n: int,  # channels that are shown
 ) -> tuple[str, ...]:
     "A colour for each of a few channels."
     return _FEW.get(n) or CHANNEL_COLORS[:n]
 
-
+# %% ../../nbs/data/04_scales.ipynb #918268fc
 def check_channels(
     channels: Any,  # a number, several, a table from number to colour, or None
 ) -> dict[int, str] | None:  # colour of each channel, in order
@@ -132,7 +132,7 @@ def check_channels(
         _rgb(color)
     return dict(zip(numbers, channels.values()))
 
-
+# %% ../../nbs/data/04_scales.ipynb #57be9c01
 def _rgb(color: Any) -> tuple[int, ...]:
     from PIL import ImageColor
 
@@ -156,7 +156,7 @@ def choose_channels(
         raise DataError(f"it has {n} channel{'s' * (n > 1)}, and no channel {max(wanted)} (they count from 0)")
     return wanted
 
-
+# %% ../../nbs/data/04_scales.ipynb #92162388
 def paint(
     x: UInt8[np.ndarray, "height width channel"],
     colors: Sequence[str],  # one for each channel
