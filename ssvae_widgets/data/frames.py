@@ -89,7 +89,12 @@ def _check_pixels(path, height: int, width: int) -> None:
         )
 
 # %% ../../nbs/data/03_frames.ipynb #37c05296
-_PHOTO = ("MINISBLACK", "MINISWHITE", "PALETTE", "RGB", "SEPARATED", "YCBCR")
+_PHOTO = {  # bytes a pixel, by how they are meant
+    **dict.fromkeys(("MINISBLACK", "MINISWHITE", "PALETTE"), (1,)),
+    **dict.fromkeys(("YCBCR", "CIELAB"), (3,)),
+    "RGB": (3, 4),
+    "SEPARATED": (4,),
+}
 
 # %% ../../nbs/data/03_frames.ipynb #5666bfe9
 def _look_at_tiff(path: str) -> list[Frame]:
@@ -116,11 +121,14 @@ def _tiff_frames(path: str, number: int, series) -> list[Frame]:
     turned = _orientation(page) >= 5
     height, width = (size["X"], size["Y"]) if turned else (size["Y"], size["X"])
     counted = [n for axis, n in zip(series.axes, series.shape) if axis not in "YXCS"]
-    photo = page.photometric.name in _PHOTO and page.bitspersample in (1, 8) and "C" not in size
+    meant = page.photometric.name
+    photo = channels in _PHOTO.get(meant, ()) and page.bitspersample in (1, 8) and "C" not in size
     own = len(series.pages) == math.prod(counted) and all(p is not None for p in series.pages)
-    if photo and own and (channels in (1, 3) or channels == 4 and page.photometric.name in ("RGB", "SEPARATED")):
-        gray = channels == 1 and page.photometric.name != "PALETTE"
+    if photo and own:
+        gray = channels == 1 and meant != "PALETTE"
         return [Frame(path, height, width, 1 if gray else 3, "uint8", at=(p.index,)) for p in series.pages]
+    if meant == "RGB" and channels == 4 and "C" not in size:
+        channels = 3  # the fourth is opacity
     places = [(number, *at) for at in np.ndindex(*counted)]
     return [Frame(path, height, width, channels, str(series.dtype), "tiff", at=at) for at in places]
 
@@ -142,7 +150,7 @@ def _read_tiff(frame: Frame) -> Shaped[np.ndarray, "height width channel"]:
             if "imagecodecs" not in str(e):
                 raise
             raise DataError("it is packed in a way that needs another package: pip install imagecodecs") from None
-        return upright(a, _orientation(series.keyframe))
+        return upright(a[..., : frame.channels], _orientation(series.keyframe))
 
 # %% ../../nbs/data/03_frames.ipynb #eb35ed37
 def _planes(series, at: dict[str, int]) -> Shaped[np.ndarray, "height width channel"]:
