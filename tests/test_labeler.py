@@ -878,7 +878,12 @@ def test_rows_of_a_script_are_checked_like_those_of_a_page(quiet, serials):
 def test_a_class_by_name_and_a_choice_that_is_none(quiet):
     app = LatentLabeler(np.zeros((9, 4, 4), np.uint8), None, classes=["a", "b"])
     app.act({"type": "label", "label": "b", "serials": [2, 4]})
-    assert app.flush() and not app.error and app.status.message == "2 images labeled b" and app.session.counts.tolist() == [0, 2]
+    assert (
+        app.flush()
+        and not app.error
+        and app.status.message == "2 images labeled b"
+        and app.session.counts.tolist() == [0, 2]
+    )
     before = app.session.auto
     for intent in ({"type": "auto", "choice": -1}, {"type": "auto", "choice": 99}, {"type": "epochs", "epochs": "x"}):
         app.error = ""
