@@ -350,3 +350,41 @@ def test_a_log_of_many_names_beside_a_long_edited_file_opens_in_a_moment(here, w
         assert time.process_time() - start < 5
         assert f"{len(range(0, n, 7))} labels taken over" in s.message
         assert s.codes[[6, 7, 8]].tolist() == [6, 8, 8]
+
+
+@pytest.mark.parametrize("exported", [True, False])
+def test_folders_that_swap_their_names_keep_their_labels_apart(tmp_path, exported):
+    places = [tmp_path / "a", tmp_path / "b"]
+    for place in places:
+        place.mkdir()
+    a, b = (store(place / "labels.csv", 20) for place in places)
+    a.set([0, 1, 2], "a"), b.set([1, 2, 3], "b")
+    for s in (a, b) if exported else ():
+        s.flush()
+
+    def swap():
+        places[0].rename(tmp_path / "c"), places[1].rename(places[0]), (tmp_path / "c").rename(places[1])
+
+    swap()
+    a.sync()
+    assert "holds other labels than those that were open here" in a.message and named(a) == dict.fromkeys(range(3), "a")
+    assert not a.set(9, "a").saved and not b.set(10, "b").saved and not a.flush()
+    assert after_reopening(places[0] / "labels.csv", 20) == dict.fromkeys([1, 2, 3], "b")
+    swap()
+    time.sleep(0.3)
+    assert a.flush() and b.flush() and a.close() and b.close()
+    assert after_reopening(places[0] / "labels.csv", 20) == dict.fromkeys([0, 1, 2, 9], "a")
+    assert after_reopening(places[1] / "labels.csv", 20) == dict.fromkeys([1, 2, 3, 10], "b")
+
+
+def test_a_log_that_another_process_began_from_our_export_is_no_strange_one(here):
+    path, log = here
+    with store(path) as s:
+        s.set([0, 1], "a")
+        s.flush()
+        log.unlink()
+        with store(path) as other:
+            other.set(2, "b")
+        s.sync()
+        assert s.set(3, "b").saved and named(s) == {0: "a", 1: "a", 2: "b", 3: "b"}
+    assert after_reopening(path) == {0: "a", 1: "a", 2: "b", 3: "b"}

@@ -32,12 +32,14 @@ from .line import encode_line, no_garbage
 from .log import LogFile, left_out
 from .observers import LabelEvent, Observers
 from ssvae_widgets.labels.rejoin import (
+    OtherDataError,
     below_snapshot,
     check_data,
     covered_ids,
     first_line,
     identities,
     inside,
+    is_strange,
     refuse_head,
     repaired,
     rows_to_recover,
@@ -357,6 +359,8 @@ def _became_unsaved(self: SharedLog, error: Exception, wait: bool = True):
         self.retry.failed(error)
     reason = explain_os_error(error) if isinstance(error, OSError) else str(error).rstrip(".")
     lost = [r for r in self.unsaved if r["id"] not in self.prepared]
+    if not lost and self.foreign:
+        self.set_status(self.status, f"{reason}.")
     if not lost:
         return
     changes = f"{len(lost)} change{'s are' if len(lost) > 1 else ' is'}"
@@ -382,6 +386,12 @@ def reopen(self: SharedLog, create: bool = False) -> None:
 def _join(self: SharedLog, found: list[dict], inode: tuple[int, int] | None):
     before, known, was = self.records, {r["id"]: mine for r, mine in self.records}, self.replay
     self._check_data(found)
+    if before and is_strange(found, was, self.exports):
+        self.foreign = True
+        raise OtherDataError(
+            f"{self.log_path.name} holds other labels than those that were open here: was a folder renamed or copied "
+            f"over? Put it back, or open the labels that are there now"
+        )
     ids, snapshot, head = {r["id"] for r in found}, snapshot_in(found), was.head.get("id")
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and head in r.get("lineage", ()) for r in found)
     if compacted:
