@@ -388,3 +388,37 @@ def test_a_log_that_another_process_began_from_our_export_is_no_strange_one(here
         s.sync()
         assert s.set(3, "b").saved and named(s) == {0: "a", 1: "a", 2: "b", 3: "b"}
     assert after_reopening(path) == {0: "a", 1: "a", 2: "b", 3: "b"}
+
+
+@pytest.mark.parametrize("kw", [{}, {"classes": ["dog", "cat"]}])
+def test_classes_without_labels_survive_a_deleted_log_whose_archive_is_there(here, kw):
+    path, log = here
+    with store(path, classes=["dog", "cat", "rare", "gone"]) as s:
+        s.set([0, 1], "dog"), s.set(2, "cat"), s.merge_classes("gone", "cat"), s.rename_class("rare", "very rare")
+        s.compact(keep=0)
+        s.add_class("late"), s.set(5, "late")
+    log.unlink()
+    for _ in range(2):  # also before the new log is written
+        with LabelStore(path, 10, **kw) as s:
+            assert s.classes == ["dog", "cat", "very rare", "late"] and s.codes.tolist()[:6] == [0, 0, 1, -1, -1, 3]
+            assert not s.message
+    with LabelStore(path, 10, **kw) as s:
+        s.set(6, "very rare")
+    assert after_reopening(path) == {0: "dog", 1: "dog", 2: "cat", 5: "late", 6: "very rare"}
+    log.unlink(), path.unlink()  # somebody begins anew
+    with LabelStore(path, 10, **kw) as s:
+        assert s.classes == kw.get("classes", []) and not s.n_labeled
+
+
+def test_an_archive_of_other_images_or_one_that_cannot_be_read_says_nothing(here):
+    path, log = here
+    with store(path, 10) as s:
+        s.set(0, "a")
+        s.compact(keep=0)
+    log.unlink()
+    with LabelStore(path, 11) as s:
+        assert s.classes == ["a"] and named(s) == {0: "a"}
+    for archive in path.parent.glob("labels.csv.log.2*"):
+        archive.write_bytes(b"\0" * 100)
+    with LabelStore(path, 10) as s:
+        assert s.classes == ["a"] and named(s) == {0: "a"}
