@@ -657,3 +657,43 @@ def test_what_a_store_cannot_do_is_said(tmp_path, call):
         with pytest.raises(ArgumentError, match="^(?!.{300})"):
             call(s)
         assert s.classes == ["a", "b"] and s.codes.tolist() == [1, -1, -1, -1, -1]
+
+
+def test_what_can_be_undone_is_asked_while_others_label():
+    with LabelStore(None, 50, classes=3) as s:
+        done, wrong = threading.Event(), []
+
+        def ask():
+            try:
+                while not done.is_set():
+                    assert s.can_undo in (True, False) and s.can_redo in (True, False)
+            except Exception as error:
+                wrong.append(error)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        for k in range(300):
+            s.set(k % 50, k % 3)
+            for _ in range(k % 4):
+                s.undo()
+            s.redo()
+        done.set()
+        asker.join(60)
+        assert not wrong
+
+
+def test_a_flush_that_waited_for_the_end_opens_nothing_again(tmp_path):
+    "Its lines are unsaved because the disk refused them; the store is closed while a flush waits for the lock."
+    store = LabelStore(tmp_path / "labels.csv", 9, classes=3, poll=3600)
+    store.set(0, 0)
+    said = []
+    with store.csv.lock:
+        waiting = threading.Thread(target=lambda: said.append(store.flush()))
+        waiting.start()
+        time.sleep(0.2)
+        with store.log.lock:
+            store.log.unsaved.append(store.log.record("set", serials=[1], labels=[1]))
+            store.log.close()
+    waiting.join(60)
+    assert said == [True] and store.log.file.fd is None and store.log.presence is None
+    assert len(store.log.unsaved) == 1

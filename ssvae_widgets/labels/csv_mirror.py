@@ -483,11 +483,11 @@ def load(self: CsvMirror) -> None:
 @patch
 def _take_classes(self: CsvMirror, cells: CellRows):
     "Numbers as they are, names in alphabetical order."
-    if not self.log.open_ended or self.log.view.names:
-        return
+    _, unknown = cells.codes(self.log.replay.table.find)  # all, unless a log that is gone left its classes
+    cells = replace(cells, texts=[cells.texts[k] for k, why in unknown.items() if why.endswith("is no class")])
     seen: dict[str, int] = {}
     cells.codes(lambda name: None if name.lower() in BLANK else seen.setdefault(name, len(seen)))
-    if not seen:
+    if not seen or not self.log.open_ended:
         return
     numbers = [whole_number(n, True) for n in seen]
     plain = all(

@@ -227,7 +227,7 @@ def read_cells(
                 raise ValueError(row)
             if not any(c.strip() for c in row):
                 continue
-            if any(c.strip() for c in row[width:]):
+            if len(row) > width and any(c.strip() for c in row[width:]):
                 raise ValueError(beyond_header(row, width, delimiter))
             found.append((_serial(row, s, t, n_items, delimiter == ";"), texts.setdefault(row[t], len(texts)), line))
         except ValueError as e:

@@ -20,6 +20,7 @@ from .beside import unfinished
 from .classes import decimal
 from .csv_table import LabelFileError
 from .line import FORMAT, ITEMS, fault
+from .rejoin import classes_before
 from .shared_log import SharedLog
 from .snapshot import compact_uid
 from .view import MAX_CLASSES, LabelView, fresh_uid
@@ -81,7 +82,9 @@ def open_log(
         log.tell_left_out()
     head, data = log.replay.head, {"n_items": log.n_items, "fingerprint": log.fingerprint}
     if not head:
-        log.prepare("log", format=FORMAT, **data, classes=[[compact_uid(n), n] for n in names])
+        deleted = log.path is not None and log.path.exists() and not log.log_path.exists()
+        classes = classes_before(log.log_path, **data) if deleted else []
+        log.prepare("log", format=FORMAT, **data, classes=classes or [[compact_uid(n), n] for n in names])
     if log.fingerprint and not head.get("fingerprint"):
         log.prepare("data", **data)
     declare(log, names)

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from fastcore.basics import patch
 
-from .csv_table import BLANK, CellRows, spellings
+from .csv_table import BLANK, CellRows, spellings, whole_number
 from .replay import Entry, Replay, tell_classes
 
 # %% auto #0
@@ -229,11 +229,8 @@ def find_origin(
     cells = _with_emptied(with_known_words(cells, ever), ever, replay, namings, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
-    for origin in states:
-        if best.exact:
-            break
-        if (origin.wrong, origin.lacks) < (best.wrong, best.lacks):
-            best = origin
+    while not best.exact and (closer := next(states, None)) is not None:
+        best = closer
     put_back = now.wrong - best.wrong
     closer = put_back > _same_groups(best.naming, now.naming) or now.lacks > best.lacks
     if best.exact or closer or not _same_words(cells, best.naming, now.naming, order):
@@ -309,39 +306,126 @@ def _said(cells: CellRows, naming: Naming, order) -> np.ndarray:  # place of eac
 
 _ABSENT = -3
 
+# %% ../../nbs/labels/06_past.ipynb #0067e27d
+class _Meanings:
+    "What the texts of a file mean, from one time to the next: what is not about a changed name stays as it was."
+
+    def __init__(self, cells: CellRows, order: Sequence[int]):
+        self.cells, self.order = replace(cells, serials=cells.serials[:0], words=cells.words[:0]), order
+        self._about: dict[str | Decimal, set[int]] = {}  # places of the texts that a name, or its value, can change
+        for k, text in enumerate(cells.texts):
+            forms = {*spellings(text), str(whole_number(text.strip(), cells.comma))}
+            for key in {*forms, *map(_value, forms)} - {None}:
+                self._about.setdefault(key, set()).add(k)
+        self._naming: Naming | None = None
+        self._said = np.zeros(0, np.int32)
+        self._values = 0  # names that a spreadsheet takes for numbers; where there is none, a code is a name as well
+
+    def at(self, naming: Naming) -> np.ndarray:  # place of each text, −1 no label, −2 no class; `_ABSENT` at the end
+        was, self._naming, values = self._naming, naming, self._values
+        old, new = ([], naming.names) if was is None else _changed_names(was, naming)
+        self._values += _n_values(new) - _n_values(old)
+        if was is None or (values > 0) != (self._values > 0):
+            self._said = _said(self.cells, naming, self.order)
+        else:
+            self._look_again(naming, {*old, *new, *self._codes_moved(was, naming)})
+        self._said[-1] = _ABSENT
+        return self._said
+
+    def _codes_moved(self, a: Naming, b: Naming) -> list[str]:
+        moved = [] if a.holders is b.holders else (a.holders != b.holders).tolist()
+        return [str(k) for k, p in enumerate(self.order) if moved and moved[p]]
+
+    def _look_again(self, naming: Naming, names: set[str]):
+        keys = {*names, *map(_value, names)}
+        if some := sorted({k for key in keys for k in self._about.get(key, ())}):
+            texts = [self.cells.texts[k] for k in some]
+            self._said[some] = _said(replace(self.cells, texts=texts), naming, self.order)[:-1]
+
+# %% ../../nbs/labels/06_past.ipynb #e09b43b1
+def _changed_names(a: Naming, b: Naming) -> tuple[list[str], list[str]]:
+    "Names of the classes about which one time says something else than the other: then, and later."
+    places = [] if a.names is b.names else [p for p, (old, new) in enumerate(zip(a.names, b.names)) if old != new]
+    if a.holders is not b.holders:
+        places = sorted({*places, *np.flatnonzero(a.holders != b.holders).tolist()})
+    return [a.names[p] for p in places], [b.names[p] for p in places]
+
+
+def _n_values(names: Sequence[str]) -> int:
+    return sum(_value(name) is not None for name in names)
+
+# %% ../../nbs/labels/06_past.ipynb #3eab6cbd
+class _Pairs:
+    "How many rows have each pair of a class and a text, in a state that goes back from change to change."
+
+    def __init__(self, cells: CellRows, replay: Replay):
+        self.word = np.full(
+            replay.n_items, len(cells.texts), np.int64
+        )  # text of each row, the last one: not in the file
+        self.word[cells.serials] = cells.words
+        self.state, self._width = replay.raw.copy(), len(cells.texts) + 1
+        changed = [
+            np.concatenate([*(c[k] for c in replay.changes), np.zeros(0, np.int64)]).astype(np.int64) for k in (1, 2)
+        ]
+        rows, before = np.r_[np.arange(replay.n_items), changed[0]], np.r_[self.state, changed[1]]
+        self._keys = np.unique((before + 1) * self._width + self.word[rows])
+        self.place, self.text = self._keys // self._width - 1, self._keys % self._width
+        self.count = self._of(np.arange(replay.n_items))
+
+    def _of(self, rows: np.ndarray) -> np.ndarray:
+        keys = (self.state[rows] + np.int64(1)) * self._width + self.word[rows]
+        return np.bincount(np.searchsorted(self._keys, keys), minlength=len(self._keys))
+
+    def back(self, changes: Sequence[tuple]) -> None:  # newest last
+        "Undo some changes."
+        if not changes:
+            return
+        rows = np.unique(np.concatenate([change[1] for change in changes]))
+        self.count -= self._of(rows)
+        for _, some, before, _ in reversed(changes):
+            self.state[some] = before
+        self.count += self._of(rows)
+
+    def differ(self, held: np.ndarray, said: np.ndarray) -> tuple[int, int]:  # rows that say something else; that lack
+        have, want = held[self.place], said[self.text]
+        absent = want == _ABSENT
+        return int(self.count[~absent & (have != want)].sum()), int(self.count[absent & (have >= 0)].sum())
+
 # %% ../../nbs/labels/06_past.ipynb #fa50c08d
 def _states(cells: CellRows, replay: Replay, namings: Namings, order) -> Iterator[Origin]:
-    """Every state at which a file could have been written, newest first; of each time with the same names, the one
-    that is closest."""
-    state, changes, end, top = replay.raw.copy(), replay.changes, len(replay.changes), replay.seq
-    known = namings.all()
+    """The present state, then every other one at which a file could have been written and that is closer to it than
+    all newer ones: of each time with the same names, the closest."""
+    pairs, meanings = _Pairs(cells, replay), _Meanings(cells, order)
+    changes, end, top = replay.changes, len(replay.changes), replay.seq
+    known, least = namings.all(), None
     for k in reversed(range(len(known))):
         naming = known[k]
         start = end
         while start and ((k == 0 and namings.whole) or changes[start - 1][0] > naming.since):
             start -= 1
-        yield from _closest(cells, naming, order, state, changes[start:end], top)
-        for _, rows, before, _ in reversed(changes[start:end]):
-            state[rows] = before
+        for origin in _closest(pairs, naming, meanings.at(naming), changes[start:end], top, least):
+            least = origin.wrong, origin.lacks
+            yield origin
+        pairs.back(changes[start:end])
         end, top = start, naming.since - 1
         while end and k and changes[end - 1][0] == naming.since:
             end -= 1
-            state[changes[end][1]] = changes[end][2]
+            pairs.back(changes[end : end + 1])
 
 # %% ../../nbs/labels/06_past.ipynb #f5673950
-def _closest(cells, naming, order, raw, changes, top) -> Iterator[Origin]:
-    "The state after some changes, and if one before is closer to the file, that one."
-    held = np.r_[naming.holders, np.int32(-1)]  # -1 takes the last element
-    state = held[raw]
-    said = np.full(len(state), _ABSENT, np.int32)
-    said[cells.serials] = _said(cells, naming, order)[cells.words]
-    wrong, lacks = int(((said != _ABSENT) & (state != said)).sum()), int(((said == _ABSENT) & (state >= 0)).sum())
-    yield Origin(top, state, naming, wrong, lacks)
+def _closest(pairs: _Pairs, naming: Naming, said, changes, top, least: tuple[int, int] | None) -> Iterator[Origin]:
+    "The state after some changes, and one before that is closer to the file; if they are closer than `least`."
+    held, raw = np.r_[naming.holders, np.int32(-1)], pairs.state  # -1 takes the last element
+    wrong, lacks = pairs.differ(held, said)
+    if least is None or (wrong, lacks) < least:
+        least = wrong, lacks
+        yield Origin(top, held[raw], naming, wrong, lacks)
     if not changes:
         return
     rows, before, after = (np.concatenate([change[k] for change in changes]) for k in (1, 2, 3))
-    before, after, absent = held[before], held[after], said[rows] == _ABSENT
-    more_wrong = np.where(absent, 0, (before != said[rows]).astype(np.int64) - (after != said[rows]))
+    before, after, said = held[before], held[after], said[pairs.word[rows]]
+    absent = said == _ABSENT
+    more_wrong = np.where(absent, 0, (before != said).astype(np.int64) - (after != said))
     more_lacks = np.where(absent, (before >= 0).astype(np.int64) - (after >= 0), 0)
     starts = np.cumsum([0, *(len(change[1]) for change in changes)])[
         :-1
@@ -349,7 +433,7 @@ def _closest(cells, naming, order, raw, changes, top) -> Iterator[Origin]:
     wrongs = wrong + np.r_[np.cumsum(more_wrong[::-1])[::-1], 0][starts]
     all_lacks = lacks + np.r_[np.cumsum(more_lacks[::-1])[::-1], 0][starts]
     best = len(changes) - 1 - int(np.lexsort((np.arange(len(changes)), all_lacks[::-1], wrongs[::-1]))[0])
-    if (wrongs[best], all_lacks[best]) >= (wrong, lacks):
+    if (wrongs[best], all_lacks[best]) >= least:
         return
     then = raw.copy()
     for _, rows, before, _ in reversed(changes[best:]):

@@ -29,7 +29,7 @@ from .log import LogFile, left_out
 from .observers import LabelEvent, Observers
 from .replay import GESTURES, Replay
 from .snapshot import late_lines, names_snapshot
-from .status import NOBODY, Gesture, Retry, not_saved
+from .status import NOBODY, Gesture, Retry, not_saved, reason_of
 from .view import LabelView
 from ..parts import attribute, method
 
@@ -303,8 +303,11 @@ def _became_unsaved(self: SharedLog, error: Exception, wait: bool = True):
     self.show_unsaved()
     if wait:
         self.retry.failed(error)
-    if n := sum(r["id"] not in self.prepared for r in self.unsaved):
+    n = sum(r["id"] not in self.prepared for r in self.unsaved)
+    if n:
         self.set_status("not saved", not_saved(error, n))
+    elif self.foreign:
+        self.set_status(self.status, f"{reason_of(error)}.")
 
 # %% ../../nbs/labels/13_shared_log.ipynb #1918729e
 @patch
@@ -326,6 +329,12 @@ def reopen(self: SharedLog, create: bool = False) -> None:
 def _join(self: SharedLog, found: list[dict], inode: tuple[int, int] | None):
     before, known, was = self.records, {r["id"]: mine for r, mine in self.records}, self.replay
     self._check_data(found)
+    if before and rejoin.is_strange(found, was, self.exports):
+        self.foreign = True
+        raise rejoin.OtherDataError(
+            f"{self.log_path.name} holds other labels than those that were open here: was a folder renamed or copied "
+            f"over? Put it back, or open the labels that are there now"
+        )
     ids, snapshot, head = {r["id"] for r in found}, snapshot_in(found), was.head.get("id")
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and head in r.get("lineage", ()) for r in found)
     if compacted:

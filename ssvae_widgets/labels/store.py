@@ -159,13 +159,15 @@ def saved(self: LabelStore) -> bool:
 @patch(as_prop=True)
 def can_undo(self: LabelStore) -> bool:
     "Whether there is something that undo takes back."
-    return self.log.replay.next_undo() is not None
+    with self.log.lock:  # the list is long, and others write
+        return self.log.replay.next_undo() is not None
 
 
 @patch(as_prop=True)
 def can_redo(self: LabelStore) -> bool:
     "Whether there is something undone."
-    return self.log.replay.next_redo() is not None
+    with self.log.lock:
+        return self.log.replay.next_redo() is not None
 
 # %% ../../nbs/labels/20_store.ipynb #276d2951
 @patch
@@ -347,6 +349,8 @@ def flush(
     if not csv.lock.acquire(timeout=timeout):
         return False
     try:
+        if self.closed:  # meanwhile: nothing opens the files again
+            return self.saved
         if not log.lock.acquire(timeout=timeout):
             return False
         try:
