@@ -26,6 +26,7 @@ from .arguments import check_model
 from .evidence import Evidence
 from .examination import Examination
 from .files import SessionFiles
+from .frozen_features import FrozenFeatures, check_features
 from .jobs import Events, JobQueue
 from .journal import LabelTimeline, replay_training
 from .labeled_images import LabeledImages
@@ -60,10 +61,15 @@ class LabelingSession:
         config=None,  # an `SSVAEConfig` for a new model
         epochs: int = 10,  # epochs of one press on "train"
         seed: int = 0,
+        # what is learned from: "auto" (features of a pretrained network where pictures call for them), the name of an
+        # extractor, None (pixels), an (n, d) array or .npy, a function of a batch of pictures, or an .onnx file
+        features="auto",
     ):
         epochs = check_whole(epochs, "epochs")
         self.data, self.activity = LabeledImages(images, labels, classes, truth, seed), Activity()
         check_model(model, config, self.data.images)
+        check_features(features, self.data.images)
+        self.frozen: FrozenFeatures | None = None  # once it is composed
         self.auto = AutoTrain()  # when training starts by itself
         self.closed, self.replaced = False, False  # it has ended; a newer session goes on with its labels
         self.ended = threading.Event()  # closed, and its folder is free
@@ -74,7 +80,7 @@ class LabelingSession:
             former = take_over(self.data, self.activity)
             self.data.open()
             try:
-                self._compose(model, config, epochs)
+                self._compose(model, config, epochs, features)
                 self._begin(resume=model is None)
             except BaseException:
                 self._give_back()
@@ -96,7 +102,7 @@ class LabelingSession:
 
 # %% ../../nbs/session/24_session.ipynb #fa0f7d25
 @patch
-def _compose(self: LabelingSession, model, config, epochs: int) -> None:
+def _compose(self: LabelingSession, model, config, epochs: int, features) -> None:
     "Build the parts."
     data, activity = self.data, self.activity
     self.predictions = Predictions(data, activity)
@@ -104,6 +110,7 @@ def _compose(self: LabelingSession, model, config, epochs: int) -> None:
     self.evidence = Evidence(data, activity, self.predictions, self.examination)
     self.accuracy_log = AccuracyLog(data, activity, self.evidence)
     self.proposals = Proposals(data, activity, self.predictions)
+    self.frozen = FrozenFeatures(data, activity, features, made=self._features_made)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
     self.network = Training(
         data,
@@ -115,6 +122,7 @@ def _compose(self: LabelingSession, model, config, epochs: int) -> None:
         config=config,
         epochs=epochs,
         moment=self._training_went_on,
+        frozen=self.frozen,
     )
     self.files = SessionFiles(data, activity)
     self.state = SavedState(activity, self.files, self._kept_parts(), keep=data.store.path is not None)
@@ -149,6 +157,7 @@ def _begin(
     self.predictions.merged = self.store.merged
     if self.n_labeled and self.instant:
         self.jobs.ask("instant answer", job=self._answer)
+    self.frozen.begin()
     me = weakref.ref(self)
     self._at_exit = lambda: (session := me()) and session._end()
     atexit.register(self._at_exit)
@@ -165,6 +174,8 @@ def _give_back(self: LabelingSession) -> None:
             last.callback(self.files.let_go)
         last.callback(self.jobs.close)
         last.callback(self._unsubscribe)
+        if self.frozen is not None:
+            last.callback(self.frozen.close)
 
 # %% ../../nbs/session/24_session.ipynb #1f121238
 @patch
@@ -227,6 +238,20 @@ def _training_went_on(
         self._train_by_itself()
     else:
         self.snapshots.moment(moment)
+
+# %% ../../nbs/session/24_session.ipynb #d5915700
+@patch
+def _features_made(self: LabelingSession) -> None:
+    "What follows from features that are there."
+    frozen = self.frozen
+    self.predictions.use(frozen.prepared, frozen.xy)
+    self.evidence.left_out = {}
+    self.accuracy_log.begin_anew()
+    self.proposals.propose_anew()
+    self.activity.say(frozen.told)
+    if self.n_labeled:
+        self.accuracy_log.ask()
+    self.network.prepare_again()
 
 # %% ../../nbs/session/24_session.ipynb #9f0703df
 LabelingSession.images = attribute("data.images", "As they were given, as one array.")
@@ -416,8 +441,10 @@ def close(
             last.callback(self.state.write)
         last.callback(self._unsubscribe)
         last.callback(self._forget)
+        self.frozen.close(0.0)
         self.stop()
         self.jobs.close(timeout)
+        self.frozen.close(timeout)
         if self.trainer is not None:
             self.trainer.stop_warming()
 
@@ -445,6 +472,7 @@ def _end(self: LabelingSession) -> None:
     "Close, and wait for whatever still runs: a thread inside XLA must not outlive the interpreter."
     self.close(timeout=None)
     self.jobs.close(timeout=None)
+    self.frozen.close(timeout=None)
     if self.network.warming is not None:  # begun while Python was ending, when it is too late to ask for it
         self.network.warming.join()
 
