@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from ssvae_widgets.assess import acquire
 from ssvae_widgets.assess.acquire import STRATEGIES, find_label_issues, from_skactiveml, suggest
+from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.session.session import LabelingSession
 
 
 def world(n=300, n_classes=4, labeled=20, seed=0):
@@ -130,3 +133,19 @@ def test_a_group_of_one_is_called_what_it_is():
     z = np.concatenate([np.random.default_rng(0).normal(size=(30, 3)), [[90.0, 0, 0]]])
     reasons = dict(zip(*(lambda s: (s.indices.tolist(), s.reasons))(suggest(31, "cover", codes=np.full(31, -1), z=z))))
     assert reasons[30] == "unlike every other point" and not any("1 points" in r for r in reasons.values())
+
+
+def test_a_strategy_of_ones_own_is_asked_for_by_a_session():
+    def last(pool, n, rng):
+        rows = pool.candidates[::-1][:n]
+        return rows, np.ones(len(rows)), ["it comes last"] * len(rows)
+
+    acquire.register_strategy("last", last)
+    try:
+        with LabelingSession(np.random.default_rng(0).random((12, 4)), None, classes=2) as session:
+            session.strategy = "last"
+            assert (session.next().serial, session.next().reason) == (11, "it comes last")
+            with pytest.raises(ArgumentError, match="choose one of auto, start, .*, last"):
+                session.strategy = "luck"
+    finally:
+        del acquire.STRATEGIES["last"]

@@ -303,7 +303,7 @@ def register_strategy(
     name: str,  # what `suggest` will call it
     strategy: Callable,  # (pool, n, rng) -> (rows, scores, reasons)
 ) -> None:
-    "Make a strategy of your own available to `suggest`."
+    "Make a strategy of your own available to `suggest`, here and of a session; the app's menu is `STRATEGIES` of `session.queue`."
     STRATEGIES[name] = strategy
 
 # %% ../../nbs/assess/01_acquire.ipynb #47b1b459

@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazily(
         "fingerprints": ["Fingerprint", "fingerprint"],
         "extractors": ["find_extractor", "register_extractor"],
         "features": ["extract_features", "prepare_features"],
+        "featured": ["FeaturedImages", "FeatureSpace", "featured", "wants_features"],
     },
 )

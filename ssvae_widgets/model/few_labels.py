@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..config import SSVAEConfig
+from ..data.featured import drawn_on_ground
 from ..graph.propagate import held_graph, poisson
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan, Labels, held_out_count
@@ -239,12 +240,4 @@ def guess_augmentation(
     vectors."""
     if images.ndim == 2:
         return "vectors"
-    if images.ndim == 4 and images.shape[-1] > 1:
-        return "gentle"
-    some = np.asarray(images[:: max(1, len(images) // sample)], np.float32).reshape(-1, *images.shape[1:3])
-    edge = np.concatenate(
-        [some[:, :1].reshape(len(some), -1), some[:, -1:].reshape(len(some), -1), some[:, :, 0], some[:, :, -1]], 1
-    )
-    ground, contrast = np.median(edge), np.ptp(some)
-    empty = (np.abs(edge - ground) < 0.1 * contrast).mean()
-    return "digits" if contrast > 0 and empty > 0.95 else "gentle"
+    return "digits" if drawn_on_ground(images, sample) else "gentle"

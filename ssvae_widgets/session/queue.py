@@ -54,12 +54,15 @@ class SuggestionQueue:
 
     def choose(
         self,
-        strategy: str,  # "auto" or one of `STRATEGIES`
+        strategy: str,  # "auto", one of `STRATEGIES`, or a strategy that `acquire` knows
     ) -> None:
         "Ask for something else from now on; what waits is dropped. Raises `ArgumentError` for an unknown strategy."
-        if strategy != "auto" and strategy not in STRATEGIES:
-            known = ", ".join(STRATEGIES)
-            raise ArgumentError(f"There is no strategy {strategy!r}; choose auto, {known}.")
+        from ssvae_widgets.assess import acquire
+
+        if strategy not in ("auto", *STRATEGIES, *acquire.STRATEGIES):
+            others = [name for name in acquire.STRATEGIES if name not in ("auto", *STRATEGIES.values())]
+            known = ", ".join(["auto", *STRATEGIES, *others])
+            raise ArgumentError(f"There is no strategy {strategy!r}; choose one of {known}.")
         self.strategy, self.waiting, self.dry = strategy, [], False
 
     def open(self, item: Suggestion, codes: Int[np.ndarray, "batch"]) -> bool:

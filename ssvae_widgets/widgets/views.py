@@ -77,7 +77,9 @@ def make_views(
         map=map,
         preview=Preview(of=map.layer.key, **look),
         sheet=ContactSheet(lambda i: pictures[i], **look),
-        actions=ActionBar(strategies=["auto", *STRATEGIES], strategy=session.strategy),
+        actions=ActionBar(
+            strategies=[*dict.fromkeys(["auto", *STRATEGIES, session.strategy])], strategy=session.strategy
+        ),
         buttons=ClassButtons(**look),
         training=TrainingPanel(epochs),
         status=StatusLine(n_items=n, of=map.layer.key),
