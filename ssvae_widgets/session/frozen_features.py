@@ -98,6 +98,9 @@ def begin(self: FrozenFeatures) -> None:
     "Start making them, where features are to be learned from; returns at once."
     if self.given is None or self.data.n_items < 3:
         return
+    if self.inputs is not None:  # taken over
+        self.activity.jobs.ask("features", job=self.take_up)
+        return
     if _is_auto(self.given) and self.data.images.ndim == 2:
         return
     self._thread = threading.Thread(target=self._make, name="ssvae-features", daemon=True)
@@ -194,3 +197,31 @@ def close(self: FrozenFeatures, timeout: float | None = 10.0) -> None:
     self._stop.set()
     if self._thread is not None and self._thread is not threading.current_thread():
         self._thread.join(timeout)
+
+# %% ../../nbs/session/25_frozen_features.ipynb #76685f0b
+@patch
+def suits(
+    self: FrozenFeatures,
+    told: dict[str, Any] | None,  # what a checkpoint says of its features; None: it has learned from pixels
+) -> bool:
+    "Whether a network that learned from them can go on here."
+    if _is_auto(self.given):
+        return True
+    if self.given is None or told is None:
+        return self.given is None and told is None
+    record = told.get("extractor")
+    return not isinstance(self.given, str) or record is None or record.get("name") == self.given
+
+
+@patch
+def take_over(
+    self: FrozenFeatures,
+    former: FrozenFeatures,  # of a session on the same pictures that was closed
+) -> None:
+    "Features of the same kind need not be made again."
+    if former.inputs is not None and _same(former.given, self.given):
+        self.inputs, self.xy, self.told = former.inputs, former.xy, former.told
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or (isinstance(one, str) and one == other)

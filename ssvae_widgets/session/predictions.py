@@ -242,6 +242,16 @@ def use(
         self.ask("graph")
     self.show()
 
+# %% ../../nbs/session/07_predictions.ipynb #66af2f34
+@patch
+def forget_network(self: Predictions) -> None:
+    "No network has been trained; called under the lock of `activity`."
+    self.by_source = {name: probs for name, probs in self.by_source.items() if name != "network"}
+    self.latent = None
+    self.chosen = None if self.chosen == "network" else self.chosen
+    self.wanted = None if self.wanted == "network" else self.wanted
+    self.change(weights=None)
+
 # %% ../../nbs/session/07_predictions.ipynb #e105fac8
 @patch
 def want(

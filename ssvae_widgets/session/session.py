@@ -26,11 +26,12 @@ from .arguments import check_model
 from .evidence import Evidence
 from .examination import Examination
 from .files import SessionFiles
-from .frozen_features import FrozenFeatures, check_features
+from .frozen_features import check_features
 from .jobs import Events, JobQueue
 from .journal import LabelTimeline, replay_training
 from .labeled_images import LabeledImages
 from .labeling import Labeling
+from .learned_from import LearnedFrom
 from .predictions import Predictions
 from .project import read_parts, said_whole
 from .queue import Proposals
@@ -69,7 +70,7 @@ class LabelingSession:
         self.data, self.activity = LabeledImages(images, labels, classes, truth, seed), Activity()
         check_model(model, config, self.data.images)
         check_features(features, self.data.images)
-        self.frozen: FrozenFeatures | None = None  # once it is composed
+        self.learned: LearnedFrom | None = None  # once it is composed
         self.auto = AutoTrain()  # when training starts by itself
         self.closed, self.replaced = False, False  # it has ended; a newer session goes on with its labels
         self.ended = threading.Event()  # closed, and its folder is free
@@ -81,6 +82,8 @@ class LabelingSession:
             self.data.open()
             try:
                 self._compose(model, config, epochs, features)
+                if former is not None:
+                    self.frozen.take_over(former.frozen)
                 self._begin(resume=model is None)
             except BaseException:
                 self._give_back()
@@ -110,7 +113,6 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.evidence = Evidence(data, activity, self.predictions, self.examination)
     self.accuracy_log = AccuracyLog(data, activity, self.evidence)
     self.proposals = Proposals(data, activity, self.predictions)
-    self.frozen = FrozenFeatures(data, activity, features, made=self._features_made)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
     self.network = Training(
         data,
@@ -122,12 +124,12 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
         config=config,
         epochs=epochs,
         moment=self._training_went_on,
-        frozen=self.frozen,
     )
     self.files = SessionFiles(data, activity)
     self.state = SavedState(activity, self.files, self._kept_parts(), keep=data.store.path is not None)
     self.resume = Resume(self.network, self.files)
     self.network.first_model = self.resume.first_model
+    self.learned = LearnedFrom(self.network, self.proposals, self.resume, features)
     self.snapshots = Snapshots(self.network, self.files, self.resume, self.proposals, self.state)
 
 # %% ../../nbs/session/24_session.ipynb #6b624431
@@ -174,7 +176,7 @@ def _give_back(self: LabelingSession) -> None:
             last.callback(self.files.let_go)
         last.callback(self.jobs.close)
         last.callback(self._unsubscribe)
-        if self.frozen is not None:
+        if self.learned is not None:
             last.callback(self.frozen.close)
 
 # %% ../../nbs/session/24_session.ipynb #1f121238
@@ -238,20 +240,6 @@ def _training_went_on(
         self._train_by_itself()
     else:
         self.snapshots.moment(moment)
-
-# %% ../../nbs/session/24_session.ipynb #d5915700
-@patch
-def _features_made(self: LabelingSession) -> None:
-    "What follows from features that are there."
-    frozen = self.frozen
-    self.predictions.use(frozen.prepared, frozen.xy)
-    self.evidence.left_out = {}
-    self.accuracy_log.begin_anew()
-    self.proposals.propose_anew()
-    self.activity.say(frozen.told)
-    if self.n_labeled:
-        self.accuracy_log.ask()
-    self.network.prepare_again()
 
 # %% ../../nbs/session/24_session.ipynb #9f0703df
 LabelingSession.images = attribute("data.images", "As they were given, as one array.")
@@ -344,6 +332,11 @@ LabelingSession.epochs = attribute("network.epochs", 'Epochs of one press on "tr
 LabelingSession.look_share = attribute(
     "network.look_share", "At most this share of the training time goes into drawing the map.", settable=True
 )
+LabelingSession.use_features = method("learned", LearnedFrom.use_features)
+LabelingSession.learned_from = attribute(
+    "learned.name", "What answers come from: an extractor's name, `vectors` for given ones, or `pixels`."
+)
+LabelingSession.frozen = attribute("learned.frozen", "The `FrozenFeatures`, made or being made.")
 LabelingSession.rounds = attribute("files.rounds", "The `Rounds`.")
 LabelingSession.journal = attribute("files.journal", "The `Journal` of the training.")
 LabelingSession.record = attribute("files.journal", "The `Journal` of the training.")
@@ -493,7 +486,7 @@ def replay(
     model=None,  # the model the journal began with, when it was not a new one
 ) -> Any:  # an `SSVAE`
     "Repeat the recorded training without a screen; the result has the same parameters. Raises `DataError`."
-    return replay_training(self.journal.life(), self.images, LabelTimeline(self.store).at, model)
+    return replay_training(self.journal.life(), self.network.inputs, LabelTimeline(self.store).at, model)
 
 # %% ../../nbs/session/24_session.ipynb #bbe363d4
 @patch

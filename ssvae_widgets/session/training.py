@@ -73,10 +73,10 @@ class Training:
         config=None,  # an `SSVAEConfig` for a new model
         epochs: int = 10,  # epochs of one press on "train"
         moment: Callable[[str], None] = lambda moment: None,  # told "made", "begins", "epoch", "ended" and "over"
-        frozen: FrozenFeatures | None = None,  # what a new network learns from; None: pixels
     ):
         self.data, self.activity, self.predictions = data, activity, predictions
-        self.examination, self.accuracy_log, self.frozen = examination, accuracy_log, frozen
+        self.examination, self.accuracy_log = examination, accuracy_log
+        self.frozen: FrozenFeatures | None = None  # what a new network learns from; None: pixels
         examination.model, examination.inputs = lambda: self.model, lambda: self.inputs
         self.given, self.config, self.epochs, self.moment = model, config, epochs, moment
         self.first_model: Callable[[], Any] = lambda: self.given  # what to begin with
@@ -109,7 +109,7 @@ def prepare(self: Training) -> None:
 @patch
 def inputs_of(self: Training, model: Any) -> Any:
     "What an `SSVAE` learns from here."
-    space = None if model is None else model.feature_space
+    space = None if model is None else model.space
     return self.data.images if space is None else self.frozen.inputs_for(space)
 
 
@@ -139,7 +139,9 @@ def make(self: Training) -> None:
     self._wait_for_features()
     activity.update(phase="preparing", message="Preparing the model")
     model, trainer = self._model_and_trainer()
-    warming = trainer.warm_up(self.inputs_of(model))  # its own thread: a first epoch waits for no program it does not use
+    warming = trainer.warm_up(
+        self.inputs_of(model)
+    )  # its own thread: a first epoch waits for no program it does not use
     with activity.lock:
         self.model, self.trainer, self.warming = model, trainer, warming
     self.tell_classes()
@@ -180,6 +182,21 @@ def tell_classes(self: Training) -> None:
     renamed = len(names) == model.n_classes and model.class_names not in (None, names)
     if len(names) > model.n_classes or renamed:
         model.set_classes(names)
+
+# %% ../../nbs/session/13_training.ipynb #dcbdc30b
+@patch
+def begin_anew(self: Training) -> None:
+    "Let go of the network, on the thread of the jobs; what it left in the rounds stays there."
+    trainer, warming, predictions = self.trainer, self.warming, self.predictions
+    if trainer is not None:
+        trainer.stop_warming()
+        warming.join()
+    with self.activity.lock:
+        self.model = self.trainer = self.warming = self.given = None
+        self.first_model, self.history, self.metrics = lambda: self.given, {}, {}
+        predictions.forget_network()
+    self.examination.continue_from(0, -1)
+    self.activity.update(total=0, epoch=0, metrics={}, message="")
 
 # %% ../../nbs/session/13_training.ipynb #28146f19
 @patch
