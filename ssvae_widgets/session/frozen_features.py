@@ -51,7 +51,7 @@ def check_features(
 class FrozenFeatures:
     """The features of a session's pictures, and how far they are.
 
-    `begin`, `wait` and `close` may be called from any thread; `made` is asked of the thread of the jobs at the end.
+    `begin`, `wait` and `close` may be called from any thread; `made` and `drawn` are called on the thread of the jobs.
     """
 
     def __init__(
@@ -60,8 +60,9 @@ class FrozenFeatures:
         activity: Activity,
         given: Any = "auto",  # as `LabelingSession` takes them
         made: Callable[[], None] = lambda: None,  # called once when they are there
+        drawn: Callable[[], None] = lambda: None,  # called when their map is there, a few seconds later
     ):
-        self.data, self.activity, self.given, self.made = data, activity, given, made
+        self.data, self.activity, self.given, self.made, self.drawn = data, activity, given, made, drawn
         self.inputs: Any = None  # the `FeaturedImages`, once they are made
         self.xy: np.ndarray | None = None  # their map, (n, 2)
         self.problem = ""  # why there are none
@@ -100,6 +101,9 @@ def begin(self: FrozenFeatures) -> None:
         return
     if self.inputs is not None:  # taken over
         self.activity.jobs.ask("features", job=self.take_up)
+        if self.xy is None:
+            self._thread = threading.Thread(target=self._draw_taken_over, name="ssvae-features", daemon=True)
+            self._thread.start()
         return
     if _is_auto(self.given) and self.data.images.ndim == 2:
         return
@@ -125,18 +129,17 @@ def _make(self: FrozenFeatures) -> None:
         made = featured(self.data.images, given, cache=self.cache, progress=self._tell, stop=self._stop)
         if self._stop.is_set():
             return
-        self.activity.say("Drawing a map of the features")
-        self.xy = self._draw(made.vectors)
         self.told = f"{len(made):,} pictures are compared by {made.vectors.shape[1]} features now"
         self.inputs = made
+        self.activity.jobs.ask("features", job=self.take_up)
+        self.xy = self._draw(made.vectors)
+        if not self._stop.is_set():
+            self.activity.jobs.ask("map of the features", job=self.drawn)
     except InterruptedError:
         return
     except Exception as error:  # whatever a foreign network raises: the session goes on with pixels
         self.problem = f"Learning from pixels, because there are no features: {error}"
         self.activity.say(self.problem)
-        return
-    if not self._stop.is_set():
-        self.activity.jobs.ask("features", job=self.take_up)
 
 
 @patch
@@ -154,6 +157,14 @@ def _draw(self: FrozenFeatures, vectors: Float[np.ndarray, "batch features"]) ->
 
     head = fit_map(vectors, seed=self.data.seed)
     return np.asarray(map_encode(head, vectors, np), np.float32)
+
+
+@patch
+def _draw_taken_over(self: FrozenFeatures) -> None:
+    "Features of a session that ended before their map was drawn."
+    self.xy = self._draw(self.inputs.vectors)
+    if not self._stop.is_set():
+        self.activity.jobs.ask("map of the features", job=self.drawn)
 
 
 @patch
@@ -176,6 +187,14 @@ def wait(
     while self.making and not until():
         self._thread.join(0.1)
     return self.inputs is not None
+
+
+@patch
+def wait_for_map(self: FrozenFeatures, timeout: float | None = None) -> bool:  # whether there is one
+    "Block until their map is drawn."
+    if self._thread is not None:
+        self._thread.join(timeout)
+    return self.xy is not None
 
 
 @patch

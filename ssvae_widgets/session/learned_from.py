@@ -41,7 +41,8 @@ class LearnedFrom:
         return "vectors" if record is None else record["name"]
 
     def _ask_for(self, features: Any) -> FrozenFeatures:
-        return FrozenFeatures(self.network.data, self.network.activity, features, made=self.features_made)
+        data, activity = self.network.data, self.network.activity
+        return FrozenFeatures(data, activity, features, made=self.features_made, drawn=self.map_drawn)
 
 # %% ../../nbs/session/26_learned_from.ipynb #219fc0cc
 @patch
@@ -52,6 +53,12 @@ def features_made(self: LearnedFrom) -> None:
     self._answer_anew()
     network.activity.say(frozen.told)
     network.prepare()
+
+
+@patch
+def map_drawn(self: LearnedFrom) -> None:
+    "On the thread of the jobs: the map shows the features."
+    self.network.predictions.draw(self.frozen.xy)
 
 
 @patch

@@ -228,7 +228,7 @@ def first_temper(self: Predictions) -> Temper:
 def use(
     self: Predictions,
     frozen: Float[np.ndarray, "batch features"] | None,  # prepared; None: back to the pixels
-    xy: Float[np.ndarray, "batch 2"] | None = None,  # their map
+    xy: Float[np.ndarray, "batch 2"] | None = None,  # their map; None: the map stays as it is, or is that of the pixels
 ) -> None:
     "From now on answers come from these features; without a trained network the map shows them too."
     features = self.pixels if frozen is None else frozen
@@ -236,11 +236,20 @@ def use(
         self.frozen, self.space = frozen, features
         self.by_source = {name: probs for name, probs in self.by_source.items() if name == "network"}
         if self.view.weights is None:
-            self.change(xy=self.pixels[:, :2] if xy is None else xy, features=features)
+            place = self.pixels[:, :2] if frozen is None else self.view.xy
+            self.change(xy=place if xy is None else xy, features=features)
     self.graphs.keep_folds(self.spaces)
     if self.data.n_labeled:
         self.ask("graph")
     self.show()
+
+
+@patch
+def draw(self: Predictions, xy: Float[np.ndarray, "batch 2"]) -> None:
+    "Show a map of the features, unless a network draws one."
+    if self.view.weights is None:
+        self.change(xy=xy)
+        self.show()
 
 # %% ../../nbs/session/07_predictions.ipynb #66af2f34
 @patch
