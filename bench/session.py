@@ -306,10 +306,12 @@ images, truth, _ = data({n})
 app = LatentLabeler(images, labels="labels.csv", truth=truth)
 app"""
     key = """async () => {
-      const root = document.querySelector('.ssvae-labeler'), canvas = root.querySelector('.ssvae-points'), before = canvas.dataset.painted;
+      const root = document.querySelector('.ssvae-labeler'), canvas = root.querySelector('.ssvae-points');
+      const before = canvas.dataset.painted, key = String(Math.floor(Math.random() * 10));
       const start = performance.now();
-      root.dispatchEvent(new KeyboardEvent('keydown', { key: String(Math.floor(Math.random() * 10)), code: 'Digit1', bubbles: true, cancelable: true }));
-      while (canvas.dataset.painted === before && performance.now() - start < 5000) await new Promise(requestAnimationFrame);
+      root.dispatchEvent(new KeyboardEvent('keydown', { key, code: 'Digit1', bubbles: true, cancelable: true }));
+      while (canvas.dataset.painted === before && performance.now() - start < 5000)
+        await new Promise(requestAnimationFrame);
       return performance.now() - start; }"""
     try:
         with sync_playwright() as p:

@@ -186,7 +186,10 @@ class Bench:
 
     def run_cell(self, book, k):
         book.page.evaluate(
-            """k => { const nb = window.jupyterapp.shell.currentWidget.content; nb.activeCellIndex = k; nb.deselectAll(); window.jupyterapp.commands.execute('notebook:run-cell'); }""",
+            """k => { const nb = window.jupyterapp.shell.currentWidget.content;
+                nb.activeCellIndex = k;
+                nb.deselectAll();
+                window.jupyterapp.commands.execute('notebook:run-cell'); }""",
             k,
         )
 
@@ -258,12 +261,19 @@ def compare(bench, sizes, repeats):
     return out
 
 
-WATCH = """() => { const c = document.querySelector('canvas.ssvae-points'); window.times = { key: [], painted: [], up: [], said: [], frames: 0 };
-  addEventListener('keydown', e => window.times.key.push(e.timeStamp), true);
-  addEventListener('pointerup', e => window.times.up.push(performance.timeOrigin + e.timeStamp), true);
+WATCH = """() => {
+  const c = document.querySelector('canvas.ssvae-points');
+  const times = { key: [], painted: [], up: [], said: [], frames: 0 };
+  window.times = times;
+  addEventListener('keydown', e => times.key.push(e.timeStamp), true);
+  addEventListener('pointerup', e => times.up.push(performance.timeOrigin + e.timeStamp), true);
   let domain = c.dataset.domain;
-  new MutationObserver(() => { window.times.painted.push(performance.now()); if (c.dataset.domain !== domain) { domain = c.dataset.domain; window.times.frames++; } }).observe(c, { attributes: true, attributeFilter: ['data-painted', 'data-domain'] });
-  new MutationObserver(() => window.times.said.push(performance.now())).observe(document.querySelector('.ssvae-m-map-status'), { childList: true, characterData: true, subtree: true }); }"""
+  new MutationObserver(() => {
+    times.painted.push(performance.now());
+    if (c.dataset.domain !== domain) { domain = c.dataset.domain; times.frames++; }
+  }).observe(c, { attributes: true, attributeFilter: ['data-painted', 'data-domain'] });
+  new MutationObserver(() => times.said.push(performance.now())).observe(
+    document.querySelector('.ssvae-m-map-status'), { childList: true, characterData: true, subtree: true }); }"""
 
 
 def start_ours(bench, n, host):
@@ -278,7 +288,9 @@ def start_ours(bench, n, host):
 def place(book, i):
     return tuple(
         book.page.evaluate(
-            """([x, y]) => { const c = document.querySelector('canvas.ssvae-points'), r = c.getBoundingClientRect(), [a, b, d, e] = c.dataset.domain.split(',').map(Number);
+            """([x, y]) => {
+        const c = document.querySelector('canvas.ssvae-points'), r = c.getBoundingClientRect();
+        const [a, b, d, e] = c.dataset.domain.split(',').map(Number);
         return [r.left + (x - a) / (b - a) * r.width, r.bottom - (y - d) / (e - d) * r.height]; }""",
             book.python(f"xy[{i}].tolist()"),
         )
@@ -489,7 +501,8 @@ APP = """
 import numpy as np, pathlib, tempfile
 from ssvae_widgets import LatentLabeler
 folder = pathlib.Path(tempfile.mkdtemp())
-app = LatentLabeler(np.random.default_rng(0).random(({n}, 8, 8)).astype("float32"), labels=folder / "labels.csv", classes=10)
+images = np.random.default_rng(0).random(({n}, 8, 8)).astype("float32")
+app = LatentLabeler(images, labels=folder / "labels.csv", classes=10)
 m, store = app.map, app.labels
 app
 """

@@ -229,6 +229,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "dense": dict(encoder_type="dense"),
     "map2d": dict(latent_dim=2),
+    "features": dict(  # for vectors of a frozen extractor instead of pixels
+        encoder_type="dense",
+        hidden_dims=(256, 128),
+        reduction="mean",
+        recon_weight=2.0,
+        use_contrastive=False,
+    ),
     "ancestor": dict(
         latent_dim=2,
         encoder_type="dense",

@@ -20,13 +20,14 @@ def attribute(
     doc: str,  # what it is
     *,
     settable: bool = False,  # whether setting it sets that of the part
+    check: Callable = lambda value: value,  # of what is set: it as it is kept, or an error
 ) -> property:
     "An attribute of a part, as one of the whole."
     owner, _, name = path.rpartition(".")
     part = attrgetter(owner)
 
     def put(whole, value):
-        setattr(part(whole), name, value)
+        setattr(part(whole), name, check(value))
 
     return property(attrgetter(path), put if settable else None, doc=doc)
 

@@ -18,12 +18,16 @@ rng = np.random.default_rng(0)
 truth = rng.integers(0, 3, 200)
 images = (rng.random((200, 8, 8)) < np.array([0.2, 0.5, 0.8])[truth][:, None, None]).astype(np.float32)
 labels = np.where(np.arange(200) < 6, truth, -1)
-config = SSVAEConfig(latent_dim=4, hidden_dims=(16, 8), conv_channels=(4, 6), conv_features=8, batch_size=32, labeled_batch_size=8, consistency_weight=1.0,
-                     ema_decay=0.9, encoder_type=sys.argv[2], decoder_type=sys.argv[2], contrastive_until_labels=False)
+config = SSVAEConfig(
+    latent_dim=4, hidden_dims=(16, 8), conv_channels=(4, 6), conv_features=8, batch_size=32, labeled_batch_size=8,
+    consistency_weight=1.0, ema_decay=0.9, encoder_type=sys.argv[2], decoder_type=sys.argv[2],
+    contrastive_until_labels=False,
+)
 trainer = InteractiveTrainer(SSVAE((8, 8), config, classes=3))
 trainer.train_epochs(2, images, labels)
 trainer.train_epochs(1, images, labels)
-out = dict(trainer.vae.params, loss=trainer.history["loss"], val=trainer.history["val_loss"], probs=trainer.vae.predict_proba(images))
+history, probs = trainer.history, trainer.vae.predict_proba(images)
+out = dict(trainer.vae.params, loss=history["loss"], val=history["val_loss"], probs=probs)
 trainer.save_checkpoint(sys.argv[1] + ".ckpt")
 assert SSVAE.from_checkpoint(sys.argv[1] + ".ckpt").epoch == 3
 mesh = data_mesh()

@@ -401,7 +401,10 @@ def test_the_reference_of_a_session_shows_what_its_parts_do(site):
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
     names = hooks.members(LabelingSession)
-    methods = "label accept clear undo redo subscribe wait neighbors suggest next skip back upcoming look_ahead go_to keep_view stop snapshot walk goto train prepare save open close".split()
+    methods = (
+        "label accept clear undo redo subscribe wait neighbors suggest next skip back upcoming look_ahead go_to "
+        "keep_view stop snapshot walk goto train prepare save open close"
+    ).split()
     values = (
         "codes classes probs pred certainty accuracy why sources rounds queue current strategy training message".split()
     )

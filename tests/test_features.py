@@ -540,7 +540,8 @@ from ssvae_widgets.data.features import extract_features
 x = np.random.default_rng(0).integers(0, 256, (400, 6, 6, 3), dtype=np.uint8)
 def slow(b): time.sleep(0.01); return b.reshape(len(b), -1)[:, :9]
 print("go", flush=True)
-extract_features(x, Extractor("counted", "1", None, "RGB", slow), cache=sys.argv[1], progress=lambda done, n: print(done, flush=True), batch_size=4)
+counted = Extractor("counted", "1", None, "RGB", slow)
+extract_features(x, counted, cache=sys.argv[1], progress=lambda done, n: print(done, flush=True), batch_size=4)
 """
 
 

@@ -94,6 +94,11 @@ def test_lint(root):
     assert done.returncode == 0, done.stdout
 
 
+def test_format(root):
+    done = run(BIN / "ruff", "format", "--check", "--no-cache", ".", cwd=root)
+    assert done.returncode == 0, f"run ruff format: {done.stdout}"
+
+
 def test_local_links_lead_somewhere(root):
     "Every relative link and picture of the pages at the top and of the notebooks' prose."
     import json

@@ -861,3 +861,43 @@ def test_the_module_of_the_app_is_imported_as_any_other():
         subprocess.run([sys.executable, "-c", "from ssvae_widgets.widgets.labeler import LatentLabeler"]).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize(
+    "serials", [[1.5], [True], "abc", [10**400], [None], {"a": 1}, [[0]], [-1], [0, True], [float("nan")]]
+)
+def test_rows_of_a_script_are_checked_like_those_of_a_page(quiet, serials):
+    app = LatentLabeler(np.zeros((9, 4, 4), np.uint8), None)
+    for kind in ("label", "accept", "clear"):
+        app.act({"type": kind, "label": 0, "serials": serials, "said": 0})
+        assert "RowError" in app.error and app.session.n_labeled == 0
+        app.error = ""
+    app.close()
+
+
+def test_a_class_by_name_and_a_choice_that_is_none(quiet):
+    app = LatentLabeler(np.zeros((9, 4, 4), np.uint8), None, classes=["a", "b"])
+    app.act({"type": "label", "label": "b", "serials": [2, 4]})
+    assert (
+        app.flush()
+        and not app.error
+        and app.status.message == "2 images labeled b"
+        and app.session.counts.tolist() == [0, 2]
+    )
+    before = app.session.auto
+    for intent in ({"type": "auto", "choice": -1}, {"type": "auto", "choice": 99}, {"type": "epochs", "epochs": "x"}):
+        app.error = ""
+        app.act(intent)
+        assert "ArgumentError" in app.error and app.session.auto == before
+    app.close()
+
+
+@pytest.mark.parametrize("names", [set("abcdefghi"), dict.fromkeys(range(9), "a"), (n for n in "abcdefghi")])
+def test_names_without_an_order_are_refused(quiet, names):
+    with pytest.raises(ArgumentError, match="names"):
+        LatentLabeler(np.zeros((9, 4, 4), np.uint8), None, names=names)
+
+
+def test_a_column_of_numbers_beyond_all_is_named(quiet):
+    with pytest.raises(ArgumentError, match="a whole number of about 401 digits"):
+        LatentLabeler(np.zeros((9, 4, 4), np.uint8), None, columns={"x": [10**400] * 9})

@@ -14,6 +14,7 @@ import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.beside as beside
 import ssvae_widgets.labels.csv_mirror as csv_mirror
 from ssvae_widgets.data.fingerprints import fingerprint
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.io.files import atomic_write
 from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, render_csv, unguard_cell
 from ssvae_widgets.labels.exchange import export_labels, import_labels
@@ -616,3 +617,59 @@ def test_a_key_press_does_not_wait_for_a_long_file(tmp_path, monkeypatch):
     go_on.set()
     soon(lambda: store.codes[5] == 2)
     assert store.codes[1] == 1 and store.close()
+
+
+@pytest.mark.parametrize(
+    "labels", [[1, True], [0, False], [["a"], ["b"]], [["a"], ["b", "c"]], [{}, 1], np.zeros((2, 2))]
+)
+def test_labels_that_are_no_classes_are_refused_whatever_stands_beside_them(labels):
+    with LabelStore(None, 5, classes=["a", "b"]) as s:
+        with pytest.raises(ArgumentError, match="is no class"):
+            s.set([0, 1], labels)
+        assert s.n_labeled == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: LabelStore(path, 10**13),
+        lambda path: LabelStore(path, 10**400),
+        lambda path: LabelStore(path, fingerprint={"x": 1}),
+        lambda path: LabelStore(path, 3, poll="0.2"),
+        lambda path: LabelStore(path, 3, poll=float("nan")),
+        lambda path: LabelStore(path, 3, poll=0),
+        lambda path: LabelStore(path, 3, export_after=None),
+        lambda path: LabelStore.adopt(None, 3),
+        lambda path: LabelStore.adopt(path, fingerprint={"x": 1}),
+    ],
+)
+def test_a_store_that_cannot_be_says_why(tmp_path, call):
+    with pytest.raises(ArgumentError, match="expected"):
+        call(tmp_path / "labels.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.set(0, 10**400),
+        lambda s: s.add_classes("xyz"),
+        lambda s: s.add_classes({"x", "y"}),
+        lambda s: s.add_classes(None),
+        lambda s: s.observe(None),
+        lambda s: s.rows_with(["accepted"]),
+        lambda s: s.changed_since(None),
+        lambda s: s.compact(-1),
+        lambda s: s.compact("all"),
+        lambda s: s.flush(-1),
+        lambda s: s.flush(None),
+        lambda s: s.copy_to(None),
+        lambda s: s.lacks(None),
+    ],
+)
+def test_what_a_store_cannot_do_is_said(tmp_path, call):
+    with LabelStore(tmp_path / "labels.csv", 5, classes=["a", "b"]) as s:
+        s.set(0, 1)
+        with pytest.raises(ArgumentError, match="^(?!.{300})"):
+            call(s)
+        assert s.classes == ["a", "b"] and s.codes.tolist() == [1, -1, -1, -1, -1]

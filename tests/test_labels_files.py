@@ -618,7 +618,7 @@ def test_provenance_is_kept_and_reserved_names_are_not_given_away(tmp_path):
 def test_clock_going_backwards_changes_nothing(tmp_path, monkeypatch):
     from datetime import UTC, datetime
 
-    from ssvae_widgets.labels import beside, shared_log
+    from ssvae_widgets.labels import beside
 
     ticks = iter(range(1000, 0, -1))
 
@@ -627,8 +627,7 @@ def test_clock_going_backwards_changes_nothing(tmp_path, monkeypatch):
         def now(cls, tz=None):
             return datetime(2000 + next(ticks), 1, 1, tzinfo=UTC)
 
-    for module in (beside, shared_log):
-        monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(beside, "datetime", Clock)
     monkeypatch.setattr(time, "time", lambda: -1e6)
     with LabelStore(tmp_path / "labels.csv", 10, classes=3) as s:
         for k in range(3):
@@ -764,6 +763,7 @@ def test_import_is_light():
     import subprocess
     import sys
 
-    code = "import sys; import ssvae_widgets.labels.store; bad = {'jax', 'pandas', 'ipywidgets', 'matplotlib', 'sklearn', 'scipy', 'flax'} & set(sys.modules); assert not bad, bad"
+    heavy = {"jax", "pandas", "ipywidgets", "matplotlib", "sklearn", "scipy", "flax"}
+    code = f"import sys; import ssvae_widgets.labels.store; bad = {heavy} & set(sys.modules); assert not bad, bad"
     r = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr

@@ -297,3 +297,78 @@ def test_no_key_press_waits_while_unknown_words_are_told_apart(tmp_path, monkeyp
         edit.join(60)
         assert named(s) == {1: "b", 2: "a", 5: "b", 7: "cow"} and len(s.problems) == 80
         assert str(s.problems[0]) == "line 5: label 'word10' is no class"
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_class_called_nothing_that_has_another_name_now_is_still_one_in_an_old_sheet(tmp_path, compacted):
+    """`nan` in a sheet from before the class was renamed empties no cell: nothing was edited, nothing is imported."""
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 30, classes=["nan", "None", "q"], poll=3600) as s:
+        s.set(range(30), [k % 3 for k in range(30)])
+        s.flush()
+        sheet = path.read_bytes().replace(b",", b";").replace(b"\n", b"\r\n")
+        s.set([0, 3], "q")
+        s.rename_class("nan", "new")
+        if compacted:
+            s.compact(keep=0)
+        s.set([7, 8], "new")
+        now = named(s)
+        s.flush()
+        path.write_bytes(sheet)
+        s.flush()
+        assert named(s) == now
+    path.write_bytes(sheet)
+    with LabelStore(path, 30, poll=3600) as s:
+        assert named(s) == now
+
+
+@pytest.mark.parametrize(
+    ("images", "named_there", "row"),
+    [
+        (["a.png", "a.png", "b.png"], "a.png", None),
+        (["x/a.png", "y/a.png", "b.png"], "a.png", None),
+        (["x/a.png", "x\\a.png", "b.png"], "./x/a.png", None),
+        (["x/a.png", "y/a.png", "a.png"], "a.png", 2),
+        (["x/a.png", "y/a.png", "a.png"], "y/a.png", 1),
+    ],
+)
+def test_a_file_name_of_several_images_is_refused(tmp_path, images, named_there, row):
+    (tmp_path / "f.csv").write_text(f"filename,label\n{named_there},cat\n")
+    with LabelStore(None, 3, classes=["cat", "dog"]) as s:
+        if row is None:
+            with pytest.raises(LabelFileError, match="or several end in that name"):
+                import_labels(s, tmp_path / "f.csv", images=images)
+        else:
+            import_labels(s, tmp_path / "f.csv", images=images)
+        assert named(s) == ({} if row is None else {row: "cat"})
+
+
+def test_a_label_with_a_comma_that_is_not_quoted_is_no_shorter_label(tmp_path):
+    classes, path = ["large", "large, red"], tmp_path / "labels.csv"
+    path.write_text('Serial,label\n0,large, red\n1,"large, red"\n2,large,,\n')
+    with pytest.warns(UserWarning, match="line 2: it has 3 cells, the header 2: a text with ',' in it belongs in quot"):
+        s = LabelStore(path, 9, classes=classes)
+    with s:
+        assert named(s) == {1: "large, red", 2: "large"}
+    (tmp_path / "f.csv").write_text("filename,label\na.png,large, red\n")
+    with LabelStore(None, 1, classes=classes) as s, pytest.raises(LabelFileError, match="belongs in quotation marks"):
+        import_labels(s, tmp_path / "f.csv", images=["a.png"])
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"), [([["cat"], None], "cat"), ([["dog"], ["cat"]], "cat"), ([None], None), ([["cat", "dog"]], 0)]
+)
+def test_label_studio_tasks_skipped_or_with_two_choices(tmp_path, choices, said):
+    def annotation(some):
+        result = [{"type": "choices", "value": {"choices": some}}] if some else []
+        return {"result": result, "was_cancelled": some is None}
+
+    task = {"data": {"serial": 1}, "annotations": [*map(annotation, choices)]}
+    (tmp_path / "t.json").write_text(json.dumps([task]))
+    with LabelStore(None, 3, classes=["cat", "dog"]) as s:
+        if said == 0:
+            with pytest.raises(LabelFileError, match="choices cat, dog; expected one"):
+                import_labels(s, tmp_path / "t.json")
+        else:
+            import_labels(s, tmp_path / "t.json")
+            assert named(s) == ({} if said is None else {1: said})

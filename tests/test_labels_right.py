@@ -148,8 +148,8 @@ def test_processes_that_swap_and_export_import_nothing(tmp_path):
             while time.monotonic() < end:
                 s.set(200 + 50 * k + rng.randrange(50), 2)
                 if k == 0:
-                    s.rename_class(0, "x"); s.rename_class(1, s.classes[0] if False else "y"); s.rename_class(0, "b"); s.rename_class(1, "a")
-                    s.rename_class(0, "x"); s.rename_class(1, "b"); s.rename_class(0, "a")
+                    for code, name in ((0, "x"), (1, "y"), (0, "b"), (1, "a"), (0, "x"), (1, "b"), (0, "a")):
+                        s.rename_class(code, name)
                 time.sleep(0.02)
     """)
     running = [subprocess.Popen([sys.executable, "-c", child, str(path), str(k)]) for k in range(4)]
@@ -182,7 +182,10 @@ def test_undo_takes_back_nothing_of_somebody_at_work(tmp_path):
 
 def test_undo_of_a_killed_session_is_possible_when_nobody_else_lives(tmp_path):
     path = tmp_path / "labels.csv"
-    code = "import os, sys; from ssvae_widgets import LabelStore; s = LabelStore(sys.argv[1], 20); s.set(3, 1); os.kill(os.getpid(), 9)"
+    code = (
+        "import os, sys; from ssvae_widgets import LabelStore; "
+        "s = LabelStore(sys.argv[1], 20); s.set(3, 1); os.kill(os.getpid(), 9)"
+    )
     assert subprocess.run([sys.executable, "-c", code, path]).returncode == -9
     with LabelStore(path, 20) as s, LabelStore(path, 20) as second:
         assert second.undo() is None

@@ -274,7 +274,8 @@ def test_a_kernel_that_is_killed_goes_on_from_its_last_round(tmp_path):
 import os, signal, time
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
 images, truth = load_digits()
-s = LabelingSession(images[:300], {str(tmp_path / "l.csv")!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, augmentation='none'))
+config = SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, augmentation='none')
+s = LabelingSession(images[:300], {str(tmp_path / "l.csv")!r}, config=config)
 for i in range(20): s.label(i, int(truth[i]))
 s.train(2); s.wait()
 s.train(100000)

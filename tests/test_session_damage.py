@@ -441,7 +441,11 @@ def test_a_pipe_or_a_device_where_a_file_of_a_project_belongs_keeps_nobody_waiti
             file.parent.mkdir()
         file.unlink(missing_ok=True)
         os.mkfifo(file) if kind == "pipe" else file.symlink_to("/dev/zero")
-        code = f"from ssvae_widgets import LabelingSession\ntry: s = LabelingSession.open({str(project)!r}); print(s.n_labeled, s.message)\nexcept (ValueError, OSError) as error: print(type(error).__name__, error)"
+        code = (
+            "from ssvae_widgets import LabelingSession\n"
+            f"try: s = LabelingSession.open({str(project)!r}); print(s.n_labeled, s.message)\n"
+            "except (ValueError, OSError) as error: print(type(error).__name__, error)"
+        )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
         said = done.stdout.strip().splitlines()
         assert done.returncode == 0 and len(said) == 1, done.stderr[-500:]
@@ -490,6 +494,9 @@ def test_what_lay_in_the_way_of_the_folder_is_kept_and_said(tmp_path, what):
         s.state.write(), s.state.write()
         assert s.folder.mine
         [kept] = [p for p in tmp_path.glob("labels.csv.session*") if p != folder]
-        assert [m for m in said if "kept as" in m] == [
-            f"{'The rounds of other labels are' if what == 'other labels' else 'labels.csv.session was no folder, and rounds and queue are kept in one of that name: what was there is'} kept as {kept.name}."
-        ]
+        rest = {
+            "other labels": "The rounds of other labels are",
+            "no folder": "labels.csv.session was no folder, and rounds and queue are kept in one of that name: "
+            "what was there is",
+        }
+        assert [m for m in said if "kept as" in m] == [f"{rest[what]} kept as {kept.name}."]

@@ -341,7 +341,10 @@ def test_a_kernel_killed_in_a_long_run_keeps_queue_and_weights(tmp_path):
 import os, signal, time
 from ssvae_widgets import LabelingSession, SSVAEConfig, load_digits
 images, truth = load_digits()
-s = LabelingSession(images[:200], {str(tmp_path / "l.csv")!r}, config=SSVAEConfig(encoder_type='dense', hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation='none'))
+config = SSVAEConfig(
+    encoder_type='dense', hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation='none'
+)
+s = LabelingSession(images[:200], {str(tmp_path / "l.csv")!r}, config=config)
 for i in range(15): s.label(i, int(truth[i]))
 s.train(100000)
 while s.training.epoch < 3: time.sleep(0.01)
@@ -486,3 +489,30 @@ def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
     assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
     with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s:
         assert s.n_classes == 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("epochs", 0),
+        ("epochs", "10"),
+        ("epochs", 10**400),
+        ("look_share", 0),
+        ("look_share", "x"),
+        ("look_share", float("nan")),
+    ],
+)
+def test_what_can_be_set_is_checked_when_it_is_set(name, wrong):
+    with LabelingSession(np.zeros((9, 4, 4), np.uint8), None) as s:
+        before = getattr(s, name)
+        with pytest.raises(ArgumentError, match=f"{name} is"):
+            setattr(s, name, wrong)
+        assert getattr(s, name) == before
+
+
+def test_a_proposal_and_a_callback_that_are_none_are_said():
+    with LabelingSession(np.zeros((9, 4, 4), np.uint8), None) as s:
+        with pytest.raises(ArgumentError, match="item is 3; expected a Suggestion"):
+            s.go_to(3)
+        with pytest.raises(ArgumentError, match="callback is None"):
+            s.subscribe(None)

@@ -101,7 +101,7 @@ def test_a_network_of_features_draws_pictures_and_goes_on_after_a_restart(tmp_pa
         session.train(3)
         settle(session)
         assert session.training.total == 3, session.message
-        assert session.model.space == session.frozen.space
+        assert session.model.feature_space == session.frozen.space
         assert session.reconstruct(5).shape == images[5].shape
         pred, xy = session.pred, session.xy
         repeated = session.replay()
@@ -136,7 +136,7 @@ def test_training_waits_for_features_that_are_being_made():
         assert session.training.running and session.training.total == 0
         go.set()
         settle(session)
-        assert session.training.total == 1 and session.model.space is not None
+        assert session.training.total == 1 and session.model.feature_space is not None
 
 
 def test_a_network_that_fails_leaves_the_pixels():

@@ -194,7 +194,8 @@ def test_both_trained_the_newer_weights_win_and_the_others_stay(tmp_path):
     path = tmp_path / "l.csv"
     owner = other_process(
         """
-        s = session(path); s.label([0, 1], "a"); trained(s, 1); say("ready"); sys.stdin.readline(); trained(s, 4); say("done"); s.close()
+        s = session(path); s.label([0, 1], "a"); trained(s, 1); say("ready")
+        sys.stdin.readline(); trained(s, 4); say("done"); s.close()
         """,
         path,
     )

@@ -190,7 +190,7 @@ def margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     picks = _spread_out(pool, 1 - (p - q), n)
     return picks, (1 - (p - q))[picks], [pool.choice(i, a[i], b[i]) for i in picks]
 
-
+# %% ../../nbs/assess/01_acquire.ipynb #a27afee6
 def density_margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Small margin in a crowded place: the answer settles many points."
     a, b, p, q = pool.top2()
@@ -205,13 +205,10 @@ def entropy(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     score = -(pool.probs * np.log(np.maximum(pool.probs, 1e-12))).sum(1)
     a, b, p, q = pool.top2()
     picks = _spread_out(pool, score, n)
-    return (
-        picks,
-        score[picks],
-        [f"no class is likely: the best guess is {pool.name(a[i])} with {p[i]:.2f}" for i in picks],
-    )
+    reasons = [f"no class is likely: the best guess is {pool.name(a[i])} with {p[i]:.2f}" for i in picks]
+    return picks, score[picks], reasons
 
-
+# %% ../../nbs/assess/01_acquire.ipynb #13d0a215
 def disagreement(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Opinions that contradict each other (Jensen-Shannon divergence of two, mutual information of several)."
     pool.need("probs", "others")
@@ -253,11 +250,8 @@ def diverse(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
         picks.append(int(rng.choice(len(rows), p=gap / gap.sum())) if gap.sum() > 0 else int(rng.choice(left)))
     a, b, pa, pb = pool.top2()
     chosen = rows[picks]
-    return (
-        chosen,
-        (gg * zz)[picks],
-        [f"unlike the others in this batch, and {pool.name(a[i])} only with {pa[i]:.2f}" for i in chosen],
-    )
+    reasons = [f"unlike the others in this batch, and {pool.name(a[i])} only with {pa[i]:.2f}" for i in chosen]
+    return chosen, (gg * zz)[picks], reasons
 
 # %% ../../nbs/assess/01_acquire.ipynb #908c9e3a
 def audit(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -298,12 +292,12 @@ STRATEGIES: dict[str, Callable] = dict(
     audit=audit,
 )
 
-
+# %% ../../nbs/assess/01_acquire.ipynb #080c1fcd
 def register_strategy(
     name: str,  # what `suggest` will call it
     strategy: Callable,  # (pool, n, rng) -> (rows, scores, reasons)
 ) -> None:
-    "Make a strategy of your own available to `suggest`, here and of a session; the app's menu is `STRATEGIES` of `session.queue`."
+    "Make a strategy of your own available to `suggest`, or `session.strategy`."
     STRATEGIES[name] = strategy
 
 # %% ../../nbs/assess/01_acquire.ipynb #47b1b459
@@ -341,6 +335,16 @@ def suggest(
     picks, scores, reasons = chosen(pool, n, np.random.default_rng(rng))
     return Suggestions(np.asarray(picks, int)[:n], np.asarray(scores, float)[:n], list(reasons)[:n])
 
+# %% ../../nbs/assess/01_acquire.ipynb #2c239626
+def _against(
+    voice: Float[np.ndarray, "labels classes"],  # what somebody says of labeled points
+    given: Int[np.ndarray, "labels"],  # their labels
+) -> tuple[Float[np.ndarray, "labels"], Float[np.ndarray, "labels classes"]]:
+    "How much more a voice says of the best other class than of the given one, and what it says of the others."
+    rest, row = voice.copy(), np.arange(len(given))
+    rest[row, given] = -1
+    return rest.max(1) - voice[row, given], rest
+
 # %% ../../nbs/assess/01_acquire.ipynb #18782cec
 def find_label_issues(
     codes: Int[np.ndarray, "batch"],  # class of each point, -1: unlabeled
@@ -364,25 +368,14 @@ def find_label_issues(
     rows, others = propagator.leave_one_out()
     voice = others if probs is None else (others + np.asarray(probs)[rows, : others.shape[1]]) / 2
 
-    def against(
-        voice,
-    ):  # how much more a voice says of the best other class than of the given one, and what it says of the others
-        rest = voice.copy()
-        rest[np.arange(len(rows)), codes[rows]] = -1
-        return rest.max(1) - voice[np.arange(len(rows)), codes[rows]], rest
-
-    score, rest = against(voice)
+    score, rest = _against(voice, codes[rows])
     better, order = rest.argmax(1), np.argsort(-score, kind="stable")
-    order = (
-        order[(score > 0)[order] | (against(others)[0] > 0)[order]] if n is None else order[:n]
-    )  # a model may have learned the mistake by heart
+    doubtful = (score > 0) | (_against(others, codes[rows])[0] > 0)  # a model may have learned the mistake by heart
+    order = order[doubtful[order]] if n is None else order[:n]
     name = Pool(codes, classes=classes).name
     who = "the other labels say" if probs is None else "the other labels and the model say"
-    return Suggestions(
-        rows[order],
-        score[order],
-        [f"your label {name(codes[rows[i]])}, {who} {name(better[i])} with {rest[i].max():.2f}" for i in order],
-    )
+    reasons = [f"your label {name(codes[rows[i]])}, {who} {name(better[i])} with {rest[i].max():.2f}" for i in order]
+    return Suggestions(rows[order], score[order], reasons)
 
 # %% ../../nbs/assess/01_acquire.ipynb #5e81ecc5
 def from_skactiveml(

@@ -137,6 +137,11 @@ def map_trustworthiness(
     k = min(k, (len(rows) - 1) // 2)
     return float(trustworthiness(np.asarray(z)[rows], np.asarray(xy)[rows], n_neighbors=k)) if k >= 1 else float("nan")
 
+# %% ../../nbs/assess/02_metrics.ipynb #d4e31a7c
+def _percentile(values, known):
+    "The share of known values that are at most as large."
+    return np.searchsorted(np.sort(known), values, side="right") / max(len(known), 1)
+
 # %% ../../nbs/assess/02_metrics.ipynb #777e4fa8
 def ood_score(
     errors: Float[np.ndarray, "batch"],  # reconstruction error of each image
@@ -144,14 +149,10 @@ def ood_score(
     reference: tuple | None = None,  # (errors, distances) of known data; None: the data themselves
 ) -> Float[np.ndarray, "batch"]:  # in [0, 1], high for odd images
     "Out-of-distribution score: the larger of two percentiles, then a percentile again."
-
-    def percentile(values, known):
-        return np.searchsorted(np.sort(known), values, side="right") / max(len(known), 1)
-
     far = np.asarray(distances).mean(1)
-    known_errors, known_far = (
-        (errors, far) if reference is None else (np.asarray(reference[0]), np.asarray(reference[1]).mean(1))
-    )
-    odd = np.maximum(percentile(errors, known_errors), percentile(far, known_far))
-    known = np.maximum(percentile(known_errors, known_errors), percentile(known_far, known_far))
-    return percentile(odd, known)
+    known_errors, known_far = errors, far
+    if reference is not None:
+        known_errors, known_far = np.asarray(reference[0]), np.asarray(reference[1]).mean(1)
+    odd = np.maximum(_percentile(errors, known_errors), _percentile(far, known_far))
+    known = np.maximum(_percentile(known_errors, known_errors), _percentile(known_far, known_far))
+    return _percentile(odd, known)

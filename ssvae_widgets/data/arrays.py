@@ -162,7 +162,7 @@ def _from_any(images) -> np.ndarray:
             f"for torch, images.detach().cpu().numpy()."
         ) from None
 
-
+# %% ../../nbs/data/03_arrays.ipynb #3535f670
 def _check_unmasked(item, what: str) -> None:
     if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
         raise DataError(f"{what} has masked values; expected a value for every pixel: use its .filled(0).")
@@ -214,7 +214,7 @@ def _from_frame(frame) -> np.ndarray:
     plain = all(isinstance(kind, np.dtype) for kind in frame.dtypes)
     return frame.to_numpy() if plain else frame.to_numpy(dtype=np.float64, na_value=np.nan)
 
-
+# %% ../../nbs/data/03_arrays.ipynb #cc50998a
 def _plain_numbers(x: np.ndarray, images) -> np.ndarray:
     "Python numbers in an object array as floats, missing ones as NaN, which is refused later with its row."
     if all(isinstance(v, bool | int | float | np.number | np.bool_) for v in x.ravel()[:1000].tolist()):
@@ -252,7 +252,7 @@ def _extremes(x, every: int = 1) -> tuple[float, float]:
         low, high = min(low, a), max(high, b)
     return low, high
 
-
+# %% ../../nbs/data/03_arrays.ipynb #4646e2f9
 def _every(x) -> int:
     "Of a file that is larger than 64 MB, only about a thousand images are looked at."
     return -(-len(x) // 1024) if isinstance(x, np.memmap) and x.nbytes > 64 << 20 else 1
@@ -318,7 +318,7 @@ def _white(low: float, high: float, kind: str, value_range=None) -> float:
 def _to_bytes(x, top: float) -> np.ndarray:
     return np.rint(np.clip(np.nan_to_num(x.astype(np.float32)) * np.float32(255 / top), 0, 255)).astype(np.uint8)
 
-
+# %% ../../nbs/data/03_arrays.ipynb #912f0170
 def as_uint8(
     images: Shaped[np.ndarray, "batch ..."],  # images in any usual form; vectors `(n, d)` are kept as float32
     value_range: tuple[float, float] | None = None,  # (0, 1) or (0, 255); None decides by the largest value
@@ -360,7 +360,8 @@ class ByteImages:
         return np.asarray(as_uint8(self.source, self.value_range), dtype)
 
     def __repr__(self):
-        return f"ByteImages({len(self)} × {'×'.join(map(str, self.shape[1:]))}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
+        shape = "×".join(map(str, self.shape[1:]))
+        return f"ByteImages({len(self)} × {shape}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
 
 # %% ../../nbs/data/03_arrays.ipynb #4c502f43
 def as_pictures(
@@ -378,7 +379,7 @@ def as_pictures(
         top = check_values(x)
     return x if x.ndim == 2 else ByteImages(x, (0.0, top))
 
-
+# %% ../../nbs/data/03_arrays.ipynb #cf37cd81
 def image_bytes(
     image: Shaped[np.ndarray, "height width ..."],  # one picture: bytes, or numbers in 0–1 or 0–255
 ) -> UInt8[np.ndarray, "height width ..."]:

@@ -106,10 +106,13 @@ def why_unavailable(
         return f"{name!r} is not known; expected one of {', '.join(EXTRACTORS)}."
     except (OSError, ValueError, ImportError) as e:
         problem = str(e).rstrip(".")
-        return f"Learning from pixels, because features are not at hand: {problem} (on photographs, 50 labels give about twice as many right answers on features as on pixels)."
+        return (
+            f"Learning from pixels, because features are not at hand: {problem} (on photographs, 50 labels give about "
+            "twice as many right answers on features as on pixels)."
+        )
     return ""
 
-
+# %% ../../nbs/data/10_extractors.ipynb #0854b603
 def available(name: str = "efficientnet-lite0") -> bool:
     "Whether an extractor works here."
     return not why_unavailable(name)
@@ -253,7 +256,7 @@ def find_extractor(
 def _told(record):
     return f"{record['name']} (version {record['version'] or 'unknown'}, {record['preparation']})"
 
-
+# %% ../../nbs/data/10_extractors.ipynb #cf34b478
 def restore_extractor(
     record: dict | None,  # what a checkpoint kept; None for a model of pixels
     features: Any = "auto",  # what the caller gives: needed for functions and files; "auto" = what the record names

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from fastcore.basics import patch
 from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from ..errors import DataError
@@ -63,7 +64,7 @@ def _head(record, n, dim):
         )
     return body.ljust(_PAGE)
 
-
+# %% ../../nbs/data/09_feature_cache.ipynb #65d4890e
 def _data_start(n):
     return _PAGE + -(-n * _ROW.itemsize // _PAGE) * _PAGE
 
@@ -128,44 +129,52 @@ class FeatureFile:
     def present(self) -> np.ndarray:
         return self.table["present"] == 1
 
-    def rows(self) -> Float32[np.ndarray, "batch d"]:
-        "All rows as a read-only map of the file; those that are not `present` are meaningless."
-        shape = (len(self.table), self.dim)
-        return np.memmap(self.path, "<f4", "r", _data_start(len(self.table)), shape)
+# %% ../../nbs/data/09_feature_cache.ipynb #d69063e5
+@patch
+def rows(self: FeatureFile) -> Float32[np.ndarray, "batch d"]:
+    "All rows as a read-only map of the file; those that are not `present` are meaningless."
+    shape = (len(self.table), self.dim)
+    return np.memmap(self.path, "<f4", "r", _data_start(len(self.table)), shape)
 
-    def write(
-        self,
-        rows: Int64[np.ndarray, " batch"],  # which pictures
-        values: Float32[np.ndarray, "batch d"],  # their features
-    ) -> None:
-        "Add features; `OSError` when they did not get there."
-        values = np.ascontiguousarray(values, "<f4")
-        start = _data_start(len(self.table))
-        if not len(rows):
-            return
-        for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
-            first = int(rows[run[0]])
-            self.put(start + 4 * self.dim * first, values[run].tobytes())
-            entries = self.table[first : first + len(run)]
-            entries["crc"], entries["present"] = [zlib.crc32(v) for v in values[run]], 1
-            self.put(_PAGE + _ROW.itemsize * first, entries.tobytes())
+# %% ../../nbs/data/09_feature_cache.ipynb #9f280f95
+@patch
+def write(
+    self: FeatureFile,
+    rows: Int64[np.ndarray, " batch"],  # which pictures
+    values: Float32[np.ndarray, "batch d"],  # their features
+) -> None:
+    "Add features; `OSError` when they did not get there."
+    values = np.ascontiguousarray(values, "<f4")
+    start = _data_start(len(self.table))
+    if not len(rows):
+        return
+    for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
+        first = int(rows[run[0]])
+        self.put(start + 4 * self.dim * first, values[run].tobytes())
+        entries = self.table[first : first + len(run)]
+        entries["crc"], entries["present"] = [zlib.crc32(v) for v in values[run]], 1
+        self.put(_PAGE + _ROW.itemsize * first, entries.tobytes())
 
-    def put(self, at, data):
-        if not self._file.writable():
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        self._file.seek(at)
-        if (n := self._file.write(data)) != len(data):
-            raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written")
+# %% ../../nbs/data/09_feature_cache.ipynb #7c179d56
+@patch
+def put(self: FeatureFile, at, data):
+    if not self._file.writable():
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    self._file.seek(at)
+    if (n := self._file.write(data)) != len(data):
+        raise OSError(errno.ENOSPC, f"only {n} of {len(data)} bytes could be written")
 
-    def close(self) -> None:
-        "Wait for the device and close the file."
-        if self._file.closed:
-            return
-        try:
-            if self._file.writable():
-                fsync_file(self._file.fileno())
-        finally:
-            self._file.close()
+
+@patch
+def close(self: FeatureFile) -> None:
+    "Wait for the device and close the file."
+    if self._file.closed:
+        return
+    try:
+        if self._file.writable():
+            fsync_file(self._file.fileno())
+    finally:
+        self._file.close()
 
 # %% ../../nbs/data/09_feature_cache.ipynb #72fe07d4
 def _read_table(path, n, dim):
@@ -179,7 +188,7 @@ def _read_table(path, n, dim):
                 table["present"][i] = 0
     return table
 
-
+# %% ../../nbs/data/09_feature_cache.ipynb #c6746126
 def _moved(path, old, dim, digests) -> tuple[np.ndarray, Iterator[bytes]]:
     known = {bytes(d): i for i, d in enumerate(old["digest"]) if old["present"][i]}
     source = np.array([known.get(bytes(d), -1) for d in digests], np.int64)

@@ -144,7 +144,7 @@ def _a_few(images) -> np.ndarray:
 def wants_features(
     images: Any,  # array, `ImageSet`, list of pictures or files, folder
 ) -> bool:
-    "Whether features are to be learned from rather than pixels, and are at hand; `why_unavailable` says what is missing."
+    "Whether features are to be learned from, not pixels, and are at hand; `why_unavailable` says what is missing."
     return suits_features(images) and not why_unavailable()
 
 

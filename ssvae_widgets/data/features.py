@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from fastcore.basics import patch
 from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from . import efficientnet
@@ -35,8 +36,9 @@ class Pictures:
     "Any kind of images as RGB bytes, one at a time; safe to use from several threads."
 
     def __init__(
-        self, images: Any
-    ):  # array (n, height, width[, channels]), list of pictures or files, `ImageSet`, folder or file
+        self,
+        images: Any,  # array (n, height, width[, channels]), list of pictures or files, `ImageSet`, folder or file
+    ):
         if isinstance(images, str | os.PathLike):
             images = load_images(images)
         if isinstance(images, ImageSet):
@@ -57,43 +59,51 @@ class Pictures:
         if most is not None:
             self.top = 1.0 if most <= 1 + 1e-4 else 255.0  # one scale for all pictures
 
-    def _unscaled(self) -> Iterator[np.ndarray]:
-        x = self.images
-        if isinstance(x, np.ndarray):
-            step = max(1, (16 << 20) // max(1, x[:1].nbytes))
-            yield from (x[i : i + step] for i in range(0, len(x) if x.dtype != np.uint8 else 0, step))
-        elif isinstance(x, Sequence):
-            yield from (a for a in x if isinstance(a, np.ndarray) and a.dtype != np.uint8 and a.size)
-
     def __len__(self):
         return len(self.images)
 
-    def item(self, i: int) -> Any:
-        "Picture `i` as it was given; arrays as bytes."
-        item = self.images[i]
-        return (
-            as_uint8(item[None], (0, self.top))[0] if isinstance(item, np.ndarray) and item.dtype != np.uint8 else item
+# %% ../../nbs/data/11_features.ipynb #76c1f8a5
+@patch
+def _unscaled(self: Pictures) -> Iterator[np.ndarray]:
+    x = self.images
+    if isinstance(x, np.ndarray):
+        step = max(1, (16 << 20) // max(1, x[:1].nbytes))
+        yield from (x[i : i + step] for i in range(0, len(x) if x.dtype != np.uint8 else 0, step))
+    elif isinstance(x, Sequence):
+        yield from (a for a in x if isinstance(a, np.ndarray) and a.dtype != np.uint8 and a.size)
+
+# %% ../../nbs/data/11_features.ipynb #95b1126c
+@patch
+def item(self: Pictures, i: int) -> Any:
+    "Picture `i` as it was given; arrays as bytes."
+    item = self.images[i]
+    if isinstance(item, np.ndarray) and item.dtype != np.uint8:
+        return as_uint8(item[None], (0, self.top))[0]
+    return item
+
+
+@patch
+def digest(self: Pictures, i: int) -> bytes:
+    "What identifies picture `i`: 16 bytes."
+    item = self.images[i]
+    if not isinstance(item, str | os.PathLike):
+        return array_digest(np.asarray(item))
+    try:
+        return file_digest(item)
+    except OSError as e:
+        raise type(e)(e.errno, f"{item} cannot be read: {explain_os_error(e)}") from None
+
+# %% ../../nbs/data/11_features.ipynb #db3c9fac
+@patch
+def batch(self: Pictures, rows: Sequence[int], size: int | None) -> UInt8[np.ndarray, "batch height width 3"]:
+    "Pictures brought to one size."
+    out = [as_rgb(self.item(int(i)), size) for i in rows]
+    if len({a.shape for a in out}) > 1:
+        raise ValueError(
+            f"the pictures have different sizes, such as {out[0].shape[:2]} and "
+            f"{next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224."
         )
-
-    def digest(self, i: int) -> bytes:
-        "What identifies picture `i`: 16 bytes."
-        item = self.images[i]
-        if not isinstance(item, str | os.PathLike):
-            return array_digest(np.asarray(item))
-        try:
-            return file_digest(item)
-        except OSError as e:
-            raise type(e)(e.errno, f"{item} cannot be read: {explain_os_error(e)}") from None
-
-    def batch(self, rows: Sequence[int], size: int | None) -> UInt8[np.ndarray, "batch height width 3"]:
-        "Pictures brought to one size."
-        out = [as_rgb(self.item(int(i)), size) for i in rows]
-        if len({a.shape for a in out}) > 1:
-            raise ValueError(
-                f"the pictures have different sizes, such as {out[0].shape[:2]} and "
-                f"{next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224."
-            )
-        return np.stack(out)
+    return np.stack(out)
 
 # %% ../../nbs/data/11_features.ipynb #90f36ba0
 def as_rgb(
@@ -116,7 +126,7 @@ def as_rgb(
         item = item.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(item.convert("RGB"))
 
-
+# %% ../../nbs/data/11_features.ipynb #8df0e935
 def _picture_of(a: Shaped[np.ndarray, "height width ..."]):
     from PIL import Image
 
@@ -300,7 +310,7 @@ def _rows_to_unit(a):
 def _flatten(a):
     return _rows_to_unit(np.sign(a) * np.sqrt(np.abs(np.asarray(a, np.float32))))
 
-
+# %% ../../nbs/data/11_features.ipynb #295fd787
 class FeaturePCA(NamedTuple):
     "Signed square root, unit length, principal components, unit length; two arrays that a checkpoint can keep."
 

@@ -64,7 +64,7 @@ def as_text(
             f"{describe(name, 20)}.decode('latin-1')."
         ) from None
 
-
+# %% ../../nbs/data/01_names.ipynb #e83a1d22
 def class_names(
     classes: Iterable[Any],  # names as given: texts, numbers, missing values
 ) -> list[str]:

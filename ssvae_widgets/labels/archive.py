@@ -147,10 +147,17 @@ def lacks(
 def copy_to(
     log: SharedLog,
     path: Path,  # `labels.csv` to write; its log lies beside it
+    missing: int = 0,  # how many changes the labels there have that these do not know of
 ) -> None:
-    "Write the labels and their whole history to another place as well; `LabelFileError` when that fails."
+    """Write the labels and their whole history to another place as well; `LabelFileError` when that fails, or when
+    changes would be lost."""
     from filelock import Timeout
 
+    if missing:
+        raise LabelFileError(
+            f"{path} has {missing} change{'s' * (missing > 1)} that the labels here do not have, and would be lost: "
+            "open those labels instead, or give another place. Nothing was written."
+        )
     other = log_beside(path)
     here: AbstractContextManager = nullcontext() if log.path is None else only_one(log.log_path)
     try:

@@ -6,10 +6,12 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/beside.html.md"""
 
 # %% auto #0
 __all__ = ['LONGEST', 'fitting', 'digest', 'log_beside', 'stem', 'generation', 'generations', 'unfinished', 'second_name',
-           'install', 'only_one', 'archive_of', 'chain', 'snapshot_in', 'mark', 'stamp', 'backup_beside', 'keep_backup']
+           'install', 'only_one', 'archive_of', 'chain', 'snapshot_in', 'mark', 'stamp', 'backup_beside', 'keep_backup',
+           'Author']
 
 # %% ../../nbs/labels/08_beside.ipynb #abb39f96
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -18,8 +20,10 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ..io.files import atomic_write, explain_os_error, fsync_folder, is_temporary, temporary_name
-from ..io.presence import one_at_a_time
+from ..io.presence import Presence, one_at_a_time
 from .csv_table import LabelFileError
 from .snapshot import read_lines
 
@@ -41,7 +45,7 @@ def fitting(
         os.fsdecode(whole[: spare - 9]).encode(errors="ignore").decode(errors="ignore") + "~" + digest(whole)[:8] + end
     )
 
-
+# %% ../../nbs/labels/08_beside.ipynb #b8ee24e4
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -71,7 +75,7 @@ def generations(log: Path) -> list[Path]:  # oldest first
     "All logs that stood or stand in this place, by their own names."
     return sorted(p for p in log.parent.iterdir() if p.name.startswith(f"{stem(log)}.2") and p.suffix == ".jsonl")
 
-
+# %% ../../nbs/labels/08_beside.ipynb #1d7f08dd
 def unfinished(log: Path) -> list[Path]:
     "Logs that a killed process was writing under their own names."
     begin, names = stem(log), [p.name for p in log.parent.iterdir()]
@@ -168,3 +172,64 @@ def keep_backup(
         if old.name.startswith(f"{begin}.backup-") and old.name.endswith(new.name[-8:]):
             return old.name
     return atomic_write(new, data, like=path).name
+
+# %% ../../nbs/labels/08_beside.ipynb #893a6694
+class Author:
+    "Who writes lines here: signs them, and knows whose gestures undo takes back."
+
+    def __init__(self, log: Path | None):  # None: labels in memory only
+        self.log, self.presence = log, None
+        self.forked()
+
+    def forked(self) -> None:
+        "In a forked child: gestures need a name of their own; the sign is the parent's, who is at work."
+        self.session, self._count = secrets.token_hex(6), itertools.count(1)
+        self._heir_of = {self.session}  # sessions whose gestures undo takes back here
+        presence, self.presence = self.presence, None
+        if presence is not None:
+            presence.forget()
+
+# %% ../../nbs/labels/08_beside.ipynb #b83481ba
+@patch
+def record(self: Author, op: str, **kw) -> dict:
+    "A line of this session."
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {"id": f"{self.session}-{next(self._count)}", "op": op, **kw, "time": now, "session": self.session}
+
+
+@patch
+def owns(
+    self: Author,
+    record: dict,
+    opening: bool,  # whether the log is being opened: sessions that have ended are inherited
+) -> bool:
+    "Whether undo takes a line back here."
+    session = str(record.get("session", ""))
+    if session in self._heir_of:
+        return True
+    if not opening or not (self.presence is None or self.presence.alone):
+        return False
+    if session:
+        self._heir_of.add(session)
+    return True
+
+# %% ../../nbs/labels/08_beside.ipynb #36b397b4
+@patch
+def enter(self: Author) -> None:
+    "Put up the sign."
+    if self.presence is None and self.log is not None:
+        self.presence = Presence(self.log.with_name(fitting("." + self.log.name, ".live")))
+
+
+@patch
+def leave(self: Author) -> None:
+    "Take the sign down; leaving twice is fine."
+    presence, self.presence = self.presence, None
+    if presence is not None:
+        presence.leave()
+
+
+@patch
+def alone(self: Author) -> bool:
+    "Whether nobody else is at work now; False also where nobody can tell."
+    return self.presence is not None and self.presence.still_alone()

@@ -24,7 +24,7 @@ def identity(value) -> str:
         raise ValueError(f"{describe(value)} is no class")
     return str(value)
 
-
+# %% ../../nbs/labels/01_classes.ipynb #faf5527e
 def is_class(value) -> bool:
     return 0 <= value < 100_000 if type(value) is int else is_text(value)
 
@@ -38,7 +38,7 @@ def is_text(value) -> bool:  # that can be written
         return False  # half a character
     return True
 
-
+# %% ../../nbs/labels/01_classes.ipynb #1694160f
 def decimal(uid: str) -> int | None:  # the number, None for other names
     "The number that a class is named after."
     return int(uid) if uid.isascii() and uid.isdecimal() and len(uid) < 6 and str(int(uid)) == uid else None
@@ -158,7 +158,7 @@ def resolve(self: ClassTable, code: int) -> int:
         holder[code], code = end, further  # the next one gets there at once
     return end
 
-
+# %% ../../nbs/labels/01_classes.ipynb #be463554
 @patch
 def holders(
     self: ClassTable,
@@ -170,7 +170,7 @@ def holders(
         self._flat, self._holder = np.array_equal(further, self._holder), further
     return np.where(codes >= 0, self._holder[codes], -1)
 
-
+# %% ../../nbs/labels/01_classes.ipynb #ffa35f0d
 @patch
 def merge(self: ClassTable, code: int, into: int) -> None:
     "Send the labels of one class to another; a circle is ignored."

@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 # %% auto #0
 __all__ = ['MAX_CSV', 'BLANK', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem',
            'LabelRows', 'describe_problems', 'whole_number', 'is_number', 'CellRows', 'read_cells', 'understand',
-           'parse_csv', 'spellings']
+           'parse_csv', 'beyond_header', 'spellings']
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e723b0a0
 import csv
@@ -174,7 +174,7 @@ def _columns(lines, name):
     for delimiter in (",", ";", "\t", "|"):
         cells = [c.strip().lower() for c in next(csv.reader([head], delimiter=delimiter), [])]
         if cells.count("serial") == 1 and cells.count("label") == 1:
-            return skip, delimiter, cells.index("serial"), cells.index("label")
+            return skip, delimiter, cells.index("serial"), cells.index("label"), len(cells)
     raise LabelFileError(
         f"{name}, line {skip + 1}: the header is {head.strip()[:60]!r}; expected the columns Serial and label."
     )
@@ -215,7 +215,7 @@ def read_cells(
             f"{name} has {len(data):,} bytes, far more than {n_items} labels need; this is another file."
         )
     lines = decode_text(data, name).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    skip, delimiter, s, t = _columns(lines, name)
+    skip, delimiter, s, t, width = _columns(lines, name)
     found: list[tuple[int, int, int]] = []
     texts: dict[str, int] = {}
     problems: list[Problem] = []
@@ -225,6 +225,8 @@ def read_cells(
                 raise ValueError(row)
             if not any(c.strip() for c in row):
                 continue
+            if any(c.strip() for c in row[width:]):
+                raise ValueError(beyond_header(row, width, delimiter))
             found.append((_serial(row, s, t, n_items, delimiter == ";"), texts.setdefault(row[t], len(texts)), line))
         except ValueError as e:
             problems.append(Problem(line, str(e)))
@@ -297,6 +299,12 @@ def _records(lines, start, delimiter, wanted):
         start = first + 1
 
 # %% ../../nbs/labels/05_csv_table.ipynb #b4cd4ee6
+def beyond_header(row: Sequence[str], width: int, delimiter: str) -> str:
+    "What to say of a row with more cells than the header has: which of them are one, nobody can tell."
+    mark = "tab" if delimiter == "\t" else repr(delimiter)
+    return f"it has {len(row)} cells, the header {width}: a text with {mark} in it belongs in quotation marks"
+
+
 def _serial(row, s, t, n_items, comma) -> int:
     if len(row) <= max(s, t):
         raise ValueError(f"it has {len(row)} cells, expected at least {max(s, t) + 1}")

@@ -24,10 +24,12 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from ..data.names import clean_name
+from ..errors import ArgumentError
 from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
     LabelFileError,
+    beyond_header,
     decode_text,
     guard_cell,
     read_cells,
@@ -50,7 +52,7 @@ def label_table(
     import pandas as pd
 
     if images is not None and len(images) != store.n_items:
-        raise ValueError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
+        raise ArgumentError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
     codes, names = store.codes, store.classes
     rows = np.arange(store.n_items) if unlabeled else np.flatnonzero(codes >= 0)
     last = {}
@@ -84,9 +86,8 @@ FORMATS = ("csv", "parquet", "jsonl", "label-studio", "hf")
 
 
 def _format(path, format):
-    found = format or {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "label-studio"}.get(
-        Path(path).suffix.lower()
-    )
+    by_end = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "label-studio"}
+    found = format or by_end.get(Path(path).suffix.lower())
     if found not in FORMATS:
         raise ValueError(
             f"the format of {Path(path).name} is not known; expected .csv, .parquet, .jsonl, .json or format= one of "
@@ -109,7 +110,7 @@ def _parquet(table) -> bytes:
 def _jsonl(table) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=True) + "\n" for row in table.to_dict("records")).encode()
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #3d6f9722
 def _label_studio(table) -> bytes:
     def task(r):
         result = [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [r["label"]]}}]
@@ -125,7 +126,10 @@ def _label_studio(table) -> bytes:
 def label_studio_config(classes: Sequence[str]) -> str:  # XML
     "The labelling configuration for a Label Studio project with these classes."
     choices = "".join(f"<Choice value={quoteattr(c)}/>" for c in classes)
-    return f'<View><Image name="image" value="$image"/><Choices name="label" toName="image" choice="single">{choices}</Choices></View>'
+    return (
+        '<View><Image name="image" value="$image"/>'
+        f'<Choices name="label" toName="image" choice="single">{choices}</Choices></View>'
+    )
 
 # %% ../../nbs/labels/21_exchange.ipynb #9800576e
 def export_labels(
@@ -145,11 +149,8 @@ def export_labels(
         rows = np.flatnonzero(store.codes >= 0)
         data = render_csv(rows, store.codes[rows], store.classes)
     elif format == "hf-csv":
-        data = (
-            table.map(lambda v: guard_cell(v) if isinstance(v, str) else v)
-            .to_csv(index=False, lineterminator="\n")
-            .encode()
-        )
+        table = table.map(lambda v: guard_cell(v) if isinstance(v, str) else v)
+        data = table.to_csv(index=False, lineterminator="\n").encode()
     else:
         data = {"parquet": _parquet, "jsonl": _jsonl, "label-studio": _label_studio}[format](table)
     try:
@@ -181,9 +182,8 @@ def import_labels(
     if format == "csv" and not _by_name(_columns(data), images is not None):
         serials, labels = _read_serial_csv(store, data, name, new_classes)
     else:
-        serials, labels = _match(
-            _read_rows(data, format, Path(path).suffix.lower(), name), store, images, name, new_classes
-        )
+        rows = _read_rows(data, format, Path(path).suffix.lower(), name)
+        serials, labels = _match(rows, store, images, name, new_classes)
     missing = sorted({v for v in labels if v is not None} - {*store.classes})
     if missing and not new_classes:
         raise LabelFileError(
@@ -210,9 +210,8 @@ def by_name(
     return _by_name(_columns(data))
 
 
-def _by_name(
-    columns: list[str], known: bool = False
-) -> bool:  # where the names of the images are known they decide, also beside a row number
+def _by_name(columns: list[str], known: bool = False) -> bool:
+    "Where the names of the images are known they decide, also beside a row number."
     return "image" in columns and "label" in columns and (known or "serial" not in columns)
 
 
@@ -222,7 +221,7 @@ def _columns(data: bytes) -> list[str]:  # none where it is no CSV
     except (LabelFileError, csv.Error):
         return []
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #13034688
 def _lines(text: str) -> tuple[str, str]:
     """The header of a CSV and what follows, with one kind of line end; spreadsheets may say first what separates the
     cells."""
@@ -242,7 +241,7 @@ def _header(line: str) -> tuple[str, list[str]]:
             best = delimiter, columns
     return best
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #0896827f
 def _column(name) -> str:
     key = str(name).strip().lower()
     return "image" if key in _IMAGES else "label" if key in _LABELS else key
@@ -310,27 +309,20 @@ def _read_serial_csv(store, data, name, new_classes):
 
     def word(text):  # 3,0 is a number where a comma is a decimal point
         text = unguard_cell(text.strip())
-        return (
-            text.replace(",", ".")
-            if cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes
-            else text
-        )
+        whole = cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes
+        return text.replace(",", ".") if whole else text
 
     found: Counter = Counter()
     for text, k in zip(cells.texts, np.bincount(cells.words, minlength=len(cells.texts)).tolist()):
         found[word(text)] += k
     words = _words({text: k for text, k in found.items() if text}, store, new_classes, name)
-    table = list(
-        dict.fromkeys([*store.classes, *(w for w in words.values() if w is not None)] if new_classes else store.classes)
-    )
+    new = [w for w in words.values() if w is not None] if new_classes else []
+    table = list(dict.fromkeys([*store.classes, *new]))
     code = {w: k for k, w in enumerate(table)}
     rows = understand(cells, lambda text: code.get(words.get(word(text), text)))
     if rows.problems:
-        raise LabelFileError(
-            f"{name}, {rows.problems[0]}"
-            + (f" (and {len(rows.problems) - 1} more lines)" if len(rows.problems) > 1 else "")
-            + ". Nothing was imported."
-        )
+        more = f" (and {len(rows.problems) - 1} more lines)" if len(rows.problems) > 1 else ""
+        raise LabelFileError(f"{name}, {rows.problems[0]}{more}. Nothing was imported.")
     return rows.serials.tolist(), [None if c < 0 else table[c] for c in rows.codes]
 
 # %% ../../nbs/labels/21_exchange.ipynb #291826a2
@@ -370,6 +362,8 @@ def _csv_rows(text):
     for row in csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, strict=True):
         if any(c.strip() for c in row) and len(row) <= columns.index("label"):
             raise ValueError(f"the row {delimiter.join(row)[:60]!r} has no cell for the label")
+        if any(c.strip() for c in row[len(columns) :]):
+            raise ValueError(f"of the row {delimiter.join(row)[:60]!r} {beyond_header(row, len(columns), delimiter)}")
         if any(c.strip() for c in row):
             yield {k: _Cell(unguard_cell(v.strip())) for k, v in zip(columns, row)}
 
@@ -384,7 +378,7 @@ def _with_our_columns(row: dict) -> dict:
         raise ValueError(f"a row has the columns {', '.join(map(str, row))[:60]}; expected one with labels")
     return ours
 
-
+# %% ../../nbs/labels/21_exchange.ipynb #32702bbb
 def _tasks(tasks) -> list[dict]:
     if not isinstance(tasks, list) or not all(isinstance(t, dict) and isinstance(t.get("data"), dict) for t in tasks):
         raise ValueError("it is no list of tasks, each with its data")
@@ -392,11 +386,15 @@ def _tasks(tasks) -> list[dict]:
 
 
 def _task(task):
-    results = [r for a in task.get("annotations", ())[-1:] for r in a.get("result", ()) if r.get("type") == "choices"]
+    given = [a for a in task.get("annotations", ()) if not a.get("was_cancelled")]  # one that was skipped says nothing
+    results = [r for a in given[-1:] for r in a.get("result", ()) if r.get("type") == "choices"]
+    choices = [choice for r in results for choice in r["value"]["choices"]]
+    if len({*choices}) > 1:
+        raise ValueError(f"a task has the choices {', '.join(map(str, choices))[:60]}; expected one for each image")
     return {
         "id": task["data"].get("serial"),
         "image": task["data"].get("image"),
-        "label": results[0]["value"]["choices"][0] if results and results[0]["value"]["choices"] else None,
+        "label": choices[0] if choices else None,
     }
 
 # %% ../../nbs/labels/21_exchange.ipynb #2fad7181
@@ -414,22 +412,30 @@ def _label(label, store) -> str | None:
 
 # %% ../../nbs/labels/21_exchange.ipynb #bca7b7bb
 class _Places:
-    "Which image a file name means: the whole name, else its last part where only one image has it."
+    "Which image a file name means: the whole name, else its last part; where only one image has it."
 
     def __init__(self, images):
         self.known = images is not None
-        self.whole = {_text(v): k for k, v in enumerate(images or ())}
-        self.spelled = {_spelling(v): k for v, k in self.whole.items()}
-        last = Counter(PurePosixPath(v).name for v in self.spelled)
-        self.last = {PurePosixPath(v).name: k for v, k in self.spelled.items() if last[PurePosixPath(v).name] == 1}
+        names = [_text(v) for v in (() if images is None else images)]
+        spelled = [_spelling(v) for v in names]
+        self.alike = [_only(names), _only(spelled), _only([PurePosixPath(v).name for v in spelled])]
 
     def __call__(self, name: str) -> int | None:
-        if name in self.whole:
-            return self.whole[name]
-        spelled = _spelling(name)
         if not self.known and (m := re.fullmatch(r"image-([0-9]{1,12})", name)):
             return int(m[1])  # as an export without names calls it
-        return self.spelled.get(spelled, self.last.get(PurePosixPath(spelled).name))
+        spelled = _spelling(name)
+        for form, places in zip((name, spelled, PurePosixPath(spelled).name), self.alike):
+            if form in places:
+                return places[form]  # None where several images are called so
+        return None
+
+
+def _only(names: Sequence[str]) -> dict[str, int | None]:
+    "Place of each name; None for one that stands there more than once."
+    places: dict[str, int | None] = {}
+    for k, name in enumerate(names):
+        places[name] = None if name in places else k
+    return places
 
 
 def _spelling(name: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data.names import clean_name
-from ..errors import ArgumentError
+from ..errors import ArgumentError, describe
 from .line import plain
 from .rejoin import identities
 from .shared_log import SharedLog
@@ -44,12 +44,19 @@ def set_labels(
 def _labels(log: SharedLog, label, n: int) -> list[int | str | None]:
     "The class of each of `n` rows."
     view, open_ended = log.view, log.open_ended
-    if isinstance(label, str) or np.ndim(label) == 0:
+    if isinstance(label, str) or not isinstance(label, list | tuple) and np.ndim(label) == 0:
         return [identify(view, label.item() if hasattr(label, "item") else label, open_ended)] * n
     if len(label) != n:
         raise ArgumentError(f"there are {len(label)} labels for {n} images; expected one label, or one for each.")
     values, known = label.tolist() if isinstance(label, np.ndarray) else label, {}
-    return [known[v] if v in known else known.setdefault(v, identify(view, v, open_ended)) for v in values]
+    try:
+        keys = [(type(v), v) for v in values]  # True is not 1
+        for key in keys:
+            if key not in known:
+                known[key] = identify(view, key[1], open_ended)
+    except TypeError:
+        raise ArgumentError(f"label {describe(key[1])} is no class; expected a code, a name, or None.") from None
+    return [known[key] for key in keys]
 
 # %% ../../nbs/labels/18_gestures.ipynb #d70917a7
 def switch(
@@ -104,7 +111,7 @@ def merge_classes(log: SharedLog, label: int | str, into: int | str) -> Gesture:
         raise ArgumentError(f"{label!r} and {into!r} are already the same class.")
     return log.commit(log.record("merge", **{"from": a, "into": b}))
 
-
+# %% ../../nbs/labels/18_gestures.ipynb #1d082cad
 def _uid(log: SharedLog, label) -> int | str:  # identity of a class that exists
     uid = identify(log.view, label, log.open_ended)
     if uid is None or str(uid) not in log.replay.table.place:

@@ -11,6 +11,7 @@ __all__ = ['History']
 import numpy as np
 from fastcore.basics import patch
 
+from ..errors import ArgumentError, check_whole, describe
 from .beside import chain, snapshot_in
 from .line import no_garbage
 from .past import Namings
@@ -131,23 +132,36 @@ def to_pandas(self: History):
     "The whole history as a table, one row for each image of each gesture."
     import pandas as pd
 
-    labels = [e for e in self.whole().entries.values() if e.record["op"] == "set"]
-    rows = [self.told(e, i) for e in labels for i in range(len(e.record["serials"]))]
+    with self.log.lock:
+        labels = [e for e in self.whole().entries.values() if e.record["op"] == "set"]
+        rows = [self.told(e, i) for e in labels for i in range(len(e.record["serials"]))]
     columns = ["seq", "serial", "label", "previous", "source", "time", "session", "gesture", "undone"]
     return pd.DataFrame(rows, columns=None if rows else columns)
 
 # %% ../../nbs/labels/15_history.ipynb #9a313c2e
 @patch
-def rows_with(self: History, fact: str) -> np.ndarray:  # rows, ascending
+def rows_with(
+    self: History,
+    fact: str,  # name of something kept with labels, such as `accepted`
+) -> np.ndarray:  # rows, ascending
     "Rows whose present label was given with that fact, and it is true."
-    r = self.log.replay
-    return np.array(sorted({row for row in {*r.noted.get(fact, ()), *r.stacks} if fact in r.facts_on(row)}), np.int64)
+    if not isinstance(fact, str):
+        raise ArgumentError(f"fact is {describe(fact)}; expected its name.")
+    with self.log.lock:
+        r = self.log.replay
+        rows = {row for row in {*r.noted.get(fact, ()), *r.stacks} if fact in r.facts_on(row)}
+    return np.array(sorted(rows), np.int64)
 
 # %% ../../nbs/labels/15_history.ipynb #c60b0175
 @patch
-def changed_since(self: History, seq: int) -> np.ndarray:  # rows, ascending
+def changed_since(
+    self: History,
+    seq: int,  # a former value of `store.seq`
+) -> np.ndarray:  # rows, ascending
     "Rows whose label changed after gesture `seq`."
-    later = [rows for s, rows in self.log.shown if s > seq]
-    if seq < self.log.opened_at:
-        later.append(self.namings(self.log.replay).regrouped(seq))  # by merges from before the opening
+    seq = check_whole(seq, "seq", -(10**15), 10**15)
+    with self.log.lock:
+        later = [rows for s, rows in self.log.shown if s > seq]
+        if seq < self.log.opened_at:
+            later.append(self.namings(self.log.replay).regrouped(seq))  # by merges from before the opening
     return np.unique(np.concatenate(later)) if later else NOBODY

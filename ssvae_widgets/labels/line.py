@@ -62,7 +62,7 @@ def encode_line(
         ]  # not finite
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
-
+# %% ../../nbs/labels/02_line.ipynb #b7bdd9d1
 def _body(
     line: bytes,
 ) -> bytes | None:  # the text without its checksum and closing brace; None when the checksum disagrees
@@ -207,7 +207,7 @@ def _are_pairs(value, right: Callable) -> bool:  # [[class, …], …]
 def _is_dict(value, right: Callable) -> bool:
     return type(value) is dict and all(map(is_text, value)) and all(map(right, value.values()))
 
-
+# %% ../../nbs/labels/02_line.ipynb #f6b68690
 def are_texts(value) -> bool:
     return type(value) is list and {*map(type, value)} <= {str}
 
@@ -276,7 +276,7 @@ def _first_wrong(record: dict, checks: dict) -> str:
         "",
     )
 
-
+# %% ../../nbs/labels/02_line.ipynb #94bd609c
 def _head_fault(record: dict) -> str:
     known = record.get("format")
     if type(known) is int and known > FORMAT:

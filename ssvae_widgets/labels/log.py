@@ -86,7 +86,7 @@ def _keep_access(self: LogFile):
     except OSError:
         pass  # a drive without permissions
 
-
+# %% ../../nbs/labels/04_log.ipynb #32a018a4
 @patch
 def close(self: LogFile) -> None:
     "Close the descriptor."

@@ -225,7 +225,8 @@ def find_origin(
 ) -> Origin:
     """The state that differs least from a file, the latest if several do; the present one if a single cell that was
     put back is the difference."""
-    cells = _with_emptied(with_known_words(cells, words_ever(replay, order)), replay, namings, order)
+    ever = words_ever(replay, order)
+    cells = _with_emptied(with_known_words(cells, ever), ever, replay, namings, order)
     states = _states(cells, replay, namings, order)
     now = best = next(states)
     for origin in states:
@@ -279,11 +280,11 @@ def with_known_words(
     return replace(cells, words=index[cells.words], texts=[*(cells.texts[k] for k in kept), "\0"])
 
 # %% ../../nbs/labels/06_past.ipynb #00c9cc15
-def _with_emptied(cells: CellRows, replay: Replay, namings: Namings, order) -> CellRows:
+def _with_emptied(cells: CellRows, ever: set[str], replay: Replay, namings: Namings, order) -> CellRows:
     """The same lines, where empty cells agree with no state if each of them is in the row of a label: no export has
-    such a line,
-    somebody has emptied it."""
-    empty = (_said(cells, namings.all()[-1], order) == -1)[cells.words]
+    such a line, somebody has emptied it. A word such as `nan` empties nothing where a class was ever called so."""
+    words = np.array([*(ever.isdisjoint(spellings(text)) for text in cells.texts), False], bool)
+    empty = (words & (_said(cells, namings.all()[-1], order) == -1))[cells.words]
     if not empty.any() or (replay.codes[cells.serials[empty]] < 0).any():
         return cells
     return replace(cells, words=np.where(empty, len(cells.texts), cells.words), texts=[*cells.texts, "\0"])

@@ -42,7 +42,7 @@ def start(self: Ticker) -> None:
     )
     self._thread.start()
 
-
+# %% ../../nbs/labels/19_process.ipynb #6b6297ca
 @patch
 def wake(self: Ticker) -> None:
     self._wake.set()

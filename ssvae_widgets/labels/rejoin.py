@@ -6,12 +6,12 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/rejoin.html.md"""
 
 # %% auto #0
 __all__ = ['OtherDataError', 'first_line', 'adopted', 'check_data', 'refuse_head', 'repaired', 'inside', 'covered_ids',
-           'below_snapshot', 'rows_to_recover', 'identities']
+           'below_snapshot', 'made_to_fit', 'undecided', 'rows_to_recover', 'identities']
 
 # %% ../../nbs/labels/12_rejoin.ipynb #778413e6
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +145,7 @@ def covered_ids(
 def below_snapshot(
     record: dict,  # an undo or redo
     replay: Replay,  # of the log as it is now
-    records: Sequence[dict],  # lines of the log as it is now
+    records: Iterable[dict],  # lines of the log as it is now
     have: set[str],  # their ids
     log: Path,
 ) -> dict | None:  # None: its target is nowhere to be found, or as it should be
@@ -163,6 +163,30 @@ def below_snapshot(
     if target is None or target.active == (record["op"] == "redo"):
         return None
     return below(known, record, head["id"], len(replay.below))
+
+# %% ../../nbs/labels/12_rejoin.ipynb #9952acb9
+def made_to_fit(
+    record: dict,  # a line that is to be written
+    waiting: Collection[str],  # ids of all lines that are to be written
+    replay: Replay,  # of the log as it is now
+    records: Iterable[dict],  # lines of the log as it is now
+    have: set[str],  # their ids
+    log: Path,
+) -> dict | None:  # None: its target is nowhere to be found, or as it should be
+    "A line for the log as it is now; only an undo or redo can become another one."
+    if record["op"] not in ("undo", "redo") or record["target"] in replay.entries or record["id"] in have:
+        return record
+    decided_here = record.get("on", "") == replay.head.get("id")
+    if decided_here or record["target"] in waiting:
+        return record
+    return below_snapshot(record, replay, records, have, log)
+
+# %% ../../nbs/labels/12_rejoin.ipynb #4602afe5
+def undecided(record: dict, new_id: str) -> dict:
+    "The same undo or redo, to be decided again."
+    decided = ("on", "after", "serials", "labels", "classes", "former", "merged", "facts")
+    kept = {k: v for k, v in record.items() if k not in decided}
+    return {**kept, "id": new_id, "instead_of": record.get("instead_of", record["id"])}
 
 # %% ../../nbs/labels/12_rejoin.ipynb #0dface6a
 def rows_to_recover(

@@ -73,11 +73,8 @@ class Replay:
         self.redone: dict[str, Entry] = {}  # what redo brings back by id, newest last
         self.unfit: list[tuple[dict, str]] = []  # lines that do not fit here, and why
         self.noted: dict[str, set[int]] = {}  # rows of each fact that a snapshot has
-        self.on, self.below = (
-            "",
-            [],
-            # id of the log or snapshot that the lines belong to; ids of the lines that changed what lies in that snapshot
-        )
+        self.on = ""  # id of the log or snapshot that the lines belong to
+        self.below: list[str] = []  # ids of the lines that changed what lies in that snapshot
         self.class_log: list[Entry] = []  # class and merge gestures in order
         self.class_moves: list[
             tuple[int, Entry | None, bool]

@@ -9,43 +9,29 @@ __all__ = ['SharedLog']
 
 # %% ../../nbs/labels/13_shared_log.ipynb #a9ff6382
 import errno
-import itertools
 import logging
-import secrets
 import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
 
+import ssvae_widgets.labels.rejoin as rejoin
 from ..errors import ClosedError, describe
-from ..io.files import explain_os_error
-from ..io.presence import Presence
-from .beside import fitting, log_beside, snapshot_in
+from .beside import Author, log_beside, snapshot_in
 from .csv_table import LabelFileError
 from .line import encode_line, no_garbage
 from .log import LogFile, left_out
 from .observers import LabelEvent, Observers
-from ssvae_widgets.labels.rejoin import (
-    below_snapshot,
-    check_data,
-    covered_ids,
-    first_line,
-    identities,
-    inside,
-    refuse_head,
-    repaired,
-    rows_to_recover,
-)
 from .replay import GESTURES, Replay
 from .snapshot import late_lines, names_snapshot
-from .status import NOBODY, Gesture, Retry
+from .status import NOBODY, Gesture, Retry, not_saved
 from .view import LabelView
+from ..parts import attribute, method
 
 # %% ../../nbs/labels/13_shared_log.ipynb #b01b0771
 _log = logging.getLogger("ssvae_widgets")
@@ -68,12 +54,8 @@ class SharedLog:
         self.path, self.n_items, self.fingerprint = path, n_items, fingerprint
         self.log_path = None if path is None else log_beside(path)
         self.observers = Observers() if observers is None else observers
-        self.follow: Callable[[float], None] = lambda wait: (
-            None
-        )  # there is something to export; it may wait for so many seconds
-        self.lock, self.retry, self.presence = threading.RLock(), Retry(), None
-        self.session, self._count = secrets.token_hex(6), itertools.count(1)
-        self._heir_of = {self.session}  # sessions whose gestures undo takes back here
+        self.follow: Callable[[float], None] = lambda wait: None  # export, at the latest after so many seconds
+        self.lock, self.retry, self.author = threading.RLock(), Retry(), Author(self.log_path)
         self.status, self.message, self._told = "saved", "", ("saved", "")  # the last one: what observers know
         self.opening, self.closed, self.open_ended = True, False, True
         self.last_change, self.last_of_others = 0.0, -1e9  # seconds, of `time.monotonic`
@@ -115,7 +97,7 @@ def note(self: SharedLog, message: str, warn: bool = True) -> None:
     elif warn:
         _log.warning(message)
 
-
+# %% ../../nbs/labels/13_shared_log.ipynb #e96b88c4
 @patch
 def check_open(self: SharedLog) -> None:
     "A `ClosedError` once the store is closed."
@@ -123,30 +105,16 @@ def check_open(self: SharedLog) -> None:
         raise ClosedError("this label store is closed; open a new one on the same file.")
 
 # %% ../../nbs/labels/13_shared_log.ipynb #3dcc5aed
-@patch
-def enter(self: SharedLog) -> None:
-    "Put up the sign."
-    if self.presence is None and self.log_path is not None:
-        self.presence = Presence(self.log_path.with_name(fitting("." + self.log_path.name, ".live")))
+SharedLog.session = attribute("author.session", "What the lines of this session are signed with.")
+SharedLog.presence = attribute("author.presence", "The sign beside the log; None before it was put up.")
+SharedLog.record = method("author", Author.record)
+SharedLog.enter = method("author", Author.enter)
 
 # %% ../../nbs/labels/13_shared_log.ipynb #eca03a47
 @patch
-def _is_mine(self: SharedLog, record: dict) -> bool:
-    "Whether undo takes a line back here."
-    session = str(record.get("session", ""))
-    if session in self._heir_of:
-        return True
-    if not self.opening or not (self.presence is None or self.presence.alone):
-        return False
-    if session:
-        self._heir_of.add(session)
-    return True
-
-
-@patch
 def others_around(self: SharedLog) -> bool:
     "Whether somebody else labeled in the last minute, or is at work now."
-    return time.monotonic() - self.last_of_others < 60 or self.presence is None or not self.presence.still_alone()
+    return time.monotonic() - self.last_of_others < 60 or not self.author.alone()
 
 # %% ../../nbs/labels/13_shared_log.ipynb #94a904a9
 @patch
@@ -158,7 +126,7 @@ def _take(self: SharedLog, records: list[dict]):
         if r["id"] not in self.have:
             self.have.add(r["id"])
             fresh.append(r)
-    self.records += [(r, self._is_mine(r)) for r in fresh]
+    self.records += [(r, self.author.owns(r, self.opening)) for r in fresh]
     if [r["id"] for r in fresh][: len(overlay)] != overlay[: len(fresh)]:
         return self._rebuild()
     self._apply(*self.records[len(self.records) - len(fresh) :])
@@ -176,7 +144,8 @@ def _apply(self: SharedLog, *lines: tuple[dict, bool]):
 @patch
 def show_unsaved(self: SharedLog) -> None:
     "Labels that are not on the disk show all the same."
-    self._apply(*((r, self._is_mine(r)) for r in self.unsaved if r["id"] not in self.replay.seen))
+    hidden = [r for r in self.unsaved if r["id"] not in self.replay.seen]
+    self._apply(*((r, self.author.owns(r, self.opening)) for r in hidden))
 
 # %% ../../nbs/labels/13_shared_log.ipynb #c9c83160
 @patch
@@ -218,7 +187,7 @@ def _rebuild(self: SharedLog):
             self.replay.apply(record, mine)
         for record in self.unsaved:
             if record["id"] in was.seen:
-                self.replay.apply(record, self._is_mine(record))
+                self.replay.apply(record, self.author.owns(record, self.opening))
     self.view = LabelView(self.replay, before.uids)
     changed = np.flatnonzero(before.codes != self.view.codes)
     self.shown.append((self.replay.seq, changed))
@@ -226,13 +195,6 @@ def _rebuild(self: SharedLog):
     if len(changed) or renamed:
         self.observers.add(LabelEvent("classes" if renamed else "labels", self.replay.seq, changed, False))
         self.follow(0.5)
-
-# %% ../../nbs/labels/13_shared_log.ipynb #7fe8325c
-@patch
-def record(self: SharedLog, op: str, **kw) -> dict:
-    "A line of this session."
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return {"id": f"{self.session}-{next(self._count)}", "op": op, **kw, "time": now, "session": self.session}
 
 # %% ../../nbs/labels/13_shared_log.ipynb #465184de
 @patch
@@ -300,11 +262,12 @@ def _save_once(self: SharedLog) -> bool:  # whether everything is in the log
     self._take(self.file.read())
     if not all(r["id"] in self.have for r in batch):
         return False
-    void = [self._named_anew(r) for r in batch if names_snapshot(r) and r["id"] not in self.replay.below]
+    late = [r for r in batch if names_snapshot(r) and r["id"] not in self.replay.below]
+    void = [rejoin.undecided(r, self.record("")["id"]) for r in late]
     self.unsaved = void + self.unsaved[len(batch) :]
     return not void
 
-
+# %% ../../nbs/labels/13_shared_log.ipynb #edc516ec
 @patch
 def _save_in_memory(self: SharedLog):
     self._take(self.unsaved)
@@ -314,33 +277,18 @@ def _save_in_memory(self: SharedLog):
 # %% ../../nbs/labels/13_shared_log.ipynb #5107e965
 @patch
 def _fitted(self: SharedLog, records: list[dict]) -> list[dict]:
-    fitting = [(r, self._fitting(r)) for r in records]
+    waiting = {r["id"] for r in records}
+
+    def fitted(record):
+        known = (r for r, _ in self.records)
+        return rejoin.made_to_fit(record, waiting, self.replay, known, self.have, self.log_path)
+
+    fitting = [(r, fitted(r)) for r in records]
     dropped = [r for r, fits in fitting if fits is None]
     self.dropped |= {str(r.get("instead_of", r["id"])) for r in dropped}
-    self.exports = [*(mark for r in dropped for mark in r.get("exports", ())), *self.exports][
-        -10:
-    ]  # the next line names them instead
+    marks = [mark for r in dropped for mark in r.get("exports", ())]
+    self.exports = [*marks, *self.exports][-10:]  # the next line names them instead
     return [fits for _, fits in fitting if fits is not None]
-
-# %% ../../nbs/labels/13_shared_log.ipynb #b66014f3
-@patch
-def _fitting(
-    self: SharedLog, record: dict
-) -> dict | None:  # None: its target is nowhere to be found, or as it should be
-    "An undo or redo for the log as it is now."
-    if record["op"] not in ("undo", "redo") or record["target"] in self.replay.entries or record["id"] in self.have:
-        return record
-    decided_here = record.get("on", "") == self.replay.head.get("id")
-    if decided_here or any(r["id"] == record["target"] for r in self.unsaved):
-        return record
-    return below_snapshot(record, self.replay, [r for r, _ in self.records], self.have, self.log_path)
-
-# %% ../../nbs/labels/13_shared_log.ipynb #4b628480
-@patch
-def _named_anew(self: SharedLog, record: dict) -> dict:
-    decided = ("on", "after", "serials", "labels", "classes", "former", "merged", "facts")
-    kept = {k: v for k, v in record.items() if k not in decided}
-    return {**kept, "id": self.record("")["id"], "instead_of": record.get("instead_of", record["id"])}
 
 # %% ../../nbs/labels/13_shared_log.ipynb #fc295f94
 @patch
@@ -355,12 +303,8 @@ def _became_unsaved(self: SharedLog, error: Exception, wait: bool = True):
     self.show_unsaved()
     if wait:
         self.retry.failed(error)
-    reason = explain_os_error(error) if isinstance(error, OSError) else str(error).rstrip(".")
-    lost = [r for r in self.unsaved if r["id"] not in self.prepared]
-    if not lost:
-        return
-    changes = f"{len(lost)} change{'s are' if len(lost) > 1 else ' is'}"
-    self.set_status("not saved", f"Not saved: {reason}. {changes} kept in memory and will be tried again.")
+    if n := sum(r["id"] not in self.prepared for r in self.unsaved):
+        self.set_status("not saved", not_saved(error, n))
 
 # %% ../../nbs/labels/13_shared_log.ipynb #1918729e
 @patch
@@ -385,13 +329,13 @@ def _join(self: SharedLog, found: list[dict], inode: tuple[int, int] | None):
     ids, snapshot, head = {r["id"] for r in found}, snapshot_in(found), was.head.get("id")
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and head in r.get("lineage", ()) for r in found)
     if compacted:
-        ids |= covered_ids(self.log_path, snapshot, inode, {*known}, head)
+        ids |= rejoin.covered_ids(self.log_path, snapshot, inode, {*known}, head)
     lost = [r for r, _ in before if r["id"] not in ids and not (compacted and r["op"] not in GESTURES)]
     self._wait_again(lost)
     first: dict[str, dict] = {}
     for r in found:
         first.setdefault(r["id"], r)  # a line can stand in a log twice
-    self.records = [(r, known[k] if k in known else self._is_mine(r)) for k, r in first.items()]
+    self.records = [(r, known[k] if k in known else self.author.owns(r, self.opening)) for k, r in first.items()]
     self.have, self.joins = {*first}, self.joins + 1
     if before or was.seen:
         self._rebuild()
@@ -413,19 +357,16 @@ def _read_whole(self: SharedLog) -> list[dict]:
     "All lines of the log; those that reached its archive while it was being compacted are added to it."
     found = self.file.read()
     odd = [said for said in self.file.odd if said[1] in ("log", "snapshot")]
-    if (
-        (self.file.damaged or odd)
-        and not first_line(found)
-        and (said := repaired(self.log_path, found, self._check_data))
-    ):
+    beheaded = (self.file.damaged or odd) and not rejoin.first_line(found)
+    if beheaded and (said := rejoin.repaired(self.log_path, found, self._check_data)):
         self.file.open()
         self.note(said)
         found = self.file.read()
-    if odd and not first_line(found):
+    if odd and not rejoin.first_line(found):
         self.foreign = True  # neither log nor csv are touched
-        raise refuse_head(self.log_path, odd[0], self.path.name)
+        raise rejoin.refuse_head(self.log_path, odd[0], self.path.name)
     if (head := snapshot_in(found)) is not None:
-        part = inside(self.log_path, head, self.replay.head.get("id")) if self.has_unsaved else ()
+        part = rejoin.inside(self.log_path, head, self.replay.head.get("id")) if self.has_unsaved else ()
         self.unsaved = [r for r in self.unsaved if r["id"] not in part]
         self._wait_again(late_lines(self.log_path.parent, head, found, self.n_items))
     return found
@@ -434,17 +375,18 @@ def _read_whole(self: SharedLog) -> list[dict]:
 @patch
 def _check_data(self: SharedLog, found: Sequence[dict]):
     self.foreign = bool(found)  # until shown otherwise: then neither log nor csv are touched
-    check_data(found, self.path.name, self.n_items, self.fingerprint, self.replay.head.get("id", 0))
+    rejoin.check_data(found, self.path.name, self.n_items, self.fingerprint, self.replay.head.get("id", 0))
     self.foreign = False
 
-
+# %% ../../nbs/labels/13_shared_log.ipynb #6c8fe24f
 @patch
 def _recover(self: SharedLog, was: Replay):
     "A log from before a compaction was put back: what the snapshot said otherwise becomes a gesture."
-    rows = rows_to_recover(was, self.replay, [r for r, _ in self.records], self.log_path)
+    rows = rejoin.rows_to_recover(was, self.replay, [r for r, _ in self.records], self.log_path)
     if not len(rows):
         return
-    said = {"serials": rows.tolist(), "labels": identities(was, rows), "previous": identities(self.replay, rows)}
+    labels, previous = rejoin.identities(was, rows), rejoin.identities(self.replay, rows)
+    said = {"serials": rows.tolist(), "labels": labels, "previous": previous}
     self.unsaved.append(self.record("set", **said, source="recovery", undoable=False))
 
 # %% ../../nbs/labels/13_shared_log.ipynb #636e2a4b
@@ -527,8 +469,9 @@ def name_export(self: SharedLog, mark: str) -> None:
 # %% ../../nbs/labels/13_shared_log.ipynb #9489ae46
 @patch
 def close(
-    self: SharedLog, tidy: bool = False
-) -> None:  # whether everything is on the disk, so that a last line may name exports
+    self: SharedLog,
+    tidy: bool = False,  # whether everything is on the disk, so that a last line may name exports
+) -> None:
     "Let go of the files; closing twice is fine."
     if tidy and self.exports and not self.closed:
         self.prepare("export", exports=self.exports)
@@ -536,20 +479,14 @@ def close(
     self.closed = True
     if self.file is not None:
         self.file.close()
-    presence, self.presence = self.presence, None
-    if presence is not None:
-        presence.leave()
+    self.author.leave()
 
 # %% ../../nbs/labels/13_shared_log.ipynb #1984070d
 @patch
 def forked(self: SharedLog) -> None:
-    """In a forked child: the lock is anew, gestures need a name of their own, and what was one's own is the
-    parent's, who is at work."""
-    self.lock, self.session, self.suspect = threading.RLock(), secrets.token_hex(6), True
-    self._heir_of, self.exports = {self.session}, []
-    if self.presence is not None:
-        self.presence.forget()
-    self.presence = None
+    "In a forked child: the lock is anew, and what was one's own is the parent's, who is at work."
+    self.lock, self.suspect, self.exports = threading.RLock(), True, []
+    self.author.forked()
     self.records = [(record, False) for record, _ in self.records]
     self.replay.done.clear()
     self.replay.redone.clear()

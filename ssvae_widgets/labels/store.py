@@ -10,6 +10,7 @@ __all__ = ['AUTO_COMPACT', 'KEPT', 'LabelStore', 'Gesture', 'LabelEvent', 'Other
 # %% ../../nbs/labels/20_store.ipynb #be8ba29c
 import logging
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,24 +21,21 @@ from fastcore.basics import patch
 
 import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.gestures as gestures
-from ..data.names import check_classes
-from ..errors import ArgumentError, ClosedError, check_path, check_row, check_rows, check_whole, describe
+from ..errors import ArgumentError, ClosedError, check_number, check_row, check_rows, check_whole, describe
 from ..io.files import explain_os_error
 from .beside import log_beside
 from .csv_mirror import CsvMirror
 from .csv_table import LabelFileError
 from .history import History
-from .line import fault
 from .observers import LabelEvent, Observers
+from .opening import check_images, check_place, class_names, described, open_log
 from .opening import declare as declare_classes
-from .opening import open_log
 from .process import Ticker, forget, watch
 from .rejoin import OtherDataError
 from .shared_log import SharedLog
 from .snapshot import CORE
 from .status import Gesture
-from .view import MAX_CLASSES
-from ..parts import attribute
+from ..parts import attribute, method
 
 _all_ = ["Gesture", "LabelEvent", "OtherDataError"]  # they come with the store
 
@@ -61,10 +59,12 @@ class LabelStore:
         poll: float = 0.2,  # seconds between looks at the files for changes by others
         export_after: float = 0.3,  # seconds by which `labels.csv` may stay behind
     ):
-        n_items, described = _check_data(n_items, fingerprint)
-        self.path = None if path is None else _check_place(path)
+        n_items, known = check_images(n_items, fingerprint)
+        poll = check_number(poll, "poll", 0.001, threading.TIMEOUT_MAX)
+        export_after = check_number(export_after, "export_after", 0)
+        self.path = None if path is None else check_place(path)
         self.observers = Observers()
-        self.log = SharedLog(self.path, n_items, described, self.observers)
+        self.log = SharedLog(self.path, n_items, known, self.observers)
         self.past = History(self.log)
         self.csv = CsvMirror(self.log, self.past, poll, export_after)
         self.ticker = Ticker(self, poll)
@@ -72,7 +72,7 @@ class LabelStore:
         try:
             with self.csv.lock, self.log.lock:
                 self.log.open_ended = classes is None
-                open_log(self.log, _class_names(classes))
+                open_log(self.log, class_names(classes))
                 if path is not None:
                     self.csv.load()
                 self.log.begin()
@@ -96,7 +96,7 @@ def __reduce_ex__(self: LabelStore, protocol):
         "store.codes are the labels as an array, store.copy_to(path) writes a copy."
     )
 
-
+# %% ../../nbs/labels/20_store.ipynb #8b5a3c21
 @patch
 def __repr__(self: LabelStore):
     name = "in memory" if self.path is None else self.path.name
@@ -116,33 +116,6 @@ def __enter__(self: LabelStore):
 @patch
 def __exit__(self: LabelStore, *exc):
     self.close()
-
-# %% ../../nbs/labels/20_store.ipynb #ca113fa4
-def _described(fingerprint) -> dict | None:
-    return fingerprint.to_dict() if hasattr(fingerprint, "to_dict") else fingerprint
-
-
-def _check_data(n_items, fingerprint) -> tuple[int, dict | None]:
-    described = _described(fingerprint)
-    if n_items is None and described:
-        n_items = described["n_items"]
-    if described and fault({"id": "", "op": "data", "fingerprint": described}):
-        raise ArgumentError(f"fingerprint is {describe(described)}; expected what data.fingerprint(images) gives.")
-    if isinstance(n_items, bool) or not isinstance(n_items, int | np.integer) or n_items < 0:
-        raise ArgumentError(f"n_items is {n_items!r}; expected the number of images.")
-    return int(n_items), described
-
-
-def _check_place(path) -> Path:
-    place = Path(os.path.realpath(os.path.expanduser(check_path(path, "path of the labels"))))
-    if os.path.isdir(place):
-        raise LabelFileError(f"{path} is a folder; expected a file, for instance {Path(path) / 'labels.csv'}.")
-    return place
-
-
-def _class_names(classes) -> list[str]:
-    given = check_classes(classes, MAX_CLASSES)
-    return [str(k) for k in range(given)] if isinstance(given, int) else given or []
 
 # %% ../../nbs/labels/20_store.ipynb #39d2d391
 LabelStore.n_items = attribute("log.n_items", "Number of images.")
@@ -182,7 +155,7 @@ def saved(self: LabelStore) -> bool:
     "Whether everything is on the disk."
     return self.status == "saved"
 
-
+# %% ../../nbs/labels/20_store.ipynb #e2460596
 @patch(as_prop=True)
 def can_undo(self: LabelStore) -> bool:
     "Whether there is something that undo takes back."
@@ -255,6 +228,9 @@ def add_class(self: LabelStore, name: str) -> int:  # code of the new class
 @patch
 def add_classes(self: LabelStore, names: Sequence[str]) -> list[int]:  # codes of the new classes
     "Add classes, all or none."
+    if isinstance(names, str | bytes | set | frozenset | dict) or not np.iterable(names):
+        raise ArgumentError(f"names is {describe(names)}; expected a list of class names, in their order.")
+    names = list(names)
     return self._decide(lambda: gestures.add_classes(self.log, names))
 
 # %% ../../nbs/labels/20_store.ipynb #d82868e1
@@ -288,7 +264,7 @@ def declare(
     with self.log.lock:
         self.log.check_open()
         self.log.open_ended = False
-        declare_classes(self.log, _class_names(classes))
+        declare_classes(self.log, class_names(classes))
 
 # %% ../../nbs/labels/20_store.ipynb #1a2f5136
 @patch
@@ -297,9 +273,11 @@ def observe(
     callback: Callable[[LabelEvent], None],  # called for every change, from any thread
 ) -> Callable[[], None]:  # call it to stop
     "Hear about changes made here, in other notebooks and in an edited file."
+    if not callable(callback):
+        raise ArgumentError(f"callback is {describe(callback)}; expected a function that takes an event.")
     return self.observers.observe(callback)
 
-
+# %% ../../nbs/labels/20_store.ipynb #548d9b59
 @patch
 def sync(self: LabelStore) -> None:
     "Take in what other processes wrote, now; the worker does this by itself several times a second."
@@ -362,6 +340,7 @@ def flush(
     timeout: float = 5.0,  # seconds to wait for another thread
 ) -> bool:  # whether log and `labels.csv` are up to date
     "Save what is unsaved and export `labels.csv`, now."
+    timeout = check_number(timeout, "timeout", 0, threading.TIMEOUT_MAX)
     if self.path is None or self.closed:
         return self.saved
     csv, log = self.csv, self.log
@@ -400,7 +379,7 @@ def close(self: LabelStore) -> bool:  # whether everything is on the disk
         warnings.warn(f"closed with labels that are not saved: {self.message}", UserWarning, stacklevel=2)
     return done
 
-
+# %% ../../nbs/labels/20_store.ipynb #064343d7
 @patch
 def __del__(self: LabelStore):
     try:
@@ -439,32 +418,10 @@ def history(
     with self.log.lock:
         return self.past.on_row(row, last)
 
-
-@patch
-def to_pandas(self: LabelStore):
-    "The whole history as a table, one row for each image of each gesture."
-    with self.log.lock:
-        return self.past.to_pandas()
-
 # %% ../../nbs/labels/20_store.ipynb #54b9d9de
-@patch
-def rows_with(
-    self: LabelStore,
-    fact: str,  # name of something kept with labels, such as `accepted`
-) -> np.ndarray:  # rows, ascending
-    "Rows whose present label was given with that fact, and it is true."
-    with self.log.lock:
-        return self.past.rows_with(fact)
-
-
-@patch
-def changed_since(
-    self: LabelStore,
-    seq: int,  # a former value of `store.seq`
-) -> np.ndarray:  # rows, ascending
-    "Rows whose label changed after gesture `seq`."
-    with self.log.lock:
-        return self.past.changed_since(seq)
+LabelStore.to_pandas = method("past", History.to_pandas)
+LabelStore.rows_with = method("past", History.rows_with)
+LabelStore.changed_since = method("past", History.changed_since)
 
 # %% ../../nbs/labels/20_store.ipynb #ff00e441
 @patch
@@ -473,7 +430,7 @@ def compact(
     keep: int = 200,  # newest gestures that stay in the log, for undo
 ) -> Path | None:  # the archive; None when there was nothing to compact
     "Start a new log with a snapshot; the old one stays as an archive."
-    return self._compact(keep, 5.0)
+    return self._compact(check_whole(keep, "keep", 0, 10**9), 5.0)
 
 # %% ../../nbs/labels/20_store.ipynb #fcbbbeb0
 @patch
@@ -497,12 +454,11 @@ def adopt(
     **kw,  # further arguments of `LabelStore`
 ) -> LabelStore:  # open, on the new data
     "Carry the labels of other data over; the old log and the old `labels.csv` are kept beside."
-    path = Path(os.path.realpath(os.path.expanduser(path)))
-    described = _described(fingerprint)
-    n_items = described["n_items"] if n_items is None and described else n_items
-    if n_items is None:
+    path = check_place(path)
+    if n_items is None and not described(fingerprint):
         raise ArgumentError("adopt needs to know the data that the labels go to; give n_items or fingerprint.")
-    told = archive.adopt(path, n_items, described, mapping, lambda n, named: cls(path, n, classes if named else None))
+    n_items, known = check_images(n_items, fingerprint)
+    told = archive.adopt(path, n_items, known, mapping, lambda n, named: cls(path, n, classes if named else None))
     store = cls(path, n_items, classes, fingerprint, **kw)
     if told:
         with store.log.lock:
@@ -517,7 +473,7 @@ def lacks(
     path: str | os.PathLike,  # another `labels.csv`
 ) -> int:  # 0 also when there is nothing
     "How many changes the labels there have that these do not know of."
-    path = Path(os.path.realpath(os.path.expanduser(path)))
+    path = check_place(path)
     if not path.exists() and not log_beside(path).exists():
         return 0
     with LabelStore(path, self.n_items, fingerprint=self.fingerprint) as there:  # takes in what was edited by hand
@@ -530,13 +486,8 @@ def copy_to(
     path: str | os.PathLike,  # `labels.csv` to write; its log lies beside it
 ) -> Path:
     "Write the labels and their whole history to another place as well."
-    path = Path(os.path.realpath(os.path.expanduser(path)))
+    path = check_place(path)
     if self.path is not None and self.log_path == log_beside(path):
         return path
-    if n := self.lacks(path):
-        raise LabelFileError(
-            f"{path} has {n} change{'s' * (n > 1)} that the labels here do not have, and would be lost: "
-            "open those labels instead, or give another place. Nothing was written."
-        )
-    archive.copy_to(self.log, path)
+    archive.copy_to(self.log, path, self.lacks(path))
     return path

@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..data.names import clean_name, is_missing
-from ..errors import ArgumentError
+from ..errors import ArgumentError, describe
 from .csv_table import render_csv
 from .replay import Replay
 from .snapshot import compact_uid
@@ -117,7 +117,7 @@ def identify(
         return _named(view, label)
     numbers = int | np.integer | float | np.floating
     if isinstance(label, bool | np.bool_) or not isinstance(label, numbers) or label % 1:
-        raise ArgumentError(f"label {label!r} is no class; expected a code, a name, or None for no label.")
+        raise ArgumentError(f"label {describe(label)} is no class; expected a code, a name, or None for no label.")
     code, n = int(label), len(view.order)
     if code == -1:
         return None
@@ -125,7 +125,7 @@ def identify(
         return compact_uid(view.uids[code])
     if open_ended and 0 <= code < MAX_CLASSES and view.names == [str(k) for k in range(n)]:
         return code
-    raise ArgumentError(f"label {code} is no class; there are {n}, 0 to {n - 1}.")
+    raise ArgumentError(f"label {describe(code)} is no class; there are {n}, 0 to {n - 1}.")
 
 
 def _named(view: LabelView, label: str) -> int | str:

@@ -17,14 +17,14 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..config import SSVAEConfig
-from ..data.arrays import as_array, as_uint8
+from ..data.arrays import as_array, as_uint8, image_shape, pixel_range, row_blocks
 from .losses import Weights
-from .spec import Spec
+from .spec import DRAWN_SIDE, Spec, drawn_shape
 from .step import Data, LossTerms
 
 # %% auto #0
 __all__ = ['PIECE_STEPS', 'PIECE_BYTES', 'BLOCK', 'LABELED_ROWS', 'held_out_count', 'split_rows', 'Labels', 'split_labels',
-           'EpochPlan', 'piece_count', 'piece_steps', 'with_channel', 'DataSource']
+           'EpochPlan', 'piece_count', 'piece_steps', 'with_channel', 'without_channel', 'shrink', 'DataSource']
 
 # %% ../../nbs/model/11_data_source.ipynb #ba23fa57
 def held_out_count(
@@ -138,6 +138,36 @@ def with_channel(
     "Gray images with a channel axis; everything else as it is."
     return x[..., None] if x.ndim == 3 else x
 
+
+def without_channel(
+    x: np.ndarray,  # (n, height, width, channel) or (n, features)
+) -> np.ndarray:
+    "Gray images without their channel axis; everything else as it is."
+    return x[..., 0] if x.ndim == 4 and x.shape[-1] == 1 else x
+
+# %% ../../nbs/model/11_data_source.ipynb #3329679e
+def _block_means(x: np.ndarray, k: int) -> np.ndarray:
+    "Means over blocks of k times k pixels of bytes; the last ones may be smaller."
+    for axis in (1, 2):
+        starts = np.arange(0, x.shape[axis], k)
+        count = np.diff(np.append(starts, x.shape[axis])).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+        x = np.add.reduceat(x, starts, axis, dtype=np.float32) / count.astype(np.float32)
+    return np.rint(x).astype(np.uint8)
+
+
+def shrink(
+    images: np.ndarray,  # (n, height, width[, channel])
+    value_range: tuple[float, float] | None = None,  # of float images, when known
+) -> np.ndarray:  # uint8, of `drawn_shape`
+    "Pictures as a network draws them, block by block."
+    shape, value_range = drawn_shape(image_shape(images)), value_range or pixel_range(images)
+    k = -(-max(images.shape[1:3]) // DRAWN_SIDE)
+    out = np.empty((len(images), *shape), np.uint8)
+    for b in row_blocks(images):
+        some = with_channel(as_uint8(images[b], value_range))
+        out[b] = some if k == 1 else _block_means(some, k)
+    return out
+
 # %% ../../nbs/model/11_data_source.ipynb #25aa2fd4
 class DataSource:
     "Images, their split, and the `Data` of an epoch."
@@ -148,11 +178,14 @@ class DataSource:
         config: SSVAEConfig,
         value_range: tuple[float, float] | None = None,  # of float images, when known
         piece_bytes: int | None = None,  # memory-mapped images beyond this are streamed; None: `PIECE_BYTES`
+        vectors: Float[np.ndarray, "n features"] | None = None,  # that the encoder sees; the images are drawn then
     ):
         self.source, self.config, self.value_range = as_array(images), config, value_range
-        self.n, piece_bytes = len(self.source), PIECE_BYTES if piece_bytes is None else piece_bytes
+        self.n, self.vectors = len(self.source), vectors
+        piece_bytes = PIECE_BYTES if piece_bytes is None else piece_bytes
         self.train_rows, self.val_rows = split_rows(self.n, config.val_split, config.random_seed)
-        size = int(np.prod(self.source.shape[1:], dtype=np.int64)) * (4 if self.source.ndim == 2 else 1)
+        shape = self.source.shape[1:] if vectors is None else drawn_shape(image_shape(self.source))
+        size = int(np.prod(shape, dtype=np.int64)) * (4 if self.source.ndim == 2 else 1)
         self.streamed = isinstance(self.source, np.memmap) and size * self.n > piece_bytes
         if self.streamed:
             self._prepare_stream(size, piece_bytes)
@@ -160,12 +193,14 @@ class DataSource:
             self._prepare_memory()
 
     def _prepare_memory(self):
-        c, inputs = self.config, int(np.prod(self.source.shape[1:]))
+        shape = self.source.shape[1:] if self.vectors is None else drawn_shape(image_shape(self.source))
+        c, inputs = self.config, int(np.prod(shape))
         batch = min(c.batch_size, len(self.train_rows))
         steps = -(-len(self.train_rows) // max(batch, 1))
-        self.pieces = piece_count(steps, piece_steps(c, inputs, self.source.ndim == 2))
+        self.pieces = piece_count(steps, piece_steps(c, inputs, self.source.ndim == 2 or self.vectors is not None))
         self.piece_rows = len(self.train_rows) if self.pieces == 1 else batch * -(-steps // self.pieces)
-        self.images = jax.device_put(with_channel(as_uint8(self.source, self.value_range)))
+        self.images = jax.device_put(self.pictures(slice(None)))
+        self.inputs = None if self.vectors is None else jax.device_put(np.asarray(self.vectors))
 
     def _prepare_stream(self, size: int, piece_bytes: int):
         self.pieces = -(-len(self.train_rows) * size // piece_bytes)
@@ -173,14 +208,24 @@ class DataSource:
         self.val_rows = self.val_rows[
             :: max(1, -(-len(self.val_rows) // self.piece_rows))
         ]  # judged on at most one piece
-        self._val = self.read(self.val_rows) if len(self.val_rows) else None
+        self._val = self.pictures(self.val_rows) if len(self.val_rows) else None
 
     def read(
         self,
         rows: Int[np.ndarray, "some"],
     ) -> np.ndarray:  # uint8 images with a channel axis, or float32 vectors
-        "Some images as the network stores them."
-        return with_channel(as_uint8(np.asarray(self.source[np.asarray(rows)]), self.value_range))
+        "What the encoder sees of some rows."
+        return self.pictures(rows) if self.vectors is None else np.asarray(self.vectors[np.asarray(rows)])
+
+    def pictures(
+        self,
+        rows: Any,  # row numbers, or a slice
+    ) -> np.ndarray:  # uint8 images with a channel axis, or float32 vectors
+        "Some images as they are stored: those that are only drawn are shrunk."
+        some = self.source[rows if isinstance(rows, slice) else np.asarray(rows)]
+        if self.vectors is None:
+            return with_channel(as_uint8(some, self.value_range))
+        return shrink(some, self.value_range)
 
     @property
     def whole(self) -> bool:
@@ -219,6 +264,7 @@ def val_data(self: DataSource, plan: EpochPlan) -> Data:
         plan.prior,
         plan.shift,
         plan.scale,
+        inputs=None if self.vectors is None else self.read(self.val_rows),
     )
 
 # %% ../../nbs/model/11_data_source.ipynb #6a8244f4
@@ -240,6 +286,7 @@ def _data(self: DataSource, plan: EpochPlan) -> Data:
         plan.shift,
         plan.scale,
         plan.soft,
+        self.inputs,
     )
 
 
@@ -278,7 +325,7 @@ def _stream(self: DataSource, epoch: int, plan: EpochPlan) -> Iterator[Data]:
     "The pieces of one epoch, each read while the one before is in use."
     labels, soft, c = plan.labels, plan.soft, self.piece_rows
     extra, n_labeled = self._carried(epoch, labels)
-    seen = self.read(extra)
+    seen = self.pictures(extra)
 
     def piece(rows):
         rows = np.sort(rows)
@@ -287,7 +334,7 @@ def _stream(self: DataSource, epoch: int, plan: EpochPlan) -> Iterator[Data]:
         images = np.empty((c + LABELED_ROWS, *seen.shape[1:]), seen.dtype)
         images[c:] = seen
         for i in range(0, c, 8192):
-            images[i : i + len(rows[i : i + 8192])] = self.read(rows[i : i + 8192])
+            images[i : i + len(rows[i : i + 8192])] = self.pictures(rows[i : i + 8192])
         return Data(
             images,
             codes,
@@ -301,6 +348,7 @@ def _stream(self: DataSource, epoch: int, plan: EpochPlan) -> Iterator[Data]:
             plan.shift,
             plan.scale,
             None if soft is None else np.concatenate([soft[rows], soft[extra]]),
+            None if self.vectors is None else self.read(np.concatenate([rows, extra])),
         )
 
     order = self._order(epoch)

@@ -141,16 +141,15 @@ def hear_graph(
     codes, step = labels.train, int(progress.state.step)
     if not choose_terms(progress, config, labels.n_train, len(labels.taught) > 1).soft:
         return progress
-    patience = max(150, config.graph_epochs * epoch_steps(len(codes), config))
+    fixed = source is not None and source.vectors is not None  # features do not move: the graph says the same again
+    patience = math.inf if fixed else max(150, config.graph_epochs * epoch_steps(len(codes), config))
     if progress.graph_labels is not None and progress.graph_labels.holds(codes, step, patience):
         return progress
     rows = graph_rows(codes, source.train_rows, config.graph_size, config.random_seed)
     prior = "equal" if config.class_prior == "uniform" else None
-    return progress._replace(
-        graph_labels=graph_labels(
-            all_unit_features(progress, source.read, rows), rows, codes, max(progress.n_classes, 1), prior, step
-        )
-    )
+    points = source.read(rows) if fixed else all_unit_features(progress, source.read, rows)
+    said = graph_labels(points, rows, codes, max(progress.n_classes, 1), prior, step)
+    return progress._replace(graph_labels=said)
 
 # %% ../../nbs/model/12_few_labels.ipynb #3246ac84
 def choose_terms(

@@ -17,16 +17,17 @@ import optax
 
 import ssvae_widgets
 from ..config import SSVAEConfig
+from ..data.featured import FeatureSpace
 from ..data.fingerprints import Fingerprint
 from ..data.names import check_classes
 from ..io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .map_head import MapState
-from .progress import GraphLabels, Progress
-from .spec import Spec, make_spec, parameter_shapes
+from .progress import GraphLabels, Progress, spec_of
+from .spec import Spec, parameter_shapes
 from .step import TrainState, init_state
 
 # %% auto #0
-__all__ = ['write_model', 'ModelFile', 'read_model', 'asked_spec', 'check_arrays', 'restored']
+__all__ = ['write_model', 'ModelFile', 'check_same_space', 'read_model', 'asked_spec', 'check_arrays', 'restored']
 
 # %% ../../nbs/model/15_model_file.ipynb #6e61568d
 def write_model(
@@ -39,6 +40,8 @@ def write_model(
     fixed_classes: bool,  # True: the number of classes was given and does not grow
     value_range: tuple[float, float] | None,  # of float images
     fingerprint: Fingerprint | None,  # of the data it was trained on
+    input_shape: tuple[int, ...] | None = None,  # of the images; None: they are what the encoder sees
+    space: FeatureSpace | None = None,  # of the features that it learned from; None: pixels
 ) -> None:
     """Write everything a model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the
     one before stays."""
@@ -58,10 +61,12 @@ def write_model(
         arrays["map_head"] = drawn.head
     if p.graph_labels:
         arrays["opinion"] = p.graph_labels._asdict()
+    if space is not None:
+        arrays["features"] = space.arrays()
     meta = dict(
         kind="ssvae",
         library=ssvae_widgets.__version__,
-        input_shape=list(p.spec.input_shape),
+        input_shape=list(input_shape or p.spec.input_shape),
         config=config.to_dict(),
         class_names=class_names,
         n_classes=p.n_classes,
@@ -72,6 +77,7 @@ def write_model(
         value_range=value_range,
         fingerprint=fingerprint.to_dict() if fingerprint else None,
         taught=sorted(p.taught),
+        features=space and {"extractor": space.record},  # None: pixels
     )
     save_checkpoint(path, arrays, meta)
 
@@ -83,6 +89,7 @@ class ModelFile(NamedTuple):
     arrays: dict
     meta: dict
     config: SSVAEConfig
+    space: FeatureSpace | None = None  # of the features that the model learned from; None: pixels
 
 
 def _real(v) -> bool:
@@ -139,6 +146,37 @@ def _sound_names(names) -> bool:
     except ValueError:
         return False
 
+# %% ../../nbs/model/15_model_file.ipynb #6302f192
+_RECORD = dict(name=_text, version=_text, size=lambda v: v is None or _whole(v, 1), preparation=_text)
+
+
+def _space_of(path, arrays: dict, meta: dict) -> FeatureSpace | None:
+    "The feature space of a file; `CheckpointError` when its parts do not fit together."
+    told, kept = meta.get("features"), arrays.get("features")
+    if told is None and kept is None:
+        return None
+    record = told.get("extractor") if isinstance(told, dict) else 0
+    fine = isinstance(record, dict) and {*record} == {*_RECORD} and all(f(record[k]) for k, f in _RECORD.items())
+    if not (fine or record is None) or not isinstance(kept, dict):
+        raise CheckpointError(f"{path} is damaged: what it keeps of its features does not fit together.")
+    try:
+        return FeatureSpace.from_arrays(kept, record)
+    except (TypeError, ValueError) as e:
+        raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
+
+# %% ../../nbs/model/15_model_file.ipynb #47c655b3
+def check_same_space(
+    file: ModelFile,
+    space: FeatureSpace | None,  # of the model that is to take it over; None: pixels
+) -> None:
+    "Raise a `CheckpointError` when a file is of a model that learned from something else."
+    if file.space != space:
+        there, here = (s or "pixels" for s in (file.space, space))
+        raise CheckpointError(
+            f"{file.path} was saved from a model that learned from {there}, this one learns from {here}: "
+            "use SSVAE.from_checkpoint(path) to get the model it was saved from."
+        )
+
 # %% ../../nbs/model/15_model_file.ipynb #56835132
 def read_model(
     path: str | os.PathLike,
@@ -159,14 +197,14 @@ def read_model(
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as e:
         raise CheckpointError(f"{path} is damaged: {' '.join(str(e).split())[:200]}") from None
-    return ModelFile(path, arrays, meta, config)
+    return ModelFile(path, arrays, meta, config, _space_of(path, arrays, meta))
 
 # %% ../../nbs/model/15_model_file.ipynb #5dbdae55
 def asked_spec(
     file: ModelFile,
 ) -> Spec:
     "What the configuration of a file asks for, if its arrays can be that, else a `CheckpointError`; nothing is built."
-    path, arrays, meta, config = file
+    path, arrays, meta, config, space = file
     held = sum(np.size(a) for a in _leaves(arrays["params"]))
     asked = dict(latent_dim=config.latent_dim, n_classes=meta["n_classes"])
     layers = len(config.hidden_dims) + len(config.conv_channels)
@@ -176,7 +214,7 @@ def asked_spec(
     if wrong:
         raise CheckpointError(f"{path} is damaged: {wrong}, but the file holds {held:,} weights.")
     try:
-        return make_spec(tuple(meta["input_shape"]), meta["n_classes"], config)
+        return spec_of(tuple(meta["input_shape"]), meta["n_classes"], config, space)
     except ValueError as e:
         raise CheckpointError(f"{path} cannot be used: {e}") from None
 
@@ -289,8 +327,10 @@ def check_arrays(
         if part != "ema" or found:
             _check_names(path, found, want, own)
     _check_numbers(path, {**arrays, "adam/count": adam.get("count")}, spec)
-    if not _sound_map(arrays.get("map_head"), spec.config.latent_dim):
-        raise CheckpointError(f"{path} is damaged: its map does not fit a latent of {spec.config.latent_dim}.")
+    width = spec.config.latent_dim if file.space is None else file.space.dim
+    if not _sound_map(arrays.get("map_head"), width):
+        what = "a latent" if file.space is None else "features"
+        raise CheckpointError(f"{path} is damaged: its map does not fit {what} of {width}.")
     if "opinion" in arrays and not _sound_graph_labels(arrays["opinion"], spec.slots):
         raise CheckpointError(f"{path} is damaged: what it keeps of the neighbor graph does not fit together.")
 
@@ -326,7 +366,7 @@ def restored(
     config: SSVAEConfig,  # of that model
 ) -> tuple[Progress, MapState]:
     "The progress and the map of a file."
-    _, a, meta, _ = file
+    a, meta = file.arrays, file.meta
     fresh = init_state(progress.spec, config.random_seed)
     ema = {}
     if fresh.ema:

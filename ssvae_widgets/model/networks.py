@@ -392,16 +392,18 @@ class Network(nnx.Module):
         input_shape: tuple[int, ...],  # (height, width, channel) or (features,)
         n_classes: int,  # width of the logits
         config: SSVAEConfig,
+        output_shape: tuple[int, ...] | None = None,  # what the decoder draws; None: what the encoder sees
         *,
         rngs: nnx.Rngs,
     ):
+        output_shape = output_shape or input_shape
         encoder = (
             ("conv" if len(input_shape) == 3 else "dense") if config.encoder_type == "auto" else config.encoder_type
         )
         self.encoder = registered("encoder", encoder)(input_shape, config, rngs=rngs)
         self.mean = Dense(self.encoder.features, config.latent_dim, gain=1.0, rngs=rngs)
         self.logvar = Dense(self.encoder.features, config.latent_dim, gain=0.1, rngs=rngs)
-        self.decoder = registered("decoder", config.decoder_type)(config.latent_dim, input_shape, config, rngs=rngs)
+        self.decoder = registered("decoder", config.decoder_type)(config.latent_dim, output_shape, config, rngs=rngs)
         n_in = self.encoder.features if config.classifier_input == "features" else config.latent_dim
         self.classifier = registered("classifier", config.classifier_type)(n_in, n_classes, config, rngs=rngs)
         self.from_features = config.classifier_input == "features"
@@ -415,7 +417,7 @@ class Network(nnx.Module):
         return h, self.mean(h), _namespace(logvar).clip(logvar, -8.0, 8.0)
 
     def decode(self, z: Float[Array, "batch latent"]) -> Float[Array, "batch ..."]:
-        "Logits (Bernoulli) or means (Gaussian), in the shape of the input."
+        "Logits (Bernoulli) or means (Gaussian), in the shape of what is drawn."
         return self.decoder(z)
 
     def logits(

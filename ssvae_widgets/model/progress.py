@@ -14,11 +14,13 @@ import optax
 from jaxtyping import Float, Int, UInt8
 
 from ..config import SSVAEConfig
-from .spec import Params, Spec, class_slots, make_spec
+from ..data.featured import FeatureSpace
+from ..errors import ArgumentError, describe
+from .spec import Params, Spec, class_slots, drawn_shape, make_spec
 from .step import TrainState, eval_params, init_state
 
 # %% auto #0
-__all__ = ['GraphLabels', 'Progress', 'new_progress', 'with_classes', 'grown_classes']
+__all__ = ['GraphLabels', 'Progress', 'spec_of', 'configured', 'checked_space', 'new_progress', 'with_classes', 'grown_classes']
 
 # %% ../../nbs/model/10_progress.ipynb #0de5b830
 class GraphLabels(NamedTuple):
@@ -84,15 +86,61 @@ class Progress(NamedTuple):
             np.float32
         )
 
+# %% ../../nbs/model/10_progress.ipynb #0f3efb04
+def spec_of(
+    input_shape: tuple[int, ...],  # of the images: (height, width, channel) or (features,)
+    n_classes: int,  # 0: not known yet
+    config: SSVAEConfig,
+    space: FeatureSpace | None = None,  # of the features that the encoder sees; None: it sees the images
+) -> Spec:
+    "The spec of a model: one that learns from features draws the pictures small."
+    if space is None:
+        return make_spec(input_shape, n_classes, config)
+    return make_spec((space.dim,), n_classes, config, drawn_shape(input_shape))
+
+# %% ../../nbs/model/10_progress.ipynb #9a357448
+_ADVICE = {dict: ": use SSVAEConfig.from_dict(config)", str: ", for instance SSVAEConfig.preset(config)"}
+
+
+def configured(
+    config: SSVAEConfig | None,  # None: the one that suits what is learned from
+    space: FeatureSpace | None,  # of the features; None: pixels
+) -> SSVAEConfig:
+    "The configuration of a new model."
+    if not isinstance(config, SSVAEConfig | None):
+        raise ArgumentError(f"config is {describe(config)}; expected an SSVAEConfig{_ADVICE.get(type(config), '')}.")
+    return SSVAEConfig.preset("default" if space is None else "features") if config is None else config
+
+
+def checked_space(
+    space: FeatureSpace | None,
+    input_shape: tuple[int, ...],  # of the images
+) -> FeatureSpace | None:
+    "The same, or an `ArgumentError` where it is none, or where there are no pictures."
+    if space is not None and not isinstance(space, FeatureSpace):
+        raise ArgumentError(
+            f"features is {describe(space)}; expected the FeatureSpace of featured(images), or features=… in fit."
+        )
+    if space is not None and len(input_shape) != 3:
+        raise ArgumentError(
+            f"input_dim is {input_shape}, vectors; features are of pictures (height, width[, channel])."
+        )
+    return space
+
 # %% ../../nbs/model/10_progress.ipynb #a1700516
 def new_progress(
     input_shape: tuple[int, ...],  # (height, width, channel) or (features,)
     n_classes: int,  # 0: not known yet
     config: SSVAEConfig,
+    space: FeatureSpace | None = None,  # of the features that the encoder sees; None: it sees the images
 ) -> Progress:
     "Before the first step. Raises `ValueError` when networks and input do not go together."
-    spec = make_spec(input_shape, n_classes, config)
-    return Progress(init_state(spec, config.random_seed), 0, (), spec, n_classes)
+    spec = spec_of(input_shape, n_classes, config, space)
+    fresh = Progress(init_state(spec, config.random_seed), 0, (), spec, n_classes)
+    if space is None:
+        return fresh
+    d = space.dim  # vectors of length one: one scale for all of them, because their small directions are noise
+    return fresh._replace(shift=np.zeros(d, np.float32), scale=np.full(d, d**-0.5, np.float32))
 
 # %% ../../nbs/model/10_progress.ipynb #f15576ed
 def _resized(old: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -112,7 +160,7 @@ def with_classes(
     "The same for more classes; the classifier is widened where it must be."
     if class_slots(n_classes) <= progress.spec.slots:
         return progress._replace(n_classes=n_classes)
-    spec, state = make_spec(progress.spec.input_shape, n_classes, config), progress.state
+    spec, state = make_spec(progress.spec.input_shape, n_classes, config, progress.spec.output_shape), progress.state
     fresh, zeros = init_state(spec, config.random_seed), init_state(spec, config.random_seed).opt_state
 
     def widen(old, new):

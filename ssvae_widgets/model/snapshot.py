@@ -19,15 +19,18 @@ from jax import random
 from jaxtyping import Array, Float
 
 from ..data.arrays import as_array, as_uint8, image_shape, pixel_range
+from ..data.featured import FeaturedImages, FeatureSpace, space_vectors
+from ..errors import ArgumentError
 from .compile_cache import PROGRAMS
-from .data_source import with_channel
+from .data_source import with_channel, without_channel
 from .map_head import MapHead, map_decode, map_encode, two_columns
 from .progress import Progress
 from .spec import Params, Spec, network
 from .step import active_logits, network_inputs
 
 # %% auto #0
-__all__ = ['BATCH_SIZES', 'pictures', 'softmax', 'encode_batch', 'Embedding', 'encode_images', 'Snapshot', 'take_snapshot']
+__all__ = ['BATCH_SIZES', 'pictures', 'softmax', 'encoder_inputs', 'encode_batch', 'Embedding', 'encode_images', 'Snapshot',
+           'take_snapshot']
 
 # %% ../../nbs/model/14_snapshot.ipynb #c508c5f7
 def pictures(
@@ -38,7 +41,7 @@ def pictures(
 ) -> Float[Array, "batch ..."]:
     "Decoder output as images in [0, 1] or as vectors in their own units; numpy in, numpy out."
     xp = np if isinstance(out, np.ndarray) else jnp
-    if len(spec.input_shape) == 1:
+    if len(spec.drawn_shape) == 1:
         return out * scale + shift
     if spec.config.likelihood == "bernoulli":
         return 0.5 * (xp.tanh(0.5 * out) + 1)
@@ -50,6 +53,21 @@ def softmax(logits: Float[Array, "batch classes"]) -> Float[Array, "batch classe
     xp = np if isinstance(logits, np.ndarray) else jnp
     e = xp.exp(logits - logits.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+# %% ../../nbs/model/14_snapshot.ipynb #a50f1ce4
+def encoder_inputs(
+    x: Any,  # images, vectors or `FeaturedImages`
+    space: FeatureSpace | None,  # of the model; None: it learned from what it is given
+) -> np.ndarray:  # images or vectors
+    "What the encoder sees of `x`. Raises `ArgumentError` for features of another space, and where there are none."
+    if space is not None:
+        return space_vectors(x, space, progress=np.ndim(x) > 0 and len(x) > 1000)
+    if isinstance(x, FeaturedImages):
+        raise ArgumentError(
+            "images come with features, but the model learned from pixels: give the pictures alone, x.images, or "
+            "build a model of their features, SSVAE(…, features=x.space)."
+        )
+    return as_array(x)
 
 # %% ../../nbs/model/14_snapshot.ipynb #bac58018
 @partial(jax.jit, static_argnames=("spec", "with_images"))
@@ -130,6 +148,7 @@ class Snapshot:
     value_range: tuple[float, float] | None
     revision: int  # the step it was taken at
     answers: Any = None  # (slots,) 1 for classes that may be predicted; None: all
+    space: FeatureSpace | None = None  # of the features that it learned from; None: pixels
 
     def __post_init__(self):
         object.__setattr__(self, "_net", network(self.spec, self.params))
@@ -138,7 +157,7 @@ class Snapshot:
         return f"Snapshot(items of shape {self.spec.input_shape}, {self.n_classes} classes, step {self.revision})"
 
     def _inputs(self, x):
-        x = network_inputs(as_uint8(x, self.value_range), self.shift, self.scale)
+        x = network_inputs(as_uint8(encoder_inputs(x, self.space), self.value_range), self.shift, self.scale)
         return x.reshape(len(x), *self.spec.input_shape)
 
     def encode(self, x: Any) -> Float[np.ndarray, "batch latent"]:
@@ -160,19 +179,20 @@ class Snapshot:
         if z.shape[1] != self.spec.config.latent_dim:
             raise ValueError(f"Latent points have {self.spec.config.latent_dim} numbers each, got {z.shape[1]}.")
         out = pictures(self.spec, np.asarray(self._net.decode(z)), self.shift, self.scale)
-        return out[..., 0] if out.ndim == 4 and out.shape[-1] == 1 else out
+        return without_channel(out)
 
 # %% ../../nbs/model/14_snapshot.ipynb #f42105f7
 @patch
 def get_map(self: Snapshot, x: Any) -> Float[np.ndarray, "batch 2"]:
     "Places on the map."
-    return self.place(self.encode(x))
+    d = self.spec.config.latent_dim
+    return self.place(self.encode(x) if self.space is None or d <= 2 else encoder_inputs(x, self.space))
 
 # %% ../../nbs/model/14_snapshot.ipynb #8413d3a8
 @patch
 def place(self: Snapshot, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch 2"]:
-    "Places on the map of latent points."
-    if z.shape[1] == 2 or self.map_head is None:
+    "Places on the map of latent points; where features were learned from, of prepared vectors."
+    if self.spec.config.latent_dim <= 2 or self.map_head is None:
         return two_columns(z)
     return np.asarray(map_encode(self.map_head, np.asarray(z, np.float32), np))
 
@@ -185,13 +205,18 @@ def decode_map(self: Snapshot, xy: Float[np.ndarray, "batch 2"]) -> Float[np.nda
         return self.decode(xy[:, :d])
     if self.map_head is None:
         raise ValueError("There is no map yet; call get_map on your images first.")
-    return self.decode(np.asarray(map_decode(self.map_head, xy, np)))
+    there = np.asarray(map_decode(self.map_head, xy, np))
+    if self.space is not None:
+        there /= np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-9)
+        there = np.asarray(self._net.encode(network_inputs(there, self.shift, self.scale))[1])
+    return self.decode(there)
 
 # %% ../../nbs/model/14_snapshot.ipynb #6af9c124
 def take_snapshot(
     progress: Progress,
     map_head: MapHead | None = None,
     value_range: tuple[float, float] | None = None,  # of float images, when known
+    space: FeatureSpace | None = None,  # of the features that it learned from; None: pixels
 ) -> Snapshot:
     "A numpy copy of a model as it is now."
     params = {k: np.asarray(v) for k, v in progress.params.items()}
@@ -205,4 +230,5 @@ def take_snapshot(
         value_range,
         int(progress.state.step),
         progress.answers,
+        space,
     )

@@ -20,7 +20,8 @@ from .losses import Weights
 from .networks import Network, outline, registered
 
 # %% auto #0
-__all__ = ['Params', 'Spec', 'class_slots', 'make_spec', 'make_weights', 'network', 'init_params', 'parameter_shapes', 'decayed']
+__all__ = ['DRAWN_SIDE', 'Params', 'Spec', 'class_slots', 'drawn_shape', 'make_spec', 'make_weights', 'network', 'init_params',
+           'parameter_shapes', 'decayed']
 
 # %% ../../nbs/model/04_spec.ipynb #61fdc810
 _DYNAMIC = (
@@ -61,6 +62,12 @@ class Spec:
     slots: int  # width of the classifier, ≥ number of classes
     config: SSVAEConfig  # fields that do not shape the program are at their defaults
     networks: tuple[type, ...] = ()  # the registered classes, so that registering a name anew makes a new program
+    output_shape: tuple[int, ...] = ()  # what the decoder draws, where it is not what the encoder sees
+
+    @property
+    def drawn_shape(self) -> tuple[int, ...]:
+        "Shape of what the decoder draws."
+        return self.output_shape or self.input_shape
 
 # %% ../../nbs/model/04_spec.ipynb #7c4ef72c
 def class_slots(
@@ -69,27 +76,38 @@ def class_slots(
     "Classifier width for a number of classes: the next power of two, at least 8."
     return max(8, 1 << (max(n_classes, 1) - 1).bit_length())
 
+# %% ../../nbs/model/04_spec.ipynb #182b5ff1
+DRAWN_SIDE = 64  # most pixels of the longer side of a picture that is only drawn
+
+
+def drawn_shape(
+    shape: tuple[int, ...],  # (height, width, channel) of the pictures
+) -> tuple[int, ...]:  # of the same pictures as a network draws them
+    "Shape of a picture that has been shrunk."
+    k = -(-max(shape[:2]) // DRAWN_SIDE)
+    return (-(-shape[0] // k), -(-shape[1] // k), *shape[2:])
+
 # %% ../../nbs/model/04_spec.ipynb #eb382ccc
 def make_spec(
     input_shape: tuple[int, ...],  # (height, width, channel) or (features,)
     n_classes: int,  # classes in use; 0 when not known yet
     config: SSVAEConfig,
+    output_shape: tuple[int, ...] = (),  # of the pictures, where the encoder sees their features
 ) -> Spec:
     "The spec of a configuration."
-    images = len(input_shape) == 3
+    images, drawn = len(input_shape) == 3, len(output_shape or input_shape) == 3
     changes = {name: getattr(_DEFAULTS, name) for name in _DYNAMIC}
     if config.schedule == "constant":
         changes["max_epochs"] = _DEFAULTS.max_epochs
     if config.encoder_type == "auto":
         changes["encoder_type"] = "conv" if images else "dense"
-    likelihood = config.likelihood if config.likelihood != "auto" else "bernoulli" if images else "gaussian"
-    if likelihood == "bernoulli" and not images:
+    likelihood = config.likelihood if config.likelihood != "auto" else "bernoulli" if drawn else "gaussian"
+    if likelihood == "bernoulli" and not drawn:
         raise ValueError("The Bernoulli likelihood needs images; for vectors use likelihood='gaussian'.")
     spec = config.replace(**changes, likelihood=likelihood)
     kinds = dict(encoder=spec.encoder_type, decoder=spec.decoder_type, classifier=spec.classifier_type)
-    return Spec(
-        tuple(input_shape), class_slots(n_classes), spec, tuple(registered(kind, name) for kind, name in kinds.items())
-    )
+    networks = tuple(registered(kind, name) for kind, name in kinds.items())
+    return Spec(tuple(input_shape), class_slots(n_classes), spec, networks, tuple(output_shape))
 
 # %% ../../nbs/model/04_spec.ipynb #ab3e0338
 def make_weights(
@@ -118,11 +136,15 @@ def make_weights(
 Params = dict[str, Any]
 
 
+def _built(spec: Spec, seed: int = 0) -> Network:
+    return Network(spec.input_shape, spec.slots, spec.config, spec.output_shape, rngs=nnx.Rngs(seed))
+
+
 @lru_cache(maxsize=64)
 def _skeleton(spec: Spec):
     """Graph definition, parameter tree, names in leaf order, everything that is not trained, and whether each name
     gets weight decay."""
-    net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(0))
+    net = _built(spec)
     graph, params, rest = nnx.split(net, nnx.Param, ...)
     leaves, tree = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(params))
     names = tuple("/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path) for path, _ in leaves)
@@ -150,7 +172,7 @@ def init_params(
     seed: int = 0,
 ) -> Params:
     "Freshly drawn parameters, as numpy arrays; nothing is compiled."
-    net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(seed))
+    net = _built(spec, seed)
     leaves = jax.tree.leaves(nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[1]))
     return {n: np.asarray(leaf) for n, leaf in zip(_skeleton(spec)[3], leaves)}
 
@@ -160,7 +182,7 @@ def parameter_shapes(
 ) -> dict[str, tuple[int, ...]]:
     "Shape of every parameter, without making them: a network of the library's layers takes no memory for it."
     with outline():
-        net = Network(spec.input_shape, spec.slots, spec.config, rngs=nnx.Rngs(0))
+        net = _built(spec)
     leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[1]))
     return {
         "/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path): np.shape(leaf) for path, leaf in leaves

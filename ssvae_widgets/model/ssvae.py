@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from ..config import SSVAEConfig
 from ..data.arrays import as_array, as_uint8, image_shape, pixel_range
 from ..data.arrays import encode_labels as to_codes
+from ..data.featured import FeaturedImages, FeatureSpace, featured
 from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
 from ..errors import ArgumentError, check_path, describe
@@ -27,17 +28,24 @@ from ..io.checkpoint import check_replaceable
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
 from .callbacks import default_callbacks as callbacks_by_default
 from .compile_cache import enable_compilation_cache
-from .data_source import DataSource, EpochPlan, Labels, split_labels
+from .data_source import DataSource, EpochPlan, Labels, split_labels, without_channel
 from .few_labels import all_unit_features, guess_augmentation, hear_graph
 from .few_labels import plan_epoch as plan_of
 from .loop import advance
 from .loop import run_epochs as run_loop
 from .map_head import MapHead, MapState, follow_map, leading_components, map_encode, two_columns
-from .model_file import asked_spec, check_arrays, read_model, restored, write_model
+from .model_file import asked_spec, check_arrays, check_same_space, read_model, restored, write_model
 from .networks import input_shape
-from .progress import Progress, grown_classes, new_progress, with_classes
-from .snapshot import Embedding, Snapshot, encode_images, take_snapshot
-from .spec import make_spec
+from ssvae_widgets.model.progress import (
+    Progress,
+    checked_space,
+    configured,
+    grown_classes,
+    new_progress,
+    spec_of,
+    with_classes,
+)
+from .snapshot import Embedding, Snapshot, encode_images, encoder_inputs, take_snapshot
 from .step import init_state
 
 # %% auto #0
@@ -45,41 +53,42 @@ __all__ = ['MOST_CLASSES', 'SSVAE']
 
 # %% ../../nbs/model/16_ssvae.ipynb #c5b3166b
 MOST_CLASSES = 1_000_000
-_ADVICE = {dict: ": use SSVAEConfig.from_dict(config)", str: ", for instance SSVAEConfig.preset(config)"}
 
 # %% ../../nbs/model/16_ssvae.ipynb #186ee6f1
 class SSVAE:
-    "A semi-supervised variational autoencoder over images or vectors."
+    """A semi-supervised variational autoencoder over images or vectors.
+
+    Wherever images are asked for, `FeaturedImages` of its `feature_space` may be given, where it has one.
+    """
 
     def __init__(
         self,
         input_dim: int | tuple[int, ...],  # (height, width), (height, width, channel), or the length of a vector
         config: SSVAEConfig | None = None,  # None: the defaults
         classes: int | Sequence[str] | None = None,  # number of classes, their names, or None: found in the labels
+        features: FeatureSpace | None = None,  # of the features that it learns from; None: it learns from pixels
     ):
         enable_compilation_cache()
-        if not isinstance(config, SSVAEConfig | None):
-            raise ArgumentError(
-                f"config is {describe(config)}; expected an SSVAEConfig{_ADVICE.get(type(config), '')}."
-            )
         known = None if np.ndim(classes) and not len(classes) else check_classes(classes, MOST_CLASSES)
-        self.config = SSVAEConfig() if config is None else config
+        self.config, self._configured = configured(config, features), config is not None
         self.fixed_classes = isinstance(known, int)  # a number is a promise, names can be added to
         self.class_names = None if self.fixed_classes else known
-        self.input_shape = input_shape(input_dim)
-        self.progress = new_progress(self.input_shape, known if self.fixed_classes else len(known or ()), self.config)
+        self.input_shape = input_shape(input_dim)  # of the images
+        self.feature_space = checked_space(features, self.input_shape)
+        n_classes = known if self.fixed_classes else len(known or ())
+        self.progress = new_progress(self.input_shape, n_classes, self.config, self.feature_space)
         self.map = MapState()  # of a latent wider than two
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
-        self._lock, self._map_lock = (
-            threading.RLock(),
-            threading.RLock(),
-        )  # the second is held while a map is fitted, never inside the first
+        self._lock = threading.RLock()
+        self._map_lock = threading.RLock()  # held while a map is fitted, never inside the first
 
     def __repr__(self):
         named = f" ({describe(', '.join(self.class_names), 60)})" if self.class_names else ""
         classes = f"{self.n_classes or None}{named}"
-        return f"SSVAE({self.input_shape}, classes={classes}, epochs={self.epoch}, latent_dim={self.config.latent_dim})"
+        more = f", features={self.feature_space!r}" if self.feature_space else ""
+        width = self.config.latent_dim
+        return f"SSVAE({self.input_shape}, classes={classes}, epochs={self.epoch}, latent_dim={width}{more})"
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k not in ("_lock", "_map_lock")}
@@ -166,6 +175,40 @@ def encode_labels(
         self.set_classes(names)
     return codes
 
+# %% ../../nbs/model/16_ssvae.ipynb #3a9ddfc9
+@patch
+def use_features(
+    self: SSVAE,
+    space: FeatureSpace,
+) -> None:
+    "Learn from features of this space instead of pixels. Raises `ArgumentError` once a step has been taken."
+    space = checked_space(space, self.input_shape)
+    with self._lock:
+        if self.trained:
+            raise ArgumentError(
+                "This model has learned from pixels: features are for a new one, SSVAE(…, features=space)."
+            )
+        self.config = self.config if self._configured else configured(None, space)
+        self.progress = new_progress(self.input_shape, self.n_classes, self.config, space)
+        self.feature_space, self.map = space, MapState()
+
+# %% ../../nbs/model/16_ssvae.ipynb #2b2bdef0
+@patch
+def paired(
+    self: SSVAE,
+    x: Any,  # images, vectors or `FeaturedImages`
+    features: Any = None,  # as in `featured`; None: pixels, or what the model has learned from
+) -> Any:  # `FeaturedImages` where it learns from features, else `x`
+    "Images as this model learns from them. Raises `ArgumentError` for features of another space."
+    auto = isinstance(features, str) and features == "auto"
+    if self.feature_space is not None:
+        return featured(x, "auto" if features is None else features, space=self.feature_space)
+    if features is not None and not (self.trained and auto):
+        x = featured(x, features)
+    if isinstance(x, FeaturedImages):
+        self.use_features(x.space)
+    return x
+
 # %% ../../nbs/model/16_ssvae.ipynb #3e569e5e
 @patch
 def data_source(
@@ -174,7 +217,9 @@ def data_source(
 ) -> DataSource:
     """Check data against the model and learn their scale the first time. Raises `ValueError` when they are of
     another shape."""
-    x = as_array(x)
+    x = self.paired(x)
+    vectors = x.vectors if isinstance(x, FeaturedImages) else None
+    x = as_array(x if vectors is None else x.images)
     if image_shape(x) != self.input_shape:
         raise ValueError(
             f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build "
@@ -186,12 +231,12 @@ def data_source(
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
         found = dict(shift=sample.mean(0), scale=np.maximum(sample.std(0), 1e-6))
     if self.config.augmentation == "auto":
-        found["augmentation"] = guess_augmentation(x)
+        found["augmentation"] = guess_augmentation(x if vectors is None else vectors)
     self.fingerprint = fingerprint(x)
     with self._lock:
         if found:
             self.progress = self.progress._replace(**found)
-    return DataSource(x, self.config, self.value_range)
+    return DataSource(x, self.config, self.value_range, vectors=vectors)
 
 # %% ../../nbs/model/16_ssvae.ipynb #29d1825b
 @patch
@@ -221,9 +266,8 @@ def run_epochs(
     labels: Any,  # one an image, None, or a function without arguments that gives them; asked before every epoch
     epochs: int,
     callbacks: Sequence[TrainingCallback] = (),
-    stop: threading.Event
     # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
-    | None = None,
+    stop: threading.Event | None = None,
     trainer: Any = None,  # what the callbacks get; None: the model
     most: float = 1.0,  # share of each epoch to run
 ) -> dict[str, list[float]]:
@@ -269,6 +313,8 @@ def save(
         fixed_classes=self.fixed_classes,
         value_range=self.value_range,
         fingerprint=self.fingerprint,
+        input_shape=self.input_shape,
+        space=self.feature_space,
     )
 
 # %% ../../nbs/model/16_ssvae.ipynb #024f4fe9
@@ -286,6 +332,7 @@ def from_checkpoint(
         tuple(meta["input_shape"]),
         file.config,
         meta["class_names"] or (meta["n_classes"] if meta["fixed_classes"] else None),
+        file.space,
     )
     if vae.n_classes < meta["n_classes"]:
         vae.set_classes(meta["n_classes"])
@@ -301,9 +348,10 @@ def load_model_weights(
     """Replace parameters and progress by those of a checkpoint of the same architecture; on a `CheckpointError`
     nothing has changed."""
     file, spec = read_model(path), self.progress.spec
+    check_same_space(file, self.feature_space)
     n = file.meta["n_classes"]
     if n > self.n_classes:
-        spec = make_spec(self.input_shape, n, self.config)
+        spec = spec_of(self.input_shape, n, self.config, self.feature_space)
     check_arrays(file, spec)
     if n > self.n_classes:
         self.set_classes(file.meta["class_names"] or n)
@@ -330,12 +378,13 @@ def fit(
     callbacks: Sequence[Any]
     | None = (),  # yours, after the default ones; None: neither, nothing is shown, only the best weights are written
     defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
+    features: Any = None,  # what to learn from, as in `featured`; None: pixels, or what the model has learned from
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."
     if weights_path is not None:
         check_replaceable(check_path(weights_path, "weights_path"))
     mine = check_callbacks(callbacks)
-    source, stop, c = self.data_source(x), threading.Event(), self.config
+    source, stop, c = self.data_source(self.paired(x, features)), threading.Event(), self.config
     with self._lock:
         if self.trained:
             fresh = init_state(self.progress.spec, c.random_seed, self.params)
@@ -387,15 +436,17 @@ def predict(
     num_samples: int = 1,  # draws; more than one adds a leading axis to every result
     seed: int = 0,  # of the draws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    "Latent, reconstruction, predicted class code and its probability."
+    """Latent, reconstruction (of at most 64 pixels a side where features were learned from), predicted class code and
+    its probability."""
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; give at least 1.")
-    x, progress = as_array(x), self.progress
+    x, progress, small = encoder_inputs(x, self.feature_space), self.progress, self.feature_space is not None
     draws = []
     for k in range(num_samples if sample else 1):
         key = jax.random.fold_in(jax.random.key(seed), k) if sample else None
         z, probs, out = encode_images(progress, x, self.value_range, True, key)
-        draws.append((z, out.reshape(x.shape), probs.argmax(1), probs.max(1)))
+        out = without_channel(out) if small else out.reshape(x.shape)
+        draws.append((z, out, probs.argmax(1), probs.max(1)))
     return tuple(np.stack(part) for part in zip(*draws)) if len(draws) > 1 else draws[0]
 
 # %% ../../nbs/model/16_ssvae.ipynb #2475ddc0
@@ -405,7 +456,7 @@ def predict_proba(
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch classes"]:
     "Class probabilities, one column a class."
-    return encode_images(self.progress, x, self.value_range)[1]
+    return encode_images(self.progress, encoder_inputs(x, self.feature_space), self.value_range)[1]
 
 # %% ../../nbs/model/16_ssvae.ipynb #0cf4ed56
 @patch
@@ -414,7 +465,7 @@ def encode(
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch latent"]:
     "Posterior means."
-    return encode_images(self.progress, x, self.value_range)[0]
+    return encode_images(self.progress, encoder_inputs(x, self.feature_space), self.value_range)[0]
 
 # %% ../../nbs/model/16_ssvae.ipynb #cc767af4
 @patch
@@ -423,11 +474,11 @@ def features(
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch features"]:
     "What the classifier sees, each row of length one: neighbors here share a class more often than in the latent."
-    x, progress = as_array(x), self.progress
+    x, progress = encoder_inputs(x, self.feature_space), self.progress
     value_range = self.value_range or pixel_range(x)
 
     def read(rows):
-        return as_uint8(x[rows], value_range).reshape(len(rows), *self.input_shape)
+        return as_uint8(x[rows], value_range).reshape(len(rows), *progress.spec.input_shape)
 
     return all_unit_features(progress, read, np.arange(len(x)))
 
@@ -446,7 +497,7 @@ def snapshot(self: SSVAE) -> Snapshot:
     "A numpy copy of the model as it is now."
     with self._lock:
         progress, head = self.progress, self.map.head
-    return take_snapshot(progress, head, self.value_range)
+    return take_snapshot(progress, head, self.value_range, self.feature_space)
 
 # %% ../../nbs/model/16_ssvae.ipynb #112577cb
 @patch
@@ -460,7 +511,7 @@ def embed(
 ) -> Embedding:
     """Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x`
     are the training images."""
-    x = as_array(x)
+    x = encoder_inputs(x, self.feature_space)
     z, probs, _ = encode_images(self.progress, x, self.value_range)
     return Embedding(z, self._place(x, z, map_steps), probs)
 
@@ -470,6 +521,8 @@ def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
     "Places of `z`, with a map that has followed the training where it must."
     if z.shape[1] <= 2:
         return two_columns(z)
+    if self.feature_space is not None:
+        return self._place_features(x, steps)
     with self._map_lock:
         drawn, progress = self.map, self.progress
         step, known = int(progress.state.step), self.fingerprint
@@ -479,6 +532,21 @@ def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
         if drawn.head is not None and (steps == 0 or not stale):
             return np.asarray(map_encode(drawn.head, z, np))
         drawn = follow_map(drawn, z, progress.epoch, step, steps, self.config.random_seed)
+        with self._lock:
+            self.map = drawn
+        return drawn.shown
+
+# %% ../../nbs/model/16_ssvae.ipynb #309c6cb9
+@patch
+def _place_features(self: SSVAE, vectors, steps=None) -> Float[np.ndarray, "batch 2"]:
+    "Places of prepared vectors; the first call with steps to take fits the map."
+    with self._map_lock:
+        drawn, seed = self.map, self.config.random_seed
+        if drawn.head is not None:
+            return np.asarray(map_encode(drawn.head, vectors, np))
+        if steps == 0:
+            return leading_components(vectors)
+        drawn = follow_map(drawn, vectors, self.epoch, self.step, seed=seed)
         with self._lock:
             self.map = drawn
         return drawn.shown

@@ -25,9 +25,9 @@ from .spec import Params, Spec, decayed, init_params, network
 
 # %% auto #0
 __all__ = ['LOSSES', 'train_epoch', 'evaluate_part', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data',
-           'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'active_logits', 'term_values',
-           'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'deal_rows', 'evaluate',
-           'count_compilations']
+           'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'batch_pictures', 'active_logits',
+           'term_values', 'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'deal_rows',
+           'evaluate', 'count_compilations']
 
 # %% ../../nbs/model/05_step.ipynb #fad89ed7
 class TrainState(NamedTuple):
@@ -95,6 +95,7 @@ class Data(NamedTuple):
     shift: Float[Array, "features"]  # vectors are standardized with these two; images ignore them
     scale: Float[Array, "features"]
     soft: Any = None  # optional (n, classes) soft labels; a row of zeros is no opinion
+    inputs: Any = None  # optional (n, features) float32 that the encoder sees; the images are only drawn then
 
 # %% ../../nbs/model/05_step.ipynb #1aebb834
 class LossTerms(NamedTuple):
@@ -145,7 +146,16 @@ def batch_inputs(
     rows: Int[Array, "batch"],
 ) -> Float[Array, "batch ..."]:
     "`network_inputs` of some rows, spread over the devices."
-    return network_inputs(_spread(jnp.take(data.images, rows, axis=0)), data.shift, data.scale)
+    seen = data.images if data.inputs is None else data.inputs
+    return network_inputs(_spread(jnp.take(seen, rows, axis=0)), data.shift, data.scale)
+
+
+def batch_pictures(
+    data: Data,
+    rows: Int[Array, "batch"],
+) -> Float[Array, "batch ..."]:
+    "The images of some rows as the decoder draws them, where the encoder sees something else."
+    return network_inputs(_spread(jnp.take(data.images, rows, axis=0)), 0.0, 1.0)
 
 # %% ../../nbs/model/05_step.ipynb #310ae68c
 def _views(terms: LossTerms, data: Data, rows, key):
@@ -186,10 +196,11 @@ def term_values(
     keys = random.split(key, 5)
     joint = rows if labeled_rows is None else jnp.concatenate([rows, labeled_rows])
     seen, target = _views(terms, data, joint, keys[0])
+    target = target[:n] if data.inputs is None else batch_pictures(data, rows)
     h, mean, logvar = net.encode(seen)
     z = mean + jnp.exp(0.5 * logvar) * random.normal(keys[1], mean.shape)
     values = dict(
-        recon=losses.reconstruction_error(net.decode(z[:n]), target[:n], config.likelihood, config.reduction).mean(),
+        recon=losses.reconstruction_error(net.decode(z[:n]), target, config.likelihood, config.reduction).mean(),
         kl=losses.kl_term(losses.kl_divergence(mean[:n], logvar[:n]), weights.free_bits),
     )
     codes = jnp.take(data.codes, joint)
@@ -369,7 +380,8 @@ def evaluate(
         rows, real = inputs
         x = batch_inputs(data, rows)
         h, mean, logvar = net.encode(x)
-        recon = losses.reconstruction_error(net.decode(mean), x, spec.config.likelihood, spec.config.reduction)
+        drawn = x if data.inputs is None else batch_pictures(data, rows)
+        recon = losses.reconstruction_error(net.decode(mean), drawn, spec.config.likelihood, spec.config.reduction)
         kl = losses.kl_divergence(mean, logvar)
         logits = active_logits(net.logits(h, mean), data.active)
         codes = jnp.take(data.val_codes, rows)

@@ -208,7 +208,7 @@ def compile_reading(vae: SSVAE) -> None:
     p = vae.progress
     active = (np.arange(p.spec.slots) < max(p.n_classes, 1)).astype(np.float32)
     for size in BATCH_SIZES:
-        x = np.zeros((size, *vae.input_shape), np.float32 if len(vae.input_shape) == 1 else np.uint8)
+        x = np.zeros((size, *p.spec.input_shape), np.float32 if len(p.spec.input_shape) == 1 else np.uint8)
         PROGRAMS.get(encode_batch, dict(spec=p.spec, with_images=False), (p.params, x, active, p.shift, p.scale, None))
-    if vae.config.graph_epochs:
+    if vae.config.graph_epochs and vae.feature_space is None:
         PROGRAMS.get(unit_features, dict(spec=p.spec), (p.params, x, p.shift, p.scale))

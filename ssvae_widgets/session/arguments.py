@@ -140,7 +140,8 @@ def check_columns(
 # %% ../../nbs/session/02_arguments.ipynb #f09d23c1
 def check_each(values: Any, name: str, n_items: int) -> None:
     "Raise `ArgumentError` unless there is one value for each item."
-    n = len(values) if np.iterable(values) and not isinstance(values, (str, bytes)) else None
+    each = hasattr(values, "__getitem__") and not isinstance(values, (str, bytes, dict))  # a set has no order
+    n = len(values) if each and np.iterable(values) else None
     if n is not None and len(getattr(values, "shape", (n,))) != 1:
         raise ArgumentError(f"got {describe(values)} for {name}, expected one value for each of {n_items} images")
     if n != n_items:

@@ -14,6 +14,8 @@ from functools import partial
 
 from fastcore.basics import patch
 
+from ..errors import ArgumentError, describe
+
 # %% auto #0
 __all__ = ['LINGER', 'Events', 'JobQueue']
 
@@ -30,6 +32,8 @@ class Events:
         callback: Callable[[dict], None],  # called with every event, from any thread
     ) -> Callable[[], None]:  # call it to unsubscribe
         "Hear every event from now on."
+        if not callable(callback):
+            raise ArgumentError(f"callback is {describe(callback)}; expected a function that takes an event.")
         self._callbacks = [*self._callbacks, callback]
 
         def unsubscribe():

@@ -342,6 +342,8 @@ def go_to(
     leaving: str = "",  # "skip": put the current item aside; "back": it comes next again
 ) -> Suggestion:
     "Make a proposal the current one: a view that held it shows it already."
+    if not isinstance(item, Suggestion):
+        raise ArgumentError(f"item is {describe(item)}; expected a Suggestion, such as one of upcoming().")
     with self.activity.lock:
         if leaving == "skip":
             self.queue.skip()

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import ClosedError, check_path, check_row, check_whole
+from ..errors import ClosedError, check_number, check_path, check_row, check_whole
 from ..parts import attribute, method
 from .accuracy_log import AccuracyLog
 from .activity import Activity
@@ -194,14 +194,8 @@ def _labels_changed(
 ) -> None:
     "What follows from a label."
     store, jobs = self.store, self.jobs
-    self.events.emit(
-        "labels",
-        seq=store.seq,
-        serials=np.asarray(event.serials, np.int64),
-        kind=event.kind,
-        status=store.status,
-        message=store.message,
-    )
+    serials, said = np.asarray(event.serials, np.int64), {"status": store.status, "message": store.message}
+    self.events.emit("labels", seq=store.seq, serials=serials, kind=event.kind, **said)
     outdated = self.predictions.labels_changed(event)
     if outdated and self.instant:
         jobs.ask("instant answer", job=self._answer)
@@ -328,9 +322,17 @@ LabelingSession.trainer = attribute(
     "network.trainer", "The `InteractiveTrainer`, or None before `prepare` has made it."
 )
 LabelingSession.history = attribute("network.history", "One list a metric, over the life of the model.")
-LabelingSession.epochs = attribute("network.epochs", 'Epochs of one press on "train".', settable=True)
+LabelingSession.epochs = attribute(
+    "network.epochs",
+    'Epochs of one press on "train".',
+    settable=True,
+    check=lambda value: check_whole(value, "epochs"),
+)
 LabelingSession.look_share = attribute(
-    "network.look_share", "At most this share of the training time goes into drawing the map.", settable=True
+    "network.look_share",
+    "At most this share of the training time goes into drawing the map.",
+    settable=True,
+    check=lambda value: check_number(value, "look_share", 0.001, 1),
 )
 LabelingSession.use_features = method("learned", LearnedFrom.use_features)
 LabelingSession.learned_from = attribute(

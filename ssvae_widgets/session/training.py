@@ -109,7 +109,7 @@ def prepare(self: Training) -> None:
 @patch
 def inputs_of(self: Training, model: Any) -> Any:
     "What an `SSVAE` learns from here."
-    space = None if model is None else model.space
+    space = None if model is None else model.feature_space
     return self.data.images if space is None else self.frozen.inputs_for(space)
 
 

@@ -48,7 +48,11 @@ def numbers_with_gaps(
     there = [x for x in v.tolist() if x is not None and x == x]
     if not there or not all(map(number, there)):
         return v
-    return np.array([np.nan if x is None or x != x else float(x) for x in v.tolist()])
+    try:
+        return np.array([np.nan if x is None or x != x else float(x) for x in v.tolist()])
+    except OverflowError:
+        largest = describe(max(there, key=abs))
+        raise ArgumentError(f"a column holds {largest}; expected numbers that a computer calculates with.") from None
 
 # %% ../../nbs/widgets/05_columns.ipynb #8579f14c
 def as_column(

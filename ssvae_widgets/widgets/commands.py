@@ -11,7 +11,7 @@ __all__ = ['ROWS', 'WHAT', 'Intent', 'Commands', 'how_many', 'source_of']
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import ArgumentError, describe
+from ..errors import ArgumentError, check_rows, check_whole, describe
 from .intents import BY_CLICK, BY_KEY
 from .presenter import Presenter
 from .proposals import ProposalDeck
@@ -65,7 +65,7 @@ def how_many(serials) -> str:
 def targets(self: Commands, intent: dict) -> np.ndarray:
     "The points an intent is about, sorted."
     serials = intent.get("serials")
-    return self.presenter.selected if serials is None else np.sort(np.asarray(serials, np.int64))
+    return self.presenter.selected if serials is None else np.sort(check_rows(serials, self.session.n_items))
 
 
 def source_of(serials, presenter: Presenter) -> str:
@@ -83,7 +83,7 @@ def settle(self: Commands, intent: dict, message: str):
 @patch
 def label(self: Commands, intent):
     "Give a class to points."
-    serials, code = self.targets(intent), intent["label"]
+    serials, code = self.targets(intent), self.session.data.code(intent["label"])
     if not serials.size:
         return self.views.status.say("Select points first, then choose a class.")
     if self.too_many(intent, serials):
@@ -298,7 +298,7 @@ def stop(self: Commands, intent):
 @patch
 def epochs(self: Commands, intent):
     "The field was changed: the key trains as many."
-    self.views.training.controls.epochs = intent["epochs"]
+    self.views.training.controls.epochs = check_whole(intent["epochs"], "epochs")
 
 # %% ../../nbs/widgets/19_commands.ipynb #75719d25
 @patch
@@ -306,8 +306,9 @@ def auto(self: Commands, intent):
     "When training starts by itself."
     from ssvae_widgets.session.training import AutoTrain
 
-    name = list(BY_ITSELF)[intent["choice"]]
-    self.session.auto, self.views.training.controls.choice = AutoTrain(**BY_ITSELF[name]), intent["choice"]
+    choice = check_whole(intent["choice"], "choice", 0, len(BY_ITSELF) - 1)
+    name = list(BY_ITSELF)[choice]
+    self.session.auto, self.views.training.controls.choice = AutoTrain(**BY_ITSELF[name]), choice
     said = f"Training starts {name}, two epochs at a time." if BY_ITSELF[name] else "Training starts when you say so."
     self.views.status.say(said)
 

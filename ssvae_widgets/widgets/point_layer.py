@@ -200,6 +200,13 @@ BULK = {"positions", "codes", "labeled"}
 def _each(value, at, dtype) -> bytes:
     return b"" if value is None else np.broadcast_to(np.asarray(value, dtype), at.shape).tobytes()
 
+
+def _changed(array: np.ndarray, n: int, none: int, at, value) -> bytes:
+    "An array of `n` points with new values in some places; an empty one stands for `none` everywhere."
+    array = array.copy() if array.size else np.full(n, none, array.dtype)
+    array[at] = value
+    return array.tobytes()
+
 # %% ../../nbs/widgets/04_point_layer.ipynb #9092753e
 class LayerArrays(LayerState):
     "How the arrays of a layer travel: a sample first, changes of a few points alone."
@@ -253,13 +260,10 @@ class LayerArrays(LayerState):
             self.send({"type": "patch"}, [at.tobytes(), _each(codes, at, "<u2"), _each(labeled, at, "u1")])
 
     def _keep(self, name, at, value, dtype):
-        array = np.frombuffer(getattr(self, name), dtype).copy()
-        if not array.size:
-            array = np.full(self.n_items, NONE if name == "codes" else 0, dtype)
-        array[at] = value
+        old, none = np.frombuffer(getattr(self, name), dtype), NONE if name == "codes" else 0
         self._quiet.add(name)
         try:
-            setattr(self, name, array.tobytes())
+            setattr(self, name, _changed(old, self.n_items, none, at, value))
         finally:
             self._quiet.discard(name)
 

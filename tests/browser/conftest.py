@@ -212,7 +212,8 @@ class Notebook:
         errors = self.page.evaluate(
             """() => window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code').flatMap(
                    c => { const out = []; for (let i = 0; i < c.model.outputs.length; i++) {
-                       const o = c.model.outputs.get(i).toJSON(); if (o.output_type === 'error') out.push(o.traceback.join('\\n')); } return out; })"""
+                       const o = c.model.outputs.get(i).toJSON();
+                       if (o.output_type === 'error') out.push(o.traceback.join('\\n')); } return out; })"""
         )
         assert not errors, "\n".join(errors)
 

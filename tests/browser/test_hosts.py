@@ -38,7 +38,8 @@ def test_notebook_7(lab, browser):
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         nb.kernel_id()
         page.wait_for_function(
-            "() => /Idle|Connected|idle/.test(document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status || 'idle')"
+            """() => /Idle|Connected|idle/.test(
+                   document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status || 'idle')"""
         )
         page.locator(".jp-Notebook .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
@@ -61,7 +62,9 @@ def test_notebook_7(lab, browser):
         end_sessions(lab)
 
 
-PICTURES = """() => [...document.querySelectorAll('img')].filter(i => i.src.startsWith('data:image/png') && i.complete && i.naturalWidth > 300 && i.getBoundingClientRect().height > 100).length"""
+PICTURES = """() => [...document.querySelectorAll('img')].filter(
+    i => i.src.startsWith('data:image/png') && i.complete && i.naturalWidth > 300
+         && i.getBoundingClientRect().height > 100).length"""
 
 
 def end_sessions(lab):

@@ -214,7 +214,8 @@ def test_fast_typing_loses_nothing(open_notebook):
     before = nb.python("app.session.seq")
     app.page.evaluate(
         """keys => { const root = document.querySelector('.ssvae-labeler'); root.focus();
-                     for (const key of keys) root.dispatchEvent(new KeyboardEvent('keydown', {key, code: 'Digit' + key, bubbles: true, cancelable: true})); }""",
+                     for (const key of keys) root.dispatchEvent(new KeyboardEvent(
+                         'keydown', {key, code: 'Digit' + key, bubbles: true, cancelable: true})); }""",
         [str(k % 10) for k in range(1, 51)],
     )
     app.wait_saved(before + 50)
@@ -362,7 +363,8 @@ import numpy as np
 from ssvae_widgets import LatentLabeler, load_digits
 images, truth = load_digits()
 classes = {HOSTILE!r}
-app = LatentLabeler(images, labels="labels.csv", classes=[c.replace(chr(0), "") for c in classes], names=[classes[i % len(classes)] for i in range(len(images))])
+names = [classes[i % len(classes)] for i in range(len(images))]
+app = LatentLabeler(images, labels="labels.csv", classes=[c.replace(chr(0), "") for c in classes], names=names)
 app
 """
         ]
@@ -394,7 +396,10 @@ def axe_source() -> str:
     for file in filter(None, (named, ROOT / "node_modules" / "axe-core" / "axe.min.js")):
         if Path(file).exists():
             return Path(file).read_text()
-    why = "no axe-core found: run `npm install --no-save axe-core` in the repository or point SSVAE_WIDGETS_AXE at axe.min.js"
+    why = (
+        "no axe-core found: run `npm install --no-save axe-core` in the repository or point SSVAE_WIDGETS_AXE at "
+        "axe.min.js"
+    )
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
@@ -411,8 +416,11 @@ def test_accessible(open_notebook):
 
     def problems(what):
         found = app.page.evaluate(
-            """() => axe.run('.ssvae-labeler', {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']}).then(r => r.violations.flatMap(
-                   v => v.nodes.map(n => v.id + ': ' + n.target.join(' ') + ' ' + (n.any[0]?.message || n.all[0]?.message || n.none[0]?.message || ''))))"""
+            """() => {
+                const said = n => [n.any[0], n.all[0], n.none[0]].map(check => check?.message).find(Boolean) || '';
+                const one = (v, n) => v.id + ': ' + n.target.join(' ') + ' ' + said(n);
+                return axe.run('.ssvae-labeler', {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']})
+                    .then(r => r.violations.flatMap(v => v.nodes.map(n => one(v, n)))); }"""
         )
         return [f"{what}: {p}" for p in found]
 

@@ -96,7 +96,8 @@ class Map:
         x, y = self.at(i)
         return self.points.evaluate(
             """(e, [x, y]) => { const r = e.getBoundingClientRect(), k = e.width / r.width;
-                return [...e.getContext('2d').getImageData(Math.floor((x - r.left) * k), Math.floor((y - r.top) * k), 1, 1).data]; }""",
+                const column = Math.floor((x - r.left) * k), row = Math.floor((y - r.top) * k);
+                return [...e.getContext('2d').getImageData(column, row, 1, 1).data]; }""",
             [x, y],
         )
 
@@ -302,7 +303,13 @@ def test_a_large_label_asks_once_and_is_one_gesture(open_notebook):
 
 
 def test_a_refused_label_is_taken_back_and_said(open_notebook):
-    refuse = "m.on_intent(lambda i: m.acknowledge(i['gesture'], ok=False, message='NOT SAVED: disk full') if 'gesture' in i else None)\nm"
+    refuse = """
+def refuse(intent):
+    if "gesture" in intent:
+        m.acknowledge(intent["gesture"], ok=False, message="NOT SAVED: disk full")
+m.on_intent(refuse)
+m
+"""
     nb = open_notebook([cloud() + refuse], name="refused")
     m, page = Map(nb), nb.page
     i = int(m.visible()[20])
@@ -572,9 +579,12 @@ def test_messages_out_of_range_reach_nobody(open_notebook):
     nb.until("m.selected.size == 1")
     bad = """
 before, hits = m.layer.refused, len(log)
-for content, buffers in [({"type": "intent", "intent": {"type": "label", "label": 99, "gesture": 1}}, [b"\\0\\0\\0\\0"]), ({"type": "intent", "intent": {"type": "label", "label": 1, "gesture": 1}}, [b"\\xff" * 4]), ("x", [])]:
+no_class = {"type": "intent", "intent": {"type": "label", "label": 99, "gesture": 1}}
+no_point = {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": 1}}
+for content, buffers in [(no_class, [b"\\0\\0\\0\\0"]), (no_point, [b"\\xff" * 4]), ("x", [])]:
     m.layer._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": buffers})
-m.layer._handle_msg({"content": {"data": {"method": "update", "state": {"positions": None, "hovered": 1e12, "tool": 5}, "buffer_paths": []}}, "buffers": []})
+state = {"positions": None, "hovered": 1e12, "tool": 5}
+m.layer._handle_msg({"content": {"data": {"method": "update", "state": state, "buffer_paths": []}}, "buffers": []})
 """
     nb.execute(bad)
     assert nb.python("[m.layer.refused - before, len(log) - hits, m.layer.n_items, m.hovered]")[:3] == [6, 0, 3000]

@@ -1,4 +1,5 @@
-"""The loop in a real browser: labels without a pause while it trains, back and forth in time, and everything there after a restart."""
+"""The loop in a real browser: labels without a pause while it trains, back and forth in time, and everything there
+after a restart."""
 
 import json
 
@@ -8,7 +9,8 @@ OPEN = """
 import numpy as np
 from ssvae_widgets import LatentLabeler, SSVAEConfig, load_digits
 images, truth = load_digits()
-app = LatentLabeler(images, labels="labels.csv", truth=truth, config=SSVAEConfig(encoder_type="dense", hidden_dims=(64, 32), latent_dim=2, batch_size=64), height=600)
+config = SSVAEConfig(encoder_type="dense", hidden_dims=(64, 32), latent_dim=2, batch_size=64)
+app = LatentLabeler(images, labels="labels.csv", truth=truth, config=config, height=600)
 app
 """
 
@@ -64,7 +66,8 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     if nb.python("len(app.session.changes.rows)"):
         root.press("w")
         nb.until(
-            "app.session.current.strategy == 'changed' and app.map.selected.tolist() == [int(app.session.changes.rows[0])]"
+            "app.session.current.strategy == 'changed' "
+            "and app.map.selected.tolist() == [int(app.session.changes.rows[0])]"
         )
         root.press("a")
         nb.until("app.training.rounds.trails and len(app.presenter.timeline.trails.lines.x) > 0")
@@ -81,7 +84,8 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     page.locator(".ssvae-goto").click()
     nb.until("len(app.session.rounds) == 4 and app.session.wait(0.1)", timeout=300)
     assert nb.python(
-        "(app.session.model.epoch == app.session.rounds.facts[1]['epochs'] == app.session.training.total, app.session.seq, app.presenter.timeline.looking_at)"
+        "(app.session.model.epoch == app.session.rounds.facts[1]['epochs'] == app.session.training.total, "
+        "app.session.seq, app.presenter.timeline.looking_at)"
     ) == [True, labels, None]
     # a restart finds it all
     nb.execute("app.map.color_by = 'certainty'; import json")
@@ -102,8 +106,11 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
 
 
 def neighbours_are_in_sight(page):
-    "With curves, timeline and standing on show, the neighbours of the selected point are not cut off at a height of 600."
+    """With curves, timeline and standing on show, the neighbours of the selected point are not cut off at a height of
+    600."""
     page.wait_for_selector(".ssvae-strip")
+    # once the panels below have found their height
     page.wait_for_function("""() => {
-        const [strip, box] = [".ssvae-strip", ".ssvae-preview"].map(s => document.querySelector(s)?.getBoundingClientRect());
-        return strip && box && strip.height > 0 && strip.bottom <= box.bottom + 1; }""")  # once the panels below have found their height
+        const place = s => document.querySelector(s)?.getBoundingClientRect();
+        const strip = place(".ssvae-strip"), box = place(".ssvae-preview");
+        return strip && box && strip.height > 0 && strip.bottom <= box.bottom + 1; }""")

@@ -11,7 +11,8 @@ from test_labeler_flow import OPEN, App
 # What a camera over the shoulder would see: at each key the picture on show before it acts; how long the next one
 # takes; what is said.
 WATCH = """() => {
-    const root = document.querySelector('.ssvae-labeler'), preview = root.querySelector('.ssvae-preview'), status = root.querySelector('.ssvae-status');
+    const root = document.querySelector('.ssvae-labeler');
+    const preview = root.querySelector('.ssvae-preview'), status = root.querySelector('.ssvae-status');
     const seen = window.seen = { keys: [], took: [], frames: [] };
     const now = () => preview.dataset.serial === undefined ? -1 : Number(preview.dataset.serial);
     let pressed = null, frame = 0;
@@ -23,9 +24,14 @@ WATCH = """() => {
         const entry = [now(), e.key, null];
         seen.keys.push(entry);
     }, true);
-    root.addEventListener('keydown', (e) => { if (/^[0-9]$/.test(e.key)) seen.keys.at(-1)[2] = status.dataset.refused === 'yes'; });  // after the map has acted
+    root.addEventListener('keydown', (e) => {  // after the map has acted
+        if (/^[0-9]$/.test(e.key)) seen.keys.at(-1)[2] = status.dataset.refused === 'yes';
+    });
     new MutationObserver(() => {
-        if (pressed && now() !== pressed.from && now() >= 0) { seen.took.push(performance.now() - pressed.at); seen.frames.push(frame - pressed.frame); pressed = null; }
+        if (!pressed || now() === pressed.from || now() < 0) return;
+        seen.took.push(performance.now() - pressed.at);
+        seen.frames.push(frame - pressed.frame);
+        pressed = null;
     }).observe(preview, { attributes: true, attributeFilter: ['data-serial'] });
 }"""
 SLOW = {

@@ -198,7 +198,8 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.perf_counter()
 try: load_images(sys.argv[1]); said = "read"
 except ValueError as error: said = f"{type(error).__name__}: {error}"
-print(json.dumps([said, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10, time.perf_counter() - start]))
+memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+print(json.dumps([said, memory, time.perf_counter() - start]))
 """
 
 
