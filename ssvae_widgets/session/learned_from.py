@@ -98,6 +98,7 @@ def _go_over(self: LearnedFrom, features: Any) -> None:
     self.resume.number = None
     network.frozen = self._ask_for(features)
     network.predictions.use(None)
+    network.moment("anew")
     self._answer_anew()
     self.frozen.begin()
     network.prepare()

@@ -227,7 +227,7 @@ def _train_by_itself(
 @patch
 def _training_went_on(
     self: LabelingSession,
-    moment: str,  # "made", "begins", "epoch", "ended" or "over"
+    moment: str,  # "made", "begins", "epoch", "ended", "over" or "anew"
 ) -> None:
     "What follows from a moment of the training."
     if moment == "over":

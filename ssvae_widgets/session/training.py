@@ -72,7 +72,7 @@ class Training:
         model=None,  # an `SSVAE` or a checkpoint to go on from; None: a new one
         config=None,  # an `SSVAEConfig` for a new model
         epochs: int = 10,  # epochs of one press on "train"
-        moment: Callable[[str], None] = lambda moment: None,  # told "made", "begins", "epoch", "ended" and "over"
+        moment: Callable[[str], None] = lambda moment: None,  # told "made", "begins", "epoch", "ended", "over", "anew"
     ):
         self.data, self.activity, self.predictions = data, activity, predictions
         self.examination, self.accuracy_log = examination, accuracy_log
