@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import ClosedError, check_number, check_path, check_row, check_whole
-from ..parts import attribute, method
+from ..errors import ClosedError, check_path, check_row, check_whole
 from .accuracy_log import AccuracyLog
 from .activity import Activity
 from .arguments import check_model
 from .evidence import Evidence
 from .examination import Examination
+from .face import SessionFace
 from .files import SessionFiles
 from .frozen_features import check_features
-from .jobs import Events, JobQueue
 from .journal import LabelTimeline, replay_training
 from .labeled_images import LabeledImages
 from .labeling import Labeling
@@ -46,7 +45,7 @@ from .training import AutoTrain, Training
 __all__ = ['LabelingSession']
 
 # %% ../../nbs/session/24_session.ipynb #7e204c94
-class LabelingSession:
+class LabelingSession(SessionFace):
     "Images, their labels, a model and a thread of jobs: the app without a screen."
 
     instant = True  # whether every label is answered at once
@@ -234,122 +233,6 @@ def _training_went_on(
         self._train_by_itself()
     else:
         self.snapshots.moment(moment)
-
-# %% ../../nbs/session/24_session.ipynb #9f0703df
-LabelingSession.images = attribute("data.images", "As they were given, as one array.")
-LabelingSession.pictures = attribute("data.pictures", "The images as they are learned from and shown.")
-LabelingSession.names = attribute("data.names", "Names of the images, or None.")
-LabelingSession.truth = attribute(
-    "data.truth", "The real class codes where they are known, −1 where not; None: nothing is known."
-)
-LabelingSession.image_shape = attribute("data.image_shape", "Shape of one image.")
-LabelingSession.seed = attribute("data.seed", "Of everything that is random.")
-LabelingSession.store = attribute("data.store", "The `LabelStore`.")
-LabelingSession.n_items = attribute("data.n_items", "How many images there are.")
-LabelingSession.classes = attribute("data.classes", "The class names; a label's code is its place in this list.")
-LabelingSession.n_classes = attribute("data.n_classes", "How many classes there are.")
-LabelingSession.codes = attribute("data.codes", "The label of every item as a class code, −1 where there is none.")
-LabelingSession.seq = attribute("data.seq", "Number of the last gesture in the label log.")
-LabelingSession.counts = attribute("data.counts", "How many items each class has been given.")
-LabelingSession.n_labeled = attribute("data.n_labeled", "How many items have a label.")
-LabelingSession.events = attribute("activity.events", "The subscribers, and what they raised.")
-LabelingSession.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
-LabelingSession.label = method("labeling", Labeling.label)
-LabelingSession.accept = method("labeling", Labeling.accept)
-LabelingSession.clear = method("labeling", Labeling.clear)
-LabelingSession.undo = method("labeling", Labeling.undo)
-LabelingSession.redo = method("labeling", Labeling.redo)
-LabelingSession.subscribe = method("events", Events.subscribe)
-LabelingSession.wait = method("jobs", JobQueue.wait)
-LabelingSession.training = attribute("activity.status", "The `TrainingStatus`.")
-LabelingSession.message = attribute("activity.message", "The last sentence for the status line.")
-LabelingSession.xy = attribute("predictions.view.xy", "Position of every item on the map, (n, 2).")
-LabelingSession.features = attribute("predictions.view.features", "Of the network, or pixels before training.")
-LabelingSession.probs = attribute(
-    "predictions.view.probs", "Class probabilities (n, classes), or None while there is no answer."
-)
-LabelingSession.answer = attribute(
-    "predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".'
-)
-LabelingSession.source = attribute(
-    "predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".'
-)
-LabelingSession.pred = attribute(
-    "predictions.view.pred", "The most probable class of every item, −1 while there is no answer."
-)
-LabelingSession.certainty = attribute(
-    "predictions.view.certainty", "Probability of that class; NaN while there is no answer."
-)
-LabelingSession.entropy = attribute(
-    "predictions.view.entropy", "Of the prediction, as a share of its maximum; NaN while there is none."
-)
-
-# %% ../../nbs/session/24_session.ipynb #7bd5ba63
-LabelingSession.neighbors = method("predictions", Predictions.neighbors)
-LabelingSession.exams = attribute(
-    "examination.exams", "Labels that the network was asked before it heard them, by row."
-)
-LabelingSession.unheard = attribute(
-    "examination.unheard", "Items whose label changed since the network last heard the labels."
-)
-LabelingSession.audits = attribute(
-    "evidence.audits", "Random picks that were answered: row -> class predicted before the answer."
-)
-LabelingSession.blind = attribute("evidence.blind", "The same: row -> labels there were, and what each source said.")
-LabelingSession.sources = attribute("evidence.sources", "How good each source is on labels that it had not heard.")
-LabelingSession.accuracy = attribute(
-    "evidence.accuracy", "How good the predictions on show are: value, low, high, n, and how that is known."
-)
-LabelingSession.why = attribute(
-    "evidence.why", "Whose predictions are on show, and why, in one sentence; empty while there are none."
-)
-LabelingSession.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
-LabelingSession.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
-LabelingSession.queue = attribute("proposals.queue", "The `SuggestionQueue`.")
-LabelingSession.current = attribute("proposals.queue.current", "The proposal that `next` went to last, or None.")
-LabelingSession.strategy = attribute(
-    "proposals.strategy", "What `next` asks for; a change drops the proposals that wait.", settable=True
-)
-LabelingSession.suggest = method("proposals", Proposals.suggest)
-LabelingSession.next = method("proposals", Proposals.next)
-LabelingSession.skip = method("proposals", Proposals.skip)
-LabelingSession.back = method("proposals", Proposals.back)
-LabelingSession.upcoming = method("proposals", Proposals.upcoming)
-LabelingSession.look_ahead = method("proposals", Proposals.look_ahead)
-LabelingSession.go_to = method("proposals", Proposals.go_to)
-LabelingSession.model = attribute("network.model", "The `SSVAE`, or None before `prepare` has made it.")
-LabelingSession.trainer = attribute(
-    "network.trainer", "The `InteractiveTrainer`, or None before `prepare` has made it."
-)
-LabelingSession.history = attribute("network.history", "One list a metric, over the life of the model.")
-LabelingSession.epochs = attribute(
-    "network.epochs",
-    'Epochs of one press on "train".',
-    settable=True,
-    check=lambda value: check_whole(value, "epochs"),
-)
-LabelingSession.look_share = attribute(
-    "network.look_share",
-    "At most this share of the training time goes into drawing the map.",
-    settable=True,
-    check=lambda value: check_number(value, "look_share", 0.001, 1),
-)
-LabelingSession.use_features = method("learned", LearnedFrom.use_features)
-LabelingSession.learned_from = attribute(
-    "learned.name", "What answers come from: an extractor's name, `vectors` for given ones, or `pixels`."
-)
-LabelingSession.frozen = attribute("learned.frozen", "The `FrozenFeatures`, made or being made.")
-LabelingSession.rounds = attribute("files.rounds", "The `Rounds`.")
-LabelingSession.journal = attribute("files.journal", "The `Journal` of the training.")
-LabelingSession.record = attribute("files.journal", "The `Journal` of the training.")
-LabelingSession.folder = attribute("files.folder", "The `SessionFolder`.")
-LabelingSession.view = attribute("state.view", "What a view wants to find again: coloring, …")
-LabelingSession.keep_view = method("state", SavedState.keep_view)
-LabelingSession.stop = method("snapshots", Snapshots.stop)
-LabelingSession.snapshot = method("snapshots", Snapshots.take)
-LabelingSession.walk = method("snapshots", Snapshots.walk)
-LabelingSession.goto = method("snapshots", Snapshots.goto)
-LabelingSession.changes = attribute("snapshots.changes", "What the last round did, or None.")
 
 # %% ../../nbs/session/24_session.ipynb #e08868e2
 @patch
