@@ -91,11 +91,12 @@ def on_env(env, config, files):
 
 
 def members(cls) -> list[str]:
-    "Public names of a class that are its own, in order."
+    "Public names of a class, its own or of a base class in the same room, in order."
+    room = cls.__module__.rpartition(".")[0]
+    family = [base for base in reversed(cls.__mro__) if base.__module__.rpartition(".")[0] == room]
+    found = {n: v for base in family for n, v in vars(base).items()}
     return [
-        n
-        for n, v in vars(cls).items()
-        if not n.startswith("_") and (isinstance(v, property) or callable(getattr(cls, n)))
+        n for n, v in found.items() if not n.startswith("_") and (isinstance(v, property) or callable(getattr(cls, n)))
     ]
 
 

@@ -97,7 +97,7 @@ def leave_out(
         return
     self.folds = assign_folds(codes, self.folds)
     rows, predictions = np.flatnonzero(codes >= 0), self.predictions
-    spaces = [space for space in (predictions.latent, predictions.pixels) if space is not None]
+    spaces = predictions.spaces
     predictions.graphs.keep_folds(spaces)
     said = {}
     for space in spaces:
@@ -138,15 +138,16 @@ def _linear_without(
 # %% ../../nbs/session/10_evidence.ipynb #71c23326
 @patch
 def _choose_space(self: Evidence, spaces: list, said: dict, rows: np.ndarray, codes: np.ndarray) -> None:
-    "Pixels or the latent of a network without labels: the one whose graph finds more of the labels left out."
-    if len(spaces) < 2:
-        return
+    "Of the features without labels, those whose graph finds more of the labels left out."
     own = ~np.isin(rows, self.data.store.rows_with("accepted"))
-    now = next(k for k, space in enumerate(spaces) if space is self.predictions.space)
     right = [(said[id(space)].argmax(1) == codes[rows])[own] for space in spaces]
-    if not replaces(*ahead(right[1 - now], right[now]), False):
+    best = now = next(k for k, space in enumerate(spaces) if space is self.predictions.space)
+    for k in range(len(spaces)):
+        if k != best and replaces(*ahead(right[k], right[best]), False):
+            best = k
+    if best == now:
         return
-    self.predictions.space = spaces[1 - now]
+    self.predictions.space = spaces[best]
     for name in {"graph", "linear"} & set(self.predictions.by_source):
         self.predictions.ask(name)
 

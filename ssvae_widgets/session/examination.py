@@ -41,6 +41,7 @@ class Examination:
     ):
         self.data, self.activity, self.predictions = data, activity, predictions
         self.model: Callable[[], Any] = lambda: None  # gives the `SSVAE`, once there is one
+        self.inputs: Callable[[], Any] = lambda: data.images  # gives what it learns from
         self.exams: dict[int, Exam] = {}  # by row, the newest last
         self.foreign = given
         self.taught: Int[np.ndarray, "batch"] = data.codes  # labels of the present epoch, −1: none
@@ -120,7 +121,7 @@ def ask(
     if len(rows) > most:
         rng = np.random.default_rng([self.data.seed, self.data.seq])
         rows = np.sort(rng.choice(rows, most, replace=False))
-    probs = np.asarray(model.predict_proba(self.data.images[rows]), float)
+    probs = np.asarray(model.predict_proba(self.inputs()[rows]), float)
     said = {**self._others_say(np.where(self.ever, codes, -1), rows), "network": probs.argmax(1)}
     new = {}
     for k, row in enumerate(rows.tolist()):

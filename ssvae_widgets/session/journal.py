@@ -235,7 +235,7 @@ _NEEDS = {
 # %% ../../nbs/session/15_journal.ipynb #2427c565
 def replay_training(
     events: list[dict[str, Any]],  # `Journal.life()`
-    images: np.ndarray,
+    images: Any,  # an array, or `FeaturedImages` where features were learned from
     labels_at: Callable[[int], Int[np.ndarray, "batch"]],  # codes after a gesture
     model: Any = None,  # the model it began with, when it was not a new one
 ) -> Any:  # an `SSVAE`
@@ -259,7 +259,7 @@ def replay_training(
     return trainer.vae
 
 # %% ../../nbs/session/15_journal.ipynb #2c3a5ff5
-def _first_model(start: dict[str, Any], images: np.ndarray, model: Any) -> Any:  # an `SSVAE`
+def _first_model(start: dict[str, Any], images: Any, model: Any) -> Any:  # an `SSVAE`
     "The model that a recorded training began with."
     from ssvae_widgets.config import SSVAEConfig
     from ssvae_widgets.model.ssvae import SSVAE
@@ -268,7 +268,8 @@ def _first_model(start: dict[str, Any], images: np.ndarray, model: Any) -> Any: 
         return model
     if start["given"]:
         raise DataError("The recorded session went on from a model of its own: give it as model=.")
-    return SSVAE(images.shape[1:], SSVAEConfig.from_dict(start["config"]), classes=list(start["classes"]))
+    config, space = SSVAEConfig.from_dict(start["config"]), getattr(images, "space", None)
+    return SSVAE(images.shape[1:], config, classes=list(start["classes"]), features=space)
 
 # %% ../../nbs/session/15_journal.ipynb #d88ee06f
 def _epoch_again(trainer, images, labels_at, e) -> None:

@@ -93,6 +93,7 @@ class Predictions:
         self.data, self.activity = data, activity
         self.pixels = pixel_features(data.images, seed=data.seed)
         self.latent: np.ndarray | None = None  # features of a network that had never heard a label
+        self.frozen: np.ndarray | None = None  # features of a pretrained network, prepared
         self.space = self.pixels  # the features that graph and linear head answer from
         self.view = View(self.pixels[:, :2], self.pixels)
         self.graphs = Graphs(lambda: self.data.n_classes)
@@ -113,8 +114,13 @@ class Predictions:
     @contextlib.contextmanager
     def propagator(self, features: Float[np.ndarray, "batch features"]) -> Iterator[Any]:
         "The neighbor graph over some features, built when it is first needed; for one thread at a time."
-        with self.graphs.using(features, (self.pixels, self.latent, self.view.features)) as graph:
+        with self.graphs.using(features, (*self.spaces, self.view.features)) as graph:
             yield graph
+
+    @property
+    def spaces(self) -> list[np.ndarray]:
+        "Features that have never seen a label: of a network without labels, of a pretrained one, of the pixels."
+        return [space for space in (self.latent, self.frozen, self.pixels) if space is not None]
 
 # %% ../../nbs/session/07_predictions.ipynb #1cb75b60
 @patch
@@ -216,6 +222,44 @@ def first_temper(self: Predictions) -> Temper:
         return Temper()
     alive = np.isin(np.arange(len(counts)), list(self.merged), invert=True)
     return Temper(share=trust(int(counts.sum()), int((counts[alive] == 0).sum())))
+
+# %% ../../nbs/session/07_predictions.ipynb #22190e57
+@patch
+def use(
+    self: Predictions,
+    frozen: Float[np.ndarray, "batch features"] | None,  # prepared; None: back to the pixels
+    xy: Float[np.ndarray, "batch 2"] | None = None,  # their map; None: the map stays as it is, or is that of the pixels
+) -> None:
+    "From now on answers come from these features; without a trained network the map shows them too."
+    features = self.pixels if frozen is None else frozen
+    with self.activity.lock:
+        self.frozen, self.space = frozen, features
+        self.by_source = {name: probs for name, probs in self.by_source.items() if name == "network"}
+        if self.view.weights is None:
+            place = self.pixels[:, :2] if frozen is None else self.view.xy
+            self.change(xy=place if xy is None else xy, features=features)
+    self.graphs.keep_folds(self.spaces)
+    if self.data.n_labeled:
+        self.ask("graph")
+    self.show()
+
+
+@patch
+def draw(self: Predictions, xy: Float[np.ndarray, "batch 2"]) -> None:
+    "Show a map of the features, unless a network draws one."
+    if self.view.weights is None:
+        self.change(xy=xy)
+        self.show()
+
+# %% ../../nbs/session/07_predictions.ipynb #66af2f34
+@patch
+def forget_network(self: Predictions) -> None:
+    "No network has been trained; called under the lock of `activity`."
+    self.by_source = {name: probs for name, probs in self.by_source.items() if name != "network"}
+    self.latent = None
+    self.chosen = None if self.chosen == "network" else self.chosen
+    self.wanted = None if self.wanted == "network" else self.wanted
+    self.change(weights=None)
 
 # %% ../../nbs/session/07_predictions.ipynb #e105fac8
 @patch

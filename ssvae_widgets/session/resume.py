@@ -107,13 +107,12 @@ def take_up(self: Resume) -> None:
     while self._older:
         facts = self._older.pop()
         try:
-            fits, other = self._compare(read_meta(facts["path"]))
+            unfit = self._why_not(read_meta(facts["path"]))
         except (CheckpointError, KeyError, TypeError) as error:
             self._say_unreadable(facts["epochs"], error)
             continue
-        if other or not fits:
-            why = "were trained with another configuration" if other else "do not fit these images and classes"
-            activity.say(f"The rounds on disk {why}: a new model begins.")
+        if unfit:
+            activity.say(f"The rounds on disk {unfit}: a new model begins.")
             return
         self._place_as_in(facts["number"])
         training.given, self.number = facts["path"], facts["number"]
@@ -126,11 +125,15 @@ def take_up(self: Resume) -> None:
 
 # %% ../../nbs/session/18_resume.ipynb #fc16fa65
 @patch
-def _compare(self: Resume, meta: dict[str, Any]) -> tuple[bool, bool]:  # fits; has another configuration
-    "Whether weights can be used here."
-    data, config = self.training.data, self.training.config
+def _why_not(self: Resume, meta: dict[str, Any]) -> str:  # empty: they can
+    "Why weights cannot be used here."
+    data, config, frozen = self.training.data, self.training.config, self.training.frozen
     fits = tuple(meta["input_shape"]) == data.image_shape and meta["n_classes"] <= data.n_classes
-    return fits, config is not None and meta["config"] != config.to_dict()
+    if config is not None and meta["config"] != config.to_dict():
+        return "were trained with another configuration"
+    if frozen is not None and not frozen.suits(meta.get("features")):
+        return "have learned from something else than is asked for now"
+    return "" if fits else "do not fit these images and classes"
 
 
 @patch

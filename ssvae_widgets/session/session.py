@@ -18,18 +18,19 @@ from typing import Any
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import ClosedError, check_number, check_path, check_row, check_whole
-from ..parts import attribute, method
+from ..errors import ClosedError, check_path, check_row, check_whole
 from .accuracy_log import AccuracyLog
 from .activity import Activity
 from .arguments import check_model
 from .evidence import Evidence
 from .examination import Examination
+from .face import SessionFace
 from .files import SessionFiles
-from .jobs import Events, JobQueue
+from .frozen_features import check_features
 from .journal import LabelTimeline, replay_training
 from .labeled_images import LabeledImages
 from .labeling import Labeling
+from .learned_from import LearnedFrom
 from .predictions import Predictions
 from .project import read_parts, said_whole
 from .queue import Proposals
@@ -44,7 +45,7 @@ from .training import AutoTrain, Training
 __all__ = ['LabelingSession']
 
 # %% ../../nbs/session/24_session.ipynb #7e204c94
-class LabelingSession:
+class LabelingSession(SessionFace):
     "Images, their labels, a model and a thread of jobs: the app without a screen."
 
     instant = True  # whether every label is answered at once
@@ -60,10 +61,15 @@ class LabelingSession:
         config=None,  # an `SSVAEConfig` for a new model
         epochs: int = 10,  # epochs of one press on "train"
         seed: int = 0,
+        # what is learned from: "auto" (features of a pretrained network where pictures call for them), the name of an
+        # extractor, None (pixels), an (n, d) array or .npy, a function of a batch of pictures, or an .onnx file
+        features="auto",
     ):
         epochs = check_whole(epochs, "epochs")
         self.data, self.activity = LabeledImages(images, labels, classes, truth, seed), Activity()
         check_model(model, config, self.data.images)
+        check_features(features, self.data.images)
+        self.learned: LearnedFrom | None = None  # once it is composed
         self.auto = AutoTrain()  # when training starts by itself
         self.closed, self.replaced = False, False  # it has ended; a newer session goes on with its labels
         self.ended = threading.Event()  # closed, and its folder is free
@@ -74,7 +80,9 @@ class LabelingSession:
             former = take_over(self.data, self.activity)
             self.data.open()
             try:
-                self._compose(model, config, epochs)
+                self._compose(model, config, epochs, features)
+                if former is not None:
+                    self.frozen.take_over(former.frozen)
                 self._begin(resume=model is None)
             except BaseException:
                 self._give_back()
@@ -96,7 +104,7 @@ class LabelingSession:
 
 # %% ../../nbs/session/24_session.ipynb #fa0f7d25
 @patch
-def _compose(self: LabelingSession, model, config, epochs: int) -> None:
+def _compose(self: LabelingSession, model, config, epochs: int, features) -> None:
     "Build the parts."
     data, activity = self.data, self.activity
     self.predictions = Predictions(data, activity)
@@ -120,6 +128,7 @@ def _compose(self: LabelingSession, model, config, epochs: int) -> None:
     self.state = SavedState(activity, self.files, self._kept_parts(), keep=data.store.path is not None)
     self.resume = Resume(self.network, self.files)
     self.network.first_model = self.resume.first_model
+    self.learned = LearnedFrom(self.network, self.proposals, self.resume, features)
     self.snapshots = Snapshots(self.network, self.files, self.resume, self.proposals, self.state)
 
 # %% ../../nbs/session/24_session.ipynb #6b624431
@@ -149,6 +158,7 @@ def _begin(
     self.predictions.merged = self.store.merged
     if self.n_labeled and self.instant:
         self.jobs.ask("instant answer", job=self._answer)
+    self.frozen.begin()
     me = weakref.ref(self)
     self._at_exit = lambda: (session := me()) and session._end()
     atexit.register(self._at_exit)
@@ -165,6 +175,8 @@ def _give_back(self: LabelingSession) -> None:
             last.callback(self.files.let_go)
         last.callback(self.jobs.close)
         last.callback(self._unsubscribe)
+        if self.learned is not None:
+            last.callback(self.frozen.close)
 
 # %% ../../nbs/session/24_session.ipynb #1f121238
 @patch
@@ -214,124 +226,13 @@ def _train_by_itself(
 @patch
 def _training_went_on(
     self: LabelingSession,
-    moment: str,  # "made", "begins", "epoch", "ended" or "over"
+    moment: str,  # "made", "begins", "epoch", "ended", "over" or "anew"
 ) -> None:
     "What follows from a moment of the training."
     if moment == "over":
         self._train_by_itself()
     else:
         self.snapshots.moment(moment)
-
-# %% ../../nbs/session/24_session.ipynb #9f0703df
-LabelingSession.images = attribute("data.images", "As they were given, as one array.")
-LabelingSession.pictures = attribute("data.pictures", "The images as they are learned from and shown.")
-LabelingSession.names = attribute("data.names", "Names of the images, or None.")
-LabelingSession.truth = attribute(
-    "data.truth", "The real class codes where they are known, −1 where not; None: nothing is known."
-)
-LabelingSession.image_shape = attribute("data.image_shape", "Shape of one image.")
-LabelingSession.seed = attribute("data.seed", "Of everything that is random.")
-LabelingSession.store = attribute("data.store", "The `LabelStore`.")
-LabelingSession.n_items = attribute("data.n_items", "How many images there are.")
-LabelingSession.classes = attribute("data.classes", "The class names; a label's code is its place in this list.")
-LabelingSession.n_classes = attribute("data.n_classes", "How many classes there are.")
-LabelingSession.codes = attribute("data.codes", "The label of every item as a class code, −1 where there is none.")
-LabelingSession.seq = attribute("data.seq", "Number of the last gesture in the label log.")
-LabelingSession.counts = attribute("data.counts", "How many items each class has been given.")
-LabelingSession.n_labeled = attribute("data.n_labeled", "How many items have a label.")
-LabelingSession.events = attribute("activity.events", "The subscribers, and what they raised.")
-LabelingSession.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
-LabelingSession.label = method("labeling", Labeling.label)
-LabelingSession.accept = method("labeling", Labeling.accept)
-LabelingSession.clear = method("labeling", Labeling.clear)
-LabelingSession.undo = method("labeling", Labeling.undo)
-LabelingSession.redo = method("labeling", Labeling.redo)
-LabelingSession.subscribe = method("events", Events.subscribe)
-LabelingSession.wait = method("jobs", JobQueue.wait)
-LabelingSession.training = attribute("activity.status", "The `TrainingStatus`.")
-LabelingSession.message = attribute("activity.message", "The last sentence for the status line.")
-LabelingSession.xy = attribute("predictions.view.xy", "Position of every item on the map, (n, 2).")
-LabelingSession.features = attribute("predictions.view.features", "Of the network, or pixels before training.")
-LabelingSession.probs = attribute(
-    "predictions.view.probs", "Class probabilities (n, classes), or None while there is no answer."
-)
-LabelingSession.answer = attribute(
-    "predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".'
-)
-LabelingSession.source = attribute(
-    "predictions.view.source", 'Whose predictions are on show: one of `sources`, or "none".'
-)
-LabelingSession.pred = attribute(
-    "predictions.view.pred", "The most probable class of every item, −1 while there is no answer."
-)
-LabelingSession.certainty = attribute(
-    "predictions.view.certainty", "Probability of that class; NaN while there is no answer."
-)
-LabelingSession.entropy = attribute(
-    "predictions.view.entropy", "Of the prediction, as a share of its maximum; NaN while there is none."
-)
-
-# %% ../../nbs/session/24_session.ipynb #7bd5ba63
-LabelingSession.neighbors = method("predictions", Predictions.neighbors)
-LabelingSession.exams = attribute(
-    "examination.exams", "Labels that the network was asked before it heard them, by row."
-)
-LabelingSession.unheard = attribute(
-    "examination.unheard", "Items whose label changed since the network last heard the labels."
-)
-LabelingSession.audits = attribute(
-    "evidence.audits", "Random picks that were answered: row -> class predicted before the answer."
-)
-LabelingSession.blind = attribute("evidence.blind", "The same: row -> labels there were, and what each source said.")
-LabelingSession.sources = attribute("evidence.sources", "How good each source is on labels that it had not heard.")
-LabelingSession.accuracy = attribute(
-    "evidence.accuracy", "How good the predictions on show are: value, low, high, n, and how that is known."
-)
-LabelingSession.why = attribute(
-    "evidence.why", "Whose predictions are on show, and why, in one sentence; empty while there are none."
-)
-LabelingSession.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
-LabelingSession.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
-LabelingSession.queue = attribute("proposals.queue", "The `SuggestionQueue`.")
-LabelingSession.current = attribute("proposals.queue.current", "The proposal that `next` went to last, or None.")
-LabelingSession.strategy = attribute(
-    "proposals.strategy", "What `next` asks for; a change drops the proposals that wait.", settable=True
-)
-LabelingSession.suggest = method("proposals", Proposals.suggest)
-LabelingSession.next = method("proposals", Proposals.next)
-LabelingSession.skip = method("proposals", Proposals.skip)
-LabelingSession.back = method("proposals", Proposals.back)
-LabelingSession.upcoming = method("proposals", Proposals.upcoming)
-LabelingSession.look_ahead = method("proposals", Proposals.look_ahead)
-LabelingSession.go_to = method("proposals", Proposals.go_to)
-LabelingSession.model = attribute("network.model", "The `SSVAE`, or None before `prepare` has made it.")
-LabelingSession.trainer = attribute(
-    "network.trainer", "The `InteractiveTrainer`, or None before `prepare` has made it."
-)
-LabelingSession.history = attribute("network.history", "One list a metric, over the life of the model.")
-LabelingSession.epochs = attribute(
-    "network.epochs",
-    'Epochs of one press on "train".',
-    settable=True,
-    check=lambda value: check_whole(value, "epochs"),
-)
-LabelingSession.look_share = attribute(
-    "network.look_share",
-    "At most this share of the training time goes into drawing the map.",
-    settable=True,
-    check=lambda value: check_number(value, "look_share", 0.001, 1),
-)
-LabelingSession.rounds = attribute("files.rounds", "The `Rounds`.")
-LabelingSession.journal = attribute("files.journal", "The `Journal` of the training.")
-LabelingSession.record = attribute("files.journal", "The `Journal` of the training.")
-LabelingSession.folder = attribute("files.folder", "The `SessionFolder`.")
-LabelingSession.view = attribute("state.view", "What a view wants to find again: coloring, …")
-LabelingSession.keep_view = method("state", SavedState.keep_view)
-LabelingSession.stop = method("snapshots", Snapshots.stop)
-LabelingSession.snapshot = method("snapshots", Snapshots.take)
-LabelingSession.walk = method("snapshots", Snapshots.walk)
-LabelingSession.goto = method("snapshots", Snapshots.goto)
-LabelingSession.changes = attribute("snapshots.changes", "What the last round did, or None.")
 
 # %% ../../nbs/session/24_session.ipynb #e08868e2
 @patch
@@ -418,8 +319,10 @@ def close(
             last.callback(self.state.write)
         last.callback(self._unsubscribe)
         last.callback(self._forget)
+        self.frozen.close(0.0)
         self.stop()
         self.jobs.close(timeout)
+        self.frozen.close(timeout)
         if self.trainer is not None:
             self.trainer.stop_warming()
 
@@ -447,6 +350,7 @@ def _end(self: LabelingSession) -> None:
     "Close, and wait for whatever still runs: a thread inside XLA must not outlive the interpreter."
     self.close(timeout=None)
     self.jobs.close(timeout=None)
+    self.frozen.close(timeout=None)
     if self.network.warming is not None:  # begun while Python was ending, when it is too late to ask for it
         self.network.warming.join()
 
@@ -467,7 +371,7 @@ def replay(
     model=None,  # the model the journal began with, when it was not a new one
 ) -> Any:  # an `SSVAE`
     "Repeat the recorded training without a screen; the result has the same parameters. Raises `DataError`."
-    return replay_training(self.journal.life(), self.images, LabelTimeline(self.store).at, model)
+    return replay_training(self.journal.life(), self.network.inputs, LabelTimeline(self.store).at, model)
 
 # %% ../../nbs/session/24_session.ipynb #bbe363d4
 @patch

@@ -88,7 +88,7 @@ class Snapshots:
 @patch
 def moment(
     self: Snapshots,
-    moment: str,  # "made", "begins", "epoch" or "ended"
+    moment: str,  # "made", "begins", "epoch", "ended" or "anew"
 ) -> None:
     "Write down what happened in the training, and keep what it made."
     if moment == "made":
@@ -105,6 +105,8 @@ def moment(
         self._keep_weights()
     elif moment == "ended":
         self._run_ended()
+    elif moment == "anew" and len(self.files.rounds):
+        self.take()  # or the first round of the new network would replace the last one of the former
 
 # %% ../../nbs/session/19_snapshots.ipynb #b5169829
 @patch

@@ -22,6 +22,7 @@ from ..errors import ArgumentError, ClosedError, check_row, check_whole
 from .accuracy_log import AccuracyLog
 from .activity import Activity
 from .examination import Examination
+from .frozen_features import FrozenFeatures
 from .labeled_images import LabeledImages
 from .predictions import Predictions
 
@@ -71,11 +72,12 @@ class Training:
         model=None,  # an `SSVAE` or a checkpoint to go on from; None: a new one
         config=None,  # an `SSVAEConfig` for a new model
         epochs: int = 10,  # epochs of one press on "train"
-        moment: Callable[[str], None] = lambda moment: None,  # told "made", "begins", "epoch", "ended" and "over"
+        moment: Callable[[str], None] = lambda moment: None,  # told "made", "begins", "epoch", "ended", "over", "anew"
     ):
         self.data, self.activity, self.predictions = data, activity, predictions
         self.examination, self.accuracy_log = examination, accuracy_log
-        examination.model = lambda: self.model
+        self.frozen: FrozenFeatures | None = None  # what a new network learns from; None: pixels
+        examination.model, examination.inputs = lambda: self.model, lambda: self.inputs
         self.given, self.config, self.epochs, self.moment = model, config, epochs, moment
         self.first_model: Callable[[], Any] = lambda: self.given  # what to begin with
         self.history: dict[str, list[float]] = {}  # one list a metric, over the life of the model
@@ -91,12 +93,41 @@ class Training:
         "Whether there is a network that has been trained."
         return self.model is not None and self.model.trained
 
+    @property
+    def inputs(self) -> Any:
+        "What the network learns from: the images, or the same with their features (`FeaturedImages`)."
+        return self.inputs_of(self.model)
+
 # %% ../../nbs/session/13_training.ipynb #fea7bbdd
 @patch
 def prepare(self: Training) -> None:
     "Make the model and compile in the background; returns at once."
-    if self.trainer is None:
+    if self.trainer is None and not self._waits:  # else it is asked again when the features are there
         self.activity.jobs.ask("preparation", job=self.make)
+
+# %% ../../nbs/session/13_training.ipynb #23fcc528
+@patch
+def inputs_of(self: Training, model: Any) -> Any:
+    "What an `SSVAE` learns from here."
+    space = None if model is None else model.feature_space
+    return self.data.images if space is None else self.frozen.inputs_for(space)
+
+
+@patch(as_prop=True)
+def _waits(self: Training) -> bool:
+    "Whether the first model has to wait for features."
+    return self.frozen is not None and self.frozen.making and self.given is None
+
+
+@patch
+def _wait_for_features(self: Training) -> None:
+    "On the thread of the jobs, before a model is made."
+    if self.frozen is None:
+        return
+    if self._waits:
+        self.activity.update(phase="preparing", message="Looking at the pictures first")
+        self.frozen.wait(until=lambda: self.stopping or self.activity.jobs.closed)
+    self.frozen.take_up()
 
 # %% ../../nbs/session/13_training.ipynb #a55825d8
 @patch
@@ -105,9 +136,12 @@ def make(self: Training) -> None:
     if self.trainer is not None:
         return
     activity, before = self.activity, self.activity.status.phase
+    self._wait_for_features()
     activity.update(phase="preparing", message="Preparing the model")
     model, trainer = self._model_and_trainer()
-    warming = trainer.warm_up(self.data.images)  # its own thread: a first epoch waits for no program it does not use
+    warming = trainer.warm_up(
+        self.inputs_of(model)
+    )  # its own thread: a first epoch waits for no program it does not use
     with activity.lock:
         self.model, self.trainer, self.warming = model, trainer, warming
     self.tell_classes()
@@ -132,7 +166,8 @@ def _model_and_trainer(self: Training) -> tuple[Any, Any]:  # `SSVAE`, `Interact
     model, data = self.first_model(), self.data
     if model is None:
         config = self.config or SSVAEConfig(random_seed=data.seed)
-        model = SSVAE(data.images.shape[1:], config, classes=list(data.classes))
+        space = self.frozen.space if self.frozen is not None else None
+        model = SSVAE(data.images.shape[1:], config, classes=list(data.classes), features=space)
     elif not isinstance(model, SSVAE):
         model = SSVAE.from_checkpoint(model)
     if isinstance(data.pictures, ByteImages):
@@ -147,6 +182,21 @@ def tell_classes(self: Training) -> None:
     renamed = len(names) == model.n_classes and model.class_names not in (None, names)
     if len(names) > model.n_classes or renamed:
         model.set_classes(names)
+
+# %% ../../nbs/session/13_training.ipynb #dcbdc30b
+@patch
+def begin_anew(self: Training) -> None:
+    "Let go of the network, on the thread of the jobs; what it left in the rounds stays there."
+    trainer, warming, predictions = self.trainer, self.warming, self.predictions
+    if trainer is not None:
+        trainer.stop_warming()
+        warming.join()
+    with self.activity.lock:
+        self.model = self.trainer = self.warming = self.given = None
+        self.first_model, self.history, self.metrics = lambda: self.given, {}, {}
+        predictions.forget_network()
+    self.examination.continue_from(0, -1)
+    self.activity.update(total=0, epoch=0, metrics={}, message="")
 
 # %% ../../nbs/session/13_training.ipynb #28146f19
 @patch
@@ -253,7 +303,7 @@ def _epochs(
         if status.epoch >= status.target:
             break
         todo = status.target - status.epoch
-        self.trainer.train_epochs(todo, self.data.images, self.labels_to_learn, callbacks=[follow])
+        self.trainer.train_epochs(todo, self.inputs, self.labels_to_learn, callbacks=[follow])
         if self.activity.status.epoch == status.epoch:
             return True
     return False
@@ -331,7 +381,7 @@ def look(
 ) -> None:
     "Where every point is now, and what the network says of it."
     predictions, examination = self.predictions, self.examination
-    seen = self.model.embed(self.data.images, map_steps)
+    seen = self.model.embed(self.inputs, map_steps)
     informed = examination.informed
     with self.activity.lock:
         predictions.change(xy=np.asarray(seen.xy, np.float32), weights=self.model.snapshot())
@@ -340,7 +390,7 @@ def look(
     predictions.show()
     if not final:
         return
-    features = np.asarray(self.model.features(self.data.images))
+    features = np.asarray(self.model.features(self.inputs))
     predictions.change(features=features)
     if not informed:
         self._answer_from(features)
@@ -357,8 +407,8 @@ def _answer_from(self: Training, features: Float[np.ndarray, "batch features"]) 
         predictions.latent, evidence.left_out = features, {}
     predictions.graphs.keep_folds([])
     self.accuracy_log.begin_anew()
-    if self.data.images.ndim > 2 or predictions.space is not predictions.pixels:
-        predictions.space = features
+    if predictions.frozen is None and (self.data.images.ndim > 2 or predictions.space is not predictions.pixels):
+        predictions.space = features  # else the evidence has to be for them
     if self.data.n_labeled:
         predictions.ask("graph")
 
@@ -385,4 +435,5 @@ def reconstruct(
     weights = self.predictions.view.weights
     if weights is None:
         return None
-    return np.asarray(weights.decode(weights.encode(self.data.pictures[row])))[0]
+    images = self.data.pictures if self.inputs is self.data.images else self.inputs
+    return np.asarray(weights.decode(weights.encode(images[row])))[0]

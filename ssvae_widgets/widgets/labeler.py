@@ -48,7 +48,7 @@ def session_for(
     seed: int = 0,
     names=None,  # to be checked
     columns: dict | None = None,  # to be checked
-    **more,  # truth, classes, model, config
+    **more,  # truth, classes, model, config, features
 ):  # a `LabelingSession`
     "The session of an app; `TypeError` or `ValueError` for what does not go together."
     from ssvae_widgets.session.session import LabelingSession
@@ -106,9 +106,12 @@ class LatentLabeler(Whole):
         keymap: dict | None = None,  # action -> keys, e.g. {"undo": ["u"], "label:3": ["q"]}; `?` lists them
         seed: int = 0,
         session=None,  # an existing `LabelingSession` instead of images
+        features="auto",  # what is learned from, as `LabelingSession` takes it; None: pixels
     ):
         look = {"height": check_whole(height, "height", 240, 4000), "keymap": as_keymap(keymap)}
         more = dict(truth=truth, classes=classes, model=model, config=config)
+        if session is None:
+            more["features"] = features
         own = session_for(images, session, labels, epochs, seed, names, columns, **more)
         views, columns = (), dict(columns or {})
         try:

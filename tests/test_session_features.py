@@ -1,0 +1,189 @@
+"""What a session learns from: pixels first, features when they are there, and back, without a label being touched."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from ssvae_widgets.data.extractors import available
+from ssvae_widgets.data.standard import load_digits
+from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.session.session import LabelingSession
+
+
+def pictures(n: int = 60, side: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    "Noise whose blue says which of two kinds it is."
+    kind = np.arange(n) % 2
+    images = np.random.default_rng(seed).integers(0, 250, (n, side, side, 3)).astype(np.uint8)
+    images[kind == 1, :, :, 2] //= 4
+    return images, kind
+
+
+def mean_color(batch):
+    return batch.reshape(len(batch), -1, 3).mean(1)
+
+
+def settle(session: LabelingSession) -> None:
+    "Until features, their map and what follows from them are there."
+    assert session.wait(120)
+    session.frozen.wait()
+    session.frozen.wait_for_map()
+    assert session.wait(120)
+
+
+def test_digits_and_vectors_are_learned_from_as_they_are():
+    for images in (load_digits()[0][:200], np.random.default_rng(0).random((50, 6))):
+        with LabelingSession(images, classes=2) as session:
+            settle(session)
+            assert (session.learned_from, session.frozen.prepared, session.message) == ("pixels", None, "")
+
+
+@pytest.mark.skipif(not available(), reason="the weights of EfficientNet-Lite0 are not installed")
+def test_color_pictures_are_learned_from_by_features_that_are_kept(tmp_path):
+    images, kind = pictures(side=24)
+    with LabelingSession(images, tmp_path / "labels.csv", classes=2) as session:
+        settle(session)
+        first = np.array(session.frozen.prepared)
+        assert session.learned_from == "efficientnet-lite0"
+        assert session.xy.shape == (60, 2) and session.features is session.frozen.prepared
+    assert (tmp_path / "labels.csv.features").is_file()
+    with LabelingSession(images.copy(), tmp_path / "labels.csv", classes=2) as again:
+        settle(again)
+        assert np.allclose(again.frozen.prepared, first, atol=1e-5)
+
+
+def test_labels_are_given_and_answered_while_features_are_made():
+    images, kind = pictures()
+    go = threading.Event()
+
+    def slow(batch):
+        assert go.wait(60)
+        return mean_color(batch)
+
+    with LabelingSession(images, classes=2, features=slow) as session:
+        for row in range(4):
+            session.label(row, int(kind[row]))
+        assert session.wait(60)
+        assert (session.n_labeled, session.answer, session.learned_from) == (4, "graph", "pixels")
+        go.set()
+        settle(session)
+        assert (session.n_labeled, session.features.shape) == (4, (60, 3))
+        assert (session.pred == kind).all() and not session.events.errors
+
+
+def test_going_over_and_back_touches_no_label(tmp_path):
+    images, kind = pictures()
+    with LabelingSession(images, tmp_path / "labels.csv", classes=2, features=None) as session:
+        session.label([0, 2], 0)
+        session.label([1, 3], 1)
+        codes, seq = session.codes, session.seq
+        session.train(2)
+        assert session.wait(300)
+        for features, name in ((mean_color, mean_color.__module__), (None, "pixels")):
+            session.use_features(features)
+            settle(session)
+            assert session.learned_from.startswith(name)
+            assert (session.codes == codes).all() and session.seq == seq
+            assert session.training.total == 0 and session.probs.shape == (60, 2)
+            session.train(1)
+            assert session.wait(300)
+            assert session.training.total == 1 and not session.events.errors
+        assert [f["epochs"] for f in session.rounds.facts] == [0, 2, 0, 1, 0, 1]
+
+
+def test_a_network_of_features_draws_pictures_and_goes_on_after_a_restart(tmp_path):
+    images, kind = pictures()
+    given = dict(classes=2, features=mean_color(images))
+    with LabelingSession(images, tmp_path / "labels.csv", **given) as session:
+        session.label([0, 2], 0)
+        session.label([1, 3], 1)
+        session.train(3)
+        settle(session)
+        assert session.training.total == 3, session.message
+        assert session.model.feature_space == session.frozen.space
+        assert session.reconstruct(5).shape == images[5].shape
+        pred, xy = session.pred, session.xy
+        repeated = session.replay()
+        assert all((np.asarray(p) == np.asarray(session.model.params[k])).all() for k, p in repeated.params.items())
+    with LabelingSession(images, tmp_path / "labels.csv", **given) as again:
+        settle(again)
+        again.prepare()
+        assert again.wait(120)
+        assert (
+            again.training.total == 3 and (again.pred == pred).all() and np.abs(again.xy - xy).max() < 0.05 * np.ptp(xy)
+        )
+        again.goto(1)
+        assert again.wait(120)
+        again.train(1)
+        assert again.wait(120) and again.training.total == 4
+    with LabelingSession(images, tmp_path / "labels.csv", classes=2, features=None) as pixels:
+        assert "something else" in pixels.message and pixels.training.total == 0 and pixels.n_labeled == 4
+
+
+def test_training_waits_for_features_that_are_being_made():
+    images, kind = pictures()
+    go = threading.Event()
+
+    def slow(batch):
+        assert go.wait(60)
+        return mean_color(batch)
+
+    with LabelingSession(images, classes=2, features=slow) as session:
+        session.label([0, 1], 0)
+        session.train(1)
+        time.sleep(0.3)
+        assert session.training.running and session.training.total == 0
+        go.set()
+        settle(session)
+        assert session.training.total == 1 and session.model.feature_space is not None
+
+
+def test_a_network_that_fails_leaves_the_pixels():
+    def broken(batch):
+        raise RuntimeError("out of memory")
+
+    images, kind = pictures()
+    with LabelingSession(images, classes=2, features=broken) as session:
+        session.label([0, 1], 0)
+        settle(session)
+        assert "out of memory" in session.frozen.problem and session.learned_from == "pixels"
+        session.train(1)
+        assert session.wait(300) and session.training.total == 1
+
+
+def test_closing_does_not_wait_for_all_pictures(tmp_path):
+    images, kind = pictures(2000)
+
+    def slow(batch):
+        time.sleep(0.3)
+        return mean_color(batch)
+
+    session = LabelingSession(images, tmp_path / "labels.csv", classes=2, features=slow)
+    session.label(0, 1)
+    began = time.monotonic()
+    session.close()
+    assert time.monotonic() - began < 8 and not session.frozen.making
+
+
+def test_the_same_cell_again_makes_no_features_again(tmp_path):
+    images, kind = pictures()
+    seen = []
+
+    def counted(batch):
+        seen.append(len(batch))
+        return mean_color(batch)
+
+    first = LabelingSession(images, tmp_path / "labels.csv", classes=2, features=counted)
+    settle(first)
+    n = len(seen)
+    with LabelingSession(images, tmp_path / "labels.csv", classes=2, features=counted) as second:
+        settle(second)
+        assert len(seen) == n and second.features is first.frozen.prepared
+
+
+@pytest.mark.parametrize("wrong", ["no-such-network", np.zeros((3, 5)), 7, "photo.onnx", np.full((60, 4), np.nan)])
+def test_features_that_cannot_be_used_are_refused_before_anything_opens(tmp_path, wrong):
+    with pytest.raises((ArgumentError, OSError, ImportError)):
+        LabelingSession(pictures()[0], tmp_path / "labels.csv", classes=2, features=wrong)
+    assert not list(tmp_path.iterdir())
