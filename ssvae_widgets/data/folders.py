@@ -135,7 +135,8 @@ def check_level(
     if level is None or (whole := as_whole(level)) is not None:
         return level if level is None else whole
     raise ArgumentError(
-        f"class_level is {describe(level)}; expected 0 for the outermost folder, 1 for the next, -1 for the one that the "
+        f"class_level is {describe(level)}; expected 0 for the outermost folder, 1 for the next, -1 for the one that "
+        f"the "
         f"picture lies in, or None for no classes."
     )
 

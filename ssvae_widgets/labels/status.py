@@ -68,4 +68,5 @@ def reason_of(error: Exception) -> str:
 
 def not_saved(error: Exception, n: int) -> str:
     "What to say while `n` changes are not on the disk."
-    return f"Not saved: {reason_of(error)}. {n} change{'s are' if n > 1 else ' is'} kept in memory and will be tried again."
+    changes = f"{n} change{'s are' if n > 1 else ' is'}"
+    return f"Not saved: {reason_of(error)}. {changes} kept in memory and will be tried again."
