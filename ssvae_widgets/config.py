@@ -231,7 +231,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "map2d": dict(latent_dim=2),
     "features": dict(  # for vectors of a frozen extractor instead of pixels
         encoder_type="dense",
-        hidden_dims=(256, 128),
+        hidden_dims=(128, 256),
+        learning_rate=6e-3,
         reduction="mean",
         recon_weight=2.0,
         use_contrastive=False,

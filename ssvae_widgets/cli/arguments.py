@@ -23,8 +23,8 @@ from typing import Any
 from .common import SKIP_ADVICE, UsageError, sentence_of
 
 # %% auto #0
-__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_data_flags', 'read_images', 'check_shape',
-           'read_label_file']
+__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_data_flags', 'read_images', 'pair_features',
+           'check_shape', 'read_label_file']
 
 # %% ../../nbs/cli/02_arguments.ipynb #7fa7109c
 def field_help(
@@ -136,6 +136,13 @@ def add_data_flags(
     group.add_argument(
         "--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note"
     )
+    group.add_argument(
+        "--features",
+        default="auto",
+        metavar="auto|none|NAME|PATH",
+        help="what pictures are learned from: none for pixels, efficientnet-lite0, an .onnx network, a .npy file with "
+        "one vector a picture; auto: what the weights name, else features unless they are digits (default: %(default)s)",
+    )
 
 # %% ../../nbs/cli/02_arguments.ipynb #fbf8a462
 def read_images(
@@ -171,6 +178,39 @@ def read_images(
         raise UsageError(
             f"--data {args.data}: {sentence_of(e).replace(SKIP_ADVICE, ', or give --skip-unreadable')}"
         ) from None
+
+# %% ../../nbs/cli/02_arguments.ipynb #116a4216
+def pair_features(
+    args: argparse.Namespace,  # with `features`, `weights`, `json` and `quiet`
+    images,  # as they were read
+    space=None,  # `FeatureSpace` of the weights; None: they are new
+    pixels: bool = False,  # True: the weights are of pixels
+):  # `FeaturedImages`, or the images where pixels are learned from
+    "What is learned from, as `--features` says, or a `UsageError`."
+    from ssvae_widgets.data.featured import featured
+
+    given = os.path.expanduser(args.features)
+    if pixels:
+        if given not in ("auto", "none"):
+            raise UsageError(f"--features {args.features}: --weights {args.weights} was trained on pixels.")
+        return images
+    cache = Path(args.weights).with_suffix(".features")
+    try:
+        return featured(
+            images,
+            None if given == "none" else given,
+            space=space,
+            cache=None if given.endswith(".npy") else cache,
+            progress=not (args.json or args.quiet),
+        )
+    except (ImportError, OSError, ValueError) as e:
+        missing = space is not None and space.record is None and given == "auto"
+        said = (
+            "the weights were trained on vectors from a file; give those of these pictures"
+            if missing
+            else sentence_of(e)
+        )
+        raise UsageError(f"--features {args.features}: {said}") from None
 
 # %% ../../nbs/cli/02_arguments.ipynb #19dbbce5
 def check_shape(

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .arguments import add_data_flags, check_shape, read_images, read_label_file
+from .arguments import add_data_flags, check_shape, pair_features, read_images, read_label_file
 from .common import UsageError, check_target, make_parser, run_command, say
 from .train import translate
 
 # %% auto #0
-__all__ = ['METHODS', 'embed_2d', 'infer_parser', 'infer']
+__all__ = ['METHODS', 'embed_2d', 'infer_parser', 'enlarged', 'infer']
 
 # %% ../../nbs/cli/04_infer.ipynb #3dda10c7
 METHODS = ("tsne", "umap", "map")
@@ -126,16 +126,31 @@ def _known(args, found, vae):
         codes = translate(codes, classes, vae)
     return np.where(np.asarray(codes) < 0, np.nan, codes)
 
+# %% ../../nbs/cli/04_infer.ipynb #02f95175
+def enlarged(
+    small,  # (n, h, w[, channel]) pictures that were shrunk by whole blocks, or anything of that shape already
+    shape: tuple[int, ...],  # (n, height, width[, channel])
+):  # of that shape
+    "Every pixel of a small picture, repeated."
+    import numpy as np
+
+    if small.shape == tuple(shape):
+        return small
+    small = small.reshape(*small.shape[:3], *shape[3:])
+    k = -(-shape[1] // small.shape[1]), -(-shape[2] // small.shape[2])
+    return np.repeat(np.repeat(small, k[0], 1), k[1], 2)[:, : shape[1], : shape[2]]
+
 # %% ../../nbs/cli/04_infer.ipynb #e8880d7e
 def _arrays(args, found, vae) -> dict[str, Any]:
     "Everything that goes into the file."
     import numpy as np
 
     labels = _known(args, found, vae)
-    latent, recon, classes, certainty = vae.predict(found.images)
-    probs = vae.predict_proba(found.images)
+    x = pair_features(args, found.images, vae.feature_space, vae.feature_space is None)
+    latent, recon, classes, certainty = vae.predict(x)
+    probs, recon = vae.predict_proba(x), enlarged(recon, found.images.shape)
     if args.embedding == "map" and latent.shape[1] > 2:
-        xy, settings = vae.get_map(found.images), dict(method="map", seed=vae.config.random_seed)
+        xy, settings = vae.get_map(x), dict(method="map", seed=vae.config.random_seed)
     else:
         xy, settings = embed_2d(latent, args.seed, args.embedding, args.perplexity)
     names = {k: np.array(v) for k, v in (("class_names", vae.class_names), ("names", found.names)) if v}

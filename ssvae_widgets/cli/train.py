@@ -19,6 +19,7 @@ from ssvae_widgets.cli.arguments import (
     add_data_flags,
     check_shape,
     given_fields,
+    pair_features,
     read_config,
     read_images,
     read_label_file,
@@ -40,6 +41,7 @@ def train_parser() -> argparse.ArgumentParser:
             "ssvae-train --data mnist --labels data/mnist/labels.csv",
             "ssvae-train --data photos/ --labels truth --size 64 64 --max-epochs 100 --weights "
             "artifacts/checkpoints/photos.ckpt",
+            "ssvae-train --data photos/ --features none --encoder-type conv",
             "ssvae-train --config recipe.toml --max-epochs 5 --json",
             "ssvae-train --data mnist --labels data/mnist/labels.csv --resume --max-epochs 20",
         ],
@@ -48,6 +50,7 @@ def train_parser() -> argparse.ArgumentParser:
             "class names",
             "ssvae_history.csv": "one line an epoch, over the life of the model",
             "ssvae_loss.png": "the same as curves",
+            "ssvae.features": "what the extractor made of the pictures, where features are learned from",
         },
     )
     p.add_argument(
@@ -88,7 +91,7 @@ def _labels(args, found):
 def _train(args) -> None:
     found, weights = read_images(args), Path(args.weights)
     labels, classes = _labels(args, found)
-    config = read_config(args)
+    read_config(args)  # whatever is wrong with it is said before the work
     if args.resume and not weights.exists():
         raise UsageError(
             f"--weights {weights} does not exist, so there is nothing to resume; train without --resume first."
@@ -99,7 +102,7 @@ def _train(args) -> None:
 
     silent, terminal, start = args.quiet or args.json, sys.stderr and sys.stderr.isatty(), time.perf_counter()
     callbacks = default_callbacks(weights, False if silent else ProgressBar() if terminal else True)
-    vae, history = (_go_on if args.resume else _begin)(args, found, labels, classes, config, weights, callbacks)
+    vae, history = (_go_on if args.resume else _begin)(args, found, labels, classes, weights, callbacks)
     report = dict(
         weights=str(weights),
         images=len(found),
@@ -108,27 +111,34 @@ def _train(args) -> None:
         total_epochs=vae.epoch,
         seconds=round(time.perf_counter() - start, 2),
         loss=history["loss"][-1] if history["loss"] else None,
+        features=None if vae.feature_space is None else (vae.feature_space.record or {}).get("name", args.features),
     )
     say(args, report, "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s")
 
 # %% ../../nbs/cli/03_train.ipynb #21bd6f2c
-def _begin(args, found, labels, classes, config, weights, callbacks):
+def _begin(args, found, labels, classes, weights, callbacks):
     "A new model; the best weights are kept."
+    from ssvae_widgets.data.featured import FeaturedImages
     from ssvae_widgets.model.ssvae import SSVAE
 
-    vae = SSVAE(found.images.shape[1:], config, classes=classes)
-    return vae, vae.fit(found.images, labels, weights_path=weights, defaults=callbacks)
+    x = pair_features(args, found.images)
+    space = x.space if isinstance(x, FeaturedImages) else None
+    if space is not None and args.preset == "default":
+        args.preset = "features"
+    vae = SSVAE(found.images.shape[1:], read_config(args), classes=classes, features=space)
+    return vae, vae.fit(x, labels, weights_path=weights, defaults=callbacks)
 
 # %% ../../nbs/cli/03_train.ipynb #a3b6c04b
-def _go_on(args, found, labels, classes, config, weights, callbacks):
+def _go_on(args, found, labels, classes, weights, callbacks):
     """The model of the weights; an interrupt keeps every finished epoch, a kill those until the weights were last
     written."""
     from ssvae_widgets.model.callbacks import CSVExporter, LastCheckpoint
     from ssvae_widgets.model.ssvae import SSVAE
     from ssvae_widgets.model.trainer import InteractiveTrainer
 
-    vae = SSVAE.from_checkpoint(weights)
+    vae, config = SSVAE.from_checkpoint(weights), read_config(args)
     check_shape(args, vae, found.images)
+    x = pair_features(args, found.images, vae.feature_space, vae.feature_space is None)
     given = given_fields(args)
     other = [k for k in given if k != "max_epochs" and getattr(config, k) != getattr(vae.config, k)]
     if other:
@@ -144,7 +154,7 @@ def _go_on(args, found, labels, classes, config, weights, callbacks):
     for c in callbacks:
         if isinstance(c, CSVExporter):
             c.after = last  # a row and the weights of its epoch appear together, also when the process is killed
-    return vae, InteractiveTrainer(vae, defaults=[last, *callbacks]).train_epochs(epochs, found.images, labels)
+    return vae, InteractiveTrainer(vae, defaults=[last, *callbacks]).train_epochs(epochs, x, labels)
 
 # %% ../../nbs/cli/03_train.ipynb #35c41bb3
 def translate(

@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "names": ["class_names", "clean_name"],
-        "arrays": ["ImageSet"],
+        "arrays": ["ImageSet", "as_uint8", "image_shape"],
+        "folders": ["read_folder"],
         "standard": ["load_digits", "load_mnist"],
         "load": ["load_images"],
         "fingerprints": ["Fingerprint", "fingerprint"],

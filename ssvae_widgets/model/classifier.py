@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..config import SSVAEConfig
 from ..data.arrays import ImageSet, as_array, encode_labels
+from ..data.featured import wants_features
 from .ssvae import SSVAE
 from .trainer import InteractiveTrainer
 
@@ -102,6 +103,7 @@ class _Estimator(BaseEstimator):
         image_shape: tuple[int, ...] | None = None,  # (height, width[, channel]) of the rows of X; None: vectors
         config: SSVAEConfig | None = None,  # everything else; the parameters above override it
         random_state: int | None = 0,  # seed; None: a new one every time
+        features: Any = "auto",  # what images are learned from, as in `featured`; None: pixels
     ):
         self.latent_dim, self.hidden_dims, self.max_epochs, self.partial_epochs = (
             latent_dim,
@@ -109,6 +111,7 @@ class _Estimator(BaseEstimator):
             max_epochs,
             partial_epochs,
         )
+        self.features = features
         self.learning_rate, self.batch_size, self.image_shape, self.config, self.random_state = (
             learning_rate,
             batch_size,
@@ -117,15 +120,13 @@ class _Estimator(BaseEstimator):
             random_state,
         )
 
-    def _build(self, n_features: int, shape: tuple[int, ...] | None) -> None:
+    def _build(self, X: np.ndarray, shape: tuple[int, ...] | None) -> None:
         "A fresh model for `classes_`."
         self.image_shape_ = self.image_shape or shape
+        features = self._features(X)
         seed = _seed_of(self.random_state)
-        base = (
-            SSVAEConfig(encoder_type="dense", val_split=0.0, patience=0, augmentation="none")
-            if self.config is None
-            else self.config
-        )
+        plain = SSVAEConfig.preset("dense" if features is None else "features", augmentation="none")
+        base = plain.replace(val_split=0.0, patience=0) if self.config is None else self.config
         config = base.replace(
             latent_dim=int(self.latent_dim),
             hidden_dims=tuple(self.hidden_dims),
@@ -134,8 +135,15 @@ class _Estimator(BaseEstimator):
             batch_size=int(self.batch_size),
             random_seed=seed,
         )
-        self.vae_ = SSVAE(self.image_shape_ or n_features, config, classes=len(self.classes_))
-        self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None)
+        self.vae_ = SSVAE(self.image_shape_ or X.shape[1], config, classes=len(self.classes_))
+        self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None, features=features)
+
+    def _features(self, X: np.ndarray) -> Any:
+        "What is learned from; None: X as it is."
+        if self.image_shape_ is None or self.features is None:
+            return None
+        auto = isinstance(self.features, str) and self.features == "auto"
+        return None if auto and not wants_features(X.reshape(len(X), *self.image_shape_)) else self.features
 
     def _images(self, X, reset=False) -> np.ndarray:
         "Rows of X as the model takes them."
@@ -192,7 +200,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         self.classes_ = np.unique(y[labeled_rows(y)])
         if not len(self.classes_):
             raise ValueError("y holds no label at all; give at least one, or use SSVAE.fit for unsupervised training.")
-        self._build(X.shape[1], shape)
+        self._build(X, shape)
         self.trainer_.train_epochs(int(self.max_epochs), self._images(X), codes_of(y, self.classes_))
         return self
 
@@ -209,7 +217,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
             self.classes_ = np.unique(y[labeled_rows(y)] if classes is None else classes)
             if not len(self.classes_):
                 raise ValueError("The first partial_fit needs labels, or classes=[…].")
-            self._build(X.shape[1], shape)
+            self._build(X, shape)
         self.trainer_.train_epochs(int(self.partial_epochs), self._images(X), codes_of(y, self.classes_))
         return self
 
@@ -229,7 +237,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         return self.vae_.encode(self._images(X))
 
     def inverse_transform(self, Z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch features"]:
-        "Rows of X for latent points."
+        "Rows of X for latent points; of images learned by features, rows of pictures of at most 48 pixels a side."
         check_is_fitted(self, "vae_")
         return self.vae_.decode(Z).reshape(len(Z), -1)
 

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/few_labels.html.md"""
 
 # %% auto #0
 __all__ = ['epochs_since_change', 'settled_rate', 'graph_rows', 'graph_labels', 'unit_features', 'all_unit_features',
-           'epoch_steps', 'hear_graph', 'choose_terms', 'coming_terms', 'class_prior', 'plan_epoch',
+           'unit_features_of', 'epoch_steps', 'hear_graph', 'choose_terms', 'coming_terms', 'class_prior', 'plan_epoch',
            'guess_augmentation']
 
 # %% ../../nbs/model/12_few_labels.ipynb #710d85af
@@ -21,7 +21,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..config import SSVAEConfig
+from ..data.arrays import as_uint8, pixel_range
 from ..data.featured import drawn_on_ground
+from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan, Labels, held_out_count
@@ -80,10 +82,15 @@ def graph_labels(
     n_classes: int,
     prior: str | None = None,  # "equal" when the classes are known to be equally large, None: judged from the graph
     step: int = 0,  # optimizer steps done
+    frozen: bool = False,  # True: features of a frozen extractor, on which a linear head has a say too
 ) -> GraphLabels:
     "The labels, propagated over the neighbor graph of the features (Calder et al. 2020, arXiv 2006.11184)."
-    probs = poisson(held_graph(features), codes[rows], n_classes, prior)
-    soft = np.round(255 * probs * probs.max(1, keepdims=True)).astype(np.uint8)
+    if frozen:
+        probs = Blend(features, n_classes).update(codes[rows])
+    else:
+        probs = poisson(held_graph(features), codes[rows], n_classes, prior)
+    weight = 1 if frozen else probs.max(1, keepdims=True)
+    soft = np.round(255 * probs * weight).astype(np.uint8)
     soft[codes[rows] >= 0] = 0  # a label is sacred: nothing speaks beside it
     labeled, shares = np.flatnonzero(codes >= 0), probs.mean(0, dtype=np.float64)
     return GraphLabels(
@@ -122,6 +129,20 @@ def all_unit_features(
         )
     return np.concatenate(parts)
 
+# %% ../../nbs/model/12_few_labels.ipynb #7bf0c683
+def unit_features_of(
+    progress: Progress,
+    x: Any,  # images or vectors, as an array
+    value_range: tuple[float, float] | None = None,  # of float images; None: judged from `x`
+) -> Float[np.ndarray, "n features"]:
+    "`all_unit_features` of an array."
+    value_range = value_range or pixel_range(x)
+
+    def read(rows):
+        return as_uint8(x[rows], value_range).reshape(len(rows), *progress.spec.input_shape)
+
+    return all_unit_features(progress, read, np.arange(len(x)))
+
 # %% ../../nbs/model/12_few_labels.ipynb #f278a9d1
 def epoch_steps(
     n: int,  # images
@@ -148,7 +169,7 @@ def hear_graph(
     rows = graph_rows(codes, source.train_rows, config.graph_size, config.random_seed)
     prior = "equal" if config.class_prior == "uniform" else None
     points = source.read(rows) if fixed else all_unit_features(progress, source.read, rows)
-    said = graph_labels(points, rows, codes, max(progress.n_classes, 1), prior, step)
+    said = graph_labels(points, rows, codes, max(progress.n_classes, 1), prior, step, fixed)
     return progress._replace(graph_labels=said)
 
 # %% ../../nbs/model/12_few_labels.ipynb #3246ac84

@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
@@ -35,7 +35,7 @@ from ssvae_widgets.model.step import (
 )
 
 # %% auto #0
-__all__ = ['history_row', 'run_epoch', 'TrainingDiverged', 'advance', 'run_epochs']
+__all__ = ['history_row', 'run_epoch', 'TrainingDiverged', 'advance', 'run_epochs', 'codes_of', 'FitRun']
 
 # %% ../../nbs/model/13_loop.ipynb #5a1e0085
 def history_row(
@@ -196,3 +196,38 @@ def _end(callbacks, trainer, history):
                 errors.append(error)
     if errors:
         raise errors[0]
+
+# %% ../../nbs/model/13_loop.ipynb #86a24455
+def codes_of(
+    labels: Any,  # one an image, None, or a function without arguments that gives them
+    n: int,  # images
+    encode: Callable[[Any, int], Int[np.ndarray, "n"]],  # labels and number of images -> codes
+) -> Callable[[], Int[np.ndarray, "n"]]:
+    "A function that gives the codes as they are now; an array is checked at once."
+    if callable(labels):
+        return lambda: encode(labels(), n)
+    codes = encode(labels, n)
+    return lambda: codes
+
+# %% ../../nbs/model/13_loop.ipynb #0a7ebb21
+class FitRun:
+    "What the callbacks of `fit` get: the model with the two verbs of a trainer."
+
+    def __init__(
+        self,
+        vae: Any,  # an `SSVAE`
+        stop: threading.Event,  # set: the run ends
+    ):
+        self.vae, self._stop, self.target = vae, stop, vae.config.max_epochs
+        self.save_checkpoint = vae.save
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    @property
+    def history(self):
+        return self.vae.history
+
+    @property
+    def epoch(self):
+        return self.vae.epoch

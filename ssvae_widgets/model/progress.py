@@ -14,13 +14,15 @@ import optax
 from jaxtyping import Float, Int, UInt8
 
 from ..config import SSVAEConfig
+from ..data.arrays import encode_labels
 from ..data.featured import FeatureSpace
 from ..errors import ArgumentError, describe
 from .spec import Params, Spec, class_slots, drawn_shape, make_spec
 from .step import TrainState, eval_params, init_state
 
 # %% auto #0
-__all__ = ['GraphLabels', 'Progress', 'spec_of', 'configured', 'checked_space', 'new_progress', 'with_classes', 'grown_classes']
+__all__ = ['GraphLabels', 'Progress', 'spec_of', 'configured', 'checked_space', 'new_progress', 'with_classes', 'grown_classes',
+           'label_codes']
 
 # %% ../../nbs/model/10_progress.ipynb #0de5b830
 class GraphLabels(NamedTuple):
@@ -189,3 +191,19 @@ def grown_classes(
 ) -> list[str] | int:
     "Classes that only have a number get it as their name, where there are names."
     return [*names, *(f"class {i}" if str(i) in names else str(i) for i in range(n, more))] if names else more
+
+# %% ../../nbs/model/10_progress.ipynb #2e76ce6c
+def label_codes(
+    labels: Any,  # codes (NaN or −1: none) or class names (None: none), one an image
+    n: int,  # images
+    names: list[str] | None,  # of the classes, where they have some
+    fixed: int | None = None,  # how many classes there are, where that may not change
+) -> tuple[Int[np.ndarray, "n"], list[str] | None]:  # codes; names where the labels are names
+    "Labels as codes; a name that is not among those of the classes is a `ValueError`."
+    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object) if labels is not None else None
+    if values is None or values.dtype.kind not in "OUS" or not any(isinstance(v, (str, bytes)) for v in values.ravel()):
+        return encode_labels(labels, n, fixed)[0], None
+    codes, found = encode_labels(labels, n, names)
+    if names is None and fixed is not None and len(found) > fixed:
+        raise ValueError(f"The labels name {len(found)} classes, the model has {fixed}.")
+    return codes, found

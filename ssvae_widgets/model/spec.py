@@ -77,7 +77,7 @@ def class_slots(
     return max(8, 1 << (max(n_classes, 1) - 1).bit_length())
 
 # %% ../../nbs/model/04_spec.ipynb #182b5ff1
-DRAWN_SIDE = 64  # most pixels of the longer side of a picture that is only drawn
+DRAWN_SIDE = 48  # most pixels of the longer side of a picture that is only drawn: twice as many take thrice the time
 
 
 def drawn_shape(

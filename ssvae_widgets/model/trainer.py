@@ -39,6 +39,7 @@ class InteractiveTrainer:
         callbacks: Sequence[Any]
         | None = (),  # called in every `train_epochs`, after the default ones; None: nothing is shown
         defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks()`
+        features: Any = None,  # what a new model learns from, as in `featured`; None: pixels, or what `vae` has chosen
     ):
         if not isinstance(vae, SSVAE):
             raise ArgumentError(f"vae is {describe(vae)}; expected an SSVAE.")
@@ -50,6 +51,7 @@ class InteractiveTrainer:
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._warming: threading.Thread | None = None
         self._enough = threading.Event()  # set: no more programs are compiled in the background
+        self.features, self._pair, self._pairing = features, (None, None), threading.Lock()
 
     def __getstate__(self):
         return dict(vae=self.vae, callbacks=self.callbacks, defaults=self.defaults)
@@ -95,12 +97,30 @@ def train_epochs(
     try:
         self._stop.clear()
         self.target = num_epochs
-        source = self.vae.data_source(data)
+        source = self.vae.data_source(self.paired(data))
         called = [] if callbacks is None else [*self.default_callbacks(), *self.callbacks, *mine]
         return self.vae.run_epochs(source, labels, self.target, called, self._stop, self, most)
     finally:
         self.target = 0
         self._busy.release()
+
+# %% ../../nbs/model/17_trainer.ipynb #6f0d4b58
+@patch
+def paired(
+    self: InteractiveTrainer,
+    data: Any,  # images, vectors or `FeaturedImages`
+) -> Any:  # `FeaturedImages` where the model learns from features, else `data`
+    "The data as the model learns from them. Raises as `SSVAE.paired` does."
+    with self._pairing:
+        if self._pair[0] is None or self._pair[0] is not data:
+            self._pair = data, self.vae.paired(data, self.features)
+        return self._pair[1]
+
+
+@patch
+def _known(self: InteractiveTrainer, x: Any) -> Any:
+    "The pairs of data that were trained on, or `x`."
+    return self._pair[1] if self._pair[0] is x else x
 
 # %% ../../nbs/model/17_trainer.ipynb #47bd5e09
 @patch
@@ -113,13 +133,13 @@ def stop(self: InteractiveTrainer) -> None:
 @patch
 def get_latent_space(self: InteractiveTrainer, x: Any) -> Float[np.ndarray, "batch latent"]:
     "Posterior means."
-    return self.vae.encode(x)
+    return self.vae.encode(self._known(x))
 
 # %% ../../nbs/model/17_trainer.ipynb #b884fccc
 @patch
 def get_map(self: InteractiveTrainer, x: Any) -> Float[np.ndarray, "batch 2"]:
     "Places on the map, always two columns."
-    return self.vae.get_map(x)
+    return self.vae.get_map(self._known(x))
 
 # %% ../../nbs/model/17_trainer.ipynb #ab1c9926
 @patch
@@ -146,7 +166,7 @@ def warm_up(
     if self._warming is None or not self._warming.is_alive():
         self._enough = threading.Event()
         self._warming = threading.Thread(
-            target=_warm_up, args=(self.vae, data, self._enough), name="ssvae-warm-up", daemon=True
+            target=_warm_up, args=(self, data, self._enough), name="ssvae-warm-up", daemon=True
         )
         self._warming.start()
     if wait:
@@ -160,9 +180,9 @@ def stop_warming(self: InteractiveTrainer) -> None:
     self._enough.set()
 
 # %% ../../nbs/model/17_trainer.ipynb #b19e9af0
-def _warm_up(vae: SSVAE, data: Any, enough: threading.Event) -> None:
+def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) -> None:
     "Compile; data that cannot be trained on are reported by `train_epochs`, where somebody listens."
-    me = threading.current_thread()
+    me, vae = threading.current_thread(), trainer.vae
 
     def end():  # a thread inside XLA must not outlive the interpreter
         enough.set()
@@ -170,7 +190,7 @@ def _warm_up(vae: SSVAE, data: Any, enough: threading.Event) -> None:
 
     atexit.register(end)
     try:
-        source = vae.data_source(data)
+        source = vae.data_source(trainer.paired(data))
         for n_labels, terms in coming_terms(vae.progress, vae.config):
             if enough.is_set():
                 return

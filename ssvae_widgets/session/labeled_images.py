@@ -16,9 +16,11 @@ from fastcore.basics import patch
 from jaxtyping import Int
 
 from ..data.arrays import image_shape
-from ..data.fingerprints import fingerprint
+from ..data.fingerprints import Fingerprint, fingerprint, picture_digests
 from ..data.names import check_classes, clean_name, is_missing
-from ..errors import ArgumentError, ClosedError, as_whole, check_whole, describe
+from ..errors import ArgumentError, ClosedError, as_whole, check_row, check_whole, describe
+from ..labels.picture_names import Pictures, carry_over, find_move, remember
+from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
 from .arguments import check_image_set, check_labels, check_truth
 
@@ -31,15 +33,36 @@ def open_store(
     images: np.ndarray,
     classes: int | list[str] | None,  # as given
     names: list[str] | None = None,  # those of the truth
+    pictures: Pictures | None = None,  # names and contents of the images, where they have names
 ) -> LabelStore:
     "The labels at a path, with the classes that they have, were given, or need."
     logged, there = _what_is_there(path)
     if classes is None and not there:
         classes = names or 10
-    store = LabelStore(path, len(images), classes=classes, fingerprint=fingerprint(images))
+    described = fingerprint(images)
+    said = _carry_by_name(path, described, pictures) if pictures is not None and logged else ""
+    store = LabelStore(path, len(images), classes=classes, fingerprint=described)
     if classes is None:
         store.declare(_classes_to_add(store.classes, names, logged))
+    if pictures is not None and path is not None:
+        remember(store, described.to_dict(), pictures)
+    if said:
+        store.log.note(said, warn=False)
     return store
+
+# %% ../../nbs/session/04_labeled_images.ipynb #7d8c6125
+def _carry_by_name(path, described: Fingerprint, pictures: Pictures) -> str:  # what to say
+    "Carry labels of the same pictures in other rows over to theirs."
+    home = Path(os.path.realpath(os.path.expanduser(path)))
+    move = find_move(home, described.to_dict(), pictures)
+    if move is None:
+        return ""
+    try:
+        return carry_over(home, described, pictures, move)
+    except OtherDataError:
+        if find_move(home, described.to_dict(), pictures) is None:
+            return ""  # another process was faster
+        raise
 
 # %% ../../nbs/session/04_labeled_images.ipynb #bc916dc8
 def _what_is_there(path) -> tuple[bool, bool]:  # a log; any labels
@@ -74,7 +97,7 @@ def name_order(store: LabelStore) -> list[str]:
     "Class names in the order of the log."
     return [name for _, name in sorted(zip(store.log.view.order, store.classes))]
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #6893e20d
 def truth_codes(
     truth,  # as given
     names: list[str],  # its classes, by themselves
@@ -98,8 +121,9 @@ class LabeledImages:
         truth=None,  # the real labels where they are known: never used for training
         seed: int = 0,
     ):
+        # `pictures`: images as they are learned from and shown
         found, self.pictures, truth, classes = check_image_set(images, truth, classes)
-        self.images, self.names = found.images, found.names  # `pictures`: images as they are learned from and shown
+        self.found, self.images, self.names = found, found.images, found.names
         self.image_shape = image_shape(self.images)
         self.seed = check_whole(seed, "seed", 0, 2**31 - 1)
         self.place = check_labels(labels, len(self.images))  # where the labels are, as it was given
@@ -108,13 +132,38 @@ class LabeledImages:
         self.store: LabelStore | None = None  # until `open`
         self.truth: np.ndarray | None = None  # codes, −1: not known; None: nothing is known
 
+# %% ../../nbs/session/04_labeled_images.ipynb #5a3e0002
+@patch
+def known_by_name(self: LabeledImages) -> Pictures | None:  # None: rows are all there is, or nothing is kept
+    "Names and contents of the images."
+    if self.place is None or self.borrowed or self.names is None or len({*self.names}) < len(self.names):
+        return None
+    return Pictures([str(name) for name in self.names], picture_digests(self.found))
+
+# %% ../../nbs/session/04_labeled_images.ipynb #eaa749ec
+@patch
+def moved(self: LabeledImages) -> bool:
+    "Whether the labels belong to the same pictures in other rows, to which `open` will carry them."
+    pictures = self.known_by_name()
+    return pictures is not None and find_move(self.path, fingerprint(self.images).to_dict(), pictures) is not None
+
+# %% ../../nbs/session/04_labeled_images.ipynb #5a3e0003
+@patch
+def original(
+    self: LabeledImages,
+    row: int,
+) -> np.ndarray:  # bytes (height, width[, 3]); without files, the image as it is shown
+    "One picture in full size, read from its file now; `DataError` when the file is gone or damaged."
+    row = check_row(row, self.n_items, "row")
+    return np.asarray(self.pictures[row]) if self.found.source is None else self.found.original(row)
+
 # %% ../../nbs/session/04_labeled_images.ipynb #fb8b815d
 @patch
 def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
     "The store and the truth in its codes; what cannot be used raises and is closed again."
     store = self.place
     if not self.borrowed:
-        store = open_store(self.place, self.images, self.given_classes, self.truth_names)
+        store = open_store(self.place, self.images, self.given_classes, self.truth_names, self.known_by_name())
     try:
         if not store.in_order:
             order = ", ".join(name_order(store))
@@ -137,15 +186,17 @@ def open(self: LabeledImages) -> LabeledImages:  # itself
     self.store, self.truth = self.opened()
     return self
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #ade3ecb4
 @patch
 def check_opening(self: LabeledImages) -> None:
     "Raise what `open` would raise; afterwards everything is as before."
+    if self.moved():
+        return
     store, _ = self.opened()
     if not self.borrowed:
         store.close()
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #50b5eba5
 @patch
 def check_open(self: LabeledImages) -> None:
     "Raise `ClosedError` when the labels are closed."
@@ -158,7 +209,7 @@ def borrowed(self: LabeledImages) -> bool:
     "Whether the store was given, and belongs to somebody else."
     return isinstance(self.place, LabelStore)
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #ec5c297d
 @patch(as_prop=True)
 def path(self: LabeledImages) -> Path | None:
     "Where labels.csv really lies; None: in memory."
@@ -171,13 +222,13 @@ def n_items(self: LabeledImages) -> int:
     "How many images there are."
     return len(self.images)
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #4879dbca
 @patch(as_prop=True)
 def classes(self: LabeledImages) -> list[str]:
     "The class names; a label's code is its place in this list."
     return self.store.classes
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #a6e2d374
 @patch(as_prop=True)
 def n_classes(self: LabeledImages) -> int:
     "How many classes there are."
@@ -189,13 +240,13 @@ def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
     "The label of every item as a class code, −1 where there is none."
     return self.store.codes
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #722a8668
 @patch(as_prop=True)
 def seq(self: LabeledImages) -> int:
     "Number of the last gesture in the label log."
     return self.store.seq
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #93fbf470
 @patch(as_prop=True)
 def counts(self: LabeledImages) -> Int[np.ndarray, "classes"]:
     "How many items each class has been given."

@@ -100,15 +100,15 @@ export function array(view, Type = Uint8Array) {
   return typed(view, Type).slice();
 }
 
-/** RGBA bytes of one image given as height × width × channels bytes; gray is spread over the three colours. @param {ArrayLike<number>} pixels @param {number} height @param {number} width @param {number} channels */
+/** RGBA bytes of one image given as height × width × channels bytes; gray is spread over the three colours, two channels are green and magenta, the fourth of four is opacity. @param {ArrayLike<number>} pixels @param {number} height @param {number} width @param {number} channels */
 export function rgba(pixels, height, width, channels) {
   const out = new Uint8ClampedArray(4 * height * width);
   for (let i = 0, n = height * width; i < n; i++) {
     const j = i * channels;
-    out[4 * i] = pixels[j];
+    out[4 * i] = pixels[channels === 2 ? j + 1 : j];
     out[4 * i + 1] = pixels[channels >= 3 ? j + 1 : j];
-    out[4 * i + 2] = pixels[channels >= 3 ? j + 2 : j];
-    out[4 * i + 3] = channels === 4 ? pixels[j + 3] : channels === 2 ? pixels[j + 1] : 255;
+    out[4 * i + 2] = pixels[channels === 2 ? j + 1 : channels >= 3 ? j + 2 : j];
+    out[4 * i + 3] = channels === 4 ? pixels[j + 3] : 255;
   }
   return out;
 }

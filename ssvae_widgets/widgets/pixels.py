@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ..data.arrays import image_bytes
+from ..data.scales import choose_channels, paint
 
 # %% ../../nbs/widgets/03_pixels.ipynb #15a9c8bf
 def thumbnail(
@@ -45,7 +46,8 @@ def wire_image(
         return np.ascontiguousarray(a, "<f4").tobytes(), [int(a.shape[0])]
     a = thumbnail(image, most)
     if a.shape[2] > 4:
-        a = a[..., :3]
+        colors = choose_channels(a.shape[2], None)
+        a = paint(a[..., list(colors)], list(colors.values()))
     return np.ascontiguousarray(a).tobytes(), [int(n) for n in a.shape]
 
 # %% ../../nbs/widgets/03_pixels.ipynb #88ed75a9

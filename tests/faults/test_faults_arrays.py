@@ -276,7 +276,6 @@ def other_formats():
         "XBM",
         "JPEG2000",
         "ICNS",
-        "AVIF",
         "PDF",
         "BLP",
     ):

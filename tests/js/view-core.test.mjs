@@ -32,7 +32,10 @@ test("rgba spreads gray and keeps colour and transparency", () => {
   assert.deepEqual([...rgba([7, 200], 1, 2, 1)], [7, 7, 7, 255, 200, 200, 200, 255]);
   assert.deepEqual([...rgba([1, 2, 3], 1, 1, 3)], [1, 2, 3, 255]);
   assert.deepEqual([...rgba([1, 2, 3, 4], 1, 1, 4)], [1, 2, 3, 4]);
-  assert.deepEqual([...rgba([5, 9], 1, 1, 2)], [5, 5, 5, 9]);
+});
+
+test("two channels are drawn green and magenta, so that none is hidden", () => {
+  assert.deepEqual([...rgba([0, 255, 0, 0, 255, 0], 1, 3, 2)], [255, 0, 255, 255, 0, 0, 0, 255, 0, 255, 0, 255]);
 });
 
 test("bars stand on one zero line inside the box", () => {

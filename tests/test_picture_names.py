@@ -1,0 +1,280 @@
+"""File names are identities: a picture that is added to the folder, removed, moved or replaced changes no other label,
+and nothing that was acknowledged is lost, whenever it is cut off."""
+
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ssvae_widgets import LabelingSession, load_images
+from ssvae_widgets.data.fingerprints import fingerprint
+from ssvae_widgets.errors import SSVAEWidgetsError
+from ssvae_widgets.labels import picture_names
+from ssvae_widgets.labels.picture_names import Pictures, names_beside, new_rows, read_record
+from ssvae_widgets.labels.store import LabelStore
+
+CLASSES = ["cat", "dog"]
+
+
+def draw(folder, name, seed=None):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    x = np.random.default_rng(abs(hash(name)) if seed is None else seed).integers(0, 256, (12, 12)).astype(np.uint8)
+    Image.fromarray(x).save(folder / name)
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    "No model is made in the background."
+    monkeypatch.setattr(LabelingSession, "prepare", lambda self: None)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    for i in range(12):
+        draw(folder, f"{i:02}.png", i)
+    return folder
+
+
+def opened(photos, classes=CLASSES, **options):
+    found = load_images(photos, class_level=None, **options)
+    return LabelingSession(found, photos.parent / "labels.csv", classes=classes)
+
+
+def by_name(session):
+    names = session.data.names
+    return {names[i]: session.classes[session.codes[i]] for i in np.flatnonzero(session.codes >= 0)}
+
+
+def label(photos):
+    with opened(photos) as s:
+        s.label([1, 3, 5], "cat")
+        s.label([7, 9], "dog")
+        return by_name(s)
+
+
+CHANGES = {
+    "added in front": lambda f: draw(f, "00a.png", 100),
+    "added behind": lambda f: draw(f, "zz.png", 100),
+    "removed, without a label": lambda f: (f / "00.png").unlink(),
+    "removed in the middle": lambda f: (f / "06.png").unlink(),
+    "replaced": lambda f: draw(f, "04.png", 999),
+    "replaced, with a label": lambda f: draw(f, "03.png", 999),
+    "added and removed": lambda f: (draw(f, "a/b.png", 100), (f / "02.png").unlink()),
+    "as many as before": lambda f: ((f / "11.png").unlink(), draw(f, "000.png", 100)),
+    "only another size": lambda f: None,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_folder_keeps_all_labels(change, photos, idle):
+    want = label(photos)
+    CHANGES[change](photos)
+    with opened(photos, size=(8, 8) if change.startswith("only") else None) as s:
+        assert by_name(s) == want and "known by their names" in s.store.message
+        s.label([0], "dog")
+        want[s.data.names[0]] = "dog"
+    with opened(photos, size=(8, 8) if change.startswith("only") else None) as s:
+        assert by_name(s) == want and "known by their names" not in s.store.message
+    former = list(photos.parent.glob("labels.csv.log.former-*"))
+    assert len(former) == 1  # the former log is kept
+
+
+def test_moved_and_renamed_pictures_are_found_by_their_content(photos, idle):
+    want = label(photos)
+    (photos / "animals").mkdir()
+    for old, new in (("01.png", "animals/first.png"), ("07.png", "x.png")):
+        (photos / old).rename(photos / new)
+        want[new] = want.pop(old)
+    with opened(photos) as s:
+        assert by_name(s) == want
+
+
+def test_labels_of_pictures_that_are_gone_come_back_with_them(photos, tmp_path, idle):
+    want = label(photos)
+    aside = tmp_path / "aside"
+    shutil.copytree(photos, aside)
+    for name in ("01.png", "07.png", "08.png"):
+        (photos / name).unlink()
+    with opened(photos) as s:
+        assert by_name(s) == {k: v for k, v in want.items() if k not in ("01.png", "07.png")}
+        assert "2 labels wait for theirs to come back" in s.store.message
+        s.label([0], "dog")
+        want["00.png"] = "dog"
+    with opened(photos):
+        pass
+    shutil.copy(aside / "01.png", photos / "01.png")
+    with opened(photos) as s:
+        assert by_name(s) == {k: v for k, v in want.items() if k != "07.png"}
+        s.clear([1])  # an answer of now is not overwritten later
+        del want["01.png"]
+    shutil.copy(aside / "07.png", photos / "07.png")
+    with opened(photos) as s:
+        assert by_name(s) == want
+    assert read_record(tmp_path / "labels.csv").gone == {}
+
+
+def test_another_folder_with_the_same_names_is_refused(photos, tmp_path, idle):
+    want = label(photos)
+    before = (tmp_path / "labels.csv.log.jsonl").read_bytes()
+    other = tmp_path / "other"
+    for i in range(13):
+        draw(other, f"{i:02}.png", 1000 + i)
+    with pytest.raises(SSVAEWidgetsError, match=r"belongs to 12 images; here are 13"):
+        LabelingSession(load_images(other), tmp_path / "labels.csv", classes=CLASSES)
+    assert (tmp_path / "labels.csv.log.jsonl").read_bytes() == before
+    with opened(photos) as s:
+        assert by_name(s) == want
+
+
+def test_labels_of_before_names_were_written_down_are_learned_when_opened(photos, tmp_path, idle):
+    want = label(photos)
+    names_beside(tmp_path / "labels.csv").unlink()
+    with opened(photos) as s:
+        assert by_name(s) == want
+    draw(photos, "000.png", 100)
+    with opened(photos) as s:
+        assert by_name(s) == want
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b'{"sets": [1], "gone": {}}', b'{"sets": [], "gone": []}', b"\xff"]
+)
+def test_a_damaged_record_is_refused_as_before_and_hurts_nothing(damage, photos, tmp_path, idle):
+    want = label(photos)
+    names_beside(tmp_path / "labels.csv").write_bytes(damage)
+    with opened(photos) as s:
+        assert by_name(s) == want
+    names_beside(tmp_path / "labels.csv").write_bytes(damage)
+    draw(photos, "000.png", 100)
+    with pytest.raises(SSVAEWidgetsError, match="LabelStore.adopt"):
+        opened(photos)
+
+
+@pytest.mark.parametrize("place", ["before the record", "before adopting", "after adopting", "before remembering"])
+def test_cut_off_anywhere_and_opened_again(place, photos, idle, monkeypatch):
+    "Whichever step is the last one that is done, the next opening ends with every label at its picture."
+    want = label(photos)
+    draw(photos, "000.png", 100)
+    gone = photos / "05.png"
+    kept = gone.read_bytes()
+    gone.unlink()
+
+    def die(*a, **kw):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        if place == "before the record":
+            m.setattr(picture_names, "write_record", die)
+        elif place == "before adopting":
+            m.setattr(LabelStore, "adopt", die)
+        elif place == "after adopting":
+            real = LabelStore.adopt
+            m.setattr(LabelStore, "adopt", lambda *a, **kw: (real(*a, **kw).close(), die()))
+        else:
+            m.setattr("ssvae_widgets.session.labeled_images.remember", die)
+        opened(photos)
+    for round_ in range(2):
+        with opened(photos) as s:
+            assert by_name(s) == {k: v for k, v in want.items() if k != "05.png"}, round_
+    gone.write_bytes(kept)
+    with opened(photos) as s:
+        assert by_name(s) == want
+
+
+def test_cut_off_and_the_folder_as_it_was(photos, idle, monkeypatch):
+    want = label(photos)
+    kept = (photos / "05.png").read_bytes()
+    (photos / "05.png").unlink()
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        m.setattr(LabelStore, "adopt", lambda *a, **kw: (_ for _ in ()).throw(KeyboardInterrupt))
+        opened(photos)
+    (photos / "05.png").write_bytes(kept)
+    with opened(photos) as s:
+        assert by_name(s) == want
+        s.clear([5])
+    with opened(photos) as s:
+        assert "05.png" not in by_name(s)
+
+
+def test_what_another_session_labels_meanwhile_is_not_lost(photos, tmp_path, idle):
+    "An app on the former folder goes on for a moment: what it acknowledged is carried over, or it is told."
+    label(photos)
+    first = LabelStore(tmp_path / "labels.csv", fingerprint=fingerprint(load_images(photos).images))
+    draw(photos, "000.png", 100)
+    with opened(photos) as s:
+        try:
+            told = first.set([11], "dog")
+            saved = told.saved
+        except SSVAEWidgetsError:
+            saved = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("default" if saved else "ignore")  # it says that it is not saved
+            first.close()
+    with opened(photos) as s:
+        assert not saved or by_name(s)["11.png"] == "dog"
+
+
+def test_sessions_without_names_write_nothing_beside(tmp_path, idle):
+    x = np.random.default_rng(0).integers(0, 256, (6, 8, 8)).astype(np.uint8)
+    LabelingSession(x, tmp_path / "labels.csv", classes=CLASSES).close()
+    assert not names_beside(tmp_path / "labels.csv").exists()
+
+
+def test_a_full_disk_takes_no_label(photos, tmp_path, idle, monkeypatch):
+    want = label(photos)
+    names_beside(tmp_path / "labels.csv").unlink()
+
+    def full(*a):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as m:
+        m.setattr(picture_names, "write_record", full)
+        with opened(photos) as s:
+            assert by_name(s) == want and "cannot be written down" in s.store.message
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_picture_gets_the_row_of_another(data):
+    "Against a search by hand: same name, else the one picture that holds the same and has a new name."
+    letters = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8)
+    old, new = data.draw(letters), data.draw(letters)
+    hold = st.sampled_from(["", "1", "2", "3", "4", "5"])
+    a = Pictures(old, [data.draw(hold) for _ in old])
+    b = Pictures(new, [data.draw(hold) for _ in new])
+    rows = new_rows(a, b)
+    if rows is None:
+        return
+    placed = rows[rows >= 0]
+    assert len({*placed}) == len(placed)
+    for i, row in enumerate(rows):
+        if a.names[i] in b.names:
+            assert row == b.names.index(a.names[i])
+            continue
+        same = [k for k, d in enumerate(b.digests) if d and d == a.digests[i] and b.names[k] not in a.names]
+        rivals = [k for k, d in enumerate(a.digests) if d == a.digests[i] and a.names[k] not in b.names]
+        assert row == (same[0] if len(same) == len(rivals) == 1 else -1)
+
+
+def test_training_goes_on_after_the_folder_changed(photos, tmp_path):
+    from ssvae_widgets import SSVAEConfig
+
+    config = SSVAEConfig.preset("ancestor").replace(latent_dim=2, batch_size=8)
+    found = load_images(photos)
+    with LabelingSession(found, tmp_path / "labels.csv", classes=CLASSES, config=config) as s:
+        s.label([1], "cat")
+        s.label([3], "dog")
+        s.train(1)
+        assert s.wait(120)
+    draw(photos, "000.png", 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with LabelingSession(load_images(photos), tmp_path / "labels.csv", classes=CLASSES, config=config) as s:
+            assert by_name(s) == {"01.png": "cat", "03.png": "dog"}
+            s.train(1)
+            assert s.wait(120) and s.training.total == 2 and len(s.codes) == 13
