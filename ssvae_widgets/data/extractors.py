@@ -112,7 +112,7 @@ def why_unavailable(
         )
     return ""
 
-# %% ../../nbs/data/10_extractors.ipynb #0854b603
+# %% ../../nbs/data/15_extractors.ipynb #0854b603
 def available(name: str = "efficientnet-lite0") -> bool:
     "Whether an extractor works here."
     return not why_unavailable(name)
@@ -256,7 +256,7 @@ def find_extractor(
 def _told(record):
     return f"{record['name']} (version {record['version'] or 'unknown'}, {record['preparation']})"
 
-# %% ../../nbs/data/10_extractors.ipynb #cf34b478
+# %% ../../nbs/data/15_extractors.ipynb #cf34b478
 def restore_extractor(
     record: dict | None,  # what a checkpoint kept; None for a model of pixels
     features: Any = "auto",  # what the caller gives: needed for functions and files; "auto" = what the record names

@@ -64,7 +64,7 @@ def _head(record, n, dim):
         )
     return body.ljust(_PAGE)
 
-# %% ../../nbs/data/09_feature_cache.ipynb #65d4890e
+# %% ../../nbs/data/14_feature_cache.ipynb #65d4890e
 def _data_start(n):
     return _PAGE + -(-n * _ROW.itemsize // _PAGE) * _PAGE
 
@@ -129,14 +129,14 @@ class FeatureFile:
     def present(self) -> np.ndarray:
         return self.table["present"] == 1
 
-# %% ../../nbs/data/09_feature_cache.ipynb #d69063e5
+# %% ../../nbs/data/14_feature_cache.ipynb #d69063e5
 @patch
 def rows(self: FeatureFile) -> Float32[np.ndarray, "batch d"]:
     "All rows as a read-only map of the file; those that are not `present` are meaningless."
     shape = (len(self.table), self.dim)
     return np.memmap(self.path, "<f4", "r", _data_start(len(self.table)), shape)
 
-# %% ../../nbs/data/09_feature_cache.ipynb #9f280f95
+# %% ../../nbs/data/14_feature_cache.ipynb #9f280f95
 @patch
 def write(
     self: FeatureFile,
@@ -155,7 +155,7 @@ def write(
         entries["crc"], entries["present"] = [zlib.crc32(v) for v in values[run]], 1
         self.put(_PAGE + _ROW.itemsize * first, entries.tobytes())
 
-# %% ../../nbs/data/09_feature_cache.ipynb #7c179d56
+# %% ../../nbs/data/14_feature_cache.ipynb #7c179d56
 @patch
 def put(self: FeatureFile, at, data):
     if not self._file.writable():
@@ -188,7 +188,7 @@ def _read_table(path, n, dim):
                 table["present"][i] = 0
     return table
 
-# %% ../../nbs/data/09_feature_cache.ipynb #c6746126
+# %% ../../nbs/data/14_feature_cache.ipynb #c6746126
 def _moved(path, old, dim, digests) -> tuple[np.ndarray, Iterator[bytes]]:
     known = {bytes(d): i for i, d in enumerate(old["digest"]) if old["present"][i]}
     source = np.array([known.get(bytes(d), -1) for d in digests], np.int64)

@@ -62,7 +62,7 @@ class Pictures:
     def __len__(self):
         return len(self.images)
 
-# %% ../../nbs/data/11_features.ipynb #76c1f8a5
+# %% ../../nbs/data/16_features.ipynb #76c1f8a5
 @patch
 def _unscaled(self: Pictures) -> Iterator[np.ndarray]:
     x = self.images
@@ -72,7 +72,7 @@ def _unscaled(self: Pictures) -> Iterator[np.ndarray]:
     elif isinstance(x, Sequence):
         yield from (a for a in x if isinstance(a, np.ndarray) and a.dtype != np.uint8 and a.size)
 
-# %% ../../nbs/data/11_features.ipynb #95b1126c
+# %% ../../nbs/data/16_features.ipynb #95b1126c
 @patch
 def item(self: Pictures, i: int) -> Any:
     "Picture `i` as it was given; arrays as bytes."
@@ -93,7 +93,7 @@ def digest(self: Pictures, i: int) -> bytes:
     except OSError as e:
         raise type(e)(e.errno, f"{item} cannot be read: {explain_os_error(e)}") from None
 
-# %% ../../nbs/data/11_features.ipynb #db3c9fac
+# %% ../../nbs/data/16_features.ipynb #db3c9fac
 @patch
 def batch(self: Pictures, rows: Sequence[int], size: int | None) -> UInt8[np.ndarray, "batch height width 3"]:
     "Pictures brought to one size."
@@ -126,7 +126,7 @@ def as_rgb(
         item = item.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(item.convert("RGB"))
 
-# %% ../../nbs/data/11_features.ipynb #8df0e935
+# %% ../../nbs/data/16_features.ipynb #8df0e935
 def _picture_of(a: Shaped[np.ndarray, "height width ..."]):
     from PIL import Image
 
@@ -311,7 +311,7 @@ def _rows_to_unit(a):
 def _flatten(a):
     return _rows_to_unit(np.sign(a) * np.sqrt(np.abs(np.asarray(a, np.float32))))
 
-# %% ../../nbs/data/11_features.ipynb #295fd787
+# %% ../../nbs/data/16_features.ipynb #295fd787
 class FeaturePCA(NamedTuple):
     "Signed square root, unit length, principal components, unit length; two arrays that a checkpoint can keep."
 

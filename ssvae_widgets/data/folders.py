@@ -135,8 +135,8 @@ def check_level(
     if level is None or (whole := as_whole(level)) is not None:
         return level if level is None else whole
     raise ArgumentError(
-        f"class_level is {describe(level)}; expected 0 for the outermost folder, 1 for the next, -1 for the one that the "
-        f"picture lies in, or None for no classes."
+        f"class_level is {describe(level)}; expected 0 for the outermost folder, 1 for the next, -1 for the one that "
+        "the picture lies in, or None for no classes."
     )
 
 # %% ../../nbs/data/09_folders.ipynb #d972582e

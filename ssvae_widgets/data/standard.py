@@ -129,7 +129,7 @@ MNIST_FILES = {  # name: (uncompressed bytes, sha256 of the uncompressed file)
     "t10k-labels-idx1-ubyte": (10008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
 }
 
-# %% ../../nbs/data/05_standard.ipynb #312c1262
+# %% ../../nbs/data/10_standard.ipynb #312c1262
 def data_folders(
     name: str,  # data set, such as "mnist"
 ) -> list[Path]:  # folders to look in, best first; the last one is the user's cache

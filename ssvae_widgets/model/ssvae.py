@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,8 +18,7 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..config import SSVAEConfig
-from ..data.arrays import as_array, as_uint8, image_shape, pixel_range
-from ..data.arrays import encode_labels as to_codes
+from ..data.arrays import as_array, image_shape, pixel_range
 from ..data.featured import FeaturedImages, FeatureSpace, featured
 from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
@@ -29,9 +28,9 @@ from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_ca
 from .callbacks import default_callbacks as callbacks_by_default
 from .compile_cache import enable_compilation_cache
 from .data_source import DataSource, EpochPlan, Labels, split_labels, without_channel
-from .few_labels import all_unit_features, guess_augmentation, hear_graph
+from .few_labels import guess_augmentation, hear_graph, unit_features_of
 from .few_labels import plan_epoch as plan_of
-from .loop import advance
+from .loop import FitRun, advance, codes_of
 from .loop import run_epochs as run_loop
 from .map_head import MapHead, MapState, follow_map, leading_components, map_encode, two_columns
 from .model_file import asked_spec, check_arrays, check_same_space, read_model, restored, write_model
@@ -41,6 +40,7 @@ from ssvae_widgets.model.progress import (
     checked_space,
     configured,
     grown_classes,
+    label_codes,
     new_progress,
     spec_of,
     with_classes,
@@ -80,8 +80,10 @@ class SSVAE:
         self.map = MapState()  # of a latent wider than two
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
-        self._lock = threading.RLock()
-        self._map_lock = threading.RLock()  # held while a map is fitted, never inside the first
+        self._lock, self._map_lock = (
+            threading.RLock(),
+            threading.RLock(),
+        )  # a map is fitted in the second, never in both
 
     def __repr__(self):
         named = f" ({describe(', '.join(self.class_names), 60)})" if self.class_names else ""
@@ -144,8 +146,7 @@ def set_classes(
     self: SSVAE,
     classes: int | Sequence[str],  # how many, or their names, old ones first
 ) -> None:
-    """Change the classes; parameters of those that stay are kept. Raises `ValueError` when there would be fewer than
-    now."""
+    "Change the classes; parameters of those that stay are kept. Raises `ValueError` when there would be fewer."
     classes = check_classes(classes, MOST_CLASSES)
     n = classes if isinstance(classes, int) else len(classes or ())
     with self._lock:
@@ -162,16 +163,8 @@ def encode_labels(
     n: int,  # images
 ) -> Int[np.ndarray, "n"]:
     "Labels as codes; names that the model does not know yet are added where it may, else they are a `ValueError`."
-    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object) if labels is not None else None
-    named = (
-        values is not None and values.dtype.kind in "OUS" and any(isinstance(v, (str, bytes)) for v in values.ravel())
-    )
-    if not named:
-        return to_codes(labels, n, self.n_classes if self.fixed_classes else None)[0]
-    codes, names = to_codes(labels, n, self.class_names)
-    if self.class_names is None:
-        if self.fixed_classes and len(names) > self.n_classes:
-            raise ValueError(f"The labels name {len(names)} classes, the model has {self.n_classes}.")
+    codes, names = label_codes(labels, n, self.class_names, self.n_classes if self.fixed_classes else None)
+    if names is not None and self.class_names is None:
         self.set_classes(names)
     return codes
 
@@ -185,9 +178,7 @@ def use_features(
     space = checked_space(space, self.input_shape)
     with self._lock:
         if self.trained:
-            raise ArgumentError(
-                "This model has learned from pixels: features are for a new one, SSVAE(…, features=space)."
-            )
+            raise ArgumentError("This model has learned from pixels: features are for a new one, SSVAE(…, features=…).")
         self.config = self.config if self._configured else configured(None, space)
         self.progress = new_progress(self.input_shape, self.n_classes, self.config, space)
         self.feature_space, self.map = space, MapState()
@@ -215,8 +206,7 @@ def data_source(
     self: SSVAE,
     x: Any,  # images or vectors to train on
 ) -> DataSource:
-    """Check data against the model and learn their scale the first time. Raises `ValueError` when they are of
-    another shape."""
+    "Check data against the model and learn their scale the first time. Raises `ValueError` for another shape."
     x = self.paired(x)
     vectors = x.vectors if isinstance(x, FeaturedImages) else None
     x = as_array(x if vectors is None else x.images)
@@ -266,14 +256,13 @@ def run_epochs(
     labels: Any,  # one an image, None, or a function without arguments that gives them; asked before every epoch
     epochs: int,
     callbacks: Sequence[TrainingCallback] = (),
-    # set it from any thread to end at the epoch boundary, or earlier when that is more than a second away
-    stop: threading.Event | None = None,
+    stop: threading.Event | None = None,  # set it from any thread to end with the epoch, or within a second
     trainer: Any = None,  # what the callbacks get; None: the model
     most: float = 1.0,  # share of each epoch to run
 ) -> dict[str, list[float]]:
     """Train on; gives the history of these epochs. Raises `TrainingDiverged` with the model as it was after the last
     good epoch."""
-    codes = _codes_of(self, labels, source.n)
+    codes = codes_of(labels, source.n, self.encode_labels)
 
     def one_epoch():
         progress, plan = self.plan_epoch(split_labels(codes(), source.val_rows, self.config.hold_out_labels), source)
@@ -285,14 +274,6 @@ def run_epochs(
     return run_loop(
         one_epoch, lambda: self.progress.rows, epochs, callbacks, stop, self if trainer is None else trainer
     )
-
-# %% ../../nbs/model/16_ssvae.ipynb #0428b99c
-def _codes_of(vae: SSVAE, labels: Any, n: int) -> Callable[[], Int[np.ndarray, "n"]]:
-    "A function that gives the codes as they are now; an array is checked at once."
-    if callable(labels):
-        return lambda: vae.encode_labels(labels(), n)
-    codes = vae.encode_labels(labels, n)
-    return lambda: codes
 
 # %% ../../nbs/model/16_ssvae.ipynb #023cebe9
 @patch
@@ -328,12 +309,8 @@ def from_checkpoint(
     file = read_model(path)
     check_arrays(file, asked_spec(file), own=True)
     meta = file.meta
-    vae = cls(
-        tuple(meta["input_shape"]),
-        file.config,
-        meta["class_names"] or (meta["n_classes"] if meta["fixed_classes"] else None),
-        file.space,
-    )
+    classes = meta["class_names"] or (meta["n_classes"] if meta["fixed_classes"] else None)
+    vae = cls(tuple(meta["input_shape"]), file.config, classes, file.space)
     if vae.n_classes < meta["n_classes"]:
         vae.set_classes(meta["n_classes"])
     vae._restore(file)
@@ -345,8 +322,7 @@ def load_model_weights(
     self: SSVAE,
     path: str | os.PathLike,
 ) -> None:
-    """Replace parameters and progress by those of a checkpoint of the same architecture; on a `CheckpointError`
-    nothing has changed."""
+    "Take over a checkpoint of the same architecture; on a `CheckpointError` nothing has changed."
     file, spec = read_model(path), self.progress.spec
     check_same_space(file, self.feature_space)
     n = file.meta["n_classes"]
@@ -372,11 +348,9 @@ def _restore(self: SSVAE, file) -> None:
 def fit(
     self: SSVAE,
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
-    # one an image: codes with NaN or −1, names with None; None: all unlabeled; or a function giving them
-    labels: Any = None,
+    labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: no labels; or a function
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
-    callbacks: Sequence[Any]
-    | None = (),  # yours, after the default ones; None: neither, nothing is shown, only the best weights are written
+    callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: neither, nothing is shown
     defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
     features: Any = None,  # what to learn from, as in `featured`; None: pixels, or what the model has learned from
 ) -> dict[str, list[float]]:
@@ -393,11 +367,9 @@ def fit(
     if weights_path is not None:
         own.append(BestCheckpoint(weights_path, c.monitor_metric))
     if callbacks is not None:
-        own += [
-            *(self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")),
-            *mine,
-        ]
-    return self.run_epochs(source, labels, c.max_epochs, own, stop, _FitRun(self, stop))
+        shown = self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")
+        own += [*shown, *mine]
+    return self.run_epochs(source, labels, c.max_epochs, own, stop, FitRun(self, stop))
 
 # %% ../../nbs/model/16_ssvae.ipynb #ddbf5cf6
 @patch
@@ -408,25 +380,6 @@ def default_callbacks(
     "What `fit` runs with besides early stopping and the best weights: override it in a subclass for others."
     return callbacks_by_default(weights_path)
 
-# %% ../../nbs/model/16_ssvae.ipynb #4d166492
-class _FitRun:
-    "What the callbacks of `fit` get: the model with the two verbs of a trainer."
-
-    def __init__(self, vae: SSVAE, stop: threading.Event):
-        self.vae, self._stop, self.target = vae, stop, vae.config.max_epochs
-        self.save_checkpoint = vae.save
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    @property
-    def history(self):
-        return self.vae.history
-
-    @property
-    def epoch(self):
-        return self.vae.epoch
-
 # %% ../../nbs/model/16_ssvae.ipynb #884851dc
 @patch
 def predict(
@@ -436,14 +389,12 @@ def predict(
     num_samples: int = 1,  # draws; more than one adds a leading axis to every result
     seed: int = 0,  # of the draws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Latent, reconstruction (of at most 64 pixels a side where features were learned from), predicted class code and
-    its probability."""
+    "Latent, reconstruction (a small picture where features are learned from), class code and its probability."
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; give at least 1.")
     x, progress, small = encoder_inputs(x, self.feature_space), self.progress, self.feature_space is not None
-    draws = []
-    for k in range(num_samples if sample else 1):
-        key = jax.random.fold_in(jax.random.key(seed), k) if sample else None
+    draws, keys = [], [jax.random.fold_in(jax.random.key(seed), k) for k in range(num_samples)] if sample else [None]
+    for key in keys:
         z, probs, out = encode_images(progress, x, self.value_range, True, key)
         out = without_channel(out) if small else out.reshape(x.shape)
         draws.append((z, out, probs.argmax(1), probs.max(1)))
@@ -475,12 +426,7 @@ def features(
 ) -> Float[np.ndarray, "batch features"]:
     "What the classifier sees, each row of length one: neighbors here share a class more often than in the latent."
     x, progress = encoder_inputs(x, self.feature_space), self.progress
-    value_range = self.value_range or pixel_range(x)
-
-    def read(rows):
-        return as_uint8(x[rows], value_range).reshape(len(rows), *progress.spec.input_shape)
-
-    return all_unit_features(progress, read, np.arange(len(x)))
+    return unit_features_of(progress, x, self.value_range)
 
 # %% ../../nbs/model/16_ssvae.ipynb #f61c95be
 @patch
@@ -504,10 +450,7 @@ def snapshot(self: SSVAE) -> Snapshot:
 def embed(
     self: SSVAE,
     x: Any,  # images or vectors
-    map_steps: int
-    # optimizer steps the map may take to follow the training; None: as many as the epochs since it last did call for;
-    # 0: the head as it is
-    | None = None,
+    map_steps: int | None = None,  # the map may take to follow; 0: none, None: what the epochs since then call for
 ) -> Embedding:
     """Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x`
     are the training images."""
@@ -518,35 +461,20 @@ def embed(
 # %% ../../nbs/model/16_ssvae.ipynb #d3a06f72
 @patch
 def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
-    "Places of `z`, with a map that has followed the training where it must."
+    "Places of `z`, or of prepared vectors `x`, with a map that has followed the training where it must."
     if z.shape[1] <= 2:
         return two_columns(z)
-    if self.feature_space is not None:
-        return self._place_features(x, steps)
+    fixed = self.feature_space is not None  # prepared vectors do not move: their map is fitted once
+    points = x if fixed else z
     with self._map_lock:
         drawn, progress = self.map, self.progress
         step, known = int(progress.state.step), self.fingerprint
-        if drawn.head is None and not step:
-            return leading_components(z)
-        stale = drawn.step != step and known is not None and len(x) == known.n_items and fingerprint(x).matches(known)
-        if drawn.head is not None and (steps == 0 or not stale):
-            return np.asarray(map_encode(drawn.head, z, np))
-        drawn = follow_map(drawn, z, progress.epoch, step, steps, self.config.random_seed)
-        with self._lock:
-            self.map = drawn
-        return drawn.shown
-
-# %% ../../nbs/model/16_ssvae.ipynb #309c6cb9
-@patch
-def _place_features(self: SSVAE, vectors, steps=None) -> Float[np.ndarray, "batch 2"]:
-    "Places of prepared vectors; the first call with steps to take fits the map."
-    with self._map_lock:
-        drawn, seed = self.map, self.config.random_seed
-        if drawn.head is not None:
-            return np.asarray(map_encode(drawn.head, vectors, np))
-        if steps == 0:
-            return leading_components(vectors)
-        drawn = follow_map(drawn, vectors, self.epoch, self.step, seed=seed)
+        if drawn.head is None and (steps == 0 if fixed else not step):
+            return leading_components(points)
+        stale = not fixed and drawn.step != step and known is not None and len(x) == known.n_items
+        if drawn.head is not None and (steps == 0 or not (stale and fingerprint(x).matches(known))):
+            return np.asarray(map_encode(drawn.head, points, np))
+        drawn = follow_map(drawn, points, progress.epoch, step, None if fixed else steps, self.config.random_seed)
         with self._lock:
             self.map = drawn
         return drawn.shown
