@@ -150,7 +150,7 @@ def _too_deep(value, most: int) -> bool:
         return False
     return not most or any(_too_deep(v, most - 1) for v in (value if kind is list else value.values()))
 
-
+# %% ../../nbs/labels/02_line.ipynb #06474ccf
 def _wrong(record: dict, key: str, expected: str) -> str:
     return (
         f"{key} is {describe(record[key])}; expected {expected}"
@@ -241,7 +241,7 @@ def _is_fingerprint(value) -> bool:
         and all(is_text(v) and len(v) <= 200 for v in texts)
     )
 
-
+# %% ../../nbs/labels/02_line.ipynb #f83c8db0
 _CLASSES = {
     "classes": (lambda v: _are_pairs(v, is_text), "pairs of a class and its name"),
     "former": (lambda v: _is_dict(v, is_class), "a class for every name"),
@@ -318,7 +318,7 @@ def _class_fault(record: dict) -> str:
 def _merge_fault(record: dict) -> str:
     return next((_wrong(record, k, "a class") for k in ("from", "into") if not is_class(record.get(k))), "")
 
-
+# %% ../../nbs/labels/02_line.ipynb #ce9549e2
 _CHECKS = {
     "log": _head_fault,
     "snapshot": _head_fault,

@@ -105,20 +105,11 @@ class _Estimator(BaseEstimator):
         random_state: int | None = 0,  # seed; None: a new one every time
         features: Any = "auto",  # what images are learned from, as in `featured`; None: pixels
     ):
-        self.latent_dim, self.hidden_dims, self.max_epochs, self.partial_epochs = (
-            latent_dim,
-            hidden_dims,
-            max_epochs,
-            partial_epochs,
-        )
+        self.latent_dim, self.hidden_dims = latent_dim, hidden_dims
+        self.max_epochs, self.partial_epochs = max_epochs, partial_epochs
+        self.learning_rate, self.batch_size = learning_rate, batch_size
+        self.image_shape, self.config, self.random_state = image_shape, config, random_state
         self.features = features
-        self.learning_rate, self.batch_size, self.image_shape, self.config, self.random_state = (
-            learning_rate,
-            batch_size,
-            image_shape,
-            config,
-            random_state,
-        )
 
     def _build(self, X: np.ndarray, shape: tuple[int, ...] | None) -> None:
         "A fresh model for `classes_`."

@@ -184,8 +184,8 @@ class DataSource:
         self.n, self.vectors = len(self.source), vectors
         piece_bytes = PIECE_BYTES if piece_bytes is None else piece_bytes
         self.train_rows, self.val_rows = split_rows(self.n, config.val_split, config.random_seed)
-        shape = self.source.shape[1:] if vectors is None else drawn_shape(image_shape(self.source))
-        size = int(np.prod(shape, dtype=np.int64)) * (4 if self.source.ndim == 2 else 1)
+        self.drawn = self.source.shape[1:] if vectors is None else drawn_shape(image_shape(self.source))
+        size = int(np.prod(self.drawn, dtype=np.int64)) * (4 if self.source.ndim == 2 else 1)
         self.streamed = isinstance(self.source, np.memmap) and size * self.n > piece_bytes
         if self.streamed:
             self._prepare_stream(size, piece_bytes)
@@ -193,8 +193,7 @@ class DataSource:
             self._prepare_memory()
 
     def _prepare_memory(self):
-        shape = self.source.shape[1:] if self.vectors is None else drawn_shape(image_shape(self.source))
-        c, inputs = self.config, int(np.prod(shape))
+        c, inputs = self.config, int(np.prod(self.drawn))
         batch = min(c.batch_size, len(self.train_rows))
         steps = -(-len(self.train_rows) // max(batch, 1))
         self.pieces = piece_count(steps, piece_steps(c, inputs, self.source.ndim == 2 or self.vectors is not None))
@@ -205,9 +204,8 @@ class DataSource:
     def _prepare_stream(self, size: int, piece_bytes: int):
         self.pieces = -(-len(self.train_rows) * size // piece_bytes)
         self.piece_rows = -(-len(self.train_rows) // self.pieces)
-        self.val_rows = self.val_rows[
-            :: max(1, -(-len(self.val_rows) // self.piece_rows))
-        ]  # judged on at most one piece
+        step = max(1, -(-len(self.val_rows) // self.piece_rows))
+        self.val_rows = self.val_rows[::step]  # judged on at most one piece
         self._val = self.pictures(self.val_rows) if len(self.val_rows) else None
 
     def read(
