@@ -17,7 +17,7 @@ import time
 import warnings
 
 import numpy as np
-from features import CACHE, ROOT, blood, draw, fashion
+from features import CACHE, ROOT, blood, fashion
 
 OUT = ROOT / "artifacts" / "bench" / "answers.json"
 COUNTS = (10, 50, 100, 250)
@@ -70,6 +70,15 @@ def skewed(truth, n):
     order = (3, 1, 4, 8, 0, 9, 5, 2, 7, 6)
     rows = np.concatenate([np.flatnonzero(truth == c)[:k] for c, k in zip(order, counts)])
     return np.random.default_rng(0).permutation(rows)
+
+
+def draw(truth, kind, m, seed):
+    "Rows to label; of a class with fewer members all but one."
+    rng, classes = np.random.default_rng(seed), np.unique(truth)
+    if kind == "uniform":
+        return rng.choice(len(truth), m, replace=False)
+    members = [np.flatnonzero(truth == c) for c in classes]
+    return np.concatenate([rng.choice(r, max(1, min(m // len(classes), len(r) - 1)), replace=False) for r in members])
 
 
 # ------------------------------------------------------------------ methods: (pool, codes) -> (of the pool, of new ones)
