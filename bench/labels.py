@@ -123,17 +123,23 @@ def graph(b):
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.semi_supervised import LabelSpreading
 
+    from ssvae_widgets.assess.metrics import ece
+    from ssvae_widgets.graph.blend import Blend
     from ssvae_widgets.graph.propagate import Propagator
 
     vae, seconds = b.model()
     f = vae.features(b.x)
-    propagator, result = Propagator(f, 10), dict(pretraining_cpu_seconds=round(seconds, 1))
+    propagator, both = Propagator(f, 10), Blend(f, 10)
+    result = dict(pretraining_cpu_seconds=round(seconds, 1))
     for kind, m in (("balanced", 50), ("uniform", 50), ("balanced", 10), ("uniform", 10), ("balanced", 100)):
         rows = {}
         for s in range(b.args.draws):
             codes = draw(b.t, kind, m, s)
             lab = codes >= 0
             rows.setdefault("poisson", []).append(100 * (propagator.update(codes).argmax(1) == b.t).mean())
+            probs = both.update(codes)
+            rows.setdefault("blend", []).append(100 * (probs.argmax(1) == b.t).mean())
+            rows.setdefault("blend, calibration error", []).append(ece(probs[~lab], b.t[~lab]))
             rows.setdefault("1-nn", []).append(
                 100 * (KNeighborsClassifier(1).fit(f[lab], codes[lab]).predict(f) == b.t).mean()
             )
@@ -408,7 +414,7 @@ def picture(result):
                 capsize=3,
                 label=f"{kind} labels, trained (test)",
             )
-    for name, marker in (("1-nn", "v"), ("logistic", "^"), ("spreading", "x")):
+    for name, marker in (("blend", "o"), ("1-nn", "v"), ("logistic", "^"), ("spreading", "x")):
         part = result.get("graph", {}).get("balanced 50", {}).get(name)
         if part:
             ax.errorbar(

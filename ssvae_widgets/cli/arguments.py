@@ -141,8 +141,8 @@ def add_data_flags(
         default="auto",
         metavar="auto|none|NAME|PATH",
         help="what pictures are learned from: none for pixels, efficientnet-lite0, an .onnx network, a .npy file with "
-        "one vector a picture; auto: what the weights name, else features unless they are digits (default: "
-        "%(default)s)",
+        "one vector a picture; auto: what the weights name, else features unless they are digits "
+        "(default: %(default)s)",
     )
 
 # %% ../../nbs/cli/02_arguments.ipynb #fbf8a462

@@ -313,8 +313,7 @@ def dark_range(
         return None
     warn_caller(
         f"The pixel values go no higher than {high:g}, which is taken as white; if they are meant to be that dark, "
-        f"give "
-        f"them as floats: x / 255."
+        "give them as floats: x / 255."
     )
     return (0.0, high)
 
@@ -373,8 +372,8 @@ class ByteImages:
         return np.asarray(as_uint8(self.source, self.value_range), dtype)
 
     def __repr__(self):
-        shape, top = "×".join(map(str, self.shape[1:])), self.value_range[1]
-        return f"ByteImages({len(self)} × {shape}, from {self.source.dtype} in 0–{top:g})"
+        shape = "×".join(map(str, self.shape[1:]))
+        return f"ByteImages({len(self)} × {shape}, from {self.source.dtype} in 0–{self.value_range[1]:g})"
 
 # %% ../../nbs/data/08_arrays.ipynb #4c502f43
 def as_pictures(

@@ -136,8 +136,7 @@ def check_level(
         return level if level is None else whole
     raise ArgumentError(
         f"class_level is {describe(level)}; expected 0 for the outermost folder, 1 for the next, -1 for the one that "
-        f"the "
-        f"picture lies in, or None for no classes."
+        "the picture lies in, or None for no classes."
     )
 
 # %% ../../nbs/data/09_folders.ipynb #d972582e
