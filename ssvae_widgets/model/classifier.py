@@ -88,6 +88,14 @@ def _seed_of(random_state) -> int:
         return int(random_state)
     return int(np.random.default_rng(random_state).integers(2**31))
 
+# %% ../../nbs/model/18_classifier.ipynb #995e346b
+def _learned_from(X: np.ndarray, image_shape: tuple[int, ...] | None, features: Any) -> Any:
+    "What is learned from, as in `featured`; None: X as it is."
+    if image_shape is None or features is None:
+        return None
+    auto = isinstance(features, str) and features == "auto"
+    return None if auto and not wants_features(X.reshape(len(X), *image_shape)) else features
+
 # %% ../../nbs/model/18_classifier.ipynb #6ffff8ef
 class _Estimator(BaseEstimator):
     "The parameters, and the model that they describe."
@@ -114,7 +122,7 @@ class _Estimator(BaseEstimator):
     def _build(self, X: np.ndarray, shape: tuple[int, ...] | None) -> None:
         "A fresh model for `classes_`."
         self.image_shape_ = self.image_shape or shape
-        features = self._features(X)
+        features = _learned_from(X, self.image_shape_, self.features)
         seed = _seed_of(self.random_state)
         plain = SSVAEConfig.preset("dense" if features is None else "features", augmentation="none")
         base = plain.replace(val_split=0.0, patience=0) if self.config is None else self.config
@@ -128,13 +136,6 @@ class _Estimator(BaseEstimator):
         )
         self.vae_ = SSVAE(self.image_shape_ or X.shape[1], config, classes=len(self.classes_))
         self.trainer_ = InteractiveTrainer(self.vae_, callbacks=None, features=features)
-
-    def _features(self, X: np.ndarray) -> Any:
-        "What is learned from; None: X as it is."
-        if self.image_shape_ is None or self.features is None:
-            return None
-        auto = isinstance(self.features, str) and self.features == "auto"
-        return None if auto and not wants_features(X.reshape(len(X), *self.image_shape_)) else self.features
 
     def _images(self, X, reset=False) -> np.ndarray:
         "Rows of X as the model takes them."

@@ -215,20 +215,22 @@ class DataSource:
         "What the encoder sees of some rows."
         return self.pictures(rows) if self.vectors is None else np.asarray(self.vectors[np.asarray(rows)])
 
-    def pictures(
-        self,
-        rows: Any,  # row numbers, or a slice
-    ) -> np.ndarray:  # uint8 images with a channel axis, or float32 vectors
-        "Some images as they are stored: those that are only drawn are shrunk."
-        some = self.source[rows if isinstance(rows, slice) else np.asarray(rows)]
-        if self.vectors is None:
-            return with_channel(as_uint8(some, self.value_range))
-        return shrink(some, self.value_range)
-
     @property
     def whole(self) -> bool:
         "Does an epoch run in one call?"
         return not self.streamed and self.pieces == 1
+
+# %% ../../nbs/model/11_data_source.ipynb #8cacfd15
+@patch
+def pictures(
+    self: DataSource,
+    rows: Any,  # row numbers, or a slice
+) -> np.ndarray:  # uint8 images with a channel axis, or float32 vectors
+    "Some images as they are stored: those that are only drawn are shrunk."
+    some = self.source[rows if isinstance(rows, slice) else np.asarray(rows)]
+    if self.vectors is None:
+        return with_channel(as_uint8(some, self.value_range))
+    return shrink(some, self.value_range)
 
 # %% ../../nbs/model/11_data_source.ipynb #e23f8cf6
 @patch
