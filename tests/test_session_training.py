@@ -315,3 +315,17 @@ def test_a_proposal_and_a_callback_that_are_none_are_said():
             s.go_to(3)
         with pytest.raises(ArgumentError, match="callback is None"):
             s.subscribe(None)
+
+
+def test_going_back_after_the_end_is_refused_as_training_is(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (40, 6, 6), np.uint8)
+    config = SSVAEConfig(latent_dim=2, hidden_dims=(8,), encoder_type="dense", decoder_type="dense")
+    with LabelingSession(images, tmp_path / "labels.csv", config=config) as s:
+        s.label(range(9), 1)
+        s.train(1)
+        assert s.wait(300)
+        with LabelingSession(images, tmp_path / "labels.csv", config=config):
+            with pytest.raises(ClosedError):
+                s.goto(-1)
+    with pytest.raises(ClosedError):
+        s.goto(-1)

@@ -206,10 +206,13 @@ def goto(
 ) -> None:
     """Go on from the weights of an earlier round; returns at once.
 
-    Raises `RowError` for a place that is none, `ArgumentError` for a round whose weights are not kept.
+    Raises `RowError` for a place that is none, `ArgumentError` for a round whose weights are not kept, `ClosedError`
+    after the end.
     """
     number = self._number_at(k)
     with self.activity.lock:
+        if self.activity.jobs.closed:
+            raise ClosedError("This session is closed: open a new one on the same labels.")
         self.stop()
         self._going += 1
         going = self._going
