@@ -331,10 +331,7 @@ def _join(self: SharedLog, found: list[dict], inode: tuple[int, int] | None):
     self._check_data(found)
     if before and rejoin.is_strange(found, was, self.exports):
         self.foreign = True
-        raise rejoin.OtherDataError(
-            f"{self.log_path.name} holds other labels than those that were open here: was a folder renamed or copied "
-            f"over? Put it back, or open the labels that are there now"
-        )
+        raise rejoin.other_labels(self.log_path.name)
     ids, snapshot, head = {r["id"] for r in found}, snapshot_in(found), was.head.get("id")
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and head in r.get("lineage", ()) for r in found)
     if compacted:

@@ -87,6 +87,8 @@ SessionFace.why = attribute(
 )
 SessionFace.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
 SessionFace.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
+
+# %% ../../nbs/session/22_face.ipynb #fc000002
 SessionFace.queue = attribute("proposals.queue", "The `SuggestionQueue`.")
 SessionFace.current = attribute("proposals.queue.current", "The proposal that `next` went to last, or None.")
 SessionFace.strategy = attribute(

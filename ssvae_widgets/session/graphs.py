@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 if TYPE_CHECKING:
+    from ssvae_widgets.graph.blend import Blend
     from ssvae_widgets.graph.propagate import Propagator
 
 # %% auto #0
@@ -28,8 +29,9 @@ class Graphs:
     def __init__(
         self,
         n_classes: Callable[[], int],  # how many classes there are now
+        blended: Callable[[np.ndarray], bool] = lambda features: False,  # whether flow and heads answer together there
     ):
-        self._n_classes = n_classes
+        self._n_classes, self._blended = n_classes, blended
         self._lock = threading.Lock()  # only for building and asking; never taken while another lock is held
         self._whole: list[tuple[np.ndarray, Propagator]] = []
         self._folds: dict[tuple[int, int], Propagator] = {}
@@ -66,7 +68,8 @@ class Graphs:
         kept = {id(space) for space in spaces}
         self._folds = {key: graph for key, graph in self._folds.items() if key[0] in kept}
 
-    def _build(self, features: np.ndarray) -> Propagator:
+    def _build(self, features: np.ndarray) -> Propagator | Blend:
+        from ssvae_widgets.graph.blend import Blend
         from ssvae_widgets.graph.propagate import Propagator
 
-        return Propagator(features, self._n_classes())
+        return (Blend if self._blended(features) else Propagator)(features, self._n_classes())

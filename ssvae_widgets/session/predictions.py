@@ -96,7 +96,7 @@ class Predictions:
         self.frozen: np.ndarray | None = None  # features of a pretrained network, prepared
         self.space = self.pixels  # the features that graph and linear head answer from
         self.view = View(self.pixels[:, :2], self.pixels)
-        self.graphs = Graphs(lambda: self.data.n_classes)
+        self.graphs = Graphs(lambda: self.data.n_classes, blended=lambda features: features is self.frozen)
         self.by_source: dict[str, np.ndarray] = {}  # source -> its probabilities, as it says them
         self.tempers: dict[str, Temper] = {}  # source -> how much certainty it may claim
         self.chosen: str | None = None  # the source that the evidence is for
