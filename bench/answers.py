@@ -81,8 +81,7 @@ def draw(truth, kind, m, seed):
     return np.concatenate([rng.choice(r, max(1, min(m // len(classes), len(r) - 1)), replace=False) for r in members])
 
 
-# ------------------------------------------------------------------ methods: (pool, codes) -> (of the pool, of new
-# ones)
+# ----------------------------------------------------------------- methods: (pool, codes) -> (of the pool, of new ones)
 def blend(pool, codes):
     from ssvae_widgets.assess.groups import doubt_missing, reach
     from ssvae_widgets.graph.blend import Blend
@@ -205,8 +204,7 @@ def table(name, pool, args):
             both = row["blend"]
             print(
                 f"{name}, {kind} {m}: pool: {line} | blend: new {both['new']['mean']:.1f}, ahead of logistic "
-                f"regression "
-                f"{both['ahead, pool']['mean']:+.1f} (least {both['ahead, pool']['least']:+.1f}), new "
+                f"regression {both['ahead, pool']['mean']:+.1f} (least {both['ahead, pool']['least']:+.1f}), new "
                 f"{both['ahead, new']['mean']:+.1f} (least {both['ahead, new']['least']:+.1f}), ECE "
                 f"{both['ece']['mean']:.3f}, {both['cpu']['mean']:.2f} CPU s",
                 flush=True,

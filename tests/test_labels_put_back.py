@@ -3,6 +3,7 @@ nothing acknowledged is lost or changed."""
 
 import os
 import shutil
+import time
 import warnings
 
 import pytest

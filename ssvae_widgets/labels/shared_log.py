@@ -303,8 +303,7 @@ def _became_unsaved(self: SharedLog, error: Exception, wait: bool = True):
     self.show_unsaved()
     if wait:
         self.retry.failed(error)
-    n = sum(r["id"] not in self.prepared for r in self.unsaved)
-    if n:
+    if n := sum(r["id"] not in self.prepared for r in self.unsaved):
         self.set_status("not saved", not_saved(error, n))
     elif self.foreign:
         self.set_status(self.status, f"{reason_of(error)}.")
@@ -331,7 +330,7 @@ def _join(self: SharedLog, found: list[dict], inode: tuple[int, int] | None):
     self._check_data(found)
     if before and rejoin.is_strange(found, was, self.exports):
         self.foreign = True
-        raise rejoin.other_labels(self.log_path.name)
+        raise rejoin.refuse_strange(self.log_path)
     ids, snapshot, head = {r["id"] for r in found}, snapshot_in(found), was.head.get("id")
     compacted = any(r["op"] == "snapshot" and r["id"] not in known and head in r.get("lineage", ()) for r in found)
     if compacted:

@@ -88,7 +88,7 @@ SessionFace.why = attribute(
 SessionFace.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
 SessionFace.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
 
-# %% ../../nbs/session/22_face.ipynb #fc000002
+# %% ../../nbs/session/22_face.ipynb #1b5c878f
 SessionFace.queue = attribute("proposals.queue", "The `SuggestionQueue`.")
 SessionFace.current = attribute("proposals.queue.current", "The proposal that `next` went to last, or None.")
 SessionFace.strategy = attribute(
@@ -101,6 +101,8 @@ SessionFace.back = method("proposals", Proposals.back)
 SessionFace.upcoming = method("proposals", Proposals.upcoming)
 SessionFace.look_ahead = method("proposals", Proposals.look_ahead)
 SessionFace.go_to = method("proposals", Proposals.go_to)
+
+# %% ../../nbs/session/22_face.ipynb #ddfd0666
 SessionFace.model = attribute("network.model", "The `SSVAE`, or None before `prepare` has made it.")
 SessionFace.trainer = attribute("network.trainer", "The `InteractiveTrainer`, or None before `prepare` has made it.")
 SessionFace.history = attribute("network.history", "One list a metric, over the life of the model.")
@@ -121,6 +123,8 @@ SessionFace.learned_from = attribute(
     "learned.name", "What answers come from: an extractor's name, `vectors` for given ones, or `pixels`."
 )
 SessionFace.frozen = attribute("learned.frozen", "The `FrozenFeatures`, made or being made.")
+
+# %% ../../nbs/session/22_face.ipynb #9b5ca850
 SessionFace.rounds = attribute("files.rounds", "The `Rounds`.")
 SessionFace.journal = attribute("files.journal", "The `Journal` of the training.")
 SessionFace.record = attribute("files.journal", "The `Journal` of the training.")
