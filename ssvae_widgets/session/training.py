@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -165,8 +166,9 @@ def _model_and_trainer(self: Training) -> tuple[Any, Any]:  # `SSVAE`, `Interact
 
     model, data = self.first_model(), self.data
     if model is None:
-        config = self.config or SSVAEConfig(random_seed=data.seed)
         space = self.frozen.space if self.frozen is not None else None
+        preset = SSVAEConfig if space is None else partial(SSVAEConfig.preset, "features")
+        config = self.config or preset(random_seed=data.seed)
         model = SSVAE(data.images.shape[1:], config, classes=list(data.classes), features=space)
     elif not isinstance(model, SSVAE):
         model = SSVAE.from_checkpoint(model)
