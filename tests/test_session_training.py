@@ -13,7 +13,8 @@ from sessions import CONFIG, IMAGES, TRUTH, Hold, session, trained
 from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore
-from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.config import SSVAEConfig
+from ssvae_widgets.errors import ArgumentError, ClosedError
 from ssvae_widgets.session import predictions as answers
 from ssvae_widgets.session.training import AutoTrain
 
