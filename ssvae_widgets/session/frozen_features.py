@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/frozen_features.html
 # %% ../../nbs/session/05_frozen_features.ipynb #7d440c5e
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -102,12 +103,17 @@ def begin(self: FrozenFeatures) -> None:
     if self.inputs is not None:  # taken over
         self.activity.jobs.ask("features", job=self.take_up)
         if self.xy is None:
-            self._thread = threading.Thread(target=self._draw_taken_over, name="ssvae-features", daemon=True)
-            self._thread.start()
+            self._start(self._draw_taken_over)
         return
     if _is_auto(self.given) and self.data.images.ndim == 2:
         return
-    self._thread = threading.Thread(target=self._make, name="ssvae-features", daemon=True)
+    self._start(self._make)
+
+
+@patch
+def _start(self: FrozenFeatures, work: Callable[[], None]) -> None:
+    self._thread = threading.Thread(target=work, name="ssvae-features", daemon=True)
+    atexit.register(self.close, None)  # a thread inside XLA must not outlive the interpreter
     self._thread.start()
 
 # %% ../../nbs/session/05_frozen_features.ipynb #4f2b0262
@@ -216,6 +222,8 @@ def close(self: FrozenFeatures, timeout: float | None = 10.0) -> None:
     self._stop.set()
     if self._thread is not None and self._thread is not threading.current_thread():
         self._thread.join(timeout)
+        if not self._thread.is_alive():
+            atexit.unregister(self.close)
 
 # %% ../../nbs/session/05_frozen_features.ipynb #76685f0b
 @patch
