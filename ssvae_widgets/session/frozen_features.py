@@ -218,10 +218,10 @@ def inputs_for(self: FrozenFeatures, space: Any) -> Any:  # `FeaturedImages`
 
 @patch
 def close(self: FrozenFeatures, timeout: float | None = 10.0) -> None:
-    "End the making; what is done stays in the file."
+    "End the making; what is done stays in the file. A map that is being drawn is waited for only without a timeout."
     self._stop.set()
     if self._thread is not None and self._thread is not threading.current_thread():
-        self._thread.join(timeout)
+        self._thread.join(timeout if timeout is None or self.making else 0.0)
         if not self._thread.is_alive():
             atexit.unregister(self.close)
 
