@@ -22,6 +22,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from ssvae_widgets.data.image_set import ImageSet
+
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -104,11 +106,7 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
     )
     model.fit(images, truth)
 
-    class Found:
-        pass
-
-    found = Found()
-    found.images, found.names, found.truth, found.class_names = images, [f"{i}.png" for i in range(120)], None, None
+    found = ImageSet(images, names=[f"{i}.png" for i in range(120)])
     space = dict(
         np=np,
         images=images,
