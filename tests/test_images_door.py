@@ -1090,3 +1090,16 @@ def test_odd_folders_options_and_rows_are_said_plainly(tmp_path):
         LabelingSession(images, None, truth=(k % 2 for k in range(6)))
     with LabelingSession(images, None, classes=2) as s, pytest.raises(ValueError, match="about 401 digits"):
         s.label(10**400, 1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
+def test_a_model_learns_dark_pictures_as_they_are_shown(dtype):
+    "Digits of 0 to 16: white is 16, in a script as in the app, also when training goes on."
+    digits = (np.random.default_rng(0).random((40, 8, 8)) * 16).round()
+    digits[0, 0, 0] = 16
+    with pytest.warns(UserWarning, match="taken as white"):
+        model = SSVAE((8, 8), classes=2)
+        seen = np.asarray(model.data_source(digits.astype(dtype)).images)
+    assert model.value_range == (0.0, 16.0) and seen.max() == 255
+    again = np.asarray(model.data_source(digits.astype(dtype)).images)
+    assert (again == seen).all() and model.value_range == (0.0, 16.0)

@@ -17,14 +17,15 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..config import SSVAEConfig
-from ..data.arrays import as_array, as_uint8, image_shape, pixel_range, row_blocks
+from ..data.arrays import as_array, as_uint8, dark_range, image_shape, pixel_range, row_blocks
 from .losses import Weights
 from .spec import DRAWN_SIDE, Spec, drawn_shape
 from .step import Data, LossTerms
 
 # %% auto #0
 __all__ = ['PIECE_STEPS', 'PIECE_BYTES', 'BLOCK', 'LABELED_ROWS', 'held_out_count', 'split_rows', 'Labels', 'split_labels',
-           'EpochPlan', 'piece_count', 'piece_steps', 'with_channel', 'without_channel', 'shrink', 'DataSource']
+           'EpochPlan', 'piece_count', 'piece_steps', 'with_channel', 'without_channel', 'scale_of', 'shrink',
+           'DataSource']
 
 # %% ../../nbs/model/11_data_source.ipynb #ba23fa57
 def held_out_count(
@@ -144,6 +145,17 @@ def without_channel(
 ) -> np.ndarray:
     "Gray images without their channel axis; everything else as it is."
     return x[..., 0] if x.ndim == 4 and x.shape[-1] == 1 else x
+
+# %% ../../nbs/model/11_data_source.ipynb #723f8760
+def scale_of(
+    images: Shaped[np.ndarray, "batch ..."],  # all images of a data set
+    known: tuple[float, float] | None = None,  # scale of earlier data of the same kind
+) -> tuple[float, float] | None:  # None for bytes and vectors, which need none
+    "What stands for black and white: a scale that ends early is found from the first data, and stays."
+    if known is None and (dark := dark_range(images)) is not None:
+        return dark
+    usual = known is None or known[1] in (1.0, 255.0)
+    return (usual and pixel_range(images, known)) or known
 
 # %% ../../nbs/model/11_data_source.ipynb #3329679e
 def _block_means(x: np.ndarray, k: int) -> np.ndarray:

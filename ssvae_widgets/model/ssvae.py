@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..config import SSVAEConfig
-from ..data.arrays import as_array, image_shape, pixel_range
+from ..data.arrays import as_array, image_shape
 from ..data.featured import FeaturedImages, FeatureSpace, featured
 from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
@@ -27,7 +27,7 @@ from ..io.checkpoint import check_replaceable
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
 from .callbacks import default_callbacks as callbacks_by_default
 from .compile_cache import enable_compilation_cache
-from .data_source import DataSource, EpochPlan, Labels, split_labels, without_channel
+from .data_source import DataSource, EpochPlan, Labels, scale_of, split_labels, without_channel
 from .few_labels import guess_augmentation, hear_graph, unit_features_of
 from .few_labels import plan_epoch as plan_of
 from .loop import FitRun, advance, codes_of
@@ -215,7 +215,7 @@ def data_source(
             f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build "
             f"SSVAE({x.shape[1:]}, …)."
         )
-    self.value_range = pixel_range(x, self.value_range) or self.value_range
+    self.value_range = scale_of(x, self.value_range)
     found = {}
     if len(self.input_shape) == 1 and not self.trained:
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
