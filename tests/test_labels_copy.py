@@ -163,7 +163,7 @@ def test_a_project_folder_with_labels_of_its_own_is_left_alone(tmp_path):
         session.save(tmp_path / "project")
     with LabelingSession.open(tmp_path / "project") as other:
         other.label(9, 1)
-    with LabelingSession(IMAGES + 0.5, classes=["cat", "dog"]) as stranger, pytest.raises(OtherDataError):
+    with LabelingSession(1 - IMAGES, classes=["cat", "dog"]) as stranger, pytest.raises(OtherDataError):
         stranger.save(tmp_path / "project")
     with LabelingSession(IMAGES, classes=["cat", "dog"]) as session:
         session.label(3, 0)

@@ -23,7 +23,7 @@ NOISE = rng.normal(size=(180, 6)).astype(np.float32)  # the graph knows nothing
 class Network:
     "A trained network that names the right class of the rows it is told to, and is sure of everything."
 
-    trained, epoch, history, n_classes, class_names = True, 8, {}, 3, None
+    trained, epoch, history, n_classes, class_names, feature_space = True, 8, {}, 3, None, None
 
     def __init__(self, images, truth, right):
         self.row = {x.tobytes(): i for i, x in enumerate(images)}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from ..config import SSVAEConfig
 from ..data.arrays import as_array, as_uint8, dark_range, image_shape, pixel_range, row_blocks

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/face.html.md"""
 # %% ../../nbs/session/22_face.ipynb #59a9f7d2
 from __future__ import annotations
 
+from ..errors import check_number, check_whole
 from ..parts import attribute, method
 from .jobs import Events, JobQueue
 from .labeling import Labeling
