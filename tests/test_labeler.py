@@ -901,3 +901,16 @@ def test_names_without_an_order_are_refused(quiet, names):
 def test_a_column_of_numbers_beyond_all_is_named(quiet):
     with pytest.raises(ArgumentError, match="a whole number of about 401 digits"):
         LatentLabeler(np.zeros((9, 4, 4), np.uint8), None, columns={"x": [10**400] * 9})
+
+
+def test_features_belong_to_the_session_that_is_given():
+    images = np.random.default_rng(0).integers(0, 255, (20, 6, 6, 3)).astype(np.uint8)
+    with LabelingSession(images, None, classes=2, features=None) as session:
+        for features in (None, "efficientnet-lite0", np.zeros((20, 3))):
+            with pytest.raises(TypeError, match="features belong to the session"):
+                LatentLabeler(session=session, features=features)
+        assert not session.closed
+    app = LatentLabeler(images, None, classes=2, features=np.random.default_rng(1).random((20, 3)))
+    app.session.frozen.wait()
+    assert app.session.wait(60) and app.session.learned_from == "vectors"
+    app.close()

@@ -48,7 +48,8 @@ def session_for(
     seed: int = 0,
     names=None,  # to be checked
     columns: dict | None = None,  # to be checked
-    **more,  # truth, classes, model, config, features
+    features="auto",
+    **more,  # truth, classes, model, config
 ):  # a `LabelingSession`
     "The session of an app; `TypeError` or `ValueError` for what does not go together."
     from ssvae_widgets.session.session import LabelingSession
@@ -59,15 +60,16 @@ def session_for(
     if session is None:
         images = as_image_set(images)
         check_items(columns, names, len(images.images))
-        return LabelingSession(images, labels, epochs=epochs, seed=seed, **more)
+        return LabelingSession(images, labels, epochs=epochs, seed=seed, features=features, **more)
     if not isinstance(session, LabelingSession):
         said = f"session is a {type(session).__name__}, expected a LabelingSession"
         raise TypeError(f"{said}; images come first: LatentLabeler(images).")
     if session.jobs.closed:
         said = "this session is closed, its labels are on disk"
         raise ArgumentError(f"{said}: LatentLabeler(images, labels) opens them again.")
-    if any(v is not None for v in more.values()) or labels != "labels.csv":
-        said = "labels, truth, classes, model and config belong to the session that was given"
+    own_features = not isinstance(features, str) or features != "auto"
+    if own_features or any(v is not None for v in more.values()) or labels != "labels.csv":
+        said = "labels, truth, classes, model, config and features belong to the session that was given"
         raise TypeError(f"{said}: give them to LabelingSession instead.")
     check_items(columns, names, len(session.images))
     return session
@@ -109,9 +111,7 @@ class LatentLabeler(Whole):
         features="auto",  # what is learned from, as `LabelingSession` takes it; None: pixels
     ):
         look = {"height": check_whole(height, "height", 240, 4000), "keymap": as_keymap(keymap)}
-        more = dict(truth=truth, classes=classes, model=model, config=config)
-        if session is None:
-            more["features"] = features
+        more = dict(truth=truth, classes=classes, model=model, config=config, features=features)
         own = session_for(images, session, labels, epochs, seed, names, columns, **more)
         views, columns = (), dict(columns or {})
         try:
