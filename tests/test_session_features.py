@@ -187,3 +187,16 @@ def test_features_that_cannot_be_used_are_refused_before_anything_opens(tmp_path
     with pytest.raises((ArgumentError, OSError, ImportError)):
         LabelingSession(pictures()[0], tmp_path / "labels.csv", classes=2, features=wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_viewed_file_keeps_its_own_map_and_answers(tmp_path):
+    from ssvae_widgets.cli.viewer import StoredSession, read_latent
+
+    images, kind = pictures(side=24)
+    xy = np.random.default_rng(0).random((60, 2)).astype(np.float32)
+    np.savez(tmp_path / "out.npz", input=images, tsne=xy, latent=xy, pred_classes=kind, pred_certainty=np.full(60, 0.9))
+    with StoredSession(read_latent(tmp_path / "out.npz"), tmp_path / "labels.csv") as session:
+        session.label(0, 1)
+        settle(session)
+        assert (session.xy == xy).all() and (session.pred == kind).all() and session.learned_from == "pixels"
+    assert not (tmp_path / "labels.csv.features").exists()

@@ -195,6 +195,7 @@ class StoredSession(LabelingSession):
             labels,
             classes=[str(k) for k in range(known)] if isinstance(known, int) else known,
             truth=truth,
+            features=None,  # the map and the answers are those of the file
         )
         self.stored = found["recon"]
         self.predictions.change(
