@@ -5,10 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from waiting import until
 
 from ssvae_widgets.data.extractors import available
 from ssvae_widgets.data.standard import load_digits
-from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.errors import ArgumentError, ClosedError
 from ssvae_widgets.session.session import LabelingSession
 
 
@@ -137,6 +138,43 @@ def test_training_waits_for_features_that_are_being_made():
         go.set()
         settle(session)
         assert session.training.total == 1 and session.model.feature_space is not None
+
+
+def test_stopped_while_features_are_made_the_network_still_learns_from_them():
+    images, kind = pictures()
+    go = threading.Event()
+
+    def slow(batch):
+        assert go.wait(60)
+        return mean_color(batch)
+
+    with LabelingSession(images, classes=2, features=slow) as session:
+        session.label([0, 1], 0)
+        session.train(3)
+        until(lambda: session.training.message == "Looking at the pictures first")
+        session.stop()
+        assert session.wait(60)
+        assert (session.training.phase, session.training.total, session.model) == ("idle", 0, None)
+        go.set()
+        settle(session)
+        session.train(1)
+        assert session.wait(300)
+        assert session.training.total == 1 and session.model.feature_space is not None
+
+
+def test_features_of_before_change_nothing_once_others_are_asked_for():
+    images, kind = pictures()
+    with LabelingSession(images, classes=2, features=mean_color) as session:
+        settle(session)
+        former = session.frozen
+        session.use_features(None)
+        assert session.wait(60)
+        xy = session.xy
+        former.made(former)
+        former.drawn(former)
+        assert session.learned_from == "pixels" and session.xy is xy
+    with pytest.raises(ClosedError):
+        session.use_features(mean_color)
 
 
 def test_a_network_that_fails_leaves_the_pixels():

@@ -60,8 +60,8 @@ class FrozenFeatures:
         data: LabeledImages,
         activity: Activity,
         given: Any = "auto",  # as `LabelingSession` takes them
-        made: Callable[[], None] = lambda: None,  # called once when they are there
-        drawn: Callable[[], None] = lambda: None,  # called when their map is there, a few seconds later
+        made: Callable[[FrozenFeatures], None] = lambda frozen: None,  # called once when they are there
+        drawn: Callable[[FrozenFeatures], None] = lambda frozen: None,  # when their map is there, seconds later
     ):
         self.data, self.activity, self.given, self.made, self.drawn = data, activity, given, made, drawn
         self.inputs: Any = None  # the `FeaturedImages`, once they are made
@@ -103,7 +103,7 @@ def begin(self: FrozenFeatures) -> None:
     if self.inputs is not None:  # taken over
         self.activity.jobs.ask("features", job=self.take_up)
         if self.xy is None:
-            self._start(self._draw_taken_over)
+            self._start(self._draw)
         return
     if _is_auto(self.given) and self.data.images.ndim == 2:
         return
@@ -137,15 +137,14 @@ def _make(self: FrozenFeatures) -> None:
             return
         self.told = f"{len(made):,} pictures are compared by {made.vectors.shape[1]} features now"
         self.inputs = made
-        self.activity.jobs.ask("features", job=self.take_up)
-        self.xy = self._draw(made.vectors)
-        if not self._stop.is_set():
-            self.activity.jobs.ask("map of the features", job=self.drawn)
     except InterruptedError:
         return
     except Exception as error:  # whatever a foreign network raises: the session goes on with pixels
         self.problem = f"Learning from pixels, because there are no features: {error}"
         self.activity.say(self.problem)
+        return
+    self.activity.jobs.ask("features", job=self.take_up)
+    self._draw()
 
 
 @patch
@@ -153,24 +152,23 @@ def take_up(self: FrozenFeatures) -> None:
     "On the thread of the jobs: tell that they are there, once."
     if self.inputs is not None and not self._taken_up:
         self._taken_up = True
-        self.made()
+        self.made(self)
 
 # %% ../../nbs/session/05_frozen_features.ipynb #82de9e1c
 @patch
-def _draw(self: FrozenFeatures, vectors: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, "batch 2"]:
+def _draw(self: FrozenFeatures) -> None:
     "A map of the features, for the time before a network has been trained."
     from ssvae_widgets.model.map_head import fit_map, map_encode
 
-    head = fit_map(vectors, seed=self.data.seed)
-    return np.asarray(map_encode(head, vectors, np), np.float32)
-
-
-@patch
-def _draw_taken_over(self: FrozenFeatures) -> None:
-    "Features of a session that ended before their map was drawn."
-    self.xy = self._draw(self.inputs.vectors)
-    if not self._stop.is_set():
-        self.activity.jobs.ask("map of the features", job=self.drawn)
+    if self._stop.is_set():
+        return
+    try:
+        head = fit_map(self.inputs.vectors, seed=self.data.seed)
+        self.xy = np.asarray(map_encode(head, self.inputs.vectors, np), np.float32)
+    except Exception as error:  # such as too little memory: the map stays as it is
+        self.activity.say(f"The map of the features could not be drawn: {error}")
+        return
+    self.activity.jobs.ask("map of the features", job=lambda: self.drawn(self))
 
 
 @patch

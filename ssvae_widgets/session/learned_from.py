@@ -11,6 +11,7 @@ from typing import Any
 
 from fastcore.basics import patch
 
+from ..errors import ClosedError
 from .frozen_features import FrozenFeatures, check_features
 from .queue import Proposals
 from .resume import Resume
@@ -35,10 +36,10 @@ class LearnedFrom:
     @property
     def name(self) -> str:
         "What graph and linear head answer from: an extractor's name, `vectors` for given ones, or `pixels`."
-        if self.network.predictions.frozen is None:
+        space = self.frozen.space
+        if self.network.predictions.frozen is None or space is None:
             return "pixels"
-        record = self.frozen.space.record
-        return "vectors" if record is None else record["name"]
+        return "vectors" if space.record is None else space.record["name"]
 
     def _ask_for(self, features: Any) -> FrozenFeatures:
         data, activity = self.network.data, self.network.activity
@@ -46,9 +47,11 @@ class LearnedFrom:
 
 # %% ../../nbs/session/20_learned_from.ipynb #219fc0cc
 @patch
-def features_made(self: LearnedFrom) -> None:
-    "On the thread of the jobs: everything that answers goes over to the features."
-    network, frozen = self.network, self.frozen
+def features_made(self: LearnedFrom, frozen: FrozenFeatures) -> None:
+    "On the thread of the jobs: everything that answers goes over to the features, unless others are asked for now."
+    network = self.network
+    if frozen is not self.frozen:
+        return
     network.predictions.use(frozen.prepared, frozen.xy)
     self._answer_anew()
     network.activity.say(frozen.told)
@@ -56,9 +59,10 @@ def features_made(self: LearnedFrom) -> None:
 
 
 @patch
-def map_drawn(self: LearnedFrom) -> None:
+def map_drawn(self: LearnedFrom, frozen: FrozenFeatures) -> None:
     "On the thread of the jobs: the map shows the features."
-    self.network.predictions.draw(self.frozen.xy)
+    if frozen is self.frozen:
+        self.network.predictions.draw(frozen.xy)
 
 
 @patch
@@ -80,10 +84,11 @@ def use_features(
     """Learn from something else from now on, with a new network; returns at once.
 
     Labels stay, and so do the rounds of the former network, to look at. Raises `ArgumentError` for features that
-    cannot be used, an `OSError` or `ImportError` for what is missing.
+    cannot be used, an `OSError` or `ImportError` for what is missing, `ClosedError` after the end.
     """
     network = self.network
-    network.data.check_open()
+    if network.activity.jobs.closed:
+        raise ClosedError("This session is closed: open a new one on the same labels.")
     check_features(features, network.data.images)
     network.stop()
     network.activity.jobs.ask("change of features", job=lambda: self._go_over(features))

@@ -260,6 +260,8 @@ def _put_in_place(self: Snapshots, number: int) -> bool:  # False: the weights a
     "Weights, history and map as they were."
     training, files, activity = self.training, self.files, self.activity
     training.make()
+    if training.model is None:
+        return False  # the session ends
     facts = next((f for f in files.rounds.facts if f["number"] == number), None)
     weights = files.rounds.path(number, "ckpt")
     if facts is None or not weights.is_file():

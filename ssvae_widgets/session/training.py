@@ -117,27 +117,42 @@ def inputs_of(self: Training, model: Any) -> Any:
 @patch(as_prop=True)
 def _waits(self: Training) -> bool:
     "Whether the first model has to wait for features."
-    return self.frozen is not None and self.frozen.making and self.given is None
+    return self.frozen is not None and self.frozen.making and _needs_features(self.given)
 
 
 @patch
-def _wait_for_features(self: Training) -> None:
+def _wait_for_features(self: Training) -> bool:  # False: somebody said stop before they were there
     "On the thread of the jobs, before a model is made."
-    if self.frozen is None:
-        return
     if self._waits:
         self.activity.update(phase="preparing", message="Looking at the pictures first")
         self.frozen.wait(until=lambda: self.stopping or self.activity.jobs.closed)
-    self.frozen.take_up()
+    if self.frozen is not None:
+        self.frozen.take_up()
+    return not self._waits
+
+
+def _needs_features(given: Any) -> bool:
+    "Whether a model that is begun with, a new one, an `SSVAE` or a checkpoint, learns from features."
+    if given is None or hasattr(given, "feature_space"):
+        return given is None or given.feature_space is not None
+    from ssvae_widgets.io.checkpoint import CheckpointError, read_meta
+
+    try:
+        return read_meta(given).get("features") is not None
+    except CheckpointError:
+        return False  # said when it is opened
 
 # %% ../../nbs/session/14_training.ipynb #a55825d8
 @patch
 def make(self: Training) -> None:
-    "A model, a trainer, compiled programs; nothing if they are there."
+    "A model, a trainer, compiled programs; nothing if they are there, or somebody said stop before features were."
     if self.trainer is not None:
         return
     activity, before = self.activity, self.activity.status.phase
-    self._wait_for_features()
+    if not self._wait_for_features():
+        if not activity.status.target:
+            activity.update(phase="idle", message="")
+        return
     activity.update(phase="preparing", message="Preparing the model")
     model, trainer = self._model_and_trainer()
     warming = trainer.warm_up(
@@ -272,6 +287,10 @@ def run(self: Training) -> None:
     "Train until the target is reached or somebody said stop."
     self.make()
     activity, predictions = self.activity, self.predictions
+    if self.trainer is None:
+        self._to_idle(ended=True)
+        activity.events.emit("training", status=activity.status)
+        return
     with activity.lock:
         if not self.stopping:
             activity.status = replace(activity.status, phase="training")
