@@ -61,9 +61,8 @@ def _glasbey(
     axis = np.round(np.linspace(0, 255, 24)) / 255
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     lab, light = _oklab(grid), _luminance(grid)
-    keep = (
-        (light < 1.05 / 3 - 0.05) & (light > 3 * (0.0152 + 0.05) - 0.05) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.03)
-    )  # against #ffffff and #212121
+    # against #ffffff and #212121
+    keep = (light < 1.05 / 3 - 0.05) & (light > 3 * (0.0152 + 0.05) - 0.05) & (np.hypot(lab[:, 1], lab[:, 2]) > 0.03)
     grid, lab, chosen = grid[keep], lab[keep], []
     gap = np.linalg.norm(lab - _oklab(np.array([_rgb(UNLABELED)])), axis=1)
     while len(chosen) < n:

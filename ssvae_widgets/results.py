@@ -120,9 +120,8 @@ def summarize(
             float(a.mean()),
             float(t.ppf(0.975, len(a) - 1)) * sd / len(a) ** 0.5 if len(a) > 1 else float("nan"),
         )
-        low, high = (
-            np.clip([mean - half, mean + half], 0, 1).round(5).tolist()
-        )  # nan stays nan: one draw has no interval
+        # nan stays nan: one draw has no interval
+        low, high = np.clip([mean - half, mean + half], 0, 1).round(5).tolist()
         out.append(
             dict(
                 zip(names, key),

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sessions import frame_of
 
 import ssvae_widgets.session.project
 from ssvae_widgets import SSVAE, LabelingSession, LabelStore, SSVAEConfig
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session.project import SAVED, ProjectError, read_project
-from ssvae_widgets.session.rounds import Frame, add_round
+from ssvae_widgets.session.rounds import add_round
 
 N = 30
 IMAGES = np.random.default_rng(0).random((N, 4, 4)).astype(np.float32)
@@ -28,20 +29,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and Linux
 
 def with_round(s, k: int, weights: bytes):
     "A round whose weights are known bytes."
-    n = s.n_items
-    frame = Frame(
-        s.rounds.next_number,
-        k,
-        s.seq,
-        s.n_labeled,
-        "none",
-        1000.0 + k,
-        {},
-        np.full((n, 2), [k, -k], np.float32) + IMAGES[:, 0, :2],
-        np.zeros(n, int),
-        np.zeros(n),
-        np.zeros(n),
-    )
+    frame = frame_of(s, k)
     s.files.claim()
     add_round(s.rounds, frame, lambda path: path.write_bytes(weights))
     s.record.add("round", number=frame.number)

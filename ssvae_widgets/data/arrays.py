@@ -402,9 +402,8 @@ def image_bytes(
     x = np.asarray(image)
     if x.dtype == np.uint8:
         return x
-    bright = (
-        x.dtype.kind in "iuf" and x.size and _extremes(x)[1] > (1 if x.dtype.kind in "iu" else 1.5)
-    )  # a reconstruction may exceed 1 a little
+    # a reconstruction may exceed 1 a little
+    bright = x.dtype.kind in "iuf" and x.size and _extremes(x)[1] > (1 if x.dtype.kind in "iu" else 1.5)
     return _to_bytes(x, 255.0 if bright else 1.0)
 
 # %% ../../nbs/data/08_arrays.ipynb #696d8395

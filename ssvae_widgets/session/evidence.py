@@ -55,9 +55,8 @@ class Evidence:
         ] = {}  # "graph" and "linear" -> rows, and what was said of them without their labels
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self.blind: dict[int, tuple[int, dict[str, int]]] = {}  # the same: labels there were, and what each source said
-        self._picks = (
-            threading.Lock()
-        )  # two threads that label random picks; never held while anything is made or written
+        # two threads that label random picks; never held while anything is made or written
+        self._picks = threading.Lock()
 
     def asked_at_random(
         self,

@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import pytest
 from powerloss import Recording, build, states
+from sessions import frame_of
 
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.io.checkpoint import load_checkpoint, save_checkpoint
 from ssvae_widgets.session.journal import Journal
 from ssvae_widgets.session.project import read_project
-from ssvae_widgets.session.rounds import Frame, Rounds, add_round
+from ssvae_widgets.session.rounds import Rounds, add_round
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 N = 12
@@ -104,19 +105,7 @@ def test_checkpoint(tmp_path, count):
 
 
 def add(s, k):
-    frame = Frame(
-        s.rounds.next_number,
-        k,
-        s.seq,
-        s.n_labeled,
-        "none",
-        1000.0 + k,
-        {},
-        np.full((N, 2), [k, -k], np.float32) + IMAGES[:, 0, :2],
-        np.zeros(N, int),
-        np.zeros(N),
-        np.zeros(N),
-    )
+    frame = frame_of(s, k)
     add_round(s.rounds, frame, lambda path: save_checkpoint(path, {"w": np.full(9, k)}, {"epoch": k}))
     s.record.add("round", number=frame.number)
 
