@@ -31,7 +31,7 @@ class Pool:
     others: Float[np.ndarray, "... batch classes"] | None = (
         None  # a second opinion, for example of the graph, or a stack of them
     )
-    neighbors: tuple | None = None  # (indices, distances) from `nearest_neighbors`
+    neighbors: tuple | Callable | None = None  # (indices, distances) of `nearest_neighbors`, or who knows them
     classes: Sequence[str] | None = None  # class names
     candidates: Int[np.ndarray, "candidates"] = field(
         default_factory=lambda: np.zeros(0, int)
@@ -50,8 +50,8 @@ class Pool:
     def near(self) -> Int[np.ndarray, "batch k"]:
         "Nearest neighbours of every point."
         self.need("z")
-        if self.neighbors is None:
-            self.neighbors = nearest_neighbors(self.z, 10)
+        if self.neighbors is None or callable(self.neighbors):
+            self.neighbors = nearest_neighbors(self.z, 10) if self.neighbors is None else self.neighbors()
         return np.asarray(self.neighbors[0])
 
     def density(self) -> Float[np.ndarray, "batch"]:
@@ -319,7 +319,7 @@ def suggest(
     probs: Float[np.ndarray, "batch classes"] | None = None,  # class probabilities
     others: Float[np.ndarray, "... batch classes"]
     | None = None,  # a second opinion for `disagreement`, or a stack of them, such as draws from the posterior
-    neighbors: tuple | None = None,  # (indices, distances) of z when they are known already
+    neighbors: tuple | Callable | None = None,  # (indices, distances) of z, or a function that knows them
     within: np.ndarray | None = None,  # mask or row numbers to choose from; None: all
     skip: Sequence[int] = (),  # rows not to suggest, for example skipped ones
     classes: Sequence[str] | None = None,  # class names for the reasons

@@ -23,7 +23,6 @@ from ssvae_widgets.graph.propagate import (
     check_codes,
     cut_share,
     held_graph,
-    knn_graph,
     scaled_links,
     settle,
 )
@@ -211,7 +210,7 @@ class Blend:
         k: int = 10,  # neighbors of each point
         neighbors: tuple | None = None,  # (indices, distances) when they are known already
     ):
-        self.graph = held_graph(z, k) if neighbors is None else knn_graph(z, k, neighbors=neighbors)
+        self.graph = held_graph(z, k, neighbors)
         self.order = reverse_cuthill_mckee(self.graph, True)
         self.propagator = Propagator(z, n_classes, graph=self.graph[self.order][:, self.order].tocsr())
         self.links = scaled_links(self.propagator.graph)[0]

@@ -41,6 +41,7 @@ _HELD: WeakValueDictionary[bytes, sp.csr_matrix] = WeakValueDictionary()
 def held_graph(
     z: Float[np.ndarray, "batch latent"],  # points, usually posterior means
     k: int = 10,  # neighbors of each point
+    neighbors: tuple | None = None,  # (indices, distances) when they are known already
 ) -> sp.csr_matrix:  # as from `knn_graph`; not to be written to
     "`knn_graph`, or the same graph again if it is still in use."
     z = np.ascontiguousarray(z)
@@ -49,7 +50,7 @@ def held_graph(
     ).digest()
     graph = _HELD.get(key)
     if graph is None:
-        graph = _HELD[key] = knn_graph(z, k)
+        graph = _HELD[key] = knn_graph(z, k, neighbors=neighbors)
     return graph
 
 # %% ../../nbs/graph/02_propagate.ipynb #7378e98f
@@ -265,9 +266,7 @@ class Propagator:
         neighbors: tuple | None = None,  # (indices, distances) when they are known already
         graph: sp.csr_matrix | None = None,  # when it is known already: `z` is not looked at
     ):
-        if graph is None:
-            graph = held_graph(z, k) if neighbors is None else knn_graph(z, k, neighbors=neighbors)
-        self.graph = graph
+        self.graph = held_graph(z, k, neighbors) if graph is None else graph
         self.n_classes, self.prior = int(n_classes), prior
         self._reset()
 

@@ -13,14 +13,23 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from fastcore.basics import patch
+from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
     from ssvae_widgets.graph.blend import Blend
     from ssvae_widgets.graph.propagate import Propagator
 
 # %% auto #0
-__all__ = ['Graphs']
+__all__ = ['only', 'Graphs']
+
+# %% ../../nbs/session/07_graphs.ipynb #74158fe3
+def only(
+    kept: Sequence[np.ndarray | None],  # feature spaces
+    held: list[tuple],  # (features, what belongs to them)
+) -> list[tuple]:
+    "What belongs to some feature spaces."
+    return [(f, value) for f, value in held if any(f is other for other in kept)]
 
 # %% ../../nbs/session/07_graphs.ipynb #775c010c
 class Graphs:
@@ -34,6 +43,7 @@ class Graphs:
         self._n_classes, self._blended = n_classes, blended
         self._lock = threading.Lock()  # only for building and asking; never taken while another lock is held
         self._whole: list[tuple[np.ndarray, Propagator]] = []
+        self._nearest: list[tuple[np.ndarray, tuple]] = []
         self._folds: dict[tuple[int, int], Propagator] = {}
 
     @contextlib.contextmanager
@@ -46,30 +56,61 @@ class Graphs:
         with self._lock:
             graph = next((g for f, g in self._whole if f is features), None)
             if graph is None:
+                self._whole, self._nearest = only(others, self._whole), only((features, *others), self._nearest)
                 graph = self._build(features)
-                kept = [(f, g) for f, g in self._whole if any(f is other for other in others)]
-                self._whole = [*kept, (features, graph)]
+                self._whole = [*self._whole, (features, graph)]
             yield graph
 
-    def fold(
-        self,
-        features: Float[np.ndarray, "batch features"],
-        k: int,  # which fold; −1: labels that the network has heard
-    ) -> Propagator:
-        "A propagator that only one fold asks, so that what it remembers has never seen the labels left out."
-        key = id(features), k
-        if key not in self._folds:
-            with self._lock:
-                self._folds[key] = self._build(features)
-        return self._folds[key]
+# %% ../../nbs/session/07_graphs.ipynb #dc8d932a
+@patch
+def _build(self: Graphs, features: np.ndarray) -> Propagator | Blend:
+    from ssvae_widgets.graph.blend import Blend
+    from ssvae_widgets.graph.propagate import Propagator
 
-    def keep_folds(self, spaces: Sequence[np.ndarray]) -> None:
-        "Let go of the folds of all other feature spaces."
-        kept = {id(space) for space in spaces}
-        self._folds = {key: graph for key, graph in self._folds.items() if key[0] in kept}
+    kind = Blend if self._blended(features) else Propagator
+    return kind(features, self._n_classes(), neighbors=self._neighbors(features))
 
-    def _build(self, features: np.ndarray) -> Propagator | Blend:
-        from ssvae_widgets.graph.blend import Blend
-        from ssvae_widgets.graph.propagate import Propagator
 
-        return (Blend if self._blended(features) else Propagator)(features, self._n_classes())
+@patch
+def _neighbors(self: Graphs, features: np.ndarray) -> tuple:
+    from ssvae_widgets.graph.neighbors import nearest_neighbors
+
+    found = next((n for f, n in self._nearest if f is features), None)
+    if found is None:
+        found = nearest_neighbors(features)
+        self._nearest = [*self._nearest, (features, found)]
+    return found
+
+# %% ../../nbs/session/07_graphs.ipynb #80d29316
+@patch
+def neighbors(
+    self: Graphs,
+    features: Float[np.ndarray, "batch features"],
+    others: Sequence[np.ndarray | None] = (),  # as for `using`
+) -> tuple[Int[np.ndarray, "batch k"], Float[np.ndarray, "batch k"]]:  # as from `nearest_neighbors`
+    "The ten nearest points of each point, found once."
+    with self._lock:
+        if not any(f is features for f, _ in self._nearest):
+            self._nearest = only(others, self._nearest)
+        return self._neighbors(features)
+
+# %% ../../nbs/session/07_graphs.ipynb #a6e71d5d
+@patch
+def fold(
+    self: Graphs,
+    features: Float[np.ndarray, "batch features"],
+    k: int,  # which fold; −1: labels that the network has heard
+) -> Propagator:
+    "A propagator that only one fold asks, so that what it remembers has never seen the labels left out."
+    key = id(features), k
+    if key not in self._folds:
+        with self._lock:
+            self._folds[key] = self._build(features)
+    return self._folds[key]
+
+
+@patch
+def keep_folds(self: Graphs, spaces: Sequence[np.ndarray]) -> None:
+    "Let go of the folds of all other feature spaces."
+    kept = {id(space) for space in spaces}
+    self._folds = {key: graph for key, graph in self._folds.items() if key[0] in kept}

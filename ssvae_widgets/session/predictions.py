@@ -117,6 +117,10 @@ class Predictions:
         with self.graphs.using(features, (*self.spaces, self.view.features)) as graph:
             yield graph
 
+    def near(self, features: Float[np.ndarray, "batch features"]) -> tuple[np.ndarray, np.ndarray]:
+        "Indices and distances of the ten nearest points of each point, found once; from any thread."
+        return self.graphs.neighbors(features, (*self.spaces, self.view.features))
+
     @property
     def spaces(self) -> list[np.ndarray]:
         "Features that have never seen a label: of a network without labels, of a pretrained one, of the pixels."

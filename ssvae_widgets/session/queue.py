@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/queue.html.md"""
 # %% ../../nbs/session/09_queue.ipynb #a1b715d0
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -219,8 +219,14 @@ def fill(
 class Proposals:
     "What to label next, and the way through the queue."
 
-    def __init__(self, data: LabeledImages, activity: Activity, predictions: Predictions):
-        self.data, self.activity, self.predictions = data, activity, predictions
+    def __init__(
+        self,
+        data: LabeledImages,
+        activity: Activity,
+        predictions: Predictions,
+        groups: Callable[[], Sequence[Any]] = tuple,  # gives each `Group` without a label, most important first
+    ):
+        self.data, self.activity, self.predictions, self.groups = data, activity, predictions, groups
         self.queue = SuggestionQueue()
         self._proposed = data.seq  # gesture up to which labels were known when the newest of them were proposed
 
@@ -249,6 +255,9 @@ class Proposals:
         probs = None if view.probs is None else self.predictions.wide(view.probs)
         if strategy == "auto":
             enough = probs is not None and (codes >= 0).sum() >= 2 * n_classes
+            if enough and (first := self._of_groups((n + 1) // 2, within, skip)):
+                away = [*check_rows(skip, self.data.n_items, "skip"), *(s.serial for s in first)]
+                return [*first, *self.suggest(n - len(first), "boundary", within, away)]
             strategy = "boundary" if enough else "start"
         if strategy == "boundary" and (probs is None or probs.shape[1] < 2):
             strategy = "start"
@@ -258,6 +267,7 @@ class Proposals:
             n,
             STRATEGIES.get(strategy, strategy),
             z=view.features,
+            neighbors=lambda: self.predictions.near(view.features),
             probs=probs,
             codes=codes,
             classes=self.data.classes,
@@ -266,6 +276,21 @@ class Proposals:
             rng=np.random.default_rng([self.data.seed, self.data.seq]),
         )
         return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons)]
+
+# %% ../../nbs/session/09_queue.ipynb #3cf71d62
+@patch
+def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
+    "A typical image of each group without a label."
+    codes = self.data.codes
+    wanted = codes < 0
+    wanted[check_rows(skip, self.data.n_items, "skip")] = False
+    if within is not None:
+        wanted &= np.isin(np.arange(len(wanted)), check_rows(within, self.data.n_items, "within"))
+    return [
+        Suggestion(group.typical, f"typical of {group.size:,} images that look alike, no label among them", "start")
+        for group in self.groups()
+        if (codes[group.rows] < 0).all() and wanted[group.typical]
+    ][:n]
 
 # %% ../../nbs/session/09_queue.ipynb #3fff5e00
 @patch

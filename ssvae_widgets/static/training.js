@@ -75,19 +75,27 @@ function rounds(model, el) {
   });
 }
 
-/** How well it is going: a sentence and a curve against the number of labels. */
+/** How well it is going: a sentence and a curve against the number of labels; below, images that look alike without a label. */
 function standing(model, el) {
   el.classList.add("ssvae-standing");
   const text = h("span", { class: "ssvae-caption ssvae-standing-text" });
   const W = 84,
     H = 26;
   const spark = svg("svg", { width: W, height: H, viewBox: `0 0 ${W} ${H}`, class: "ssvae-spark", role: "img" });
-  el.replaceChildren(text, spark);
+  const unlabeled = h("button", {
+    type: "button",
+    class: "ssvae-unlabeled",
+    title: "Select them: a class that has no label yet may be among them",
+    onclick: () => model.send({ type: "unlabeled" }),
+  });
+  el.replaceChildren(text, spark, unlabeled);
   const path = (cls, d) => svg("path", { class: cls, d });
-  return follow(model, ["message", "detail", "curve"], () => {
+  return follow(model, ["message", "detail", "curve", "unlabeled"], () => {
     const message = clean(model.get("message"), 400),
       curve = model.get("curve");
-    el.classList.toggle("ssvae-hidden", !message);
+    unlabeled.textContent = clean(model.get("unlabeled"));
+    unlabeled.hidden = !unlabeled.textContent;
+    el.classList.toggle("ssvae-hidden", !message && unlabeled.hidden);
     text.textContent = message;
     el.title = [message, clean(model.get("detail"), 400)].filter(Boolean).join("\n");
     spark.style.display = curve.length > 1 ? "" : "none";

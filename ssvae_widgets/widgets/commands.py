@@ -280,6 +280,17 @@ def suspects(self: Commands, intent):
     "Select all labels that look wrong."
     self.proposals.asker.ask("all suspects")
 
+
+@patch
+def unlabeled(self: Commands, intent):
+    "Select images that look alike, none of them labeled; those of the next group when these are selected."
+    groups, selected = self.session.unlabeled_groups, self.presenter.selected
+    if not groups:
+        return self.views.status.say("Every group of images that look alike has a label.")
+    here = next((k for k, group in enumerate(groups) if np.array_equal(group.rows, selected)), -1)
+    self.views.map.selected = (group := groups[(here + 1) % len(groups)]).rows
+    self.presenter.say(f"{group.message}: if they are one class, give it a label")
+
 # %% ../../nbs/widgets/19_commands.ipynb #a498c68e
 @patch
 def train(self: Commands, intent):

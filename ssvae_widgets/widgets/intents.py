@@ -147,6 +147,7 @@ BY_CLICK = {
     "auto": {"choice": whole(0, lambda view: len(view.choices))},
     "goto": {"frame": frame},
     "suspects": {},
+    "unlabeled": {},
 }
 
 # %% ../../nbs/widgets/02_intents.ipynb #713c70e2

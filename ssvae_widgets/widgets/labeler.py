@@ -28,14 +28,14 @@ from .point_layer import as_keymap
 from .presenter import Presenter
 from .proposals import ProposalDeck
 from .static_map import show_when_reopened
-from .views import arrange, make_views
+from .views import GROUPED, arrange, make_views
 
 # %% ../../nbs/widgets/20_labeler.ipynb #b1f2c3d4
 def check_items(columns, names, n: int):
     "An `ArgumentError` unless columns and names of the user hold one value for each of `n` items."
     for name, values in columns.items() if isinstance(columns, dict) else ():
         check_column(values, name)
-    check_columns(columns, n, (*RESERVED, "cluster"))
+    check_columns(columns, n, (*RESERVED, *GROUPED))
     if names is not None:
         check_each(names, "names", n)
 

@@ -20,10 +20,11 @@ from ..palettes import palette as class_palette
 from ..session.arguments import RESERVED
 from ..session.jobs import JobQueue
 from .acknowledge import Acknowledgements
+from .columns import Column
 from .contact_sheet import sheet_order
 from .label_bar import shared_class
 from .timeline import Timeline
-from .views import Views
+from .views import GROUPED, Views
 
 # %% ../../nbs/widgets/17_presenter.ipynb #687d26f7
 def past(
@@ -70,7 +71,7 @@ def facts(
     )
 
 # %% ../../nbs/widgets/17_presenter.ipynb #ec1655c3
-KINDS = ["settled", "labels", "status", "selection", "preview", "map", "training", "rounds", "standing"]  # in order
+KINDS = ["settled", "labels", "status", "selection", "preview", "map", "training", "rounds", "standing", "groups"]
 PAUSES = {  # seconds from one painting to the next
     "settled": 0.05,
     "labels": 0.1,
@@ -86,6 +87,7 @@ EVENTS = {  # of the session -> what is out of date
     "training": ("training",),
     "round": ("rounds",),
     "standing": ("standing",),
+    "groups": ("groups",),
     "status": ("status",),
     "error": ("training", "status"),
 }
@@ -238,7 +240,7 @@ def paint_map(self: Presenter):
             map.set_codes(s.pred, "prediction")
             map.set_values(s.certainty, "certainty")
             map.set_values(s.entropy, "entropy")
-            map.arrange((*RESERVED, "cluster"))
+            map.arrange((*RESERVED, *GROUPED))
     self.restore_color()
     if self.views.training.rounds.trails:
         self.timeline.draw_trails()
@@ -408,3 +410,18 @@ def paint_standing(self: Presenter):
         return
     view.detail = HOW_WELL
     view.draw(standing.message, learning_curve(self.session.standings))
+
+# %% ../../nbs/widgets/17_presenter.ipynb #b5f3f746
+@patch
+def paint_groups(self: Presenter):
+    "Images that look alike, none of them labeled: the largest gap in a sentence, all of them as a coloring."
+    groups, name, map = self.session.unlabeled_groups, GROUPED[1], self.views.map
+    self.views.training.standing.unlabeled = groups[0].message if groups else ""
+    if not groups and name not in map.columns:
+        return
+    codes = np.full(map.n, -1, np.int32)
+    for k, group in enumerate(groups):
+        codes[group.rows] = k
+    map.set_column(name, Column(codes, "classes", tuple(f"{group.size:,} images" for group in groups)))
+    map.arrange((*RESERVED, *GROUPED))
+    self.restore_color()

@@ -114,11 +114,12 @@ class Standing(View):
 
     _esm = inline_esm("training.js")
     _css = stylesheet("views.css", "training.css")
-    accepts = {}
+    accepts = {"unlabeled": ()}
     part = traitlets.Unicode("standing").tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     detail = traitlets.Unicode("", help="more words, for those who point at it").tag(sync=True)
     curve = traitlets.List(help="[labels, value, low, high, truth or null], fewest labels first").tag(sync=True)
+    unlabeled = traitlets.Unicode("", help="images that look alike, none of them labeled; empty: none").tag(sync=True)
 
     def draw(
         self,
@@ -154,7 +155,7 @@ class TrainingPanel(ipywidgets.VBox):
 
     def on_intent(self, fn):
         "Call `fn(intent)` for what is asked of controls and rounds; returns a function that ends it."
-        ends = [self.controls.on_intent(fn), self.rounds.on_intent(fn)]
+        ends = [part.on_intent(fn) for part in (self.controls, self.standing, self.rounds)]
         return lambda: [end() for end in ends]
 
 # %% ../../nbs/widgets/13_training_panel.ipynb #2652940c
