@@ -69,7 +69,7 @@ def test_what_a_page_loads_can_be_parsed(root, tmp_path):
     assert COMMENT.sub("", code) == "let x;\n  /** @type {any} */ (x).y = 1;\nx;\n"
 
 
-ON_PAGE = {"move", "tool", "reset", "escape", "zoom", "selectall", "invert"}  # what the page does alone
+ON_PAGE = {"move", "tool", "reset", "escape", "zoom", "selectall", "invert", "original"}  # what the page does alone
 
 
 def test_the_keys_of_the_page_are_the_intents_of_python(root):
@@ -116,9 +116,9 @@ def test_every_click_is_accepted_by_a_view():
     from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons
     from ssvae_widgets.widgets.point_layer import PointLayer
     from ssvae_widgets.widgets.preview import Preview
-    from ssvae_widgets.widgets.training_panel import Rounds, TrainingControls
+    from ssvae_widgets.widgets.training_panel import Rounds, Standing, TrainingControls
 
-    views = PointLayer, Preview, ContactSheet, ActionBar, ClassButtons, Rounds, TrainingControls
+    views = PointLayer, Preview, ContactSheet, ActionBar, ClassButtons, Rounds, Standing, TrainingControls
     assert set().union(*(view.accepts for view in views)) == set(INTENTS) - {"suspects"}
     for view in views:
         for kind, fields in view.accepts.items():

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import weakref
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ipywidgets.widgets.widget import _instances
 
-from ssvae_widgets import LabelingSession, LatentLabeler, LatentMap
+from ssvae_widgets import LabelingSession, LatentLabeler, LatentMap, load_images
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.widgets.presenter import PAUSES
 
@@ -498,7 +499,12 @@ def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
     app.act({"type": "clear"})
     for serial in app.sheet.rows.tolist():
         app.act({"type": "exclude", "serial": serial, "out": True})
-    assert app.commands.pending is None and app.sheet.question == "" and app.session.n_labeled == 39 and app.error == ""
+    assert (
+        app.commands.question.pending is None
+        and app.sheet.question == ""
+        and app.session.n_labeled == 39
+        and app.error == ""
+    )
     app.close()
 
 
@@ -913,4 +919,28 @@ def test_features_belong_to_the_session_that_is_given():
     app = LatentLabeler(images, None, classes=2, features=np.random.default_rng(1).random((20, 3)))
     app.session.frozen.wait()
     assert app.session.wait(60) and app.session.learned_from == "vectors"
+    app.close()
+
+
+def test_a_picture_in_full_size_comes_from_its_file_and_says_when_it_is_gone(tmp_path):
+    from PIL import Image
+
+    rng, sent = np.random.default_rng(0), []
+    for k in range(6):
+        Image.fromarray(rng.integers(0, 255, (300, 400, 3), dtype=np.uint8)).save(tmp_path / f"{k}.png")
+    app = LatentLabeler(load_images(tmp_path, size=32), None, classes=2, features=None)
+    app.preview.send = lambda told, buffers: sent.append((told, buffers))
+    app.act({"type": "original", "serial": 4})
+    assert app.flush() and (sent[0][0]["full"], sent[0][0]["mime"], sent[0][0]["serial"]) == (
+        [400, 300],
+        "image/png",
+        4,
+    )
+    there = np.asarray(Image.open(BytesIO(sent[0][1][0])))
+    assert np.array_equal(there, np.asarray(Image.open(tmp_path / app.session.names[4]))), "every pixel"
+    (tmp_path / app.session.names[2]).unlink()
+    app.act({"type": "original", "serial": 2})
+    assert app.flush() and app.session.names[2] in sent[1][0]["problem"] and sent[1][1] == [] and app.error == ""
+    app.preview.receive(app.preview, {"type": "original", "serial": 6}, [])
+    assert app.flush() and len(sent) == 2 and app.preview.refused
     app.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..errors import check_number, check_whole
 from ..parts import attribute, method
 from .jobs import Events, JobQueue
+from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
 from .predictions import Predictions
@@ -27,6 +28,7 @@ class SessionFace:
 # %% ../../nbs/session/23_face.ipynb #66aed566
 SessionFace.images = attribute("data.images", "As they were given, as one array.")
 SessionFace.pictures = attribute("data.pictures", "The images as they are learned from and shown.")
+SessionFace.original = method("data", LabeledImages.original)
 SessionFace.names = attribute("data.names", "Names of the images, or None.")
 SessionFace.truth = attribute(
     "data.truth", "The real class codes where they are known, −1 where not; None: nothing is known."

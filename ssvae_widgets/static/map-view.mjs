@@ -436,6 +436,7 @@ export class MapView extends MapCanvas {
       } else this.s.intent("select", { op: arg });
       this.root?.focus({ preventScroll: true });
     } else if (name === "snapshot") this.s.intent("snapshot", { step: arg === "back" ? -1 : 1 });
+    else if (name === "original") this.s.show.open() || this.speak("There is no preview here");
     else if (name === "accept") this.accept();
     else if (name === "undo" || name === "redo") this.s.undo(name);
     else if (["next", "skip", "back", "walk"].includes(name)) this.s.propose(name);

@@ -22,6 +22,7 @@ export class OnShow {
     this.said = -1; // previews on the page, what they show, and the class they predict
     this.note = "";
     this.listeners = new Set();
+    this.openers = new Set(); // of the previews: show the picture in full size
     /** @type {(serial: number) => any} a thumbnail that is there */
     this.thumb = () => null;
   }
@@ -32,6 +33,13 @@ export class OnShow {
   }
   tell() {
     for (const f of this.listeners) f();
+  }
+
+  /** The picture on show in full size; false when no preview can. */
+  open() {
+    const [first] = this.openers;
+    first?.();
+    return !!first;
   }
 
   get waiting() {

@@ -1,5 +1,6 @@
 import { array, clean, count, h } from "./dom.mjs";
-import { colour, fit, follow, paint, toMap } from "./view-core.mjs";
+import { lightbox } from "./lightbox.mjs";
+import { colour, fit, follow, giveKeysBack, paint, toMap } from "./view-core.mjs";
 import { onShow } from "./on-show.mjs";
 
 /** What to do first, while nothing is shown. */
@@ -8,6 +9,7 @@ const FIRST_STEPS = [
   ["0 – 9", "label it"],
   ["l", "draw a lasso around many"],
   ["n", "ask what to label next"],
+  ["o", "open its picture in full size"],
   ["c", "colour by something else"],
   ["t", "train"],
   ["?", "all keys"],
@@ -17,13 +19,28 @@ const FIRST_STEPS = [
 function render({ model, el }) {
   el.classList.add("ssvae-view", "ssvae-preview");
   const show = onShow(model.get("of"));
-  let shown = {};
+  let shown = {},
+    light = null;
+  /** The picture on show in full size, over the page. */
+  const open = () => {
+    const info = shown.info;
+    if (!(info?.serial >= 0) || info.original?.shape.length === 1 || !el.isConnected) return;
+    light ??= lightbox(
+      el.closest("[tabindex]") ?? el,
+      (serial) => model.send({ type: "original", serial }),
+      () => giveKeysBack(el),
+    );
+    const known = info.label >= 0 && info.label < model.get("classes").length;
+    light.show(info.serial, info.name, known ? model.get("classes")[info.label] : "unlabeled");
+  };
+  const received = (message, buffers) => message?.type === "original" && light?.got(message, buffers[0]);
   const draw = (anew = true) => {
     const got = show.pick(model.get("info"), model.get("pixels"));
     if (!got || (!anew && got.info === shown.info)) return;
     shown = got;
     const { info, pixels: data } = got;
     show.drew(info);
+    if (light?.open) queueMicrotask(() => (info?.serial >= 0 ? open() : show.waiting || light.close()));
     el.setAttribute("role", "region");
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
@@ -65,12 +82,26 @@ function render({ model, el }) {
       }
       return canvas;
     };
+    const opener = (entry, caption, canvas) =>
+      caption !== "original" || entry.shape.length === 1
+        ? canvas
+        : h(
+            "button",
+            {
+              type: "button",
+              class: "ssvae-open",
+              title: "Open in full size (o)",
+              "aria-label": "Open the picture in full size",
+              onclick: open,
+            },
+            canvas,
+          );
     const figure = (entry, caption) =>
       h(
         "figure",
         { class: "ssvae-figure" },
         entry
-          ? picture(entry, model.get("box"), `${caption} of item ${info.serial}`)
+          ? opener(entry, caption, picture(entry, model.get("box"), `${caption} of item ${info.serial}`))
           : h("div", { class: "ssvae-nothing", text: info.coming ? "…" : "no model yet" }),
         h("figcaption", { text: caption }),
       );
@@ -181,9 +212,14 @@ function render({ model, el }) {
     );
   };
   show.views += 1;
+  show.openers.add(open);
+  model.on("msg:custom", received);
   const stops = [follow(model, ["info", "pixels", "classes", "palette", "box"], draw), show.listen(() => draw(false))];
   return () => {
     show.views -= 1;
+    show.openers.delete(open);
+    model.off("msg:custom", received);
+    light?.remove();
     stops.forEach((f) => f());
   };
 }

@@ -148,6 +148,7 @@ BY_CLICK = {
     "goto": {"frame": frame},
     "suspects": {},
     "unlabeled": {},
+    "original": {"serial": row},
 }
 
 # %% ../../nbs/widgets/02_intents.ipynb #713c70e2

@@ -16,6 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..assess.accuracy import learning_curve
+from ..errors import DataError
 from ..palettes import palette as class_palette
 from ..session.arguments import RESERVED
 from ..session.jobs import JobQueue
@@ -115,6 +116,7 @@ class Presenter:
         self.said, self.told = ("none", None), None  # source and predictions, and changes, that were spoken of
         self.running, self.curve_length = False, 0
         self.clustered = None  # the positions that the column "cluster" belongs to
+        self.enlarged = -1  # row of the picture that was asked for in full size last
         self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
@@ -363,6 +365,24 @@ def show_point(self: Presenter, serial: int, kind: str = "selected"):
     "Fill the preview with one item."
     reason = self.session.current.reason if self.proposed([serial]) else ""
     self.views.preview.show(**facts(self.session, serial, reason, self.names), kind=kind)
+
+# %% ../../nbs/widgets/17_presenter.ipynb #06eca4f1
+@patch
+def enlarge(self: Presenter, serial: int):
+    "Let the page have a picture in full size; returns at once."
+    self.enlarged = serial
+    self.slow.ask("original")
+
+
+@patch
+def paint_original(self: Presenter):
+    "A slow job."
+    serial, preview = self.enlarged, self.views.preview
+    try:
+        picture = self.session.original(serial)
+    except (DataError, OSError, ValueError) as error:
+        return preview.enlarge(serial, problem=str(error))
+    preview.enlarge(serial, picture)
 
 # %% ../../nbs/widgets/17_presenter.ipynb #92cc1442
 @patch

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 
 from ..errors import check_row
 from .assets import inline_esm, stylesheet
-from .pixels import pack_images
+from .pixels import encode_picture, pack_images
 from .view import View
 
 # %% ../../nbs/widgets/10_preview.ipynb #007d03fc
@@ -29,11 +29,11 @@ def top_classes(
 
 # %% ../../nbs/widgets/10_preview.ipynb #cbd89666
 class Preview(View):
-    "An item up close; `show` fills it, a click on a neighbour is an intent."
+    "An item up close; `show` fills it, a click on a neighbour or on the picture is an intent."
 
     _esm = inline_esm("preview.js")
     _css = stylesheet("views.css", "preview.css")
-    accepts = {"select": ("serial",)}
+    accepts = {"select": ("serial",), "original": ("serial",)}
     info = traitlets.Dict(help="what is shown, as the page draws it").tag(sync=True)
     pixels = traitlets.Bytes(help="bytes of all images on show").tag(sync=True)
     box = traitlets.Int(112, help="side of the two large pictures, in CSS pixels").tag(sync=True)
@@ -89,3 +89,19 @@ def card(
         "history": [{"label": int(past), "when": str(when)} for past, when in list(history)[:5]],
     }
     return info, pair + strip
+
+# %% ../../nbs/widgets/10_preview.ipynb #835b698f
+@patch
+def enlarge(
+    self: Preview,
+    serial: int,  # row of the item
+    picture=None,  # (height, width[, channels]), or None when there is none
+    problem: str = "",  # why
+):
+    "Answer a page that asked for a picture in full size."
+    told, buffers = {"type": "original", "serial": check_row(serial, self.n_items or 2**53), "problem": problem}, []
+    if picture is not None:
+        data, mime, width, height = encode_picture(picture)
+        full = [int(n) for n in np.shape(picture)[1::-1]]
+        told, buffers = {**told, "mime": mime, "width": width, "height": height, "full": full}, [data]
+    self.send(told, buffers)
