@@ -928,7 +928,7 @@ def test_a_picture_in_full_size_comes_from_its_file_and_says_when_it_is_gone(tmp
     rng, sent = np.random.default_rng(0), []
     for k in range(6):
         Image.fromarray(rng.integers(0, 255, (300, 400, 3), dtype=np.uint8)).save(tmp_path / f"{k}.png")
-    app = LatentLabeler(load_images(tmp_path, size=32), None, classes=2, features=None)
+    app = LatentLabeler(load_images(tmp_path, size=(32, 32)), None, classes=2, features=None)
     app.preview.send = lambda told, buffers: sent.append((told, buffers))
     app.act({"type": "original", "serial": 4})
     assert app.flush() and (sent[0][0]["full"], sent[0][0]["mime"], sent[0][0]["serial"]) == (
