@@ -8,8 +8,10 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/frozen_features.html
 from __future__ import annotations
 
 import atexit
+import io
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,14 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float
 
+from ..data.feature_cache import array_digest
 from ..errors import ArgumentError, describe
+from ..io.files import atomic_write, read_plain
 from .activity import Activity
 from .labeled_images import LabeledImages
 
 # %% auto #0
-__all__ = ['check_features', 'FrozenFeatures']
+__all__ = ['check_features', 'FrozenFeatures', 'kept_map', 'keep_map']
 
 # %% ../../nbs/session/05_frozen_features.ipynb #1ec93b48
 def _is_auto(features: Any) -> bool:
@@ -154,6 +158,33 @@ def take_up(self: FrozenFeatures) -> None:
         self._taken_up = True
         self.made(self)
 
+# %% ../../nbs/session/05_frozen_features.ipynb #3531f431
+def kept_map(
+    file: Path | None,  # where it may be kept
+    vectors: Float[np.ndarray, "batch features"],  # what it is a map of
+    seed: int,
+) -> Float[np.ndarray, "batch 2"] | None:  # None: not kept, or of other features
+    "The map of some features that was drawn before."
+    try:
+        with np.load(io.BytesIO(read_plain(file)), allow_pickle=False) as kept:
+            same = kept["of"].tobytes() == array_digest(vectors) and int(kept["seed"]) == seed
+            xy = np.asarray(kept["xy"], np.float32) if same else np.zeros(0)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError):
+        return None
+    return xy if xy.shape == (len(vectors), 2) and np.isfinite(xy).all() else None
+
+
+def keep_map(file: Path | None, vectors, seed: int, xy: Float[np.ndarray, "batch 2"]) -> None:
+    "Keep a map for the next session; where nothing can be written it is drawn again."
+    if file is None:
+        return
+    data, of = io.BytesIO(), np.frombuffer(array_digest(vectors), np.uint8)
+    np.savez(data, allow_pickle=False, of=of, seed=seed, xy=xy)
+    try:
+        atomic_write(file, data.getvalue())
+    except OSError:
+        pass
+
 # %% ../../nbs/session/05_frozen_features.ipynb #82de9e1c
 @patch
 def _draw(self: FrozenFeatures) -> None:
@@ -162,9 +193,14 @@ def _draw(self: FrozenFeatures) -> None:
 
     if self._stop.is_set():
         return
+    vectors, seed = self.inputs.vectors, self.data.seed
+    file = None if self.cache is None else self.cache.with_name(f"{self.cache.name}.map")
     try:
-        head = fit_map(self.inputs.vectors, seed=self.data.seed)
-        self.xy = np.asarray(map_encode(head, self.inputs.vectors, np), np.float32)
+        xy = kept_map(file, vectors, seed)
+        if xy is None:
+            xy = np.asarray(map_encode(fit_map(vectors, seed=seed), vectors, np), np.float32)
+            keep_map(file, vectors, seed, xy)
+        self.xy = xy
     except Exception as error:  # such as too little memory: the map stays as it is
         self.activity.say(f"The map of the features could not be drawn: {error}")
         return
