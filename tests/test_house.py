@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "ssvae_widgets"
 
 MODULE_LINES, CLASS_LINES, CLASS_METHODS, CELL_LINES, CELL_MEDIAN = 500, 400, 40, 60, 15
+CELLS_WITHOUT_PROSE, OPENING_WORDS, WORDS_A_CELL = 2, 30, 15
 
 # (file, name) that may be read although it is private to another module, and why; five each at most
 LIBRARY_EXCEPTIONS: dict[tuple[str, str], str] = {
@@ -71,6 +72,24 @@ def code_cells(notebook: Path) -> Iterator[tuple[bool, str]]:
         lines = "".join(cell["source"]).splitlines()
         exported = any(re.match(r"#\|\s*export", line) for line in lines)
         yield exported, "\n".join(line for line in lines if not line.startswith(("#|", "%", "!"))).strip()
+
+
+def told_cells(notebook: Path) -> Iterator[tuple[str, str]]:
+    '("prose", "exported" or "shown", source) of every cell; cells of directives alone are left out.'
+    for cell in json.loads(source(notebook))["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] != "code":
+            yield "prose", text
+        elif re.search(r"^#\|\s*export", text, re.M):
+            yield "exported", text
+        elif re.sub(r"^#\|.*$", "", text, flags=re.M).strip():
+            yield "shown", text
+
+
+def chapters() -> dict[str, list[tuple[str, str]]]:
+    "The cells of every notebook that a module is made of."
+    told = {nb.relative_to(ROOT).as_posix(): [*told_cells(nb)] for nb in notebooks()}
+    return {name: cells for name, cells in told.items() if any(kind == "exported" for kind, _ in cells)}
 
 
 def patched_class(node: ast.AST) -> str | None:
@@ -157,6 +176,46 @@ def test_exported_cells_are_short():
         lines[room] += [len(text.splitlines()) for exported, text in code_cells(nb) if exported]
     long = {room: statistics.median(n) for room, n in lines.items() if n and statistics.median(n) > CELL_MEDIAN}
     assert not long, f"the median exported cell of a room has at most {CELL_MEDIAN} lines: {long}"
+
+
+def test_code_is_led_by_prose():
+    "A few exported cells may follow each other; then somebody says what comes next and why."
+    long = []
+    for name, cells in chapters().items():
+        run = 0
+        for kind, text in cells:
+            run = 0 if kind == "prose" else run + (kind == "exported")
+            if kind == "exported" and run > CELLS_WITHOUT_PROSE:
+                first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#|")), "")
+                long.append(f"{name}: exported cell {run} without a word between: {first}")
+    assert not long, "\n".join(long)
+
+
+def test_chapters_are_told():
+    "A chapter opens with what it is for, and has words for its code."
+    thin = []
+    for name, cells in chapters().items():
+        (kind, opening), told = cells[0], [text for kind, text in cells if kind == "prose"]
+        _, line, rest = opening.partition("\n> ")
+        if kind != "prose" or not opening.startswith("# ") or not line:
+            thin.append(f"{name} does not open with its name and one sentence")
+        elif len(rest.partition("\n")[2].split()) < OPENING_WORDS:
+            thin.append(f"{name}: its opening has less than {OPENING_WORDS} words on what it is for")
+        exported = sum(kind == "exported" for kind, _ in cells)
+        if len(" ".join(told).split()) < WORDS_A_CELL * exported:
+            thin.append(f"{name} has less than {WORDS_A_CELL} words for each of its {exported} exported cells")
+    assert not thin, "\n".join(thin)
+
+
+def test_chapters_show_what_they_say():
+    "Beside the code stands a demonstration with an assertion, which documents and tests it."
+    claim = re.compile(r"\bassert\b|\b(test_\w+|expect_fail|raises)\(")
+    silent = [
+        name
+        for name, cells in chapters().items()
+        if not any(kind == "shown" and claim.search(text) for kind, text in cells)
+    ]
+    assert not silent, "\n".join(silent)
 
 
 def defined(node: ast.AST) -> set[str]:

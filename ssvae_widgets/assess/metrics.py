@@ -1,4 +1,4 @@
-"""How well is it going: accuracy with an interval, confidence that means something, maps that kept their neighbours, images that do not belong.
+"""How well is it going: accuracy with an interval, confidence that means something, maps that kept their neighbors, images that do not belong.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/assess/metrics.html.md"""
 

@@ -1,4 +1,4 @@
-"""Numbers that are no bytes become bytes on one scale for the whole data set; several channels become colours.
+"""Numbers that are no bytes become bytes on one scale for the whole data set; several channels become colors.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/data/scales.html.md"""
 

@@ -1,4 +1,4 @@
-"""What colours the points of a map: classes or values, read from almost anything, always on the same range.
+"""What colors the points of a map: classes or values, read from almost anything, always on the same range.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/columns.html.md"""
 

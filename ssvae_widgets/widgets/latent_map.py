@@ -1,4 +1,4 @@
-"""A map of any number of points that one can click, lasso, colour, filter and label, on a real bqplot figure.
+"""A map of any number of points that one can click, lasso, color, filter and label, on a real bqplot figure.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/latent_map.html.md"""
 
