@@ -447,7 +447,7 @@ def test_a_picture_may_be_called_anything(name, tmp_path):
     assert sorted(load_images(tmp_path).names) == sorted([name, "other.png"])
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-test"])
+@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-test", "cells"])
 def test_a_folder_of_ones_own_is_that_folder(name, tmp_path, monkeypatch):
     from ssvae_widgets.cli import arguments
 

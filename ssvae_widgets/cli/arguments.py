@@ -109,7 +109,7 @@ def add_data_flags(
     group.add_argument(
         "--data",
         default="digits",
-        metavar="digits|mnist|PATH",
+        metavar="digits|mnist|cells|PATH",
         help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional "
         "arrays are vectors (default: digits)",
     )
