@@ -347,9 +347,11 @@ def _read_stack(path: Path, n: int | None, options: dict) -> ImageSet | None:
 
 # %% ../../nbs/data/11_load.ipynb #28f40ee6
 def as_image_set(
-    images,  # whatever `as_array` takes
+    images,  # whatever `load_images` or `as_array` takes
 ) -> ImageSet:  # images as an array, with what is known of them
     "Images with truth, class names and names, where they bring them along."
+    if isinstance(images, str | os.PathLike):
+        return load_images(images)
     if isinstance(images, ImageSet):
         return replace(images, images=as_array(images))
     files = (
