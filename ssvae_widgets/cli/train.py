@@ -112,8 +112,10 @@ def _train(args) -> None:
         seconds=round(time.perf_counter() - start, 2),
         loss=history["loss"][-1] if history["loss"] else None,
         features=None if vae.feature_space is None else (vae.feature_space.record or {}).get("name", args.features),
+        augmentation=vae.progress.augmentation if vae.config.augmentation == "auto" else vae.config.augmentation,
     )
-    say(args, report, "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s")
+    text = "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s{why}"
+    say(args, report, text, why=f"\n{vae.augmentation_reason}" if vae.augmentation_reason else "")
 
 # %% ../../nbs/cli/03_train.ipynb #21bd6f2c
 def _begin(args, found, labels, classes, weights, callbacks):

@@ -24,11 +24,12 @@ from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
 from ..errors import ArgumentError, check_path, describe
 from ..io.checkpoint import check_replaceable
+from .augment import guess_augmentation
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
 from .callbacks import default_callbacks as callbacks_by_default
 from .compile_cache import enable_compilation_cache
 from .data_source import DataSource, EpochPlan, Labels, scale_of, split_labels, without_channel
-from .few_labels import guess_augmentation, hear_graph, unit_features_of
+from .few_labels import hear_graph, unit_features_of
 from .few_labels import plan_epoch as plan_of
 from .loop import FitRun, advance, codes_of
 from .loop import run_epochs as run_loop
@@ -79,6 +80,7 @@ class SSVAE:
         self.progress = new_progress(self.input_shape, n_classes, self.config, self.feature_space)
         self.map = MapState()  # of a latent wider than two
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
+        self.augmentation_reason = ""  # why "auto" means what it does for them, in a sentence
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
         self._lock, self._map_lock = (
             threading.RLock(),
@@ -221,7 +223,7 @@ def data_source(
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
         found = dict(shift=sample.mean(0), scale=np.maximum(sample.std(0), 1e-6))
     if self.config.augmentation == "auto":
-        found["augmentation"] = guess_augmentation(x if vectors is None else vectors)
+        found["augmentation"], self.augmentation_reason = guess_augmentation(x if vectors is None else vectors)
     self.fingerprint = fingerprint(x)
     with self._lock:
         if found:
