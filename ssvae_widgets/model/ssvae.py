@@ -80,6 +80,7 @@ class SSVAE:
         self.progress = new_progress(self.input_shape, n_classes, self.config, self.feature_space)
         self.map = MapState()  # of a latent wider than two
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
+        self.reading: dict[str, Any] | None = None  # how its pictures were read from files, where somebody has said so
         self.augmentation_reason = ""  # why "auto" means what it does for them, in a sentence
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
         self._lock, self._map_lock = (
@@ -298,6 +299,7 @@ def save(
         fingerprint=self.fingerprint,
         input_shape=self.input_shape,
         space=self.feature_space,
+        reading=self.reading,
     )
 
 # %% ../../nbs/model/16_ssvae.ipynb #024f4fe9
@@ -344,6 +346,7 @@ def _restore(self: SSVAE, file) -> None:
         self.progress, self.map = restored(file, self.progress, self.config)
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None
         self.fingerprint = Fingerprint.from_dict(meta["fingerprint"]) if meta["fingerprint"] else None
+        self.reading = meta.get("reading")
 
 # %% ../../nbs/model/16_ssvae.ipynb #5bf12d5f
 @patch
