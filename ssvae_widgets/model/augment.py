@@ -208,7 +208,7 @@ def light_varies(
     return float(np.sqrt(max(0, np.median(edge, 1).var() - chance)))
 
 # %% ../../nbs/model/02_augment.ipynb #f6c49515
-FEW, FARTHER, UNLIKE = 40, 0.1, 0.03  # pictures below which nothing is known; share farther; deviation of the light
+FEW, FARTHER, UNLIKE = 40, 0.15, 0.03  # pictures below which nothing is known; share farther; deviation of the light
 
 
 class AugmentationGuess(NamedTuple):

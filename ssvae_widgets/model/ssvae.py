@@ -83,10 +83,7 @@ class SSVAE:
         self.reading: dict[str, Any] | None = None  # how its pictures were read from files, where somebody has said so
         self.augmentation_reason = ""  # why "auto" means what it does for them, in a sentence
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
-        self._lock, self._map_lock = (
-            threading.RLock(),
-            threading.RLock(),
-        )  # a map is fitted in the second, never in both
+        self._lock, self._map_lock = threading.RLock(), threading.RLock()  # a map is fitted in the second, never both
 
     def __repr__(self):
         named = f" ({describe(', '.join(self.class_names), 60)})" if self.class_names else ""
