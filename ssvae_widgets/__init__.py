@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 # Public names are imported on first use, so that `import ssvae_widgets` stays light and the core runs without any widget library.
 PUBLIC = {
     "config": ["SSVAEConfig"],
+    "data.cells": ["make_cells", "write_cells"],
     "data.standard": ["load_digits", "load_mnist"],
     "data.load": ["load_images"],
     "labels.store": ["LabelStore"],

@@ -285,13 +285,12 @@ def show_augmentations(
     "Some images and what training makes of them: are they still of the same class?"
     import jax
 
-    from ssvae_widgets.model.augment import augment
-    from ssvae_widgets.model.few_labels import guess_augmentation
+    from ssvae_widgets.model.augment import augment, guess_augmentation
 
     images = np.asarray(images)
     if images.ndim < 3:
         raise ValueError(f"show_augmentations needs images, got shape {images.shape}")
-    name = guess_augmentation(images) if augmentation == "auto" else augmentation
+    name = guess_augmentation(images).name if augmentation == "auto" else augmentation
     some = images[_spread(len(images), n)]
     x = some.astype(np.float32) / 255 if some.dtype == np.uint8 else some.astype(np.float32)
     x = x[..., None] if x.ndim == 3 else x

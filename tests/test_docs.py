@@ -96,7 +96,7 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
     "In an empty folder, with the things that the page has introduced before the block."
     import numpy as np
 
-    from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, SSVAEConfig, load_digits
+    from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, SSVAEConfig, load_digits, write_cells
 
     monkeypatch.chdir(tmp_path)
     images, truth = load_digits(binarize=False)
@@ -107,8 +107,10 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
     model.fit(images, truth)
 
     found = ImageSet(images, names=[f"{i}.png" for i in range(120)])
+    write_cells(tmp_path / "cells", 60)
     space = dict(
         np=np,
+        photos=tmp_path / "cells",
         images=images,
         truth=truth,
         folder=tmp_path,

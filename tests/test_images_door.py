@@ -295,10 +295,44 @@ class Cuda(Tensor):
 def test_what_is_no_array_is_refused_with_a_way_forward(given, says, idle):
     if says is None:
         return  # one image is a set of vectors as far as anyone can tell
-    for door in (as_array, lambda x: LabelingSession(x, None)):
+    doors = (as_array,) if isinstance(given, str | Path) else (as_array, lambda x: LabelingSession(x, None))
+    for door in doors:
         with pytest.raises(SSVAEWidgetsError, match=says) as error:
             door(given)
         assert "of type object" not in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_a_place_stands_for_the_pictures_in_it(tmp_path, monkeypatch, idle):
+    monkeypatch.chdir(tmp_path)
+    for i, kind in enumerate(("dog", "cat", "cat")):
+        (tmp_path / "photos" / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(G[i]).save(tmp_path / "photos" / kind / f"{i}.png")
+    np.savez("both.npz", images=G[:5], labels=["b", "a", "b", "a", "b"])
+    np.save("plain.npy", G)
+    order = [G[1], G[2], G[0]]  # cat/1, cat/2, dog/0
+    files = [f"photos/{name}" for name in ("cat/1.png", "cat/2.png", "dog/0.png")]
+    for given, images, names, classes in (
+        ("photos", order, ["cat/1.png", "cat/2.png", "dog/0.png"], ["cat", "dog"]),
+        ("photos/", order, ["cat/1.png", "cat/2.png", "dog/0.png"], ["cat", "dog"]),
+        (tmp_path / "photos", order, ["cat/1.png", "cat/2.png", "dog/0.png"], ["cat", "dog"]),
+        (load_images("photos"), order, ["cat/1.png", "cat/2.png", "dog/0.png"], ["cat", "dog"]),
+        (files, order, files, [str(k) for k in range(10)]),
+        (tuple(map(Path, files)), order, files, [str(k) for k in range(10)]),
+        ("both.npz", G[:5], None, ["a", "b"]),
+        (Path("plain.npy"), G, None, [str(k) for k in range(10)]),
+        (G, G, None, [str(k) for k in range(10)]),
+    ):
+        with LabelingSession(given, None) as session:
+            assert np.array_equal(session.images, images) and session.names == names and session.classes == classes
+        app = LatentLabeler(given, labels=None)
+        assert np.array_equal(app.session.images, images) and app.names == names and app.session.classes == classes
+        app.close()
+    with LabelingSession("digits", None) as session:
+        assert session.n_items == 1797
+    for missing in ("nowhere", Path("nowhere"), "nowhere/at.npy"):
+        for door in (lambda x: LabelingSession(x, None), lambda x: LatentLabeler(x, labels=None)):
+            with pytest.raises(FileNotFoundError, match="does not exist; expected digits, mnist, cells, a folder"):
+                door(missing)
 
 
 def test_frames_of_numbers_are_vectors(idle):
@@ -447,7 +481,7 @@ def test_a_picture_may_be_called_anything(name, tmp_path):
     assert sorted(load_images(tmp_path).names) == sorted([name, "other.png"])
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-test"])
+@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-test", "cells"])
 def test_a_folder_of_ones_own_is_that_folder(name, tmp_path, monkeypatch):
     from ssvae_widgets.cli import arguments
 

@@ -23,8 +23,8 @@ from typing import Any
 from .common import SKIP_ADVICE, UsageError, sentence_of
 
 # %% auto #0
-__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_data_flags', 'read_images', 'pair_features',
-           'check_shape', 'read_label_file']
+__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_data_flags', 'reading_options', 'reading_record',
+           'trained_reading', 'read_images', 'pair_features', 'check_shape', 'read_label_file']
 
 # %% ../../nbs/cli/02_arguments.ipynb #7fa7109c
 def field_help(
@@ -100,6 +100,32 @@ def read_config(
     except (TypeError, ValueError) as e:
         raise UsageError(str(e)) from None
 
+# %% ../../nbs/cli/02_arguments.ipynb #92be6142
+def _add_reading_flags(group) -> None:
+    "How files become one array; what is not given does not appear in the namespace."
+
+    def add(name: str, text: str, **kind) -> None:
+        group.add_argument(name, default=argparse.SUPPRESS, help=f"folders: {text}", **kind)
+
+    add("--size", "resize pictures to this (default: their median size)", type=int, nargs=2, metavar=("H", "W"))
+    fits = ("pad", "crop", "stretch")
+    add("--fit", "how pictures of another shape are fitted (default: pad)", choices=fits)
+    add("--color", "RGB or gray (default: gray when every picture is)", action=argparse.BooleanOptionalAction)
+    add(
+        "--channels",
+        "which channels are looked at, from 0, with colors if you like: 2, or 0=blue 3=#ffaa00 (default: all)",
+        nargs="+",
+        metavar="CHANNEL",
+    )
+    percent = "black and white of 12 or 16 bits and floats, in percent of all values (default: 0.1 99.9)"
+    add("--percentiles", percent, type=float, nargs=2, metavar=("LOW", "HIGH"))
+    add("--value-range", "black and white by hand, such as 0 4095", type=float, nargs=2, metavar=("BLACK", "WHITE"))
+    add("--pages", "first, all, or the number of a page, from 1 (default: first)", metavar="PAGE")
+    level = "which folder is the class: 0 the outermost, 1 the next, -1 the innermost, or none (default: 0)"
+    add("--class-level", level, metavar="LEVEL")
+    add("--cache", "a .npy file that keeps the array until a picture changes", metavar="FILE")
+    add("--skip-unreadable", "leave out pictures that cannot be read, with a note", action="store_true")
+
 # %% ../../nbs/cli/02_arguments.ipynb #992b7dd0
 def add_data_flags(
     parser: argparse.ArgumentParser,
@@ -109,33 +135,14 @@ def add_data_flags(
     group.add_argument(
         "--data",
         default="digits",
-        metavar="digits|mnist|PATH",
+        metavar="digits|mnist|cells|PATH",
         help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional "
         "arrays are vectors (default: digits)",
     )
     group.add_argument("--n", type=int, metavar="N", help="only the first N images")
     group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
     group.add_argument("--no-binarize", dest="binarize", action="store_false", help="digits, mnist: keep gray levels")
-    group.add_argument(
-        "--size",
-        type=int,
-        nargs=2,
-        metavar=("H", "W"),
-        help="folders: resize pictures to this (default: their median size)",
-    )
-    group.add_argument(
-        "--fit",
-        choices=("pad", "crop", "stretch"),
-        help="folders: how pictures of another shape are fitted (default: pad)",
-    )
-    group.add_argument(
-        "--color",
-        action=argparse.BooleanOptionalAction,
-        help="folders: RGB or gray (default: gray when every picture is)",
-    )
-    group.add_argument(
-        "--skip-unreadable", action="store_true", help="folders: leave out pictures that cannot be read, with a note"
-    )
+    _add_reading_flags(group)
     group.add_argument(
         "--features",
         default="auto",
@@ -145,9 +152,112 @@ def add_data_flags(
         "(default: %(default)s)",
     )
 
+# %% ../../nbs/cli/02_arguments.ipynb #41ec19e8
+def _channels(words: list[str]) -> Any:
+    "What `--channels` means for `load_images`."
+    pairs = [word.partition("=") for word in words]
+    if not all(number.isdecimal() for number, _, _ in pairs) or len({sign for _, sign, _ in pairs}) > 1:
+        raise UsageError(
+            f"--channels {' '.join(words)}: give numbers, from 0, and a color to all of them or to none: 0=blue 2=red."
+        )
+    if pairs[0][1]:
+        return {int(number): color for number, _, color in pairs}
+    return [int(number) for number, _, _ in pairs]
+
+
+def reading_options(
+    args: argparse.Namespace,  # of a parser with `add_data_flags`
+) -> dict[str, Any]:  # for `load_images`; only what was given
+    "How pictures are to be read, as the flags say."
+    given = vars(args)
+    if "size" in given and min(args.size) < 1:
+        raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
+    for flag, (low, high) in ((k, given[k]) for k in ("percentiles", "value_range") if k in given):
+        if not low < high or flag == "percentiles" and not 0 <= low < high <= 100:
+            raise UsageError(f"--{flag.replace('_', '-')} is {low:g} {high:g}; give black first, then white.")
+    options = {k: given[k] for k in ("fit", "color", "cache") if k in given}
+    options |= {k: tuple(given[k]) for k in ("size", "percentiles", "value_range") if k in given}
+    if "percentiles" in given and "value_range" in given:
+        raise UsageError("--percentiles and --value-range both say what is black and white; give one of them.")
+    if "channels" in given:
+        options["channels"] = _channels(args.channels)
+    if "pages" in given:
+        options["pages"] = int(args.pages) if args.pages.isdecimal() else args.pages
+    if "class_level" in given:
+        level = args.class_level
+        if level != "none" and not re.fullmatch(r"-?\d+", level):
+            raise UsageError(f"--class-level is {level}; give the number of a folder, or none.")
+        options["class_level"] = None if level == "none" else int(level)
+    return options | ({"errors": "skip"} if "skip_unreadable" in given else {})
+
+# %% ../../nbs/cli/02_arguments.ipynb #b9dc6c34
+_LIKE = ("size", "fit", "color", "channels", "value_range", "pages")  # what a model's pictures have in common
+
+
+def reading_record(
+    found,  # `ImageSet`
+) -> dict[str, Any] | None:  # for a checkpoint; None: it comes from no files
+    "How the pictures of a data set were read, in plain words and numbers."
+    if found.source is None:
+        return None
+    options, scales, shape = found.source.options, [*found.source.scales.values()], found.images.shape
+    if len(scales) > 1:
+        warnings.warn(
+            "Pictures with different numbers of channels have their own scales, which are not kept.", stacklevel=2
+        )
+    scale = [[low, high] for low, high in zip(scales[0].low, scales[0].high)] if len(scales) == 1 else None
+    channels = options.channels and [[number, color] for number, color in options.channels.items()]
+    like = (list(shape[1:3]), options.fit, len(shape) == 4, channels, scale, options.pages)
+    return {k: v for k, v in zip(_LIKE, like) if v is not None}
+
+
+def trained_reading(
+    weights: str,  # a checkpoint, or none yet
+) -> dict[str, Any]:  # options of `load_images`
+    "How the pictures were read that a model was trained on; empty where nothing is known."
+    from ssvae_widgets.data.reading import check_options
+    from ssvae_widgets.io.checkpoint import CheckpointError, read_meta
+
+    try:
+        kept = read_meta(weights).get("reading") or {}
+        options = {k: tuple(v) if k == "size" else v for k, v in kept.items() if k in _LIKE}
+        if "channels" in options:
+            options["channels"] = {number: color for number, color in options["channels"]}
+        check_options(**options)
+    except (OSError, CheckpointError):
+        return {}  # said when the model is read
+    except (AttributeError, TypeError, ValueError):
+        raise UsageError(f"--weights {weights} is damaged: it does not say how pictures are read.") from None
+    return options
+
+
+def _as_before(options: dict[str, Any], trained: dict[str, Any], args) -> dict[str, Any]:
+    "The options, and those of the training where nothing else is said."
+    from ssvae_widgets.data.reading import ReadOptions, check_options
+
+    if not trained:
+        return options
+    plain = {k: v for k, v in options.items() if k in ReadOptions.__dataclass_fields__}
+    if "percentiles" in plain:
+        trained = {k: v for k, v in trained.items() if k != "value_range"} | {"percentiles": None}
+    try:
+        now, then = check_options(**plain), check_options(**{k: v for k, v in trained.items() if v is not None})
+    except ValueError as e:
+        raise UsageError(f"--data {args.data}: {e}") from None
+    other = [k for k in plain if k in trained and getattr(now, k) != getattr(then, k)]
+    if other:
+        flags = ", ".join(f"--{k.replace('_', '-')}" for k in other)
+        warnings.warn(
+            f"{flags}: the pictures that {args.weights} was trained on were read in another way; these are read as you "
+            f"say.",
+            stacklevel=2,
+        )
+    return {k: v for k, v in trained.items() if v is not None} | options
+
 # %% ../../nbs/cli/02_arguments.ipynb #fbf8a462
 def read_images(
     args: argparse.Namespace,  # of a parser with `add_data_flags`, and `split` where there is one
+    trained: dict[str, Any] | None = None,  # from `trained_reading`: how the pictures of `weights` were read
 ):  # an ImageSet
     "The images that the flags name."
     from ssvae_widgets.data.load import is_built_in, load_images
@@ -159,22 +269,11 @@ def read_images(
         source = "mnist-test"
     if args.n is not None and args.n < 1:
         raise UsageError(f"--n is {args.n}; give at least 1.")
-    if args.size and min(args.size) < 1:
-        raise UsageError(f"--size is {args.size[0]} {args.size[1]}; give a height and a width of at least 1.")
-    options = dict(
-        size=tuple(args.size) if args.size else None,
-        fit=args.fit,
-        color=args.color,
-        errors="skip" if args.skip_unreadable else None,
-    )
+    options = reading_options(args)
+    if not is_built_in(source):
+        options = _as_before(options, trained or {}, args)
     try:
-        return load_images(
-            source,
-            n=args.n,
-            scale=args.scale,
-            binarize=args.binarize,
-            **{k: v for k, v in options.items() if v is not None},
-        )
+        return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **options)
     except (ValueError, OSError) as e:
         raise UsageError(
             f"--data {args.data}: {sentence_of(e).replace(SKIP_ADVICE, ', or give --skip-unreadable')}"

@@ -245,7 +245,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=34, width=110, **kwargs)
 
 
-_PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|PATH")
+_PATHS = ("FILE", "CSV", "NPZ", "TOML", "FOLDER", "digits|mnist|cells|PATH")
 
 # %% ../../nbs/cli/01_common.ipynb #7a19f939
 class _Parser(argparse.ArgumentParser):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .arguments import add_config_flags, add_data_flags, read_config, read_images
+from .arguments import add_config_flags, add_data_flags, read_config, read_images, reading_options
 from .common import UsageError, make_parser, run_command, say
 from ..data.load import is_built_in
 from ..experiments import KINDS
@@ -255,14 +255,7 @@ def _wanted_runs(args) -> tuple[list[dict[str, Any]], int]:
     from ssvae_widgets.data.fingerprints import fingerprint
     from ssvae_widgets.experiments import experiment_data, plan, read_record, run_key
 
-    if (args.scale, args.binarize, args.size, args.fit, args.color, args.skip_unreadable) != (
-        True,
-        True,
-        None,
-        None,
-        None,
-        False,
-    ):
+    if not args.scale or not args.binarize or reading_options(args):
         raise UsageError(
             "An experiment reads the data as they are by default; prepare a .npz first if you want them otherwise."
         )

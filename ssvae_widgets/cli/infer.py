@@ -17,7 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .arguments import add_data_flags, check_shape, pair_features, read_images, read_label_file
+from ssvae_widgets.cli.arguments import (
+    add_data_flags,
+    check_shape,
+    pair_features,
+    read_images,
+    read_label_file,
+    trained_reading,
+)
 from .common import UsageError, check_target, make_parser, run_command, say
 from .train import translate
 
@@ -71,7 +78,7 @@ def infer_parser() -> argparse.ArgumentParser:
         "Latents, reconstructions and predictions of a trained model as one .npz file.",
         [
             "ssvae-infer --weights artifacts/checkpoints/ssvae.ckpt --data mnist --split test",
-            "ssvae-infer --weights photos.ckpt --data photos/ --size 64 64 --output photos.npz --embedding map",
+            "ssvae-infer --weights photos.ckpt --data photos/ --output photos.npz --embedding map",
         ],
         {
             "input": "(n, …) the images as the model saw them",
@@ -204,7 +211,7 @@ def _infer(args) -> None:
         raise UsageError(f"--perplexity is {args.perplexity:g}; give a number above 0.")
     if not 0 <= args.seed < 2**32:
         raise UsageError(f"--seed is {args.seed}; give a whole number from 0 to {2**32 - 1}.")
-    found = read_images(args)
+    found = read_images(args, trained_reading(args.weights))
     if not Path(args.weights).exists():
         raise UsageError(f"--weights {args.weights} does not exist; train first: ssvae-train --weights {args.weights}")
     vae, output = SSVAE.from_checkpoint(args.weights), Path(args.output)

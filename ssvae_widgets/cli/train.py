@@ -23,6 +23,8 @@ from ssvae_widgets.cli.arguments import (
     read_config,
     read_images,
     read_label_file,
+    reading_record,
+    trained_reading,
 )
 from .common import UsageError, check_target, make_parser, run_command, say
 
@@ -89,7 +91,8 @@ def _labels(args, found):
 
 # %% ../../nbs/cli/03_train.ipynb #77f07825
 def _train(args) -> None:
-    found, weights = read_images(args), Path(args.weights)
+    weights = Path(args.weights)
+    found = read_images(args, trained_reading(args.weights) if args.resume else None)
     labels, classes = _labels(args, found)
     read_config(args)  # whatever is wrong with it is said before the work
     if args.resume and not weights.exists():
@@ -112,8 +115,10 @@ def _train(args) -> None:
         seconds=round(time.perf_counter() - start, 2),
         loss=history["loss"][-1] if history["loss"] else None,
         features=None if vae.feature_space is None else (vae.feature_space.record or {}).get("name", args.features),
+        augmentation=vae.progress.augmentation if vae.config.augmentation == "auto" else vae.config.augmentation,
     )
-    say(args, report, "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s")
+    text = "{weights}: {images} images, {labels} labels, {epochs} epochs in {seconds} s{why}"
+    say(args, report, text, why=f"\n{vae.augmentation_reason}" if vae.augmentation_reason else "")
 
 # %% ../../nbs/cli/03_train.ipynb #21bd6f2c
 def _begin(args, found, labels, classes, weights, callbacks):
@@ -126,6 +131,7 @@ def _begin(args, found, labels, classes, weights, callbacks):
     if space is not None and args.preset == "default":
         args.preset = "features"
     vae = SSVAE(found.images.shape[1:], read_config(args), classes=classes, features=space)
+    vae.reading = reading_record(found)
     return vae, vae.fit(x, labels, weights_path=weights, defaults=callbacks)
 
 # %% ../../nbs/cli/03_train.ipynb #a3b6c04b

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazily(
         "names": ["class_names", "clean_name"],
         "arrays": ["ImageSet", "as_uint8", "image_shape"],
         "folders": ["read_folder"],
+        "cells": ["make_cells", "write_cells"],
         "standard": ["load_digits", "load_mnist"],
         "load": ["load_images"],
         "fingerprints": ["Fingerprint", "fingerprint"],

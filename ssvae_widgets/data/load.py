@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from .arrays import as_array, encode_labels
+from .cells import CELL_KINDS, make_cells
 from .folders import PICTURE_ENDINGS, read_folder
 from .frames import FITS_ENDINGS, TIFF_ENDINGS, look_at
 from .image_set import ImageSet, read_list
@@ -225,7 +226,7 @@ def _from_idx(folder):
     )
 
 # %% ../../nbs/data/11_load.ipynb #392c9b65
-BUILT_IN = ("digits", "mnist", "mnist-test")
+BUILT_IN = ("digits", "mnist", "mnist-test", "cells")
 _OPTIONS = (*ReadOptions.__dataclass_fields__, "class_level", "cache", "progress")
 
 # %% ../../nbs/data/11_load.ipynb #0877feaa
@@ -235,9 +236,21 @@ def is_built_in(
     "Whether a text names a data set of this package; a `Path` and what is there on the disk never do."
     return isinstance(source, str) and source in BUILT_IN and not os.path.lexists(source)
 
+
+def _built_in(name: str, n: int | None, scale: bool, binarize: bool) -> ImageSet:
+    "A data set of this package, or the first `n` of it."
+    if name == "cells":
+        x, y = make_cells(1000 if n is None else n)
+        return ImageSet(x, y, [*CELL_KINDS])
+    if name == "digits":
+        x, y = load_digits(scale=scale, binarize=binarize)
+    else:
+        x, y = load_mnist("test" if "test" in name else "train", n, scale=scale, binarize=binarize)
+    return ImageSet(x[:n], y[:n], [str(k) for k in range(10)])
+
 # %% ../../nbs/data/11_load.ipynb #baf1d2ec
 def load_images(
-    source: str | os.PathLike,  # "digits", "mnist", "mnist-test", a folder, a .npy, a .npz or a single IDX file
+    source: str | os.PathLike,  # "digits", "mnist", "mnist-test", "cells", a folder, a .npy, a .npz or an IDX file
     *,
     n: int | None = None,  # only the first `n` images
     scale: bool = True,  # digits and mnist: scale to 0–1
@@ -247,8 +260,8 @@ def load_images(
     "Images from a name, a folder or a file."
     if not isinstance(source, str | os.PathLike):
         raise ArgumentError(
-            f"source is {describe(source)}; expected digits, mnist, or the path of a folder of images, a .npy, a .npz "
-            f"or IDX files."
+            f"source is {describe(source)}; expected digits, mnist, cells, or the path of a folder of images, a .npy, "
+            f"a .npz or IDX files."
         )
     text = check_path(source, "source")
     if n is not None:
@@ -262,17 +275,13 @@ def load_images(
             raise ArgumentError(
                 f"{sorted(folder_options)[0]} is an option of folders of pictures; {text} comes as it is."
             )
-        x, y = (
-            load_digits(scale=scale, binarize=binarize)
-            if text == "digits"
-            else load_mnist("test" if "test" in text else "train", n, scale=scale, binarize=binarize)
-        )
-        return ImageSet(x[:n], y[:n], [str(k) for k in range(10)], None)
+        return _built_in(text, n, scale, binarize)
     path = Path(text).expanduser()
     try:
         if not path.exists():
             raise FileNotFoundError(
-                f"{text} does not exist; expected digits, mnist, a folder of images, a .npy, a .npz or IDX files."
+                f"{text} does not exist; expected digits, mnist, cells, a folder of images, a .npy, a .npz or IDX "
+                f"files."
             )
         found = (
             _from_idx(path) or read_folder(path, limit=n, **folder_options)
@@ -338,9 +347,11 @@ def _read_stack(path: Path, n: int | None, options: dict) -> ImageSet | None:
 
 # %% ../../nbs/data/11_load.ipynb #28f40ee6
 def as_image_set(
-    images,  # whatever `as_array` takes
+    images,  # whatever `load_images` or `as_array` takes
 ) -> ImageSet:  # images as an array, with what is known of them
     "Images with truth, class names and names, where they bring them along."
+    if isinstance(images, str | os.PathLike):
+        return load_images(images)
     if isinstance(images, ImageSet):
         return replace(images, images=as_array(images))
     files = (

@@ -7,15 +7,21 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/augment.html.md"""
 # %% ../../nbs/model/02_augment.ipynb #8465443d
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import random
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float32
+
+from ..data.featured import drawn_on_ground
 
 # %% auto #0
-__all__ = ['AUGMENTATIONS', 'Augmentation', 'register_augmentation', 'find_augmentation', 'distort', 'augment', 'cutout']
+__all__ = ['AUGMENTATIONS', 'LIGHT', 'FEW', 'FARTHER', 'UNLIKE', 'Augmentation', 'register_augmentation', 'find_augmentation',
+           'distort', 'augment', 'cutout', 'thumbnails', 'farther', 'light_varies', 'AugmentationGuess',
+           'guess_augmentation']
 
 # %% ../../nbs/model/02_augment.ipynb #c99e067d
 class Augmentation(NamedTuple):
@@ -28,6 +34,7 @@ class Augmentation(NamedTuple):
     flip: bool = False  # mirror left and right
     quarter_turns: bool = False  # any of four orientations and up-down flips
     noise: float = 0.0  # standard deviation of added Gaussian noise, in units of the input
+    light: float = 0.0  # share by which brightness and contrast change, either way, and a third as much each color
 
 # %% ../../nbs/model/02_augment.ipynb #6a972e39
 AUGMENTATIONS: dict[str, Augmentation] = {
@@ -48,10 +55,16 @@ def register_augmentation(
     AUGMENTATIONS[name] = augmentation
 
 # %% ../../nbs/model/02_augment.ipynb #b05b20d0
+LIGHT = 0.15  # what `+light` adds to a recipe
+
+
 def find_augmentation(
-    name: str,  # a registered name
+    name: str,  # a registered name, with or without `+light`
 ) -> Augmentation:
-    "The recipe of that name."
+    "The recipe of that name; one that ends in `+light` varies the light too."
+    plain = name.removesuffix("+light")
+    if plain != name and name not in AUGMENTATIONS:
+        return find_augmentation(plain)._replace(light=LIGHT)
     if name not in AUGMENTATIONS:
         raise ValueError(
             f"No augmentation is called {name!r}; there are {', '.join(AUGMENTATIONS)}. Add one with "
@@ -79,6 +92,15 @@ def _affine(x, matrix, offset):
     return (top * (1 - fi) + bottom * fi).reshape(x.shape)
 
 # %% ../../nbs/model/02_augment.ipynb #a143a4c3
+def _relit(light: float, key: jax.Array, x):
+    "Brightness, contrast and tint of every image changed, each by an own amount."
+    b, c = x.shape[0], x.shape[-1]
+    u = random.uniform(key, (2 + c, b), minval=-1.0, maxval=1.0)[..., None, None, None]
+    mean = x.mean((1, 2, 3), keepdims=True)
+    tint = jnp.concatenate(list(u[2:]), -1) if c > 1 else 0.0
+    return jnp.clip((mean * (1 + light * u[0]) + (x - mean) * (1 + light * u[1])) * (1 + light / 3 * tint), 0, 1)
+
+
 def distort(
     recipe: Augmentation,
     key: jax.Array,  # the same key gives the same views
@@ -87,7 +109,9 @@ def distort(
     "One random view of every example."
     if recipe.noise:
         x = x + recipe.noise * random.normal(random.fold_in(key, 1), x.shape)
-    geometric = recipe._replace(noise=0.0)
+    if recipe.light and x.ndim == 4:
+        x = _relit(recipe.light, random.fold_in(key, 3), x)
+    geometric = recipe._replace(noise=0.0, light=0.0)
     if x.ndim != 4 or geometric == Augmentation():
         return x
     b, h, w, _ = x.shape
@@ -131,3 +155,104 @@ def cutout(
     rows = jnp.abs(jnp.arange(h) + 0.5 - center[:, :1]) < size * h / 2
     cols = jnp.abs(jnp.arange(w) + 0.5 - center[:, 1:]) < size * w / 2
     return jnp.where((rows[:, :, None] & cols[:, None, :])[..., None], 0.0, x)
+
+# %% ../../nbs/model/02_augment.ipynb #be931679
+def thumbnails(
+    images: Any,  # (n, height, width[, channel]): an array, a memory map or `ByteImages`
+    sample: int = 600,  # pictures looked at, spread evenly
+    side: int = 12,  # pixels of a thumbnail, or fewer where the picture has fewer
+) -> Float32[np.ndarray, "some side side channel"]:
+    "Means over a coarse grid, brought to 0–1."
+    rows = range(0, len(images), max(1, len(images) // sample))
+    down, across = (np.linspace(0, n, min(side, n) + 1).round().astype(int) for n in images.shape[1:3])
+    area, small = (np.diff(down)[:, None] * np.diff(across))[..., None], []
+    for start in range(0, len(rows), 64):
+        some = np.asarray(images[rows[start] : rows[start : start + 64][-1] + 1 : rows.step], np.float32)
+        some = some.reshape(*some.shape[:3], -1)
+        small.append(np.add.reduceat(np.add.reduceat(some, down[:-1], 1), across[:-1], 2) / area)
+    x = np.concatenate(small)
+    return (x - x.min()) / max(float(np.ptp(x)), 1e-6)
+
+# %% ../../nbs/model/02_augment.ipynb #11b09b6f
+def _shapes(small: Float32[np.ndarray, "batch side side channel"]) -> Float32[np.ndarray, "batch d"]:
+    "Thumbnails as vectors without brightness and contrast."
+    x = small.reshape(len(small), -1)
+    x = x - x.mean(1, keepdims=True)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-6)
+
+
+def _nearest(a: Float32[np.ndarray, "batch d"], others: Float32[np.ndarray, "rest d"]) -> np.ndarray:
+    "The mean distance of each to the three that are nearest."
+    square = (a**2).sum(1)[:, None] + (others**2).sum(1) - 2 * a @ others.T
+    return np.sqrt(np.maximum(np.partition(square, 2, 1)[:, :3], 1e-8)).mean(1)
+
+
+def farther(
+    small: Float32[np.ndarray, "batch side side channel"],  # thumbnails, 40 or more
+    change: Callable[[np.ndarray], np.ndarray],  # of thumbnails
+    seed: int = 0,  # which of them are laid aside
+) -> tuple[float, float]:  # share by which changed pictures are farther from the others; and its standard error
+    "How much less like the others a picture is after a change."
+    rows = np.random.default_rng(seed).permutation(len(small))
+    others, some = _shapes(small[rows[::2]]), small[rows[1::2]]
+    ratio = np.log(_nearest(_shapes(change(some)), others) / _nearest(_shapes(some), others))
+    return float(np.expm1(ratio.mean())), float(ratio.std() / np.sqrt(len(ratio)))
+
+# %% ../../nbs/model/02_augment.ipynb #f671bcf8
+def light_varies(
+    small: Float32[np.ndarray, "batch side side channel"],  # thumbnails
+) -> float:  # standard deviation over the pictures, in shares of the range from black to white
+    "How differently bright the ground is, as the border shows it, beyond what a border of unlike pixels would show."
+    edge = np.concatenate([small[:, 0], small[:, -1], small[:, :, 0], small[:, :, -1]], 1).mean(-1)
+    chance = np.pi / 2 * edge.var(1).mean() / edge.shape[1]  # the variance of a median
+    return float(np.sqrt(max(0, np.median(edge, 1).var() - chance)))
+
+# %% ../../nbs/model/02_augment.ipynb #f6c49515
+FEW, FARTHER, UNLIKE = 40, 0.15, 0.03  # pictures below which nothing is known; share farther; deviation of the light
+
+
+class AugmentationGuess(NamedTuple):
+    "A distortion that suits the pictures, and why."
+
+    name: str  # for `find_augmentation`
+    why: str  # one sentence
+
+
+def guess_augmentation(
+    images: Any,  # (n, height, width[, channel]) images or (n, features) vectors
+    sample: int = 600,  # images looked at
+) -> AugmentationGuess:
+    "What may be done to pictures without making them unlike the others; a tenth of a second for any number of them."
+    if images.ndim == 2:
+        return AugmentationGuess("vectors", "Vectors are varied by noise.")
+    small = thumbnails(images, sample)
+    known = len(small) >= FEW and np.ptp(small) > 0
+    changes = {"mirrored": lambda x: x[:, :, ::-1]} if known else {}
+    if known and images.shape[1] == images.shape[2]:
+        changes |= {"turned": lambda x: np.rot90(x, 1, (1, 2)), "turned over": lambda x: x[:, ::-1, ::-1]}
+    found = {name: farther(small, change) for name, change in changes.items()}
+    told = ", ".join(f"{name} {max(0, share):.0%}" for name, (share, _) in found.items())
+    fits = [name for name, (share, error) in found.items() if share + 2 * error < FARTHER]
+    seen = (
+        f"Pictures are farther from the others when they are {told}"
+        if known
+        else "Too few pictures show what fits them"
+    )
+    if len(fits) == 3:
+        guess = AugmentationGuess("microscopy", f"{seen}: they are mirrored and turned any way")
+    elif "mirrored" in fits:
+        guess = AugmentationGuess("natural", f"{seen}: they are mirrored and never turned far")
+    else:
+        guess = _by_look(images, sample, seen)
+    if not known or light_varies(small) < UNLIKE:
+        return guess._replace(why=f"{guess.why}.")
+    return AugmentationGuess(f"{guess.name}+light", f"{guess.why}; their light differs, and is varied.")
+
+
+def _by_look(images, sample: int, seen: str) -> AugmentationGuess:
+    "Where nothing may be mirrored or turned far."
+    if drawn_on_ground(images, sample):
+        return AugmentationGuess(
+            "digits", f"{seen}: as figures on an empty ground they are slanted and shifted a little"
+        )
+    return AugmentationGuess("gentle", f"{seen}: they are turned and shifted a little")

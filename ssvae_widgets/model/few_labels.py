@@ -6,8 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/few_labels.html.md"""
 
 # %% auto #0
 __all__ = ['epochs_since_change', 'settled_rate', 'graph_rows', 'graph_labels', 'unit_features', 'all_unit_features',
-           'unit_features_of', 'epoch_steps', 'hear_graph', 'choose_terms', 'coming_terms', 'class_prior', 'plan_epoch',
-           'guess_augmentation']
+           'unit_features_of', 'epoch_steps', 'hear_graph', 'choose_terms', 'coming_terms', 'class_prior', 'plan_epoch']
 
 # %% ../../nbs/model/12_few_labels.ipynb #710d85af
 import math
@@ -22,7 +21,6 @@ from jaxtyping import Array, Float, Int
 
 from ..config import SSVAEConfig
 from ..data.arrays import as_uint8, pixel_range
-from ..data.featured import drawn_on_ground
 from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
 from .compile_cache import PROGRAMS
@@ -250,14 +248,3 @@ def plan_epoch(
         state.scale,
         soft,
     )
-
-# %% ../../nbs/model/12_few_labels.ipynb #07ba399c
-def guess_augmentation(
-    images: np.ndarray,  # (n, height, width[, channel]) images or (n, features) vectors
-    sample: int = 500,  # images looked at
-) -> str:  # name of a registered augmentation
-    """A distortion that suits the images: `digits` for gray figures on an empty ground, else `gentle`; `vectors` for
-    vectors."""
-    if images.ndim == 2:
-        return "vectors"
-    return "digits" if drawn_on_ground(images, sample) else "gentle"

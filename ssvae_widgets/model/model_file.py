@@ -42,6 +42,7 @@ def write_model(
     fingerprint: Fingerprint | None,  # of the data it was trained on
     input_shape: tuple[int, ...] | None = None,  # of the images; None: they are what the encoder sees
     space: FeatureSpace | None = None,  # of the features that it learned from; None: pixels
+    reading: dict | None = None,  # how its pictures were read from files, in plain words and numbers
 ) -> None:
     """Write everything a model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the
     one before stays."""
@@ -78,6 +79,7 @@ def write_model(
         fingerprint=fingerprint.to_dict() if fingerprint else None,
         taught=sorted(p.taught),
         features=space and {"extractor": space.record},  # None: pixels
+        reading=reading,
     )
     save_checkpoint(path, arrays, meta)
 
@@ -134,6 +136,8 @@ def _odd_fact(meta: dict) -> str | None:
     odd = next((k for k, fine in _FACTS.items() if not fine(meta[k])), None)
     if odd:
         return odd
+    if not isinstance(meta.get("reading"), dict | None):
+        return "reading"
     names, n = meta["class_names"], meta["n_classes"]
     if names and (len(names) != n or not _sound_names(names)):
         return "class_names"

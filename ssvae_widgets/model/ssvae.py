@@ -24,11 +24,12 @@ from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
 from ..errors import ArgumentError, check_path, describe
 from ..io.checkpoint import check_replaceable
+from .augment import guess_augmentation
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
 from .callbacks import default_callbacks as callbacks_by_default
 from .compile_cache import enable_compilation_cache
 from .data_source import DataSource, EpochPlan, Labels, scale_of, split_labels, without_channel
-from .few_labels import guess_augmentation, hear_graph, unit_features_of
+from .few_labels import hear_graph, unit_features_of
 from .few_labels import plan_epoch as plan_of
 from .loop import FitRun, advance, codes_of
 from .loop import run_epochs as run_loop
@@ -79,11 +80,10 @@ class SSVAE:
         self.progress = new_progress(self.input_shape, n_classes, self.config, self.feature_space)
         self.map = MapState()  # of a latent wider than two
         self.fingerprint: Fingerprint | None = None  # of the data it was trained on
+        self.reading: dict[str, Any] | None = None  # how its pictures were read from files, where somebody has said so
+        self.augmentation_reason = ""  # why "auto" means what it does for them, in a sentence
         self.value_range: tuple[float, float] | None = None  # of float images, from the first data
-        self._lock, self._map_lock = (
-            threading.RLock(),
-            threading.RLock(),
-        )  # a map is fitted in the second, never in both
+        self._lock, self._map_lock = threading.RLock(), threading.RLock()  # a map is fitted in the second, never both
 
     def __repr__(self):
         named = f" ({describe(', '.join(self.class_names), 60)})" if self.class_names else ""
@@ -221,7 +221,7 @@ def data_source(
         sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
         found = dict(shift=sample.mean(0), scale=np.maximum(sample.std(0), 1e-6))
     if self.config.augmentation == "auto":
-        found["augmentation"] = guess_augmentation(x if vectors is None else vectors)
+        found["augmentation"], self.augmentation_reason = guess_augmentation(x if vectors is None else vectors)
     self.fingerprint = fingerprint(x)
     with self._lock:
         if found:
@@ -296,6 +296,7 @@ def save(
         fingerprint=self.fingerprint,
         input_shape=self.input_shape,
         space=self.feature_space,
+        reading=self.reading,
     )
 
 # %% ../../nbs/model/16_ssvae.ipynb #024f4fe9
@@ -342,6 +343,7 @@ def _restore(self: SSVAE, file) -> None:
         self.progress, self.map = restored(file, self.progress, self.config)
         self.value_range = tuple(meta["value_range"]) if meta["value_range"] else None
         self.fingerprint = Fingerprint.from_dict(meta["fingerprint"]) if meta["fingerprint"] else None
+        self.reading = meta.get("reading")
 
 # %% ../../nbs/model/16_ssvae.ipynb #5bf12d5f
 @patch

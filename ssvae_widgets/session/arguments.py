@@ -150,7 +150,7 @@ def check_each(values: Any, name: str, n_items: int) -> None:
 
 # %% ../../nbs/session/02_arguments.ipynb #d93079b3
 def check_image_set(
-    images: Any,  # images, or an `ImageSet` with what is known of them
+    images: Any,  # images, the folder or file that they are in, or an `ImageSet` with what is known of them
     truth: Any = None,  # as given beside them
     classes: Any = None,  # as given beside them
 ) -> tuple[ImageSet, Any, Any, Any]:  # images and names; what is shown; truth; classes

@@ -115,7 +115,7 @@ class LabeledImages:
 
     def __init__(
         self,
-        images,  # (n, height, width[, channel]) images, (n, d) vectors, or an `ImageSet` with truth, classes and names
+        images,  # a folder or file, `ImageSet`, list of files, images (n, height, width[, channel]) or vectors (n, d)
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
         classes=None,  # class names, or how many classes; by default those of `truth`, else ten digits
         truth=None,  # the real labels where they are known: never used for training

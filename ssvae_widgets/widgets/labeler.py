@@ -94,7 +94,7 @@ class LatentLabeler(Whole):
 
     def __init__(
         self,
-        images=None,  # (n, height, width[, channels]) or (n, d) in 0–1 or 0–255, or an `ImageSet` with truth and names
+        images=None,  # a folder or a file, an `ImageSet`, a list of files, or (n, height, width[, channels]) or (n, d)
         labels="labels.csv",  # where labels are kept; None: only in memory
         truth=None,  # (n,) real labels if known, for teaching and benchmarks
         *,
