@@ -210,7 +210,7 @@ def reading_record(
     like = (list(shape[1:3]), options.fit, len(shape) == 4, channels, scale, options.pages)
     return {k: v for k, v in zip(_LIKE, like) if v is not None}
 
-
+# %% ../../nbs/cli/02_arguments.ipynb #a3956a16
 def trained_reading(
     weights: str,  # a checkpoint, or none yet
 ) -> dict[str, Any]:  # options of `load_images`
