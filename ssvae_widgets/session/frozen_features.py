@@ -132,7 +132,7 @@ def _make(self: FrozenFeatures) -> None:
                 self.activity.say(why)
                 return
         given = "efficientnet-lite0" if _is_auto(self.given) else self.given
-        made = featured(self.data.images, given, cache=self.cache, progress=self._tell, stop=self._stop)
+        made = featured(self.data.pictures, given, cache=self.cache, progress=self._tell, stop=self._stop)
         if self._stop.is_set():
             return
         self.told = f"{len(made):,} pictures are compared by {made.vectors.shape[1]} features now"
@@ -210,7 +210,7 @@ def inputs_for(self: FrozenFeatures, space: Any) -> Any:  # `FeaturedImages`
         return self.inputs
     if self._of_model is None or self._of_model.space != space:
         given = self.given if self.given is not None else "auto"
-        self._of_model = featured(self.data.images, given, space=space, cache=self.cache, progress=False)
+        self._of_model = featured(self.data.pictures, given, space=space, cache=self.cache, progress=False)
     return self._of_model
 
 
