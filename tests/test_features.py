@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from ssvae_widgets.data import efficientnet, extractors, feature_cache, features
+from ssvae_widgets.data.arrays import as_pictures
 from ssvae_widgets.data.efficientnet import embed_pictures, read_structure, read_tensors, read_weights
 from ssvae_widgets.data.extractors import (
     Extractor,
@@ -294,6 +295,35 @@ def test_the_same_picture_in_every_form(tmp_path):
     for p in paths:
         p.rename(folder / p.name)
     np.testing.assert_allclose(quiet(folder), want, atol=0.01)
+
+
+SCALES = {
+    "floats to 16": lambda b: (b // 16 + (b == 255)).astype(np.float32),
+    "whole numbers to 16": lambda b: (b // 16 + (b == 255)).astype(np.int64),
+    "bytes to 16": lambda b: (b // 16 + (b == 255)).astype(np.uint8),
+    "masks of 0 and 1": lambda b: (b > 127).astype(np.uint8),
+    "true and false": lambda b: b > 127,
+    "floats to 255": lambda b: b.astype(np.float32),
+    "whole numbers to 255": lambda b: b.astype(np.uint16),
+    "floats to 1": lambda b: b / 255,
+    "half floats": lambda b: (b / 255).astype(np.float16),
+    "dark floats": lambda b: (b / 2550).astype(np.float32),
+    "bytes": lambda b: b,
+}
+
+
+@pytest.mark.filterwarnings("ignore:The pixel values go no higher")
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_network_sees_what_people_see(scale):
+    x = np.random.default_rng(0).integers(0, 256, (6, 20, 20)).astype(np.uint8)
+    x[:, 0, 0], x[:, 0, 1] = 255, 0
+    given = SCALES[scale](x)
+    shown = as_pictures(given)[:]
+    seen = features.Pictures(given).batch(range(6), None)
+    assert np.abs(seen.astype(int) - shown[..., None]).max() <= 1
+    if given.dtype != bool:
+        listed = features.Pictures(list(given)).batch(range(6), None)
+        assert np.array_equal(listed, seen)
 
 
 def test_gray_is_three_equal_channels_and_transparency_is_white():

@@ -2,10 +2,12 @@
 
 import argparse
 import copy
+import gzip
 import io
 import itertools
 import os
 import pickle
+import struct
 from collections import OrderedDict, deque
 from pathlib import Path
 
@@ -460,6 +462,22 @@ def test_an_image_set_is_trained_on_and_predicted(photos):
 
 
 # ------------------------------------------------------------------ names
+@pytest.mark.parametrize("ending", [".tif", ".TIFF", ".gif", ".fits", ".png", ".csv", ""])
+@pytest.mark.parametrize("kind", ["npy", "npz", "idx", "idx.gz"])
+def test_an_array_is_read_whatever_its_file_is_called(tmp_path, kind, ending):
+    x = np.random.default_rng(0).integers(0, 256, (5, 6, 6)).astype(np.uint8)
+    idx = struct.pack(">HBBIII", 0, 8, 3, *x.shape) + x.tobytes()
+    place = tmp_path / f"data{ending}"
+    with open(place, "wb") as f:
+        if kind == "npy":
+            np.save(f, x)
+        elif kind == "npz":
+            np.savez(f, images=x)
+        else:
+            f.write(gzip.compress(idx) if kind == "idx.gz" else idx)
+    assert np.array_equal(load_images(place).images, x)
+
+
 @pytest.mark.parametrize(
     "name",
     [

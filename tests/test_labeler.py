@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import weakref
+from functools import reduce
 from io import BytesIO
 
 import numpy as np
@@ -652,6 +653,36 @@ def test_colourings_keep_their_order_and_keys_can_be_chosen(quiet):
         app.session.label(np.flatnonzero(truth == k)[:2], k)
     assert app.session.wait(60) and app.flush()
     assert app.map.layer.columns == ["label", "prediction", "truth", "certainty", "entropy", "cluster", "size"]
+    app.close()
+
+
+@pytest.mark.parametrize(
+    "name, wrong, said",
+    [
+        ("error", 3, "error is 3"),
+        ("error", None, "error is None"),
+        ("ask_above", -1, "ask_above"),
+        ("map.palette", "rainbow", "expected auto, okabe-ito"),
+        ("map.palette", {"a": 1}, "expected auto, okabe-ito"),
+        ("map.palette", [1, 2], "expected auto, okabe-ito"),
+        ("map.palette", [], "expected auto, okabe-ito"),
+        ("map.color_by", "nonsense", "expected one of label"),
+        ("map.layer.keymap", {"unod": ["u"]}, "'unod', which is no action"),
+        ("map.layer.keymap", {"label:x": ["u"]}, "'label:x', which is no action"),
+        ("map.layer.keymap", {"move:up ": ["u"]}, "which is no action"),
+    ],
+)
+def test_what_can_be_set_is_checked(quiet, name, wrong, said):
+    app = LatentLabeler(data()[0], None)
+    *path, last = name.split(".")
+    owner = reduce(getattr, path, app)
+    before = getattr(owner, last)
+    with pytest.raises(ValueError, match=said):
+        setattr(owner, last, wrong)
+    assert getattr(owner, last) == before
+    app.error = ""
+    app.map.layer.keymap = {"label:12": "q", "tool:lasso": ["x"], "selectall": ["u"]}
+    app.map.palette = ["#112233", "#445566"]
     app.close()
 
 

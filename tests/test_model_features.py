@@ -227,6 +227,19 @@ def test_float_and_gray_pictures(data):
     assert vae.predict(pairs)[1].shape == (120, 35, 35) and vae.decode(vae.encode(pairs[:3])).shape == (3, 35, 35)
 
 
+@pytest.mark.parametrize("kind", ["bytes", "floats to 255", "whole numbers to 255"])
+def test_a_few_dark_pictures_are_on_the_scale_of_the_data(data, kind):
+    "Alone they would be taken for masks, or for digits of 0 to 16."
+    x = data[0].copy()
+    x[5] //= 20
+    x = {"bytes": x, "floats to 255": x.astype(np.float32), "whole numbers to 255": x.astype(np.int64)}[kind]
+    pairs = featured(x, quarters, progress=False)
+    vae = SSVAE(x.shape[1:], SMALL.replace(max_epochs=1), classes=3, features=pairs.space)
+    vae.fit(pairs, data[2], callbacks=None)
+    for read in (vae.encode, vae.predict_proba, vae.snapshot().encode, lambda some: vae.predict(some)[0]):
+        np.testing.assert_allclose(read(x[5:6]), read(pairs)[5:6], rtol=1e-4, atol=1e-5)
+
+
 def test_two_runs_are_equal(data):
     x, _, codes, pairs = data
     runs = []

@@ -1,5 +1,6 @@
 """What a session learns from: pixels first, features when they are there, and back, without a label being touched."""
 
+import os
 import threading
 import time
 
@@ -54,6 +55,42 @@ def test_color_pictures_are_learned_from_by_features_that_are_kept(tmp_path, mon
     with LabelingSession(images.copy(), tmp_path / "labels.csv", classes=2) as again:
         settle(again)
         assert np.allclose(again.frozen.prepared, first, atol=1e-5) and np.array_equal(again.frozen.xy, place)
+
+
+@pytest.mark.parametrize("lies", ["text", "newer", "pipe", "device", "nested"])
+def test_what_lies_in_the_place_of_the_features_is_left_alone(tmp_path, lies):
+    images, kind = pictures()
+    place = tmp_path / "labels.csv.features"
+    content = {
+        "text": b"my notes",
+        "newer": b"SSVAE-FEATURES 2\n" + bytes(5000),
+        "nested": b"SSVAE-FEATURES 1\n" + b"[" * 4079,
+    }
+    if lies == "pipe":
+        os.mkfifo(place)
+    elif lies == "device":
+        place.symlink_to("/dev/zero")
+    else:
+        place.write_bytes(content[lies])
+    with LabelingSession(images, tmp_path / "labels.csv", classes=2, features=mean_color) as session:
+        settle(session)
+        assert session.frozen.prepared.shape == (60, 3) and session.frozen.problem == ""
+        assert session.label(1, 0).saved
+        if lies != "nested":  # its beginning is ours: it is made anew
+            assert "kept in memory only" in session.message
+    if lies in ("text", "newer"):
+        assert place.read_bytes() == content[lies]
+
+
+@pytest.mark.filterwarnings("ignore:The pixel values go no higher")
+def test_features_are_of_the_pictures_as_they_are_shown(tmp_path):
+    images = np.random.default_rng(0).integers(0, 17, (40, 8, 8, 3)).astype(np.float32)
+    with LabelingSession(images, tmp_path / "labels.csv", classes=2, features=mean_color) as session:
+        settle(session)
+        shown = session.data.pictures[:].astype(np.float32)
+        space = session.frozen.space
+        assert shown.max() == 255
+        assert np.allclose(session.frozen.prepared, space.prepare(mean_color(shown)), atol=1e-3)
 
 
 def test_labels_are_given_and_answered_while_features_are_made():

@@ -14,7 +14,8 @@ import pytest
 from sessions import frame_of
 
 import ssvae_widgets.session.project
-from ssvae_widgets import SSVAE, LabelingSession, LabelStore, SSVAEConfig
+from ssvae_widgets import SSVAE, LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
+from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session.project import SAVED, ProjectError, read_project
 from ssvae_widgets.session.rounds import add_round
@@ -376,3 +377,23 @@ def test_what_cannot_be_written_or_read_is_said_in_one_sentence(tmp_path, monkey
             not (project / "labels.csv.session" / unread.name).exists()
             and (project / "labels.csv.session" / "round-000000.ckpt").exists()
         )
+
+
+def test_a_project_keeps_the_names_of_its_pictures(tmp_path):
+    "Also where an app is opened on what a session has saved, and where a session saves over an app's project."
+    names = [f"{i:02}.png" for i in range(N)]
+    with LabelingSession(ImageSet(IMAGES, names=names), None, classes=["a", "b"], config=CONFIG) as s:
+        s.label([3], "a")
+        s.save(tmp_path / "project")
+    with LabelingSession.open(tmp_path / "project") as s:
+        assert s.names == names and s.codes[3] == 0
+    app = LatentLabeler.open(tmp_path / "project")
+    assert list(app.names) == names
+    app.extra["size"] = np.arange(N)
+    app.save(tmp_path / "project")
+    app.close()
+    with LabelingSession.open(tmp_path / "project") as s:
+        s.save(tmp_path / "project")
+    app = LatentLabeler.open(tmp_path / "project")
+    assert list(app.names) == names and list(app.extra["size"]) == list(range(N))
+    app.close()

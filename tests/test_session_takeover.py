@@ -267,6 +267,7 @@ def test_what_cannot_be_opened_takes_nothing_over(tmp_path, wrong):
         dict(keymap={"undo": 5}),
         dict(keymap={5: ["u"]}),
         dict(keymap={"undo": ["u", ""]}),
+        dict(keymap={"Undo": ["u"]}),
         dict(height=5),
         dict(columns={"x": np.zeros((N, 3))}),
         dict(columns={"label": np.zeros(N)}),

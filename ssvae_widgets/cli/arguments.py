@@ -164,7 +164,7 @@ def _channels(words: list[str]) -> Any:
         return {int(number): color for number, _, color in pairs}
     return [int(number) for number, _, _ in pairs]
 
-
+# %% ../../nbs/cli/02_arguments.ipynb #84895871
 def reading_options(
     args: argparse.Namespace,  # of a parser with `add_data_flags`
 ) -> dict[str, Any]:  # for `load_images`; only what was given
@@ -230,7 +230,7 @@ def trained_reading(
         raise UsageError(f"--weights {weights} is damaged: it does not say how pictures are read.") from None
     return options
 
-
+# %% ../../nbs/cli/02_arguments.ipynb #4e86d22c
 def _as_before(options: dict[str, Any], trained: dict[str, Any], args) -> dict[str, Any]:
     "The options, and those of the training where nothing else is said."
     from ssvae_widgets.data.reading import ReadOptions, check_options

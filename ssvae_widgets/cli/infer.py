@@ -191,7 +191,7 @@ def _check_output(args, output: Path) -> None:
             f"first."
         )
 
-
+# %% ../../nbs/cli/04_infer.ipynb #27dfb91f
 def _is_result(path: Path) -> bool:
     "Was a file written by this command?"
     try:

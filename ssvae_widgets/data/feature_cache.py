@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from ..errors import DataError
-from ..io.files import atomic_write, fsync_file
+from ..io.files import atomic_write, fsync_file, parse_json
 
 # %% ../../nbs/data/14_feature_cache.ipynb #3bab9ef0
 _ENDS = 1 << 16
@@ -91,7 +91,7 @@ def read_head(
     if head and head[: len(_MAGIC)] != _MAGIC[: len(head)]:
         raise DataError(f"{path} holds something else than features of pictures: name another file for them.")
     try:
-        told = json.loads(head[len(_MAGIC) :])
+        told = parse_json(head[len(_MAGIC) :])
         record, n, dim = told["extractor"], told["rows"], told["columns"]
         if (
             not isinstance(record, dict)

@@ -23,7 +23,7 @@ from fastcore.basics import patch
 from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from . import efficientnet
-from .arrays import ImageSet, as_array, as_uint8
+from .arrays import DARK, ImageSet, as_array, as_pictures, as_uint8
 from .extractors import Extractor, find_extractor, given_vectors, why_unavailable
 from .feature_cache import FeatureFile, array_digest, file_digest, open_features, read_head
 from .load import load_images
@@ -48,36 +48,38 @@ class Pictures:
         self.images, self.top = images, None
         if len(images) == 0:
             raise ValueError("there are no pictures; expected at least one.")
-        if isinstance(images, np.ndarray):
-            as_array(images)
+        if isinstance(images, np.ndarray) and as_array(images).ndim > 2:
+            self.images = as_pictures(images)  # seen by the network as by people, on one scale
         if getattr(images, "ndim", 3) == 2:
             raise ValueError(
                 f"images have shape {images.shape}, which are vectors: an extractor needs pictures (n, height, width[, "
                 f"channels]); pass the vectors as features instead."
             )
-        most = max((float(np.max(a)) for a in self._unscaled()), default=None)
-        if most is not None:
-            self.top = 1.0 if most <= 1 + 1e-4 else 255.0  # one scale for all pictures
+        if isinstance(images, Sequence):
+            self.top = _top_of([a for a in images if isinstance(a, np.ndarray) and a.size], len(images))
 
     def __len__(self):
         return len(self.images)
 
 # %% ../../nbs/data/16_features.ipynb #76c1f8a5
-@patch
-def _unscaled(self: Pictures) -> Iterator[np.ndarray]:
-    x = self.images
-    if isinstance(x, np.ndarray):
-        step = max(1, (16 << 20) // max(1, x[:1].nbytes))
-        yield from (x[i : i + step] for i in range(0, len(x) if x.dtype != np.uint8 else 0, step))
-    elif isinstance(x, Sequence):
-        yield from (a for a in x if isinstance(a, np.ndarray) and a.dtype != np.uint8 and a.size)
+def _top_of(
+    arrays: list[np.ndarray],  # those in a list of pictures
+    n: int,  # pictures in the list
+) -> float | None:  # None: bytes as they are
+    "The value that stands for white in all arrays of a list, as `dark_range` and `pixel_range` have it for one array."
+    highs = [(float(a.max()), a.dtype == np.uint8) for a in arrays]
+    high, numbers = max(highs, default=(0.0, True))[0], [h for h, whole in highs if not whole]
+    dark = len(arrays) == n and high <= DARK and min(float(a.min()) for a in arrays) >= 0
+    if dark and 0 < high and (not numbers or high > 1 + 1e-4) and any(np.ptp(a) for a in arrays):
+        return high
+    return (1.0 if max(numbers) <= 1 + 1e-4 else 255.0) if numbers else None
 
 # %% ../../nbs/data/16_features.ipynb #95b1126c
 @patch
 def item(self: Pictures, i: int) -> Any:
     "Picture `i` as it was given; arrays as bytes."
     item = self.images[i]
-    if isinstance(item, np.ndarray) and item.dtype != np.uint8:
+    if isinstance(item, np.ndarray) and self.top is not None and (item.dtype != np.uint8 or self.top <= DARK):
         return as_uint8(item[None], (0, self.top))[0]
     return item
 

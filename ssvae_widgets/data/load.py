@@ -302,8 +302,6 @@ def load_images(
 def _read_file(path: Path, text: str, n: int | None = None, options: dict | None = None) -> ImageSet:
     "One file: its first bytes say what it is; its name only which reader explains what is wrong with it."
     check_file(path)
-    if path.suffix.lower() in _STACKS and (found := _read_stack(path, n, options or {})) is not None:
-        return found
     with open(path, "rb") as f:
         head = f.read(6)
     kind = path.suffix.lower()
@@ -313,6 +311,8 @@ def _read_file(path: Path, text: str, n: int | None = None, options: dict | None
         return _from_npz(path)
     if head[:2] == b"\x1f\x8b" or _idx_axes(path):
         return ImageSet(read_idx(path))
+    if kind in _STACKS and (found := _read_stack(path, n, options or {})) is not None:
+        return found
     if kind == ".npy":
         return ImageSet(read_npy(path))
     if kind == ".npz":

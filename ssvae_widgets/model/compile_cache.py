@@ -7,6 +7,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/compile_cache.html.md"
 # %% ../../nbs/model/07_compile_cache.ipynb #ee7616c5
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import inspect
 import os
 import threading
@@ -16,11 +18,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from fastcore.basics import patch
 
 from .step import everywhere
 
 # %% auto #0
-__all__ = ['PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', 'Programs']
+__all__ = ['MOST_PROGRAMS', 'PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', 'Programs', 'free_memory']
 
 # %% ../../nbs/model/07_compile_cache.ipynb #789a1a3f
 def compilation_cache_folder() -> Path | None:
@@ -66,12 +69,22 @@ def _is_key(leaf) -> bool:
     return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 # %% ../../nbs/model/07_compile_cache.ipynb #3cd2fec1
+MOST_PROGRAMS = 24  # that are kept: those of about four shapes of images
+
+
 class Programs:
     "Compiled forms of jitted functions, by what they depend on; safe to use from several threads."
 
-    def __init__(self):
-        self._made: dict[Any, Future] = {}
+    def __init__(
+        self,
+        most: int = MOST_PROGRAMS,  # programs that are kept; one that is let go is compiled again when it is asked for
+    ):
+        self.most = most
+        self._made: dict[Any, Future] = {}  # the one that was asked for last is the last
         self._lock = threading.Lock()
+
+    def __len__(self):
+        return len(self._made)
 
     def get(
         self,
@@ -85,9 +98,10 @@ class Programs:
         key = (function, tuple(sorted(static.items(), key=lambda kv: kv[0])), tree, tuple(map(_aval, leaves)))
         with self._lock:
             mine = key not in self._made
+            future = Future() if mine else self._made.pop(key)
+            self._made[key] = future
             if mine:
-                self._made[key] = Future()
-            future = self._made[key]
+                self._let_go()
         if mine:
             try:
                 future.set_result(
@@ -98,6 +112,7 @@ class Programs:
                     self._made.pop(key, None)
                 future.set_exception(error)
                 raise
+            free_memory(function)
         return future.result()
 
     def call(self, function: Any, static: dict[str, Any], args: tuple) -> Any:
@@ -109,6 +124,23 @@ class Programs:
         "Let go of all programs; each holds memory until then."
         with self._lock:
             self._made.clear()
+
+# %% ../../nbs/model/07_compile_cache.ipynb #7f3a0c52
+@patch
+def _let_go(self: Programs) -> None:
+    "Forget what nobody has asked for in a long time, except what is being compiled; the lock is held."
+    done = [key for key, future in self._made.items() if future.done()]
+    for key in done[: max(len(self._made) - self.most, 0)]:
+        del self._made[key]
+
+
+def free_memory(
+    function: Any,  # a `jax.jit` function whose program is kept by somebody else
+) -> None:
+    "Give back what compiling has left: what JAX remembers of the function, and free memory of the C library."
+    function.clear_cache()
+    with contextlib.suppress(AttributeError, OSError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 # %% ../../nbs/model/07_compile_cache.ipynb #054769eb
 def _dynamic_names(function, static) -> list[str]:

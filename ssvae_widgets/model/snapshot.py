@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from jax import random
 from jaxtyping import Array, Float
 
-from ..data.arrays import as_array, as_uint8, image_shape, pixel_range
+from ..data.arrays import ByteImages, as_array, as_uint8, image_shape, pixel_range
 from ..data.featured import FeaturedImages, FeatureSpace, space_vectors
 from ..errors import ArgumentError
 from .compile_cache import PROGRAMS
@@ -58,16 +58,24 @@ def softmax(logits: Float[Array, "batch classes"]) -> Float[Array, "batch classe
 def encoder_inputs(
     x: Any,  # images, vectors or `FeaturedImages`
     space: FeatureSpace | None,  # of the model; None: it learned from what it is given
+    value_range: tuple[float, float] | None = None,  # of the images that it learned from, when known
 ) -> np.ndarray:  # images or vectors
     "What the encoder sees of `x`. Raises `ArgumentError` for features of another space, and where there are none."
     if space is not None:
-        return space_vectors(x, space, progress=np.ndim(x) > 0 and len(x) > 1000)
+        return space_vectors(_on_scale(x, value_range), space, progress=np.ndim(x) > 0 and len(x) > 1000)
     if isinstance(x, FeaturedImages):
         raise ArgumentError(
             "images come with features, but the model learned from pixels: give the pictures alone, x.images, or "
             "build a model of their features, SSVAE(…, features=x.space)."
         )
     return as_array(x)
+
+# %% ../../nbs/model/14_snapshot.ipynb #8c1d0e77
+def _on_scale(x: Any, value_range: tuple[float, float] | None) -> Any:
+    "Arrays on the scale of the data that a model has learned from, however dark a few of them are; others as they are."
+    if not isinstance(x, np.ndarray) or x.ndim < 3:
+        return x
+    return ByteImages(as_uint8(x, value_range), (0.0, 255.0))
 
 # %% ../../nbs/model/14_snapshot.ipynb #bac58018
 @partial(jax.jit, static_argnames=("spec", "with_images"))
@@ -157,7 +165,9 @@ class Snapshot:
         return f"Snapshot(items of shape {self.spec.input_shape}, {self.n_classes} classes, step {self.revision})"
 
     def _inputs(self, x):
-        x = network_inputs(as_uint8(encoder_inputs(x, self.space), self.value_range), self.shift, self.scale)
+        x = network_inputs(
+            as_uint8(encoder_inputs(x, self.space, self.value_range), self.value_range), self.shift, self.scale
+        )
         return x.reshape(len(x), *self.spec.input_shape)
 
     def encode(self, x: Any) -> Float[np.ndarray, "batch latent"]:
@@ -186,7 +196,9 @@ class Snapshot:
 def get_map(self: Snapshot, x: Any) -> Float[np.ndarray, "batch 2"]:
     "Places on the map."
     d = self.spec.config.latent_dim
-    return self.place(self.encode(x) if self.space is None or d <= 2 else encoder_inputs(x, self.space))
+    return self.place(
+        self.encode(x) if self.space is None or d <= 2 else encoder_inputs(x, self.space, self.value_range)
+    )
 
 # %% ../../nbs/model/14_snapshot.ipynb #8413d3a8
 @patch

@@ -394,11 +394,11 @@ def predict(
     "Latent, reconstruction (a small picture where features are learned from), class code and its probability."
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; give at least 1.")
-    x, progress, small = encoder_inputs(x, self.feature_space), self.progress, self.feature_space is not None
+    x, progress = encoder_inputs(x, self.feature_space, self.value_range), self.progress
     draws, keys = [], [jax.random.fold_in(jax.random.key(seed), k) for k in range(num_samples)] if sample else [None]
     for key in keys:
         z, probs, out = encode_images(progress, x, self.value_range, True, key)
-        out = without_channel(out) if small else out.reshape(x.shape)
+        out = out.reshape(x.shape) if self.feature_space is None else without_channel(out)
         draws.append((z, out, probs.argmax(1), probs.max(1)))
     return tuple(np.stack(part) for part in zip(*draws)) if len(draws) > 1 else draws[0]
 
@@ -409,7 +409,7 @@ def predict_proba(
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch classes"]:
     "Class probabilities, one column a class."
-    return encode_images(self.progress, encoder_inputs(x, self.feature_space), self.value_range)[1]
+    return encode_images(self.progress, encoder_inputs(x, self.feature_space, self.value_range), self.value_range)[1]
 
 # %% ../../nbs/model/16_ssvae.ipynb #0cf4ed56
 @patch
@@ -418,7 +418,7 @@ def encode(
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch latent"]:
     "Posterior means."
-    return encode_images(self.progress, encoder_inputs(x, self.feature_space), self.value_range)[0]
+    return encode_images(self.progress, encoder_inputs(x, self.feature_space, self.value_range), self.value_range)[0]
 
 # %% ../../nbs/model/16_ssvae.ipynb #cc767af4
 @patch
@@ -427,7 +427,7 @@ def features(
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch features"]:
     "What the classifier sees, each row of length one: neighbors here share a class more often than in the latent."
-    x, progress = encoder_inputs(x, self.feature_space), self.progress
+    x, progress = encoder_inputs(x, self.feature_space, self.value_range), self.progress
     return unit_features_of(progress, x, self.value_range)
 
 # %% ../../nbs/model/16_ssvae.ipynb #f61c95be
@@ -456,7 +456,7 @@ def embed(
 ) -> Embedding:
     """Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x`
     are the training images."""
-    x = encoder_inputs(x, self.feature_space)
+    x = encoder_inputs(x, self.feature_space, self.value_range)
     z, probs, _ = encode_images(self.progress, x, self.value_range)
     return Embedding(z, self._place(x, z, map_steps), probs)
 

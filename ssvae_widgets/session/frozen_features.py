@@ -136,10 +136,11 @@ def _make(self: FrozenFeatures) -> None:
                 self.activity.say(why)
                 return
         given = "efficientnet-lite0" if _is_auto(self.given) else self.given
-        made = featured(self.data.images, given, cache=self.cache, progress=self._tell, stop=self._stop)
+        cache, why = self._usable_cache()
+        made = featured(self.data.pictures, given, cache=cache, progress=self._tell, stop=self._stop)
         if self._stop.is_set():
             return
-        self.told = f"{len(made):,} pictures are compared by {made.vectors.shape[1]} features now"
+        self.told = f"{len(made):,} pictures are compared by {made.vectors.shape[1]} features now{why}"
         self.inputs = made
     except InterruptedError:
         return
@@ -157,6 +158,19 @@ def take_up(self: FrozenFeatures) -> None:
     if self.inputs is not None and not self._taken_up:
         self._taken_up = True
         self.made(self)
+
+# %% ../../nbs/session/05_frozen_features.ipynb #0c1e55a1
+@patch
+def _usable_cache(self: FrozenFeatures) -> tuple[Path | None, str]:  # and what to say
+    "The file that keeps them, unless something else lies in its place, which is left alone."
+    from ssvae_widgets.data.feature_cache import read_head
+
+    try:
+        if self.cache is not None:
+            read_head(self.cache)
+    except (OSError, ValueError) as error:
+        return None, f", which are kept in memory only: {error}"
+    return self.cache, ""
 
 # %% ../../nbs/session/05_frozen_features.ipynb #3531f431
 def kept_map(
@@ -246,7 +260,7 @@ def inputs_for(self: FrozenFeatures, space: Any) -> Any:  # `FeaturedImages`
         return self.inputs
     if self._of_model is None or self._of_model.space != space:
         given = self.given if self.given is not None else "auto"
-        self._of_model = featured(self.data.images, given, space=space, cache=self.cache, progress=False)
+        self._of_model = featured(self.data.pictures, given, space=space, cache=self.cache, progress=False)
     return self._of_model
 
 

@@ -8,9 +8,14 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/saving.html.md"""
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..errors import ClosedError
 from ..io.files import atomic_write
@@ -19,7 +24,7 @@ from .project import LABELS, SESSION, conclude, is_ours, locked, staged
 from .stored_images import write_array, write_images
 
 # %% auto #0
-__all__ = ['save_project']
+__all__ = ['save_project', 'names_file']
 
 # %% ../../nbs/session/26_saving.ipynb #068aa1bb
 def save_project(
@@ -49,9 +54,18 @@ def save_project(
         session.activity.say(conclude(folder))
         if not at_home:
             _check_labels(session, folder)
+        if "columns.npz" not in more and session.names is not None and not (folder / "columns.npz").exists():
+            more = {**more, "columns.npz": names_file(session.names)}
         with staged(folder) as stage:
             _write(session, stage, at_home, more)
     return folder
+
+# %% ../../nbs/session/26_saving.ipynb #068aa1bc
+def names_file(names: Sequence[Any]) -> bytes:
+    "Names of the images as the bytes of a `columns.npz`, for a session without an app, which writes its own."
+    data = io.BytesIO()
+    np.savez(data, allow_pickle=False, names=np.array([str(name) for name in names]))
+    return data.getvalue()
 
 # %% ../../nbs/session/26_saving.ipynb #22a73595
 def _check_place(session, folder: Path, here: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..data.load import as_image_set
-from ..errors import ArgumentError, check_whole
+from ..errors import ArgumentError, check_whole, describe
 from ..session.arguments import RESERVED, check_columns, check_each
 from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
@@ -221,6 +221,8 @@ def _error(self: LatentLabeler) -> str:
 
 
 def _set_error(self: LatentLabeler, text: str):
+    if not isinstance(text, str):
+        raise ArgumentError(f"error is {describe(text)}; expected text, empty to forget it.")
     self.status.error = text
 
 

@@ -23,7 +23,8 @@ from ..errors import ArgumentError, check_number, check_row, check_whole
 from ..io.files import atomic_write
 from ..session.arguments import check_classes
 from .assets import Whole
-from .columns import Column, clusters_of, colors_for, columns_of, fit_column, home_domain
+from .columns import Column, Palette, clusters_of, colors_for, columns_of, fit_column, home_domain
+from .intents import one_of
 from .map_figure import MapFigure, place_marks
 from .pixels import thumbnail
 from ssvae_widgets.widgets.point_layer import (
@@ -49,10 +50,14 @@ class LatentMap(Whole):
     selected = Points(help="the points selected, uint32")
     hovered = Point(help="the point under the pointer, -1: none")
     color_by = traitlets.Unicode("label", help="the column shown")
-    palette = traitlets.Any("auto", help="auto, okabe-ito, petroff, glasbey or a list of #rrggbb")
+    palette = Palette("auto", help="auto, okabe-ito, petroff, glasbey or a list of #rrggbb")
     classes = traitlets.List(traitlets.Unicode(), help="class names; digit k labels class k")
     tool = traitlets.Enum(TOOLS, "pointer", help="what dragging does")
     status = traitlets.Unicode(help="one line below the map")
+
+    @traitlets.validate("color_by")
+    def _known_column(self, proposal):
+        return one_of(self._columns)(proposal["value"], self)
 
     def __init__(
         self,

@@ -6,19 +6,22 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/point_layer.html.md"
 
 # %% auto #0
 __all__ = ['NONE', 'SAMPLE', 'MANY', 'TOOLS', 'BULK', 'FROM_PAGE', 'as_positions', 'pack_positions', 'pack_codes', 'every',
-           'as_keymap', 'Points', 'Point', 'point_numbers', 'LayerState', 'LayerArrays', 'check_key', 'PointLayer']
+           'key_actions', 'as_keymap', 'Keymap', 'Points', 'Point', 'point_numbers', 'LayerState', 'LayerArrays',
+           'check_key', 'PointLayer']
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #2cf10df4
 import contextlib
+import re
 import threading
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import traitlets
 from jaxtyping import Float, Integer, UInt32
 
 from ..errors import ArgumentError, as_whole, check_row, check_rows, check_whole, describe
-from .assets import SharedModule, inline_esm, stylesheet
+from .assets import SharedModule, inline_esm, static_text, stylesheet
 from .intents import BY_KEY, check_intent, one_of, serials_from, whole, whole_row
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #8e1e2740
@@ -90,6 +93,13 @@ def every(
     n = len(data) // size
     return np.frombuffer(data, f"V{size}")[:: -(-n // most)].tobytes() if n else b""
 
+# %% ../../nbs/widgets/04_point_layer.ipynb #f9ecbefb
+@cache
+def key_actions() -> list[str]:
+    "What a key may do, beside labeling, as the page has it."
+    table = static_text("keymap.mjs").split("DEFAULT_KEYS = {")[1].split("};")[0]
+    return re.findall(r'^ +"?([a-z:]+)"?: \[', table, re.M)
+
 # %% ../../nbs/widgets/04_point_layer.ipynb #f9ecbefa
 def as_keymap(
     keymap: dict[str, str | list[str]] | None,  # action -> keys, such as {"undo": ["u"]}; None: the usual ones
@@ -102,12 +112,22 @@ def as_keymap(
     keys = {action: [given] if isinstance(given, str) else given for action, given in keys.items()}
     for action, given in keys.items():
         fine = isinstance(given, list | tuple) and all(isinstance(key, str) and key for key in given)
-        if not isinstance(action, str) or not fine:
+        if not isinstance(action, str) or not (action in key_actions() or re.fullmatch(r"label:[0-9]{1,9}", action)):
+            known = ", ".join([*key_actions(), "label:0, label:1, …"])
+            raise ArgumentError(f"keymap has {describe(action)}, which is no action; expected one of {known}.")
+        if not fine:
             said = f"keymap has {describe(given)} for {describe(action)}; expected keys by name, for instance"
             raise ArgumentError(said + " {'undo': ['u', 'Mod+z']}.")
     return {action: list(given) for action, given in keys.items()}
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #f459e780
+class Keymap(traitlets.Dict):
+    "Keys by action, as `as_keymap` takes them."
+
+    def validate(self, obj, value) -> dict[str, list[str]]:
+        return as_keymap(value)
+
+# %% ../../nbs/widgets/04_point_layer.ipynb #5e0a77c3
 class Points(traitlets.TraitType):
     "Point numbers as a sorted, unique uint32 array; the owner says with `n` how many points there are."
 
@@ -181,7 +201,7 @@ class LayerState(SharedModule):
     point_size = traitlets.Float(0.0).tag(sync=True)
     listening = traitlets.Bool(False).tag(sync=True)
     confirm_above = traitlets.Int(200).tag(sync=True)
-    keymap = traitlets.Dict().tag(sync=True)
+    keymap = Keymap().tag(sync=True)
     thumb = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     toolbar = traitlets.Bool(True).tag(sync=True)
