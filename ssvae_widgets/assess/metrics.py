@@ -156,20 +156,22 @@ def map_trustworthiness(
 
 # %% ../../nbs/assess/02_metrics.ipynb #d4e31a7c
 def _percentile(values, known):
-    "The share of known values that are at most as large."
-    return np.searchsorted(np.sort(known), values, side="right") / max(len(known), 1)
+    "The share of known values that are smaller, and half of those that are equal."
+    known = np.sort(known)
+    return (np.searchsorted(known, values) + np.searchsorted(known, values, side="right")) / (2 * max(len(known), 1))
 
 # %% ../../nbs/assess/02_metrics.ipynb #777e4fa8
 def ood_score(
-    errors: Float[np.ndarray, "batch"],  # reconstruction error of each image
-    distances: Float[np.ndarray, "batch k"],  # distances to nearest neighbours in the latent
+    errors: Float[np.ndarray, "batch"] | None,  # reconstruction error of each image; None: nothing is reconstructed
+    distances: Float[np.ndarray, "batch k"] | Float[np.ndarray, "batch"],  # to nearest neighbors, or one for each image
     reference: tuple | None = None,  # (errors, distances) of known data; None: the data themselves
 ) -> Float[np.ndarray, "batch"]:  # in [0, 1], high for odd images
     "Out-of-distribution score: the larger of two percentiles, then a percentile again."
-    far = np.asarray(distances).mean(1)
-    known_errors, known_far = errors, far
-    if reference is not None:
-        known_errors, known_far = np.asarray(reference[0]), np.asarray(reference[1]).mean(1)
-    odd = np.maximum(_percentile(errors, known_errors), _percentile(far, known_far))
-    known = np.maximum(_percentile(known_errors, known_errors), _percentile(known_far, known_far))
-    return _percentile(odd, known)
+    signs = [errors, distances]
+    known = signs if reference is None else list(reference)
+    pairs = [
+        [np.asarray(v).reshape(len(v), -1).mean(1) for v in pair] for pair in zip(signs, known) if pair[0] is not None
+    ]
+    odd = np.max([_percentile(here, there) for here, there in pairs], axis=0)
+    usual = np.max([_percentile(there, there) for _, there in pairs], axis=0)
+    return _percentile(odd, usual)
