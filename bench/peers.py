@@ -136,6 +136,7 @@ def next_part(args):
             all_found=float(np.mean([line[-1] == 10 for line in found[name]])),
             fewer=told(np.array(v) - needed["what next"]),
             runs=v,
+            limit=args.limit,
             found=np.mean(found[name], 0).tolist(),
         )
         for name, v in needed.items()
@@ -297,17 +298,20 @@ def picture(result):
     first, second = fig.subplots(1, 2)
     for name, part in result.get("next", {}).items():
         counts = 10 * np.arange(1, len(part["found"]) + 1)
-        first.plot(counts, part["found"], marker=".", label=f"{name}: all after {part['labels']['mean']:.0f}")
+        first.plot(counts, part["found"], marker=".", label=f"{name}: {part['labels']['mean']:.0f}")
+    limit = next((part["limit"] for part in result.get("next", {}).values()), 0)
     first.set(title="clothes, shares from 40 to 0.4", xlabel="labels", ylabel="classes found")
-    first.legend(frameon=False, fontsize=7)
+    first.legend(
+        frameon=False, fontsize=7, title=f"labels until all are found,\n{limit} where they are not", title_fontsize=7
+    )
     rows = [(name, row) for name, row in result.get("issues", {}).items() if "5%" in name]
     place = np.arange(len(rows))
     for shift, (side, key) in enumerate((("before", "precision"), ("after", "precision"), ("after", "recall"))):
         height = [row[side][key] or 0 for _, row in rows]
         second.bar(place + 0.27 * (shift - 1), height, 0.25, label=f"{key}, {side}")
     second.set_xticks(place, [name.replace(", 5% wrong", "").replace(", ", "\n") for name, _ in rows], fontsize=7)
-    second.set(title="one label in twenty is wrong: the accused", ylim=(0, 1.02))
-    second.legend(frameon=False, fontsize=7)
+    second.set(title="one label in twenty is wrong: the accused", ylim=(0, 1.2))
+    second.legend(frameon=False, fontsize=7, ncols=3, loc="upper center")
     fig.savefig(OUT.with_suffix(".png"), dpi=110)
 
 
