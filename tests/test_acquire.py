@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets.assess import acquire
-from ssvae_widgets.assess.acquire import STRATEGIES, find_label_issues, from_skactiveml, suggest
+from ssvae_widgets.assess.acquire import STRATEGIES, find_label_issues, from_skactiveml, suggest, wrong_labels
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session.session import LabelingSession
 
@@ -85,6 +85,54 @@ def test_flipped_labels_are_the_first_suspects():
     learned = np.where(codes[:, None] >= 0, np.eye(4)[codes], 0.25)  # a model that repeats every label
     suspects = find_label_issues(codes, z=z, probs=learned)
     assert len(set(suspects.indices) & set(bad)) >= 5 and len(suspects) < 20, "still found, and not every label is one"
+
+
+def accused(n, overlap, wrong=8, seed=0):
+    "Issues among n labels of four clouds that overlap more or less; so many labels are changed."
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 4, 600)
+    z = rng.normal(size=(600, 6)) * overlap + 4 * np.eye(6)[truth]
+    codes, rows = np.full(600, -1), rng.choice(600, n, replace=False)
+    codes[rows] = truth[rows]
+    bad = rows[:wrong]
+    codes[bad] = (codes[bad] + 1 + rng.integers(0, 3, wrong)) % 4
+    return find_label_issues(codes, z=z), set(bad.tolist()), codes, z
+
+
+def test_an_accusation_has_evidence_and_states_what_it_is_worth():
+    issues, bad, _, _ = accused(120, 1.0)
+    assert len(set(issues.indices) & bad) >= 6 and len(set(issues.indices) - bad) <= 1
+    assert (issues.scores > 0.5).all() and 0.6 < issues.precision < 1
+    assert issues.precision == pytest.approx((issues.scores.sum() + 1) / (len(issues) + 2))
+    stated = f"about {100 * issues.precision:.0f} % of such doubts are right"
+    assert all(f"wrong with {score:.2f}; {stated}" in reason for _, score, reason in issues)
+
+
+def test_where_classes_overlap_a_contradiction_is_no_evidence():
+    right = found = 0
+    for seed in range(5):
+        issues, bad, codes, z = accused(120, 3.0, seed=seed)
+        right, found = right + len(set(issues.indices) & bad), found + len(issues)
+        others = find_label_issues(codes, z=z, n=120)
+        assert len(others) > 100, "the most doubtful ones are there for those who ask for them"
+        assert others.precision < 0.2 and (np.diff(others.scores) <= 0).all()
+    assert found < 25 and right >= 0.5 * found, "half of the labels are contradicted, few are accused"
+
+
+def test_right_labels_are_not_accused():
+    assert sum(len(accused(120, 1.0, 0, seed)[0]) for seed in range(5)) <= 1
+    nobody = find_label_issues(np.full(9, -1), z=np.eye(9))
+    assert not len(nobody) and np.isnan(nobody.precision)
+
+
+def test_the_only_label_of_a_class_is_not_accused():
+    z, truth, _, _ = world(n=400, labeled=0)
+    codes = np.full(400, -1)
+    codes[:60] = np.where(truth[:60] == 3, 0, truth[:60])
+    z[:60][truth[:60] == 3] = z[truth == 0][0]  # no label in the fourth cloud but one
+    codes[70] = 3
+    assert 70 not in find_label_issues(codes, z=z).indices
+    assert wrong_labels(np.full((4, 3), 1 / 3), np.array([0, 0, 1, 2]))[2:].tolist() == [0, 0]
 
 
 def test_an_adapted_strategy_that_returns_its_utilities():

@@ -818,3 +818,43 @@ def test_a_few_labels_of_blood_cells_are_enough(tmp_path):
     rest = np.setdiff1d(np.arange(len(truth)), learn)
     right = (LogisticRegression(C=10).fit(z[learn], truth[learn]).predict(z[rest]) == truth[rest]).mean()
     assert right >= 0.93
+
+
+def read(kind, n):
+    from ssvae_widgets.data.standard import read_idx
+
+    folder = Path(os.environ["SSVAE_WIDGETS_DATA"], kind)
+    return read_idx(next(folder.glob("train-images-idx3-ubyte.gz")))[:n]
+
+
+@pytest.mark.skipif(
+    not Path(os.environ.get("SSVAE_WIDGETS_DATA", "/nowhere"), "fashion-mnist").is_dir(), reason="needs Fashion-MNIST"
+)
+def test_digits_among_clothes_are_strangers():
+    "What the components of the features miss tells them; the distance to others fails when there are many of them."
+    from ssvae_widgets.assess.groups import reach
+    from ssvae_widgets.assess.metrics import ood_score
+    from ssvae_widgets.graph.neighbors import nearest_neighbors
+    from ssvae_widgets.graph.propagate import knn_graph
+
+    clothes, digits = read("fashion-mnist", 500), read("mnist", 60)
+    vectors = np.array(extract_features(np.concatenate([clothes, digits]), size=64, progress=False))
+    strange = np.arange(560) >= 500
+
+    def told(score, strange):
+        "Share of pairs of a digit and a piece of clothing in which the digit scores higher."
+        return np.mean(score[strange][:, None] > score[~strange])
+
+    z, pca = prepare_features(vectors[:400], 64)
+    new, here = pca.residual(vectors[400:]), strange[400:]
+    assert told(new, here) > 0.95
+    score = ood_score(new, new, reference=(pca.residual(vectors[:400]), pca.residual(vectors[:400])))
+    assert told(score, here) > 0.8
+
+    z, pca = prepare_features(vectors, 64)
+    near = nearest_neighbors(z)
+    codes = np.where(np.arange(560) < 50, np.arange(560) % 3, -1)
+    far = -reach(knn_graph(z, neighbors=near), codes)
+    assert told(ood_score(None, near[1]), strange) < 0.5 < 0.9 < told(ood_score(pca.residual(vectors), far), strange)
+    with pytest.raises(ValueError, match="expected"):
+        pca.residual(np.zeros((2, 3)))

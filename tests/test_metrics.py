@@ -67,3 +67,15 @@ def test_odd_images_score_highest_whichever_way_they_are_odd():
     assert set(np.argsort(ood_score(errors, distances))[-2:]) == {3, 7}
     strange = ood_score(np.array([0.0, 50.0]), np.array([[0.0] * 10, [0.0] * 10]), reference=(errors, distances))
     assert strange[0] < 0.05 and strange[1] == 1
+
+
+def test_one_sign_of_oddness_is_enough_where_there_is_no_other():
+    distances = np.random.default_rng(1).random((200, 10))
+    alone = ood_score(None, distances)
+    assert alone.argmax() == distances.mean(1).argmax() and 0 <= alone.min() < 0.01 and alone.max() > 0.99
+    np.testing.assert_allclose(ood_score(None, distances.mean(1)), alone)
+    constant = ood_score(np.zeros(200), distances)
+    order = np.argsort(alone)[100:]
+    assert (np.diff(constant[order]) >= 0).all() and np.ptp(constant[order]) > 0.4, (
+        "errors that are all the same hide nothing"
+    )

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/assess/acquire.html.md"""
 
 # %% auto #0
 __all__ = ['STRATEGIES', 'Pool', 'Suggestions', 'cover', 'margin', 'density_margin', 'entropy', 'disagreement', 'diverse',
-           'audit', 'auto', 'register_strategy', 'suggest', 'find_label_issues', 'from_skactiveml']
+           'audit', 'auto', 'register_strategy', 'suggest', 'wrong_labels', 'find_label_issues', 'from_skactiveml']
 
 # %% ../../nbs/assess/06_acquire.ipynb #88931bcd
 from collections.abc import Callable, Sequence
@@ -80,6 +80,7 @@ class Suggestions:
     indices: Int[np.ndarray, "suggested"]  # row numbers
     scores: Float[np.ndarray, "suggested"]  # larger: more worth it, comparable within one strategy
     reasons: list[str]  # one sentence for each
+    precision: float = np.nan  # share of them that is expected to be what they are suggested for, NaN: not estimated
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -345,14 +346,36 @@ def suggest(
     return Suggestions(np.asarray(picks, int)[:n], np.asarray(scores, float)[:n], list(reasons)[:n])
 
 # %% ../../nbs/assess/06_acquire.ipynb #2c239626
-def _against(
-    voice: Float[np.ndarray, "labels classes"],  # what somebody says of labeled points
+def wrong_labels(
+    voice: Float[np.ndarray, "labels classes"],  # what the other labels say of each labeled point
     given: Int[np.ndarray, "labels"],  # their labels
-) -> tuple[Float[np.ndarray, "labels"], Float[np.ndarray, "labels classes"]]:
-    "How much more a voice says of the best other class than of the given one, and what it says of the others."
+) -> Float[np.ndarray, "labels"]:  # 0 for a label that is the only one of its class
+    "The probability that each label is wrong."
+    counts = np.bincount(given, minlength=voice.shape[1])
+    known, asked = np.flatnonzero(counts), counts[given] > 1
+    if len(known) < 2 or not asked.any():
+        return np.zeros(len(given))
+    powers, rates = np.geomspace(1, 100, 41), np.linspace(0.005, 0.4, 40)
+    logp, mine = np.log(np.maximum(voice[:, known], 1e-12)), np.searchsorted(known, given)
+    logp = powers[:, None, None] * (logp - logp.max(1, keepdims=True))
+    right = np.exp(logp[:, np.arange(len(given)), mine]) / np.exp(logp).sum(2)  # (powers, labels)
+    right, rate = right[:, None], rates[:, None]
+    mistaken = rate * (1 - right) / (len(known) - 1)
+    seen = (1 - rate) * right + mistaken  # probability of the label that was given
+    plausible = np.log(seen[..., asked]).sum(2) - np.log(powers / 10)[:, None] ** 2 / 2  # a power of ten, give or take
+    plausible += np.log(rates) + 29 * np.log(1 - rates)  # a mistake in thirty labels, give or take
+    weight = np.exp(plausible - plausible.max())
+    return np.where(asked, np.tensordot(weight / weight.sum(), mistaken / seen, 2), 0)
+
+# %% ../../nbs/assess/06_acquire.ipynb #0bc5c682
+def _best_other(
+    voice: Float[np.ndarray, "labels classes"],
+    given: Int[np.ndarray, "labels"],
+) -> tuple[Int[np.ndarray, "labels"], Float[np.ndarray, "labels"]]:
+    "The class that is named instead of the given one, and what is said of the given one."
     rest, row = voice.copy(), np.arange(len(given))
     rest[row, given] = -1
-    return rest.max(1) - voice[row, given], rest
+    return rest.argmax(1), voice[row, given]
 
 # %% ../../nbs/assess/06_acquire.ipynb #18782cec
 def find_label_issues(
@@ -360,11 +383,15 @@ def find_label_issues(
     *,
     z: Float[np.ndarray, "batch latent"] | None = None,  # latents, when no propagator is given
     propagator: Propagator | None = None,  # graph to use; None: built from z
-    probs: Float[np.ndarray, "batch classes"] | None = None,  # the model's class probabilities, better cross-validated
+    probs: Float[np.ndarray, "batch classes"]
+    | None = None,  # the model's class probabilities: named where they agree, no evidence by themselves
     classes: Sequence[str] | None = None,  # class names for the reasons
-    n: int | None = None,  # labels returned at most; None: every label that is contradicted
+    n: int | None = None,  # so many of the most doubtful ones; None: those that are more likely wrong than right
 ) -> Suggestions:
-    "Labels that the other labels, or they and the model together, contradict, most doubtful first."
+    """Labels that are more likely wrong than right, judged by the other labels, most doubtful first.
+
+    `scores` are the probabilities that they are wrong, `precision` is the share of these labels that is expected to be.
+    """
     codes, n = check_codes(codes), None if n is None else check_whole(n, "n", 0, 2**53)
     n_classes = max(int(codes.max(initial=-1)) + 1, 1 if probs is None else np.shape(probs)[1])
     if (codes >= 0).sum() < 2:
@@ -375,16 +402,20 @@ def find_label_issues(
         propagator = Propagator(z, n_classes)
     propagator.update(codes, n_classes=max(n_classes, propagator.n_classes))
     rows, others = propagator.leave_one_out()
-    voice = others if probs is None else (others + np.asarray(probs)[rows, : others.shape[1]]) / 2
-
-    score, rest = _against(voice, codes[rows])
-    better, order = rest.argmax(1), np.argsort(-score, kind="stable")
-    doubtful = (score > 0) | (_against(others, codes[rows])[0] > 0)  # a model may have learned the mistake by heart
-    order = order[doubtful[order]] if n is None else order[:n]
+    given, wrong = codes[rows], wrong_labels(others, codes[rows])
+    better, own = _best_other(others, given)
+    order = np.lexsort((own - others[np.arange(len(rows)), better], -wrong))
+    order = order[wrong[order] > 0.5] if n is None else order[:n]
+    precision = float((wrong[order].sum() + 1) / (len(order) + 2)) if len(order) else np.nan  # one of each kind added
+    agrees = np.zeros(len(rows), bool) if probs is None else np.asarray(probs)[rows].argmax(1) == better
+    expected = f"about {100 * precision:.0f} % of such doubts are right"
     name = Pool(codes, classes=classes).name
-    who = "the other labels say" if probs is None else "the other labels and the model say"
-    reasons = [f"your label {name(codes[rows[i]])}, {who} {name(better[i])} with {rest[i].max():.2f}" for i in order]
-    return Suggestions(rows[order], score[order], reasons)
+    reasons = [
+        f"your label {name(given[i])}, the other labels {'and the model ' if agrees[i] else ''}say {name(better[i])}: "
+        f"wrong with {wrong[i]:.2f}; {expected}"
+        for i in order
+    ]
+    return Suggestions(rows[order], wrong[order], reasons, precision)
 
 # %% ../../nbs/assess/06_acquire.ipynb #5e81ecc5
 def from_skactiveml(

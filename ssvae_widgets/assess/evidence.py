@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from .metrics import apply_temperature, temperature, wilson_interval
+from .metrics import apply_temperature, matching_temperature, wilson_interval
 
 # %% auto #0
 __all__ = ['SOURCES', 'Source', 'judged', 'assign_folds', 'linear_head', 'Exam', 'valid_exams', 'ahead', 'replaces', 'choose',
@@ -193,14 +193,21 @@ class Temper:
 def fit_temper(
     probs: Float[np.ndarray, "labels classes"],  # what was said of left-out labels
     given: Int[np.ndarray, "labels"],  # the labels
-    trust: float,  # share of the answer when there are fewer than `enough`
-    enough: int = 20,
+    trust: float,  # share of the answer where nothing can be asked, from `trust`
+    enough: int = 20,  # labels from which on they may also make it more certain
+    belief: int = 10,  # labels that the answer's own claim is worth, at least 1
 ) -> Temper:
     "As certain as the labels left out allow."
-    given = np.asarray(given)
-    if len(given) < enough:
+    given, probs = np.asarray(given, int), np.asarray(probs, float)
+    if not len(given):
         return Temper(share=trust)
-    return Temper(temperature(probs, given, enough)[0])
+    asked = np.bincount(given)[given] > 1
+    heard = probs[asked] if asked.any() else probs
+    claim = float(heard.max(1).mean())
+    claim -= (1 - asked.mean()) * (1 - trust) * (claim - 1 / probs.shape[1])
+    found = int((probs.argmax(1) == given)[asked].sum())
+    wanted = (found + belief * claim) / (asked.sum() + belief)
+    return Temper(matching_temperature(heard, wanted, 0.2 if asked.sum() >= enough else 1.0))
 
 
 def trust(

@@ -148,11 +148,13 @@ def doubt_missing(
     probs: Float[np.ndarray, "batch classes"],  # class probabilities
     near: Float[np.ndarray, "batch"],  # from `reach`
     counts: Int[np.ndarray, "classes"],  # labels of each class of the list
-    certain: float = 0.3,  # what is left of an answer far from every label
 ) -> Float[np.ndarray, "batch classes"]:  # summing to one, the most probable class stays
-    "Less certain where classes without a label may be: much among the points farthest from labels, a little elsewhere."
+    "Less certain where classes without a label may be: the farther from labels, the more; in the mean by their share."
+    from scipy.stats import rankdata
+
     missing = missing_share(counts)
     if not missing:
         return probs
-    share = np.where(near <= np.quantile(near, missing), certain, 1 - missing / 2)[:, None]
-    return np.asarray(share * probs + (1 - share) / probs.shape[1], np.float32)
+    farther = (rankdata(-np.asarray(near)) - 0.5) / len(near)  # 0: at a label, 1: farthest from all labels
+    doubt = (farther ** ((1 - missing) / missing))[:, None]  # its mean is `missing`
+    return np.asarray((1 - doubt) * probs + doubt / probs.shape[1], np.float32)

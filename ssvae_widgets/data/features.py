@@ -322,15 +322,28 @@ class FeaturePCA(NamedTuple):
 
     def __call__(self, features: Shaped[np.ndarray, "batch d"]) -> Float32[np.ndarray, "batch prepared"]:
         "Prepare vectors, block by block."
+        self.check(features)
+        out = np.empty((len(features), self.components.shape[1]), np.float32)
+        for i in range(0, len(out), BLOCK):
+            out[i : i + BLOCK] = _rows_to_unit((_flatten(features[i : i + BLOCK]) - self.mean) @ self.components)
+        return out
+
+    def residual(self, features: Shaped[np.ndarray, "batch d"]) -> Float32[np.ndarray, "batch"]:
+        "Squared length that the components miss, of vectors of unit length: large for unusual pictures."
+        self.check(features)
+        out = np.empty(len(features), np.float32)
+        for i in range(0, len(out), BLOCK):
+            centered = _flatten(features[i : i + BLOCK]) - self.mean
+            out[i : i + BLOCK] = (centered**2).sum(1) - ((centered @ self.components) ** 2).sum(1)
+        return np.maximum(out, 0)
+
+    def check(self, features: Shaped[np.ndarray, "batch d"]) -> None:
+        "Raise `ValueError` for features that the preparation was not fitted on."
         if np.ndim(features) != 2 or features.shape[1] != len(self.mean):
             raise ValueError(
                 f"features have shape {np.shape(features)}; expected (n, {len(self.mean)}), as those that the "
                 f"preparation was fitted on."
             )
-        out = np.empty((len(features), self.components.shape[1]), np.float32)
-        for i in range(0, len(out), BLOCK):
-            out[i : i + BLOCK] = _rows_to_unit((_flatten(features[i : i + BLOCK]) - self.mean) @ self.components)
-        return out
 
 
 BLOCK = 4096

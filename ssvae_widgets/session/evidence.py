@@ -254,7 +254,10 @@ def _network_temper(self: Evidence, codes: Int[np.ndarray, "batch"], silent: flo
     else:
         said, given = predictions.wide(np.array(probs, float)), codes[rows]
     mean = float(predictions.by_source["network"].max(1).mean())
-    return fit_temper(said, given, min(silent, examined_trust(said, given, mean)))
+    trust = min(silent, examined_trust(said, given, mean))
+    if len(given) < 20:
+        return Temper(share=trust)
+    return fit_temper(said, given, trust, belief=1)  # what a network claims is no evidence
 
 # %% ../../nbs/session/11_evidence.ipynb #35bad31f
 _NAMES = {"graph": "the neighbours of your labels", "linear": "a linear head", "network": "the trained network"}

@@ -295,14 +295,14 @@ def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
 # %% ../../nbs/session/09_queue.ipynb #3fff5e00
 @patch
 def _suspects(self: Proposals, n: int, probs, within, skip) -> list[Suggestion]:
-    "Labels that the others contradict; the graph repeats every label, so it is not asked for its own opinion."
+    "Labels that the others contradict, judged in features that have never seen a label: a network's are bent by them."
     from ssvae_widgets.assess.acquire import find_label_issues
 
     every = np.arange(self.data.n_items)
     wanted = np.isin(every, check_rows(skip, self.data.n_items, "skip"), invert=True)
     if within is not None:
         wanted &= np.isin(every, check_rows(within, self.data.n_items, "within"))
-    z = self.predictions.view.features
+    z = self.predictions.space
     with self.predictions.propagator(z) as graph:
         found = find_label_issues(self.data.codes, z=z, propagator=graph, probs=probs, classes=self.data.classes)
     return [Suggestion(int(i), why, "suspects") for i, why in zip(found.indices, found.reasons) if wanted[i]][:n]
