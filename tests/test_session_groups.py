@@ -88,3 +88,25 @@ def test_the_page_may_ask_for_them_only_without_fields(clouds):
     standing.receive(standing, {"type": "train"}, [])
     assert standing.refused
     app.close()
+
+
+def test_an_answer_is_doubted_where_a_class_without_a_label_may_be(clouds):
+    rows = np.concatenate([range(0, 60, 6), [60, 120]])  # two classes met once: there may be more of that kind
+    with LabelingSession(clouds, None, classes=4) as session:
+        for row in rows:
+            session.label([row], row // 60)
+        assert session.wait(60) and session.jobs.wait(60, late=True)
+        far, near, said = session.certainty[180:].mean(), session.certainty[:60].mean(), session.pred
+        assert far < near - 0.1, (far, near)
+        assert (said[:180] == np.repeat([0, 1, 2], 60)).mean() > 0.95, "what is said stays"
+        assert np.allclose(session.probs.sum(1), 1, atol=1e-5)
+        session.label([190, 200], 3)
+        assert session.wait(60) and session.jobs.wait(60, late=True)
+        assert session.certainty[180:].mean() > far + 0.1 and session.predictions.nearness is None
+
+
+def test_the_first_proposals_are_of_groups_far_from_each_other(clouds):
+    few = np.r_[np.arange(60), 60 + np.arange(8), 120 + np.arange(8)]  # two small clouds beside a large one
+    with LabelingSession(clouds[few], None, classes=3) as session:
+        kinds = few[[s.serial for s in session.suggest(10)]] // 60
+        assert len(set(kinds[:4])) == 3, kinds

@@ -114,10 +114,10 @@ def _clusters(
 
 # %% ../../nbs/assess/06_acquire.ipynb #ans00101
 def _far_groups(pool: Pool, n: int, least: float, k: int = 24) -> tuple:
-    "Typical members of groups of look-alikes without a label, farthest from all labels first; none without labels."
+    "Typical members of groups of look-alikes without a label, farthest from all labels and from each other first."
     pool.need("z")
     picks, reasons = [], []
-    if n >= 1 and (pool.codes >= 0).any() and len(pool.codes) > 30:
+    if n >= 1 and len(pool.codes) > 30:
         near = pool.near(), pool.neighbors[1]
         groups, density = look_alikes(pool.z, neighbors=near, n_groups=k), pool.density()
         for group in unlabeled_groups(pool.codes, z=pool.z, neighbors=near, groups=groups, least=least, most=n):

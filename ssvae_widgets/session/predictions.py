@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..assess.evidence import SOURCES, Temper, linear_head, trust
+from ..assess.groups import doubt_missing, reach
 from ..errors import ArgumentError, check_row, check_whole
 from .activity import Activity
 from .graphs import Graphs
@@ -99,6 +100,7 @@ class Predictions:
         self.graphs = Graphs(lambda: self.data.n_classes, blended=lambda features: features is self.frozen)
         self.by_source: dict[str, np.ndarray] = {}  # source -> its probabilities, as it says them
         self.tempers: dict[str, Temper] = {}  # source -> how much certainty it may claim
+        self.nearness: np.ndarray | None = None  # how near each image is to labels; None: all classes have some
         self.chosen: str | None = None  # the source that the evidence is for
         self.wanted: str | None = None  # the source that somebody asked to see
         self.answered = -1  # gesture up to which the graph has heard
@@ -161,6 +163,7 @@ def update(self: Predictions) -> bool:  # whether something was asked
     else:
         with self.activity.lock:
             self.by_source = {name: probs for name, probs in self.by_source.items() if name == "network"}
+            self.nearness = None
     self.show()
     return True
 
@@ -173,13 +176,14 @@ def ask(
     "What the graph or the linear head says of every point by the labels of now, into `by_source`."
     seq = self.data.seq  # before the labels: one that comes between the two is asked for again
     codes = self.data.codes
-    if name == "graph":
-        with self.propagator(self.space) as graph:
+    with self.propagator(self.space) as graph:
+        if name == "graph":
             probs = np.asarray(graph.update(codes, self.data.n_classes), np.float32)
-    else:
+        nearness = None if self.known_counts().all() else reach(graph.graph, codes)
+    if name == "linear":
         probs = linear_head(self.space, codes, self.data.n_classes)
     with self.activity.lock:
-        self.by_source = {**self.by_source, name: probs}
+        self.by_source, self.nearness = {**self.by_source, name: probs}, nearness
         if name == "graph":
             self.answered = seq
 
@@ -193,7 +197,7 @@ def show(self: Predictions) -> None:
         probs = None
         if name is not None:
             temper = self.tempers.get(name, self.first_temper())
-            probs = temper(self._live(self.wide(self.by_source[name])))
+            probs = self.doubted(temper(self._live(self.wide(self.by_source[name]))))
         self.view = replace(self.view, probs=probs, source=name or "none")
     view = self.view
     self.activity.events.emit("map", xy=view.xy, answer=view.source, total=self.activity.status.total)
@@ -221,11 +225,21 @@ def _live(self: Predictions, probs: Float[np.ndarray, "batch classes"]) -> Float
 @patch
 def first_temper(self: Predictions) -> Temper:
     "How much certainty an answer may claim while no label was left out of it yet."
+    counts = self.known_counts()
+    return Temper(share=trust(int(counts.sum()), int((counts == 0).sum()))) if counts.any() else Temper()
+
+# %% ../../nbs/session/08_predictions.ipynb #ac9e8464
+@patch
+def known_counts(self: Predictions) -> Int[np.ndarray, "classes"]:
+    "Labels of each class that was not merged into another."
     counts = self.data.counts
-    if not counts.any():
-        return Temper()
-    alive = np.isin(np.arange(len(counts)), list(self.merged), invert=True)
-    return Temper(share=trust(int(counts.sum()), int((counts[alive] == 0).sum())))
+    return counts[np.isin(np.arange(len(counts)), list(self.merged), invert=True)]
+
+
+@patch
+def doubted(self: Predictions, probs: Float[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
+    "Less certain where a class without a label may be; the most probable class stays."
+    return probs if self.nearness is None else doubt_missing(probs, self.nearness, self.known_counts())
 
 # %% ../../nbs/session/08_predictions.ipynb #22190e57
 @patch
