@@ -164,7 +164,7 @@ def _channels(words: list[str]) -> Any:
         return {int(number): color for number, _, color in pairs}
     return [int(number) for number, _, _ in pairs]
 
-# %% ../../nbs/cli/02_arguments.ipynb #84895871
+# %% ../../nbs/cli/02_arguments.ipynb #3d3906eb
 def reading_options(
     args: argparse.Namespace,  # of a parser with `add_data_flags`
 ) -> dict[str, Any]:  # for `load_images`; only what was given
@@ -193,7 +193,7 @@ def reading_options(
 # %% ../../nbs/cli/02_arguments.ipynb #b9dc6c34
 _LIKE = ("size", "fit", "color", "channels", "value_range", "pages")  # what a model's pictures have in common
 
-
+# %% ../../nbs/cli/02_arguments.ipynb #c8a98b9a
 def reading_record(
     found,  # `ImageSet`
 ) -> dict[str, Any] | None:  # for a checkpoint; None: it comes from no files
@@ -210,7 +210,7 @@ def reading_record(
     like = (list(shape[1:3]), options.fit, len(shape) == 4, channels, scale, options.pages)
     return {k: v for k, v in zip(_LIKE, like) if v is not None}
 
-# %% ../../nbs/cli/02_arguments.ipynb #a3956a16
+# %% ../../nbs/cli/02_arguments.ipynb #8764d5cf
 def trained_reading(
     weights: str,  # a checkpoint, or none yet
 ) -> dict[str, Any]:  # options of `load_images`
@@ -230,7 +230,7 @@ def trained_reading(
         raise UsageError(f"--weights {weights} is damaged: it does not say how pictures are read.") from None
     return options
 
-# %% ../../nbs/cli/02_arguments.ipynb #4e86d22c
+# %% ../../nbs/cli/02_arguments.ipynb #39729315
 def _as_before(options: dict[str, Any], trained: dict[str, Any], args) -> dict[str, Any]:
     "The options, and those of the training where nothing else is said."
     from ssvae_widgets.data.reading import ReadOptions, check_options

@@ -234,7 +234,8 @@ def decide(
 @patch
 def _fit_tempers(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, Temper]:
     "How much certainty each source may claim."
-    silent, tempers = self.predictions.first_temper().share, {}
+    counts, tempers = self.predictions.known_counts(), {}
+    silent = trust(int(counts.sum()), int((counts == 0).sum()))
     for name, (rows, probs) in self.left_out.items():
         keep = codes[rows] >= 0
         tempers[name] = fit_temper(probs[keep], codes[rows[keep]], silent)

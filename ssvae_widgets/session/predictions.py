@@ -225,8 +225,7 @@ def _live(self: Predictions, probs: Float[np.ndarray, "batch classes"]) -> Float
 @patch
 def first_temper(self: Predictions) -> Temper:
     "How much certainty an answer may claim while no label was left out of it yet."
-    counts = self.known_counts()
-    return Temper(share=trust(int(counts.sum()), int((counts == 0).sum()))) if counts.any() else Temper()
+    return Temper(share=trust(self.data.n_labeled, 0)) if self.data.n_labeled else Temper()  # silent ones: `doubted`
 
 # %% ../../nbs/session/08_predictions.ipynb #ac9e8464
 @patch
