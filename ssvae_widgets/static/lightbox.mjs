@@ -4,7 +4,7 @@ import { clean, count, h, icon } from "./dom.mjs";
 /** The scale at which a picture fits into a box; small ones are enlarged by whole numbers. */
 export function fitScale(width, height, boxWidth, boxHeight) {
   const scale = Math.min(boxWidth / width, boxHeight / height);
-  return scale > 1 ? Math.floor(scale) : scale;
+  return scale > 2 ? Math.floor(scale) : scale;
 }
 
 /**

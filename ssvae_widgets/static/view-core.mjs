@@ -42,14 +42,14 @@ export function paint(canvas, data, shape) {
   drawImage(canvas, data, shape);
 }
 
-/** Whole pixels for small images, a smooth picture for large ones: the CSS size that fits an image into a square box. */
+/** Whole pixels for small images, a smooth picture for others: the CSS size that fits an image into a square box. */
 export function fit(height, width, box) {
   const scale = Math.min(box / height, box / width);
-  const whole = scale >= 1 ? Math.floor(scale) : scale;
+  const whole = scale >= 2 ? Math.floor(scale) : scale;
   return {
     width: Math.max(1, Math.round(width * whole)),
     height: Math.max(1, Math.round(height * whole)),
-    pixelated: scale >= 1,
+    pixelated: scale >= 2,
   };
 }
 

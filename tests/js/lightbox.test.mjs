@@ -5,7 +5,7 @@ import { fitScale, zoomAt } from "../../ssvae_widgets/static/lightbox.mjs";
 test("a picture fits, small ones by whole numbers", () => {
   assert.equal(fitScale(4000, 3000, 1000, 600), 0.2);
   assert.equal(fitScale(28, 28, 1000, 600), 21);
-  assert.equal(fitScale(700, 500, 1000, 600), 1);
+  assert.equal(fitScale(700, 500, 1000, 600), 1.2);
 });
 
 test("the point under the wheel stays where it is, within the limits", () => {

@@ -62,6 +62,7 @@ test("fit enlarges by whole pixels and shrinks to the box", () => {
     [8, 8],
     [28, 28],
     [31, 17],
+    [96, 80],
     [144, 144],
     [600, 400],
     [1, 1000],
