@@ -97,7 +97,7 @@ function standing(model, el) {
     unlabeled.hidden = !unlabeled.textContent;
     el.classList.toggle("ssvae-hidden", !message && unlabeled.hidden);
     text.textContent = message;
-    el.title = [message, clean(model.get("detail"), 400)].filter(Boolean).join("\n");
+    el.title = [message, clean(model.get("detail"), 700)].filter(Boolean).join("\n");
     spark.style.display = curve.length > 1 ? "" : "none";
     if (curve.length < 2) return;
     const first = curve[0][0],

@@ -428,7 +428,8 @@ def paint_standing(self: Presenter):
     standing, view = self.session.standing, self.views.training.standing
     if standing is None or not standing.message:
         return
-    view.detail = HOW_WELL
+    reason = "" if self.session.model is None else self.session.model.augmentation_reason
+    view.detail = HOW_WELL + (f" Distortions while training: {reason}" if reason else "")
     view.draw(standing.message, learning_curve(self.session.standings))
 
 # %% ../../nbs/widgets/17_presenter.ipynb #b5f3f746
