@@ -106,6 +106,29 @@ def test_200_keys_in_a_hurry_label_what_was_on_show(open_notebook, slow):
         nb.screenshot("what-next")
 
 
+@pytest.mark.parametrize("slow", ["idle", "kernel", "training"])
+def test_answers_mixed_with_skips_steps_back_and_undo(open_notebook, slow):
+    "Whatever was pressed before, a digit labels the picture that is on show in that moment, or is refused aloud."
+    nb = open_notebook([OPEN])
+    app = App(nb)
+    begin(nb, app)
+    nb.execute("app.session.train(200)" if slow == "training" else SLOW[slow] or "pass")
+    words = ["s", "b", "n", "Control+z", "ArrowRight", "Escape", "n"]
+    rng = np.random.default_rng(1)
+    keys = [str(rng.integers(0, 10)) if rng.random() < 0.6 else words[rng.integers(len(words))] for _ in range(150)]
+    hurry(app.page, keys, 0.06)
+    if slow == "training":
+        nb.execute("app.session.stop()")
+    nb.until("app.flush(0.1)", timeout=120)
+    seen = app.page.evaluate("() => window.seen")["keys"]
+    assert [key for _, key, _ in seen] == [key for key in keys if key.isdecimal()]
+    given = [(serial, key) for serial, key, refused in seen if not refused]
+    until(lambda: len(log_of(nb)) >= len(given), every=0.2)
+    assert log_of(nb) == given, "what was on show, in order; none lost, none elsewhere"
+    assert len(given) >= 5 and all(serial >= 0 for serial, _ in given)
+    print(slow, len(given), "of", len(seen))
+
+
 def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     nb = open_notebook([OPEN], width=1280, height=800)
     app = App(nb)
