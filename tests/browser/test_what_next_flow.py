@@ -113,7 +113,7 @@ def test_answers_mixed_with_skips_steps_back_and_undo(open_notebook, slow):
     app = App(nb)
     begin(nb, app)
     nb.execute("app.session.train(200)" if slow == "training" else SLOW[slow] or "pass")
-    words = ["s", "b", "n", "Control+z", "ArrowRight", "Escape", "n"]
+    words = ["s", "b", "n", "Control+z", "n"]
     rng = np.random.default_rng(1)
     keys = [str(rng.integers(0, 10)) if rng.random() < 0.6 else words[rng.integers(len(words))] for _ in range(150)]
     hurry(app.page, keys, 0.06)
@@ -122,11 +122,26 @@ def test_answers_mixed_with_skips_steps_back_and_undo(open_notebook, slow):
     nb.until("app.flush(0.1)", timeout=120)
     seen = app.page.evaluate("() => window.seen")["keys"]
     assert [key for _, key, _ in seen] == [key for key in keys if key.isdecimal()]
-    given = [(serial, key) for serial, key, refused in seen if not refused]
-    until(lambda: len(log_of(nb)) >= len(given), every=0.2)
-    assert log_of(nb) == given, "what was on show, in order; none lost, none elsewhere"
-    assert len(given) >= 5 and all(serial >= 0 for serial, _ in given)
-    print(slow, len(given), "of", len(seen))
+    given = [(serial, key) for serial, key, refused in seen if not refused and serial >= 0]
+    logged = []
+
+    def still():
+        "The kernel has done all that the page had sent."
+        before, logged[:] = [*logged], log_of(nb)
+        return logged == before
+
+    until(still, every=3.0)
+    answered, left = set(), iter(logged)
+    due = next(left, None)
+    for answer in given:  # in order: written down, or the picture had this label already
+        if answer == due:
+            answered.add(answer)
+            due = next(left, None)
+        else:
+            assert answer in answered, (answer, due)
+    assert due is None, "nothing is labeled that was not on show"
+    assert len(logged) >= 5
+    print(slow, len(logged), "of", len(seen))
 
 
 def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
