@@ -4,6 +4,7 @@ import functools
 import gzip
 import hashlib
 import http.server
+import json
 import os
 import struct
 import threading
@@ -12,6 +13,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from PIL import Image
 
 from ssvae_widgets.data.arrays import as_uint8, encode_labels, image_shape
@@ -20,6 +22,7 @@ from ssvae_widgets.data.folders import read_folder
 from ssvae_widgets.data.load import load_images, read_npz
 from ssvae_widgets.data.pictures import read_picture
 from ssvae_widgets.data.standard import MNIST_FILES, load_digits, load_mnist, read_idx, scale_and_binarize
+from ssvae_widgets.errors import ArgumentError, DataError
 
 rng = np.random.default_rng(0)
 X = rng.integers(0, 256, (20, 6, 5, 3), np.uint8)
@@ -531,3 +534,87 @@ def test_what_a_folder_of_idx_files_leaves_out_is_said(tmp_path):
             __file__,
         )
     ]
+
+
+def _planes(place, description: str):
+    "A TIFF of six planes whose description says something else."
+    tifffile.imwrite(
+        place,
+        np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8),
+        photometric="minisblack",
+        metadata=None,
+        description=description.encode(),
+    )
+
+
+def _ome(planes: int) -> str:
+    return (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels DimensionOrder="XYCZT" ID="Pixels:0" SizeC="1" SizeT="1" SizeX="8" SizeY="8" Type="uint8" '
+        f'SizeZ="{planes}"><TiffData FirstZ="0" IFD="0" PlaneCount="{planes}"/></Pixels></Image></OME>'
+    )
+
+
+@pytest.mark.parametrize(
+    "description",
+    [_ome(10**6), _ome(10**9), "ImageJ=1.11a\nimages=1000000000\nslices=1000000000\n"],
+    ids=["6", "9", "ij"],
+)
+def test_a_small_file_that_claims_a_billion_planes_is_refused_at_once(tmp_path, description):
+    _planes(tmp_path / "a.ome.tif", description)
+    with pytest.raises(DataError, match="it claims 1e.0[69] planes"):
+        load_images(tmp_path, pages="all")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_planes_that_are_not_in_the_file_are_no_pictures(tmp_path):
+    _planes(tmp_path / "a.ome.tif", _ome(5000))
+    assert np.array_equal(load_images(tmp_path, pages="all").images, np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8))
+
+
+KEPT = {
+    "a number that no file has": dict(kept=[0, 1, 2, 99]),
+    "a negative number": dict(kept=[-1, 0, 1, 2]),
+    "one file four times": dict(kept=[1, 1, 1, 1]),
+    "another order": dict(kept=[3, 2, 1, 0]),
+    "a huge number": dict(kept=[10**400] * 4),
+    "text": dict(kept="0123"),
+    "no list": dict(kept=3),
+    "numbers with a point": dict(kept=[0.0, 1.0, 2.0, 3.0]),
+}
+
+
+@pytest.mark.parametrize("told", [*KEPT, "nested", "other pictures", "other numbers", "a header of brackets"])
+def test_a_damaged_cache_is_made_anew(tmp_path, told):
+    folder, cache = tmp_path / "photos", tmp_path / "c.npy"
+    folder.mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((6, 5), 10 * i, np.uint8)).save(folder / f"{i}.png")
+    want = np.array(load_images(folder, cache=cache).images)
+    beside = tmp_path / "c.npy.json"
+    if told in KEPT:
+        beside.write_text(json.dumps({**json.loads(beside.read_text()), **KEPT[told]}))
+    elif told == "nested":
+        beside.write_bytes(b"[" * 200_000)
+    elif told == "a header of brackets":
+        cache.write_bytes(b"\x93NUMPY\x02\x00\xff\xff\x00\x00" + b"(" * 65_535)
+    else:
+        np.save(cache, np.zeros((4, 3, 3), np.uint8) if told == "other pictures" else want.astype(float))
+    for _ in range(2):
+        found = load_images(folder, cache=cache)
+        assert np.array_equal(found.images, want) and found.names == [f"{i}.png" for i in range(4)]
+
+
+@pytest.mark.parametrize("lies", ["c.npy", "c.npy.json"])
+@pytest.mark.parametrize("what", ["pipe", "folder", "device"])
+def test_a_cache_that_is_no_plain_file_is_refused(tmp_path, lies, what):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("L", (6, 6), 3).save(folder / "a.png")
+    place = tmp_path / lies
+    if what == "device":
+        place.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(place) if what == "pipe" else place.mkdir()
+    with pytest.raises(ArgumentError, match="is no plain file"):
+        load_images(folder, cache=tmp_path / "c.npy")

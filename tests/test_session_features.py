@@ -1,8 +1,10 @@
 """What a session learns from: pixels first, features when they are there, and back, without a label being touched."""
 
+import gc
 import os
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -91,6 +93,28 @@ def test_features_are_of_the_pictures_as_they_are_shown(tmp_path):
         space = session.frozen.space
         assert shown.max() == 255
         assert np.allclose(session.frozen.prepared, space.prepare(mean_color(shown)), atol=1e-3)
+
+
+def test_a_cell_that_is_run_again_and_again_leaves_nothing_behind(tmp_path):
+    images, kind = pictures()
+    former = []
+    for i in range(8):
+        session = LabelingSession(images, tmp_path / "labels.csv", classes=2, features=mean_color)
+        session.label(i, int(kind[i]))
+        session.prepare()
+        session.frozen.wait()
+        former.append(weakref.ref(session))
+    threads = [t.name for t in threading.enumerate()]
+    assert threads.count("ssvae-features") <= 2 and threads.count("ssvae-warm-up") <= 2, threads
+    settle(session)
+    assert session.n_labeled == 8
+
+    def forgotten():
+        gc.collect()
+        return not any(ref() for ref in former[:-1])
+
+    until(forgotten)
+    session.close()
 
 
 def test_labels_are_given_and_answered_while_features_are_made():

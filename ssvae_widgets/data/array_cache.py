@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from .frames import Frame
+from ..errors import ArgumentError
+from ..io.files import in_the_way, parse_json, read_plain
 
 # %% ../../nbs/data/05_array_cache.ipynb #52d74e47
 def made_of(
@@ -49,17 +51,24 @@ def _told_of(path: Path) -> Path:
 def open_cache(
     path: Path,  # .npy file
     digest: str,  # from `made_of`
+    n: int,  # frames that it was made of
+    size: tuple[int, int],  # (height, width) of its pictures
 ) -> KeptArray | None:  # None when there is none of this digest
-    "The array that was kept."
+    "The array that was kept; a damaged one is made anew, a pipe or a folder in its place is an `ArgumentError`."
+    if lies := [place for place in (path, _told_of(path)) if in_the_way(place)]:
+        raise ArgumentError(f"{lies[0]} is no plain file; expected the name of a file for the array.")
     try:
-        told = json.loads(_told_of(path).read_text())
+        told = parse_json(read_plain(_told_of(path)))
         if told["digest"] != digest:
             return None
         images = np.load(path, mmap_mode="r", allow_pickle=False)
-        found = KeptArray(images, [int(i) for i in told["kept"]], [str(line) for line in told["bad"]])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = KeptArray(images, list(told["kept"]), [str(line) for line in told["bad"]])
+        kept = all(type(i) is int for i in found.kept) and [-1, *found.kept, n]
+        rising = kept and all(a < b for a, b in zip(kept, kept[1:]))
+    except Exception:  # the header of an array is parsed as Python, and fails in every way that Python can
         return None
-    return found if len(images) == len(found.kept) else None
+    fits = images.dtype == np.uint8 and images.ndim in (3, 4) and images.shape[1:3] == tuple(size)
+    return found if rising and fits and len(images) == len(found.kept) else None
 
 # %% ../../nbs/data/05_array_cache.ipynb #e8f65467
 def close_cache(

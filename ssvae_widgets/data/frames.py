@@ -11,6 +11,7 @@ __all__ = ['TIFF_ENDINGS', 'FITS_ENDINGS', 'Frame', 'look_at', 'upright', 'read_
 # %% ../../nbs/data/03_frames.ipynb #662e5b01
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,6 +104,7 @@ def _look_at_tiff(path: str) -> list[Frame]:
 
     try:
         with tifffile.TiffFile(path) as file:
+            _check_claims(file)
             found = [_tiff_frames(path, i, series) for i, series in enumerate(file.series)]
     except (tifffile.TiffFileError, IndexError, KeyError, TypeError, ValueError, AttributeError) as e:
         if isinstance(e, DataError):
@@ -129,8 +131,30 @@ def _tiff_frames(path: str, number: int, series) -> list[Frame]:
         return [Frame(path, height, width, 1 if gray else 3, "uint8", at=(p.index,)) for p in series.pages]
     if meant == "RGB" and channels == 4 and "C" not in size:
         channels = 3  # the fourth is opacity
-    places = [(number, *at) for at in np.ndindex(*counted)]
+    places = [(number, *at) for at, there in zip(np.ndindex(*counted), _there(series, math.prod(counted))) if there]
     return [Frame(path, height, width, channels, str(series.dtype), "tiff", at=at) for at in places]
+
+# %% ../../nbs/data/03_frames.ipynb #8d2e11a1
+_CLAIM = re.compile(r'(?:Size[ZCT]=|PlaneCount=|^(?:images|slices|frames|channels)=)"?(\d+)', re.M)
+
+
+def _check_claims(file) -> None:
+    "`DataError` for a description of more planes than a file of its size can have, before room is made for them."
+    said = file.pages[0].description[: 1 << 20] if file.is_ome or file.is_imagej else ""
+    most = max((int(n) for n in _CLAIM.findall(said)), default=0)
+    if most > max(100_000, file.filehandle.size):
+        raise DataError(f"it claims {most:.0e} planes in {file.filehandle.size} bytes")
+
+
+def _there(series, n: int) -> list[bool]:  # one for each of `n` pictures
+    "Which pictures of a series have a plane in the file."
+    outer = series.axes.removesuffix(series.keyframe.axes)
+    shape = series.shape[: len(outer)]
+    if not outer or "S" in outer or len(series.pages) != math.prod(shape):
+        return [True] * n
+    held = np.array([page is not None for page in series.pages]).reshape(shape)
+    held = held.any(axis=outer.index("C")) if "C" in outer else held
+    return held.ravel().tolist() if held.size == n else [True] * n
 
 # %% ../../nbs/data/03_frames.ipynb #5c213e21
 def _orientation(page) -> int:

@@ -423,7 +423,7 @@ def _images(source: Source, found: Found, size, bad, cache, progress, threads) -
         return out[: rows.n], rows.kept
     path = Path(check_path(cache, "cache")).expanduser()
     digest = made_of(found.frames, found.names, source.options, size)
-    if (there := open_cache(path, digest)) is not None:
+    if (there := open_cache(path, digest, len(found.frames), size)) is not None:
         bad += there.bad
         return there.images, there.kept
     part = path.with_name(path.name + ".part")

@@ -180,6 +180,9 @@ def stop_warming(self: InteractiveTrainer) -> None:
     self._enough.set()
 
 # %% ../../nbs/model/17_trainer.ipynb #b19e9af0
+_warming_up = threading.Lock()  # one model after the other; whoever is not wanted any more waits for nothing
+
+
 def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) -> None:
     "Compile; data that cannot be trained on are reported by `train_epochs`, where somebody listens."
     me, vae = threading.current_thread(), trainer.vae
@@ -188,6 +191,9 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
         enough.set()
         me.join()
 
+    while not _warming_up.acquire(timeout=0.1):
+        if enough.is_set():
+            return
     atexit.register(end)
     try:
         source = vae.data_source(trainer.paired(data))
@@ -200,6 +206,7 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
     except ValueError:
         pass
     finally:
+        _warming_up.release()
         atexit.unregister(end)
 
 # %% ../../nbs/model/17_trainer.ipynb #4a84d889

@@ -116,7 +116,13 @@ def begin(self: FrozenFeatures) -> None:
 
 @patch
 def _start(self: FrozenFeatures, work: Callable[[], None]) -> None:
-    self._thread = threading.Thread(target=work, name="ssvae-features", daemon=True)
+    def run():
+        try:
+            work()
+        finally:
+            atexit.unregister(self.close)  # whoever is registered there is never forgotten
+
+    self._thread = threading.Thread(target=run, name="ssvae-features", daemon=True)
     atexit.register(self.close, None)  # a thread inside XLA must not outlive the interpreter
     self._thread.start()
 
@@ -200,16 +206,22 @@ def keep_map(file: Path | None, vectors, seed: int, xy: Float[np.ndarray, "batch
         pass
 
 # %% ../../nbs/session/05_frozen_features.ipynb #82de9e1c
+_drawing = threading.Lock()  # one map after the other: of a cell that is run again and again, the last one counts
+
+
 @patch
 def _draw(self: FrozenFeatures) -> None:
     "A map of the features, for the time before a network has been trained."
     from ssvae_widgets.model.map_head import fit_map, map_encode
 
-    if self._stop.is_set():
-        return
-    vectors, seed = self.inputs.vectors, self.data.seed
     file = None if self.cache is None else self.cache.with_name(f"{self.cache.name}.map")
+    while not _drawing.acquire(timeout=0.1):
+        if self._stop.is_set():
+            return
     try:
+        if self._stop.is_set():
+            return
+        vectors, seed = self.inputs.vectors, self.data.seed
         xy = kept_map(file, vectors, seed)
         if xy is None:
             xy = np.asarray(map_encode(fit_map(vectors, seed=seed), vectors, np), np.float32)
@@ -218,6 +230,8 @@ def _draw(self: FrozenFeatures) -> None:
     except Exception as error:  # such as too little memory: the map stays as it is
         self.activity.say(f"The map of the features could not be drawn: {error}")
         return
+    finally:
+        _drawing.release()
     self.activity.jobs.ask("map of the features", job=lambda: self.drawn(self))
 
 
@@ -270,8 +284,6 @@ def close(self: FrozenFeatures, timeout: float | None = 10.0) -> None:
     self._stop.set()
     if self._thread is not None and self._thread is not threading.current_thread():
         self._thread.join(timeout if timeout is None or self.making else 0.0)
-        if not self._thread.is_alive():
-            atexit.unregister(self.close)
 
 # %% ../../nbs/session/05_frozen_features.ipynb #76685f0b
 @patch

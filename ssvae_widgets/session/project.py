@@ -38,7 +38,8 @@ from .stored_images import read_array, read_images
 
 # %% auto #0
 __all__ = ['SAVED', 'LABELS', 'SESSION', 'PLAIN', 'ProjectError', 'is_ours', 'locked', 'staged', 'said_whole', 'seal', 'commit',
-           'finish', 'conclude', 'recover', 'read_project', 'read_parts', 'put_aside', 'read_facts', 'read_columns']
+           'finish', 'conclude', 'recover', 'read_project', 'read_parts', 'put_aside', 'read_facts', 'read_columns',
+           'read_names']
 
 # %% ../../nbs/session/25_project.ipynb #5e9cb6d2
 SAVED = ".project-saved"  # a save that counts and has not been moved into place yet
@@ -397,6 +398,25 @@ def read_facts(folder: Path) -> dict[str, Any]:
         )
     return facts
 
+# %% ../../nbs/session/25_project.ipynb #62322f01
+def _columns(file: Path, n_items: int) -> tuple[dict[str, np.ndarray], list[str] | None]:
+    "Columns and names; none where there is no file. Raises anything."
+    columns, names = {}, None
+    if not file.is_file():
+        return columns, names
+    with open(file, "rb") as f, np.load(f, allow_pickle=False) as saved:
+        if sum(part.file_size for part in saved.zip.infolist()) > 2 * file.stat().st_size + 65_536:
+            raise ValueError("it unpacks to more than was saved")
+        for name in saved.files:
+            array = saved[name]
+            if array.ndim != 1 or len(array) != n_items:
+                raise ValueError(f"{name} has not one value for each image")
+            if name == "names":
+                names = array.tolist()
+            elif name.startswith("column "):
+                columns[name.removeprefix("column ")] = array
+    return columns, names
+
 # %% ../../nbs/session/25_project.ipynb #ad167765
 def read_columns(
     folder: Path,
@@ -404,21 +424,15 @@ def read_columns(
 ) -> tuple[dict[str, np.ndarray], list[str] | None, str]:  # columns, names, and a sentence if something was left out
     "What the app had saved with the images."
     file = folder / "columns.npz"
-    if not file.is_file():
-        return {}, None, ""
-    columns, names = {}, None
     try:
-        with open(file, "rb") as f, np.load(f, allow_pickle=False) as saved:
-            if sum(part.file_size for part in saved.zip.infolist()) > 2 * file.stat().st_size + 65_536:
-                raise ValueError("it unpacks to more than was saved")
-            for name in saved.files:
-                array = saved[name]
-                if array.ndim != 1 or len(array) != n_items:
-                    raise ValueError(f"{name} has not one value for each image")
-                if name == "names":
-                    names = array.tolist()
-                elif name.startswith("column "):
-                    columns[name.removeprefix("column ")] = array
+        return *_columns(file, n_items), ""
     except Exception as error:
         return {}, None, put_aside(file, "The columns and names", error)  # whatever a parser of archives may raise
-    return columns, names, ""
+
+
+def read_names(folder: Path, n_items: int) -> list[str] | None:
+    "The names alone, for a session; what cannot be read is left to the app, which says so."
+    try:
+        return _columns(folder / "columns.npz", n_items)[1]
+    except Exception:
+        return None

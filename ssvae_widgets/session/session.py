@@ -32,7 +32,7 @@ from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
 from .predictions import Predictions
-from .project import read_columns, read_parts, said_whole
+from .project import read_names, read_parts, said_whole
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
@@ -405,8 +405,7 @@ def open(
 ):  # a session
     "Go on with a saved project. Raises `ProjectError`, or `FileNotFoundError` where there is none."
     project, problems = read_parts(folder)
-    _, names, problem = read_columns(Path(folder).expanduser(), len(project["images"]))
-    problems += [problem] * bool(problem)
+    names = read_names(Path(folder).expanduser(), len(project["images"]))
     session = cls(**{**project, **given})
     if session.names is None and "images" not in given:
         session.data.names = names

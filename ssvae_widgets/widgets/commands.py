@@ -229,7 +229,7 @@ def close(self: Commands, intent):
     self.question.forget()
     self.views.sheet.close_sheet()
 
-
+# %% ../../nbs/widgets/19_commands.ipynb #f7951f51
 @patch
 def original(self: Commands, intent):
     "A picture was clicked: send it in full size."
@@ -290,7 +290,7 @@ def suspects(self: Commands, intent):
     "Select all labels that look wrong."
     self.proposals.asker.ask("all suspects")
 
-
+# %% ../../nbs/widgets/19_commands.ipynb #ae7bc5a8
 @patch
 def unlabeled(self: Commands, intent):
     "Select images that look alike, none of them labeled; those of the next group when these are selected."

@@ -347,7 +347,7 @@ def look_at(self: Presenter, change):
     self.following = name if name == "selected" or self.views.map.hovered >= 0 else "selected"
     self.queue.ask(*(("selection",) if name == "selected" else ()), "preview")
 
-
+# %% ../../nbs/widgets/17_presenter.ipynb #90ef5143
 @patch
 def paint_preview(self: Presenter):
     "The hovered point or the selected one."

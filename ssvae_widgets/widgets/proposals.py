@@ -137,7 +137,7 @@ def find_suspects(self: ProposalDeck, select: bool):
     n = len(self.presenter.selected)
     self.presenter.say(f"{n:,} label{'s' * (n != 1)} look{'s' * (n == 1)} wrong" if n else "No label looks wrong.")
 
-
+# %% ../../nbs/widgets/18_proposals.ipynb #36cbca88
 @patch
 def advance(self: ProposalDeck, serials, intent: dict):
     "After the proposed point is labeled, the next one; a second key on the same point does not skip one."

@@ -106,6 +106,44 @@ def test_200_keys_in_a_hurry_label_what_was_on_show(open_notebook, slow):
         nb.screenshot("what-next")
 
 
+@pytest.mark.parametrize("slow", ["idle", "kernel", "training"])
+def test_answers_mixed_with_skips_steps_back_and_undo(open_notebook, slow):
+    "Whatever was pressed before, a digit labels the picture that is on show in that moment, or is refused aloud."
+    nb = open_notebook([OPEN])
+    app = App(nb)
+    begin(nb, app)
+    nb.execute("app.session.train(200)" if slow == "training" else SLOW[slow] or "pass")
+    words = ["s", "b", "n", "Control+z", "n"]
+    rng = np.random.default_rng(1)
+    keys = [str(rng.integers(0, 10)) if rng.random() < 0.6 else words[rng.integers(len(words))] for _ in range(150)]
+    hurry(app.page, keys, 0.06)
+    if slow == "training":
+        nb.execute("app.session.stop()")
+    nb.until("app.flush(0.1)", timeout=120)
+    seen = app.page.evaluate("() => window.seen")["keys"]
+    assert [key for _, key, _ in seen] == [key for key in keys if key.isdecimal()]
+    given = [(serial, key) for serial, key, refused in seen if not refused and serial >= 0]
+    logged = []
+
+    def still():
+        "The kernel has done all that the page had sent."
+        before, logged[:] = [*logged], log_of(nb)
+        return logged == before
+
+    until(still, every=3.0)
+    answered, left = set(), iter(logged)
+    due = next(left, None)
+    for answer in given:  # in order: written down, or the picture had this label already
+        if answer == due:
+            answered.add(answer)
+            due = next(left, None)
+        else:
+            assert answer in answered, (answer, due)
+    assert due is None, "nothing is labeled that was not on show"
+    assert len(logged) >= 5
+    print(slow, len(logged), "of", len(seen))
+
+
 def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     nb = open_notebook([OPEN], width=1280, height=800)
     app = App(nb)
