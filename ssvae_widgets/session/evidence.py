@@ -28,6 +28,7 @@ from ssvae_widgets.assess.evidence import (
     judged,
     linear_head,
     replaces,
+    trust,
     valid_exams,
 )
 from ..errors import check_number, check_whole
