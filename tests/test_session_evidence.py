@@ -378,3 +378,19 @@ def test_blind_tests_of_merged_classes_count_as_what_they_became():
         assert s.sources["graph"].accuracy == 0
         s.store.merge_classes(2, 0)
         assert s.wait(60) and s.sources["graph"].how == "blind test" and s.sources["graph"].accuracy == 1
+
+
+def test_a_clearly_worse_network_is_not_shown_for_a_few_lucky_labels():
+    from ssvae_widgets.assess.evidence import choose, judged
+
+    both, rng = ("graph", "network"), np.random.default_rng(0)
+    known = {"graph": judged(np.arange(60) < 51), "network": judged(np.arange(20) < 1)}
+    lucky = sum(
+        choose(both, {both: (graph, graph & (rng.random(20) < 0.9) | (rng.random(20) < 0.1))}, sources=known)
+        == "network"
+        for graph in rng.random((500, 20)) < 0.1  # labels given blindly: both are right now and then
+    )
+    assert lucky <= 2, lucky
+    better = np.arange(40) < 34, np.arange(40) < 36
+    assert choose(both, {both: (np.zeros(40, bool), np.ones(40, bool))}, sources=known) == "network"
+    assert choose(both, {both: better}, sources={k: judged(v) for k, v in zip(both, better)}) == "network"

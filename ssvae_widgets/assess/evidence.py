@@ -153,8 +153,11 @@ def replaces(
     wins: int,  # labels that only the challenger has right
     losses: int,  # labels that only the simpler one has right
     on_show: bool,  # the challenger is on show already
+    doubtful: bool = False,  # of all labels that it was asked it found clearly fewer than the other of its own
 ) -> bool:
     "Is the challenger to be shown instead of the simpler answer?"
+    if doubtful:
+        return wins - losses >= max(5, 2.58 * math.sqrt(wins + losses))
     return wins > losses if on_show else wins - losses >= max(2, 1.28 * math.sqrt(wins + losses))
 
 # %% ../../nbs/assess/03_evidence.ipynb #2a80254d
@@ -163,12 +166,14 @@ def choose(
     right: dict[tuple[str, str], tuple[Any, Any]],  # (simpler, other) -> right answers of both on the same labels
     on_show: str | None = None,
     least: int = 8,  # labels asked of both, below which nothing is replaced
+    sources: dict[str, Source] | None = None,  # how good each is on all labels that it had not heard
 ) -> str | None:  # None: there is no answer
     "The answer that the evidence is for."
-    best = available[0] if available else None
+    best, known = available[0] if available else None, sources or {}
     for name in available[1:]:
         simpler, other = right.get((best, name), ((), ()))
-        if (len(other) >= least or on_show == name) and replaces(*ahead(other, simpler), on_show == name):
+        doubtful = known.get(name, Source()).high < known.get(best, Source()).low
+        if (len(other) >= least or on_show == name) and replaces(*ahead(other, simpler), on_show == name, doubtful):
             best = name
     return best
 

@@ -40,8 +40,9 @@ class AccuracyLog:
         return self.entries[-1] if self.entries else None
 
     def ask(self) -> None:
-        "Check soon, unless it was done a moment ago."
-        pause = self._ended + 10 * self._cost - time.monotonic()
+        "Check soon, unless it was done a moment ago and what it said of the answer on show still holds."
+        judged = self.evidence.accuracy.n > 0
+        pause = self._ended + 10 * self._cost - time.monotonic() if judged else 0.0
         self.activity.jobs.ask("standing", job=self.check, after=max(pause, 0.0))
 
     def begin_anew(self) -> None:

@@ -218,10 +218,10 @@ def decide(
     codes: Int[np.ndarray, "batch"],  # labels now
 ) -> None:
     "Who is on show from now on, and how much certainty it may claim."
-    predictions, pairs = self.predictions, self.judge(codes)[1]
+    predictions, (sources, pairs) = self.predictions, self.judge(codes)
     there = [n for n in SOURCES if n in predictions.by_source or (n == "linear" and n in self.left_out)]
     # a network that is on show because it is the only one has no evidence for later
-    chosen = choose(there, pairs, predictions.chosen) if there != ["network"] else None
+    chosen = choose(there, pairs, predictions.chosen, sources=sources) if there != ["network"] else None
     if chosen in ("graph", "linear") and chosen != predictions.chosen:
         predictions.ask(chosen)
     tempers = self._fit_tempers(codes)
