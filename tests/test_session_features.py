@@ -301,3 +301,41 @@ def test_a_viewed_file_keeps_its_own_map_and_answers(tmp_path):
         settle(session)
         assert (session.xy == xy).all() and (session.pred == kind).all() and session.learned_from == "pixels"
     assert not (tmp_path / "labels.csv.features").exists()
+
+
+@pytest.mark.parametrize("given", ["pixels", "vectors", "file", "function"])
+def test_a_project_knows_what_was_learned_from(tmp_path, given):
+    images, kind = pictures(side=16)
+    vectors = np.random.default_rng(0).normal(size=(len(images), 6)).astype(np.float32)
+    np.save(tmp_path / "mine.npy", vectors)
+    features = dict(pixels=None, vectors=vectors, file=tmp_path / "mine.npy", function=mean_color)[given]
+    with LabelingSession(images, None, classes=2, features=features) as session:
+        settle(session)
+        session.label([1, 2], 1)
+        session.save(tmp_path / "project")
+        known = session.frozen.prepared
+    (tmp_path / "mine.npy").unlink()
+    with LabelingSession.open(tmp_path / "project") as again:
+        told = again.message
+        settle(again)
+        assert again.codes.tolist() == session.codes.tolist() and again.n_labeled == 2
+        if given == "function":
+            assert "mean_color" in told and "features=" in told
+        else:
+            assert "not at hand" not in told
+            same = again.frozen.prepared is None if known is None else np.allclose(again.frozen.prepared, known)
+            assert same and again.learned_from == ("pixels" if given == "pixels" else "vectors")
+    with LabelingSession.open(tmp_path / "project", features=mean_color) as other:
+        assert "not at hand" not in other.message
+        settle(other)
+        assert other.learned_from.endswith("mean_color")
+
+
+def test_a_project_whose_features_are_damaged_opens_with_all_labels(tmp_path):
+    images, kind = pictures(side=16)
+    with LabelingSession(images, None, classes=2, features=np.eye(len(images), 5)) as session:
+        session.label([1, 2], 1)
+        session.save(tmp_path / "project")
+    (tmp_path / "project" / "features.npy").write_bytes(b"\x93NUMPY")
+    with LabelingSession.open(tmp_path / "project") as again:
+        assert again.n_labeled == 2 and "not at hand" in again.message

@@ -34,6 +34,7 @@ from ssvae_widgets.io.files import (
 from ..io.presence import one_at_a_time
 from ..labels.store import LabelStore
 from .arguments import check_truth
+from .frozen_features import check_features
 from .stored_images import read_array, read_images
 
 # %% auto #0
@@ -44,7 +45,7 @@ __all__ = ['SAVED', 'LABELS', 'SESSION', 'PLAIN', 'ProjectError', 'is_ours', 'lo
 # %% ../../nbs/session/25_project.ipynb #5e9cb6d2
 SAVED = ".project-saved"  # a save that counts and has not been moved into place yet
 LABELS, SESSION = "labels.csv", "labels.csv.session"
-PLAIN = ("images.npy", "truth.npy", "columns.npz")
+PLAIN = ("images.npy", "truth.npy", "features.npy", "columns.npz")
 
 
 class ProjectError(SSVAEWidgetsError):
@@ -323,6 +324,7 @@ def read_project(
 # %% ../../nbs/session/25_project.ipynb #52be0e72
 def read_parts(
     folder,
+    given=(),  # names of arguments that are not read, because a caller has others
 ) -> tuple[dict[str, Any], list[str]]:  # arguments of `LabelingSession`; what was left out, a sentence each
     "What a project folder holds, and what is wrong with it. Raises `ProjectError`, `FileNotFoundError`."
     folder = Path(folder).expanduser()
@@ -337,7 +339,29 @@ def read_parts(
         except (OSError, ValueError, TypeError, IndexError, MemoryError) as error:
             truth, problems = None, [*problems, put_aside(folder / "truth.npy", "The real labels", error)]
     kept = {name: facts[name] for name in ("classes", "epochs", "seed")}
+    if "features" not in given:
+        kept["features"], said = _read_features(folder, facts.get("features", "auto"), images)
+        problems += [said] if said else []
     return dict(images=images, labels=folder / LABELS, truth=truth, **kept), problems
+
+# %% ../../nbs/session/25_project.ipynb #a0bd4581
+def _read_features(
+    folder: Path,
+    kept: Any,  # of the description: a name, None, {"vectors": true} or {"function": its name}
+    images: np.ndarray,
+) -> tuple[Any, str]:  # what `LabelingSession` takes; a sentence when it is something else
+    "What a session had learned from."
+    try:
+        if kept == {"vectors": True}:
+            kept = read_array(folder / "features.npy")
+        elif kept is not None and not isinstance(kept, str):
+            name = kept.get("function", "") if isinstance(kept, dict) else ""
+            raise ValueError(f"a function {name} made them")
+        check_features(kept, images)
+        return kept, ""
+    except (OSError, ImportError, ValueError, TypeError, IndexError, MemoryError) as error:
+        lost = f"The features of the project are not at hand ({str(error).rstrip('.')})"
+        return "auto", f"{lost}: give them again, open(folder, features=…)."
 
 # %% ../../nbs/session/25_project.ipynb #ce280d51
 def _read_images(file: Path, facts: dict[str, Any]) -> np.ndarray:

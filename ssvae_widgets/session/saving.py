@@ -95,6 +95,22 @@ def _check_labels(session, folder: Path) -> None:
             "LabelingSession.open, or give another folder. Nothing was written."
         )
 
+# %% ../../nbs/session/26_saving.ipynb #44c44e70
+def _write_features(
+    given: Any,  # as `LabelingSession` takes them
+    stage: Path,
+    n_items: int,
+) -> Any:  # for the description
+    "What a session learns from."
+    from ssvae_widgets.data.extractors import given_vectors
+
+    if (vectors := given_vectors(given, n_items)) is not None:
+        write_array(stage / "features.npy", vectors)
+        return {"vectors": True}
+    if given is None or isinstance(given, (str, os.PathLike)):
+        return given if given is None else os.fspath(given)
+    return {"function": str(getattr(given, "__name__", getattr(given, "name", type(given).__name__)))}
+
 # %% ../../nbs/session/26_saving.ipynb #af16982c
 def _write(
     session,  # a `LabelingSession`
@@ -116,6 +132,7 @@ def _write(
         seed=data.seed,
         epochs=session.epochs,
         n_items=data.n_items,
+        features=_write_features(session.frozen.given, stage, data.n_items),
     )
     if data.truth is not None:
         write_array(stage / "truth.npy", data.truth)

@@ -404,7 +404,7 @@ def open(
     **given,  # arguments that replace saved ones
 ):  # a session
     "Go on with a saved project. Raises `ProjectError`, or `FileNotFoundError` where there is none."
-    project, problems = read_parts(folder)
+    project, problems = read_parts(folder, given)
     names = read_names(Path(folder).expanduser(), len(project["images"]))
     session = cls(**{**project, **given})
     if session.names is None and "images" not in given:

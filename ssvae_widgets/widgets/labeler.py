@@ -336,7 +336,7 @@ def open_project(
     "Go on with a saved project: labels, weights, rounds, queue and colors."
     from ssvae_widgets.session.project import read_columns, read_parts
 
-    project, problems = read_parts(folder)
+    project, problems = read_parts(folder, given)
     project["columns"], project["names"], problem = read_columns(Path(folder).expanduser(), len(project["images"]))
     app = cls(**{**project, **given})
     if said := " ".join([*problems, problem, app.session.message]).strip():
