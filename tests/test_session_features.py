@@ -339,3 +339,23 @@ def test_a_project_whose_features_are_damaged_opens_with_all_labels(tmp_path):
     (tmp_path / "project" / "features.npy").write_bytes(b"\x93NUMPY")
     with LabelingSession.open(tmp_path / "project") as again:
         assert again.n_labeled == 2 and "not at hand" in again.message
+
+
+def test_a_round_of_other_features_is_to_look_at_only():
+    images, kind = pictures(side=16)
+    with LabelingSession(images, None, classes=2, features=None, epochs=1) as session:
+        session.label([1, 2, 3], 1)
+        session.train(1)
+        settle(session)
+        session.use_features(mean_color)
+        settle(session)
+        session.train(1)
+        settle(session)
+        old = session.files.rounds.restorable.index(True)
+        before = session.training.total, session.probs.copy()
+        session.goto(old)
+        assert session.wait(60)
+        assert "learned from pixels" in session.message and "nothing was changed" in session.message
+        assert session.training.total == before[0] and np.array_equal(session.probs, before[1])
+        session.goto(len(session.files.rounds) - 1)
+        assert session.wait(60) and "Back at 1 epoch" in session.training.message

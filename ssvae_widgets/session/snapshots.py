@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
 
 from ..errors import ArgumentError, ClosedError, RowError, as_whole, check_whole, describe
-from ..io.checkpoint import CheckpointError
+from ..io.checkpoint import CheckpointError, read_meta
 from .files import SessionFiles
 from .journal import checksum
 from .queue import Proposals, Suggestion
@@ -267,6 +269,9 @@ def _put_in_place(self: Snapshots, number: int) -> bool:  # False: the weights a
     if facts is None or not weights.is_file():
         activity.say("The weights of that round were replaced by newer rounds meanwhile; nothing was changed")
         return False
+    if why := _other_features(weights, training.model):
+        activity.say(why)
+        return False
     training.model.load_model_weights(weights)
     self._journal_goto(number)
     self.proposals.propose_anew()
@@ -278,6 +283,18 @@ def _put_in_place(self: Snapshots, number: int) -> bool:  # False: the weights a
     training.look(final=True)
     self.take()
     return True
+
+# %% ../../nbs/session/21_snapshots.ipynb #615fa3a2
+def _other_features(weights: Path, model: Any) -> str:  # a sentence; empty: they learned from the same
+    "Whether the weights of a round learned from something else than the network of now."
+    told, space = read_meta(weights).get("features"), model.feature_space
+    then = "pixels" if told is None else (told.get("extractor") or {}).get("name", "vectors")
+    now = "pixels" if space is None else (space.record or {}).get("name", "vectors")
+    if then == now:
+        return ""
+    return (
+        f"That round learned from {then}, the network of now from {now}: nothing was changed; use_features goes over."
+    )
 
 # %% ../../nbs/session/21_snapshots.ipynb #a910d3eb
 @patch
