@@ -325,10 +325,25 @@ def test_a_project_knows_what_was_learned_from(tmp_path, given):
             assert "not at hand" not in told
             same = again.frozen.prepared is None if known is None else np.allclose(again.frozen.prepared, known)
             assert same and again.learned_from == ("pixels" if given == "pixels" else "vectors")
+        again.save(tmp_path / "project")  # must not forget a function that is not at hand
+    with LabelingSession.open(tmp_path / "project") as once_more:
+        assert ("mean_color" in once_more.message) == (given == "function")
     with LabelingSession.open(tmp_path / "project", features=mean_color) as other:
         assert "not at hand" not in other.message
         settle(other)
         assert other.learned_from.endswith("mean_color")
+
+
+def test_a_project_is_saved_though_the_file_of_its_vectors_was_moved(tmp_path):
+    images, kind = pictures(side=16)
+    np.save(tmp_path / "mine.npy", np.eye(len(images), 5))
+    with LabelingSession(images, None, classes=2, features=tmp_path / "mine.npy") as session:
+        settle(session)
+        session.label([1, 2], 1)
+        (tmp_path / "mine.npy").rename(tmp_path / "moved.npy")
+        session.save(tmp_path / "project")
+    with LabelingSession.open(tmp_path / "project") as again:
+        assert again.n_labeled == 2 and "mine.npy" in again.message
 
 
 def test_a_project_whose_features_are_damaged_opens_with_all_labels(tmp_path):

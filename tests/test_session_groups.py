@@ -1,5 +1,7 @@
 """Images that look alike without a label: found, told, colored, offered first, and gone when one is labeled."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,25 @@ def test_the_first_proposals_are_of_groups_far_from_each_other(clouds):
     with LabelingSession(clouds[few], None, classes=3) as session:
         kinds = few[[s.serial for s in session.suggest(10)]] // 60
         assert len(set(kinds[:4])) == 3, kinds
+
+
+def test_a_group_is_gone_with_its_label_while_the_thread_of_the_jobs_is_busy(clouds):
+    with LabelingSession(clouds, None, classes=4) as session:
+        label_three(session)
+        group, go = session.unlabeled_groups[0], threading.Event()
+        session.jobs.ask("long", job=lambda: go.wait(30))
+        session.label(group.rows, 3)
+        assert not any(np.isin(group.rows, other.rows).any() for other in session.unlabeled_groups)
+        go.set()
+
+
+def test_a_merged_class_gets_no_probability_and_a_new_one_doubt(clouds):
+    with LabelingSession(clouds, None, classes=["a", "b", "c", "d"]) as session:
+        for row in (0, 6, 12, 18, 60, 120):
+            session.label([row], row // 60)
+        session.store.merge_classes("c", "b")
+        assert session.wait(60)
+        assert np.allclose(session.probs[:, 2], 0) and np.allclose(session.probs.sum(1), 1, atol=1e-5)
+        before = session.certainty.mean()
+        session.store.add_class("e")
+        assert session.wait(60) and session.certainty.mean() < before

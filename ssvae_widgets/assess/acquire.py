@@ -408,11 +408,10 @@ def find_label_issues(
     order = order[wrong[order] > 0.5] if n is None else order[:n]
     precision = float((wrong[order].sum() + 1) / (len(order) + 2)) if len(order) else np.nan  # one of each kind added
     agrees = np.zeros(len(rows), bool) if probs is None else np.asarray(probs)[rows].argmax(1) == better
-    expected = f"about {100 * precision:.0f} % of such doubts are right"
     name = Pool(codes, classes=classes).name
     reasons = [
         f"your label {name(given[i])}, the other labels {'and the model ' if agrees[i] else ''}say {name(better[i])}: "
-        f"wrong with {wrong[i]:.2f}; {expected}"
+        f"wrong with {wrong[i]:.2f}"
         for i in order
     ]
     return Suggestions(rows[order], wrong[order], reasons, precision)

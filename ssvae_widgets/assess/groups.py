@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from ..graph.blend import average
 from ..graph.neighbors import nearest_neighbors
-from ..graph.propagate import check_codes, knn_graph, scaled_links
+from ..graph.propagate import check_codes, held_graph, knn_graph, scaled_links
 
 # %% ../../nbs/assess/05_groups.ipynb #gr000007
 def spectral_space(
@@ -88,7 +88,7 @@ def reach(
     return np.log(np.maximum(arrived * scale, 1e-12))
 
 # %% ../../nbs/assess/05_groups.ipynb #gr000017
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     "Points that look alike, none of them labeled."
 
@@ -121,7 +121,9 @@ def unlabeled_groups(
     groups = look_alikes(z, neighbors=neighbors) if groups is None else groups
     size, labeled = np.bincount(groups), np.bincount(groups, codes >= 0)
     left = [np.flatnonzero(groups == g) for g in np.flatnonzero((labeled == 0) & (size >= max(least * len(codes), 2)))]
-    graph, found, met = knn_graph(z, neighbors=neighbors), [], codes.copy()
+    if not left:
+        return []
+    graph, found, met = held_graph(z, neighbors=neighbors), [], codes.copy()
     crowded = -np.asarray(neighbors[1]).mean(1)
     while left and len(found) < most:
         if (met >= 0).any():

@@ -274,7 +274,8 @@ def _told(move: Move, pictures: Pictures, gone: dict) -> str:
     ]
     told = f"The pictures are known by their names: {', '.join(filter(None, parts)) or 'all are there'}."
     told += f" {len(gone)} labels wait for theirs to come back." * bool(gone)
-    if twice := [name for name, d in gone if d in {*pictures.digests}]:
+    here = {*pictures.digests}
+    if twice := [name for name, d in gone if d in here]:
         told += f" {len(twice)} of them belong to pictures of which there are several now, such as {twice[0]}."
     if names := changed(move.pictures, pictures, move.rows):
         told += f" {len(names)} hold something else under their name and keep their labels, such as {names[0]}."

@@ -32,6 +32,7 @@ class AccuracyLog:
         self.data, self.activity, self.evidence = data, activity, evidence
         self.entries: list[Accuracy] = []
         self._pieces: Iterator[bool] | None = None  # of the check that is under way
+        self._judged = False  # whether the answer on show could be judged when that was looked at last
         self._ended, self._cost = 0.0, 0.0  # when the last piece ended, and seconds that its check has taken
 
     @property
@@ -41,8 +42,8 @@ class AccuracyLog:
 
     def ask(self) -> None:
         "Check soon, unless it was done a moment ago and what it said of the answer on show still holds."
-        judged = self.evidence.accuracy.n > 0
-        pause = self._ended + 10 * self._cost - time.monotonic() if judged else 0.0
+        lost = self._judged and not self.evidence.accuracy.n
+        pause = 0.0 if lost else self._ended + 10 * self._cost - time.monotonic()
         self.activity.jobs.ask("standing", job=self.check, after=max(pause, 0.0))
 
     def begin_anew(self) -> None:
@@ -94,6 +95,7 @@ def note(
     if codes is None:
         codes, seq, epochs = self.data.codes, self.data.seq, self.activity.status.total
     evidence, view = self.evidence, self.evidence.predictions.view
+    self._judged = evidence.accuracy.n > 0
     new = measure_accuracy(
         None,
         codes,

@@ -241,12 +241,12 @@ def _fit_tempers(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, T
         keep = codes[rows] >= 0
         tempers[name] = fit_temper(probs[keep], codes[rows[keep]], silent)
     if "network" in self.predictions.by_source and (codes >= 0).any():
-        tempers["network"] = self._network_temper(codes, silent)
+        tempers["network"] = self._network_temper(codes, trust(int(counts.sum()), 0))  # silent ones are doubted
     return tempers
 
 # %% ../../nbs/session/11_evidence.ipynb #94b5326e
 @patch
-def _network_temper(self: Evidence, codes: Int[np.ndarray, "batch"], silent: float) -> Temper:
+def _network_temper(self: Evidence, codes: Int[np.ndarray, "batch"], most: float) -> Temper:
     "From the network's exams, where all of them are about the same classes."
     exams, predictions = self.examination.exams, self.predictions
     rows = valid_exams(exams, codes, self.activity.status.total)
@@ -256,10 +256,10 @@ def _network_temper(self: Evidence, codes: Int[np.ndarray, "batch"], silent: flo
     else:
         said, given = predictions.wide(np.array(probs, float)), codes[rows]
     mean = float(predictions.by_source["network"].max(1).mean())
-    trust = min(silent, examined_trust(said, given, mean))
+    share = min(most, examined_trust(said, given, mean))
     if len(given) < 20:
-        return Temper(share=trust)
-    return fit_temper(said, given, trust, belief=1)  # what a network claims is no evidence
+        return Temper(share=share)
+    return fit_temper(said, given, share, belief=1)  # what a network claims is no evidence
 
 # %% ../../nbs/session/11_evidence.ipynb #35bad31f
 _NAMES = {"graph": "the neighbours of your labels", "linear": "a linear head", "network": "the trained network"}

@@ -93,7 +93,7 @@ SessionFace.standing = attribute("accuracy_log.latest", "How well it is going, a
 
 # %% ../../nbs/session/23_face.ipynb #1b5c878f
 SessionFace.unlabeled_groups = attribute(
-    "groups.found", "Each `Group` of images that look alike, none of them labeled; farthest from all labels first."
+    "groups.now", "Each `Group` of images that look alike, none of them labeled; farthest from all labels first."
 )
 SessionFace.queue = attribute("proposals.queue", "The `SuggestionQueue`.")
 SessionFace.current = attribute("proposals.queue.current", "The proposal that `next` went to last, or None.")

@@ -274,7 +274,7 @@ def inputs_for(self: FrozenFeatures, space: Any) -> Any:  # `FeaturedImages`
         return self.inputs
     if self._of_model is None or self._of_model.space != space:
         given = self.given if self.given is not None else "auto"
-        self._of_model = featured(self.data.pictures, given, space=space, cache=self.cache, progress=False)
+        self._of_model = featured(self.data.pictures, given, space=space, cache=self._usable_cache()[0], progress=False)
     return self._of_model
 
 

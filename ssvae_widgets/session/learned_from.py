@@ -26,6 +26,7 @@ class LearnedFrom:
 
     def __init__(self, network: Training, proposals: Proposals, resume: Resume, features: Any):
         self.network, self.proposals, self.resume = network, proposals, resume
+        self.wanted: Any = None  # features of a project that are not at hand, as it describes them
         self.network.frozen = self._ask_for(features)
 
     @property
@@ -91,6 +92,7 @@ def use_features(
         raise ClosedError("This session is closed: open a new one on the same labels.")
     check_features(features, network.data.images)
     network.stop()
+    self.wanted = None
     network.activity.jobs.ask("change of features", job=lambda: self._go_over(features))
 
 

@@ -138,7 +138,7 @@ def labels_changed(
     now = time.monotonic()
     self._hurry, self._label_time = now - self._label_time < 0.1, now
     before, self.merged = self.merged, self.data.store.merged
-    return bool(len(event.serials) or before != self.merged)
+    return bool(len(event.serials) or before != self.merged or event.kind == "classes")
 
 # %% ../../nbs/session/08_predictions.ipynb #7972e31b
 @patch
@@ -197,7 +197,8 @@ def show(self: Predictions) -> None:
         probs = None
         if name is not None:
             temper = self.tempers.get(name, self.first_temper())
-            probs = self.doubted(temper(self._live(self.wide(self.by_source[name]))))
+            probs, alive = self._live(self.wide(self.by_source[name])), self._alive()
+            probs[:, alive] = self.doubted(temper(probs[:, alive]))
         self.view = replace(self.view, probs=probs, source=name or "none")
     view = self.view
     self.activity.events.emit("map", xy=view.xy, answer=view.source, total=self.activity.status.total)
@@ -213,8 +214,6 @@ def wide(self: Predictions, probs: Float[np.ndarray, "batch some"]) -> Float[np.
 def _live(self: Predictions, probs: Float[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
     "Classes that were merged into others say what those say."
     merged = {old: now for old, now in self.merged.items() if max(old, now) < probs.shape[1]}
-    if not merged:
-        return probs
     probs = probs.copy()
     for old, now in merged.items():
         probs[:, now] += probs[:, old]
@@ -231,8 +230,13 @@ def first_temper(self: Predictions) -> Temper:
 @patch
 def known_counts(self: Predictions) -> Int[np.ndarray, "classes"]:
     "Labels of each class that was not merged into another."
-    counts = self.data.counts
-    return counts[np.isin(np.arange(len(counts)), list(self.merged), invert=True)]
+    return self.data.counts[self._alive()]
+
+
+@patch
+def _alive(self: Predictions) -> Int[np.ndarray, "classes"]:
+    "Classes that were not merged into another."
+    return np.setdiff1d(np.arange(self.data.n_classes), list(self.merged))
 
 
 @patch

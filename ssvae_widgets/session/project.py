@@ -39,8 +39,8 @@ from .stored_images import read_array, read_images
 
 # %% auto #0
 __all__ = ['SAVED', 'LABELS', 'SESSION', 'PLAIN', 'ProjectError', 'is_ours', 'locked', 'staged', 'said_whole', 'seal', 'commit',
-           'finish', 'conclude', 'recover', 'read_project', 'read_parts', 'put_aside', 'read_facts', 'read_columns',
-           'read_names']
+           'finish', 'conclude', 'recover', 'read_project', 'read_parts', 'remember_features', 'put_aside',
+           'read_facts', 'read_columns', 'read_names']
 
 # %% ../../nbs/session/25_project.ipynb #5e9cb6d2
 SAVED = ".project-saved"  # a save that counts and has not been moved into place yet
@@ -362,6 +362,18 @@ def _read_features(
     except (OSError, ImportError, ValueError, TypeError, IndexError, MemoryError) as error:
         lost = f"The features of the project are not at hand ({str(error).rstrip('.')})"
         return "auto", f"{lost}: give them again, open(folder, features=…)."
+
+# %% ../../nbs/session/25_project.ipynb #68b670ee
+def remember_features(
+    session,  # a `LabelingSession` opened from the project
+    folder: Path,
+    given=(),  # names of arguments that a caller had others for
+) -> None:
+    "Keep the description of features that were not at hand."
+    kept = read_facts(Path(folder).expanduser()).get("features", "auto")
+    lost = session.frozen.given == "auto" if isinstance(session.frozen.given, str) else False
+    if "features" not in given and lost and kept != "auto" and kept != {"vectors": True}:
+        session.learned.wanted = kept
 
 # %% ../../nbs/session/25_project.ipynb #ce280d51
 def _read_images(file: Path, facts: dict[str, Any]) -> np.ndarray:

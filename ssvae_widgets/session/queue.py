@@ -281,15 +281,14 @@ class Proposals:
 @patch
 def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
     "A typical image of each group without a label."
-    codes = self.data.codes
-    wanted = codes < 0
+    wanted = self.data.codes < 0
     wanted[check_rows(skip, self.data.n_items, "skip")] = False
     if within is not None:
         wanted &= np.isin(np.arange(len(wanted)), check_rows(within, self.data.n_items, "within"))
     return [
         Suggestion(group.typical, f"typical of {group.size:,} images that look alike, no label among them", "start")
         for group in self.groups()
-        if (codes[group.rows] < 0).all() and wanted[group.typical]
+        if wanted[group.typical]
     ][:n]
 
 # %% ../../nbs/session/09_queue.ipynb #3fff5e00

@@ -96,19 +96,19 @@ def _check_labels(session, folder: Path) -> None:
         )
 
 # %% ../../nbs/session/26_saving.ipynb #44c44e70
-def _write_features(
-    given: Any,  # as `LabelingSession` takes them
-    stage: Path,
-    n_items: int,
-) -> Any:  # for the description
+def _write_features(session, stage: Path) -> Any:  # for the description
     "What a session learns from."
     from ssvae_widgets.data.extractors import given_vectors
 
-    if (vectors := given_vectors(given, n_items)) is not None:
-        write_array(stage / "features.npy", vectors)
-        return {"vectors": True}
+    given = session.frozen.given
+    if session.learned.wanted is not None:  # it was opened without them, and nobody asked for others
+        return session.learned.wanted
+    with contextlib.suppress(OSError, ValueError):  # a file that was moved meanwhile is named
+        if (vectors := given_vectors(given, session.data.n_items)) is not None:
+            write_array(stage / "features.npy", vectors)
+            return {"vectors": True}
     if given is None or isinstance(given, (str, os.PathLike)):
-        return given if given is None else os.fspath(given)
+        return os.path.abspath(given) if given is not None and os.path.exists(given) else given and os.fspath(given)
     return {"function": str(getattr(given, "__name__", getattr(given, "name", type(given).__name__)))}
 
 # %% ../../nbs/session/26_saving.ipynb #af16982c
@@ -132,7 +132,7 @@ def _write(
         seed=data.seed,
         epochs=session.epochs,
         n_items=data.n_items,
-        features=_write_features(session.frozen.given, stage, data.n_items),
+        features=_write_features(session, stage),
     )
     if data.truth is not None:
         write_array(stage / "truth.npy", data.truth)

@@ -32,7 +32,7 @@ from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
 from .predictions import Predictions
-from .project import read_names, read_parts, said_whole
+from .project import read_names, read_parts, remember_features, said_whole
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
@@ -113,7 +113,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.evidence = Evidence(data, activity, self.predictions, self.examination)
     self.accuracy_log = AccuracyLog(data, activity, self.evidence)
     self.groups = UnlabeledGroups(data, activity, self.predictions)
-    self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.found)
+    self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
     self.network = Training(
         data,
@@ -407,6 +407,7 @@ def open(
     project, problems = read_parts(folder, given)
     names = read_names(Path(folder).expanduser(), len(project["images"]))
     session = cls(**{**project, **given})
+    remember_features(session, folder, given)
     if session.names is None and "images" not in given:
         session.data.names = names
     session.activity.gathering = True

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/unlabeled_groups.htm
 # %% ../../nbs/session/22_unlabeled_groups.ipynb #7c0d0e69
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ __all__ = ['UnlabeledGroups']
 class UnlabeledGroups:
     """The groups without a label, most important first.
 
-    `find` runs on the thread of the jobs; `found` is replaced as a whole and may be read from any thread.
+    `find` runs on the thread of the jobs, which may be busy with training; `now` may be asked from any thread.
     """
 
     least = 60  # images, below which nobody needs to be told
@@ -32,7 +33,8 @@ class UnlabeledGroups:
 
     def __init__(self, data: LabeledImages, activity: Activity, predictions: Predictions):
         self.data, self.activity, self.predictions = data, activity, predictions
-        self.found: tuple[Group, ...] = ()
+        self.found: tuple[Group, ...] = ()  # when somebody looked last
+        self._ended, self._cost = 0.0, 0.0  # when that was, and seconds that it took
         self._of_all: tuple[Any, Any] = (None, None)  # features, group of each image by them
         self._asked: tuple[int, Any] = (-1, None)  # gesture and features that were looked at last, or will be
 
@@ -41,14 +43,20 @@ class UnlabeledGroups:
         seq, space = self.data.seq, self.predictions.space
         if event["type"] == "map" and not (seq == self._asked[0] and space is self._asked[1]):
             self._asked = seq, space
-            known = self._of_all[0] is space
-            self.activity.jobs.ask("groups", job=self.find, after=0.0 if known else 1.0)  # answers go first
+            pause = self._ended + 10 * self._cost - time.monotonic() if self._of_all[0] is space else 1.0
+            self.activity.jobs.ask("groups", job=self.find, after=max(pause, 0.0))  # answers go first
+
+    @property
+    def now(self) -> tuple[Group, ...]:
+        "Those that have no label at this moment."
+        codes = self.data.codes
+        return tuple(group for group in self.found if (codes[group.rows] < 0).all())
 
 # %% ../../nbs/session/22_unlabeled_groups.ipynb #9e3eb766
 @patch
 def find(self: UnlabeledGroups) -> None:
     "Look for groups without a label."
-    codes, space = self.data.codes, self.predictions.space
+    began, codes, space = time.monotonic(), self.data.codes, self.predictions.space
     found: list[Group] = []
     if len(codes) >= self.least and (codes >= 0).sum() >= self.enough:
         near = self.predictions.near(space)
@@ -56,5 +64,7 @@ def find(self: UnlabeledGroups) -> None:
             self._of_all = space, look_alikes(space, neighbors=near)
         found = unlabeled_groups(codes, z=space, neighbors=near, groups=self._of_all[1])
     before, self.found = self.found, tuple(found)
+    self._ended = time.monotonic()
+    self._cost = self._ended - began
     if found or before:
         self.activity.events.emit("groups", groups=self.found)

@@ -31,7 +31,16 @@ export function lightbox(root, ask, closed = () => {}) {
   const button = (text, name, does, ...inside) =>
     h(
       "button",
-      { type: "button", class: "ssvae-button ssvae-small", title: name, "aria-label": name, onclick: does },
+      {
+        type: "button",
+        class: "ssvae-button ssvae-small",
+        title: name,
+        "aria-label": name,
+        onclick: () => {
+          does();
+          if (dialog.open) dialog.focus({ preventScroll: true }); // Enter is for the picture, not for the button again
+        },
+      },
       ...(inside.length ? inside : [text]),
     );
   const bar = h(
@@ -137,7 +146,7 @@ export function lightbox(root, ask, closed = () => {}) {
       label.textContent = clean(chip, 60);
       if (!dialog.open) {
         dialog.showModal();
-        dialog.focus({ preventScroll: true }); // no button has the keys
+        dialog.focus({ preventScroll: true });
       }
       if (next === serial) return;
       serial = next;

@@ -274,6 +274,7 @@ export class MapView extends MapCanvas {
   }
 
   hoverAt(p, e) {
+    if (this.s.show.light) return; // the pointer is over the dialog
     if (!p) {
       if (this.hover >= 0) this.setHover(-1);
       this.tip?.hide();
@@ -379,6 +380,7 @@ export class MapView extends MapCanvas {
   act(name, arg, e) {
     const st = this.s.state,
       m = this.model;
+    if (name === "help" || name === "classes") this.s.show.light?.close(); // their cards would lie behind it
     if (name === "label") this.give(arg);
     else if (name === "clear") this.give(null);
     else if (name === "tool") this.setTool(arg);

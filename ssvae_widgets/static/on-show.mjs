@@ -22,7 +22,8 @@ export class OnShow {
     this.said = -1; // previews on the page, what they show, and the class they predict
     this.note = "";
     this.listeners = new Set();
-    this.openers = new Set(); // of the previews: show the picture in full size
+    this.openers = new Set(); // of the previews: show the picture in full size; true when one did
+    this.light = null; // the dialog with that picture, while it is open
     /** @type {(serial: number) => any} a thumbnail that is there */
     this.thumb = () => null;
   }
@@ -37,9 +38,7 @@ export class OnShow {
 
   /** The picture on show in full size; false when no preview can. */
   open() {
-    const [first] = this.openers;
-    first?.();
-    return !!first;
+    return [...this.openers].some((f) => f());
   }
 
   get waiting() {
@@ -62,7 +61,7 @@ export class OnShow {
   }
 
   hover(serial) {
-    if (serial === this.hovered) return;
+    if (serial === this.hovered || this.light) return; // the pointer is over the dialog
     this.hovered = serial;
     this.following = serial >= 0 ? "hovered" : "selected";
     this.tell();

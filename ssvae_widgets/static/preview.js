@@ -21,17 +21,22 @@ function render({ model, el }) {
   const show = onShow(model.get("of"));
   let shown = {},
     light = null;
-  /** The picture on show in full size, over the page. */
+  /** The picture on show in full size, over the page; false where there is none. */
   const open = () => {
     const info = shown.info;
-    if (!(info?.serial >= 0) || info.original?.shape.length === 1 || !el.isConnected) return;
+    if (!(info?.serial >= 0) || info.original?.shape.length === 1 || !el.isConnected) return false;
     light ??= lightbox(
       el.closest("[tabindex]") ?? el,
       (serial) => model.send({ type: "original", serial }),
-      () => giveKeysBack(el),
+      () => {
+        show.light = null;
+        if (document.activeElement === document.body) giveKeysBack(el); // not from a card that opened meanwhile
+      },
     );
     const known = info.label >= 0 && info.label < model.get("classes").length;
+    show.light = light; // before it opens: the pointer leaves the map then
     light.show(info.serial, info.name, known ? model.get("classes")[info.label] : "unlabeled");
+    return true;
   };
   const received = (message, buffers) => message?.type === "original" && light?.got(message, buffers[0]);
   const draw = (anew = true) => {

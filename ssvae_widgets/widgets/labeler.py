@@ -334,11 +334,12 @@ def open_project(
     **given,  # arguments that replace saved ones
 ) -> LatentLabeler:  # the app as it was
     "Go on with a saved project: labels, weights, rounds, queue and colors."
-    from ssvae_widgets.session.project import read_columns, read_parts
+    from ssvae_widgets.session.project import read_columns, read_parts, remember_features
 
     project, problems = read_parts(folder, given)
     project["columns"], project["names"], problem = read_columns(Path(folder).expanduser(), len(project["images"]))
     app = cls(**{**project, **given})
+    remember_features(app.session, folder, given)
     if said := " ".join([*problems, problem, app.session.message]).strip():
         app.say(said)
     return app

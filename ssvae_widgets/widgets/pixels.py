@@ -68,7 +68,7 @@ def encode_picture(
     if shape[2] == 2:  # green and magenta, as on a canvas
         a = a[..., [1, 0, 1]]
     large, file = shape[0] * shape[1] > exact_below and a.shape[2] < 4, io.BytesIO()
-    kind, options = ("JPEG", {"quality": 92}) if large else ("PNG", {"compress_level": 1})
+    kind, options = ("JPEG", {"quality": 95, "subsampling": 0}) if large else ("PNG", {"compress_level": 1})
     Image.fromarray(a[..., 0] if a.shape[2] == 1 else a).save(file, kind, **options)
     return file.getvalue(), f"image/{kind.lower()}", shape[1], shape[0]
 

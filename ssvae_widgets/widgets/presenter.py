@@ -83,7 +83,7 @@ PAUSES = {  # seconds from one painting to the next
     "training": 0.1,
 }
 EVENTS = {  # of the session -> what is out of date
-    "labels": ("labels", "status", "selection", "preview"),
+    "labels": ("labels", "status", "selection", "preview", "groups"),
     "map": ("map", "selection", "preview"),
     "training": ("training",),
     "round": ("rounds",),
@@ -106,7 +106,7 @@ class Presenter:
         self.session, self.views, self.names = session, views, names
         self.lock = threading.RLock()
         self.queue = JobQueue(self.failed, self.paint, order=KINDS, pause=PAUSES, name="ssvae-painter")
-        self.slow = JobQueue(self.failed, self.paint, name="ssvae-clusters")  # seconds for a million points
+        self.slow = JobQueue(self.failed, self.paint, order=["original"], name="ssvae-clusters")  # what takes seconds
         settle = lambda gestures: views.map.acknowledge(gestures, seq=session.seq)  # noqa: E731
         later = lambda: self.queue.ask("settled")  # noqa: E731
         self.acks = Acknowledgements(settle, views.status.say, later, PAUSES["settled"])
@@ -116,7 +116,8 @@ class Presenter:
         self.said, self.told = ("none", None), None  # source and predictions, and changes, that were spoken of
         self.running, self.curve_length = False, 0
         self.clustered = None  # the positions that the column "cluster" belongs to
-        self.enlarged = -1  # row of the picture that was asked for in full size last
+        self.grouped = ()  # the groups without a label that are colored
+        self.enlarged: list[int] = []  # rows of the pictures that pages wait for in full size
         self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
@@ -370,19 +371,20 @@ def show_point(self: Presenter, serial: int, kind: str = "selected"):
 @patch
 def enlarge(self: Presenter, serial: int):
     "Let the page have a picture in full size; returns at once."
-    self.enlarged = serial
+    self.enlarged = [*self.enlarged[-3:], serial]
     self.slow.ask("original")
 
 
 @patch
 def paint_original(self: Presenter):
     "A slow job."
-    serial, preview = self.enlarged, self.views.preview
-    try:
-        picture = self.session.original(serial)
-    except (DataError, OSError, ValueError) as error:
-        return preview.enlarge(serial, problem=str(error))
-    preview.enlarge(serial, picture)
+    waiting, self.enlarged = self.enlarged, []
+    for serial in dict.fromkeys(waiting):
+        try:
+            picture, problem = self.session.original(serial), ""
+        except (DataError, OSError, ValueError) as error:
+            picture, problem = None, str(error)
+        self.views.preview.enlarge(serial, picture, problem)
 
 # %% ../../nbs/widgets/17_presenter.ipynb #92cc1442
 @patch
@@ -438,8 +440,9 @@ def paint_groups(self: Presenter):
     "Images that look alike, none of them labeled: the largest gap in a sentence, all of them as a coloring."
     groups, name, map = self.session.unlabeled_groups, GROUPED[1], self.views.map
     self.views.training.standing.unlabeled = groups[0].message if groups else ""
-    if not groups and name not in map.columns:
+    if groups == self.grouped:
         return
+    self.grouped = groups
     codes = np.full(map.n, -1, np.int32)
     for k, group in enumerate(groups):
         codes[group.rows] = k

@@ -68,4 +68,22 @@ def test_a_photograph_opens_in_full_size_and_keys_go_on(open_notebook):
     )
     nb.screenshot("lightbox-gone")
     page.keyboard.press("Escape")
+    light.wait_for(state="hidden")
+    page.keyboard.press("o")
+    light.wait_for()
+    light.locator("button", has_text="100 %").click()
+    assert page.evaluate("() => document.activeElement.matches('dialog.ssvae-light')"), "Enter is for the picture"
+    page.keyboard.press("?")
+    page.locator(".ssvae-m-card").wait_for()
+    assert light.count() == 0, "the help is not behind the picture"
+    page.keyboard.press("Escape")
+    page.locator(".ssvae-m-card").wait_for(state="hidden")
+    third = app.alone(3)[2]
+    page.mouse.move(*app.place(third))
+    page.locator(f".ssvae-preview[data-serial='{third}']").wait_for()
+    app.page.keyboard.press("o")
+    page.locator(f"dialog.ssvae-light[open][data-serial='{third}'] img:visible").wait_for()
+    page.wait_for_timeout(800)
+    assert page.locator("dialog.ssvae-light[open]").get_attribute("data-serial") == str(third), "it stays"
+    page.keyboard.press("Escape")
     assert nb.python("app.error") in ("", None)
