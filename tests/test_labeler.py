@@ -350,14 +350,14 @@ def test_wrong_arguments_are_said_at_once_and_leave_nothing_behind(wrong, quiet,
     [
         (np.zeros((0, 6, 6)), "no images"),
         (np.where(np.arange(9)[:, None, None] == 4, np.inf, np.zeros((9, 6, 6))), "image 4"),
-        ("photos", "load_images"),
+        ("photos", "photos does not exist; expected .* a folder of images"),
         (None, "neither"),
         ([np.zeros((4, 4)), np.zeros((5, 4))], "different sizes"),
         (np.zeros((9, 6, 6)) - 3, "pixel values"),
     ],
 )
 def test_images_that_cannot_be_used_are_said_at_once(images, says, quiet):
-    with pytest.raises((TypeError, ValueError), match=says):
+    with pytest.raises((TypeError, ValueError, FileNotFoundError), match=says):
         LatentLabeler(images, None)
 
 

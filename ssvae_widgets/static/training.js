@@ -95,6 +95,7 @@ function standing(model, el) {
       curve = model.get("curve");
     unlabeled.textContent = clean(model.get("unlabeled"));
     unlabeled.hidden = !unlabeled.textContent;
+    el.classList.toggle("ssvae-gap", !unlabeled.hidden);
     el.classList.toggle("ssvae-hidden", !message && unlabeled.hidden);
     text.textContent = message;
     el.title = [message, clean(model.get("detail"), 700)].filter(Boolean).join("\n");
