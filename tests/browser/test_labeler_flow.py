@@ -478,5 +478,6 @@ def test_keys_stay_when_what_had_them_goes_away(open_notebook):
     nb.execute("app.map.selected = [7]")  # closes the sheet that was clicked
     page.wait_for_function("() => document.querySelector('.ssvae-sheet').hidden")
     page.wait_for_function(here)
+    page.wait_for_selector(".ssvae-preview[data-serial='7']")  # a key is for what is on show
     page.keyboard.press("5")
     nb.until("app.session.codes[7] == 5")
