@@ -28,6 +28,17 @@ def mean_color(batch):
     return batch.reshape(len(batch), -1, 3).mean(1)
 
 
+def held_back():
+    "`mean_color` that waits for an event, and the event."
+    go = threading.Event()
+
+    def slow(batch):
+        assert go.wait(60)
+        return mean_color(batch)
+
+    return slow, go
+
+
 def settle(session: LabelingSession) -> None:
     "Until features, their map and what follows from them are there."
     assert session.wait(120)
@@ -119,12 +130,7 @@ def test_a_cell_that_is_run_again_and_again_leaves_nothing_behind(tmp_path):
 
 def test_labels_are_given_and_answered_while_features_are_made():
     images, kind = pictures()
-    go = threading.Event()
-
-    def slow(batch):
-        assert go.wait(60)
-        return mean_color(batch)
-
+    slow, go = held_back()
     with LabelingSession(images, classes=2, features=slow) as session:
         for row in range(4):
             session.label(row, int(kind[row]))
@@ -187,12 +193,7 @@ def test_a_network_of_features_draws_pictures_and_goes_on_after_a_restart(tmp_pa
 
 def test_training_waits_for_features_that_are_being_made():
     images, kind = pictures()
-    go = threading.Event()
-
-    def slow(batch):
-        assert go.wait(60)
-        return mean_color(batch)
-
+    slow, go = held_back()
     with LabelingSession(images, classes=2, features=slow) as session:
         session.label([0, 1], 0)
         session.train(1)
@@ -205,12 +206,7 @@ def test_training_waits_for_features_that_are_being_made():
 
 def test_stopped_while_features_are_made_the_network_still_learns_from_them():
     images, kind = pictures()
-    go = threading.Event()
-
-    def slow(batch):
-        assert go.wait(60)
-        return mean_color(batch)
-
+    slow, go = held_back()
     with LabelingSession(images, classes=2, features=slow) as session:
         session.label([0, 1], 0)
         session.train(3)

@@ -41,7 +41,7 @@ class Graphs:
         blended: Callable[[np.ndarray], bool] = lambda features: False,  # whether flow and heads answer together there
     ):
         self._n_classes, self._blended = n_classes, blended
-        self._lock = threading.Lock()  # only for building and asking; never taken while another lock is held
+        self._lock = threading.RLock()  # only for building and asking; never taken while another lock is held
         self._whole: list[tuple[np.ndarray, Propagator]] = []
         self._nearest: list[tuple[np.ndarray, tuple]] = []
         self._folds: dict[tuple[int, int], Propagator] = {}
@@ -53,12 +53,13 @@ class Graphs:
         others: Sequence[np.ndarray | None] = (),  # feature spaces whose graphs are kept; those of all others go
     ) -> Iterator[Propagator]:
         "The propagator over some features, for one thread at a time."
+        if not any(f is features for f, _ in self._whole):
+            self.neighbors(features, others)  # before the lock: it takes seconds
         with self._lock:
             graph = next((g for f, g in self._whole if f is features), None)
             if graph is None:
-                self._whole, self._nearest = only(others, self._whole), only((features, *others), self._nearest)
                 graph = self._build(features)
-                self._whole = [*self._whole, (features, graph)]
+                self._whole = [*only(others, self._whole), (features, graph)]
             yield graph
 
 # %% ../../nbs/session/07_graphs.ipynb #dc8d932a
@@ -68,25 +69,14 @@ def _build(self: Graphs, features: np.ndarray) -> Propagator | Blend:
     from ssvae_widgets.graph.propagate import Propagator
 
     kind = Blend if self._blended(features) else Propagator
-    return kind(features, self._n_classes(), neighbors=self._neighbors(features))
-
-
-@patch
-def _neighbors(self: Graphs, features: np.ndarray) -> tuple:
-    from ssvae_widgets.graph.neighbors import nearest_neighbors
-
-    found = next((n for f, n in self._nearest if f is features), None)
-    if found is None:
-        found = nearest_neighbors(features)
-        self._nearest = [*self._nearest, (features, found)]
-    return found
+    return kind(features, self._n_classes(), neighbors=self.neighbors(features))
 
 # %% ../../nbs/session/07_graphs.ipynb #80d29316
 @patch
 def neighbors(
     self: Graphs,
     features: Float[np.ndarray, "batch features"],
-    others: Sequence[np.ndarray | None] = (),  # as for `using`
+    others: Sequence[np.ndarray | None] | None = None,  # as for `using`; None: all are kept
 ) -> tuple[Int[np.ndarray, "batch k"], Float[np.ndarray, "batch k"]]:  # as from `nearest_neighbors`
     "The ten nearest points of each point, found once."
     from ssvae_widgets.graph.neighbors import nearest_neighbors
@@ -95,7 +85,8 @@ def neighbors(
     if found is None:
         found = nearest_neighbors(features)  # seconds: nobody who asks for an answer waits for it
         with self._lock:
-            self._nearest = [*only(others, self._nearest), (features, found)]
+            kept = self._nearest if others is None else only(others, self._nearest)
+            self._nearest = [*kept, (features, found)]
     return found
 
 # %% ../../nbs/session/07_graphs.ipynb #a6e71d5d

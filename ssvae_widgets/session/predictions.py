@@ -197,7 +197,8 @@ def show(self: Predictions) -> None:
         probs = None
         if name is not None:
             temper = self.tempers.get(name, self.first_temper())
-            probs, alive = self._live(self.wide(self.by_source[name])), self._alive()
+            probs = self._live(self.wide(self.by_source[name]))
+            alive = self._alive(probs.shape[1])
             probs[:, alive] = self.doubted(temper(probs[:, alive]))
         self.view = replace(self.view, probs=probs, source=name or "none")
     view = self.view
@@ -230,13 +231,14 @@ def first_temper(self: Predictions) -> Temper:
 @patch
 def known_counts(self: Predictions) -> Int[np.ndarray, "classes"]:
     "Labels of each class that was not merged into another."
-    return self.data.counts[self._alive()]
+    counts = self.data.counts
+    return counts[self._alive(len(counts))]
 
 
 @patch
-def _alive(self: Predictions) -> Int[np.ndarray, "classes"]:
-    "Classes that were not merged into another."
-    return np.setdiff1d(np.arange(self.data.n_classes), list(self.merged))
+def _alive(self: Predictions, n: int) -> slice | Int[np.ndarray, "classes"]:
+    "Places, of so many, of the classes that were not merged into another."
+    return np.setdiff1d(np.arange(n), list(self.merged)) if self.merged else slice(None)
 
 
 @patch

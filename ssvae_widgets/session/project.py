@@ -370,9 +370,8 @@ def remember_features(
     given=(),  # names of arguments that a caller had others for
 ) -> None:
     "Keep the description of features that were not at hand."
-    kept = read_facts(Path(folder).expanduser()).get("features", "auto")
-    lost = session.frozen.given == "auto" if isinstance(session.frozen.given, str) else False
-    if "features" not in given and lost and kept != "auto" and kept != {"vectors": True}:
+    kept, used = read_facts(Path(folder).expanduser()).get("features", "auto"), session.frozen.given
+    if "features" not in given and isinstance(used, str) and used == "auto" and kept not in ("auto", {"vectors": True}):
         session.learned.wanted = kept
 
 # %% ../../nbs/session/25_project.ipynb #ce280d51

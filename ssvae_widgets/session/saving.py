@@ -103,12 +103,15 @@ def _write_features(session, stage: Path) -> Any:  # for the description
     given = session.frozen.given
     if session.learned.wanted is not None:  # it was opened without them, and nobody asked for others
         return session.learned.wanted
+    if given is None:
+        return None
     with contextlib.suppress(OSError, ValueError):  # a file that was moved meanwhile is named
         if (vectors := given_vectors(given, session.data.n_items)) is not None:
             write_array(stage / "features.npy", vectors)
             return {"vectors": True}
-    if given is None or isinstance(given, (str, os.PathLike)):
-        return os.path.abspath(given) if given is not None and os.path.exists(given) else given and os.fspath(given)
+    if isinstance(given, str | os.PathLike):
+        file = os.fspath(given).lower().endswith((".npy", ".onnx"))
+        return os.path.abspath(given) if file else os.fspath(given)
     return {"function": str(getattr(given, "__name__", getattr(given, "name", type(given).__name__)))}
 
 # %% ../../nbs/session/26_saving.ipynb #af16982c

@@ -56,12 +56,13 @@ class UnlabeledGroups:
 @patch
 def find(self: UnlabeledGroups) -> None:
     "Look for groups without a label."
-    began, codes, space = time.monotonic(), self.data.codes, self.predictions.space
-    found: list[Group] = []
+    codes, space, found = self.data.codes, self.predictions.space, []
+    began = time.monotonic()
     if len(codes) >= self.least and (codes >= 0).sum() >= self.enough:
         near = self.predictions.near(space)
         if self._of_all[0] is not space:
             self._of_all = space, look_alikes(space, neighbors=near)
+        began = time.monotonic()  # what is done once is no reason for a pause
         found = unlabeled_groups(codes, z=space, neighbors=near, groups=self._of_all[1])
     before, self.found = self.found, tuple(found)
     self._ended = time.monotonic()

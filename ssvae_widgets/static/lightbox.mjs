@@ -106,14 +106,17 @@ export function lightbox(root, ask, closed = () => {}) {
     image.hidden = false;
     view(fitted());
   });
+  /** Zoom around the pointer. */
+  const zoom = (e, factor) => {
+    const r = stage.getBoundingClientRect();
+    const [px, py] = [e.clientX - r.left - r.width / 2, e.clientY - r.top - r.height / 2];
+    view(zoomAt(at, factor, px, py, low(), high()));
+  };
   stage.addEventListener(
     "wheel",
     (e) => {
       e.preventDefault();
-      const r = stage.getBoundingClientRect();
-      const factor = Math.exp(-Math.max(-240, Math.min(240, e.deltaY * (e.deltaMode === 1 ? 16 : 1))) * 0.002);
-      const [px, py] = [e.clientX - r.left - r.width / 2, e.clientY - r.top - r.height / 2];
-      view(zoomAt(at, factor, px, py, low(), high()));
+      zoom(e, Math.exp(-Math.max(-240, Math.min(240, e.deltaY * (e.deltaMode === 1 ? 16 : 1))) * 0.002));
     },
     { passive: false },
   );
@@ -128,10 +131,8 @@ export function lightbox(root, ask, closed = () => {}) {
   for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => (dragged = null));
   stage.addEventListener("dblclick", (e) => {
     const fit = fitted();
-    if (Math.abs(at[0] - fit[0]) > 1e-9) return view(fit);
-    const r = stage.getBoundingClientRect();
-    const [px, py] = [e.clientX - r.left - r.width / 2, e.clientY - r.top - r.height / 2];
-    view(zoomAt(at, 4, px, py, low(), high()));
+    if (Math.abs(at[0] - fit[0]) > 1e-9) view(fit);
+    else zoom(e, 4);
   });
 
   return {

@@ -10,6 +10,7 @@ __all__ = ['SOURCES', 'KINDS', 'PAUSES', 'EVENTS', 'NEWS', 'HINT', 'HOW_WELL', '
 # %% ../../nbs/widgets/17_presenter.ipynb #f4be9df8
 import threading
 import time
+from collections import deque
 from datetime import datetime
 
 import numpy as np
@@ -117,7 +118,7 @@ class Presenter:
         self.running, self.curve_length = False, 0
         self.clustered = None  # the positions that the column "cluster" belongs to
         self.grouped = ()  # the groups without a label that are colored
-        self.enlarged: list[int] = []  # rows of the pictures that pages wait for in full size
+        self.enlarged: deque[int] = deque(maxlen=4)  # rows of the pictures that pages wait for in full size
         self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
@@ -371,15 +372,15 @@ def show_point(self: Presenter, serial: int, kind: str = "selected"):
 @patch
 def enlarge(self: Presenter, serial: int):
     "Let the page have a picture in full size; returns at once."
-    self.enlarged = [*self.enlarged[-3:], serial]
+    self.enlarged.append(serial)
     self.slow.ask("original")
 
 
 @patch
 def paint_original(self: Presenter):
-    "A slow job."
-    waiting, self.enlarged = self.enlarged, []
-    for serial in dict.fromkeys(waiting):
+    "A slow job: the pictures that were asked for."
+    while self.enlarged:
+        serial = self.enlarged.popleft()
         try:
             picture, problem = self.session.original(serial), ""
         except (DataError, OSError, ValueError) as error:
