@@ -47,12 +47,12 @@ class Accuracy:
     def message(self) -> str:
         "One sentence; empty while there is nothing to say."
         parts = []
-        checked = "labels left out in turn" if self.how == "left out" else "random picks, answered blind"
+        checked = f"{self.n:,} random picks, answered blind"
+        if self.how == "left out":  # entries of earlier versions do not say how many
+            checked = f"{self.n:,} of your labels left out in turn" if self.n else "your labels left out in turn"
         if self.value == self.value:
-            parts.append(
-                f"checked on your own {checked}: {self.value:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f})"
-                + (f", {self.n} label{'s' * (self.n != 1)}" if self.n else "")
-            )
+            interval = f"{self.value:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f})"
+            parts.append(f"{interval} on {checked}")
         if self.why:
             parts.append(self.why)
         if self.asked >= 3 and self.how == "left out":

@@ -38,6 +38,9 @@ def test_a_photograph_opens_in_full_size_and_keys_go_on(open_notebook):
     box, stage = image.bounding_box(), light.locator(".ssvae-light-stage").bounding_box()
     assert box["width"] <= stage["width"] + 1 and box["height"] <= stage["height"] + 1, "all of it is in view"
     nb.screenshot("lightbox")
+    frame, window = light.bounding_box(), page.viewport_size
+    assert frame["x"] >= 20 and frame["y"] >= 20, "beside it the page is seen, and a click there closes it"
+    assert abs(2 * frame["x"] + frame["width"] - window["width"]) <= 2, "in the middle"
     page.mouse.move(stage["x"] + 200, stage["y"] + 200)
     page.mouse.wheel(0, -400)
     page.wait_for_function(
