@@ -68,7 +68,7 @@ def acknowledge(args):
     with tempfile.TemporaryDirectory() as folder, LabelingSession(images, Path(folder, "labels.csv"), truth=truth) as s:
         s.instant = False  # the graph's answer comes after the label, on the worker
         s.prepare()
-        s.wait()
+        until(lambda: s.network.warming is not None)
         s.network.warming.join()
         idle, busy = [], []
         for _ in range(2 if args.quick else 3):

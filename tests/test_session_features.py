@@ -249,6 +249,22 @@ def test_a_network_that_fails_leaves_the_pixels():
         assert session.wait(300) and session.training.total == 1
 
 
+def test_what_was_asked_to_be_prepared_is_when_there_are_no_features():
+    go = threading.Event()
+
+    def fails(batch):
+        assert go.wait(60)
+        raise RuntimeError("no such luck")
+
+    images, _ = pictures()
+    with LabelingSession(images, classes=2, features=fails) as session:
+        session.prepare()
+        assert session.network.trainer is None, "it is not known yet what is learned from"
+        go.set()
+        until(lambda: session.network.trainer is not None)
+        assert session.learned_from == "pixels"
+
+
 def test_closing_does_not_wait_for_all_pictures(tmp_path):
     images, kind = pictures(2000)
 

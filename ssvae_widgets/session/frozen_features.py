@@ -63,7 +63,7 @@ class FrozenFeatures:
         data: LabeledImages,
         activity: Activity,
         given: Any = "auto",  # as `LabelingSession` takes them
-        made: Callable[[FrozenFeatures], None] = lambda frozen: None,  # called once when they are there
+        made: Callable[[FrozenFeatures], None] = lambda frozen: None,  # called once when it is settled what there is
         drawn: Callable[[FrozenFeatures], None] = lambda frozen: None,  # when their map is there, seconds later
     ):
         self.data, self.activity, self.given, self.made, self.drawn = data, activity, given, made, drawn
@@ -74,12 +74,13 @@ class FrozenFeatures:
         self._stop, self._thread = threading.Event(), None
         self._told = 0.0  # when progress was last told
         self._of_model: Any = None  # the same in the space of a model that came from elsewhere
+        self._over = False  # whether it is settled that they are there, or that there are none
         self._taken_up = False  # whether `made` was called
 
     @property
     def making(self) -> bool:
         "Whether they are being made."
-        return self._thread is not None and self._thread.is_alive() and self.inputs is None and not self.problem
+        return self._thread is not None and self._thread.is_alive() and self.inputs is None and not self._over
 
     @property
     def space(self) -> Any:
@@ -128,7 +129,18 @@ def _start(self: FrozenFeatures, work: Callable[[], None]) -> None:
 # %% ../../nbs/session/05_frozen_features.ipynb #4f2b0262
 @patch
 def _make(self: FrozenFeatures) -> None:
-    "On the thread of the features."
+    "On the thread of the features: make them, tell whether there are any, then draw their map."
+    self._extract()
+    self._over = True
+    if not self._stop.is_set():
+        self.activity.jobs.ask("features", job=self.take_up)
+        if self.inputs is not None:
+            self._draw()
+
+
+@patch
+def _extract(self: FrozenFeatures) -> None:
+    "What an extractor makes of the pictures becomes `inputs`; why there is nothing, `problem`."
     from ssvae_widgets.data.extractors import why_unavailable
     from ssvae_widgets.data.featured import featured, suits_features
 
@@ -152,15 +164,12 @@ def _make(self: FrozenFeatures) -> None:
     except Exception as error:  # whatever a foreign network raises: the session goes on with pixels
         self.problem = f"Learning from pixels, because there are no features: {error}"
         self.activity.say(self.problem)
-        return
-    self.activity.jobs.ask("features", job=self.take_up)
-    self._draw()
 
 
 @patch
 def take_up(self: FrozenFeatures) -> None:
-    "On the thread of the jobs: tell that they are there, once."
-    if self.inputs is not None and not self._taken_up:
+    "On the thread of the jobs: tell that they are there, or that there are none, once."
+    if (self._over or self.inputs is not None) and not self._taken_up:
         self._taken_up = True
         self.made(self)
 

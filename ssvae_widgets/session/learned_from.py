@@ -53,6 +53,9 @@ def features_made(self: LearnedFrom, frozen: FrozenFeatures) -> None:
     network = self.network
     if frozen is not self.frozen:
         return
+    if frozen.prepared is None:  # pixels it is
+        network.prepare_if_asked()
+        return
     network.predictions.use(frozen.prepared, frozen.xy)
     self._answer_anew()
     network.activity.say(frozen.told)

@@ -88,6 +88,7 @@ class Training:
         self.trainer: Any = None  # the `InteractiveTrainer`, once the model is made
         self.warming: threading.Thread | None = None  # compiles programs
         self.stopping = False  # whether somebody said stop
+        self._asked = False  # whether a model is wanted as soon as it is known what it learns from
 
     @property
     def trained(self) -> bool:
@@ -103,8 +104,16 @@ class Training:
 @patch
 def prepare(self: Training) -> None:
     "Make the model and compile in the background; returns at once."
-    if self.trainer is None and not self._waits:  # else it is asked again when the features are there
+    self._asked = True
+    if self.trainer is None and not self._waits:  # else it is asked again when it is settled what is learned from
         self.activity.jobs.ask("preparation", job=self.make)
+
+
+@patch
+def prepare_if_asked(self: Training) -> None:
+    "What `prepare` was asked for before it was settled what is learned from."
+    if self._asked:
+        self.prepare()
 
 # %% ../../nbs/session/14_training.ipynb #23fcc528
 @patch
