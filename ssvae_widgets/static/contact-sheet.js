@@ -1,6 +1,25 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
 import { colour, follow, giveKeysBack, paint, toMap, visibleRows } from "./view-core.mjs";
 
+/** CSS pixels: the smallest side of a tile, the largest, and the first one. */
+const [SMALLEST, LARGEST, FIRST] = [48, 256, 64];
+
+/** Bytes of pictures that a sheet keeps. */
+const KEPT = 1e8;
+
+/** Pixels a side that are asked for, for tiles of so many CSS pixels: twice as many for small ones, for sharp screens. */
+const resolution = (side) => (side <= 72 ? 144 : 256);
+
+/** The size that was chosen last, on any sheet of this browser. */
+function chosenSize(side) {
+  try {
+    if (side) localStorage.setItem("ssvae-sheet-side", String(side));
+    return Math.min(LARGEST, Math.max(SMALLEST, Number(localStorage.getItem("ssvae-sheet-side")) || FIRST));
+  } catch {
+    return side || FIRST; // a page that may not keep anything
+  }
+}
+
 /** A virtual grid: only the tiles in sight exist, only the images in sight were asked for. */
 function render({ model, el }) {
   el.classList.add("ssvae-view", "ssvae-sheet");
@@ -14,6 +33,21 @@ function render({ model, el }) {
       model.send({ type: "sort", by: sort.value });
       giveKeysBack(el);
     },
+  });
+  const size = h("input", {
+    type: "range",
+    min: SMALLEST,
+    max: LARGEST,
+    step: 8,
+    value: chosenSize(),
+    class: "ssvae-sheet-size",
+    title: "Size of the pictures",
+    "aria-label": "Size of the pictures",
+    oninput: () => {
+      chosenSize(size.value);
+      layout();
+    },
+    onchange: () => giveKeysBack(el),
   });
   const wide = h(
     "button",
@@ -71,26 +105,25 @@ function render({ model, el }) {
     question,
     h("span", { class: "ssvae-ask-buttons" }, yes, no),
   );
-  el.replaceChildren(h("div", { class: "ssvae-sheet-head" }, title, sort, wide, close), hint, ask, box);
+  el.replaceChildren(h("div", { class: "ssvae-sheet-head" }, title, size, sort, wide, close), hint, ask, box);
 
   let serials = new Uint32Array(0),
     out = new Uint8Array(0),
     codes = new Int32Array(0),
     guesses = new Int32Array(0),
     cursor = 0,
-    asked = new Set();
+    asked = new Map(); // serial -> pixels a side that were asked for
   let pictures = new Map(),
     tiles = new Map(),
     version = -1,
     columns = 1,
-    tile = 48,
+    tile = FIRST,
     frame = 0;
-  const shape = () => model.get("shape");
 
   const layout = () => {
     const width = box.clientWidth - 2;
     if (width <= 0) return;
-    tile = model.get("tile");
+    tile = Math.min(width, chosenSize());
     columns = Math.max(1, Math.floor(width / tile));
     tile = Math.floor(width / columns);
     space.style.height = `${Math.ceil(serials.length / columns) * tile}px`;
@@ -123,19 +156,20 @@ function render({ model, el }) {
       tiles.set(i, node);
       space.append(node);
     }
-    if (known && !node.firstChild) {
-      const s = shape(),
+    if (known && node.firstChild?.picture !== known) {
+      const s = known.shape,
         canvas = h("canvas", { "aria-hidden": "true" });
-      node.append(canvas);
+      canvas.picture = known;
+      node.replaceChildren(canvas);
       if (s.length === 1) {
         canvas.style.width = canvas.style.height = `${tile - 8}px`;
-        paint(canvas, array(known, Float32Array), s);
+        paint(canvas, array(known.data, Float32Array), s);
       } else {
         const scale = Math.min((tile - 8) / s[0], (tile - 8) / s[1]);
         canvas.style.width = `${Math.round(s[1] * scale)}px`;
         canvas.style.height = `${Math.round(s[0] * scale)}px`;
         canvas.classList.toggle("ssvae-pixelated", scale >= 1);
-        paint(canvas, known, s);
+        paint(canvas, known.data, s);
       }
     }
     const classes = model.get("classes"),
@@ -160,15 +194,16 @@ function render({ model, el }) {
         tiles.delete(i);
       }
     for (let i = from; i < to; i++) place(i);
-    const missing = [];
+    const missing = [],
+      pixels = resolution(tile);
     for (let i = from; i < to && missing.length < 512; i++)
-      if (!pictures.has(serials[i]) && !asked.has(serials[i])) {
+      if (!(asked.get(serials[i]) >= pixels)) {
         missing.push(serials[i]);
-        asked.add(serials[i]);
+        asked.set(serials[i], pixels);
       }
     if (missing.length) {
       const want = Uint32Array.from(missing);
-      model.send({ type: "thumbnails", version }, undefined, [want.buffer]);
+      model.send({ type: "thumbnails", version, pixels }, undefined, [want.buffer]);
     }
     space.setAttribute("aria-activedescendant", tiles.get(cursor)?.id || "");
   };
@@ -183,6 +218,17 @@ function render({ model, el }) {
     place(i);
     head();
   };
+  /** Half of the pictures go when they take too much room; they are asked for again when they come into sight. */
+  const forget = () => {
+    let total = 0;
+    for (const { data } of pictures.values()) total += data.length;
+    if (total < KEPT) return;
+    for (const [serial, { data }] of pictures) {
+      pictures.delete(serial);
+      asked.delete(serial);
+      if ((total -= data.length) < KEPT / 2) break;
+    }
+  };
   const reveal = () => {
     const top = Math.floor(cursor / columns) * tile;
     if (top < box.scrollTop) box.scrollTop = top;
@@ -196,6 +242,9 @@ function render({ model, el }) {
       toggle(cursor);
       later();
     }
+  });
+  space.addEventListener("dblclick", (event) => {
+    if (event.target.closest(".ssvae-tile")) toMap(el, "original"); // the one under the pointer is on show
   });
   space.addEventListener("pointerover", (event) => {
     const node = event.target.closest(".ssvae-tile");
@@ -229,11 +278,15 @@ function render({ model, el }) {
 
   const onMessage = (message, buffers) => {
     if (message?.type !== "thumbnails" || message.version !== version) return;
-    const got = array(buffers[0], Uint32Array),
-      data = array(buffers[1]),
-      size = got.length ? data.length / got.length : 0;
-    got.forEach((serial, j) => pictures.set(serial, data.slice(j * size, (j + 1) * size)));
-    if (pictures.size > 20000) pictures = new Map([...pictures].slice(-10000));
+    const data = array(buffers[1]);
+    let at = 0;
+    array(buffers[0], Uint32Array).forEach((serial, j) => {
+      const shape = message.shapes[j],
+        bytes = shape.length === 1 ? 4 * shape[0] : shape[0] * shape[1] * shape[2];
+      pictures.delete(serial); // the newest stand last
+      pictures.set(serial, { shape, data: data.slice(at, (at += bytes)) });
+    });
+    forget();
     later();
   };
   model.on("msg:custom", onMessage);
@@ -241,11 +294,11 @@ function render({ model, el }) {
   watch.observe(box);
 
   const stops = [
-    follow(model, ["serials", "version", "shape", "tile"], () => {
+    follow(model, ["serials", "version"], () => {
       if (model.get("version") !== version) {
         version = model.get("version");
         pictures = new Map();
-        asked = new Set();
+        asked = new Map();
         cursor = 0;
         box.scrollTop = 0;
       }

@@ -1,6 +1,7 @@
 import { clean, count, h, icon } from "./dom.mjs";
 import { colour, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
 import { onShow } from "./on-show.mjs";
+import { fillWindow } from "./fit-window.mjs";
 
 /** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */
 function press(model, el, type, label) {
@@ -48,8 +49,24 @@ function actions(model, el) {
     h("span", { text: "What next?" }),
     h("kbd", { text: "n" }),
   );
+  const fill = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-tool ssvae-fill",
+      title: "Fill the window, or go back into the notebook",
+      "aria-label": "Fill the window",
+      "aria-pressed": "false",
+      onclick: () => {
+        const app = /** @type {HTMLElement | null} */ (el.closest(".ssvae-labeler"));
+        if (app) fill.setAttribute("aria-pressed", String(fillWindow(app)));
+      },
+    },
+    icon("window"),
+  );
   el.replaceChildren(
     h("div", { class: "ssvae-group", role: "group", "aria-label": "History" }, undo, redo),
+    fill,
     h("span", { class: "ssvae-gap" }),
     h("div", { class: "ssvae-group" }, strategy, next),
   );

@@ -1,6 +1,7 @@
 import { array, clean, count, h } from "./dom.mjs";
 import { lightbox } from "./lightbox.mjs";
 import { colour, fit, follow, giveKeysBack, paint, toMap } from "./view-core.mjs";
+import { fitWindow } from "./fit-window.mjs";
 import { onShow } from "./on-show.mjs";
 
 /** What to do first, while nothing is shown. */
@@ -20,7 +21,32 @@ function render({ model, el }) {
   el.classList.add("ssvae-view", "ssvae-preview");
   const show = onShow(model.get("of"));
   let shown = {},
+    shapes = [], // of the pictures on show
+    drawn = false, // whether there is a model that draws; without one the picture has the room for itself
     light = null;
+  /** Both pictures as large as their room allows, whole pixels for small ones. @param {HTMLElement} pair */
+  const place = (pair) => {
+    const { width, height } = pair.getBoundingClientRect();
+    if (width < 2) return;
+    const many = pair.children.length,
+      caption = 20,
+      beside = Math.min((width - 10 * (many - 1)) / many, height - caption),
+      stacked = Math.min(width, (height - 4 * (many - 1)) / many - caption);
+    pair.classList.toggle("ssvae-stacked", many > 1 && stacked > beside);
+    const box = Math.max(24, Math.max(beside, stacked) - 2);
+    pair.querySelectorAll("canvas").forEach((canvas, k) => {
+      const own = shapes[k],
+        shape = shapes[0], // the drawing stands as large as what it is of
+        size = shape.length === 1 ? { width: box, height: box, pixelated: false } : fit(shape[0], shape[1], box);
+      canvas.style.width = `${size.width}px`;
+      canvas.style.height = `${size.height}px`;
+      canvas.classList.toggle("ssvae-pixelated", size.pixelated && own?.[0] === shape[0]);
+    });
+  };
+  const resize = new ResizeObserver(() => {
+    const pair = /** @type {HTMLElement | null} */ (el.querySelector(".ssvae-pair"));
+    if (pair) place(pair);
+  });
   /** The picture on show in full size, over the page; false where there is none. */
   const open = () => {
     const info = shown.info;
@@ -107,7 +133,7 @@ function render({ model, el }) {
         { class: "ssvae-figure" },
         entry
           ? opener(entry, caption, picture(entry, model.get("box"), `${caption} of item ${info.serial}`))
-          : h("div", { class: "ssvae-nothing", text: info.coming ? "…" : "no model yet" }),
+          : h("div", { class: "ssvae-nothing", text: "…" }),
         h("figcaption", { text: caption }),
       );
 
@@ -126,12 +152,14 @@ function render({ model, el }) {
       ),
     );
 
+    if (!info.coming || info.reconstruction) drawn = Boolean(info.reconstruction);
     const pair = h(
       "div",
       { class: "ssvae-pair" },
       figure(info.original, "original"),
-      figure(info.reconstruction, "reconstruction"),
+      drawn ? figure(info.reconstruction, "reconstruction") : null,
     );
+    shapes = [info.original, info.reconstruction].map((entry) => entry?.shape);
 
     const probs = (info.probs || []).map(([k, p]) => {
       const percent = Math.round(1000 * p) / 10;
@@ -215,16 +243,22 @@ function render({ model, el }) {
       ...(neighbours ? [neighbours] : []),
       ...(history ? [history] : []),
     );
+    resize.disconnect();
+    resize.observe(pair);
+    place(pair);
   };
   show.views += 1;
   show.openers.add(open);
   model.on("msg:custom", received);
+  const unfit = fitWindow(el);
   const stops = [follow(model, ["info", "pixels", "classes", "palette", "box"], draw), show.listen(() => draw(false))];
   return () => {
     show.views -= 1;
     show.openers.delete(open);
     model.off("msg:custom", received);
     light?.remove();
+    resize.disconnect();
+    unfit();
     stops.forEach((f) => f());
   };
 }

@@ -42,14 +42,15 @@ export function paint(canvas, data, shape) {
   drawImage(canvas, data, shape);
 }
 
-/** Whole pixels for small images, a smooth picture for others: the CSS size that fits an image into a square box. */
+/** Whole pixels for small images that are much enlarged, a smooth picture that fills it for others: the CSS size in a square box. */
 export function fit(height, width, box) {
-  const scale = Math.min(box / height, box / width);
-  const whole = scale >= 2 ? Math.floor(scale) : scale;
+  const scale = Math.min(box / height, box / width),
+    pixelated = scale >= 2 && Math.max(height, width) <= 40,
+    used = pixelated ? Math.floor(scale) : scale;
   return {
-    width: Math.max(1, Math.round(width * whole)),
-    height: Math.max(1, Math.round(height * whole)),
-    pixelated: scale >= 2,
+    width: Math.max(1, Math.round(width * used)),
+    height: Math.max(1, Math.round(height * used)),
+    pixelated,
   };
 }
 

@@ -45,7 +45,7 @@ class ContactSheet(View):
     _css = stylesheet("views.css", "contact-sheet.css")
     most_at_once = 512
     accepts = {
-        "thumbnails": ("serials", "version"),
+        "thumbnails": ("serials", "version", "pixels?"),
         "sort": ("by",),
         "exclude": ("serial", "out"),
         "look": ("serial",),
@@ -58,9 +58,7 @@ class ContactSheet(View):
     excluded = traitlets.Bytes(help="uint8, 1: left out").tag(sync=True)
     codes = traitlets.Bytes(help="int32 label of each, -1: none").tag(sync=True)
     guesses = traitlets.Bytes(help="int32 predicted class of each, -1: none").tag(sync=True)
-    shape = traitlets.List(traitlets.Int(), help="of a thumbnail: [height, width, channels] or [d]").tag(sync=True)
     version = traitlets.Int(0, help="counts openings, so that late pixels are dropped").tag(sync=True)
-    tile = traitlets.Int(50, help="side of a tile, in CSS pixels").tag(sync=True)
     sorts = traitlets.List(traitlets.Unicode(), default_value=["distance", "certainty", "number"]).tag(sync=True)
     sort = traitlets.Unicode("distance").tag(sync=True)
     question = traitlets.Unicode("", help="what has to be confirmed; empty: nothing").tag(sync=True)
@@ -81,7 +79,7 @@ class ContactSheet(View):
     def tell(self, intent):
         "Answer requests for pixels here; pass every other intent on."
         if intent["type"] == "thumbnails":
-            self.send_thumbnails(intent["serials"], intent["version"])
+            self.send_thumbnails(intent["serials"], intent["version"], intent.get("pixels", 144))
         else:
             super().tell(intent)
 
@@ -107,7 +105,6 @@ def fill(self: ContactSheet, serials, codes=None, guesses=None):
     with self.hold_sync():
         self.serials, self.excluded, self.version = serials.tobytes(), bytes(serials.size), self.version + 1
         self.question, self.note, self.shown = "", "", True
-        self.shape = wire_image(self.images(int(serials[0])), 2 * self.tile)[1] if serials.size else []
         self.mark(codes, guesses)
 
 
@@ -147,14 +144,15 @@ def close_sheet(self: ContactSheet):
 
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #ab2d7aa7
 @patch
-def send_thumbnails(self: ContactSheet, serials, version: int):
+def send_thumbnails(
+    self: ContactSheet,
+    serials,  # (k,) of the sheet
+    version: int,  # of the sheet that asked; those of another one are not sent
+    pixels: int = 144,  # the longer side at most
+):
     "Send pixels of these serials to every page that shows the sheet."
-    if version != self.version:
+    if version != self.version or not len(serials):
         return
-    shape, blocks, sent = list(self.shape), [], []
-    for serial in serials.tolist():
-        data, own = wire_image(self.images(serial), 2 * self.tile)
-        if own == shape:
-            blocks.append(data)
-            sent.append(serial)
-    self.send({"type": "thumbnails", "version": version}, [np.array(sent, "<u4").tobytes(), b"".join(blocks)])
+    blocks, shapes = zip(*[wire_image(self.images(serial), pixels) for serial in serials.tolist()])
+    message = {"type": "thumbnails", "version": version, "shapes": list(shapes)}
+    self.send(message, [np.asarray(serials, "<u4").tobytes(), b"".join(blocks)])

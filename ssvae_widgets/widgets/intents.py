@@ -156,7 +156,7 @@ BY_PAGE = {
     "more": {},  # all points, after a sample of them
     "deck": {},  # the proposals that it may hold
     "thumbs": {"serials": rows},  # images beside the pointer
-    "thumbnails": {"serials": tiles, "version": count},  # images of the contact sheet
+    "thumbnails": {"serials": tiles, "version": count, "pixels?": whole(16, 513)},  # images of the contact sheet
 }
 INTENTS = BY_KEY | BY_CLICK | BY_PAGE
 

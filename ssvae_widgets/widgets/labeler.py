@@ -104,20 +104,21 @@ class LatentLabeler(Whole):
         epochs: int = 10,  # what the training panel offers
         names=None,  # (n,) names of the items, such as file names
         columns: dict | None = None,  # name -> (n,) numbers, groups or names to color by; see `as_column`
-        height: int = 640,  # of the map, in CSS pixels
+        height: int | None = None,  # of the map, in CSS pixels; None: the app fits the window
         keymap: dict | None = None,  # action -> keys, e.g. {"undo": ["u"], "label:3": ["q"]}; `?` lists them
         seed: int = 0,
         session=None,  # an existing `LabelingSession` instead of images
         features="auto",  # what is learned from, as `LabelingSession` takes it; None: pixels
     ):
-        look = {"height": check_whole(height, "height", 240, 4000), "keymap": as_keymap(keymap)}
+        height = None if height is None else check_whole(height, "height", 240, 4000)
+        look = {"height": height, "keymap": as_keymap(keymap)}
         more = dict(truth=truth, classes=classes, model=model, config=config, features=features)
         own = session_for(images, session, labels, epochs, seed, names, columns, **more)
         views, columns = (), dict(columns or {})
         try:
             views = make_views(own, columns, epochs, **look)
             super().__init__([arrange(views), views.status])
-            self.add_class("ssvae-labeler")
+            self.add_class("ssvae-labeler").add_class("ssvae-fits" if height is None else "ssvae-fixed")
             self.bind(own, views, own.names if names is None else names, columns)
         except BaseException:
             self.abandon(views)

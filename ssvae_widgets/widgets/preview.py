@@ -36,7 +36,7 @@ class Preview(View):
     accepts = {"select": ("serial",), "original": ("serial",)}
     info = traitlets.Dict(help="what is shown, as the page draws it").tag(sync=True)
     pixels = traitlets.Bytes(help="bytes of all images on show").tag(sync=True)
-    box = traitlets.Int(112, help="side of the two large pictures, in CSS pixels").tag(sync=True)
+    box = traitlets.Int(160, help="the two large pictures have twice as many pixels a side at most").tag(sync=True)
     small = traitlets.Int(36, help="side of a neighbour, in CSS pixels").tag(sync=True)
     of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")

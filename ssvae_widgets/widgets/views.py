@@ -68,13 +68,13 @@ def make_views(
     session,  # a `LabelingSession`
     extra: dict | None = None,  # columns of the user
     epochs: int = 10,  # what the training panel offers
-    height: int = 640,  # of the map, in CSS pixels
+    height: int | None = None,  # of the map, in CSS pixels; None: the app fits the window
     keymap: dict | None = None,  # action -> keys
 ) -> Views:
     "Every view of the app, as the session stands."
     n, pictures, classes = len(session.images), session.pictures, list(session.classes)
     look = {"n_items": n, "classes": classes, "palette": class_palette(len(classes))}
-    shown = {"classes": classes, "images": pictures, "height": height, "color_by": "label", "keymap": keymap}
+    shown = {"classes": classes, "images": pictures, "height": height or 640, "color_by": "label", "keymap": keymap}
     map = LatentMap(session.xy, color_columns(session, extra), **shown)
     views = Views(
         map=map,
@@ -92,10 +92,11 @@ def make_views(
 
 # %% ../../nbs/widgets/14_views.ipynb #5efd8d09
 def arrange(views: Views) -> ipywidgets.Box:  # all but the status line
-    "The map on the left, the column of the others beside it."
+    "The map with training below it on the left, the column of the others beside both."
 
     def box(name, *parts):
         return ipywidgets.Box(parts).add_class(name)
 
-    column = views.actions, views.preview, views.sheet, views.buttons, views.training
-    return box("ssvae-body", box("ssvae-map-box", views.map), box("ssvae-side", *column))
+    column = views.actions, views.preview, views.sheet, views.buttons
+    parts = box("ssvae-map-box", views.map), box("ssvae-side", *column), box("ssvae-dock", views.training)
+    return box("ssvae-body", *parts)

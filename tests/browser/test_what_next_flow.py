@@ -150,6 +150,7 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     page, root = app.page, app.page.locator(".ssvae-labeler").first
     shows = "n => document.querySelector('.ssvae-preview').dataset.serial === String(n)"
     refused = "() => document.querySelector('.ssvae-status').dataset.refused === 'yes'"
+    fits_every_window(page)
     here, there = app.alone(2)
     # the picture of another point, under the pointer, is on show: the selected one is shown first
     app.click(here)
@@ -194,3 +195,32 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     nb.until(f"app.session.codes[{first}] == 2 and app.session.current.serial != {first}")
     nb.theme("dark")
     nb.screenshot("what-next-dark")
+
+
+def fits_every_window(page):
+    """On a laptop map, picture, classes, training and status are in view together; in a narrow notebook map, picture
+    and classes are; the app fills the window and comes back."""
+
+    def cut_off(*parts):
+        return page.evaluate(
+            """parts => {
+            const panel = document.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect();
+            const app = document.querySelector('.ssvae-labeler');
+            app.scrollIntoView({ block: 'start' });
+            return parts.filter(part => {
+                const r = app.querySelector(part).getBoundingClientRect();
+                return r.height < 20 || r.bottom > panel.bottom + 1 || r.right > panel.right + 1 }) }""",
+            list(parts),
+        )
+
+    laptop = ".ssvae-points", ".ssvae-preview", ".ssvae-next", ".ssvae-class-foot", ".ssvae-train", ".ssvae-status"
+    for size, parts in {(1280, 800): laptop, (1024, 768): laptop, (800, 900): laptop[:4]}.items():
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        until(lambda parts=parts: not cut_off(*parts), every=0.2)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    fills = "() => document.querySelector('.ssvae-labeler').getBoundingClientRect().height === innerHeight"
+    page.locator(".ssvae-fill").click()
+    page.wait_for_function(fills)
+    page.locator(".ssvae-fill").click()
+    page.wait_for_function(f"() => !({fills})()")
+    until(lambda: not cut_off(*laptop), every=0.2)

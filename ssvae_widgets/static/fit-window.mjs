@@ -1,0 +1,68 @@
+/** How high an app may be so that all of it is in view: the height of the window, or of the panel that scrolls it. */
+
+/** What scrolls the outputs of a notebook: JupyterLab and Notebook 7, an output in a view of its own, the classic page. */
+const PANELS = ".jp-WindowedPanel-outer, .jp-LinkedOutputView, .lm-DockPanel-widget, #site";
+
+/** Pixels of the panel that an app leaves free: the paddings of a cell. */
+const MARGIN = 24;
+
+/** Width up to which the parts stand below each other (labeler.css), and the height that they need then. */
+const [NARROW, STACKED] = [780, 780];
+
+/**
+ * The height that is in view around an element, in CSS pixels. Where an output lives in a frame of its own, as in Colab, the frame
+ * follows its content, and its height says nothing: a share of the screen is taken.
+ * @param {Element} el
+ */
+export function roomAround(el) {
+  const panel = el.closest(PANELS);
+  if (panel) return panel.clientHeight;
+  return window.top === window ? window.innerHeight : Math.min(760, 0.7 * (window.screen?.availHeight || 1000));
+}
+
+/**
+ * Keep `--ssvae-fit` of the app around `el` at the height that is in view. @param {Element} el @returns {() => void} the end of it
+ */
+export function fitWindow(el) {
+  /** @type {Element | null} */
+  let panel = null;
+  const measure = () => {
+    const app = /** @type {HTMLElement | null} */ (el.closest(".ssvae-labeler"));
+    if (!app?.isConnected) return;
+    const now = app.closest(PANELS);
+    if (now !== panel) {
+      if (panel) watch.unobserve(panel);
+      panel = now;
+      if (panel) watch.observe(panel);
+    }
+    const room = roomAround(app) - MARGIN,
+      fit = `${Math.round(app.clientWidth > NARROW ? room : Math.max(room, STACKED))}px`;
+    if (app.style.getPropertyValue("--ssvae-fit") !== fit) app.style.setProperty("--ssvae-fit", fit);
+  };
+  const watch = new ResizeObserver(() => requestAnimationFrame(measure));
+  watch.observe(el);
+  window.addEventListener("resize", measure);
+  return () => {
+    watch.disconnect();
+    window.removeEventListener("resize", measure);
+  };
+}
+
+/**
+ * The app over everything else in the window, or back in its place: the layer on top of a page belongs to no panel, so that nothing
+ * cuts it off. @param {HTMLElement} app @returns {boolean} whether it fills the window now
+ */
+export function fillWindow(app) {
+  const fill = !app.classList.contains("ssvae-full");
+  app.classList.toggle("ssvae-full", fill);
+  if (fill) {
+    app.setAttribute("popover", "manual");
+    app.showPopover?.();
+  } else {
+    app.hidePopover?.();
+    app.removeAttribute("popover");
+  }
+  window.dispatchEvent(new Event("resize"));
+  app.focus({ preventScroll: true });
+  return fill;
+}
