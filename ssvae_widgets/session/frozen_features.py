@@ -132,10 +132,11 @@ def _make(self: FrozenFeatures) -> None:
     "On the thread of the features: make them, tell whether there are any, then draw their map."
     self._extract()
     self._over = True
-    if not self._stop.is_set():
+    if self.inputs is not None:
         self.activity.jobs.ask("features", job=self.take_up)
-        if self.inputs is not None:
-            self._draw()
+        self._draw()
+    elif not self._stop.is_set():
+        self.made(self)  # which only asks for what was put off
 
 
 @patch
@@ -168,8 +169,8 @@ def _extract(self: FrozenFeatures) -> None:
 
 @patch
 def take_up(self: FrozenFeatures) -> None:
-    "On the thread of the jobs: tell that they are there, or that there are none, once."
-    if (self._over or self.inputs is not None) and not self._taken_up:
+    "On the thread of the jobs: tell that they are there, once."
+    if self.inputs is not None and not self._taken_up:
         self._taken_up = True
         self.made(self)
 

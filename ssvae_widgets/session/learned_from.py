@@ -49,7 +49,10 @@ class LearnedFrom:
 # %% ../../nbs/session/20_learned_from.ipynb #219fc0cc
 @patch
 def features_made(self: LearnedFrom, frozen: FrozenFeatures) -> None:
-    "On the thread of the jobs: everything that answers goes over to the features, unless others are asked for now."
+    """On the thread of the jobs: everything that answers goes over to the features, unless others are asked for now.
+
+    Where there are none, from any thread: what waited for them is asked for.
+    """
     network = self.network
     if frozen is not self.frozen:
         return

@@ -24,6 +24,7 @@ from .activity import Activity
 from .arguments import check_model
 from .evidence import Evidence
 from .examination import Examination
+from .export import Written, export_session
 from .face import SessionFace
 from .files import SessionFiles
 from .frozen_features import check_features
@@ -395,6 +396,20 @@ def save(
         raise ClosedError("This session was replaced by a newer one on the same labels: save there.")
     with said_whole(folder):
         return save_project(self, folder, more or {})
+
+
+@patch
+def export(
+    self: LabelingSession,
+    folder,  # where to; made when it is not there
+    what=None,  # some of "labels", "predictions", "folders", "model", "project"; None: all that can be had
+    **more,  # `names` and parts of a view, for `export_session`
+) -> list[Written]:  # each with its `path`
+    """Take away labels with file names, predictions, a folder per class, the model and the project.
+
+    `ArgumentError` for what cannot be had, `FileExistsError` where something else lies in the way, `OSError`.
+    """
+    return export_session(self, folder, what, **more)
 
 # %% ../../nbs/session/28_session.ipynb #f7e2f3c1
 @patch(cls_method=True)

@@ -2,6 +2,7 @@ import { clean, count, h, icon } from "./dom.mjs";
 import { colour, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
 import { onShow } from "./on-show.mjs";
 import { fillWindow } from "./fit-window.mjs";
+import { takeAway } from "./take-away.mjs";
 
 /** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */
 function press(model, el, type, label) {
@@ -64,13 +65,29 @@ function actions(model, el) {
     },
     icon("window"),
   );
+  let list = null;
+  const take = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-tool ssvae-take",
+      title: "Take away: labels, predictions, pictures by class, model, project, page",
+      "aria-label": "Take away",
+      onclick: () => {
+        list ??= takeAway(el.closest(".ssvae-labeler") || el, model, () => giveKeysBack(el));
+        list.open();
+      },
+    },
+    icon("take"),
+  );
   el.replaceChildren(
     h("div", { class: "ssvae-group", role: "group", "aria-label": "History" }, undo, redo),
+    take,
     fill,
     h("span", { class: "ssvae-gap" }),
     h("div", { class: "ssvae-group" }, strategy, next),
   );
-  return follow(model, ["can_undo", "can_redo", "strategy", "strategies"], () => {
+  const end = follow(model, ["can_undo", "can_redo", "strategy", "strategies"], () => {
     undo.disabled = !model.get("can_undo");
     redo.disabled = !model.get("can_redo");
     const options = model.get("strategies");
@@ -81,6 +98,10 @@ function actions(model, el) {
     strategy.value = model.get("strategy");
     strategy.hidden = !options.length;
   });
+  return () => {
+    end();
+    list?.remove();
+  };
 }
 
 /** One button per class: colour, key, name, how many so far. */

@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/intents.html.md"""
 
 # %% auto #0
 __all__ = ['row', 'class_code', 'count', 'source', 'epochs', 'frame', 'op', 'MOVE', 'BY_KEY', 'BY_CLICK', 'BY_PAGE', 'INTENTS',
-           'whole', 'number', 'one_of', 'flag', 'text', 'new_name', 'serials_from', 'rows', 'tiles', 'whole_row',
-           'check_intent']
+           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'new_name', 'serials_from', 'rows', 'tiles',
+           'whole_row', 'check_intent']
 
 # %% ../../nbs/widgets/02_intents.ipynb #13184b40
 from collections.abc import Callable, Iterable
@@ -64,6 +64,13 @@ def text(value, view) -> str:
     return value
 
 # %% ../../nbs/widgets/02_intents.ipynb #427d6600
+def texts(value, view) -> list[str]:
+    "A check for a list of at most twenty texts."
+    if not isinstance(value, list) or len(value) > 20:
+        raise ValueError(f"got {describe(value)}, expected a list of text")
+    return [text(item, view) for item in value]
+
+
 def new_name(value, view) -> str:
     "A check for the name of a class that does not exist yet."
     name = value.strip() if isinstance(value, str) else ""
@@ -149,6 +156,7 @@ BY_CLICK = {
     "suspects": {},
     "unlabeled": {},
     "original": {"serial": row},
+    "export": {"folder?": text, "what?": texts},
 }
 
 # %% ../../nbs/widgets/02_intents.ipynb #713c70e2

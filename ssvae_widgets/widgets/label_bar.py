@@ -23,7 +23,7 @@ class ActionBar(View):
 
     _esm = inline_esm("label-bar.js")
     _css = stylesheet("views.css", "label-bar.css")
-    accepts = {"strategy": ("strategy",), "undo": (), "redo": (), "next": ()}
+    accepts = {"strategy": ("strategy",), "undo": (), "redo": (), "next": (), "export": ("folder?", "what?")}
     part = traitlets.Unicode("actions").tag(sync=True)
     strategy = traitlets.Unicode("").tag(sync=True)
     strategies = traitlets.List(traitlets.Unicode(), help="ways to choose the next; empty hides the menu").tag(
@@ -31,6 +31,9 @@ class ActionBar(View):
     )
     can_undo = traitlets.Bool(False).tag(sync=True)
     can_redo = traitlets.Bool(False).tag(sync=True)
+    offers = traitlets.List(help="what can be taken away: {name, text, why_not}").tag(sync=True)
+    place = traitlets.Unicode("", help="the folder that is proposed for it").tag(sync=True)
+    taken = traitlets.Dict(help="what was taken away last: {n, lines, problem}").tag(sync=True)
 
 # %% ../../nbs/widgets/11_label_bar.ipynb #d22a38a5
 class ClassButtons(View):

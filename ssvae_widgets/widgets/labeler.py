@@ -21,6 +21,7 @@ from fastcore.basics import patch
 from ..data.load import as_image_set
 from ..errors import ArgumentError, check_whole, describe
 from ..session.arguments import RESERVED, check_columns, check_each
+from ..session.export import Written
 from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
 from .commands import Commands
@@ -140,7 +141,7 @@ class LatentLabeler(Whole):
 FACE = (
     *("session", "labels", "names", "extra", "selected", "ask_above", "error", "retired"),
     *("map", "preview", "sheet", "actions", "buttons", "training", "status"),
-    *("save", "open", "to_html", "act", "say", "flush", "close", "commands", "presenter", "proposals"),
+    *("save", "export", "open", "to_html", "act", "say", "flush", "close", "commands", "presenter", "proposals"),
 )
 
 
@@ -327,6 +328,18 @@ def save(
     folder = self.session.save(folder, more={"columns.npz": columns_file(self.extra, self.names)})
     self.say(f"Saved in {folder}")
     return folder
+
+
+@patch
+def export(
+    self: LatentLabeler,
+    folder,  # where to; made when it is not there
+    what=None,  # some of "labels", "predictions", "folders", "model", "project", "page"; None: all that can be had
+) -> list[Written]:  # each with its `path`
+    "Take away what was made here, as `LabelingSession.export` does, and the map as a page."
+    written = self.commands.take_away.write(folder, what)
+    self.say(f"Exported to {Path(folder).expanduser()}")
+    return written
 
 # %% ../../nbs/widgets/20_labeler.ipynb #4adef3cc
 def open_project(

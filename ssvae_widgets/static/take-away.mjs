@@ -1,0 +1,98 @@
+/** The list behind *Take away*: what there is, where to, and what was written. */
+import { clean, h } from "./dom.mjs";
+
+/**
+ * A dialog inside `root`, closed at first; `send` has something written, or tells what there is.
+ * @param {Element} root @param {any} model of the action bar: `offers`, `place`, `taken`
+ * @param {() => void} closed
+ */
+export function takeAway(root, model, closed) {
+  let n = model.get("taken").n || 0; // what was taken away before is not of interest
+  const list = h("div", { class: "ssvae-offers", role: "group", "aria-label": "What to take away" });
+  const folder = h("input", {
+    type: "text",
+    class: "ssvae-input ssvae-place",
+    "aria-label": "Folder",
+    maxlength: 1000,
+  });
+  const said = h("div", { class: "ssvae-taken", role: "status", tabindex: "0" });
+  const write = h("button", {
+    type: "button",
+    class: "ssvae-button ssvae-primary",
+    text: "Write",
+    onclick: () => ask(),
+  });
+  const done = h("button", { type: "button", class: "ssvae-button", text: "Close", onclick: () => dialog.close() });
+  const dialog = h(
+    "dialog",
+    { class: "ssvae-dialog", "aria-label": "Take away", "data-lm-suppress-shortcuts": "true" },
+    h("h3", { text: "Take away" }),
+    list,
+    h("label", { class: "ssvae-field" }, h("span", { text: "Folder" }), folder),
+    said,
+    h("div", { class: "ssvae-dialog-foot" }, write, done),
+  );
+  root.append(dialog);
+
+  const chosen = () => [...list.querySelectorAll("input:checked")].map((box) => box.value);
+  function ask() {
+    if (!folder.value.trim()) return folder.focus();
+    write.disabled = true;
+    said.replaceChildren(h("p", { text: "Writing …" }));
+    model.send({ type: "export", folder: folder.value.trim(), what: chosen() });
+  }
+  const ready = () => {
+    write.disabled = !chosen().length;
+  };
+  const offers = () => {
+    const off = new Set([...list.querySelectorAll("input:not(:checked):not(:disabled)")].map((box) => box.value));
+    list.replaceChildren(
+      ...model.get("offers").map(({ name, text, why_not: why }) => {
+        const box = h("input", { type: "checkbox", value: name, onchange: ready, disabled: Boolean(why) });
+        box.checked = !why && !off.has(name) && (list.childElementCount > 0 || name !== "project");
+        return h("label", { class: "ssvae-offer" }, box, h("span", { text: why ? `${text} (${why})` : text }));
+      }),
+    );
+    ready();
+  };
+  const place = () => {
+    if (!folder.value) folder.value = model.get("place");
+  };
+  const taken = () => {
+    const { n: now = 0, lines = [], problem = "" } = model.get("taken");
+    if (now === n) return;
+    n = now;
+    ready();
+    said.replaceChildren(
+      ...(problem
+        ? [h("p", { class: "ssvae-problem", text: clean(problem, 1000) })]
+        : [h("p", { text: "Written:" }), h("ul", {}, ...lines.map((line) => h("li", { text: clean(line, 600) })))]),
+    );
+  };
+  dialog.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // no key is for the map
+    if (event.key === "Enter" && event.target === folder) ask();
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    dialog.close();
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close(); // beside it
+  });
+  dialog.addEventListener("close", closed);
+  const heard = { offers, place, taken };
+  for (const [name, f] of Object.entries(heard)) model.on(`change:${name}`, f);
+  return {
+    open() {
+      said.replaceChildren();
+      offers();
+      place();
+      model.send({ type: "export" });
+      dialog.showModal();
+    },
+    remove() {
+      for (const [name, f] of Object.entries(heard)) model.off(`change:${name}`, f);
+      dialog.remove();
+    },
+  };
+}

@@ -1,0 +1,45 @@
+"""Take away, in the page: what there is, where to, what was written; what is in the way is said and stays."""
+
+import json
+from pathlib import Path
+
+from test_labeler_flow import OPEN, App
+from waiting import until
+
+
+def test_labels_and_pictures_are_taken_away(open_notebook):
+    nb = open_notebook([OPEN], width=1280, height=800)
+    app = App(nb)
+    page = app.page
+    nb.execute("app.session.label([3, 5], 7); app.session.label(8, 2); app.session.wait()")
+    page.locator(".ssvae-take").click()
+    dialog = page.locator(".ssvae-dialog")
+    dialog.locator(".ssvae-offer").first.wait_for()
+    told = dialog.locator(".ssvae-offer").all_text_contents()
+    assert told[0] == "labels.csv: 3 labels with the names of their pictures"
+    assert told[3].endswith("(nothing is trained yet)") and dialog.locator("input[value=model]").is_disabled()
+    assert dialog.locator(".ssvae-place").input_value() == "labels-export"
+    dialog.locator("input[value=labels]").focus()
+    page.keyboard.press("7")  # no key is for the map now
+    nb.screenshot("take-away")
+    dialog.locator("input[value=predictions]").uncheck()
+    dialog.get_by_text("Write", exact=True).click()
+    until(lambda: dialog.locator(".ssvae-taken li").count() == 3)
+    folder = Path(nb.python("str(app.session.store.path.parent / 'labels-export')"))
+    assert sorted(p.name for p in folder.iterdir()) == ["by_class", "export.json", "labels.csv", "map.html"]
+    assert sorted(p.relative_to(folder / "by_class").as_posix() for p in folder.rglob("*.png")) == [
+        "2/image-8.png",
+        "7/image-3.png",
+        "7/image-5.png",
+    ]
+    assert json.loads((folder / "export.json").read_text())["labeled"] == 3
+    # into the folder of the labels themselves: refused, and nothing is replaced
+    before = (folder.parent / "labels.csv").read_bytes()
+    dialog.locator(".ssvae-place").fill(".")
+    page.keyboard.press("Enter")
+    dialog.locator(".ssvae-problem").wait_for()
+    assert "not exported from here" in dialog.locator(".ssvae-problem").text_content()
+    nb.screenshot("take-away-refused")
+    page.keyboard.press("Escape")
+    assert (folder.parent / "labels.csv").read_bytes() == before and not dialog.is_visible()
+    assert nb.python("app.session.n_labeled") == 3, "no key was for the map"
