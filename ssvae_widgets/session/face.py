@@ -73,6 +73,7 @@ SessionFace.entropy = attribute(
 
 # %% ../../nbs/session/23_face.ipynb #0dc758ad
 SessionFace.neighbors = method("predictions", Predictions.neighbors)
+SessionFace.similar = method("predictions", Predictions.similar)
 SessionFace.exams = attribute("examination.exams", "Labels that the network was asked before it heard them, by row.")
 SessionFace.unheard = attribute(
     "examination.unheard", "Items whose label changed since the network last heard the labels."

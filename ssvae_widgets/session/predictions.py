@@ -19,7 +19,8 @@ from jaxtyping import Float, Int
 
 from ..assess.evidence import SOURCES, Temper, linear_head, trust
 from ..assess.groups import doubt_missing, reach
-from ..errors import ArgumentError, check_row, check_whole
+from ..assess.similar import relevance
+from ..errors import ArgumentError, check_row, check_rows, check_whole
 from .activity import Activity
 from .graphs import Graphs
 from .labeled_images import LabeledImages
@@ -329,3 +330,21 @@ def neighbors(
     few = 0 < n < self.data.n_items - 1
     nearest = np.argpartition(distance, n - 1)[:n] if few else np.arange(self.data.n_items)
     return nearest[np.argsort(distance[nearest], kind="stable")][:n]
+
+# %% ../../nbs/session/08_predictions.ipynb #2e9db68f
+@patch
+def similar(
+    self: Predictions,
+    like,  # a row, or rows of examples
+    unlike=(),  # rows of counterexamples
+    n: int | None = None,  # how many; None: all
+) -> Int[np.ndarray, "n"]:  # rows, the most alike first; examples lead
+    """Items like some and unlike others, in what neighbors are found in.
+
+    Raises `ArgumentError` without an example, `RowError` for rows that are not there.
+    """
+    rows, not_rows = (np.unique(check_rows(np.atleast_1d(r), self.data.n_items)) for r in (like, unlike))
+    if not rows.size:
+        raise ArgumentError("like names no image; expected the row of at least one example.")
+    order = np.argsort(-relevance(self.view.features, rows, not_rows), kind="stable")
+    return order if n is None else order[: check_whole(n, "n")]

@@ -36,6 +36,7 @@ export const DEFAULT_KEYS = {
   walk: ["w"],
   trails: ["a"],
   grow: ["g"],
+  similar: ["q"],
 };
 
 export const KEY_HELP = {
@@ -70,6 +71,7 @@ export const KEY_HELP = {
   walk: "walk through what the last round changed",
   trails: "trails of the points that moved",
   grow: "grow the selection to its neighbours",
+  similar: "more like these, nearest first; again: without what was left out",
 };
 
 const isMac = () => typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform || "");

@@ -12,9 +12,11 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..errors import ArgumentError, check_rows, check_whole, describe
+from ..parts import method
 from .intents import BY_CLICK, BY_KEY
 from .presenter import Presenter
 from .proposals import ProposalDeck
+from .similar import MoreLikeThese
 from .take_away import TakeAway
 from .views import BY_ITSELF
 
@@ -51,7 +53,7 @@ class Commands:
     def __init__(self, session, presenter: Presenter, proposals: ProposalDeck):
         self.session, self.presenter, self.proposals, self.views = session, presenter, proposals, presenter.views
         self.question = Question(self.views.sheet)
-        self.take_away = TakeAway(session, presenter)
+        self.take_away, self.more_like = TakeAway(session, presenter), MoreLikeThese(session, presenter)
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -166,10 +168,8 @@ def too_many(serials, intent: dict, above: int) -> bool:
     return serials.size > above and "gesture" not in intent and not intent.get("sure")
 
 
-@patch
-def export(self: Commands, intent):
-    "Take away: tell what there is, or write what was chosen."
-    self.take_away.export(intent)
+Commands.export = method("take_away", TakeAway.export)
+Commands.similar = method("more_like", MoreLikeThese.similar)
 
 # %% ../../nbs/widgets/19_commands.ipynb #42c76807
 WHAT = {"accept": "Accept the predictions of", "clear": "Remove the labels of"}

@@ -22,9 +22,10 @@ from .view import View
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #e425e497
 def sheet_order(
     serials,  # (k,) rows of the selection
-    by: str,  # "distance", "certainty" or "number"
+    by: str,  # "distance", "certainty", "similarity" or "number"
     xy=None,  # (n, 2) positions of all items
     certainty=None,  # (n,) of all items, 0–1
+    found=None,  # (m,) serials that somebody asked for, the most similar first
 ) -> np.ndarray:  # (k,) the same serials, the doubtful ones first
     "The serials of a selection in the order of the sheet; equals keep the order of their numbers."
     serials = np.sort(np.asarray(serials, np.uint32))
@@ -33,6 +34,9 @@ def sheet_order(
         key = -np.linalg.norm(at - np.median(at, axis=0), axis=1)
     elif by == "certainty" and certainty is not None:
         key = np.asarray(certainty, float)[serials]
+    elif by == "similarity" and found is not None:
+        place = {int(serial): k for k, serial in enumerate(found)}
+        key = np.array([place.get(int(serial), len(place)) for serial in serials])
     else:
         return serials
     return serials[np.argsort(key, kind="stable")]

@@ -129,6 +129,7 @@ BY_KEY = {
     "back": MOVE,
     "skip": MOVE,
     "walk": MOVE,
+    "similar": {},
     "trails": {},
     "train": {"epochs?": epochs},
     "stop": {},

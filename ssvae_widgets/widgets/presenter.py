@@ -119,6 +119,7 @@ class Presenter:
         self.clustered = None  # the positions that the column "cluster" belongs to
         self.grouped = ()  # the groups without a label that are colored
         self.enlarged: deque[int] = deque(maxlen=4)  # rows of the pictures that pages wait for in full size
+        self.found: np.ndarray | None = None  # images that were asked for by likeness, the most similar first
         self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
@@ -326,6 +327,7 @@ def paint_selection(self: Presenter):
     with self.lock:
         selected = self.selected
         same = v.sheet.shown and np.array_equal(np.sort(v.sheet.kept), selected)
+        self.forget_found(selected)
         if selected.size > 1 and not same:
             v.sheet.fill(self.order(selected), s.codes, s.pred)
         elif selected.size < 2 and v.sheet.shown and not same:
@@ -336,7 +338,31 @@ def paint_selection(self: Presenter):
 def order(self: Presenter, serials) -> np.ndarray:
     "Serials in the order of the contact sheet."
     s = self.session
-    return sheet_order(serials, self.views.sheet.sort, s.xy, None if s.probs is None else s.certainty)
+    return sheet_order(serials, self.views.sheet.sort, s.xy, None if s.probs is None else s.certainty, self.found)
+
+
+@patch
+def rank_by(self: Presenter, found: np.ndarray):
+    "Put images that were found on the sheet in their order, selected; another selection has its usual order again."
+    sheet = self.views.sheet
+    with self.lock:
+        self.found = found
+        with sheet.hold_sync():
+            sheet.sorts = ["similarity", *(name for name in sheet.sorts if name != "similarity")]
+            sheet.sort = "similarity"
+        self.views.map.selected = found
+        sheet.fill(found, self.session.codes, self.session.pred)
+
+
+@patch
+def forget_found(self: Presenter, selected: np.ndarray):
+    "Something else is selected now."
+    sheet = self.views.sheet
+    if self.found is not None and not np.isin(selected, self.found).all():
+        self.found = None
+        with sheet.hold_sync():
+            sheet.sorts = [name for name in sheet.sorts if name != "similarity"]
+            sheet.sort = sheet.sorts[0] if sheet.sort == "similarity" else sheet.sort
 
 # %% ../../nbs/widgets/17_presenter.ipynb #862568de
 HINT = "Point at the map to see an image, click to select it, press a digit to label it."

@@ -7,10 +7,11 @@ from test_labeler_flow import OPEN, App
 from waiting import until
 
 
-def test_labels_and_pictures_are_taken_away(open_notebook):
+def test_more_of_a_kind_are_found_and_all_is_taken_away(open_notebook):
     nb = open_notebook([OPEN], width=1280, height=800)
     app = App(nb)
     page = app.page
+    more_like_one_are_found(nb, app)
     nb.execute("app.session.label([3, 5], 7); app.session.label(8, 2); app.session.wait()")
     page.locator(".ssvae-take").click()
     dialog = page.locator(".ssvae-dialog")
@@ -43,3 +44,25 @@ def test_labels_and_pictures_are_taken_away(open_notebook):
     page.keyboard.press("Escape")
     assert (folder.parent / "labels.csv").read_bytes() == before and not dialog.is_visible()
     assert nb.python("app.session.n_labeled") == 3, "no key was for the map"
+
+
+def more_like_one_are_found(nb, app):
+    """`q`: the sheet shows what looks like the selected digit, nearest first; what is left out counts against the
+    next answer."""
+    page, seven = app.page, int(nb.python("int(np.flatnonzero(truth == 7)[0])"))
+    app.click(app.alone(1)[0])
+    nb.until("len(app.map.selected) == 1")
+    nb.execute(f"app.map.selected = [{seven}]")
+    nb.until(f"app.map.selected.tolist() == [{seven}]")
+    app.page.locator(".ssvae-labeler").first.press("q")
+    page.wait_for_function("() => document.querySelectorAll('.ssvae-tile canvas').length > 8")
+    tiles = page.locator(".ssvae-tile")
+    assert int(tiles.first.get_attribute("data-serial")) == seven
+    assert nb.python("(truth[app.sheet.rows] == 7).mean()") > 0.8
+    nb.screenshot("similar")
+    out = int(tiles.nth(4).get_attribute("data-serial"))
+    tiles.nth(4).click()
+    page.locator(".ssvae-labeler").first.press("q")
+    nb.until(f"app.sheet.shown and {out} not in app.sheet.rows and len(app.sheet.rows) == 60")
+    page.locator(".ssvae-labeler").first.press("Escape")
+    nb.until("len(app.map.selected) == 0")
