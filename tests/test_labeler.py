@@ -43,6 +43,7 @@ def test_nothing_is_left_after_closing(quiet):
         seen.append(weakref.ref(app))
         app.close()
         app.presenter.queue.close(60)
+        app.presenter.slow.close(60)
         del app
     gc.collect()
     assert set(_instances) == before

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/line.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_LINE', 'FORMAT', 'MAX_DEPTH', 'ITEMS', 'plain', 'encode_line', 'decode_line', 'no_garbage', 'decode_lines',
-           'fault', 'are_texts']
+           'fault', 'are_texts', 'deletes', 'about_classes', 'looks']
 
 # %% ../../nbs/labels/02_line.ipynb #e6ad2c23
 import gc
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..errors import describe
-from .classes import is_class, is_text
+from .classes import LOOKS, is_class, is_color, is_text
 
 # %% ../../nbs/labels/02_line.ipynb #b3388944
 _CRC = len(',"crc":"00000000"}')
@@ -247,10 +247,16 @@ _CLASSES = {
     "former": (lambda v: _is_dict(v, is_class), "a class for every name"),
     "merged": (lambda v: _are_pairs(v, is_class), "pairs of classes"),
 }
+_LOOKS = {
+    "deleted": (lambda v: type(v) is list and all(map(is_class, v)), "classes"),
+    "order": (lambda v: type(v) is list and all(map(is_class, v)), "classes"),
+    "colors": (lambda v: _are_pairs(v, is_color), "pairs of a class and a color such as #1f77b4"),
+}
 _DATA = {"n_items": (_is_count, "the number of images"), "fingerprint": (_is_fingerprint, "what identifies the images")}
 _HEAD = {
     **_DATA,
     **_CLASSES,
+    **_LOOKS,
     "facts": (
         lambda v: type(v) is dict and len(v) <= 1_000 and all(map(_are_rows, v.values())),
         "rows for every name, of at most 1,000 names",
@@ -303,6 +309,8 @@ def _switch_fault(record: dict) -> str:
         return _wrong(record, "on", "the id of a snapshot")
     if not _is_count(record.get("after")):
         return _wrong(record, "after", "a whole number")
+    if why := _first_wrong(record, _LOOKS):
+        return why
     if "classes" not in record:
         return _labels_fault(record) or _first_wrong(record, {"facts": _HEAD["facts"]})
     return next(
@@ -312,7 +320,7 @@ def _switch_fault(record: dict) -> str:
 
 def _class_fault(record: dict) -> str:
     right, expected = _CLASSES["classes"]
-    return "" if right(record.get("classes")) else _wrong(record, "classes", expected)
+    return _first_wrong(record, _LOOKS) if right(record.get("classes")) else _wrong(record, "classes", expected)
 
 
 def _merge_fault(record: dict) -> str:
@@ -330,3 +338,22 @@ _CHECKS = {
     "data": lambda record: _first_wrong(record, _DATA),
     "export": lambda record: _first_wrong(record, {"exports": (are_texts, "marks of files")}),
 }
+
+# %% ../../nbs/labels/02_line.ipynb #d1c0ffef
+def deletes(record: dict) -> list:  # identities
+    "The classes that are deleted together with the labels that a line removes."
+    gone = record.get("deletes") if record["op"] == "set" else None
+    return gone if type(gone) is list and gone and all(map(is_class, gone)) else []
+
+
+def about_classes(record: dict) -> bool:
+    "Whether a line says something of classes."
+    told = record["op"] in ("undo", "redo") and ("classes" in record or "deleted" in record)
+    return told or record["op"] in ("class", "merge") or bool(deletes(record))
+
+
+def looks(record: dict) -> dict:  # as `ClassTable.tell` takes it
+    "What a gesture says of order and colors of classes, and which it deletes."
+    if record["op"] == "class":
+        return {k: record[k] for k in LOOKS[1:] if k in record}
+    return {"deleted": gone} if (gone := deletes(record)) else {}

@@ -70,6 +70,7 @@ def class_names(classes) -> list[str]:
 def open_log(
     log: SharedLog,
     names: list[str],  # classes that the caller knows of
+    first: bool = False,  # see `declare`
 ) -> None:
     "Read what is there; `log.begin` follows once `labels.csv` has been read, too."
     if log.path is not None and log.log_path.exists():
@@ -87,10 +88,14 @@ def open_log(
         log.prepare("log", format=FORMAT, **data, classes=classes or [[compact_uid(n), n] for n in names])
     if log.fingerprint and not head.get("fingerprint"):
         log.prepare("data", **data)
-    declare(log, names)
+    declare(log, names, first)
 
 # %% ../../nbs/labels/14_opening.ipynb #f6a77a5f
-def declare(log: SharedLog, names: list[str]) -> None:
+def declare(
+    log: SharedLog,
+    names: list[str],  # classes that the caller knows of
+    first: bool = False,  # whether the names that the log began with still mean these classes, whatever took the names
+) -> None:
     "Bring the caller's class names together with those of the log; the caller's order comes first."
     table = log.replay.table
     numbered = [n for n in table.names if decimal(n) is not None]
@@ -108,6 +113,8 @@ def declare(log: SharedLog, names: list[str]) -> None:
             new.append(n)
         else:
             taken.add(known[n])
+    if first and names == table.uids[: len(names)]:
+        names, new = [], []
     if new:
         log.prepare("class", classes=[[compact_uid(fresh_uid(n, table)), n] for n in new], undoable=False)
     known = table.lookup()

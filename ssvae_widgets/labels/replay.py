@@ -18,8 +18,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..errors import describe
-from .classes import MAX_NUMBERS, ClassTable, decimal, identity
-from .line import are_texts
+from .classes import LOOKS, MAX_NUMBERS, ClassTable, decimal, identity
+from .line import are_texts, deletes, looks
 
 # %% ../../nbs/labels/03_replay.ipynb #621cc6b3
 @dataclass(eq=False, slots=True)
@@ -176,6 +176,8 @@ def _set(self: Replay, record, mine):
     self._check_rows(rows)
     codes = [self._code_of[labels[0]]] if len(labels) == 1 and labels[0] in self._code_of else self._codes_for(labels)
     entry, stacks = self._entry(record, mine, rows=rows, codes=codes), self.stacks
+    if deletes(record):
+        self._class_move(entry)
     if len(rows) == 1:
         stacks[rows[0]] = (entry, codes[0], stacks.get(rows[0]))
     else:
@@ -258,9 +260,11 @@ def _switch(self: Replay, record, mine, active, source, target):
     if entry.active == active:
         return _NO_ROWS
     entry.active = active
-    if entry.record["op"] != "set":
+    if entry.record["op"] != "set" or deletes(entry.record):
         self.class_moves.append((self.seq, entry, active))
-        return self._replay_classes()
+        regrouped = self._replay_classes()
+    if entry.record["op"] != "set":
+        return regrouped
     return self._write(np.array(entry.rows, np.int64), [*map(self._top, entry.rows, repeat(record["target"]))])
 
 # %% ../../nbs/labels/03_replay.ipynb #9a2eba12
@@ -269,12 +273,9 @@ def _switch_below(self: Replay, record):
     "Undo or redo of a gesture that has become part of the snapshot: the line says what it changes there."
     if "on" not in record or self.base is None:
         return _NO_ROWS
+    regrouped = self._head_said(record) if "classes" in record or "deleted" in record else _NO_ROWS
     if "classes" in record:
-        self.head |= {k: record[k] for k in ("classes", "former", "merged")}
-        for uid in _told_classes(record):
-            self.table.add(identity(uid))
-        self.class_moves.append((self.seq, None, True))
-        return self._replay_classes()
+        return regrouped
     rows = np.array(record["serials"], np.int64)
     self.base[rows] = self._codes_for(record["labels"])
     for noted in self.noted.values():
@@ -284,6 +285,16 @@ def _switch_below(self: Replay, record):
     return self._write(rows, [self._top(row) if row in self.stacks else self.base[row] for row in record["serials"]])
 
 # %% ../../nbs/labels/03_replay.ipynb #e85fddfa
+@patch
+def _head_said(self: Replay, record) -> np.ndarray:  # rows whose label changed
+    "What the snapshot says of classes is another thing now."
+    self.head |= {k: record[k] for k in ("classes", "former", "merged", *LOOKS) if k in record}
+    for uid in _told_classes(record):
+        self.table.add(identity(uid))
+    self.class_moves.append((self.seq, None, True))
+    return self._replay_classes()
+
+
 @patch
 def facts_on(self: Replay, row: int) -> list[str]:
     "Names of what was noted as true with the present label of a row."
@@ -351,10 +362,19 @@ _NO_ROWS = np.zeros(0, np.int64)
 # %% ../../nbs/labels/03_replay.ipynb #ca0e99a0
 @patch
 def _class(self: Replay, record, mine):
-    self._class_entry(record, mine)
-    for uid, name in record["classes"]:
-        self._rename(identity(uid), name)
+    self._class_move(self._entry(record, mine))
     return _NO_ROWS
+
+
+@patch
+def _class_move(self: Replay, entry: Entry):
+    "A gesture that says something of classes."
+    self.class_log.append(entry)
+    self.class_moves.append((self.seq, entry, True))
+    for uid, name in entry.record.get("classes", ()):
+        self._rename(identity(uid), name)
+    if not self._stale:
+        self.table.tell(looks(entry.record))
 
 
 @patch
@@ -367,7 +387,7 @@ def _rename(self: Replay, uid, name):
 # %% ../../nbs/labels/03_replay.ipynb #1baa481b
 @patch
 def _merge(self: Replay, record, mine):
-    self._class_entry(record, mine)
+    self._class_move(self._entry(record, mine))
     a, b = self.table.add(identity(record["from"])), self.table.add(identity(record["into"]))
     if self._many:
         self._stale = True
@@ -377,13 +397,6 @@ def _merge(self: Replay, record, mine):
     return self._refresh(rows)
 
 # %% ../../nbs/labels/03_replay.ipynb #79b9ddae
-@patch
-def _class_entry(self: Replay, record, mine):
-    entry = self._entry(record, mine)
-    self.class_log.append(entry)
-    self.class_moves.append((self.seq, entry, True))
-
-
 @patch
 def _replay_classes(self: Replay):
     if self._many:
@@ -399,25 +412,29 @@ def tell_classes(
     head: dict,  # first line of the log
     moves,  # (`Entry` of a class or merge gesture, whether it is switched on)
 ) -> None:
-    "Names and merges as head and gestures give them."
+    "What head and gestures say of classes."
     for uid, name in head.get("classes", ()):
         table.rename(identity(uid), name)
     for name, uid in head.get("former", {}).items():
         table.remember(name, table.add(identity(uid)))
     for uid, into in head.get("merged", ()):
         table.merge(table.add(identity(uid)), table.add(identity(into)))
+    table.tell({k: head[k] for k in LOOKS if k in head})
     for entry, active in moves:
-        record = entry.record
-        if record["op"] == "class":
-            for uid, name in record["classes"]:
-                if active:
-                    table.rename(identity(uid), name)
-                else:
-                    table.remember(
-                        name, table.add(identity(uid))
-                    )  # an undone name stays valid in files that still have it
-        elif active:
-            table.merge(table.add(identity(record["from"])), table.add(identity(record["into"])))
+        _tell_one(table, entry.record, active)
+
+
+def _tell_one(table: ClassTable, record: dict, active: bool) -> None:
+    "What one gesture says of classes."
+    if record["op"] == "merge" and active:
+        table.merge(table.add(identity(record["from"])), table.add(identity(record["into"])))
+    for uid, name in record.get("classes", ()) if record["op"] == "class" else ():
+        if active:
+            table.rename(identity(uid), name)
+        else:
+            table.tell({"deleted": [uid]} if record.get("added") is True and identity(uid) not in table.named else {})
+            table.remember(name, table.add(identity(uid)))  # an undone name stays valid in files that still have it
+    table.tell(looks(record) if active else {})
 
 # %% ../../nbs/labels/03_replay.ipynb #3778117a
 def _told_classes(head: dict) -> list:  # identities, in the order in which `tell_classes` meets them

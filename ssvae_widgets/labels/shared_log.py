@@ -24,7 +24,7 @@ import ssvae_widgets.labels.rejoin as rejoin
 from ..errors import ClosedError, describe
 from .beside import Author, log_beside, snapshot_in
 from .csv_table import LabelFileError
-from .line import encode_line, no_garbage
+from .line import about_classes, encode_line, no_garbage
 from .log import LogFile, left_out
 from .observers import LabelEvent, Observers
 from .replay import GESTURES, Replay
@@ -159,7 +159,8 @@ def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool:  # whether co
         self.shown.append((self.replay.seq, changed))
     if record["op"] in GESTURES and not self.opening:
         self._tell(record, changed, new_class)
-    return bool(len(changed)) or record["op"] in ("class", "merge", "undo", "redo", "log", "snapshot") or new_class
+    told = record["op"] in ("undo", "redo", "log", "snapshot") or about_classes(record)
+    return bool(len(changed)) or told or new_class
 
 # %% ../../nbs/labels/13_shared_log.ipynb #aadcbd72
 @patch
@@ -171,8 +172,7 @@ def _tell(self: SharedLog, record: dict, changed: np.ndarray, new_class: bool):
     if not ours:
         self.last_of_others = self.last_change
     target = self.replay.entries.get(record["target"]) if record["op"] in ("undo", "redo") else None
-    ops = (record["op"], target and target.record["op"])
-    kind = "classes" if new_class or "class" in ops or "merge" in ops else "labels"
+    kind = "classes" if new_class or about_classes(target.record if target else record) else "labels"
     self.observers.add(LabelEvent(kind, self.replay.seq, changed, ours and record.get("source") != "import"))
     self.follow(0 if ours else 1.0)
 
@@ -191,7 +191,7 @@ def _rebuild(self: SharedLog):
     self.view = LabelView(self.replay, before.uids)
     changed = np.flatnonzero(before.codes != self.view.codes)
     self.shown.append((self.replay.seq, changed))
-    renamed = before.names != self.view.names
+    renamed = before.looks != self.view.looks
     if len(changed) or renamed:
         self.observers.add(LabelEvent("classes" if renamed else "labels", self.replay.seq, changed, False))
         self.follow(0.5)

@@ -15,13 +15,13 @@ import numpy as np
 
 from .classes import decimal
 from .csv_table import LabelFileError
-from .line import FORMAT
+from .line import FORMAT, deletes
 from .log import LogFile
 from .replay import GESTURES, Replay
 
 # %% auto #0
-__all__ = ['CORE', 'MOST_FORMER', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'where_to_cut', 'names_snapshot',
-           'below', 'read_lines', 'mover', 'runs_of', 'late_lines']
+__all__ = ['CORE', 'MOST_FORMER', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'class_looks', 'where_to_cut',
+           'names_snapshot', 'below', 'read_lines', 'mover', 'runs_of', 'late_lines']
 
 # %% ../../nbs/labels/07_snapshot.ipynb #9c9d423b
 CORE = (
@@ -38,6 +38,7 @@ CORE = (
     "undoable",
     "target",
     "classes",
+    "deletes",
     "exports",
 )
 
@@ -78,12 +79,23 @@ def snapshot_of(
 
 # %% ../../nbs/labels/07_snapshot.ipynb #32750551
 def class_table(r: Replay) -> dict:
-    "Classes, earlier names and merges, as a snapshot keeps them."
+    "Classes, earlier names, merges, order and colors, as a snapshot keeps them."
     t = r.table
     return {
         "classes": [[compact_uid(u), n] for u, n in ((u, t.named.get(u, u)) for u in t.uids)],
         "former": {name: compact_uid(t.uids[p]) for name, p in t.former.items()},
         "merged": [[compact_uid(t.uids[a]), compact_uid(t.uids[b])] for a, b in t.into.items()],
+        **class_looks(r),
+    }
+
+
+def class_looks(r: Replay) -> dict:
+    "Deleted classes, order and colors."
+    t = r.table
+    return {
+        "deleted": [compact_uid(t.uids[p]) for p in sorted(t.deleted)],
+        "order": [compact_uid(t.uids[p]) for p in t.order],
+        "colors": [[compact_uid(t.uids[p]), color] for p, color in t.colors.items()],
     }
 
 # %% ../../nbs/labels/07_snapshot.ipynb #1bb0fc58
@@ -151,6 +163,7 @@ def below(
     facts = {name: [*map(dict(zip(old, new)).get, rows)] for name, rows in _facts_on(r, old).items()}
     return {
         **record,
+        **(class_looks(r) if "deleted" in record or (target and deletes(target.record)) else {}),
         "serials": new,
         "labels": [None if p < 0 else compact_uid(r.table.uids[p]) for p in r.raw[old].tolist()],
         **({"facts": facts} if facts else {}),

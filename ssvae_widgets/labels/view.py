@@ -18,6 +18,7 @@ from ..errors import ArgumentError, describe
 from .csv_table import render_csv
 from .replay import Replay
 from .snapshot import compact_uid
+from ..palettes import palette
 
 # %% ../../nbs/labels/09_view.ipynb #2946712f
 MAX_CLASSES = 10_000  # of one store
@@ -49,6 +50,11 @@ class LabelView:
         self.codes.flags.writeable = False
         gone = np.fromiter(table.into, np.int32)  # places of merged classes
         self._merged = dict(zip(self.code_of[gone].tolist(), self.code_of[table.holders(gone)].tolist()))
+        self.chosen = {int(self.code_of[p]): color for p, color in table.colors.items()}  # code -> color, where given
+        self.deleted = {int(self.code_of[p]) for p in table.deleted}  # codes; a label shows such a class again
+        told = [int(self.code_of[p]) for p in table.order]
+        absent = {*self._merged, *(self.deleted - {*self.codes[np.isin(self.codes, [*self.deleted])].tolist()})}
+        self._shown = [k for k in dict.fromkeys([*told, *range(len(self.order))]) if k not in absent]
 
     def as_csv(self) -> bytes:
         "`labels.csv` with these labels."
@@ -98,6 +104,24 @@ def merged(self: LabelView) -> dict[int, int]:
 
 
 @patch(as_prop=True)
+def shown(self: LabelView) -> list[int]:
+    "Codes of the classes that were neither merged nor deleted, in the order in which people see them."
+    return [*self._shown]
+
+
+@patch(as_prop=True)
+def colors(self: LabelView) -> list[str]:  # "#rrggbb"
+    "Color of each class: the one that was chosen, or that of its place in the table, which others do not change."
+    own = palette(len(self.order))
+    return [self.chosen.get(code, own[place]) for code, place in enumerate(self.order)]
+
+
+@patch(as_prop=True)
+def looks(self: LabelView) -> tuple:  # differs when a page has to draw the classes anew
+    return self.names, self._shown, self.chosen
+
+
+@patch(as_prop=True)
 def retired(self: LabelView) -> list[int]:
     "Codes of classes that were merged into another one."
     return sorted(self._merged)
@@ -133,7 +157,8 @@ def _named(view: LabelView, label: str) -> int | str:
         label = clean_name(label)
     if label in view.names:
         return compact_uid(view.uids[view.names.index(label)])
-    known = f"{', '.join(view.names[:20])}{', …' if len(view.names) > 20 else ''}"
+    names = [view.names[code] for code in view.shown]
+    known = f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
     raise ArgumentError(f"there is no class {label!r}; the classes are {known}: add it with add_class.")
 
 # %% ../../nbs/labels/09_view.ipynb #b1587bd2

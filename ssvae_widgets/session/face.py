@@ -48,6 +48,16 @@ SessionFace.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
 SessionFace.label = method("labeling", Labeling.label)
 SessionFace.accept = method("labeling", Labeling.accept)
 SessionFace.clear = method("labeling", Labeling.clear)
+SessionFace.class_order = attribute(
+    "data.order", "Codes of the classes in use, in the order of their buttons and digit keys."
+)
+SessionFace.class_colors = attribute("data.colors", 'Color of every class, "#rrggbb", by its code.')
+SessionFace.add_class = method("labeling", Labeling.add_class)
+SessionFace.rename_class = method("labeling", Labeling.rename_class)
+SessionFace.merge_classes = method("labeling", Labeling.merge_classes)
+SessionFace.delete_class = method("labeling", Labeling.delete_class)
+SessionFace.reorder_classes = method("labeling", Labeling.reorder_classes)
+SessionFace.recolor_class = method("labeling", Labeling.recolor_class)
 SessionFace.undo = method("labeling", Labeling.undo)
 SessionFace.redo = method("labeling", Labeling.redo)
 SessionFace.subscribe = method("events", Events.subscribe)
@@ -74,6 +84,7 @@ SessionFace.entropy = attribute(
 # %% ../../nbs/session/23_face.ipynb #0dc758ad
 SessionFace.neighbors = method("predictions", Predictions.neighbors)
 SessionFace.similar = method("predictions", Predictions.similar)
+SessionFace.typical = method("predictions", Predictions.typical)
 SessionFace.exams = attribute("examination.exams", "Labels that the network was asked before it heard them, by row.")
 SessionFace.unheard = attribute(
     "examination.unheard", "Items whose label changed since the network last heard the labels."

@@ -269,7 +269,7 @@ def _first_model(start: dict[str, Any], images: Any, model: Any) -> Any:  # an `
     if start["given"]:
         raise DataError("The recorded session went on from a model of its own: give it as model=.")
     config, space = SSVAEConfig.from_dict(start["config"]), getattr(images, "space", None)
-    return SSVAE(images.shape[1:], config, classes=list(start["classes"]), features=space)
+    return SSVAE(images.shape[1:], config, classes=list(start["classes"]) or 1, features=space)
 
 # %% ../../nbs/session/16_journal.ipynb #d88ee06f
 def _epoch_again(trainer, images, labels_at, e) -> None:

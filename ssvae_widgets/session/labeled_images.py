@@ -34,16 +34,17 @@ def open_store(
     classes: int | list[str] | None,  # as given
     names: list[str] | None = None,  # those of the truth
     pictures: Pictures | None = None,  # names and contents of the images, where they have names
+    invented: int = 10,  # classes where nothing is known of any
 ) -> LabelStore:
     "The labels at a path, with the classes that they have, were given, or need."
     logged, there = _what_is_there(path)
     if classes is None and not there:
-        classes = names or 10
+        classes = names or invented or None
     described = fingerprint(images)
     said = _carry_by_name(path, described, pictures) if pictures is not None and logged else ""
-    store = LabelStore(path, len(images), classes=classes, fingerprint=described)
+    store = LabelStore(path, len(images), classes=classes, fingerprint=described, first=True)
     if classes is None:
-        store.declare(_classes_to_add(store.classes, names, logged))
+        store.declare(_classes_to_add(store.classes, names, logged, invented))
     if pictures is not None and path is not None:
         remember(store, described.to_dict(), pictures)
     if said:
@@ -80,12 +81,13 @@ def _classes_to_add(
     have: list[str],  # classes of the store
     names: list[str] | None,  # of the truth
     logged: bool,  # whether the store has a log, which says what its numbers mean
+    invented: int = 10,  # classes where nothing is known of any
 ) -> list[str] | int | None:  # for `LabelStore.declare`; None: nothing
     "Classes that the truth needs in a store that is there."
     numbered = all(name.isdecimal() for name in have)
     words = names is not None and not all(name.isdecimal() for name in names)
     if not have or (numbered and not logged):
-        return names or max(10, len(have))
+        return names or max(invented, len(have)) or None
     if not numbered:
         return [*have, *(name for name in names if name not in have)] if words else None
     if words or names is None:
@@ -117,7 +119,7 @@ class LabeledImages:
         self,
         images,  # a folder or file, `ImageSet`, list of files, images (n, height, width[, channel]) or vectors (n, d)
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
-        classes=None,  # class names, or how many classes; by default those of `truth`, else ten digits
+        classes=None,  # class names, or how many; by default those of `truth`, else none for files, digits for arrays
         truth=None,  # the real labels where they are known: never used for training
         seed: int = 0,
     ):
@@ -163,7 +165,8 @@ def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
     "The store and the truth in its codes; what cannot be used raises and is closed again."
     store = self.place
     if not self.borrowed:
-        store = open_store(self.place, self.images, self.given_classes, self.truth_names, self.known_by_name())
+        own = self.given_classes, self.truth_names, self.known_by_name()
+        store = open_store(self.place, self.images, *own, 10 if self.names is None else 0)
     try:
         if not store.in_order:
             order = ", ".join(name_order(store))
@@ -230,6 +233,18 @@ def classes(self: LabeledImages) -> list[str]:
 
 # %% ../../nbs/session/04_labeled_images.ipynb #a6e2d374
 @patch(as_prop=True)
+def order(self: LabeledImages) -> list[int]:
+    "Codes of the classes in use, in the order in which people see them; the first ten have the digit keys."
+    return self.store.shown
+
+
+@patch(as_prop=True)
+def colors(self: LabeledImages) -> list[str]:
+    'Color of every class, "#rrggbb", by its code.'
+    return self.store.colors
+
+
+@patch(as_prop=True)
 def n_classes(self: LabeledImages) -> int:
     "How many classes there are."
     return len(self.store.classes)
@@ -268,14 +283,26 @@ def code(
     classes = self.classes
     if getattr(label, "shape", None) == () and hasattr(label, "item"):
         label = label.item()
+    if not classes and not is_missing(label):
+        raise ArgumentError("There is no class yet; add the first one, for instance with add_class('cat').")
     if isinstance(label, str):
         try:
-            return classes.index(clean_name(label))
+            code = classes.index(clean_name(label))
         except ValueError:
             some = f"{', '.join(classes[:20])}{', …' * (len(classes) > 20)}"
             raise ArgumentError(f"There is no class {describe(label)}; the classes are {some}.") from None
+        return self._in_use(code)
     code = as_whole(label)
     if code is None or not 0 <= code < len(classes):
         hint = "; use clear to remove a label" if code == -1 or is_missing(label) else ""
         raise ArgumentError(f"Label {describe(label)} is no class: codes go from 0 to {len(classes) - 1}{hint}.")
+    return self._in_use(code)
+
+
+@patch
+def _in_use(self: LabeledImages, code: int) -> int:
+    "A class that was not deleted; one that was merged stands for what it became."
+    view = self.store.log.view
+    if code in view.deleted and code not in view.shown:
+        raise ArgumentError(f"The class {view.names[code]!r} was deleted; bring it back with undo or add_class.")
     return code

@@ -69,6 +69,69 @@ def redo(self: Labeling):  # the `Gesture`; None when there is nothing to redo
     self.data.check_open()
     return self.data.store.redo()
 
+# %% ../../nbs/session/13_labeling.ipynb #47c5ad9e
+@patch
+def add_class(
+    self: Labeling,
+    name: str,  # 1 to 500 characters; outer blanks are left out, and two ways to write one letter are one
+) -> int:  # its code
+    "Add a class; one that was deleted comes back. Raises `ArgumentError` for a name that is taken, `ClosedError`."
+    self.data.check_open()
+    return self.data.store.add_class(name, undoable=True)
+
+
+@patch
+def rename_class(
+    self: Labeling,
+    label: int | str,  # class code or class name
+    name: str,  # the new name
+):  # the `Gesture`
+    "Give a class another name. Raises `ArgumentError` for one that is taken: `merge_classes` joins two; `ClosedError`."
+    self.data.check_open()
+    return self.data.store.rename_class(self.data.code(label), name)
+
+# %% ../../nbs/session/13_labeling.ipynb #16f80017
+@patch
+def merge_classes(
+    self: Labeling,
+    label: int | str,  # class whose labels move, now and later
+    into: int | str,  # class that receives them
+):  # the `Gesture`
+    "Move all labels of one class to another. Raises `ArgumentError`, `ClosedError`."
+    self.data.check_open()
+    return self.data.store.merge_classes(self.data.code(label), self.data.code(into))
+
+
+@patch
+def delete_class(
+    self: Labeling,
+    label: int | str,  # class code or class name
+):  # the `Gesture`; its `serials` are the items that have no label any more
+    "Remove a class and its labels. Raises `ArgumentError`, `ClosedError`."
+    self.data.check_open()
+    return self.data.store.delete_class(self.data.code(label))
+
+# %% ../../nbs/session/13_labeling.ipynb #01c1af8e
+@patch
+def reorder_classes(
+    self: Labeling,
+    order,  # all classes in use, by code or name: the first ten have the keys 0 to 9
+):  # the `Gesture`
+    "Put the classes in another order; codes, colors and labels stay. Raises `ArgumentError`, `ClosedError`."
+    self.data.check_open()
+    return self.data.store.reorder_classes(order)
+
+
+@patch
+def recolor_class(
+    self: Labeling,
+    label: int | str,  # class code or class name
+    color: str,  # such as "#b01060"
+):  # the `Gesture`
+    "Give a class another color. Raises `ArgumentError`, `ClosedError`."
+    self.data.check_open()
+    return self.data.store.recolor_class(self.data.code(label), color)
+
 # %% ../../nbs/session/13_labeling.ipynb #86b255e3
 @patch
 def accept(

@@ -220,7 +220,41 @@ def _live(self: Predictions, probs: Float[np.ndarray, "batch classes"]) -> Float
     for old, now in merged.items():
         probs[:, now] += probs[:, old]
         probs[:, old] = 0
-    return probs
+    return self._without_deleted(probs)
+
+
+@patch
+def _without_deleted(
+    self: Predictions, probs: Float[np.ndarray, "batch classes"]
+) -> Float[np.ndarray, "batch classes"]:
+    "What was said of classes that are deleted goes to the others, in proportion."
+    gone = [code for code in self.deleted() if code < probs.shape[1]]
+    if not gone or len(gone) == probs.shape[1]:
+        return probs
+    probs[:, gone] = 0
+    total, alive = probs.sum(1, keepdims=True), self._alive(probs.shape[1])
+    probs[total[:, 0] <= 0] = np.isin(np.arange(probs.shape[1]), alive) / len(alive)
+    return probs / np.where(total > 0, total, 1)
+
+
+@patch
+def deleted(self: Predictions) -> list[int]:
+    "Codes of classes that are no more, and became nothing else."
+    return sorted({*range(self.data.n_classes)} - {*self.data.order} - {*self.merged})
+
+# %% ../../nbs/session/08_predictions.ipynb #81079229
+@patch
+def typical(
+    self: Predictions,
+    most: int = 1000,  # labels of a class that are looked at, the first ones
+) -> dict[int, int]:  # code -> row
+    "The labeled item nearest to the mean of each class; classes without labels are left out."
+    codes, found = self.data.codes, {}
+    for code in np.unique(codes[codes >= 0]).tolist():
+        rows = np.flatnonzero(codes == code)[:most]
+        z = np.asarray(self.space[rows], np.float32)
+        found[code] = int(rows[np.square(z - z.mean(0)).sum(1).argmin()])
+    return found
 
 # %% ../../nbs/session/08_predictions.ipynb #d234aa74
 @patch
@@ -231,15 +265,16 @@ def first_temper(self: Predictions) -> Temper:
 # %% ../../nbs/session/08_predictions.ipynb #ac9e8464
 @patch
 def known_counts(self: Predictions) -> Int[np.ndarray, "classes"]:
-    "Labels of each class that was not merged into another."
+    "Labels of each class that was neither merged into another nor deleted."
     counts = self.data.counts
     return counts[self._alive(len(counts))]
 
 
 @patch
 def _alive(self: Predictions, n: int) -> slice | Int[np.ndarray, "classes"]:
-    "Places, of so many, of the classes that were not merged into another."
-    return np.setdiff1d(np.arange(n), list(self.merged)) if self.merged else slice(None)
+    "Places, of so many, of the classes that were neither merged into another nor deleted."
+    gone = [*self.merged, *self.deleted()]
+    return np.setdiff1d(np.arange(n), gone) if gone else slice(None)
 
 
 @patch

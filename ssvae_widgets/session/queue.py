@@ -251,10 +251,10 @@ class Proposals:
         from ssvae_widgets.assess.acquire import suggest
 
         n = check_whole(n, "n", 0, self.data.n_items + 1_000_000)
-        view, codes, n_classes = self.predictions.view, self.data.codes, self.data.n_classes
+        view, codes = self.predictions.view, self.data.codes
         probs = None if view.probs is None else self.predictions.wide(view.probs)
         if strategy == "auto":
-            enough = probs is not None and (codes >= 0).sum() >= 2 * n_classes
+            enough = probs is not None and (codes >= 0).sum() >= 2 * len(self.data.order)
             if enough and (first := self._of_groups((n + 1) // 2, within, skip)):
                 away = [*check_rows(skip, self.data.n_items, "skip"), *(s.serial for s in first)]
                 return [*first, *self.suggest(n - len(first), "boundary", within, away)]

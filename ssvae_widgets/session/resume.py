@@ -128,7 +128,7 @@ def take_up(self: Resume) -> None:
 def _why_not(self: Resume, meta: dict[str, Any]) -> str:  # empty: they can
     "Why weights cannot be used here."
     data, config, frozen = self.training.data, self.training.config, self.training.frozen
-    fits = tuple(meta["input_shape"]) == data.image_shape and meta["n_classes"] <= data.n_classes
+    fits = tuple(meta["input_shape"]) == data.image_shape and meta["n_classes"] <= max(1, data.n_classes)
     if config is not None and meta["config"] != config.to_dict():
         return "were trained with another configuration"
     if frozen is not None and not frozen.suits(meta.get("features")):

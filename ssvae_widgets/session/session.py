@@ -57,7 +57,7 @@ class LabelingSession(SessionFace):
         images,  # a folder or file, `ImageSet`, list of files, images (n, height, width[, channel]) or vectors (n, d)
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
         *,
-        classes=None,  # class names, or how many classes; by default those of `truth`, else ten digits
+        classes=None,  # class names, or how many; by default those of `truth`, else none for files, digits for arrays
         truth=None,  # the real labels where they are known (teaching, benchmarks): never used for training
         model=None,  # an `SSVAE` or a checkpoint to go on from; None: the newest round, if there is one
         config=None,  # an `SSVAEConfig` for a new model

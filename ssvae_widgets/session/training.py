@@ -193,7 +193,7 @@ def _model_and_trainer(self: Training) -> tuple[Any, Any]:  # `SSVAE`, `Interact
         space = self.frozen.space if self.frozen is not None else None
         preset = SSVAEConfig if space is None else partial(SSVAEConfig.preset, "features")
         config = self.config or preset(random_seed=data.seed)
-        model = SSVAE(data.images.shape[1:], config, classes=list(data.classes), features=space)
+        model = SSVAE(data.images.shape[1:], config, classes=list(data.classes) or 1, features=space)
     elif not isinstance(model, SSVAE):
         model = SSVAE.from_checkpoint(model)
     if isinstance(data.pictures, ByteImages):

@@ -110,9 +110,10 @@ export function legend(act, pick = true) {
   let key = "";
   return {
     el,
-    classes(names, colors, counts, none, nothing = "unlabeled") {
-      const shown = names
-        .map((n, i) => [n, i])
+    classes(names, colors, counts, none, nothing = "unlabeled", order = names.map((_, i) => i)) {
+      const shown = order
+        .concat(names.map((_, i) => i).filter((i) => counts?.[i] > 0 && !order.includes(i)))
+        .map((i) => [names[i], i])
         .filter(([, i]) => names.length <= 40 || !counts || counts[i] > 0)
         .slice(0, 60);
       const now = JSON.stringify([names, colors, none, nothing, shown.map((s) => s[1])]);

@@ -141,5 +141,6 @@ export function helpRows(overrides = {}, mac = isMac()) {
     const keys = action === "move" ? arrows : byAction.get(action) || [];
     if (keys.length) rows.push([keys.map(show).join("  "), text]);
   }
+  rows.push(["F2  Del  c  Alt+←→", "on the button of a class: rename, delete, colour, move it"]);
   return rows;
 }

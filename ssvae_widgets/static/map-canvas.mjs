@@ -169,6 +169,7 @@ export class MapCanvas {
         this.s.looking ? null : st.counts(names.length),
         this.theme.none,
         m.get("by_label") ? "unlabeled" : "none",
+        (String(names) === String(m.get("classes")) && m.get("order")) || undefined, // not those that are gone
       );
     }
   }

@@ -371,10 +371,12 @@ export class MapView extends MapCanvas {
       e.stopPropagation();
       return;
     }
-    if (name === "label" && k >= this.model.get("classes").length) return;
+    const order = this.model.get("order"); // digits go by the place of a class, whatever its code
+    if (name === "label" && !order && k >= this.model.get("classes").length) return;
     e.preventDefault();
     e.stopPropagation();
-    this.act(name, name === "label" ? k : arg, e);
+    if (name === "label" && order && k >= order.length) return this.refuse(`No class has the key ${k}`);
+    this.act(name, name === "label" ? (order ? order[k] : k) : arg, e);
   }
 
   act(name, arg, e) {
@@ -400,9 +402,11 @@ export class MapView extends MapCanvas {
     else if (name === "classes") {
       const sel = st.selected,
         same = () => sel.length === st.selected.length && sel.every((i, k) => i === st.selected[k]);
-      if (m.get("classes").length)
-        showClasses(this.map, m.get("classes"), m.get("class_colors"), (i) =>
-          same() ? this.give(i) : this.refuse("The selection has changed meanwhile: choose again"),
+      const codes = m.get("order") || m.get("classes").map((_, k) => k),
+        those = (all) => codes.map((k) => all[k % all.length]);
+      if (codes.length)
+        showClasses(this.map, those(m.get("classes")), those(m.get("class_colors")), (i) =>
+          same() ? this.give(codes[i]) : this.refuse("The selection has changed meanwhile: choose again"),
         );
     } else if (name === "color") {
       const columns = m.get("columns"),

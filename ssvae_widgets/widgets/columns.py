@@ -16,7 +16,7 @@ import traitlets
 from jaxtyping import Float, Integer
 
 from ..errors import ArgumentError, describe
-from ..palettes import OKABE_ITO, PETROFF_10
+from ..palettes import OKABE_ITO, PETROFF_10, glasbey
 from ..palettes import palette as class_palette
 
 # %% ../../nbs/widgets/05_columns.ipynb #a6f86c78
@@ -214,7 +214,7 @@ def colors_for(
     n = max(1, len(column.names))
     if isinstance(as_palette(palette), str):
         if palette == "glasbey":
-            return class_palette(max(n, 11))[:n]
+            return list(glasbey(n))
         named = {"auto": class_palette(n), "okabe-ito": list(OKABE_ITO), "petroff": list(PETROFF_10)}
         return named[palette][:n] if len(named[palette]) >= n else class_palette(n)
     return [str(palette[i % len(palette)]) for i in range(n)]

@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
+from .class_commands import ClassCommands
 from .intents import BY_CLICK, BY_KEY
 from .presenter import Presenter
 from .proposals import ProposalDeck
@@ -52,7 +53,7 @@ class Commands:
 
     def __init__(self, session, presenter: Presenter, proposals: ProposalDeck):
         self.session, self.presenter, self.proposals, self.views = session, presenter, proposals, presenter.views
-        self.question = Question(self.views.sheet)
+        self.question, self.naming = Question(self.views.sheet), ClassCommands(session, presenter)
         self.take_away, self.more_like = TakeAway(session, presenter), MoreLikeThese(session, presenter)
 
     def do(self, intent: dict):
@@ -140,13 +141,12 @@ def accept(self: Commands, intent):
     self.proposals.advance(serials, intent)
 
 # %% ../../nbs/widgets/19_commands.ipynb #81c5dd60
-@patch
-def new_class(self: Commands, intent):
-    "A class that nobody had thought of."
-    name = intent["name"]
-    k = self.session.store.add_class(name)
-    key = f"press {k}" if k < 10 else "press / and type its name"
-    self.presenter.say(f"{name} is class {k} now: {key} to give it")
+Commands.new_class = method("naming", ClassCommands.new_class)
+Commands.rename_class = method("naming", ClassCommands.rename_class)
+Commands.merge_classes = method("naming", ClassCommands.merge_classes)
+Commands.delete_class = method("naming", ClassCommands.delete_class)
+Commands.reorder_classes = method("naming", ClassCommands.reorder_classes)
+Commands.recolor_class = method("naming", ClassCommands.recolor_class)
 
 # %% ../../nbs/widgets/19_commands.ipynb #3f3a77a0
 @patch

@@ -6,10 +6,11 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/intents.html.md"""
 
 # %% auto #0
 __all__ = ['row', 'class_code', 'count', 'source', 'epochs', 'frame', 'op', 'MOVE', 'BY_KEY', 'BY_CLICK', 'BY_PAGE', 'INTENTS',
-           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'new_name', 'serials_from', 'rows', 'tiles',
-           'whole_row', 'check_intent']
+           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'class_name', 'color', 'class_order', 'new_name',
+           'serials_from', 'rows', 'tiles', 'whole_row', 'check_intent']
 
 # %% ../../nbs/widgets/02_intents.ipynb #13184b40
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -71,12 +72,32 @@ def texts(value, view) -> list[str]:
     return [text(item, view) for item in value]
 
 
-def new_name(value, view) -> str:
-    "A check for the name of a class that does not exist yet."
+def class_name(value, view) -> str:
+    "A check for what a class may be called."
     name = value.strip() if isinstance(value, str) else ""
     if not 0 < len(name) <= 80 or name != name.encode(errors="ignore").decode():
         raise ValueError(f"got {describe(value)}, expected a name of 1 to 80 characters")
-    if name in view.classes:
+    return name
+
+
+def color(value, view) -> str:
+    "A check for red, green and blue as six digits."
+    if not isinstance(value, str) or not re.fullmatch("#[0-9a-fA-F]{6}", value):
+        raise ValueError(f"got {describe(value)}, expected a color such as #b01060")
+    return value.lower()
+
+
+def class_order(value, view) -> list[int]:
+    "A check for classes in an order: each of those on show once."
+    if not isinstance(value, list) or len(value) > len(view.classes):
+        raise ValueError(f"got {describe(value)}, expected the classes in their order")
+    return [check_whole(code, "the value", 0, len(view.classes) - 1) for code in value]
+
+
+def new_name(value, view) -> str:
+    "A check for the name of a class that does not exist yet."
+    name = class_name(value, view)
+    if name in [view.classes[k] for k in getattr(view, "order", range(len(view.classes)))]:
         raise ValueError(f"got {name!r}, which is a class already")
     return name
 
@@ -144,6 +165,11 @@ BY_KEY = {
 # %% ../../nbs/widgets/02_intents.ipynb #aae022bc
 BY_CLICK = {
     "new_class": {"name": new_name},
+    "rename_class": {"label": class_code, "name": class_name},
+    "merge_classes": {"label": class_code, "into": class_code, "labels?": count},
+    "delete_class": {"label": class_code, "labels?": count},
+    "reorder_classes": {"order": class_order},
+    "recolor_class": {"label": class_code, "color": color},
     "exclude": {"serial": row, "out": flag},
     "sort": {"by": one_of(lambda view: view.sorts)},
     "look": {"serial": row},

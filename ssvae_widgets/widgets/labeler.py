@@ -20,8 +20,10 @@ from fastcore.basics import patch
 
 from ..data.load import as_image_set
 from ..errors import ArgumentError, check_whole, describe
+from ..parts import method
 from ..session.arguments import RESERVED, check_columns, check_each
 from ..session.export import Written
+from ..session.labeling import Labeling
 from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
 from .commands import Commands
@@ -141,6 +143,7 @@ class LatentLabeler(Whole):
 FACE = (
     *("session", "labels", "names", "extra", "selected", "ask_above", "error", "retired"),
     *("map", "preview", "sheet", "actions", "buttons", "training", "status"),
+    *("rename_class", "merge_classes", "delete_class", "reorder_classes", "recolor_class"),
     *("save", "export", "open", "to_html", "act", "say", "flush", "close", "commands", "presenter", "proposals"),
 )
 
@@ -156,6 +159,13 @@ LatentLabeler.__dir__ = _face  # no `@patch`: a module with this name would be a
 def __repr__(self: LatentLabeler):
     s = self.session
     return f"LatentLabeler({len(s.images):,} images, {s.n_labeled:,} labeled, {s.n_classes} classes)"
+
+# %% ../../nbs/widgets/20_labeler.ipynb #3c96d156
+LatentLabeler.rename_class = method("session", Labeling.rename_class)
+LatentLabeler.merge_classes = method("session", Labeling.merge_classes)
+LatentLabeler.delete_class = method("session", Labeling.delete_class)
+LatentLabeler.reorder_classes = method("session", Labeling.reorder_classes)
+LatentLabeler.recolor_class = method("session", Labeling.recolor_class)
 
 # %% ../../nbs/widgets/20_labeler.ipynb #5d09176d
 @patch

@@ -197,6 +197,9 @@ class LayerState(SharedModule):
     categories = traitlets.List(traitlets.Unicode()).tag(sync=True)
     classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     class_colors = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    order = traitlets.List(
+        traitlets.Int(), None, allow_none=True, help="codes of the classes, in the order of their keys"
+    ).tag(sync=True)
     home = traitlets.List(traitlets.Float()).tag(sync=True)
     point_size = traitlets.Float(0.0).tag(sync=True)
     listening = traitlets.Bool(False).tag(sync=True)

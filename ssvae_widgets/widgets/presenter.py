@@ -18,7 +18,6 @@ from fastcore.basics import patch
 
 from ..assess.accuracy import learning_curve
 from ..errors import DataError
-from ..palettes import palette as class_palette
 from ..session.arguments import RESERVED
 from ..session.jobs import JobQueue
 from .acknowledge import Acknowledgements
@@ -26,7 +25,7 @@ from .columns import Column
 from .contact_sheet import sheet_order
 from .label_bar import shared_class
 from .timeline import Timeline
-from .views import GROUPED, Views
+from .views import GROUPED, Views, for_map
 
 # %% ../../nbs/widgets/17_presenter.ipynb #687d26f7
 def past(
@@ -107,7 +106,9 @@ class Presenter:
         self.session, self.views, self.names = session, views, names
         self.lock = threading.RLock()
         self.queue = JobQueue(self.failed, self.paint, order=KINDS, pause=PAUSES, name="ssvae-painter")
-        self.slow = JobQueue(self.failed, self.paint, order=["original"], name="ssvae-clusters")  # what takes seconds
+        self.slow = JobQueue(
+            self.failed, self.paint, order=["original", "clusters"], name="ssvae-clusters"
+        )  # what takes seconds
         settle = lambda gestures: views.map.acknowledge(gestures, seq=session.seq)  # noqa: E731
         later = lambda: self.queue.ask("settled")  # noqa: E731
         self.acks = Acknowledgements(settle, views.status.say, later, PAUSES["settled"])
@@ -117,6 +118,8 @@ class Presenter:
         self.said, self.told = ("none", None), None  # source and predictions, and changes, that were spoken of
         self.running, self.curve_length = False, 0
         self.clustered = None  # the positions that the column "cluster" belongs to
+        self.looks, self.map_palette = None, views.map.palette  # names, colors, order of the classes as they are shown
+        self.members: dict[int, int] = {}  # class -> the image that stands beside its name
         self.grouped = ()  # the groups without a label that are colored
         self.enlarged: deque[int] = deque(maxlen=4)  # rows of the pictures that pages wait for in full size
         self.found: np.ndarray | None = None  # images that were asked for by likeness, the most similar first
@@ -214,8 +217,8 @@ def paint_status(self: Presenter):
 def paint_labels(self: Presenter):
     "The labels as they are now."
     s, v, codes = self.session, self.views, self.session.codes
-    if list(s.classes) != v.buttons.classes:
-        self.set_classes(list(s.classes))
+    if (looks := (s.classes, s.class_colors, s.class_order)) != self.looks:
+        self.set_classes(*looks)
     v.map.set_codes(codes, "label")
     v.map.set_labeled(codes >= 0)
     v.buttons.counts = [int(c) for c in s.store.counts]
@@ -223,15 +226,31 @@ def paint_labels(self: Presenter):
         v.actions.can_undo, v.actions.can_redo = bool(s.store.can_undo), bool(s.store.can_redo)
     if v.sheet.shown:
         v.sheet.mark(codes, s.pred)
+    self.slow.ask("members", after=0.1)  # when no label has come for a moment
 
 
 @patch
-def set_classes(self: Presenter, classes: list[str]):
-    "A class was added or renamed, here or in another process: every view learns its name and color."
-    for view in (self.views.buttons, self.views.preview, self.views.sheet):
+def paint_members(self: Presenter):
+    "A slow job: a typical image of each class, to stand beside its name."
+    rows = self.session.typical()
+    if rows != self.members:
+        self.members = rows
+        self.views.buttons.show_members({code: self.session.pictures[row] for code, row in rows.items()})
+
+
+@patch
+def set_classes(self: Presenter, classes: list[str], colors: list[str], order: list[int]):
+    "Classes are others, or look otherwise, here or in another process: every view learns names, colors and order."
+    v, self.looks = self.views, (classes, colors, order)
+    for view in (v.buttons, v.preview, v.sheet):
         with view.hold_sync():
-            view.classes, view.palette = classes, class_palette(len(classes))
-    self.views.map.classes = classes
+            view.classes, view.palette = classes, colors
+            if view is v.buttons:
+                view.order = order
+    v.map.layer.order = order
+    if v.map.palette == self.map_palette:  # else somebody chose another one for this map
+        v.map.palette = self.map_palette = for_map(colors)
+    v.map.classes = classes
 
 # %% ../../nbs/widgets/17_presenter.ipynb #08a425bb
 @patch
