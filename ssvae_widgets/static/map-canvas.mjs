@@ -14,7 +14,7 @@ import {
   radiusFor,
   thinOut,
 } from "./raster.mjs";
-import { Pictures, sideFor } from "./map-pictures.mjs";
+import { Pictures } from "./map-pictures.mjs";
 import { legend, tell, toolbar } from "./chrome.mjs";
 import { clean, h } from "./dom.mjs";
 
@@ -49,6 +49,9 @@ export class MapCanvas {
     /** @type {HTMLCanvasElement | null} of the pictures */
     this.shots = null;
     this.pictures = new Pictures((w, h_) => Object.assign(document.createElement("canvas"), { width: w, height: h_ }));
+    /** @type {Uint8Array | null} */
+    this.covered = null;
+    this.under = "";
     this.side = 0; // of a picture in CSS pixels; 0: none are shown
     /** @type {any} how opaque points are, and the part of the plane for which that is known */
     this.thinned = null;
@@ -202,6 +205,10 @@ export class MapCanvas {
     if (!this.link || !this.alive) return;
     if (this.dpr !== (window.devicePixelRatio || 1)) this.resize();
     const v = this.view;
+    if (this.need.size > Number(this.need.has("ink")) && v.w > 0 && v.h > 0) {
+      this.drawPictures(v);
+      if (this.cover()) this.need.add("points");
+    }
     if ((this.need.has("points") || this.need.has("some")) && v.w > 0 && v.h > 0) {
       const st = this.s.state,
         g = (this.g ||= this.canvas.getContext("2d"));
@@ -223,6 +230,7 @@ export class MapCanvas {
         lut: this.lut,
         tint: this.tint,
         thin: this.thin(v),
+        covered: this.covered,
         accent: st.dimming ? packColor(this.theme.accent) : null,
         tally: st.tally,
         dpr: this.dpr,
@@ -242,11 +250,21 @@ export class MapCanvas {
       this.canvas.dataset.points = String(st.n);
       this.canvas.dataset.moving = this.s.t < 1 ? "yes" : "no";
       if (this.s.looking) setTimeout(() => this.s.more(), 0);
-      this.need.add("pictures");
     }
-    if (this.need.has("pictures") && v.w > 0 && v.h > 0) this.drawPictures(v);
     this.need.clear();
     this.drawInk(v);
+  }
+
+  /** Which points lie under their picture and are not painted, where points are so large that they would look out from it. @returns {boolean} other ones than before */
+  cover() {
+    const st = this.s.state,
+      rows = st.n < 5000 && this.side ? this.pictures.drawn.filter((d) => d[5]).map((d) => d[0]) : [],
+      now = rows.join();
+    if (now === this.under && (this.covered?.length === st.n || !rows.length)) return false;
+    this.under = now;
+    this.covered = rows.length ? new Uint8Array(st.n) : null;
+    for (const i of rows) this.covered[i] = 1;
+    return true;
   }
 
   /** How opaque points are, so that crowds show how dense they are: counted anew when the zoom, the points or the part of the plane has changed. */
@@ -285,9 +303,8 @@ export class MapCanvas {
       g = (this.pg ||= this.shots.getContext("2d"));
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.clearRect(0, 0, this.W, this.H);
-    this.side = this.s.pictured
-      ? this.model.get("picture_size") || sideFor(st.filter ? st.filter.length : st.n, v.w * v.h)
-      : 0;
+    const home = this.model.get("home");
+    this.side = !this.s.pictured ? 0 : this.model.get("picture_size") || p.fit(st.xy, st.flags, st.filter, home, v);
     this.bar.pictures(!!this.model.get("thumb")?.n, this.s.pictured, this.side);
     if (!this.side) {
       p.drawn = [];
@@ -297,7 +314,7 @@ export class MapCanvas {
     const travelling = this.s.t < 1,
       { at } = this.s.show,
       proposal = at >= 0 && this.s.open(at) ? at : -1;
-    if (!travelling) p.layOut(st.xy, st.flags, v, this.model.get("home"), this.side, proposal);
+    if (!travelling) p.layOut(st.xy, st.flags, v, home, this.side, proposal);
     if (!p.cells) return;
     g.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
     const missing = p.draw(g, this.s.shownXY(), v, {
@@ -322,7 +339,7 @@ export class MapCanvas {
     if (f & SELECTED) return [c === NONE ? accent : color, 2, 1, accent, 2.5];
     if (f & PENDING) return [color, 2.5, faint, surface, 1];
     if (f & LABELED) return [color, 2.5, faint, ring, 1];
-    return [color, c === NONE ? 0.5 : 1.5, faint, "", 0];
+    return [color, c === NONE ? 0.5 : 2, faint, "", 0];
   }
 
   /** Ask for pictures: at once, and then when the view rests a little. */

@@ -8,10 +8,13 @@
 import { HIDDEN, LABELED, PENDING, SELECTED } from "./raster.mjs";
 import { rgba } from "./dom.mjs";
 
-/** Side of a cell in sides of a picture, at least; points up to which each one is given a place, and how many cells away. */
-export const PITCH = 1.3,
-  ALL = 600,
-  AWAY = 3;
+/** Points up to which each one is given a place, and how many cells away at most; the largest side of a picture that nobody asked for, CSS pixels. */
+export const ALL = 600,
+  AWAY = 3,
+  LARGE = 72;
+
+/** Side of a cell in sides of a picture, at least: room between the pictures where there are many points, for those that show none. */
+const pitch = (n) => (n <= ALL ? 1.25 : 1.45);
 
 /** A number below 2 ** 28 that looks random and is always the same for a row. */
 export function scatter(i) {
@@ -32,13 +35,13 @@ export function sideFor(n, area) {
 
 /**
  * The cells for a view.
- * @param {import("./geometry.mjs").View} v @param {number[]} home x0, x1, y0, y1 of the view at rest @param {number} side of a picture, CSS pixels
+ * @param {import("./geometry.mjs").View} v @param {number[]} home x0, x1, y0, y1 of the view at rest @param {number} side of a picture, CSS pixels @param {number} n points
  */
-export function cellsFor(v, home, side) {
+export function cellsFor(v, home, side, n) {
   const axis = (a, b, px, h0, h1) => {
     const far = (h1 - h0 || 1) / px, // a pixel at rest
       level = Math.floor(Math.log2((far * px) / (b - a)) + 1e-6);
-    return { cell: (side * PITCH * far) / 2 ** level, origin: h0, level };
+    return { cell: (side * pitch(n) * far) / 2 ** level, origin: h0, level };
   };
   const x = axis(v.x0, v.x1, v.w, home[0], home[1]),
     y = axis(v.y0, v.y1, v.h, home[2], home[3]);
@@ -122,18 +125,31 @@ export function chooseAll(xy, flags, cells, proposal) {
   return out;
 }
 
+/** Side of a picture that suits the points on show: of a few hundred nearly all find room, unless pictures would be too small to tell anything. */
+export function fitting(xy, flags, home, w, h) {
+  const [x0, x1, y0, y1] = home,
+    n = flags.length;
+  let there = 0;
+  for (let i = 0; i < n; i++) if (!(flags[i] & HIDDEN) && xy[2 * i] - xy[2 * i + 1] < Infinity) there++;
+  let side = sideFor(there, w * h);
+  if (n > ALL) return side;
+  for (; side > 20; side -= 2)
+    if (chooseAll(xy, flags, cellsFor({ x0, x1, y0, y1, w, h }, home, side, n), -1).length >= 0.97 * there) break;
+  return side;
+}
+
 /** The middle of a picture in CSS pixels: its point, moved so far that the picture stays inside its cell. */
 export function middle(v, xy, cells, p, half) {
   const kx = v.w / (v.x1 - v.x0),
     ky = v.h / (v.y1 - v.y0),
     { x, y } = cells;
-  const left = (x.origin + p.cx * x.cell - v.x0) * kx,
-    top = v.h - (y.origin + (p.cy + 1) * y.cell - v.y0) * ky,
+  const left = (x.origin + p.cx * x.cell - v.x0) * kx + 1,
+    top = v.h - (y.origin + (p.cy + 1) * y.cell - v.y0) * ky + 1,
     px = (xy[2 * p.row] - v.x0) * kx,
     py = v.h - (xy[2 * p.row + 1] - v.y0) * ky;
   return [
-    Math.max(left + half, Math.min(left + x.cell * kx - half, px)),
-    Math.max(top + half, Math.min(top + y.cell * ky - half, py)),
+    Math.max(left + half, Math.min(left + x.cell * kx - 2 - half, px)),
+    Math.max(top + half, Math.min(top + y.cell * ky - 2 - half, py)),
     px,
     py,
   ];
@@ -225,8 +241,29 @@ export class Pictures {
   constructor(make) {
     this.sprites = new Sprites(make);
     this.placed = [];
-    this.drawn = []; // [row, x, y, half width, half height]
+    this.drawn = []; // [row, x, y, half width, half height, does it lie over its point?]
     this.key = "";
+    /** @type {any} */
+    this.fitted = null;
+    /** @type {any} */
+    this.part = null;
+    /** @type {any} */
+    this.cells = null;
+  }
+
+  /**
+   * The side of a picture that suits the points and the zoom: found once for the points, what is hidden and the size of the window, and larger where
+   * the zoom has given every point its picture.
+   */
+  fit(xy, flags, filter, home, v) {
+    const f = this.fitted;
+    if (!f || f.xy !== xy || f.filter !== filter || f.w !== v.w || f.h !== v.h)
+      this.fitted = { xy, filter, w: v.w, h: v.h, side: fitting(xy, flags, home, v.w, v.h) };
+    const { side } = this.fitted,
+      n = filter ? filter.length : flags.length,
+      cells = (0.4 * v.w * v.h) / (side * pitch(n)) ** 2,
+      zoom = (home[1] - home[0]) / (v.x1 - v.x0) / Math.max(1, Math.sqrt(n / cells));
+    return Math.min(Math.max(LARGE, side), side * Math.sqrt(Math.max(1, zoom)));
   }
 
   /** Something about the points has changed. */
@@ -239,7 +276,7 @@ export class Pictures {
    * @param {number} proposal
    */
   layOut(xy, flags, v, home, side, proposal) {
-    const cells = cellsFor(v, home, side),
+    const cells = cellsFor(v, home, side, flags.length),
       { x, y } = cells,
       key = `${cells.key} ${flags.length} ${proposal}`,
       p = this.part;
@@ -291,7 +328,7 @@ export class Pictures {
         g.stroke();
         g.globalAlpha = 1;
       }
-    this.drawn = drawn.map(([row, x, y, , , t]) => {
+    this.drawn = drawn.map(([row, x, y, px, py, t]) => {
       const [color, width, opacity, around, wide] = frame(row),
         inner = side - 2 * width,
         k = inner / Math.max(t.w, t.h),
@@ -310,7 +347,8 @@ export class Pictures {
       g.fillRect(left - width, top - width, w + 2 * width, h + 2 * width);
       g.imageSmoothingEnabled = k * dpr < 3;
       g.drawImage(canvas, sx, sy, t.w, t.h, left, top, w, h);
-      return [row, left + w / 2, top + h / 2, w / 2 + width + wide, h / 2 + width + wide];
+      const covers = Math.abs(px - x) <= w / 2 + width && Math.abs(py - y) <= h / 2 + width;
+      return [row, left + w / 2, top + h / 2, w / 2 + width + wide, h / 2 + width + wide, covers];
     });
     g.globalAlpha = 1;
     return missing.sort((a, b) => a[0] - b[0]).map((m) => m[1]);

@@ -82,7 +82,10 @@ export class MapView extends MapCanvas {
       () => {
         this.resize();
       },
-      () => this.ask("points"),
+      () => {
+        this.ask("points");
+        this.hoverAgain();
+      },
     );
     this.watchTheme();
     this.watchRatio();
@@ -119,6 +122,11 @@ export class MapView extends MapCanvas {
       this.ask("points");
       if (what === "points") this.countSoon();
     }
+    if (what === "moving" && (this.hover >= 0 || !this.tip?.el.hidden)) {
+      if (this.hover >= 0) this.setHover(-1);
+      this.tip?.hide(); // it would name a point that has left
+    }
+    if (what === "points") this.hoverAgain();
     if (what === "some") {
       this.some.push(serials);
       this.ask("some");
@@ -298,6 +306,7 @@ export class MapView extends MapCanvas {
   hoverAt(p, e) {
     if (this.s.show.light) return; // the pointer is over the dialog
     if (!p) {
+      this.mouse = null;
       if (this.hover >= 0) this.setHover(-1);
       this.tip?.hide();
       return;
@@ -306,7 +315,7 @@ export class MapView extends MapCanvas {
     if (this.hoverFrame) return;
     this.hoverFrame = requestAnimationFrame(() => {
       this.hoverFrame = 0;
-      if (!this.alive || this.s.t < 1 || this.s.looking) return;
+      if (!this.alive || !this.mouse || this.s.t < 1 || this.s.looking) return;
       const st = this.s.state,
         q = this.mouse[2],
         i = this.pick(q, Math.max(7, this.radius + 4));
@@ -316,6 +325,13 @@ export class MapView extends MapCanvas {
         this.showTip();
       } else this.tip.hide();
     });
+  }
+
+  /** The points have moved under a pointer that rests: what lies there now? */
+  hoverAgain() {
+    if (!this.mouse || this.drag || !this.canvas) return;
+    const [clientX, clientY] = this.mouse;
+    this.hoverAt(this.local({ clientX, clientY }), { clientX, clientY });
   }
 
   setHover(i) {

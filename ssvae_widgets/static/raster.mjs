@@ -141,6 +141,8 @@ export function labeledRadius(labeled) {
   return labeled <= 1000 ? 4.6 : 3;
 }
 
+const ALONE = 0.38; // of a place that points cover once
+
 /**
  * How opaque each point is painted (0..255, into `out`), so that a crowd shows how dense it is: where points lie over each other, what they cover
  * together grows with the logarithm of their number instead of being one flat colour.
@@ -161,18 +163,22 @@ export function thinOut(xy, v, radius, flags, out, tile = 6) {
       y = xy[2 * i + 1] * ky - by;
     if (x >= 0 && x < nx && y >= 0 && y < ny && !(flags[i] & HIDDEN)) grid[(y | 0) * nx + (x | 0)]++;
   }
-  const opaque = new Uint8Array(nx * ny),
+  const deep = new Float32Array(nx * ny), // how many points lie over each other
     each = (Math.PI * radius * radius) / (tile * tile);
+  let most = 4;
   for (let y = 0; y < ny; y++)
     for (let x = 0; x < nx; x++) {
       let sum = 0,
         cells = 0;
       for (let b = Math.max(0, y - 1); b <= Math.min(ny - 1, y + 1); b++)
         for (let a = Math.max(0, x - 1); a <= Math.min(nx - 1, x + 1); a++, cells++) sum += grid[b * nx + a];
-      const deep = (sum / cells) * each, // how many points lie over each other
-        covered = Math.min(0.97, 0.62 + (0.35 * Math.log(deep)) / Math.log(40));
-      opaque[y * nx + x] = deep <= 1 ? 255 : Math.max(5, Math.min(255, (-255 * Math.log(1 - covered)) / deep));
+      deep[y * nx + x] = (sum / cells) * each;
+      most = Math.max(most, deep[y * nx + x]);
     }
+  const opaque = Uint8Array.from(deep, (d) => {
+    const covered = ALONE + ((0.97 - ALONE) * Math.log(d)) / Math.log(most);
+    return d <= 1 ? -255 * Math.log(1 - ALONE) : Math.max(5, (-255 * Math.log(1 - covered)) / d);
+  });
   for (let i = 0; i < n; i++) {
     const x = xy[2 * i] * kx - bx,
       y = xy[2 * i + 1] * ky - by;
@@ -193,12 +199,13 @@ export function stampsFor(r) {
  * Paint everything, back to front: what is dimmed, what has no colour, what has one, what is labeled.
  * @param {Uint32Array} px cleared here, unless only `some` are painted over what is there @param {number} W @param {number} H device pixels
  * @param {{xy: Float32Array, view: import("./geometry.mjs").View, codes: Uint16Array, flags: Uint8Array, layers: Uint8Array, lut: Uint32Array,
- *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, tally: number[], some?: Uint32Array, tint?: Uint32Array, thin?: Uint8Array | null, accent?: number | null}} s
- *   `tint` holds the colours from PALE on; `thin` how opaque each point is; `accent` is laid around what is selected while the rest is dimmed;
+ *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, tally: number[], some?: Uint32Array, tint?: Uint32Array, thin?: Uint8Array | null, covered?: Uint8Array | null, accent?: number | null}} s
+ *   `tint` holds the colours from PALE on; `thin` how opaque each point is; `accent` is laid around what is selected while the rest is dimmed; `covered`
+ *   points lie under their picture;
  *   `layers` says where each point belongs and `tally` counts them, so that empty layers cost nothing; radii are in CSS pixels
  */
 export function paint(px, W, H, s) {
-  const { xy, codes, flags, layers, lut, some, tint, thin, accent } = s,
+  const { xy, codes, flags, layers, lut, some, tint, thin, accent, covered } = s,
     v = s.view,
     n = some ? some.length : codes.length;
   if (!some) px.fill(0);
@@ -220,7 +227,7 @@ export function paint(px, W, H, s) {
     if (layer === 1 && halo)
       for (let k = 0; k < n; k++) {
         const i = some ? some[k] : k;
-        if (layers[i] !== 1 && layers[i] !== 2) continue;
+        if ((layers[i] !== 1 && layers[i] !== 2) || (covered && covered[i])) continue;
         const X = (xy[2 * i] - v.x0) * kx,
           Y = H - (xy[2 * i + 1] - v.y0) * ky;
         if (X > -edge && X < W + edge && Y > -edge && Y < H + edge) stampDisc(px, W, H, X, Y, halo, accent, 255);
@@ -230,7 +237,7 @@ export function paint(px, W, H, s) {
       full = layer === 1 ? 150 : r < 2 ? 255 : 232;
     for (let k = 0; k < n; k++) {
       const i = some ? some[k] : k;
-      if (!all && layers[i] !== layer) continue;
+      if ((!all && layers[i] !== layer) || (covered && covered[i])) continue;
       const X = (xy[2 * i] - v.x0) * kx,
         Y = H - (xy[2 * i + 1] - v.y0) * ky;
       if (!(X > -edge && X < W + edge && Y > -edge && Y < H + edge)) continue;

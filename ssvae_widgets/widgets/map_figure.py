@@ -128,7 +128,7 @@ class MapFigure:
         self.suggested = bqplot.Scatter(
             **none, default_size=260, marker="diamond", fill=False, stroke=ring, stroke_width=1.5
         )
-        bold = {"align": "middle", "default_size": 13, "font_weight": "bold", "colors": ["var(--ssvae-text)"]}
+        bold = {"align": "middle", "default_size": 14, "font_weight": "bold", "colors": ["var(--ssvae-text)"]}
         self.names = bqplot.Label(**none, text=[], **bold)
         self.figure = bqplot.Figure(
             marks=[self.labeled, self.selected, self.suggested, self.names],
