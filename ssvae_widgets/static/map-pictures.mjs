@@ -8,13 +8,13 @@
 import { HIDDEN, LABELED, PENDING, SELECTED } from "./raster.mjs";
 import { rgba } from "./dom.mjs";
 
-/** Points up to which each one is given a place, and how many cells away at most; the largest side of a picture that nobody asked for, CSS pixels. */
+/** Points up to which each one is given a place, and how many pictures away at most; the largest side of a picture that nobody asked for, CSS pixels. */
 export const ALL = 600,
   AWAY = 3,
   LARGE = 72;
 
-/** Side of a cell in sides of a picture, at least: room between the pictures where there are many points, for those that show none. */
-const pitch = (n) => (n <= ALL ? 1.25 : 1.45);
+/** Side of a cell in sides of a picture, at least: there is room between the pictures, for the points that show none. */
+const PITCH = 1.45;
 
 /** A number below 2 ** 28 that looks random and is always the same for a row. */
 export function scatter(i) {
@@ -35,13 +35,13 @@ export function sideFor(n, area) {
 
 /**
  * The cells for a view.
- * @param {import("./geometry.mjs").View} v @param {number[]} home x0, x1, y0, y1 of the view at rest @param {number} side of a picture, CSS pixels @param {number} n points
+ * @param {import("./geometry.mjs").View} v @param {number[]} home x0, x1, y0, y1 of the view at rest @param {number} side of a picture, CSS pixels
  */
-export function cellsFor(v, home, side, n) {
+export function cellsFor(v, home, side) {
   const axis = (a, b, px, h0, h1) => {
     const far = (h1 - h0 || 1) / px, // a pixel at rest
       level = Math.floor(Math.log2((far * px) / (b - a)) + 1e-6);
-    return { cell: (side * pitch(n) * far) / 2 ** level, origin: h0, level };
+    return { cell: (side * PITCH * far) / 2 ** level, origin: h0, level };
   };
   const x = axis(v.x0, v.x1, v.w, home[0], home[1]),
     y = axis(v.y0, v.y1, v.h, home[2], home[3]);
@@ -84,46 +84,57 @@ export function choose(xy, flags, cells, proposal, part) {
   return out;
 }
 
-/** The same for a few hundred points, of which those that found their cell taken go to a free one nearby. The part of the plane is all of it. */
-export function chooseAll(xy, flags, cells, proposal) {
-  const n = flags.length,
-    { x, y } = cells,
-    rows = [];
-  for (let i = 0; i < n; i++)
-    if (xy[2 * i] === xy[2 * i] && xy[2 * i + 1] === xy[2 * i + 1] && !(flags[i] & HIDDEN)) rows.push(i);
-  rows.sort((a, b) => rank(b, flags[b], proposal) - rank(a, flags[a], proposal));
-  const taken = new Set(),
+/**
+ * A few hundred points each show theirs: at its own place where that is free, else at the nearest free one, `dx` and `dy` CSS pixels away.
+ * @param {number} kx pixels of a unit of the plane @param {number} ky
+ * @returns {{row: number, dx: number, dy: number}[]} those for which nothing was free are missing
+ */
+export function chooseAll(xy, flags, kx, ky, side) {
+  const gap = 1.1 * side,
+    taken = new Map(), // square of the plane -> x, y, x, y, … of the pictures in it
     out = [],
     later = [],
-    put = (row, cx, cy) => {
-      taken.add(`${cx} ${cy}`);
-      out.push({ row, cx, cy });
-    };
-  for (const row of rows) {
-    const px = (xy[2 * row] - x.origin) / x.cell,
-      py = (xy[2 * row + 1] - y.origin) / y.cell,
-      cx = Math.floor(px),
-      cy = Math.floor(py);
-    if (taken.has(`${cx} ${cy}`)) later.push([row, px, py]);
-    else put(row, cx, cy);
-  }
-  for (const [row, px, py] of later) {
-    let far = AWAY,
-      to = null;
-    for (let dy = -AWAY; dy <= AWAY; dy++)
-      for (let dx = -AWAY; dx <= AWAY; dx++) {
-        const cx = Math.floor(px) + dx,
-          cy = Math.floor(py) + dy,
-          d = Math.hypot(cx + 0.5 - px, cy + 0.5 - py);
-        if (d < far && !taken.has(`${cx} ${cy}`)) {
-          far = d;
-          to = [cx, cy];
+    key = (a, b) => ((a & 0x7fff) << 15) | (b & 0x7fff),
+    free = (x, y) => {
+      const a = Math.floor(x / gap),
+        b = Math.floor(y / gap);
+      for (let c = a - 1; c <= a + 1; c++)
+        for (let d = b - 1; d <= b + 1; d++) {
+          const q = taken.get(key(c, d));
+          if (q)
+            for (let k = 0; k < q.length; k += 2)
+              if (Math.abs(q[k] - x) < gap && Math.abs(q[k + 1] - y) < gap) return false;
         }
-      }
-    if (to) put(row, to[0], to[1]);
+      return true;
+    },
+    put = (row, x, y, dx, dy) => {
+      const k = key(Math.floor((x + dx) / gap), Math.floor((y + dy) / gap)),
+        q = taken.get(k);
+      if (q) q.push(x + dx, y + dy);
+      else taken.set(k, [x + dx, y + dy]);
+      out.push({ row, dx, dy });
+    };
+  const rows = [];
+  for (let i = 0; i < flags.length; i++) if (xy[2 * i] - xy[2 * i + 1] < Infinity && !(flags[i] & HIDDEN)) rows.push(i);
+  for (const row of rows.sort((a, b) => scatter(b) - scatter(a))) {
+    const x = xy[2 * row] * kx,
+      y = -xy[2 * row + 1] * ky;
+    if (free(x, y)) put(row, x, y, 0, 0);
+    else later.push([row, x, y]);
   }
+  for (const [row, x, y] of later)
+    for (const [ux, uy] of NEAR)
+      if (free(x + ux * gap, y + uy * gap)) {
+        put(row, x, y, ux * gap, uy * gap);
+        break;
+      }
   return out;
 }
+
+/** Places around a point, the nearest first, in sides of a picture. */
+const NEAR = Array.from({ length: 17 * 17 }, (_, k) => [((k % 17) - 8) / 3, (Math.floor(k / 17) - 8) / 3])
+  .filter(([x, y]) => Math.hypot(x, y) <= AWAY && (x || y))
+  .sort((a, b) => Math.hypot(a[0], a[1]) - Math.hypot(b[0], b[1]));
 
 /** Side of a picture that suits the points on show: of a few hundred nearly all find room, unless pictures would be too small to tell anything. */
 export function fitting(xy, flags, home, w, h) {
@@ -133,20 +144,21 @@ export function fitting(xy, flags, home, w, h) {
   for (let i = 0; i < n; i++) if (!(flags[i] & HIDDEN) && xy[2 * i] - xy[2 * i + 1] < Infinity) there++;
   let side = sideFor(there, w * h);
   if (n > ALL) return side;
-  for (; side > 20; side -= 2)
-    if (chooseAll(xy, flags, cellsFor({ x0, x1, y0, y1, w, h }, home, side, n), -1).length >= 0.97 * there) break;
+  for (; side > 20; side = Math.max(20, side - 4))
+    if (chooseAll(xy, flags, w / (x1 - x0), h / (y1 - y0), side).length >= 0.97 * there) break;
   return side;
 }
 
-/** The middle of a picture in CSS pixels: its point, moved so far that the picture stays inside its cell. */
+/** The middle of a picture in CSS pixels, and its point: moved as far as was free, or so that the picture stays inside its cell. */
 export function middle(v, xy, cells, p, half) {
   const kx = v.w / (v.x1 - v.x0),
     ky = v.h / (v.y1 - v.y0),
     { x, y } = cells;
-  const left = (x.origin + p.cx * x.cell - v.x0) * kx + 1,
-    top = v.h - (y.origin + (p.cy + 1) * y.cell - v.y0) * ky + 1,
-    px = (xy[2 * p.row] - v.x0) * kx,
+  const px = (xy[2 * p.row] - v.x0) * kx,
     py = v.h - (xy[2 * p.row + 1] - v.y0) * ky;
+  if (p.dx !== undefined) return [px + p.dx, py + p.dy, px, py];
+  const left = (x.origin + p.cx * x.cell - v.x0) * kx + 1,
+    top = v.h - (y.origin + (p.cy + 1) * y.cell - v.y0) * ky + 1;
   return [
     Math.max(left + half, Math.min(left + x.cell * kx - 2 - half, px)),
     Math.max(top + half, Math.min(top + y.cell * ky - 2 - half, py)),
@@ -261,7 +273,7 @@ export class Pictures {
       this.fitted = { xy, filter, w: v.w, h: v.h, side: fitting(xy, flags, home, v.w, v.h) };
     const { side } = this.fitted,
       n = filter ? filter.length : flags.length,
-      cells = (0.4 * v.w * v.h) / (side * pitch(n)) ** 2,
+      cells = (0.4 * v.w * v.h) / (side * PITCH) ** 2,
       zoom = (home[1] - home[0]) / (v.x1 - v.x0) / Math.max(1, Math.sqrt(n / cells));
     return Math.min(Math.max(LARGE, side), side * Math.sqrt(Math.max(1, zoom)));
   }
@@ -276,16 +288,19 @@ export class Pictures {
    * @param {number} proposal
    */
   layOut(xy, flags, v, home, side, proposal) {
-    const cells = cellsFor(v, home, side, flags.length),
+    const cells = cellsFor(v, home, side),
       { x, y } = cells,
-      key = `${cells.key} ${flags.length} ${proposal}`,
+      few = flags.length <= ALL,
+      key = few
+        ? `${((v.x1 - v.x0) / v.w).toPrecision(6)} ${((v.y1 - v.y0) / v.h).toPrecision(6)} ${side}`
+        : `${cells.key} ${flags.length} ${proposal}`,
       p = this.part;
     if (key === this.key && (!p || (v.x0 >= p.x0 && v.x1 <= p.x1 && v.y0 >= p.y0 && v.y1 <= p.y1))) return;
     this.key = key;
     this.cells = cells;
-    if (flags.length <= ALL) {
+    if (few) {
       this.part = null;
-      this.placed = chooseAll(xy, flags, cells, proposal);
+      this.placed = chooseAll(xy, flags, v.w / (v.x1 - v.x0), v.h / (v.y1 - v.y0), side);
       return;
     }
     const down = (a, s) => s.origin + Math.floor((a - s.origin) / s.cell) * s.cell,
@@ -347,7 +362,7 @@ export class Pictures {
       g.fillRect(left - width, top - width, w + 2 * width, h + 2 * width);
       g.imageSmoothingEnabled = k * dpr < 3;
       g.drawImage(canvas, sx, sy, t.w, t.h, left, top, w, h);
-      const covers = Math.abs(px - x) <= w / 2 + width && Math.abs(py - y) <= h / 2 + width;
+      const covers = Math.abs(px - x) <= w / 2 + width + 2 && Math.abs(py - y) <= h / 2 + width + 2;
       return [row, left + w / 2, top + h / 2, w / 2 + width + wide, h / 2 + width + wide, covers];
     });
     g.globalAlpha = 1;

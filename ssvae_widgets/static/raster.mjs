@@ -163,22 +163,22 @@ export function thinOut(xy, v, radius, flags, out, tile = 6) {
       y = xy[2 * i + 1] * ky - by;
     if (x >= 0 && x < nx && y >= 0 && y < ny && !(flags[i] & HIDDEN)) grid[(y | 0) * nx + (x | 0)]++;
   }
-  const deep = new Float32Array(nx * ny), // how many points lie over each other
-    each = (Math.PI * radius * radius) / (tile * tile);
+  // a crowd is what lies in a square and in the eight around it: down, then across
+  const down = new Float32Array(nx * ny),
+    opaque = new Uint8Array(nx * ny).fill(255),
+    each = (Math.PI * radius * radius) / (9 * tile * tile),
+    alone = -255 * Math.log(1 - ALONE);
   let most = 4;
-  for (let y = 0; y < ny; y++)
-    for (let x = 0; x < nx; x++) {
-      let sum = 0,
-        cells = 0;
-      for (let b = Math.max(0, y - 1); b <= Math.min(ny - 1, y + 1); b++)
-        for (let a = Math.max(0, x - 1); a <= Math.min(nx - 1, x + 1); a++, cells++) sum += grid[b * nx + a];
-      deep[y * nx + x] = (sum / cells) * each;
-      most = Math.max(most, deep[y * nx + x]);
-    }
-  const opaque = Uint8Array.from(deep, (d) => {
-    const covered = ALONE + ((0.97 - ALONE) * Math.log(d)) / Math.log(most);
-    return d <= 1 ? -255 * Math.log(1 - ALONE) : Math.max(5, (-255 * Math.log(1 - covered)) / d);
-  });
+  for (let at = 0; at < grid.length; at++)
+    down[at] = grid[at] + (at >= nx ? grid[at - nx] : 0) + (at + nx < grid.length ? grid[at + nx] : 0);
+  const deep = (at) => each * (down[at] + (at % nx ? down[at - 1] : 0) + (at % nx < nx - 1 ? down[at + 1] : 0));
+  for (let at = 0; at < grid.length; at++) if (grid[at]) most = Math.max(most, deep(at));
+  for (let at = 0; at < grid.length; at++) {
+    if (!grid[at]) continue;
+    const d = deep(at); // how many points lie over each other
+    opaque[at] =
+      d <= 1 ? alone : Math.max(5, (-255 * Math.log(1 - ALONE - ((0.97 - ALONE) * Math.log(d)) / Math.log(most))) / d);
+  }
   for (let i = 0; i < n; i++) {
     const x = xy[2 * i] * kx - bx,
       y = xy[2 * i + 1] * ky - by;
