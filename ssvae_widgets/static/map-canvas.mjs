@@ -325,6 +325,7 @@ export class MapCanvas {
       frame: (i) => this.frameOf(i),
     });
     this.shots.dataset.pictures = String(p.drawn.length);
+    Object.assign(this.shots, { drawn: p.drawn }); // for those who look at the page from outside
     this.fetch(travelling ? [] : missing);
   }
 

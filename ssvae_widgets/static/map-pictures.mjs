@@ -84,14 +84,31 @@ export function choose(xy, flags, cells, proposal, part) {
   return out;
 }
 
+/** Rows that are somewhere and not hidden, in an order that looks random and is always the same. */
+function rowsOf(xy, flags) {
+  const rows = [];
+  for (let i = 0; i < flags.length; i++) if (xy[2 * i] - xy[2 * i + 1] < Infinity && !(flags[i] & HIDDEN)) rows.push(i);
+  return rows.sort((a, b) => scatter(b) - scatter(a));
+}
+
 /**
- * A few hundred points each show theirs: at its own place where that is free, else at the nearest free one, `dx` and `dy` CSS pixels away.
+ * A few hundred points each show theirs, `dx` and `dy` CSS pixels away from their place: at it, or at the nearest place that is free; where that is too
+ * crowded, in cells, which pack more closely. Those for which nothing was free nearby are missing.
  * @param {number} kx pixels of a unit of the plane @param {number} ky
- * @returns {{row: number, dx: number, dy: number}[]} those for which nothing was free are missing
+ * @returns {{row: number, dx: number, dy: number}[]}
  */
 export function chooseAll(xy, flags, kx, ky, side) {
-  const gap = 1.1 * side,
-    taken = new Map(), // square of the plane -> x, y, x, y, … of the pictures in it
+  const rows = rowsOf(xy, flags),
+    free = atPlaces(rows, xy, kx, ky, 1.1 * side);
+  return free.length >= ENOUGH * rows.length ? free : inCells(rows, xy, kx, ky, side);
+}
+
+/** Which share of a few hundred pictures has to find a place. */
+const ENOUGH = 0.97;
+
+/** Pictures at their places, or at the nearest free ones; `gap` pixels from one middle to the next at least. */
+function atPlaces(rows, xy, kx, ky, gap) {
+  const taken = new Map(), // square of the plane -> x, y, x, y, … of the pictures in it
     out = [],
     later = [],
     key = (a, b) => ((a & 0x7fff) << 15) | (b & 0x7fff),
@@ -114,20 +131,55 @@ export function chooseAll(xy, flags, kx, ky, side) {
       else taken.set(k, [x + dx, y + dy]);
       out.push({ row, dx, dy });
     };
-  const rows = [];
-  for (let i = 0; i < flags.length; i++) if (xy[2 * i] - xy[2 * i + 1] < Infinity && !(flags[i] & HIDDEN)) rows.push(i);
-  for (const row of rows.sort((a, b) => scatter(b) - scatter(a))) {
+  for (const row of rows) {
     const x = xy[2 * row] * kx,
       y = -xy[2 * row + 1] * ky;
     if (free(x, y)) put(row, x, y, 0, 0);
     else later.push([row, x, y]);
   }
-  for (const [row, x, y] of later)
-    for (const [ux, uy] of NEAR)
-      if (free(x + ux * gap, y + uy * gap)) {
-        put(row, x, y, ux * gap, uy * gap);
-        break;
+  let lost = 0;
+  for (const [row, x, y] of later) {
+    const way = NEAR.find(([ux, uy]) => free(x + ux * gap, y + uy * gap));
+    if (way) put(row, x, y, way[0] * gap, way[1] * gap);
+    else if (++lost > (1 - ENOUGH) * rows.length) break;
+  }
+  return out;
+}
+
+/** Pictures in cells, each in its own or in the nearest free one, as near to its place as the cell allows. */
+function inCells(rows, xy, kx, ky, side) {
+  const cell = 1.16 * side,
+    play = (cell - side) / 2,
+    taken = new Set(),
+    out = [],
+    later = [],
+    put = (row, x, y, cx, cy) => {
+      const dx = (cx + 0.5) * cell - x,
+        dy = (cy + 0.5) * cell - y;
+      taken.add(`${cx} ${cy}`);
+      out.push({ row, dx: dx - Math.max(-play, Math.min(play, dx)), dy: dy - Math.max(-play, Math.min(play, dy)) });
+    };
+  for (const row of rows) {
+    const x = xy[2 * row] * kx,
+      y = -xy[2 * row + 1] * ky,
+      cx = Math.floor(x / cell),
+      cy = Math.floor(y / cell);
+    if (taken.has(`${cx} ${cy}`)) later.push([row, x, y, cx, cy]);
+    else put(row, x, y, cx, cy);
+  }
+  for (const [row, x, y, cx, cy] of later) {
+    let far = (AWAY + 0.5) * cell,
+      to = null;
+    for (let b = cy - AWAY; b <= cy + AWAY; b++)
+      for (let a = cx - AWAY; a <= cx + AWAY; a++) {
+        const d = Math.hypot((a + 0.5) * cell - x, (b + 0.5) * cell - y);
+        if (d < far && !taken.has(`${a} ${b}`)) {
+          far = d;
+          to = [a, b];
+        }
       }
+    if (to) put(row, x, y, to[0], to[1]);
+  }
   return out;
 }
 
@@ -145,7 +197,7 @@ export function fitting(xy, flags, home, w, h) {
   let side = sideFor(there, w * h);
   if (n > ALL) return side;
   for (; side > 20; side = Math.max(20, side - 4))
-    if (chooseAll(xy, flags, w / (x1 - x0), h / (y1 - y0), side).length >= 0.97 * there) break;
+    if (chooseAll(xy, flags, w / (x1 - x0), h / (y1 - y0), side).length >= ENOUGH * there) break;
   return side;
 }
 
