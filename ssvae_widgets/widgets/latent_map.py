@@ -62,9 +62,7 @@ class LatentMap(StillMap, SelectsPoints, Whole):
     tool = traitlets.Enum(TOOLS, "pointer", help="what dragging does")
     status = traitlets.Unicode(help="one line below the map")
     pictures = traitlets.Bool(True, help="pictures instead of dots, where there is room")
-    picture_size = traitlets.Int(
-        0, min=0, max=256, help="side of a picture, CSS pixels; 0: what suits the number of points"
-    )
+    picture_size = traitlets.Int(0, min=0, max=256, help="side of a picture in pixels; 0: by their number")
     axes = traitlets.Bool(False, help="axes with numbers")
 
     @traitlets.validate("color_by")
@@ -96,22 +94,14 @@ class LatentMap(StillMap, SelectsPoints, Whole):
         looks["confirm_above"] = check_whole(confirm_above, "confirm_above", 0, 2**31 - 1)
         names, height = _names_of(classes), check_whole(height, "height", 1)
         self._take_points(xy, images)
-        self._columns = columns_of(colors, self.n, names)
-        if color_by is not None and color_by not in self._columns:
-            raise ValueError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
+        self._take_columns(colors, names, color_by)
         self.marks = MapFigure(self._home, title, height)  # the few points that the figure draws
         self.figure, self.scale_x, self.scale_y = self.marks.figure, self.marks.scale_x, self.marks.scale_y
-        self.layer = PointLayer(
-            figure=f"IPY_MODEL_{self.figure.model_id}",
-            positions=pack_positions(self._xy),
-            home=self._home,
-            thumb={} if self.images is None else {"n": self.n},
-            **looks,
-        )
+        looks |= {"figure": f"IPY_MODEL_{self.figure.model_id}", "thumb": {} if self.images is None else {"n": self.n}}
+        self.layer = PointLayer(positions=pack_positions(self._xy), home=self._home, **looks)
         super().__init__([self.layer, self.figure], layout=ipywidgets.Layout(width="100%"))
         self.layer.family = [part.model_id for part in (*self.parts(), self)]
         self.add_class("ssvae-map")
-        self.tiles = Tiles(self.images, self.layer.send)
         self.classes, self.palette = names or list(next(iter(self._columns.values())).names), palette
         self.color_by = color_by or next(iter(self._columns))
         self._paint()
@@ -125,6 +115,13 @@ def _names_of(classes) -> list[str]:
         return []
     classes = check_classes(classes)
     return [str(i) for i in range(classes)] if isinstance(classes, int) else classes
+
+
+@patch
+def _take_columns(self: LatentMap, colors, names, color_by):
+    self._columns = columns_of(colors, self.n, names)
+    if color_by is not None and color_by not in self._columns:
+        raise ValueError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
 
 
 @patch
@@ -191,6 +188,7 @@ def parts(self: LatentMap) -> tuple:
 def _bind(self: LatentMap):
     for name in ("hovered", "color_by", "tool", "status", "pictures", "picture_size", "axes"):
         traitlets.link((self, name), (self.layer, name))
+    self.tiles = Tiles(self.images, self.layer.send)
     self.layer.thumbnails = self.tiles.ask
     self.layer.on_intent(self.handle)
     from_page = lambda change: self.set_trait("selected", np.frombuffer(change["new"], "<u4"))  # noqa: E731

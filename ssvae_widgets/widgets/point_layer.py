@@ -23,7 +23,6 @@ from jaxtyping import Float, Integer, UInt32
 from ..errors import ArgumentError, as_whole, check_row, check_rows, check_whole, describe
 from .assets import SharedModule, inline_esm, static_text, stylesheet
 from .intents import BY_KEY, check_intent, flag, one_of, serials_from, whole, whole_row
-from .map_tiles import MOST
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #8e1e2740
 NONE = 65535  # colour index of a point without colour
@@ -379,7 +378,7 @@ class PointLayer(LayerArrays):
         elif kind == "deck":
             self.dealer()
         elif kind == "thumbs":
-            self.thumbnails(intent["serials"][:MOST])
+            self.thumbnails(intent["serials"])
         else:
             for fn in list(self.handlers):
                 fn(intent)
