@@ -117,10 +117,11 @@ export function toolbar(act) {
     },
     /** @param {boolean} there are pictures at all @param {boolean} on @param {number} side in CSS pixels, 0 while none are shown */
     pictures(there, on, side) {
+      if (side && document.activeElement !== size) size.value = String(Math.round(side));
+      if (pictured.hidden !== there && size.disabled !== on) return;
       pictured.hidden = !there;
       pictures.setAttribute("aria-pressed", String(on));
       size.disabled = !on;
-      if (side && document.activeElement !== size) size.value = String(side);
     },
     columns(names, current) {
       color.replaceChildren(...names.map((c) => h("option", { value: c, selected: c === current }, clean(c, 60))));

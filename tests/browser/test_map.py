@@ -512,7 +512,7 @@ def test_pictures_stand_instead_of_dots(open_notebook):
     page.keyboard.press("Escape")
     page.mouse.move(*m.box[:2])
     want = [int(nb.python("m.layer.lut[3]")[k : k + 2], 16) for k in (1, 3, 5)]
-    until(lambda: pictures.color(x - boxes[i][2] + 2.5, y)[:3] == want)  # a frame in the colour of the label
+    until(lambda: pictures.color(x - boxes[i][2] + 1.2, y)[:3] == want)  # a frame in the colour of the label
 
     j, (x, y) = some[5]
     page.mouse.move(x, y)
@@ -550,7 +550,7 @@ def test_pictures_stand_instead_of_dots(open_notebook):
     page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.shutdown().then(() => null)"
     )
-    page.mouse.move(*m.at(int(m.visible()[0])))
+    m.click(int(m.visible()[0]))
     m.wheel(200)  # without a kernel: what has come stays
     page.wait_for_function("() => document.querySelector('canvas.ssvae-shots').dataset.pictures > 20")
 
