@@ -357,7 +357,11 @@ export class Shared {
       .slice(0, most);
     if (!miss.length) return;
     for (const i of miss) this.asked.set(i, now);
-    this.model.send({ type: "thumbs" }, undefined, [Uint32Array.from(miss).buffer]);
+    try {
+      this.model.send({ type: "thumbs" }, undefined, [Uint32Array.from(miss).buffer]);
+    } catch {
+      /* no kernel: what has come stays */
+    }
   }
 }
 
