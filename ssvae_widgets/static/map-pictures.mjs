@@ -395,11 +395,13 @@ export class Pictures {
         g.stroke();
         g.globalAlpha = 1;
       }
-    this.drawn = drawn.map(([row, x, y, px, py, t]) => {
+    // All copies first, then all drawing: a canvas that is written to after it was drawn from is copied as a whole.
+    const sprites = drawn.map((d) => this.sprites.at(d[0], d[5]));
+    this.drawn = drawn.map(([row, x, y, px, py, t], which) => {
       const [color, width, opacity, around, wide] = frame(row),
         inner = side - 2 * width,
         k = inner / Math.max(t.w, t.h),
-        [canvas, sx, sy] = this.sprites.at(row, t),
+        [canvas, sx, sy] = sprites[which],
         w = snap(t.w * k),
         h = snap(t.h * k),
         left = snap(x - w / 2),
