@@ -48,7 +48,7 @@ export class MapCanvas {
     this.ink = null;
     /** @type {HTMLCanvasElement | null} of the pictures */
     this.shots = null;
-    this.pictures = new Pictures((w, h_) => Object.assign(document.createElement("canvas"), { width: w, height: h_ }));
+    this.pictures = new Pictures((width, height) => Object.assign(document.createElement("canvas"), { width, height }));
     /** @type {Uint8Array | null} */
     this.covered = null;
     this.under = "";
@@ -305,7 +305,7 @@ export class MapCanvas {
     g.clearRect(0, 0, this.W, this.H);
     const home = this.model.get("home");
     this.side = !this.s.pictured ? 0 : this.model.get("picture_size") || p.fit(st.xy, st.flags, st.filter, home, v);
-    this.bar.pictures(!!this.model.get("thumb")?.n, this.s.pictured, this.side);
+    this.bar.pictures(!!this.model.get("thumb")?.n, this.model.get("pictures"), this.side);
     if (!this.side) {
       p.drawn = [];
       this.shots.dataset.pictures = "0";

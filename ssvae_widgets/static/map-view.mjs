@@ -84,7 +84,7 @@ export class MapView extends MapCanvas {
       },
       () => {
         this.ask("points");
-        this.hoverAgain();
+        this.hoverAgain(true);
       },
     );
     this.watchTheme();
@@ -327,11 +327,16 @@ export class MapView extends MapCanvas {
     });
   }
 
-  /** The points have moved under a pointer that rests: what lies there now? */
-  hoverAgain() {
-    if (!this.mouse || this.drag || !this.canvas) return;
-    const [clientX, clientY] = this.mouse;
-    this.hoverAt(this.local({ clientX, clientY }), { clientX, clientY });
+  /** The points may have moved under a pointer that rests: what lies there now? While they move (`away`), nothing is named. */
+  hoverAgain(away = false) {
+    if (!this.mouse || this.drag) return;
+    if (away) this.tip?.hide();
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      if (!this.alive || !this.mouse || this.drag) return;
+      const [clientX, clientY] = this.mouse;
+      this.hoverAt(this.local({ clientX, clientY }), { clientX, clientY });
+    }, 100);
   }
 
   setHover(i) {
@@ -619,7 +624,7 @@ export class MapView extends MapCanvas {
 
   close() {
     this.alive = false;
-    clearTimeout(this.counting);
+    for (const id of [this.counting, this.fetching, this.resting]) clearTimeout(id);
     this.s.views.delete(this);
     for (const id of [this.frame, this.hoverFrame, this.nextFrame]) cancelAnimationFrame(id);
     for (const f of this.off) f();

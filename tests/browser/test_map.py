@@ -425,6 +425,7 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
     nb = open_notebook([cloud() + "m"], name="hover")
     m, page = Map(nb), nb.page
     i = int(m.visible()[123])
+    page.evaluate("() => addEventListener('pointermove', e => { window.pointer = [e.clientX, e.clientY]; }, true)")
     page.mouse.move(*m.at(i))
     page.wait_for_selector(".ssvae-tip, .ssvae-m-tip")
     page.wait_for_function(
@@ -436,6 +437,14 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
         "8).data; return [...d].filter((_, k) => k % 4 === 0); }"
     )
     assert shown == np.array(nb.python(f"m.images[{i}]")).ravel().tolist()
+    nb.execute("m.set_positions(xy[:, ::-1])")  # a line beside the pointer does not name a point that has left
+    m.settle()
+    m.xy = m.xy[:, ::-1]
+    assert np.hypot(*np.subtract(m.at(i), page.evaluate("() => window.pointer"))) > 20
+    until(lambda: nb.python("m.hovered") != i)
+    page.wait_for_timeout(300)
+    tip = page.locator(".ssvae-m-tip")
+    assert not tip.is_visible() or tip.inner_text().startswith(f"#{nb.python('m.hovered')} ")
     left, top, w, h = m.box
     page.mouse.move(left + w + 30, top - 60)
     nb.until("m.hovered == -1")
@@ -541,6 +550,17 @@ def test_pictures_stand_instead_of_dots(open_notebook):
     nb.until("not m.pictures")
     page.wait_for_function("() => document.querySelector('canvas.ssvae-shots').dataset.pictures === '0'")
     assert click_random_points(nb, m, 10, 7) == []
+    nb.execute("m.set_predictions(truth, certainty=np.where(np.arange(n) % 2, 1.0, 0.2))")
+    nb.until("len(m.marks.names.text) == 10")
+    until(lambda: page.locator(".ssvae-map svg text.label").count() == 10)
+    lut, truth, labeled = nb.python("m.layer.lut"), nb.python("truth"), nb.python("np.flatnonzero(m.labeled)")
+    pixels = m.pixels()
+    alone = [i for i in m.visible() if i not in labeled and np.sort(np.hypot(*(pixels - pixels[i]).T))[1] > 9]
+    assert len(alone) > 5
+    for i in alone[:12]:
+        full = [int(lut[truth[i]][k : k + 2], 16) for k in (1, 3, 5)]
+        tint = [255 + (v - 255) * (0.8 if i % 2 else 0.3) for v in full]
+        assert np.abs(np.subtract(m.color(int(i))[:3], tint)).max() <= 3, "pale, and paler where less certain"
     page.locator(".ssvae-m-tool.ssvae-m-axes").click()
     nb.until("m.axes and m.figure.fig_margin['left'] == 34")
     until(lambda: page.locator(".ssvae-map .axis").first.is_visible())
