@@ -454,9 +454,7 @@ export class MapCanvas {
           : tell(lo + ((hi - lo) * (c + 0.5)) / 256, [lo, hi])
         : c === NONE
           ? m.get("by_label")
-            ? st.colorOf(i) === NONE
-              ? "unlabeled"
-              : `unlabeled, predicted ${clean(names[st.colorOf(i)] ?? st.colorOf(i), 24)}`
+            ? "unlabeled"
             : "none"
           : clean(names[c] ?? c, 24);
     return `#${i} · ${m.get("kind") === "values" || m.get("color_by") !== "label" ? clean(m.get("color_by"), 20) + " " : ""}${value}`;
