@@ -41,7 +41,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "artifacts" / "bench" / "widget.json"
-PARTS = ("compare", "keys", "disk", "lasso", "pan", "cycles", "storm")
+PARTS = ("compare", "keys", "disk", "lasso", "pan", "pictures", "cycles", "storm")
 spec = importlib.util.spec_from_file_location("browser_tools", ROOT / "tests" / "browser" / "conftest.py")
 tools = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tools)
@@ -111,6 +111,9 @@ codes, seen = np.full(n, -1), []
 {host}
 m
 """
+PICTURED = OURS.replace(
+    "confirm_above=0)", "confirm_above=0, images=rng.integers(0, 255, (n, 12, 12), dtype=np.uint8))"
+)
 PLAIN = """
 def hear(i):
     if "gesture" in i:
@@ -276,8 +279,19 @@ WATCH = """() => {
     document.querySelector('.ssvae-m-map-status'), { childList: true, characterData: true, subtree: true }); }"""
 
 
-def start_ours(bench, n, host):
-    book = bench.open([OURS.format(n=n, host=host)])
+SINCE = """() => {
+  window.since = {};
+  new MutationObserver(() => {
+    const t = performance.now(), c = document.querySelector('canvas.ssvae-points[data-domain]');
+    if (c && Number(c.dataset.points) > 0) window.since.map ??= t;
+    if (Number(document.querySelector('canvas.ssvae-shots')?.dataset.pictures) > 0) window.since.pictures ??= t;
+  }).observe(document.body, { attributes: true, childList: true, subtree: true,
+    attributeFilter: ['data-domain', 'data-pictures'] }); }"""
+
+
+def start_ours(bench, n, host, what=OURS):
+    book = bench.open([what.format(n=n, host=host)])
+    book.page.evaluate(SINCE)
     bench.run_cell(book, 0)
     book.page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
     book.page.wait_for_timeout(1500)
@@ -390,11 +404,16 @@ def lasso(bench, n=60_000, times=12):
     return out
 
 
-def pan(bench, sizes, seconds=3.0):
+def pictures(bench, sizes):
+    "From the map to its first pictures, and frames a second of dragging with pictures on it."
+    return pan(bench, sizes, what=PICTURED)
+
+
+def pan(bench, sizes, seconds=3.0, what=OURS):
     "Frames with a new domain in a second of dragging."
     out = {}
     for n in sizes:
-        book = start_ours(bench, n, PLAIN)
+        book = start_ours(bench, n, PLAIN, what)
         page = book.page
         r = page.locator("canvas.ssvae-points").bounding_box()
         x, y = r["x"] + r["width"] / 2, r["y"] + r["height"] / 2
@@ -410,6 +429,12 @@ def pan(bench, sizes, seconds=3.0):
         frames = page.evaluate("() => window.times.frames")
         page.mouse.up()
         out[str(n)] = {"frames_per_s": frames / (now - start), "pointer_moves_per_s": k / (now - start)}
+        since = page.evaluate("() => window.since")
+        if what is PICTURED and "pictures" in since:
+            out[str(n)] |= {
+                "first_pictures_after_map_ms": since["pictures"] - since["map"],
+                "pictures": int(page.locator("canvas.ssvae-shots").get_attribute("data-pictures")),
+            }
         print("pan", n, out[str(n)])
         bench.close(book)
     return out
@@ -617,6 +642,7 @@ def main():
         "disk": disk,
         "lasso": lasso,
         "pan": lambda b: pan(b, a.sizes),
+        "pictures": lambda b: pictures(b, a.sizes),
         "cycles": lambda b: cycles(b, a.cycles),
         "storm": lambda b: storm(b, port, a.keys),
     }

@@ -1,6 +1,7 @@
 """Whatever a page sends, the views stay what Python made them; whoever asks, everything gets painted."""
 
 import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -13,6 +14,7 @@ from ssvae_widgets.session.jobs import JobQueue
 from ssvae_widgets.widgets.contact_sheet import ContactSheet, sheet_order
 from ssvae_widgets.widgets.intents import serials_from
 from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons, StatusLine
+from ssvae_widgets.widgets.latent_map import LatentMap
 from ssvae_widgets.widgets.pixels import wire_image
 from ssvae_widgets.widgets.preview import Preview, top_classes
 from ssvae_widgets.widgets.training_panel import TrainingControls, thin
@@ -189,3 +191,39 @@ def test_painter_thread_ends_when_idle_and_comes_back():
     until(lambda: not painter.alive, 60)
     painter.ask("a")
     assert painter.wait(30, late=True) and painted == ["a", "a"]
+
+
+def test_pictures_for_the_map_never_hold_up_a_label():
+    "Wishes for pictures come through the same door as labels; a slow disk answers them later, the newest first."
+    go, read, sent, heard = threading.Event(), [], [], []
+
+    class SlowDisk:
+        def __getitem__(self, rows):
+            assert go.wait(30)
+            read.append(rows.tolist())
+            return np.zeros((len(rows), 100, 60, 3), np.uint8)
+
+    m = LatentMap(np.random.default_rng(0).random((500, 2)), images=np.zeros((500, 4, 4), np.uint8), classes=["a", "b"])
+    m.tiles.images, m.tiles.send = SlowDisk(), lambda *message: sent.append(message)
+    m.on_intent(heard.append)
+    wish = lambda rows: m.layer.receive(m.layer, {"type": "thumbs"}, [np.array(rows, "<u4").tobytes()])  # noqa: E731
+    wish([400, 3, 7])
+    while not m.tiles.jobs.busy or m.tiles.wishes:
+        time.sleep(0.001)  # the first wish is being read
+    wish(range(200))
+    wish([9, 8])
+    label = {"type": "intent", "intent": {"type": "label", "label": 1, "gesture": 1}}
+    m.layer.receive(m.layer, label, [np.array([5], "<u4").tobytes()])
+    assert [intent["type"] for intent in heard] == ["label"] and not sent
+    go.set()
+    assert m.tiles.jobs.wait(30)
+    assert [np.frombuffer(b[0], "<u4").tolist()[:2] for _, b in sent] == [
+        [400, 3],
+        [9, 8],
+        [0, 1],
+        [96, 97],
+        [192, 193],
+    ]
+    assert sent[0][0] == {"type": "thumbs", "h": 50, "w": 30, "c": 3} and len(sent[0][1][1]) == 3 * 50 * 30 * 3
+    assert read[0] == [3, 7, 400], "a file is read in the order of its rows"
+    m.close()

@@ -53,6 +53,28 @@ export function toolbar(act) {
     icon("reset", "ssvae-m-icon"),
   );
   reset.addEventListener("click", () => act("reset"));
+  const toggle = (name, title) => {
+    const b = h(
+      "button",
+      { type: "button", class: `ssvae-m-tool ssvae-m-${name}`, title, "aria-label": title, "aria-pressed": "false" },
+      icon(name, "ssvae-m-icon"),
+    );
+    b.addEventListener("click", () => act(name));
+    return b;
+  };
+  const axes = toggle("axes", "Axes"),
+    pictures = toggle("pictures", "Pictures instead of dots"),
+    size = h("input", {
+      type: "range",
+      class: "ssvae-m-size",
+      min: 16,
+      max: 96,
+      step: 2,
+      title: "Size of the pictures",
+      "aria-label": "Size of the pictures",
+    }),
+    pictured = h("div", { class: "ssvae-m-group ssvae-m-pictured", hidden: true }, pictures, size);
+  size.addEventListener("input", () => act("picture-size", Number(size.value)));
   const color = h("select", { class: "ssvae-m-color", "aria-label": "Colour by" });
   color.addEventListener("change", () => act("color", color.value));
   const colorBox = h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), color);
@@ -77,7 +99,8 @@ export function toolbar(act) {
   const el = h(
     "div",
     { class: "ssvae-m-toolbar", role: "toolbar", "aria-label": "Map tools" },
-    h("div", { class: "ssvae-m-group" }, ...buttons.values(), reset),
+    h("div", { class: "ssvae-m-group" }, ...buttons.values(), reset, axes),
+    pictured,
     colorBox,
     select,
     h("span", { class: "ssvae-m-gap" }),
@@ -88,6 +111,17 @@ export function toolbar(act) {
     el,
     tool(name) {
       for (const [k, b] of buttons) b.setAttribute("aria-pressed", String(k === name));
+    },
+    axes(on) {
+      axes.setAttribute("aria-pressed", String(!!on));
+    },
+    /** @param {boolean} there are pictures at all @param {boolean} on @param {number} side in CSS pixels, 0 while none are shown */
+    pictures(there, on, side) {
+      if (side && document.activeElement !== size) size.value = String(Math.round(side));
+      if (pictured.hidden !== there && size.disabled !== on) return;
+      pictured.hidden = !there;
+      pictures.setAttribute("aria-pressed", String(on));
+      size.disabled = !on;
     },
     columns(names, current) {
       color.replaceChildren(...names.map((c) => h("option", { value: c, selected: c === current }, clean(c, 60))));

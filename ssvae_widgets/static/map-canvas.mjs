@@ -1,5 +1,20 @@
 import { countInView, toPixel } from "./geometry.mjs";
-import { NONE, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
+import {
+  LABELED,
+  NONE,
+  PALE,
+  PENDING,
+  SELECTED,
+  TINTS,
+  labeledRadius,
+  mixed,
+  onDark,
+  packColor,
+  paint,
+  radiusFor,
+  thinOut,
+} from "./raster.mjs";
+import { Pictures } from "./map-pictures.mjs";
 import { legend, tell, toolbar } from "./chrome.mjs";
 import { clean, h } from "./dom.mjs";
 
@@ -31,8 +46,19 @@ export class MapCanvas {
     this.canvas = null;
     /** @type {HTMLCanvasElement | null} */
     this.ink = null;
+    /** @type {HTMLCanvasElement | null} of the pictures */
+    this.shots = null;
+    this.pictures = new Pictures((width, height) => Object.assign(document.createElement("canvas"), { width, height }));
+    /** @type {Uint8Array | null} */
+    this.covered = null;
+    this.under = "";
+    this.side = 0; // of a picture in CSS pixels; 0: none are shown
+    /** @type {any} how opaque points are, and the part of the plane for which that is known */
+    this.thinned = null;
     /** @type {CanvasRenderingContext2D | null} */
     this.g = null;
+    /** @type {CanvasRenderingContext2D | null} */
+    this.pg = null;
     /** @type {CanvasRenderingContext2D | null} */
     this.ig = null;
     this.bar = toolbar(act);
@@ -74,7 +100,7 @@ export class MapCanvas {
       dpr = window.devicePixelRatio || 1,
       W = Math.max(1, Math.round(w * dpr)),
       H = Math.max(1, Math.round(hh * dpr));
-    for (const c of [this.canvas, this.ink]) {
+    for (const c of [this.canvas, this.shots, this.ink]) {
       if (c.width !== W || c.height !== H) {
         c.width = W;
         c.height = H;
@@ -136,6 +162,8 @@ export class MapCanvas {
     const isDark = this.map.dataset.theme === "dark";
     this.hex = isDark && m.get("kind") === "classes" ? m.get("lut").map(onDark) : m.get("lut");
     this.lut = Uint32Array.from(this.hex.length ? this.hex : [this.theme.none], packColor);
+    this.pale = this.hex.flatMap((hex) => TINTS.map((t) => mixed(this.theme.surface, hex, t)));
+    this.tint = Uint32Array.from(this.pale.length ? this.pale : [this.theme.none], packColor);
     this.counts();
     this.ask("points");
   }
@@ -178,6 +206,10 @@ export class MapCanvas {
     if (!this.link || !this.alive) return;
     if (this.dpr !== (window.devicePixelRatio || 1)) this.resize();
     const v = this.view;
+    if (this.need.size > Number(this.need.has("ink")) && v.w > 0 && v.h > 0) {
+      this.drawPictures(v);
+      if (this.cover()) this.need.add("points");
+    }
     if ((this.need.has("points") || this.need.has("some")) && v.w > 0 && v.h > 0) {
       const st = this.s.state,
         g = (this.g ||= this.canvas.getContext("2d"));
@@ -193,10 +225,14 @@ export class MapCanvas {
       const scene = {
         xy,
         view: v,
-        codes: st.codes,
+        codes: st.shades,
         flags: st.flags,
         layers: st.layers,
         lut: this.lut,
+        tint: this.tint,
+        thin: this.thin(v),
+        covered: this.covered,
+        accent: st.dimming ? packColor(this.theme.accent) : null,
         tally: st.tally,
         dpr: this.dpr,
         radius: this.radius,
@@ -218,6 +254,105 @@ export class MapCanvas {
     }
     this.need.clear();
     this.drawInk(v);
+  }
+
+  /** Which points lie under their picture and are not painted, where points are so large that they would look out from it. @returns {boolean} other ones than before */
+  cover() {
+    const st = this.s.state,
+      rows = st.n < 5000 && this.side ? this.pictures.drawn.filter((d) => d[5]).map((d) => d[0]) : [],
+      now = rows.join();
+    if (now === this.under && (this.covered?.length === st.n || !rows.length)) return false;
+    this.under = now;
+    this.covered = rows.length ? new Uint8Array(st.n) : null;
+    for (const i of rows) this.covered[i] = 1;
+    return true;
+  }
+
+  /** How opaque points are, so that crowds show how dense they are: counted anew when the zoom, the points or the part of the plane has changed. */
+  thin(v) {
+    const st = this.s.state,
+      t = this.thinned,
+      k = v.w / (v.x1 - v.x0);
+    if (st.n < 5000) return null;
+    if (t && this.s.t < 1 && t.out.length === st.n) return t.out;
+    const { part } = t || {};
+    if (
+      t &&
+      t.xy === st.xy &&
+      t.filter === st.filter &&
+      Math.abs(Math.log(k / t.k)) < 0.12 &&
+      Math.abs(Math.log(this.radius / t.radius)) < 0.12 &&
+      v.x0 >= part.x0 &&
+      v.x1 <= part.x1 &&
+      v.y0 >= part.y0 &&
+      v.y1 <= part.y1
+    )
+      return t.out;
+    const mx = (v.x1 - v.x0) / 2,
+      my = (v.y1 - v.y0) / 2,
+      around = { x0: v.x0 - mx, x1: v.x1 + mx, y0: v.y0 - my, y1: v.y1 + my, w: 2 * v.w, h: 2 * v.h },
+      out = t?.out.length === st.n ? t.out : new Uint8Array(st.n);
+    thinOut(st.xy, around, this.radius, st.flags, out);
+    this.thinned = { xy: st.xy, filter: st.filter, k, radius: this.radius, part: around, out };
+    return out;
+  }
+
+  /** Pictures instead of dots, wherever there is room for one. */
+  drawPictures(v) {
+    const st = this.s.state,
+      p = this.pictures,
+      g = (this.pg ||= this.shots.getContext("2d"));
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.clearRect(0, 0, this.W, this.H);
+    const home = this.model.get("home");
+    this.side = !this.s.pictured ? 0 : this.model.get("picture_size") || p.fit(st.xy, st.flags, st.filter, home, v);
+    this.bar.pictures(!!this.model.get("thumb")?.n, this.model.get("pictures"), this.side);
+    if (!this.side) {
+      p.drawn = [];
+      this.shots.dataset.pictures = "0";
+      return;
+    }
+    const travelling = this.s.t < 1,
+      { at } = this.s.show,
+      proposal = at >= 0 && this.s.open(at) ? at : -1;
+    if (!travelling) p.layOut(st.xy, st.flags, v, home, this.side, proposal);
+    if (!p.cells) return;
+    g.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
+    const missing = p.draw(g, this.s.shownXY(), v, {
+      side: this.side,
+      dpr: this.dpr,
+      travelling,
+      image: (i) => this.s.thumbs.get(i),
+      frame: (i) => this.frameOf(i),
+    });
+    this.shots.dataset.pictures = String(p.drawn.length);
+    Object.assign(this.shots, { drawn: p.drawn }); // for those who look at the page from outside
+    this.fetch(travelling ? [] : missing);
+  }
+
+  /** The frame of a picture: colour, width, opacity, the colour around it ("" for none) and how wide that is. */
+  frameOf(i) {
+    const st = this.s.state,
+      f = st.flags[i],
+      c = st.shades[i],
+      { none, ring, accent, surface } = this.theme,
+      color = c === NONE ? none : c < PALE ? this.hex[c % this.hex.length] : this.pale[(c - PALE) % this.pale.length],
+      faint = st.dimming && !(f & SELECTED) ? 0.25 : 1;
+    if (f & SELECTED) return [c === NONE ? accent : color, 2, 1, accent, 2.5];
+    if (f & PENDING) return [color, 2.5, faint, surface, 1];
+    if (f & LABELED) return [color, 2.5, faint, ring, 1];
+    return [color, c === NONE ? 0.5 : 2, faint, "", 0];
+  }
+
+  /** Ask for pictures: at once, and then when the view rests a little. */
+  fetch(missing) {
+    this.missing = missing;
+    if (!missing.length || this.fetching) return;
+    this.s.want(missing, 1000);
+    this.fetching = setTimeout(() => {
+      this.fetching = 0;
+      if (this.alive && this.missing.length) this.s.want(this.missing, 1000);
+    }, 120);
   }
 
   /** Paint a few points over the picture, and put only their rectangle on the screen. */
@@ -274,9 +409,19 @@ export class MapCanvas {
       g.strokeStyle = color;
       g.stroke();
     };
-    const r = 7.8;
-    if (st.selected.length <= 40) for (const i of st.selected) ring(i, r, 2, accent);
-    if (this.hover >= 0 && this.hover < st.n) ring(this.hover, r - 0.5, 1.5, this.theme.ring);
+    const r = 7.8,
+      box = (i, color) => {
+        const b = this.pictures.box(i);
+        if (b) {
+          g.lineWidth = 2;
+          g.strokeStyle = color;
+          g.strokeRect(b[1] - b[3] - 2, b[2] - b[4] - 2, 2 * b[3] + 4, 2 * b[4] + 4);
+        }
+        return !!b;
+      };
+    if (st.selected.length <= 40) for (const i of st.selected) if (!this.pictures.box(i)) ring(i, r, 2, accent);
+    if (this.hover >= 0 && this.hover < st.n && !box(this.hover, this.theme.ring))
+      ring(this.hover, r - 0.5, 1.5, this.theme.ring);
     const d = this.drag;
     if (d && d.moved && (d.kind === "lasso" || d.kind === "box")) {
       g.beginPath();

@@ -3,7 +3,22 @@
  * arrays. The same painting and picking as in the notebook.
  */
 import { countInView, nearestK, panBy, pickNearest, toPixel, zoomAround } from "./geometry.mjs";
-import { HIDDEN, LABELED, NONE, fillLayers, labeledRadius, onDark, packColor, paint, radiusFor } from "./raster.mjs";
+import {
+  HIDDEN,
+  LABELED,
+  NONE,
+  PALE,
+  TINTS,
+  fillLayers,
+  labeledRadius,
+  mixed,
+  onDark,
+  packColor,
+  paint,
+  radiusFor,
+  thinOut,
+} from "./raster.mjs";
+import { Pictures } from "./map-pictures.mjs";
 import { clean, count, h } from "./dom.mjs";
 import { legend, tell, tooltip } from "./chrome.mjs";
 
@@ -25,7 +40,12 @@ function start() {
     thumbs = t ? new Uint8Array(buffer("thumbs")) : null;
   const root = /** @type {HTMLElement} */ (document.querySelector(".ssvae-map")),
     canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": `Map of ${n} points` }),
-    stage = h("div", { class: "ssvae-stage" }, canvas);
+    shots = h("canvas", { class: "ssvae-shots", "aria-hidden": "true" }),
+    stage = h("div", { class: "ssvae-stage" }, canvas, shots),
+    pictures = new Pictures((w, high) => Object.assign(document.createElement("canvas"), { width: w, height: high })),
+    size = t ? t.w * t.h * t.c : 0,
+    image = (i) => ({ w: t.w, h: t.h, c: t.c, data: thumbs.subarray(i * size, (i + 1) * size) }),
+    show = h("input", { type: "checkbox", checked: true });
   const choose = h(
     "select",
     { "aria-label": "Colour by" },
@@ -33,7 +53,9 @@ function start() {
   );
   const live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" }),
     flags = labeled.map((x) => (x ? LABELED : 0)),
-    layers = new Uint8Array(n);
+    layers = new Uint8Array(n),
+    shades = new Uint16Array(n),
+    thin = n < 5000 ? null : new Uint8Array(n);
   let at = Math.max(
       0,
       columns.findIndex((c) => c.name === info.color_by),
@@ -43,7 +65,10 @@ function start() {
     only = null,
     drag = null,
     frame = 0,
-    theme = {};
+    theme = {},
+    thinned = "",
+    kept = null,
+    covered = null;
   const key = legend((_, arg) => {
     only = only === arg.code ? null : arg.code;
     filter();
@@ -54,6 +79,7 @@ function start() {
       { class: "ssvae-m-toolbar" },
       h("strong", {}, clean(info.title || "Latent map", 120)),
       h("span", { class: "ssvae-m-gap" }),
+      t ? h("label", { class: "ssvae-m-field" }, show, h("span", {}, "Pictures")) : null,
       h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), choose),
       h(
         "span",
@@ -66,6 +92,7 @@ function start() {
     live,
   );
   const tip = tooltip(root);
+  show.addEventListener("change", () => ask());
   choose.value = String(at);
   choose.addEventListener("change", () => {
     at = Number(choose.value);
@@ -80,7 +107,25 @@ function start() {
     const codes = columns[at].codes,
       want = only === -1 ? NONE : only;
     for (let i = 0; i < n; i++) flags[i] = (flags[i] & LABELED) | (only === null || codes[i] === want ? 0 : HIDDEN);
+    kept = only === null ? null : flags.filter((f) => !(f & HIDDEN));
+    pictures.stale();
     colors();
+  }
+  /** What is painted: the column, and predictions in pale where nothing is labeled. */
+  function shade() {
+    const by = (name) => columns.find((c) => c.name === name),
+      c = columns[at],
+      guess = c.name === "label" && by("prediction"),
+      sure = by("certainty"),
+      blind = 1 / Math.max(2, c.names.length);
+    shades.set(c.codes);
+    if (!guess || guess.names.join("\n") !== c.names.join("\n")) return;
+    for (let i = 0; i < n; i++)
+      if (c.codes[i] === NONE && guess.codes[i] !== NONE) {
+        const s =
+          sure && sure.codes[i] !== NONE ? sure.low + ((sure.high - sure.low) * (sure.codes[i] + 0.5)) / 256 : 0;
+        shades[i] = PALE + 4 * guess.codes[i] + Math.max(0, Math.min(3, Math.floor(((s - blind) / (1 - blind)) * 4)));
+      }
   }
   function colors() {
     const c = columns[at],
@@ -93,7 +138,11 @@ function start() {
     for (let i = 0; i < n; i++) counts[Math.min(c.codes[i], c.names.length)]++;
     if (c.kind === "values") key.values(c.name, hex, [c.low, c.high]);
     else key.classes(c.names, hex, counts, theme.none, c.name === "label" ? "unlabeled" : "none");
+    theme.hex = hex;
+    theme.pale = hex.flatMap((color) => TINTS.map((share) => mixed(theme.surface, color, share)));
     theme.lut = Uint32Array.from(hex, packColor);
+    theme.tint = Uint32Array.from(theme.pale, packColor);
+    shade();
     ask();
   }
   function draw() {
@@ -105,24 +154,44 @@ function start() {
       H = Math.max(1, Math.round(hh * dpr)),
       [x0, x1, y0, y1] = info.home;
     view = view ? { ...view, w, h: hh } : { x0, x1, y0, y1, w, h: hh };
-    if (canvas.width !== W || canvas.height !== H) {
-      canvas.width = W;
-      canvas.height = H;
+    for (const c of [canvas, shots])
+      if (c.width !== W || c.height !== H) {
+        c.width = W;
+        c.height = H;
+        c.style.width = `${w}px`;
+        c.style.height = `${hh}px`;
+      }
+    const radius = radiusFor(countInView(xy, view), w * hh);
+    drawPictures(dpr, W, H);
+    if (thin) {
+      const mx = view.x1 - view.x0,
+        my = view.y1 - view.y0,
+        key = [mx.toPrecision(2), w, hh, only, Math.round((2 * view.x0) / mx), Math.round((2 * view.y0) / my)].join(
+          " ",
+        );
+      if (key !== thinned) {
+        thinned = key;
+        const around = { x0: view.x0 - mx, x1: view.x1 + mx, y0: view.y0 - my, y1: view.y1 + my, w: 3 * w, h: 3 * hh };
+        thinOut(xy, around, radius, flags, thin);
+      }
     }
     const g = canvas.getContext("2d"),
       image = g.createImageData(W, H),
-      tally = fillLayers(layers, flags, columns[at].codes, false);
+      tally = fillLayers(layers, flags, shades, false);
     paint(new Uint32Array(image.data.buffer), W, H, {
       xy,
       view,
-      codes: columns[at].codes,
+      codes: shades,
       flags,
       layers,
       lut: theme.lut,
+      tint: theme.tint,
+      thin,
+      covered,
       none: packColor(theme.none),
       ring: packColor(theme.ring),
       surface: packColor(theme.surface),
-      radius: radiusFor(countInView(xy, view), w * hh),
+      radius,
       labeledRadius: labeledRadius(tally[3]),
       dpr,
       tally,
@@ -131,14 +200,37 @@ function start() {
     canvas.dataset.domain = [view.x0, view.x1, view.y0, view.y1].join(",");
     if (hover >= 0) {
       const [x, y] = toPixel(view, xy[2 * hover], xy[2 * hover + 1]);
-      g.setTransform(dpr, 0, 0, dpr, 0, 0);
+      const box = pictures.box(hover),
+        g = shots.getContext("2d");
       g.beginPath();
-      g.arc(x, y, 7.5, 0, 2 * Math.PI);
+      if (box) g.rect(box[1] - box[3] - 2, box[2] - box[4] - 2, 2 * box[3] + 4, 2 * box[4] + 4);
+      else g.arc(x, y, 7.5, 0, 2 * Math.PI);
       g.lineWidth = 2;
       g.strokeStyle = theme.ring;
       g.stroke();
-      g.setTransform(1, 0, 0, 1, 0, 0);
     }
+  }
+  /** Pictures instead of dots, as in the notebook. */
+  function drawPictures(dpr, W, H) {
+    const g = shots.getContext("2d"),
+      on = t && show.checked;
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.clearRect(0, 0, W, H);
+    g.setTransform(dpr, 0, 0, dpr, 0, 0);
+    pictures.drawn = [];
+    if (on) {
+      const side = pictures.fit(xy, flags, kept, info.home, view);
+      pictures.layOut(xy, flags, view, info.home, side, -1);
+      const frame = (i) => {
+        const c = shades[i],
+          color = c === NONE ? theme.none : c < PALE ? theme.hex[c % theme.hex.length] : theme.pale[c - PALE];
+        return flags[i] & LABELED ? [color, 2.5, 1, theme.ring, 1] : [color, c === NONE ? 0.5 : 2, 1, "", 0];
+      };
+      pictures.draw(g, xy, view, { side, dpr, travelling: false, image, frame });
+    }
+    covered = n < 5000 ? new Uint8Array(n) : null;
+    if (covered) for (const d of pictures.drawn) if (d[5]) covered[d[0]] = 1;
+    shots.dataset.pictures = String(pictures.drawn.length);
   }
   const describe = (i) =>
     `#${i} · ` +
@@ -167,20 +259,16 @@ function start() {
       tip.hide();
       return ask();
     }
-    const i = pickNearest(xy, view, p[0], p[1], 8, only === null ? null : flags.map((f) => f & HIDDEN));
+    const there = pictures.hit(p[0], p[1]),
+      i =
+        there >= 0 ? there : pickNearest(xy, view, p[0], p[1], 8, only === null ? null : flags.map((f) => f & HIDDEN));
     if (i !== hover) {
       hover = i;
       ask();
       if (i >= 0) live.textContent = describe(i);
     }
     if (i < 0) return tip.hide();
-    const size = t ? t.w * t.h * t.c : 0;
-    tip.show(
-      e.clientX,
-      e.clientY,
-      describe(i),
-      t ? { w: t.w, h: t.h, c: t.c, data: thumbs.subarray(i * size, (i + 1) * size) } : null,
-    );
+    tip.show(e.clientX, e.clientY, describe(i), t ? image(i) : null);
   });
   stage.addEventListener("pointerleave", () => {
     hover = -1;

@@ -33,6 +33,8 @@ export class MapView extends MapCanvas {
       this.keys = buildKeymap(model.get("keymap"));
     });
     this.watch("change:home", () => 0);
+    this.watch("change:pictures change:picture_size change:thumb", () => this.ask("pictures"));
+    this.watch("change:axes", () => this.axes());
     this.keys = buildKeymap(model.get("keymap"));
     this.status.textContent = clean(model.get("status"), 200);
     this.tool();
@@ -55,10 +57,13 @@ export class MapView extends MapCanvas {
     this.root = root.closest(".ssvae-labeler") || root;
     this.canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": "Map of points" });
     this.ink = h("canvas", { class: "ssvae-ink", "aria-hidden": "true" });
+    this.shots = h("canvas", { class: "ssvae-shots", "aria-hidden": "true" });
     link.insert(this.canvas);
+    link.insert(this.shots);
     link.insert(this.ink);
     this.off.push(() => {
       this.canvas.remove();
+      this.shots.remove();
       this.ink.remove();
       link.close();
     });
@@ -77,7 +82,10 @@ export class MapView extends MapCanvas {
       () => {
         this.resize();
       },
-      () => this.ask("points"),
+      () => {
+        this.ask("points");
+        this.hoverAgain(true);
+      },
     );
     this.watchTheme();
     this.watchRatio();
@@ -95,22 +103,37 @@ export class MapView extends MapCanvas {
     });
     this.resize();
     this.colors();
+    this.axes();
     this.changed("selection");
+  }
+
+  /** Axes are there when they are asked for. */
+  axes() {
+    const on = this.model.get("axes");
+    this.bar.axes(on);
+    if (this.map) this.map.dataset.axes = on ? "yes" : "no";
   }
 
   changed(what, serials) {
     const st = this.s.state;
+    if (what !== "moving" && what !== "thumbs" && what !== "refused") this.pictures.stale();
+    if (what === "thumbs") this.ask("pictures");
     if (what === "points" || what === "moving") {
       this.ask("points");
       if (what === "points") this.countSoon();
     }
+    if (what === "moving" && (this.hover >= 0 || !this.tip?.el.hidden)) {
+      if (this.hover >= 0) this.setHover(-1);
+      this.tip?.hide(); // it would name a point that has left
+    }
+    if (what === "points") this.hoverAgain();
     if (what === "some") {
       this.some.push(serials);
       this.ask("some");
       this.countSoon();
     }
     if (what === "selection") {
-      this.ask(st.dimming || this.wasDimming ? "points" : "ink");
+      this.ask(st.dimming || this.wasDimming ? "points" : "pictures");
       this.wasDimming = st.dimming;
       this.tally();
       if (st.selected !== this.asked) this.quiet();
@@ -263,9 +286,16 @@ export class MapView extends MapCanvas {
       });
   }
 
+  /** The point under a pixel: the one whose picture lies there, else the nearest dot. */
+  pick(p, radius) {
+    const st = this.s.state,
+      i = this.pictures.hit(p[0], p[1]);
+    return i >= 0 ? i : pickNearest(st.xy, this.view, p[0], p[1], radius, st.skip);
+  }
+
   click(p, mod) {
     const st = this.s.state,
-      i = pickNearest(st.xy, this.view, p[0], p[1], Math.max(8, this.radius + 5), st.skip);
+      i = this.pick(p, Math.max(8, this.radius + 5));
     if (i < 0) {
       if (mod === "replace" && st.selected.length) this.s.select(new Uint32Array(0), "click");
       return;
@@ -276,6 +306,7 @@ export class MapView extends MapCanvas {
   hoverAt(p, e) {
     if (this.s.show.light) return; // the pointer is over the dialog
     if (!p) {
+      this.mouse = null;
       if (this.hover >= 0) this.setHover(-1);
       this.tip?.hide();
       return;
@@ -284,16 +315,28 @@ export class MapView extends MapCanvas {
     if (this.hoverFrame) return;
     this.hoverFrame = requestAnimationFrame(() => {
       this.hoverFrame = 0;
-      if (!this.alive || this.s.t < 1 || this.s.looking) return;
+      if (!this.alive || !this.mouse || this.s.t < 1 || this.s.looking) return;
       const st = this.s.state,
         q = this.mouse[2],
-        i = pickNearest(st.xy, this.view, q[0], q[1], Math.max(7, this.radius + 4), st.skip);
+        i = this.pick(q, Math.max(7, this.radius + 4));
       if (i !== this.hover) this.setHover(i);
       if (i >= 0) {
         this.s.want([i, ...(this.s.thumbs.has(i) ? [] : nearestK(st.xy, this.view, q[0], q[1], 63))]);
         this.showTip();
       } else this.tip.hide();
     });
+  }
+
+  /** The points may have moved under a pointer that rests: what lies there now? While they move (`away`), nothing is named. */
+  hoverAgain(away = false) {
+    if (!this.mouse || this.drag) return;
+    if (away) this.tip?.hide();
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      if (!this.alive || !this.mouse || this.drag) return;
+      const [clientX, clientY] = this.mouse;
+      this.hoverAt(this.local({ clientX, clientY }), { clientX, clientY });
+    }, 100);
   }
 
   setHover(i) {
@@ -420,6 +463,13 @@ export class MapView extends MapCanvas {
         this.s.intent("color", { column: next });
       }
       if (this.root) this.root.focus({ preventScroll: true });
+    } else if (name === "pictures" || name === "axes") {
+      m.set(name, !m.get(name));
+      m.save_changes();
+      this.root?.focus({ preventScroll: true });
+    } else if (name === "picture-size") {
+      m.set("picture_size", arg);
+      m.save_changes();
     } else if (name === "select-code") {
       const code = arg.code < 0 ? NONE : arg.code,
         got = [];
@@ -437,8 +487,8 @@ export class MapView extends MapCanvas {
       else if (arg === "unlabeled") this.all((i) => !(st.flags[i] & LABELED));
       else if (arg === "invert") this.all((i) => !(st.flags[i] & SELECTED));
       else if (arg === "class") {
-        const want = new Set(Array.from(st.selected, (i) => st.codes[i]));
-        this.all((i) => want.has(st.codes[i]));
+        const want = new Set(Array.from(st.selected, (i) => st.colorOf(i)));
+        this.all((i) => want.has(st.colorOf(i)));
       } else this.s.intent("select", { op: arg });
       this.root?.focus({ preventScroll: true });
     } else if (name === "snapshot") this.s.intent("snapshot", { step: arg === "back" ? -1 : 1 });
@@ -578,7 +628,7 @@ export class MapView extends MapCanvas {
 
   close() {
     this.alive = false;
-    clearTimeout(this.counting);
+    for (const id of [this.counting, this.fetching, this.resting]) clearTimeout(id);
     this.s.views.delete(this);
     for (const id of [this.frame, this.hoverFrame, this.nextFrame]) cancelAnimationFrame(id);
     for (const f of this.off) f();

@@ -5,8 +5,11 @@
  * blended pixels. On machines without a GPU this repaints 60,000 points in a few milliseconds, where software WebGL takes tens.
  */
 
-/** Colour index of a point that has none. */
-export const NONE = 65535;
+/** Colour index of a point that has none; from PALE on, 4 × a class that is only predicted + how certain that is, 0..3. */
+export const NONE = 65535,
+  PALE = 32768;
+/** How much of its class colour a prediction shows, by its certainty. */
+export const TINTS = [0.3, 0.45, 0.62, 0.8];
 /** Bits of a point's state. LABELED has a label, PENDING a label that Python has not acknowledged, SELECTED, HIDDEN by a filter. */
 export const LABELED = 1,
   PENDING = 2,
@@ -17,6 +20,19 @@ export const LABELED = 1,
 export function packColor(hex) {
   const m = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(String(hex));
   return m ? (parseInt(m[3], 16) << 16) | (parseInt(m[2], 16) << 8) | parseInt(m[1], 16) : 0x888888;
+}
+
+/** `t` of the second colour in the first. @returns {string} "#rrggbb" */
+export function mixed(under, over, t) {
+  const a = packColor(under),
+    b = packColor(over);
+  return `#${[0, 8, 16]
+    .map((at) =>
+      Math.round(((a >> at) & 255) * (1 - t) + ((b >> at) & 255) * t)
+        .toString(16)
+        .padStart(2, "0"),
+    )
+    .join("")}`;
 }
 
 /** How much light 0x00bbggrr sends, 0..1 (WCAG). */
@@ -125,6 +141,52 @@ export function labeledRadius(labeled) {
   return labeled <= 1000 ? 4.6 : 3;
 }
 
+const ALONE = 0.38; // of a place that points cover once
+
+/**
+ * How opaque each point is painted (0..255, into `out`), so that a crowd shows how dense it is: where points lie over each other, what they cover
+ * together grows with the logarithm of their number instead of being one flat colour.
+ * @param {Float32Array} xy @param {import("./geometry.mjs").View} v the part that is looked at; other points are opaque
+ * @param {number} radius of a point in CSS pixels @param {Uint8Array} flags what is hidden does not count @param {Uint8Array} out
+ */
+export function thinOut(xy, v, radius, flags, out, tile = 6) {
+  const nx = Math.max(1, Math.ceil(v.w / tile)),
+    ny = Math.max(1, Math.ceil(v.h / tile)),
+    kx = v.w / tile / (v.x1 - v.x0),
+    ky = v.h / tile / (v.y1 - v.y0),
+    bx = v.x0 * kx,
+    by = v.y0 * ky,
+    grid = new Float32Array(nx * ny),
+    n = out.length;
+  for (let i = 0; i < n; i++) {
+    const x = xy[2 * i] * kx - bx,
+      y = xy[2 * i + 1] * ky - by;
+    if (x >= 0 && x < nx && y >= 0 && y < ny && !(flags[i] & HIDDEN)) grid[(y | 0) * nx + (x | 0)]++;
+  }
+  // a crowd is what lies in a square and in the eight around it: down, then across
+  const down = new Float32Array(nx * ny),
+    opaque = new Uint8Array(nx * ny).fill(255),
+    each = (Math.PI * radius * radius) / (9 * tile * tile),
+    alone = -255 * Math.log(1 - ALONE);
+  let most = 4;
+  for (let at = 0; at < grid.length; at++)
+    down[at] = grid[at] + (at >= nx ? grid[at - nx] : 0) + (at + nx < grid.length ? grid[at + nx] : 0);
+  const deep = (at) => each * (down[at] + (at % nx ? down[at - 1] : 0) + (at % nx < nx - 1 ? down[at + 1] : 0));
+  for (let at = 0; at < grid.length; at++) if (grid[at]) most = Math.max(most, deep(at));
+  for (let at = 0; at < grid.length; at++) {
+    if (!grid[at]) continue;
+    const d = deep(at); // how many points lie over each other
+    opaque[at] =
+      d <= 1 ? alone : Math.max(5, (-255 * Math.log(1 - ALONE - ((0.97 - ALONE) * Math.log(d)) / Math.log(most))) / d);
+  }
+  for (let i = 0; i < n; i++) {
+    const x = xy[2 * i] * kx - bx,
+      y = xy[2 * i + 1] * ky - by;
+    out[i] = x >= 0 && x < nx && y >= 0 && y < ny ? opaque[(y | 0) * nx + (x | 0)] : 255;
+  }
+  return out;
+}
+
 const cache = new Map();
 /** Stamps of (about) radius `r`, made once. */
 export function stampsFor(r) {
@@ -137,11 +199,13 @@ export function stampsFor(r) {
  * Paint everything, back to front: what is dimmed, what has no colour, what has one, what is labeled.
  * @param {Uint32Array} px cleared here, unless only `some` are painted over what is there @param {number} W @param {number} H device pixels
  * @param {{xy: Float32Array, view: import("./geometry.mjs").View, codes: Uint16Array, flags: Uint8Array, layers: Uint8Array, lut: Uint32Array,
- *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, tally: number[], some?: Uint32Array}} s
+ *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, tally: number[], some?: Uint32Array, tint?: Uint32Array, thin?: Uint8Array | null, covered?: Uint8Array | null, accent?: number | null}} s
+ *   `tint` holds the colours from PALE on; `thin` how opaque each point is; `accent` is laid around what is selected while the rest is dimmed; `covered`
+ *   points lie under their picture;
  *   `layers` says where each point belongs and `tally` counts them, so that empty layers cost nothing; radii are in CSS pixels
  */
 export function paint(px, W, H, s) {
-  const { xy, codes, flags, layers, lut, some } = s,
+  const { xy, codes, flags, layers, lut, some, tint, thin, accent, covered } = s,
     v = s.view,
     n = some ? some.length : codes.length;
   if (!some) px.fill(0);
@@ -157,29 +221,41 @@ export function paint(px, W, H, s) {
   const outer = stampsFor(big + ringW),
     inner = stampsFor(big),
     core = stampsFor(Math.max(0.8, big - ringW));
+  const chosen = accent !== undefined && accent !== null,
+    halo = chosen ? stampsFor(r + 1.5 * s.dpr) : null;
   for (let layer = 0; layer < 4; layer++) {
+    if (layer === 1 && halo)
+      for (let k = 0; k < n; k++) {
+        const i = some ? some[k] : k;
+        if ((layers[i] !== 1 && layers[i] !== 2) || (covered && covered[i])) continue;
+        const X = (xy[2 * i] - v.x0) * kx,
+          Y = H - (xy[2 * i + 1] - v.y0) * ky;
+        if (X > -edge && X < W + edge && Y > -edge && Y < H + edge) stampDisc(px, W, H, X, Y, halo, accent, 255);
+      }
     if (!s.tally[layer]) continue;
     const all = !some && s.tally[layer] === n,
       full = layer === 1 ? 150 : r < 2 ? 255 : 232;
     for (let k = 0; k < n; k++) {
       const i = some ? some[k] : k;
-      if (!all && layers[i] !== layer) continue;
+      if ((!all && layers[i] !== layer) || (covered && covered[i])) continue;
       const X = (xy[2 * i] - v.x0) * kx,
         Y = H - (xy[2 * i + 1] - v.y0) * ky;
       if (!(X > -edge && X < W + edge && Y > -edge && Y < H + edge)) continue;
       const c = codes[i],
-        rgb = c === NONE ? s.none : lut[c < lut.length ? c : c % lut.length];
+        rgb =
+          c === NONE ? s.none : c < PALE ? lut[c < lut.length ? c : c % lut.length] : tint[(c - PALE) % tint.length];
       if (layer === 3) {
         if (flags[i] & PENDING) {
           stampDisc(px, W, H, X, Y, outer, rgb, 255);
           stampDisc(px, W, H, X, Y, core, s.surface, 255);
         } else {
-          stampDisc(px, W, H, X, Y, outer, s.ring, 255);
+          stampDisc(px, W, H, X, Y, outer, chosen ? accent : s.ring, 255);
           stampDisc(px, W, H, X, Y, inner, rgb, 255);
         }
         continue;
       }
-      const alpha = layer === 0 ? (flags[i] & HIDDEN ? 26 : 72) : full,
+      const alpha =
+          layer === 0 ? (flags[i] & HIDDEN ? 26 : 72) : thin ? ((full * thin[i] + 127) * 0x8081) >>> 23 : full,
         set = c === NONE ? gray : plain;
       if (set) stampDisc(px, W, H, X, Y, set, rgb, alpha, layer ? blend : veil);
       else if (X >= 0 && Y >= 0 && X < W && Y < H) {

@@ -1,6 +1,7 @@
 /** The state of one map on this page, whoever shows it: points on their way, gestures that wait for Python, thumbnails, proposals that are held. */
 import { ease, lerp } from "./geometry.mjs";
 import { HIDDEN, LABELED, NONE } from "./raster.mjs";
+import { Recent } from "./map-pictures.mjs";
 import { PointState } from "./state.mjs";
 import { onShow } from "./on-show.mjs";
 import { typed } from "./dom.mjs";
@@ -15,8 +16,8 @@ export class Shared {
     this.model = model;
     this.state = new PointState();
     this.views = new Set();
-    this.thumbs = new Map();
-    this.asked = new Set();
+    this.thumbs = new Recent();
+    this.asked = new Map(); // row -> when its picture was asked for
     this.gesture = Math.floor(Math.random() * 2 ** 30); // two pages on one kernel must not share gesture numbers
     this.t = 1;
     this.waiting = [];
@@ -39,7 +40,7 @@ export class Shared {
       }
     });
     // Each alone: patches have changed the other here, and the model still holds what it was before them.
-    for (const name of ["codes", "labeled", "by_label"])
+    for (const name of ["codes", "labeled", "by_label", "guess"])
       model.on(`change:${name}`, () => {
         if (this.looking) return;
         this.readBase([name]);
@@ -95,9 +96,10 @@ export class Shared {
     for (const v of this.views) v.changed(what);
   }
 
-  readBase(names = ["codes", "labeled"]) {
+  readBase(names = ["codes", "labeled", "guess"]) {
     const m = this.model;
     this.state.byLabel = m.get("by_label");
+    if (names.includes("guess")) this.state.setGuess(typed(m.get("guess"), Uint16Array).slice());
     this.state.setBase(
       names.includes("codes") ? typed(m.get("codes"), Uint16Array) : null,
       names.includes("labeled") ? typed(m.get("labeled"), Uint8Array) : null,
@@ -182,7 +184,12 @@ export class Shared {
         has = (k) => buffers[k] && buffers[k].byteLength;
       this.touched(
         at,
-        s.patch(at, has(1) ? typed(buffers[1], Uint16Array) : null, has(2) ? typed(buffers[2], Uint8Array) : null),
+        s.patch(
+          at,
+          has(1) ? typed(buffers[1], Uint16Array) : null,
+          has(2) ? typed(buffers[2], Uint8Array) : null,
+          has(3) ? typed(buffers[3], Uint16Array) : null,
+        ),
       );
     } else if (m.type === "ack") {
       const done = (m.gestures || [m.gesture]).map((g) => s.settle(g, m.ok !== false)).filter(Boolean);
@@ -196,7 +203,6 @@ export class Shared {
       const ids = typed(buffers[0], Uint32Array),
         size = m.w * m.h * m.c,
         data = typed(buffers[1], Uint8Array);
-      if (this.thumbs.size > 20000) this.thumbs.clear();
       ids.forEach((id, k) => {
         this.thumbs.set(id, { w: m.w, h: m.h, c: m.c, data: data.subarray(k * size, (k + 1) * size) });
         this.asked.delete(id);
@@ -336,14 +342,26 @@ export class Shared {
     if (to >= 0) this.goTo(to);
   }
 
-  /** Thumbnails that a hover needs now and next, asked for once. */
-  want(ids) {
-    const t = this.model.get("thumb");
+  /** Are there pictures of the points, and may they be shown? */
+  get pictured() {
+    return !!this.model.get("thumb")?.n && this.model.get("pictures") && !this.looking;
+  }
+
+  /** Pictures that a view or a hover needs, the first ones soonest; asked for once, and again when no answer has come for long. */
+  want(ids, most = 256) {
+    const t = this.model.get("thumb"),
+      now = performance.now();
     if (!t || !t.n) return;
-    const miss = [...new Set(ids)].filter((i) => !this.thumbs.has(i) && !this.asked.has(i)).slice(0, 256);
+    const miss = [...new Set(ids)]
+      .filter((i) => !this.thumbs.has(i) && !(now - this.asked.get(i) < 5000))
+      .slice(0, most);
     if (!miss.length) return;
-    for (const i of miss) this.asked.add(i);
-    this.model.send({ type: "thumbs" }, undefined, [Uint32Array.from(miss).buffer]);
+    for (const i of miss) this.asked.set(i, now);
+    try {
+      this.model.send({ type: "thumbs" }, undefined, [Uint32Array.from(miss).buffer]);
+    } catch {
+      /* no kernel: what has come stays */
+    }
   }
 }
 

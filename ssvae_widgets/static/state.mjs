@@ -2,13 +2,15 @@
  * What one map knows, shared by all its views: positions, colours, labels, selection and the gestures that Python has not
  * acknowledged yet. Pure; tested in node. A label shows at once and as unsaved; Python's answer settles it or takes it back.
  */
-import { HIDDEN, LABELED, NONE, PENDING, SELECTED, fillLayers, layerOf } from "./raster.mjs";
+import { HIDDEN, LABELED, NONE, PALE, PENDING, SELECTED, fillLayers, layerOf } from "./raster.mjs";
 
 export class PointState {
   constructor() {
     this.n = 0;
     this.xy = new Float32Array(0);
     this.codes = new Uint16Array(0);
+    this.shades = new Uint16Array(0); // what is painted: the code, or else the prediction in pale
+    this.guess = new Uint16Array(0); // 4 × the class predicted + how certain, 65535 for none; empty when none is shown
     this.flags = new Uint8Array(0);
     this.layers = new Uint8Array(0);
     this.tally = [0, 0, 0, 0];
@@ -30,6 +32,8 @@ export class PointState {
       this.baseCodes = new Uint16Array(n).fill(NONE);
       this.baseLabeled = new Uint8Array(n);
       this.codes = new Uint16Array(n);
+      this.shades = new Uint16Array(n);
+      this.guess = new Uint16Array(0);
       this.flags = new Uint8Array(n);
       this.layers = new Uint8Array(n);
       this.mark = new Uint8Array(n);
@@ -49,13 +53,33 @@ export class PointState {
     this.rebuild();
   }
 
-  /** A few values of the base changed: `codes` and `labeled` are arrays beside `serials`, or null. @returns {boolean} see `touch` */
-  patch(serials, codes, labeled) {
+  /** What is predicted where nothing is labeled, shown in pale; empty for nothing, and another length is nothing. */
+  setGuess(guess) {
+    this.guess = guess.length === this.n ? guess : new Uint16Array(0);
+    this.rebuild();
+  }
+
+  /** What point `i` is painted as. */
+  shade(i) {
+    const c = this.codes[i];
+    return c === NONE && this.byLabel && this.guess.length && this.guess[i] !== NONE ? PALE + this.guess[i] : c;
+  }
+
+  /** The class that point `i` is painted in, whether labeled or predicted; NONE: none. */
+  colorOf(i) {
+    const c = this.shades[i];
+    return c === NONE || c < PALE ? c : (c - PALE) >> 2;
+  }
+
+  /** A few values of the base changed: `codes`, `labeled` and `guess` are arrays beside `serials`, or null. @returns {boolean} see `touch` */
+  patch(serials, codes, labeled, guess = null) {
+    if (guess && !this.guess.length) this.guess = new Uint16Array(this.n).fill(NONE);
     for (let k = 0; k < serials.length; k++) {
       const i = serials[k];
       if (i >= this.n) continue;
       if (codes) this.baseCodes[i] = codes[k];
       if (labeled) this.baseLabeled[i] = labeled[k];
+      if (guess) this.guess[i] = guess[k];
     }
     return this.touch(serials);
   }
@@ -110,7 +134,10 @@ export class PointState {
       for (const i of this.filter) flags[i] &= ~HIDDEN;
     }
     for (const i of this.selected) flags[i] |= SELECTED;
-    this.tally = fillLayers(this.layers, flags, codes, this.dimming);
+    const { shades } = this;
+    if (this.byLabel && this.guess.length) for (let i = 0; i < n; i++) shades[i] = this.shade(i);
+    else shades.set(codes);
+    this.tally = fillLayers(this.layers, flags, shades, this.dimming);
     this.version++;
   }
 
@@ -144,7 +171,8 @@ export class PointState {
       if (i >= n || !mark[i]) continue;
       mark[i] = 0;
       this.tally[layers[i]]--;
-      layers[i] = layerOf(flags[i], codes[i], this.dimming);
+      this.shades[i] = this.shade(i);
+      layers[i] = layerOf(flags[i], this.shades[i], this.dimming);
       this.tally[layers[i]]++;
       if (layers[i] !== 3) over = false;
     }

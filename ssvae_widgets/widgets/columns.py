@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/columns.html.md"""
 
 # %% auto #0
 __all__ = ['PALETTES', 'Column', 'numbers_with_gaps', 'as_column', 'fit_column', 'check_column', 'columns_of', 'clusters_of',
-           'as_palette', 'Palette', 'colors_for', 'home_domain']
+           'as_palette', 'Palette', 'colors_for', 'pale_codes', 'home_domain']
 
 # %% ../../nbs/widgets/05_columns.ipynb #eaf74df0
 from dataclasses import dataclass
@@ -218,6 +218,18 @@ def colors_for(
         named = {"auto": class_palette(n), "okabe-ito": list(OKABE_ITO), "petroff": list(PETROFF_10)}
         return named[palette][:n] if len(named[palette]) >= n else class_palette(n)
     return [str(palette[i % len(palette)]) for i in range(n)]
+
+# %% ../../nbs/widgets/05_columns.ipynb #60db397f
+def pale_codes(
+    predicted: Integer[np.ndarray, "points"],  # class codes, -1: none
+    certainty: Float[np.ndarray, "points"] | None,  # of the class, NaN or None: not known
+    n_classes: int,
+) -> Integer[np.ndarray, "points"]:  # 4 × the class + a step of certainty, 0 to 3; -1: none
+    "What a page paints in pale where there is no label."
+    sure = np.zeros(len(predicted)) if certainty is None else np.nan_to_num(certainty)
+    blind = 1 / max(2, n_classes)
+    step = np.clip(np.floor((sure - blind) / (1 - blind) * 4), 0, 3).astype(np.int32)
+    return np.where(predicted < 0, -1, 4 * predicted + step).astype(np.int32)
 
 # %% ../../nbs/widgets/05_columns.ipynb #72b2ae5e
 def home_domain(

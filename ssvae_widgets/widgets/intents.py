@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/intents.html.md"""
 # %% auto #0
 __all__ = ['row', 'class_code', 'count', 'source', 'epochs', 'frame', 'op', 'MOVE', 'BY_KEY', 'BY_CLICK', 'BY_PAGE', 'INTENTS',
            'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'class_name', 'color', 'class_order', 'new_name',
-           'serials_from', 'rows', 'tiles', 'whole_row', 'check_intent']
+           'serials_from', 'rows', 'in_order', 'tiles', 'whole_row', 'check_intent']
 
 # %% ../../nbs/widgets/02_intents.ipynb #13184b40
 import re
@@ -125,6 +125,11 @@ def rows(buffers, view) -> UInt32[np.ndarray, "chosen"]:
     return np.unique(serials_from(buffers, view.n_items))
 
 
+def in_order(buffers, view) -> UInt32[np.ndarray, "sent"]:
+    "A check for rows of which the first ones are wanted soonest."
+    return serials_from(buffers, view.n_items)
+
+
 def tiles(buffers, view) -> UInt32[np.ndarray, "sent"]:
     "A check for the rows of which a page wants images, at most so many at once."
     return serials_from(buffers, view.n_items, view.most_at_once)
@@ -190,7 +195,7 @@ BY_CLICK = {
 BY_PAGE = {
     "more": {},  # all points, after a sample of them
     "deck": {},  # the proposals that it may hold
-    "thumbs": {"serials": rows},  # images beside the pointer
+    "thumbs": {"serials": in_order},  # images on the map and beside the pointer
     "thumbnails": {"serials": tiles, "version": count, "pixels?": whole(16, 513)},  # images of the contact sheet
 }
 INTENTS = BY_KEY | BY_CLICK | BY_PAGE

@@ -8,9 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/latent_map.html.md""
 __all__ = ['LatentMap', 'is_few']
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #f5d96ee7
-import base64
 from collections.abc import Callable
-from pathlib import Path
 
 import ipywidgets
 import numpy as np
@@ -20,13 +18,22 @@ from jaxtyping import Bool, Float, Integer
 
 from ..data.arrays import as_pictures
 from ..errors import ArgumentError, check_number, check_row, check_whole
-from ..io.files import atomic_write
 from ..session.arguments import check_classes
 from .assets import Whole
-from .columns import Column, Palette, clusters_of, colors_for, columns_of, fit_column, home_domain
+from ssvae_widgets.widgets.columns import (
+    Column,
+    Palette,
+    clusters_of,
+    colors_for,
+    columns_of,
+    fit_column,
+    home_domain,
+    pale_codes,
+)
 from .intents import one_of
-from .map_figure import MapFigure, place_marks
-from .pixels import thumbnail
+from .map_figure import MapFigure, place_marks, place_names
+from .map_selection import SelectsPoints
+from .map_tiles import Tiles
 from ssvae_widgets.widgets.point_layer import (
     NONE,
     TOOLS,
@@ -39,10 +46,10 @@ from ssvae_widgets.widgets.point_layer import (
     pack_positions,
     point_numbers,
 )
-from .static_map import map_html, map_png, show_when_reopened
+from .static_map import StillMap
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #83d8974e
-class LatentMap(Whole):
+class LatentMap(StillMap, SelectsPoints, Whole):
     "A bqplot figure with a layer of points that can be selected, colored and labeled."
 
     instead = "it is part of a page: make another one of its xy"
@@ -54,6 +61,9 @@ class LatentMap(Whole):
     classes = traitlets.List(traitlets.Unicode(), help="class names; digit k labels class k")
     tool = traitlets.Enum(TOOLS, "pointer", help="what dragging does")
     status = traitlets.Unicode(help="one line below the map")
+    pictures = traitlets.Bool(True, help="pictures instead of dots, where there is room")
+    picture_size = traitlets.Int(0, min=0, max=256, help="side of a picture in pixels; 0: by their number")
+    axes = traitlets.Bool(False, help="axes with numbers")
 
     @traitlets.validate("color_by")
     def _known_column(self, proposal):
@@ -76,24 +86,19 @@ class LatentMap(Whole):
         toolbar: bool = True,  # show the row of tools
         legend: bool = True,  # show the legend with counts
         dialogs: bool = True,  # `?` and `/` open the map's own dialogs; else they are intents
+        pictures: bool = True,  # see `pictures`
+        axes: bool = False,  # see `axes`
     ):
         looks = dict(toolbar=toolbar, legend=legend, dialogs=dialogs, keymap=as_keymap(keymap))
         looks["point_size"] = check_number(point_size, "point_size", 0)
         looks["confirm_above"] = check_whole(confirm_above, "confirm_above", 0, 2**31 - 1)
         names, height = _names_of(classes), check_whole(height, "height", 1)
         self._take_points(xy, images)
-        self._columns = columns_of(colors, self.n, names)
-        if color_by is not None and color_by not in self._columns:
-            raise ValueError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
+        self._take_columns(colors, names, color_by)
         self.marks = MapFigure(self._home, title, height)  # the few points that the figure draws
         self.figure, self.scale_x, self.scale_y = self.marks.figure, self.marks.scale_x, self.marks.scale_y
-        self.layer = PointLayer(
-            figure=f"IPY_MODEL_{self.figure.model_id}",
-            positions=pack_positions(self._xy),
-            home=self._home,
-            thumb={} if self.images is None else {"n": self.n},
-            **looks,
-        )
+        looks |= {"figure": f"IPY_MODEL_{self.figure.model_id}", "thumb": {} if self.images is None else {"n": self.n}}
+        self.layer = PointLayer(positions=pack_positions(self._xy), home=self._home, **looks)
         super().__init__([self.layer, self.figure], layout=ipywidgets.Layout(width="100%"))
         self.layer.family = [part.model_id for part in (*self.parts(), self)]
         self.add_class("ssvae-map")
@@ -101,6 +106,7 @@ class LatentMap(Whole):
         self.color_by = color_by or next(iter(self._columns))
         self._paint()
         self._bind()
+        self.pictures, self.axes = pictures, axes
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #5a62cfac
 def _names_of(classes) -> list[str]:
@@ -112,10 +118,18 @@ def _names_of(classes) -> list[str]:
 
 
 @patch
+def _take_columns(self: LatentMap, colors, names, color_by):
+    self._columns = columns_of(colors, self.n, names)
+    if color_by is not None and color_by not in self._columns:
+        raise ValueError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
+
+
+@patch
 def _take_points(self: LatentMap, xy, images):
     self._xy = np.array(as_positions(xy), np.float64)
     self._home = home_domain(self._xy)
     self._labeled, self._suggested, self._suspects = np.zeros(self.n, bool), point_numbers([], self.n), []
+    self._pale = np.full(self.n, -1, np.int32)  # what the page shows in pale
     self.handlers = []  # who hears what a person wants
     shown = None if images is None else as_pictures(images)
     self.images = None if shown is None or shown.ndim == 2 else shown
@@ -166,19 +180,23 @@ def parts(self: LatentMap) -> tuple:
     "Everything that is closed with the map."
     if getattr(self, "layer", None) is None:
         return ()
-    return (*self.marks.parts(), self.layer.layout, self.layout, self.layer)
+    ends = [self.tiles] if "tiles" in self.__dict__ else []
+    return (*self.marks.parts(), self.layer.layout, self.layout, self.layer, *ends)
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #b2e42ecd
 @patch
 def _bind(self: LatentMap):
-    for name in ("hovered", "color_by", "tool", "status"):
+    for name in ("hovered", "color_by", "tool", "status", "pictures", "picture_size", "axes"):
         traitlets.link((self, name), (self.layer, name))
-    self.layer.thumbnails = self._send_thumbnails
+    self.tiles = Tiles(self.images, self.layer.send)
+    self.layer.thumbnails = self.tiles.ask
     self.layer.on_intent(self.handle)
     from_page = lambda change: self.set_trait("selected", np.frombuffer(change["new"], "<u4"))  # noqa: E731
     self.layer.observe(from_page, "selected")
     self.observe(self._selection_to_page, "selected")
     self.observe(lambda _: self._paint(), ["color_by", "palette", "classes"])
+    self.observe(lambda _: self._dress(), ["pictures", "axes"])
+    self._dress()
 
 
 @patch
@@ -195,7 +213,15 @@ def _place_marks(self: LatentMap):
     column = self._columns.get(self.color_by)
     if column is not None:
         few = self._labeled, self.selected, self._suggested
-        place_marks(self.marks, self._xy, column, self.palette, *few, self._home)
+        place_marks(self.marks, self._xy, column, self.palette, *few)
+
+
+@patch
+def _dress(self: LatentMap):
+    "Axes or none; where pictures stand, they carry the marks."
+    self.marks.show_axes(self.axes)
+    for mark in (self.marks.labeled, self.marks.selected):
+        mark.visible = self.images is None or not self.pictures
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #38d642d9
 def is_few(changed, n: int) -> bool:
@@ -225,16 +251,32 @@ def _paint(self: LatentMap, before: Column | None = None):
             layer.classes, layer.class_colors = self.classes, colors_for(class_column, self.palette)
         if is_few(changed, self.n) and changed.size:
             layer.patch(changed, codes=np.where(codes[changed] < 0, NONE, codes[changed]))
+        self._send_pale()
         self._place_marks()
+        self._place_names()
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #d6c961dc
 @patch
-def _send_thumbnails(self: LatentMap, which):
-    if self.images is None or not len(which):
+def _send_pale(self: LatentMap):
+    "What is predicted, for the page to paint under the labels; nothing unless both columns are about the same classes."
+    label, column, sure = (self._columns.get(name) for name in ("label", "prediction", "certainty"))
+    if self.color_by != "label" or column is None or column.names != label.names or len(label.names) > 8000:
         return
-    small = np.stack([thumbnail(self.images[int(i)]) for i in which])
-    size = dict(zip("hwc", small.shape[1:]))
-    self.layer.send({"type": "thumbs", **size}, [which.astype("<u4").tobytes(), small.tobytes()])
+    codes = pale_codes(column.values, sure and sure.values, len(column.names))
+    changed, self._pale = np.flatnonzero(codes != self._pale), codes
+    if not is_few(changed, self.n):
+        self.layer.guess = pack_codes(codes)
+    elif changed.size:
+        self.layer.patch(changed, guess=np.where(codes[changed] < 0, NONE, codes[changed]))
+
+
+@patch
+def _place_names(self: LatentMap):
+    "The names of the classes, on the points that are painted in their color."
+    column, thought = self._columns.get(self.color_by), self._columns.get("prediction")
+    if self.color_by == "label" and thought is not None and thought.names == column.names:
+        column = Column(np.where(column.values < 0, thought.values, column.values), "classes", column.names)
+    place_names(self.marks, self._xy, column, self._home)
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #12983ba7
 @patch
@@ -294,40 +336,7 @@ def handle(
     if self.layer.filter:  # what nobody sees is not selected
         self.selected = np.intersect1d(self.selected, np.frombuffer(self.layer.filter, "<u4"))
 
-# %% ../../nbs/widgets/08_latent_map.ipynb #65529ac8
-@patch
-def select_class(self: LatentMap, k: int, column: str | None = None):
-    "Select all points of class `k` of a column."
-    self.selected = self._columns[column or self.color_by].values == k
-
-
-@patch
-def select_below(self: LatentMap, threshold: float, column: str = "certainty"):
-    "Select all points whose value is below a threshold."
-    if column not in self._columns:
-        raise ValueError(f"got column {column!r}, expected one of {', '.join(self._columns)}")
-    self.selected = self._columns[column].values < threshold
-
-
-@patch
-def invert(self: LatentMap):
-    "Select what is not selected."
-    self.selected = ~np.isin(np.arange(self.n), self.selected)
-
 # %% ../../nbs/widgets/08_latent_map.ipynb #62ce30f6
-@patch
-def grow(self: LatentMap, k: int = 5):
-    "Add the `k` nearest neighbours on the map of every selected point."
-    from scipy.spatial import cKDTree
-
-    fine = np.flatnonzero(np.isfinite(self._xy).all(1))
-    chosen = np.intersect1d(self.selected, fine)
-    if not chosen.size:
-        return
-    _, near = cKDTree(self._xy[fine]).query(self._xy[chosen], k=min(k + 1, fine.size))
-    self.selected = np.union1d(self.selected, fine[np.ravel(near)])
-
-
 @patch
 def focus(self: LatentMap, i: int):
     "Select point `i` and bring it into view; a filter that hides it ends."
@@ -352,13 +361,20 @@ def set_column(
     kind: str | None = None,  # "classes" or "values"
 ):
     "Add or replace a column; repaint if it is the one shown."
-    column = fit_column(values, self.n, self.classes, kind)
     with self.layer.lock:
-        before, self._columns[name] = self._columns.get(name), column
-        if name == self.color_by:
-            self._paint(before)
-        elif before is None:
-            self.layer.columns = list(self._columns)
+        self._keep(name, fit_column(values, self.n, self.classes, kind))
+        if name in ("prediction", "certainty") and self.color_by == "label":
+            self._send_pale()
+            self._place_names()
+
+
+@patch
+def _keep(self: LatentMap, name: str, column: Column):
+    before, self._columns[name] = self._columns.get(name), column
+    if name == self.color_by:
+        self._paint(before)
+    elif before is None:
+        self.layer.columns = list(self._columns)
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #a18f4cd8
 @patch
@@ -390,6 +406,19 @@ def set_values(
 ):
     "Colour by a value between 0 and 1 on viridis."
     self.set_column(name or self.color_by, Column(np.asarray(values, np.float64), "values"))
+
+
+@patch
+def set_predictions(
+    self: LatentMap,
+    predicted: Integer[np.ndarray, "points"],  # class codes, -1: none
+    **values: Float[np.ndarray, "points"],  # `certainty` and others, 0–1
+):
+    "What is thought of each point: the columns `prediction`, `certainty` and so on, all at once."
+    with self.layer.lock:
+        for name, v in values.items():
+            self._keep(name, fit_column(Column(np.asarray(v, np.float64), "values"), self.n))
+        self.set_column("prediction", predicted, "classes")
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #9ddf401c
 @patch
@@ -460,39 +489,4 @@ def set_positions(
         if at_rest:
             self.marks.show(self._home)
         self._place_marks()
-
-# %% ../../nbs/widgets/08_latent_map.ipynb #ca4f9fc3
-@patch
-def to_png(self: LatentMap, width: int = 760, height: int = 520) -> bytes:
-    "The map as it is coloured now, with its legend, as a PNG file."
-    column = self._columns.get(self.color_by, next(iter(self._columns.values())))
-    return map_png(self._xy, column, self._labeled, self.figure.title, self.palette, width, height)
-
-# %% ../../nbs/widgets/08_latent_map.ipynb #7c797816
-@patch
-def to_html(
-    self: LatentMap,
-    path,  # file to write
-    thumbnails: int = 16_000_000,  # bytes of images at most; larger sets get smaller thumbnails, 0: none
-) -> Path:  # the file
-    "Write one self-contained page: map, colourings, labels and hover images; no network, no kernel."
-    images = None
-    if self.images is not None and thumbnails and self.n:
-        first = thumbnail(self.images[0])
-        most = int(min(max(first.shape[:2]), np.sqrt(thumbnails / self.n / first.shape[2])))
-        if most >= 4:
-            images = np.stack([thumbnail(self.images[i], most) for i in range(self.n)])
-    shown = self._xy, self._columns, self.color_by, self._labeled, images, self.figure.title, self.palette
-    atomic_write(path, map_html(*shown).encode())
-    return Path(path)
-
-# %% ../../nbs/widgets/08_latent_map.ipynb #6d0f6c98
-@patch
-def _repr_mimebundle_(self: LatentMap, **kwargs):
-    "The live widget, and a picture for readers without one."
-    bundle = ipywidgets.VBox._repr_mimebundle_(self, **kwargs)
-    data = bundle[0] if isinstance(bundle, tuple) else bundle
-    if data:
-        data["image/png"] = base64.b64encode(png := self.to_png()).decode()
-        show_when_reopened(png)
-    return bundle
+        self._place_names()

@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/presenter.html.md"""
 __all__ = ['SOURCES', 'KINDS', 'PAUSES', 'EVENTS', 'NEWS', 'HINT', 'HOW_WELL', 'past', 'facts', 'Presenter']
 
 # %% ../../nbs/widgets/17_presenter.ipynb #f4be9df8
+import contextlib
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from datetime import datetime
 
 import numpy as np
 from fastcore.basics import patch
+from traitlets import TraitError
 
 from ..assess.accuracy import learning_curve
 from ..errors import DataError
@@ -153,6 +155,7 @@ def begin(self: Presenter):
     self.views.map.observe(self.look_at, ["selected", "hovered"])
     self.views.map.observe(lambda change: self.cluster(), ["color_by"])
     self.views.map.observe(self.keep_color, ["color_by"])
+    self.restore_looks()
     for kind in KINDS:
         self.paint(kind)
 
@@ -261,9 +264,7 @@ def paint_map(self: Presenter):
         if not self.timeline.place():
             return
         if s.probs is not None or "prediction" in map.columns:
-            map.set_codes(s.pred, "prediction")
-            map.set_values(s.certainty, "certainty")
-            map.set_values(s.entropy, "entropy")
+            map.set_predictions(s.pred, certainty=s.certainty, entropy=s.entropy)
             map.arrange((*RESERVED, *GROUPED))
     self.restore_color()
     if self.views.training.rounds.trails:
@@ -332,6 +333,16 @@ def restore_color(self: Presenter):
             return
         self.restored_color = self.wanted_color
         self.views.map.color_by = self.wanted_color
+
+
+@patch
+def restore_looks(self: Presenter):
+    "Pictures, their size and axes as they were last time; what is chosen from now on is kept."
+    map, kept = self.views.map, self.session.view
+    for name in ("pictures", "picture_size", "axes"):
+        with contextlib.suppress(TraitError):  # a file that was edited by hand
+            setattr(map, name, kept.get(name, getattr(map, name)))
+        map.observe(lambda change: self.session.keep_view(**{change["name"]: change["new"]}), [name])
 
 # %% ../../nbs/widgets/17_presenter.ipynb #35270a82
 @patch

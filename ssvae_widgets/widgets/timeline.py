@@ -83,9 +83,7 @@ def _show_then(self: Timeline, k: int, n: int) -> str:
         self.looking_at = k
         self.hide_trails()
         map.set_positions(frame.xy)
-        map.set_codes(frame.pred, "prediction")
-        map.set_values(frame.certainty, "certainty")
-        map.set_values(frame.entropy, "entropy")
+        map.set_predictions(frame.pred, certainty=frame.certainty, entropy=frame.entropy)
     note = round_in_words(self.session.rounds.facts[k])
     self.views.status.say(f"This is round {k + 1} of {n}, after {note.replace(' · ', ' with ')}; ] goes on.")
     return note

@@ -45,7 +45,15 @@ class App:
         self.page.wait_for_timeout(300)
 
     def place(self, serial: int) -> tuple[float, float]:
-        "Where a point is on the page."
+        "Where a point is on the page: its picture, where it shows one."
+        shown = self.page.evaluate(
+            """serial => { const c = document.querySelector('canvas.ssvae-shots');
+                const r = c.getBoundingClientRect(), d = (c.drawn || []).find(d => d[0] === serial);
+                return d ? [r.left + d[1], r.top + d[2]] : null; }""",
+            serial,
+        )
+        if shown:
+            return tuple(shown)
         x, y = self.nb.python(f"[float(v) for v in app.session.xy[{serial}]]")
         box = self.page.locator(".ssvae-points").first.evaluate(
             "c => { const r = c.getBoundingClientRect(); return [r.left, r.top, r.width, r.height, c.dataset.domain] }"

@@ -14,7 +14,7 @@ n = {n}
 truth = rng.integers(0, 10, n)
 xy = (rng.normal(size=(10, 2)) * 4)[truth] + rng.normal(size=(n, 2))
 images = (truth[:, None, None] * 25 + rng.integers(0, 20, (n, 8, 8))).astype(np.uint8)
-m = LatentMap(xy, {colors}, images=images, classes=10, height={height})
+m = LatentMap(xy, {colors}, images=images, classes=10, height={height}, pictures={pictures})
 """
 LABELS = """
 codes, log = np.full(n, -1), []
@@ -29,8 +29,13 @@ m
 """
 
 
-def cloud(n=3000, height=420, colors="colors={'label': np.full(n, -1), 'truth': truth, 'certainty': rng.random(n)}"):
-    return CLOUD.format(n=n, height=height, colors=colors)
+def cloud(
+    n=3000,
+    height=420,
+    colors="colors={'label': np.full(n, -1), 'truth': truth, 'certainty': rng.random(n)}",
+    pictures=False,
+):
+    return CLOUD.format(n=n, height=height, colors=colors, pictures=pictures)
 
 
 class Map:
@@ -420,6 +425,7 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
     nb = open_notebook([cloud() + "m"], name="hover")
     m, page = Map(nb), nb.page
     i = int(m.visible()[123])
+    page.evaluate("() => addEventListener('pointermove', e => { window.pointer = [e.clientX, e.clientY]; }, true)")
     page.mouse.move(*m.at(i))
     page.wait_for_selector(".ssvae-tip, .ssvae-m-tip")
     page.wait_for_function(
@@ -431,10 +437,142 @@ def test_hover_shows_the_image_of_the_point(open_notebook):
         "8).data; return [...d].filter((_, k) => k % 4 === 0); }"
     )
     assert shown == np.array(nb.python(f"m.images[{i}]")).ravel().tolist()
+    nb.execute("m.set_positions(xy[:, ::-1])")  # a line beside the pointer does not name a point that has left
+    m.settle()
+    m.xy = m.xy[:, ::-1]
+    assert np.hypot(*np.subtract(m.at(i), page.evaluate("() => window.pointer"))) > 20
+    until(lambda: nb.python("m.hovered") != i)
+    page.wait_for_timeout(300)
+    tip = page.locator(".ssvae-m-tip")
+    assert not tip.is_visible() or tip.inner_text().startswith(f"#{nb.python('m.hovered')} ")
     left, top, w, h = m.box
     page.mouse.move(left + w + 30, top - 60)
     nb.until("m.hovered == -1")
     assert not page.locator(".ssvae-m-tip").is_visible()
+
+
+class Pictures:
+    "The pictures on a map, in numbers: whose stand where on the screen."
+
+    def __init__(self, m):
+        self.map, self.page = m, m.page
+        self.canvas = m.page.locator("canvas.ssvae-shots").nth(m.which)
+        self.page.wait_for_function(
+            "k => document.querySelectorAll('canvas.ssvae-shots')[k].dataset.pictures > 20", arg=m.which
+        )
+
+    @property
+    def boxes(self):
+        "{row: (x, y, half width, half height)}"
+        left, top, *_ = self.map.box
+        return {d[0]: (left + d[1], top + d[2], d[3], d[4]) for d in self.canvas.evaluate("e => e.drawn")}
+
+    def settle(self):
+        "Until nothing new comes."
+        self.map.settle()
+        before = None
+        while (now := self.boxes) != before:
+            before = now
+            self.page.wait_for_timeout(250)
+        return now
+
+    def inside(self, boxes, margin=45):
+        left, top, w, h = self.map.box
+        return {
+            i: (x, y)
+            for i, (x, y, *_) in boxes.items()
+            if left + margin < x < left + w - margin and top + margin < y < top + h - margin
+        }
+
+    def color(self, x, y):
+        return self.canvas.evaluate(
+            """(e, [x, y]) => { const r = e.getBoundingClientRect(), k = e.width / r.width;
+                return [...e.getContext('2d').getImageData((x - r.left) * k | 0, (y - r.top) * k | 0, 1, 1).data]; }""",
+            [x, y],
+        )
+
+
+def covered(boxes):
+    "Pairs of pictures of which one lies over another."
+    a = np.array(list(boxes.values()))
+    near = np.abs(a[:, None, :2] - a[None, :, :2]) < a[:, None, 2:] + a[None, :, 2:] - 1e-6
+    return int(near.all(-1).sum() - len(a)) // 2
+
+
+def test_pictures_stand_instead_of_dots(open_notebook):
+    nb = open_notebook([cloud(n=4000, pictures=True) + LABELS], name="pictures", scale=2)
+    m, page = Map(nb), nb.page
+    pictures = Pictures(m)
+    boxes = pictures.settle()
+    assert len(boxes) > 60 and covered(boxes) == 0
+    pixels = m.pixels()
+    assert all(np.abs(pixels[i] - (x, y)).max() <= half + 3 for i, (x, y, half, _) in boxes.items()), "over its point"
+    some = list(pictures.inside(boxes).items())[:12]
+    means = {i: np.mean(nb.python(f"images[{i}]")) for i, _ in some}
+    assert all(abs(pictures.color(x, y)[0] - means[i]) < 25 for i, (x, y) in some), "each shows its own image"
+
+    i, (x, y) = some[3]
+    half = boxes[i][2]
+    page.mouse.click(x + half - 4, y - half + 4)  # the corner of a picture: what is clicked is what is selected
+    nb.until(f"m.selected.tolist() == [{i}]")
+    page.keyboard.press("3")
+    nb.until("len(log) == 1 and m.status == 'saved 1'")
+    assert nb.python("log[0]['serials']") == [i]
+    page.keyboard.press("Escape")
+    page.mouse.move(*m.box[:2])
+    want = [int(nb.python("m.layer.lut[3]")[k : k + 2], 16) for k in (1, 3, 5)]
+    until(lambda: pictures.color(x - boxes[i][2] + 1.2, y)[:3] == want)  # a frame in the colour of the label
+
+    j, (x, y) = some[5]
+    page.mouse.move(x, y)
+    nb.until(f"m.hovered == {j}")
+    page.wait_for_function("j => document.querySelector('.ssvae-m-tip-text').textContent.startsWith(`#${j} `)", arg=j)
+    before = pictures.settle()
+    for _ in range(3):
+        m.wheel(-150)
+    now = pictures.settle()
+    assert covered(now) == 0
+    pixels, kept = m.pixels(), pictures.inside(now)
+    left, top, w, h = m.box
+    seen = [k for k in before if left + 60 < pixels[k][0] < left + w - 60 and top + 60 < pixels[k][1] < top + h - 60]
+    assert seen and set(seen) <= set(now) and len(kept) > len(seen), "closer, more pictures, and none goes"
+    m.drag([(left + w / 2, top + h / 2), (left + w / 2 + 30, top + h / 2 + 10), (left + w / 2 + 70, top + h / 2 + 40)])
+    panned = pictures.settle()
+    moved = {k: (x + 70, y + 40) for k, (x, y) in kept.items()}
+    moved = {k: p for k, p in moved.items() if left + 60 < p[0] < left + w - 60 and top + 60 < p[1] < top + h - 60}
+    assert len(moved) > 10 and set(moved) <= set(panned), "none flickers"
+    assert all(np.abs(np.subtract(panned[k][:2], p)).max() <= 1.5 for k, p in moved.items())
+
+    page.locator(".ssvae-m-size").fill("64")
+    nb.until("m.picture_size == 64")
+    until(lambda: all(30 <= half <= 36 for *_, half, _ in pictures.boxes.values()) and covered(pictures.boxes) == 0)
+    page.locator(".ssvae-m-tool.ssvae-m-pictures").click()
+    nb.until("not m.pictures")
+    page.wait_for_function("() => document.querySelector('canvas.ssvae-shots').dataset.pictures === '0'")
+    assert click_random_points(nb, m, 10, 7) == []
+    nb.execute("m.set_predictions(truth, certainty=np.where(np.arange(n) % 2, 1.0, 0.2))")
+    nb.until("len(m.marks.names.text) == 10")
+    until(lambda: page.locator(".ssvae-map svg text.label").count() == 10)
+    lut, truth, labeled = nb.python("m.layer.lut"), nb.python("truth"), nb.python("np.flatnonzero(m.labeled)")
+    pixels = m.pixels()
+    alone = [i for i in m.visible() if i not in labeled and np.sort(np.hypot(*(pixels - pixels[i]).T))[1] > 9]
+    assert len(alone) > 5
+    for i in alone[:12]:
+        full = [int(lut[truth[i]][k : k + 2], 16) for k in (1, 3, 5)]
+        tint = [255 + (v - 255) * (0.8 if i % 2 else 0.3) for v in full]
+        assert np.abs(np.subtract(m.color(int(i))[:3], tint)).max() <= 3, "pale, and paler where less certain"
+    page.locator(".ssvae-m-tool.ssvae-m-axes").click()
+    nb.until("m.axes and m.figure.fig_margin['left'] == 34")
+    until(lambda: page.locator(".ssvae-map .axis").first.is_visible())
+    page.locator(".ssvae-m-tool.ssvae-m-pictures").click()
+    nb.until("m.pictures")
+    pictures = Pictures(m)
+    page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.shutdown().then(() => null)"
+    )
+    m.click(int(m.visible()[0]))
+    m.wheel(200)  # without a kernel: what has come stays
+    page.wait_for_function("() => document.querySelector('canvas.ssvae-shots').dataset.pictures > 20")
 
 
 def test_many_classes_by_name_and_by_legend(open_notebook):

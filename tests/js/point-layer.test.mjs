@@ -8,6 +8,7 @@ import {
   HIDDEN,
   LABELED,
   NONE,
+  PALE,
   PENDING,
   SELECTED,
   blend,
@@ -472,4 +473,60 @@ test("a value is told no finer than it is known, and a year stays a year", () =>
     [1e-9, [0, 2e-9], "1e-9"],
   ])
     assert.equal(tell(x, range), text);
+});
+
+test("predictions are shown in pale where nothing is labeled, and a label goes before them at once", () => {
+  const s = new PointState();
+  s.setPositions(new Float32Array(8));
+  s.setBase(Uint16Array.of(2, NONE, NONE, NONE), Uint8Array.of(1, 0, 0, 0));
+  s.setGuess(Uint16Array.of(4, 5, NONE, 11));
+  assert.deepEqual([...s.shades], [2, PALE + 5, NONE, PALE + 11]);
+  assert.deepEqual([...s.layers], [3, 2, 1, 2]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((i) => s.colorOf(i)),
+    [2, 1, NONE, 2],
+  );
+  s.begin(1, Uint32Array.of(1, 2), 0);
+  assert.deepEqual([...s.shades], [2, 0, 0, PALE + 11]);
+  s.settle(1, false);
+  assert.deepEqual([...s.shades], [2, PALE + 5, NONE, PALE + 11]);
+  s.begin(2, Uint32Array.of(0), null);
+  assert.equal(s.shades[0], PALE + 4, "a label that is taken away leaves the prediction");
+  s.patch(Uint32Array.of(2), null, null, Uint16Array.of(7));
+  assert.equal(s.shades[2], PALE + 7);
+  s.byLabel = false;
+  s.setBase(Uint16Array.of(1, 1, NONE, 1), null);
+  assert.deepEqual([...s.shades], [1, 1, NONE, 1], "other colourings stay what they are");
+  s.byLabel = true;
+  s.setGuess(new Uint16Array(3));
+  assert.equal(s.shades[2], NONE, "predictions for other points are none");
+  s.patch(Uint32Array.of(2), null, null, Uint16Array.of(9));
+  assert.equal(s.shades[2], PALE + 9);
+});
+
+test("what is selected is outlined on any colouring, and what lies under its picture is not painted", () => {
+  const px = new Uint32Array(400),
+    accent = packColor("#0000ff"),
+    at = (x, y) => rgba(px[y * 20 + x]),
+    two = [3, 5, 7, 5];
+  for (const code of [NONE, 0]) {
+    const flags = Uint8Array.of(SELECTED, 0);
+    paint(px, 20, 20, scene(two, [code, code], { flags, dimming: true, accent }));
+    const ring = at(6 + 3, 10);
+    assert.ok(ring[2] > 150 && ring[0] < 80, `an outline: ${ring}`);
+    assert.ok(at(14 + 3, 10)[3] < 100, "none around the other");
+  }
+  paint(px, 20, 20, scene(two, [0, 0], { covered: Uint8Array.of(1, 0) }));
+  assert.deepEqual([at(6, 10)[3], at(14, 10)[3] > 200], [0, true]);
+  const tint = Uint32Array.from(["#ffe0e0", "#ffc0c0", "#ffa0a0", "#ff8080"], packColor);
+  paint(px, 20, 20, scene(two, [PALE + 3, PALE], { tint }));
+  assert.deepEqual(
+    [at(6, 10).slice(0, 3), at(14, 10).slice(0, 3)],
+    [
+      [255, 128, 128],
+      [255, 224, 224],
+    ],
+  );
+  paint(px, 20, 20, scene(two, [0, 0], { thin: Uint8Array.of(51, 255) }));
+  assert.ok(at(6, 10)[3] < 60 && at(14, 10)[3] > 200, "a crowd is painted thinly");
 });
