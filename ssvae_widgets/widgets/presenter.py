@@ -372,19 +372,6 @@ def order(self: Presenter, serials) -> np.ndarray:
 
 
 @patch
-def rank_by(self: Presenter, found: np.ndarray):
-    "Put images that were found on the sheet in their order, selected; another selection has its usual order again."
-    sheet = self.views.sheet
-    with self.lock:
-        self.found = found
-        with sheet.hold_sync():
-            sheet.sorts = ["similarity", *(name for name in sheet.sorts if name != "similarity")]
-            sheet.sort = "similarity"
-        self.views.map.selected = found
-        sheet.fill(found, self.session.codes, self.session.pred)
-
-
-@patch
 def forget_found(self: Presenter, selected: np.ndarray):
     "Something else is selected now."
     sheet = self.views.sheet

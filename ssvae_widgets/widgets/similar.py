@@ -50,9 +50,15 @@ class MoreLikeThese:
     def show(self, n: int):
         "Put the most similar images on the sheet, selected."
         order = self.session.similar(self.like, self.unlike)
-        order = order[~np.isin(order, self.unlike)][:n]
-        self.presenter.rank_by(order)
-        self.shown = order
+        self.shown = order = order[~np.isin(order, self.unlike)][:n]
+        views = self.presenter.views
+        with self.presenter.lock:
+            self.presenter.found = order  # another selection has its usual order again
+            with views.sheet.hold_sync():
+                views.sheet.sorts = ["similarity", *(name for name in views.sheet.sorts if name != "similarity")]
+                views.sheet.sort = "similarity"
+            views.map.selected = order
+            views.sheet.fill(order, self.session.codes, self.session.pred)
         what = f"#{self.like[0]}" if self.like.size == 1 else f"{self.like.size:,} images"
         but = f", unlike {self.unlike.size:,} that were left out" if self.unlike.size else ""
         self.presenter.say(f"{order.size:,} most like {what}{but}: q asks again")
