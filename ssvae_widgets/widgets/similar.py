@@ -9,6 +9,7 @@ __all__ = ['MoreLikeThese']
 
 # %% ../../nbs/widgets/18_similar.ipynb #1108ac90
 import numpy as np
+from fastcore.basics import patch
 
 from .presenter import Presenter
 
@@ -28,37 +29,43 @@ class MoreLikeThese:
         sheet = self.presenter.views.sheet
         return sheet.shown and sheet.sort == "similarity" and np.array_equal(np.sort(sheet.rows), np.sort(self.shown))
 
-    def similar(self, intent: dict):
-        "Ask for images like the selection, or like the hovered one; again: without what was left out, or for more."
-        sheet, n = self.presenter.views.sheet, self.first
-        if self.asked:
-            out = np.setdiff1d(sheet.rows, sheet.kept)
-            self.unlike = np.union1d(self.unlike, out).astype(int)
-            self.like = np.setdiff1d(self.like, out)
-            n = len(self.shown) * (1 if out.size else self.growth)
-        else:
-            self.like, self.unlike = self._begin(), np.zeros(0, int)
-        if not self.like.size:
-            return self.presenter.views.status.say("Select an image first, or point at one, then ask for more like it.")
-        self.show(n)
+# %% ../../nbs/widgets/18_similar.ipynb #d4ea616b
+@patch
+def similar(self: MoreLikeThese, intent: dict):
+    "Ask for images like the selection, or like the hovered one; again: without what was left out, or for more."
+    sheet, n = self.presenter.views.sheet, self.first
+    if self.asked:
+        out = np.setdiff1d(sheet.rows, sheet.kept)
+        self.unlike = np.union1d(self.unlike, out).astype(int)
+        self.like = np.setdiff1d(self.like, out)
+        n = len(self.shown) * (1 if out.size else self.growth)
+    else:
+        self.like, self.unlike = self._begin(), np.zeros(0, int)
+    if not self.like.size:
+        return self.presenter.views.status.say("Select an image first, or point at one, then ask for more like it.")
+    self.show(n)
 
-    def _begin(self) -> np.ndarray:
-        hovered = int(self.presenter.views.map.hovered)
-        chosen = self.presenter.selected
-        return chosen if chosen.size or hovered < 0 else np.array([hovered])
+# %% ../../nbs/widgets/18_similar.ipynb #0f2ddbd4
+@patch
+def _begin(self: MoreLikeThese) -> np.ndarray:
+    hovered = int(self.presenter.views.map.hovered)
+    chosen = self.presenter.selected
+    return chosen if chosen.size or hovered < 0 else np.array([hovered])
 
-    def show(self, n: int):
-        "Put the most similar images on the sheet, selected."
-        order = self.session.similar(self.like, self.unlike)
-        self.shown = order = order[~np.isin(order, self.unlike)][:n]
-        views = self.presenter.views
-        with self.presenter.lock:
-            self.presenter.found = order  # another selection has its usual order again
-            with views.sheet.hold_sync():
-                views.sheet.sorts = ["similarity", *(name for name in views.sheet.sorts if name != "similarity")]
-                views.sheet.sort = "similarity"
-            views.map.selected = order
-            views.sheet.fill(order, self.session.codes, self.session.pred)
-        what = f"#{self.like[0]}" if self.like.size == 1 else f"{self.like.size:,} images"
-        but = f", unlike {self.unlike.size:,} that were left out" if self.unlike.size else ""
-        self.presenter.say(f"{order.size:,} most like {what}{but}: q asks again")
+# %% ../../nbs/widgets/18_similar.ipynb #4b6067aa
+@patch
+def show(self: MoreLikeThese, n: int):
+    "Put the most similar images on the sheet, selected."
+    order = self.session.similar(self.like, self.unlike)
+    self.shown = order = order[~np.isin(order, self.unlike)][:n]
+    views = self.presenter.views
+    with self.presenter.lock:
+        self.presenter.found = order  # another selection has its usual order again
+        with views.sheet.hold_sync():
+            views.sheet.sorts = ["similarity", *(name for name in views.sheet.sorts if name != "similarity")]
+            views.sheet.sort = "similarity"
+        views.map.selected = order
+        views.sheet.fill(order, self.session.codes, self.session.pred)
+    what = f"#{self.like[0]}" if self.like.size == 1 else f"{self.like.size:,} images"
+    but = f", unlike {self.unlike.size:,} that were left out" if self.unlike.size else ""
+    self.presenter.say(f"{order.size:,} most like {what}{but}: q asks again")

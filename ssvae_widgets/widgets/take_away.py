@@ -11,6 +11,8 @@ __all__ = ['TakeAway']
 import os
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from ..session.export import Offer, Written, export_session, offers
 from .presenter import Presenter
 
@@ -27,32 +29,40 @@ class TakeAway:
         path = self.session.store.path
         return "export" if path is None else os.path.relpath(path.with_name(f"{path.stem}-export"))
 
-    def offers(self) -> list[Offer]:
-        "What can be taken away now."
-        return [*offers(self.session), Offer("page", "map.html: the map with pictures, for any browser, offline")]
+# %% ../../nbs/widgets/18_take_away.ipynb #1436cf55
+@patch
+def offers(self: TakeAway) -> list[Offer]:
+    "What can be taken away now."
+    return [*offers(self.session), Offer("page", "map.html: the map with pictures, for any browser, offline")]
 
-    def write(self, folder, what=None) -> list[Written]:
-        "Write it; errors as those of `export_session`."
-        page = self.presenter.views.map.to_html
-        more = {"page": page} if what is None or "page" in what else {}
-        return export_session(self.session, folder, what, names=self.presenter.names, more=more)
+# %% ../../nbs/widgets/18_take_away.ipynb #ddec78af
+@patch
+def write(self: TakeAway, folder, what=None) -> list[Written]:
+    "Write it; errors as those of `export_session`."
+    page = self.presenter.views.map.to_html
+    more = {"page": page} if what is None or "page" in what else {}
+    return export_session(self.session, folder, what, names=self.presenter.names, more=more)
 
-    def export(self, intent: dict):
-        "Tell what there is; with a folder, write what was chosen."
-        view = self.presenter.views.actions
-        if "folder" in intent:
-            self.presenter.slow.ask("export", job=lambda: self._written(intent["folder"], intent.get("what")))
-        else:
-            view.offers, view.place = [vars(offer) for offer in self.offers()], self.place
+# %% ../../nbs/widgets/18_take_away.ipynb #a01b987f
+@patch
+def export(self: TakeAway, intent: dict):
+    "Tell what there is; with a folder, write what was chosen."
+    view = self.presenter.views.actions
+    if "folder" in intent:
+        self.presenter.slow.ask("export", job=lambda: self._written(intent["folder"], intent.get("what")))
+    else:
+        view.offers, view.place = [vars(offer) for offer in self.offers()], self.place
 
-    def _written(self, folder: str, what: list[str] | None):
-        "On the thread of slow jobs."
-        view, problem, got = self.presenter.views.actions, "", []
-        try:
-            got = self.write(folder, what)
-            self.presenter.say(f"Exported to {Path(folder).expanduser().resolve()}")
-        except Exception as error:  # whatever a disk says: it is read where the folder can be changed
-            problem = str(error) or type(error).__name__
-        self.n += 1
-        lines = [f"{w.path.resolve()} · {w.text.partition(': ')[2]}" for w in got]
-        view.taken = {"n": self.n, "lines": lines, "problem": problem}
+# %% ../../nbs/widgets/18_take_away.ipynb #f9cdcb65
+@patch
+def _written(self: TakeAway, folder: str, what: list[str] | None):
+    "On the thread of slow jobs."
+    view, problem, got = self.presenter.views.actions, "", []
+    try:
+        got = self.write(folder, what)
+        self.presenter.say(f"Exported to {Path(folder).expanduser().resolve()}")
+    except Exception as error:  # whatever a disk says: it is read where the folder can be changed
+        problem = str(error) or type(error).__name__
+    self.n += 1
+    lines = [f"{w.path.resolve()} · {w.text.partition(': ')[2]}" for w in got]
+    view.taken = {"n": self.n, "lines": lines, "problem": problem}
