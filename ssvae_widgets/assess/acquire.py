@@ -33,6 +33,7 @@ class Pool:
     )
     neighbors: tuple | Callable | None = None  # (indices, distances) of `nearest_neighbors`, or who knows them
     classes: Sequence[str] | None = None  # class names
+    stands: Int[np.ndarray, "batch"] | None = None  # of how many points each is a sample; None: of itself
     candidates: Int[np.ndarray, "candidates"] = field(
         default_factory=lambda: np.zeros(0, int)
     )  # rows that may be suggested
@@ -58,6 +59,10 @@ class Pool:
         "Typicality: high where neighbours are close, as a rank in [0, 1]."
         self.near()
         return np.argsort(np.argsort(-np.asarray(self.neighbors[1]).mean(1))) / max(len(self.codes) - 1, 1)
+
+    def size(self, rows: Int[np.ndarray, "rows"]) -> int:
+        "How many points some rows stand for."
+        return len(rows) if self.stands is None else int(self.stands[rows].sum())
 
     def top2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         "The two most probable classes of every point and their probabilities."
@@ -124,7 +129,7 @@ def _far_groups(pool: Pool, n: int, least: float, k: int = 24) -> tuple:
             inside = np.intersect1d(group.rows, pool.candidates)
             if len(inside):
                 picks.append(inside[density[inside].argmax()])
-                reasons.append(f"typical of {group.size:,} points that look alike, no label among them")
+                reasons.append(f"typical of {pool.size(group.rows):,} points that look alike, no label among them")
     return np.array(picks, int), 2 - np.arange(len(picks)) / max(len(picks), 1), reasons
 
 
@@ -324,6 +329,7 @@ def suggest(
     within: np.ndarray | None = None,  # mask or row numbers to choose from; None: all
     skip: Sequence[int] = (),  # rows not to suggest, for example skipped ones
     classes: Sequence[str] | None = None,  # class names for the reasons
+    stands: Int[np.ndarray, "batch"] | None = None,  # of how many points each is a sample; None: of itself
     rng: np.random.Generator | int = 0,  # source of randomness, or its seed
 ) -> Suggestions:
     "The unlabeled points most worth labelling next, with a reason for each."
@@ -341,7 +347,7 @@ def suggest(
         return Suggestions(np.zeros(0, int), np.zeros(0), [])
     n = min(int(n), len(rows))
     asarray = lambda a: None if a is None else np.asarray(a)  # noqa: E731
-    pool = Pool(codes, asarray(z), asarray(probs), asarray(others), neighbors, classes, rows)
+    pool = Pool(codes, asarray(z), asarray(probs), asarray(others), neighbors, classes, stands, rows)
     picks, scores, reasons = chosen(pool, n, np.random.default_rng(rng))
     return Suggestions(np.asarray(picks, int)[:n], np.asarray(scores, float)[:n], list(reasons)[:n])
 
