@@ -162,6 +162,7 @@ def stages(images, truth, folder: Path, epoch: bool) -> dict:
         [session.jobs.forget(name) for name in ("standing", "groups")]
 
     def label(some):
+        some = np.asarray(some)
         for code in np.unique(truth[some]):
             session.label(some[truth[some] == code], int(code))
 

@@ -98,14 +98,16 @@ def _clusters(
     pool: Pool,
     k: int,  # groups wanted
     rng: np.random.Generator,
-    sample: int = 20_000,  # points looked at when there are more
-) -> tuple[Int[np.ndarray, "sample"], Int[np.ndarray, "sample"]]:  # rows, their group
+    sample: int = 5_000,  # points looked at when there are more
+) -> tuple[Int[np.ndarray, "sample"], Int[np.ndarray, "sample"], float]:  # rows, group, points each stands for
     "Group the candidates and the labeled points."
     pool.need("z")
     labeled = np.flatnonzero(pool.codes >= 0)
     rows = np.union1d(pool.candidates, labeled)
+    total = pool.size(rows)
     if len(rows) > sample:
-        rows = np.union1d(rng.choice(pool.candidates, sample, replace=False), labeled)
+        some = rng.choice(pool.candidates, min(sample, len(pool.candidates)), replace=False)
+        rows = np.union1d(some, labeled if len(labeled) < sample else rng.choice(labeled, sample, replace=False))
     k, seed = min(k, len(rows)), int(rng.integers(2**31))
     graph = None
     if len(rows) > max(3 * k, 30):
@@ -115,7 +117,7 @@ def _clusters(
             if whole
             else knn_graph(np.asarray(pool.z)[rows])
         )
-    return rows, partition(np.asarray(pool.z)[rows], graph, k, seed)
+    return rows, partition(np.asarray(pool.z)[rows], graph, k, seed), total / len(rows)
 
 # %% ../../nbs/assess/06_acquire.ipynb #ans00101
 def _far_groups(pool: Pool, n: int, least: float, k: int = 24) -> tuple:
@@ -124,7 +126,7 @@ def _far_groups(pool: Pool, n: int, least: float, k: int = 24) -> tuple:
     picks, reasons = [], []
     if n >= 1 and len(pool.codes) > 30:
         near = pool.near(), pool.neighbors[1]
-        groups, density = look_alikes(pool.z, neighbors=near, n_groups=k), pool.density()
+        groups, density = look_alikes(pool.z, neighbors=near, n_groups=k, most=5_000), pool.density()
         for group in unlabeled_groups(pool.codes, z=pool.z, neighbors=near, groups=groups, least=least, most=n):
             inside = np.intersect1d(group.rows, pool.candidates)
             if len(inside):
@@ -155,7 +157,7 @@ def _largest_groups(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     if n < 1 or not len(pool.candidates):
         return np.zeros(0, int), np.zeros(0), []
     labeled = np.flatnonzero(pool.codes >= 0)
-    rows, group = _clusters(pool, n + len(np.unique(labeled)), rng)
+    rows, group, each = _clusters(pool, n + len(np.unique(labeled)), rng)
     density, allowed = pool.density()[rows], np.isin(rows, pool.candidates)
     has_label = np.isin(rows, labeled)
     size = np.bincount(group)
@@ -169,9 +171,9 @@ def _largest_groups(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
         picks.append(rows[best])
         scores.append(size[g] / len(rows))
         near = "no label among them" if not has_label[group == g].any() else f"{has_label[group == g].sum()} labeled"
-        reasons.append(
-            f"typical of {size[g]:,} points that look alike, {near}" if size[g] > 1 else "unlike every other point"
-        )
+        many = f"about {round(each * size[g]):,}" if each > 1 else f"{size[g]:,}"
+        alike = f"typical of {many} points that look alike, {near}"
+        reasons.append(alike if size[g] > 1 else "unlike every other point")
     return np.array(picks, int), np.array(scores, float), reasons
 
 # %% ../../nbs/assess/06_acquire.ipynb #2f9728e7
@@ -393,6 +395,7 @@ def find_label_issues(
     | None = None,  # the model's class probabilities: named where they agree, no evidence by themselves
     classes: Sequence[str] | None = None,  # class names for the reasons
     n: int | None = None,  # so many of the most doubtful ones; None: those that are more likely wrong than right
+    most: int = 10_000,  # points that labels flow through when only z is given: the labeled ones and a sample
 ) -> Suggestions:
     """Labels that are more likely wrong than right, judged by the other labels, most doubtful first.
 
@@ -405,9 +408,17 @@ def find_label_issues(
     if propagator is None:
         if z is None:
             raise ValueError("find_label_issues needs z= or propagator=")
-        propagator = Propagator(z, n_classes)
-    propagator.update(codes, n_classes=max(n_classes, propagator.n_classes))
-    rows, others = propagator.leave_one_out()
+        every = np.arange(len(codes))
+        if len(codes) > most:
+            drawn = np.random.default_rng(0).choice(len(codes), most, replace=False)
+            every = np.union1d(drawn, np.flatnonzero(codes >= 0))
+        propagator = Propagator(np.asarray(z)[every], n_classes)
+        propagator.flow(codes[every])
+        rows, others = propagator.leave_one_out()
+        rows = every[rows]
+    else:
+        propagator.update(codes, n_classes=max(n_classes, propagator.n_classes))
+        rows, others = propagator.leave_one_out()
     given, wrong = codes[rows], wrong_labels(others, codes[rows])
     better, own = _best_other(others, given)
     order = np.lexsort((own - others[np.arange(len(rows)), better], -wrong))

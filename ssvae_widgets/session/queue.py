@@ -308,14 +308,21 @@ def _wanted(self: Proposals, wanted: Bool[np.ndarray, "batch"], within, skip) ->
     return wanted
 
 # %% ../../nbs/session/09_queue.ipynb #3fff5e00
+_LARGE = 20_000  # images
+
+
 @patch
 def _suspects(self: Proposals, n: int, probs, within, skip) -> list[Suggestion]:
     "Labels that the others contradict, judged in features that have never seen a label: a network's are bent by them."
     from ssvae_widgets.assess.acquire import find_label_issues
 
     wanted, z = self._wanted(np.ones(self.data.n_items, bool), within, skip), self.predictions.space
-    with self.predictions.propagator(z) as graph:
-        found = find_label_issues(self.data.codes, z=z, propagator=graph, probs=probs, classes=self.data.classes)
+    codes, known = self.data.codes, dict(probs=probs, classes=self.data.classes)
+    if len(codes) > _LARGE:  # a sample is enough, and each label is a column as long as what it flows through
+        found = find_label_issues(codes, z=z, **known)
+    else:
+        with self.predictions.propagator(z) as graph:
+            found = find_label_issues(codes, propagator=graph, **known)
     return [Suggestion(int(i), why, "suspects") for i, why in zip(found.indices, found.reasons) if wanted[i]][:n]
 
 # %% ../../nbs/session/09_queue.ipynb #c9bf74db
