@@ -343,8 +343,11 @@ def suggest(
         n_rows = len(codes) if value is None else np.shape(value)[-2]
         if n_rows != len(codes):
             raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
-    rows = np.arange(len(codes)) if within is None else np.unique(check_rows(within, len(codes), "within"))
-    rows = np.setdiff1d(rows[codes[rows] < 0], check_rows(skip, len(codes), "skip"))
+    allowed = codes < 0
+    if within is not None:
+        allowed &= np.isin(np.arange(len(codes)), check_rows(within, len(codes), "within"))
+    allowed[check_rows(skip, len(codes), "skip")] = False
+    rows = np.flatnonzero(allowed)
     if n < 1 or not len(rows):
         return Suggestions(np.zeros(0, int), np.zeros(0), [])
     n = min(int(n), len(rows))

@@ -230,12 +230,6 @@ class Blend:
         "How many classes there are."
         return self.propagator.n_classes
 
-    def leave_one_out(self, limit: int = 400) -> tuple[np.ndarray, np.ndarray]:
-        "What the other labels say about each labeled point along the graph, as of a `Propagator`."
-        rows, probs = self.propagator.leave_one_out(limit)
-        rows = self.order[rows]
-        return np.sort(rows), probs[np.argsort(rows)]
-
     def seen(self, z: Float[np.ndarray, "some features"]) -> Float[np.ndarray, "some features"]:
         "Points as the heads see them."
         return (np.asarray(z, np.float32) - self.middle) / np.float32(self.length)
@@ -261,6 +255,14 @@ class Blend:
         part = linear_part(codes, cut_share(self.propagator.graph, answers[2].argmax(1)))
         self.last = heads, answers, part
         return self._as_given(mix(answers, part))
+
+# %% ../../nbs/graph/03_blend.ipynb #1f352bde
+@patch
+def leave_one_out(self: Blend, limit: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    "What the other labels say about each labeled point along the graph, as of a `Propagator`."
+    rows, probs = self.propagator.leave_one_out(limit)
+    rows = self.order[rows]
+    return np.sort(rows), probs[np.argsort(rows)]
 
 # %% ../../nbs/graph/03_blend.ipynb #bl000033
 def blend(

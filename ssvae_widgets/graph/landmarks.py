@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
+from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
@@ -34,7 +35,7 @@ def link_weights(gap: Float[np.ndarray, "batch near"]) -> Float[np.ndarray, "bat
     weight = np.exp(-4 * gap**2 / np.maximum(gap[:, -1:] ** 2, 1e-12)).astype(np.float32)
     return weight / weight.sum(1, keepdims=True)
 
-
+# %% ../../nbs/graph/04_landmarks.ipynb #fc386fd6
 def as_links(
     near: Int[np.ndarray, "batch near"],
     weight: Float[np.ndarray, "batch near"],
@@ -213,20 +214,24 @@ class LandmarkAnswers:
         every[self.marks.rows] = said
         return every
 
-    def left_out(
-        self,
-        codes: Int[np.ndarray, "batch"],  # labels, without those of `rows`
-        rows: Int[np.ndarray, "rows"],
-        n_classes: int | None = None,
-    ) -> Float[np.ndarray, "rows classes"]:
-        "Class probabilities of some points as if they were no landmarks."
-        said = self._hear(codes, n_classes, rows)
-        if (self.marks.place[rows] < 0).any():  # more labels than there may be landmarks
-            return self.update(codes)[rows]
-        return self._carried(self.pool.z[rows], self.marks.others(rows), said)
+# %% ../../nbs/graph/04_landmarks.ipynb #7e8679c5
+@patch
+def left_out(
+    self: LandmarkAnswers,
+    codes: Int[np.ndarray, "batch"],  # labels, without those of `rows`
+    rows: Int[np.ndarray, "rows"],
+    n_classes: int | None = None,
+) -> Float[np.ndarray, "rows classes"]:
+    "Class probabilities of some points as if they were no landmarks."
+    said = self._hear(codes, n_classes, rows)
+    if (self.marks.place[rows] < 0).any():  # more labels than there may be landmarks
+        return self.update(codes)[rows]
+    return self._carried(self.pool.z[rows], self.marks.others(rows), said)
 
-    def leave_one_out(self, limit: int = 400) -> tuple[np.ndarray, np.ndarray]:
-        "What the other labels say about each labeled point along the graph, as of a `Propagator`."
-        rows, probs = self.on_marks.leave_one_out(limit)
-        rows = self.marks.rows[rows]
-        return np.sort(rows), probs[np.argsort(rows)]
+# %% ../../nbs/graph/04_landmarks.ipynb #0fff1d4e
+@patch
+def leave_one_out(self: LandmarkAnswers, limit: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    "What the other labels say about each labeled point along the graph, as of a `Propagator`."
+    rows, probs = self.on_marks.leave_one_out(limit)
+    rows = self.marks.rows[rows]
+    return np.sort(rows), probs[np.argsort(rows)]

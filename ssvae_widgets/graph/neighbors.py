@@ -27,7 +27,7 @@ def _members(home: Int[np.ndarray, "points"], n_cells: int) -> list[Int[np.ndarr
     "Rows of each cell."
     return np.split(np.argsort(home, kind="stable"), np.cumsum(np.bincount(home, minlength=n_cells))[:-1])
 
-
+# %% ../../nbs/graph/01_neighbors.ipynb #f86719e9
 def _nearest_in(
     pool: Float[np.ndarray, "pool latent"],
     cells: list[Int[np.ndarray, "members"]],  # rows of `pool`
@@ -109,7 +109,7 @@ def nearest_neighbors(
     k = min(int(k), len(z) - 1)
     if k < 1:
         raise ValueError(f"k must be 1 or more, got {k}")
-    return _exact(z, k) if len(z) <= exact_below else without_itself(*_in_cells(z, z, k + 1, seed))
+    return _exact(z, k) if len(z) <= exact_below else without_itself(*_in_cells(z, z, k + 1, seed, 32))
 
 # %% ../../nbs/graph/01_neighbors.ipynb #07694a52
 def nearest_among(

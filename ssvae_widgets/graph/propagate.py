@@ -149,7 +149,7 @@ def _dynamics(
         u, scale = v, _volume(v, low, high, scale)
     return u, scale
 
-
+# %% ../../nbs/graph/02_propagate.ipynb #77909a66
 def settle(
     graph: sp.csr_matrix,  # symmetric weights
     u: Float[np.ndarray, "batch classes"],  # Poisson flow of the labeled classes
@@ -329,29 +329,33 @@ class Propagator:
         sums = self._solve(codes, n_classes)
         return self._as_given(_probabilities(self._laid, sums, self._codes, self.prior))
 
-    def flow(
-        self,
-        codes: Int[np.ndarray, "batch"],  # class of each point now, -1: unlabeled
-        n_classes: int | None = None,  # new number of classes, when it has changed
-    ) -> Float[np.ndarray, "batch classes"]:  # not negative; zero for classes without labels
-        "How much of each class arrives at each point; only what has changed is solved for."
-        return self._as_given(self._solve(codes, n_classes))
+# %% ../../nbs/graph/02_propagate.ipynb #32942ac1
+@patch
+def flow(
+    self: Propagator,
+    codes: Int[np.ndarray, "batch"],  # class of each point now, -1: unlabeled
+    n_classes: int | None = None,  # new number of classes, when it has changed
+) -> Float[np.ndarray, "batch classes"]:  # not negative; zero for classes without labels
+    "How much of each class arrives at each point; only what has changed is solved for."
+    return self._as_given(self._solve(codes, n_classes))
 
-    def _solve(self, codes, n_classes) -> Float[np.ndarray, "batch classes"]:
-        "The flow, in the order of the computation."
-        if n_classes is not None and n_classes != self.n_classes:
-            self.n_classes = int(n_classes)
-            self._reset()
-        codes = check_codes(codes, self.graph.shape[0], self.n_classes)[self._order]
-        if self._updates >= 100 or self._grown > 0.01 * len(codes):
-            self._reset()  # solving differences forever would add up their errors
-        change = label_sources(codes, self.n_classes) - label_sources(self._codes, self.n_classes)
-        touched = np.flatnonzero(np.any(change, axis=0))
-        if len(touched):
-            self._sums[:, touched] += solve_flow(self._laid, change[:, touched])
-        self._codes, self._updates = codes, self._updates + 1
-        self._sums[:, np.bincount(codes[codes >= 0], minlength=self.n_classes) == 0] = 0
-        return np.maximum(self._sums, 0)
+# %% ../../nbs/graph/02_propagate.ipynb #9e6d165d
+@patch
+def _solve(self: Propagator, codes, n_classes) -> Float[np.ndarray, "batch classes"]:
+    "The flow, in the order of the computation."
+    if n_classes is not None and n_classes != self.n_classes:
+        self.n_classes = int(n_classes)
+        self._reset()
+    codes = check_codes(codes, self.graph.shape[0], self.n_classes)[self._order]
+    if self._updates >= 100 or self._grown > 0.01 * len(codes):
+        self._reset()  # solving differences forever would add up their errors
+    change = label_sources(codes, self.n_classes) - label_sources(self._codes, self.n_classes)
+    touched = np.flatnonzero(np.any(change, axis=0))
+    if len(touched):
+        self._sums[:, touched] += solve_flow(self._laid, change[:, touched])
+    self._codes, self._updates = codes, self._updates + 1
+    self._sums[:, np.bincount(codes[codes >= 0], minlength=self.n_classes) == 0] = 0
+    return np.maximum(self._sums, 0)
 
 # %% ../../nbs/graph/02_propagate.ipynb #1eb58638
 @patch
