@@ -106,8 +106,7 @@ def _clusters(
     rows = np.union1d(pool.candidates, labeled)
     total = pool.size(rows)
     if len(rows) > sample:
-        some = rng.choice(pool.candidates, min(sample, len(pool.candidates)), replace=False)
-        rows = np.union1d(some, labeled if len(labeled) < sample else rng.choice(labeled, sample, replace=False))
+        rows = np.union1d(rng.choice(pool.candidates, min(sample, len(pool.candidates)), replace=False), labeled)
     k, seed = min(k, len(rows)), int(rng.integers(2**31))
     graph = None
     if len(rows) > max(3 * k, 30):
@@ -398,7 +397,7 @@ def find_label_issues(
     | None = None,  # the model's class probabilities: named where they agree, no evidence by themselves
     classes: Sequence[str] | None = None,  # class names for the reasons
     n: int | None = None,  # so many of the most doubtful ones; None: those that are more likely wrong than right
-    most: int = 10_000,  # points that labels flow through when only z is given: the labeled ones and a sample
+    most: int = 10_000,  # points, and as many labeled ones, that labels flow through when only z is given
 ) -> Suggestions:
     """Labels that are more likely wrong than right, judged by the other labels, most doubtful first.
 
@@ -413,8 +412,8 @@ def find_label_issues(
             raise ValueError("find_label_issues needs z= or propagator=")
         every = np.arange(len(codes))
         if len(codes) > most:
-            drawn = np.random.default_rng(0).choice(len(codes), most, replace=False)
-            every = np.union1d(drawn, np.flatnonzero(codes >= 0))
+            draw, labeled = np.random.default_rng(0).permutation, np.flatnonzero(codes >= 0)
+            every = np.union1d(draw(len(codes))[:most], draw(labeled)[:most])
         propagator = Propagator(np.asarray(z)[every], n_classes)
         propagator.flow(codes[every])
         rows, others = propagator.leave_one_out()
