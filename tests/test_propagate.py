@@ -113,3 +113,28 @@ def test_tiny_data(n):
     codes = np.full(n, -1)
     codes[0] = 0
     assert Propagator(np.arange(2 * n).reshape(n, 2), 2).update(codes).shape == (n, 2)
+
+
+def test_a_graph_laid_out_anew_answers_the_same():
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 3, 6000)
+    z = (rng.normal(size=(6000, 4)) + 4 * np.eye(4)[truth]).astype(np.float32)
+    codes = np.where(np.arange(6000) % 400 == 0, truth, -1)
+    graph = knn_graph(z)
+    laid, plain = Propagator(z, 3), Propagator(z, 3, graph=graph)
+    np.testing.assert_allclose(laid.update(codes), poisson(graph, codes, 3), atol=0.02)
+    np.testing.assert_allclose(laid.flow(codes), plain.flow(codes), atol=1e-3 * plain.flow(codes).max())
+    assert (laid.codes == codes).all()
+    (rows, said), (same, also) = laid.leave_one_out(), plain.leave_one_out()
+    assert (rows == same).all() and (rows == np.flatnonzero(codes >= 0)).all()
+    np.testing.assert_allclose(said, also, atol=0.02)
+
+
+def test_a_class_beyond_its_band_is_found_out():
+    "Where the band holds something back, both answers are compared; where it does not, they are the same."
+    rng = np.random.default_rng(5)
+    truth = np.repeat([0, 1, 2], [900, 60, 40])
+    z = rng.normal(size=(1000, 4)) + 8 * np.eye(4)[truth]
+    codes = np.full(1000, -1)
+    codes[[0, 900, 960]] = [0, 1, 2]
+    assert (poisson(knn_graph(z), codes, 3).argmax(1) == truth).mean() > 0.99

@@ -33,6 +33,7 @@ class Pool:
     )
     neighbors: tuple | Callable | None = None  # (indices, distances) of `nearest_neighbors`, or who knows them
     classes: Sequence[str] | None = None  # class names
+    stands: Int[np.ndarray, "batch"] | None = None  # of how many points each is a sample; None: of itself
     candidates: Int[np.ndarray, "candidates"] = field(
         default_factory=lambda: np.zeros(0, int)
     )  # rows that may be suggested
@@ -58,6 +59,10 @@ class Pool:
         "Typicality: high where neighbours are close, as a rank in [0, 1]."
         self.near()
         return np.argsort(np.argsort(-np.asarray(self.neighbors[1]).mean(1))) / max(len(self.codes) - 1, 1)
+
+    def size(self, rows: Int[np.ndarray, "rows"]) -> int:
+        "How many points some rows stand for."
+        return len(rows) if self.stands is None else int(self.stands[rows].sum())
 
     def top2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         "The two most probable classes of every point and their probabilities."
@@ -93,14 +98,15 @@ def _clusters(
     pool: Pool,
     k: int,  # groups wanted
     rng: np.random.Generator,
-    sample: int = 20_000,  # points looked at when there are more
-) -> tuple[Int[np.ndarray, "sample"], Int[np.ndarray, "sample"]]:  # rows, their group
+    sample: int = 5_000,  # points looked at when there are more
+) -> tuple[Int[np.ndarray, "sample"], Int[np.ndarray, "sample"], float]:  # rows, group, points each stands for
     "Group the candidates and the labeled points."
     pool.need("z")
     labeled = np.flatnonzero(pool.codes >= 0)
     rows = np.union1d(pool.candidates, labeled)
+    total = pool.size(rows)
     if len(rows) > sample:
-        rows = np.union1d(rng.choice(pool.candidates, sample, replace=False), labeled)
+        rows = np.union1d(rng.choice(pool.candidates, min(sample, len(pool.candidates)), replace=False), labeled)
     k, seed = min(k, len(rows)), int(rng.integers(2**31))
     graph = None
     if len(rows) > max(3 * k, 30):
@@ -110,7 +116,7 @@ def _clusters(
             if whole
             else knn_graph(np.asarray(pool.z)[rows])
         )
-    return rows, partition(np.asarray(pool.z)[rows], graph, k, seed)
+    return rows, partition(np.asarray(pool.z)[rows], graph, k, seed), total / len(rows)
 
 # %% ../../nbs/assess/06_acquire.ipynb #ans00101
 def _far_groups(pool: Pool, n: int, least: float, k: int = 24) -> tuple:
@@ -119,12 +125,12 @@ def _far_groups(pool: Pool, n: int, least: float, k: int = 24) -> tuple:
     picks, reasons = [], []
     if n >= 1 and len(pool.codes) > 30:
         near = pool.near(), pool.neighbors[1]
-        groups, density = look_alikes(pool.z, neighbors=near, n_groups=k), pool.density()
+        groups, density = look_alikes(pool.z, neighbors=near, n_groups=k, most=5_000), pool.density()
         for group in unlabeled_groups(pool.codes, z=pool.z, neighbors=near, groups=groups, least=least, most=n):
             inside = np.intersect1d(group.rows, pool.candidates)
             if len(inside):
                 picks.append(inside[density[inside].argmax()])
-                reasons.append(f"typical of {group.size:,} points that look alike, no label among them")
+                reasons.append(f"typical of {pool.size(group.rows):,} points that look alike, no label among them")
     return np.array(picks, int), 2 - np.arange(len(picks)) / max(len(picks), 1), reasons
 
 
@@ -150,7 +156,7 @@ def _largest_groups(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     if n < 1 or not len(pool.candidates):
         return np.zeros(0, int), np.zeros(0), []
     labeled = np.flatnonzero(pool.codes >= 0)
-    rows, group = _clusters(pool, n + len(np.unique(labeled)), rng)
+    rows, group, each = _clusters(pool, n + len(np.unique(labeled)), rng)
     density, allowed = pool.density()[rows], np.isin(rows, pool.candidates)
     has_label = np.isin(rows, labeled)
     size = np.bincount(group)
@@ -164,9 +170,9 @@ def _largest_groups(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
         picks.append(rows[best])
         scores.append(size[g] / len(rows))
         near = "no label among them" if not has_label[group == g].any() else f"{has_label[group == g].sum()} labeled"
-        reasons.append(
-            f"typical of {size[g]:,} points that look alike, {near}" if size[g] > 1 else "unlike every other point"
-        )
+        many = f"about {round(each * size[g]):,}" if each > 1 else f"{size[g]:,}"
+        alike = f"typical of {many} points that look alike, {near}"
+        reasons.append(alike if size[g] > 1 else "unlike every other point")
     return np.array(picks, int), np.array(scores, float), reasons
 
 # %% ../../nbs/assess/06_acquire.ipynb #2f9728e7
@@ -324,6 +330,7 @@ def suggest(
     within: np.ndarray | None = None,  # mask or row numbers to choose from; None: all
     skip: Sequence[int] = (),  # rows not to suggest, for example skipped ones
     classes: Sequence[str] | None = None,  # class names for the reasons
+    stands: Int[np.ndarray, "batch"] | None = None,  # of how many points each is a sample; None: of itself
     rng: np.random.Generator | int = 0,  # source of randomness, or its seed
 ) -> Suggestions:
     "The unlabeled points most worth labelling next, with a reason for each."
@@ -335,13 +342,16 @@ def suggest(
         n_rows = len(codes) if value is None else np.shape(value)[-2]
         if n_rows != len(codes):
             raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
-    rows = np.arange(len(codes)) if within is None else np.unique(check_rows(within, len(codes), "within"))
-    rows = np.setdiff1d(rows[codes[rows] < 0], check_rows(skip, len(codes), "skip"))
+    allowed = codes < 0
+    if within is not None:
+        allowed &= np.isin(np.arange(len(codes)), check_rows(within, len(codes), "within"))
+    allowed[check_rows(skip, len(codes), "skip")] = False
+    rows = np.flatnonzero(allowed)
     if n < 1 or not len(rows):
         return Suggestions(np.zeros(0, int), np.zeros(0), [])
     n = min(int(n), len(rows))
     asarray = lambda a: None if a is None else np.asarray(a)  # noqa: E731
-    pool = Pool(codes, asarray(z), asarray(probs), asarray(others), neighbors, classes, rows)
+    pool = Pool(codes, asarray(z), asarray(probs), asarray(others), neighbors, classes, stands, rows)
     picks, scores, reasons = chosen(pool, n, np.random.default_rng(rng))
     return Suggestions(np.asarray(picks, int)[:n], np.asarray(scores, float)[:n], list(reasons)[:n])
 
@@ -387,6 +397,7 @@ def find_label_issues(
     | None = None,  # the model's class probabilities: named where they agree, no evidence by themselves
     classes: Sequence[str] | None = None,  # class names for the reasons
     n: int | None = None,  # so many of the most doubtful ones; None: those that are more likely wrong than right
+    most: int = 10_000,  # points, and as many labeled ones, that labels flow through when only z is given
 ) -> Suggestions:
     """Labels that are more likely wrong than right, judged by the other labels, most doubtful first.
 
@@ -399,9 +410,17 @@ def find_label_issues(
     if propagator is None:
         if z is None:
             raise ValueError("find_label_issues needs z= or propagator=")
-        propagator = Propagator(z, n_classes)
-    propagator.update(codes, n_classes=max(n_classes, propagator.n_classes))
-    rows, others = propagator.leave_one_out()
+        every = np.arange(len(codes))
+        if len(codes) > most:
+            draw, labeled = np.random.default_rng(0).permutation, np.flatnonzero(codes >= 0)
+            every = np.union1d(draw(len(codes))[:most], draw(labeled)[:most])
+        propagator = Propagator(np.asarray(z)[every], n_classes)
+        propagator.flow(codes[every])
+        rows, others = propagator.leave_one_out()
+        rows = every[rows]
+    else:
+        propagator.update(codes, n_classes=max(n_classes, propagator.n_classes))
+        rows, others = propagator.leave_one_out()
     given, wrong = codes[rows], wrong_labels(others, codes[rows])
     better, own = _best_other(others, given)
     order = np.lexsort((own - others[np.arange(len(rows)), better], -wrong))

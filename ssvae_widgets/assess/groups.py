@@ -47,13 +47,15 @@ def partition(
     "Points in `k` groups of look-alikes."
     from scipy.sparse.csgraph import connected_components
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     space = np.asarray(z)
     if graph is not None:
         pieces = np.bincount(connected_components(graph, directed=False)[1])
         apart = (pieces > 0.01 * len(space)).sum() > 1  # eigenvectors say nothing about the inside of separate pieces
         space = space if apart else spectral_space(graph, min(k + 6, 30, len(space) - 2), seed)
-    return KMeans(k, n_init=3, random_state=seed).fit(space).labels_
+    with threadpool_limits(1):  # the products are small: threads would mostly wait for each other
+        return KMeans(k, n_init=3, random_state=seed).fit(space).labels_
 
 # %% ../../nbs/assess/05_groups.ipynb #gr000009
 def look_alikes(
@@ -61,7 +63,7 @@ def look_alikes(
     *,
     neighbors: tuple | None = None,  # (indices, distances) from `nearest_neighbors` when they are known already
     n_groups: int = 20,
-    most: int = 20_000,  # points grouped; further ones go with their neighbors
+    most: int = 8_000,  # points grouped; further ones go with their neighbors
     seed: int = 0,
 ) -> Int[np.ndarray, "batch"]:  # group of each point
     "All points in groups of look-alikes, by no label."

@@ -209,10 +209,12 @@ class Blend:
         *,
         k: int = 10,  # neighbors of each point
         neighbors: tuple | None = None,  # (indices, distances) when they are known already
+        graph: sp.csr_matrix | None = None,  # when it is known already, in an order that suits it
     ):
-        self.graph = held_graph(z, k, neighbors)
-        self.order = reverse_cuthill_mckee(self.graph, True)
-        self.propagator = Propagator(z, n_classes, graph=self.graph[self.order][:, self.order].tocsr())
+        self.graph = held_graph(z, k, neighbors) if graph is None else graph
+        self.order = reverse_cuthill_mckee(self.graph, True) if graph is None else np.arange(len(z))
+        ordered = self.graph[self.order][:, self.order].tocsr() if graph is None else graph
+        self.propagator = Propagator(z, n_classes, graph=ordered)
         self.links = scaled_links(self.propagator.graph)[0]
         self.middle, self.length = center(z)
         self.z = self.seen(np.asarray(z)[self.order])
@@ -227,12 +229,6 @@ class Blend:
     def n_classes(self) -> int:
         "How many classes there are."
         return self.propagator.n_classes
-
-    def leave_one_out(self, limit: int = 400) -> tuple[np.ndarray, np.ndarray]:
-        "What the other labels say about each labeled point along the graph, as of a `Propagator`."
-        rows, probs = self.propagator.leave_one_out(limit)
-        rows = self.order[rows]
-        return np.sort(rows), probs[np.argsort(rows)]
 
     def seen(self, z: Float[np.ndarray, "some features"]) -> Float[np.ndarray, "some features"]:
         "Points as the heads see them."
@@ -259,6 +255,14 @@ class Blend:
         part = linear_part(codes, cut_share(self.propagator.graph, answers[2].argmax(1)))
         self.last = heads, answers, part
         return self._as_given(mix(answers, part))
+
+# %% ../../nbs/graph/03_blend.ipynb #1f352bde
+@patch
+def leave_one_out(self: Blend, limit: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    "What the other labels say about each labeled point along the graph, as of a `Propagator`."
+    rows, probs = self.propagator.leave_one_out(limit)
+    rows = self.order[rows]
+    return np.sort(rows), probs[np.argsort(rows)]
 
 # %% ../../nbs/graph/03_blend.ipynb #bl000033
 def blend(
@@ -311,6 +315,7 @@ def ask_neighbors(
 def predict(
     self: Blend,
     z: Float[np.ndarray, "some features"],  # new points in the same space
+    links: sp.csr_matrix | None = None,  # (some, batch) weights of their nearest points; None: these are looked for
 ) -> Float[np.ndarray, "some classes"]:  # as `update`
     "Class probabilities of points that are not in the pool, by the labels of the last `update`."
     if self.last is None:
@@ -319,5 +324,20 @@ def predict(
         return np.tile(sole.astype(np.float32), (len(z), 1))
     (linear, taught), answers, part = self.last
     seen = self.seen(z)
-    near = np.split(ask_neighbors(self.z, seen, np.concatenate(answers, 1)), 3, 1)
+    every = np.concatenate(answers, 1)
+    near = np.split(ask_neighbors(self.z, seen, every) if links is None else links[:, self.order] @ every, 3, 1)
     return mix(((linear(seen) + near[0]) / 2, (taught(seen) + near[1]) / 2, near[2]), part)
+
+# %% ../../nbs/graph/03_blend.ipynb #3710400f
+@patch
+def grow(
+    self: Blend,
+    z: Float[np.ndarray, "more features"],  # the same points, and more after them
+    graph: sp.csr_matrix,  # of all of them
+) -> None:
+    "Go on with more points."
+    more = np.arange(len(self.z), len(z))
+    self.order, self.graph = np.concatenate([self.order, more]), graph
+    self.propagator.grow(graph[self.order][:, self.order].tocsr())
+    self.links = scaled_links(self.propagator.graph)[0]
+    self.z = np.concatenate([self.z, self.seen(np.asarray(z)[more])])

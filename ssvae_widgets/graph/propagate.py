@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from fastcore.basics import patch
 from jaxtyping import Float, Int
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from ..errors import ArgumentError, describe
 from .neighbors import nearest_neighbors
@@ -122,6 +123,33 @@ def _volume(
     return scale
 
 # %% ../../nbs/graph/02_propagate.ipynb #408c1de5
+def _dynamics(
+    graph: sp.csr_matrix,  # symmetric weights
+    u: Float[np.ndarray, "batch classes"],  # Poisson flow of the labeled classes
+    rows: Int[np.ndarray, "labeled"],  # labeled points
+    codes: Int[np.ndarray, "labeled"],  # their classes, as columns of u
+    low: Float[np.ndarray, "classes"],
+    high: Float[np.ndarray, "classes"],
+    rounds: int = 5,  # threshold, diffuse, threshold, …
+    steps: int = 10,  # diffusion steps between two thresholds
+) -> tuple[Float[np.ndarray, "batch classes"], Float[np.ndarray, "classes"]]:  # diffused memberships, their multipliers
+    "Threshold dynamics; multipliers of one say that no class ever left its band."
+    degree = np.maximum(np.asarray(graph.sum(1)), 1e-9).astype(np.float32)
+    walk = graph.copy()
+    walk.data /= np.repeat(degree[:, 0], np.diff(graph.indptr))
+    eye = np.eye(u.shape[1], dtype=np.float32)
+    source = (eye[codes] - np.bincount(codes, minlength=u.shape[1]) / len(codes)) / degree[rows]
+    source, scale = source.astype(np.float32), _volume(u, low, high, np.ones(u.shape[1], np.float32))
+    for _ in range(rounds):
+        v = eye[(u * scale).argmax(1)]
+        v[rows] = eye[codes]
+        for _ in range(steps):
+            v = walk @ v
+            v[rows] += source
+        u, scale = v, _volume(v, low, high, scale)
+    return u, scale
+
+# %% ../../nbs/graph/02_propagate.ipynb #77909a66
 def settle(
     graph: sp.csr_matrix,  # symmetric weights
     u: Float[np.ndarray, "batch classes"],  # Poisson flow of the labeled classes
@@ -133,18 +161,7 @@ def settle(
     steps: int = 10,  # diffusion steps between two thresholds
 ) -> tuple[Float[np.ndarray, "batch classes"], Int[np.ndarray, "batch"]]:  # diffused memberships, decided classes
     "Threshold dynamics from the Poisson flow, with class shares kept in a band."
-    degree = np.maximum(np.asarray(graph.sum(1)), 1e-9).astype(np.float32)
-    walk = sp.diags_array(1 / degree[:, 0]).astype(np.float32) @ graph
-    eye = np.eye(u.shape[1], dtype=np.float32)
-    source = np.zeros_like(u)
-    source[rows] = (eye[codes] - np.bincount(codes, minlength=u.shape[1]) / len(codes)) / degree[rows]
-    scale = _volume(u, low, high, np.ones(u.shape[1], np.float32))
-    for _ in range(rounds):
-        v = eye[(u * scale).argmax(1)]
-        v[rows] = eye[codes]
-        for _ in range(steps):
-            v = walk @ v + source
-        u, scale = v, _volume(v, low, high, scale)
+    u, scale = _dynamics(graph, u, rows, codes, low, high, rounds, steps)
     return u, (u * scale).argmax(1)
 
 # %% ../../nbs/graph/02_propagate.ipynb #d98e3dd7
@@ -162,9 +179,11 @@ def _decide(graph, u, rows, codes, prior):
     k = u.shape[1]
     if prior is not None:
         return settle(graph, u, rows, codes, 0.97 * prior, 1.03 * prior)[0]
+    band, scale = _dynamics(graph, u, rows, codes, np.full(k, 1 / 1.5 / k), np.full(k, 1.5 / k))
+    if (scale == 1).all():  # the band held nothing back: without it all would be the same
+        return band
     free, decided = settle(graph, u, rows, codes, np.zeros(k), np.ones(k))
-    band, even = settle(graph, u, rows, codes, np.full(k, 1 / 1.5 / k), np.full(k, 1.5 / k))
-    return band if cut_share(graph, even) <= 1.1 * cut_share(graph, decided) else free
+    return band if cut_share(graph, (band * scale).argmax(1)) <= 1.1 * cut_share(graph, decided) else free
 
 # %% ../../nbs/graph/02_propagate.ipynb #3b8ac6d6
 def _class_prior(
@@ -250,6 +269,18 @@ def poisson(
     codes = check_codes(codes, graph.shape[0], n_classes)
     return _probabilities(graph, solve_flow(graph, label_sources(codes, n_classes)), codes, prior)
 
+# %% ../../nbs/graph/02_propagate.ipynb #a5a56ecf
+_ORDERED = 5_000  # points from which on the order in memory matters
+
+
+def _in_order(graph: sp.csr_matrix, order: Int[np.ndarray, "batch"]) -> sp.csr_matrix:
+    "The graph with its points in another order."
+    if (order == np.arange(len(order))).all():
+        return graph
+    laid = graph[order][:, order].tocsr()
+    laid.sort_indices()
+    return laid
+
 # %% ../../nbs/graph/02_propagate.ipynb #496dc416
 class Propagator:
     "Labels to predictions for all points, again and again on the same graph."
@@ -268,12 +299,26 @@ class Propagator:
     ):
         self.graph = held_graph(z, k, neighbors) if graph is None else graph
         self.n_classes, self.prior = int(n_classes), prior
+        self._order = np.arange(self.graph.shape[0])
+        if graph is None and len(self._order) > _ORDERED:
+            self._order = reverse_cuthill_mckee(self.graph, True)
+        self._laid = _in_order(self.graph, self._order)  # what is computed with
         self._reset()
 
     def _reset(self):
-        self.codes = np.full(self.graph.shape[0], -1)
+        self._codes = np.full(self.graph.shape[0], -1)
         self._sums = np.zeros((self.graph.shape[0], self.n_classes), np.float32)
-        self._updates = 0
+        self._updates, self._grown = 0, 0
+
+    @property
+    def codes(self) -> Int[np.ndarray, "batch"]:
+        "The labels of the last answer, -1: none."
+        return self._as_given(self._codes)
+
+    def _as_given(self, values):
+        given = np.empty_like(values)
+        given[self._order] = values
+        return given
 
     def update(
         self,
@@ -281,28 +326,36 @@ class Propagator:
         n_classes: int | None = None,  # new number of classes, when it has changed
     ) -> Float[np.ndarray, "batch classes"]:  # class probabilities of every point
         "Predictions of all points after the labels have changed."
-        sums = self.flow(codes, n_classes)
-        return _probabilities(self.graph, sums, self.codes, self.prior)
+        sums = self._solve(codes, n_classes)
+        return self._as_given(_probabilities(self._laid, sums, self._codes, self.prior))
 
-    def flow(
-        self,
-        codes: Int[np.ndarray, "batch"],  # class of each point now, -1: unlabeled
-        n_classes: int | None = None,  # new number of classes, when it has changed
-    ) -> Float[np.ndarray, "batch classes"]:  # not negative; zero for classes without labels
-        "How much of each class arrives at each point; only what has changed is solved for."
-        if n_classes is not None and n_classes != self.n_classes:
-            self.n_classes = int(n_classes)
-            self._reset()
-        codes = check_codes(codes, self.graph.shape[0], self.n_classes)
-        if self._updates >= 100:
-            self._reset()  # solving differences forever would add up their errors
-        change = label_sources(codes, self.n_classes) - label_sources(self.codes, self.n_classes)
-        touched = np.flatnonzero(np.any(change, axis=0))
-        if len(touched):
-            self._sums[:, touched] += solve_flow(self.graph, change[:, touched])
-        self.codes, self._updates = codes, self._updates + 1
-        self._sums[:, np.bincount(codes[codes >= 0], minlength=self.n_classes) == 0] = 0
-        return np.maximum(self._sums, 0)
+# %% ../../nbs/graph/02_propagate.ipynb #32942ac1
+@patch
+def flow(
+    self: Propagator,
+    codes: Int[np.ndarray, "batch"],  # class of each point now, -1: unlabeled
+    n_classes: int | None = None,  # new number of classes, when it has changed
+) -> Float[np.ndarray, "batch classes"]:  # not negative; zero for classes without labels
+    "How much of each class arrives at each point; only what has changed is solved for."
+    return self._as_given(self._solve(codes, n_classes))
+
+# %% ../../nbs/graph/02_propagate.ipynb #9e6d165d
+@patch
+def _solve(self: Propagator, codes, n_classes) -> Float[np.ndarray, "batch classes"]:
+    "The flow, in the order of the computation."
+    if n_classes is not None and n_classes != self.n_classes:
+        self.n_classes = int(n_classes)
+        self._reset()
+    codes = check_codes(codes, self.graph.shape[0], self.n_classes)[self._order]
+    if self._updates >= 100 or self._grown > 0.01 * len(codes):
+        self._reset()  # solving differences forever would add up their errors
+    change = label_sources(codes, self.n_classes) - label_sources(self._codes, self.n_classes)
+    touched = np.flatnonzero(np.any(change, axis=0))
+    if len(touched):
+        self._sums[:, touched] += solve_flow(self._laid, change[:, touched])
+    self._codes, self._updates = codes, self._updates + 1
+    self._sums[:, np.bincount(codes[codes >= 0], minlength=self.n_classes) == 0] = 0
+    return np.maximum(self._sums, 0)
 
 # %% ../../nbs/graph/02_propagate.ipynb #1eb58638
 @patch
@@ -313,16 +366,18 @@ def leave_one_out(
     Int[np.ndarray, "labeled"], Float[np.ndarray, "labeled classes"]
 ]:  # rows, probabilities from all other labels
     "What the other labels say about each labeled point: for suspects and for an honest accuracy estimate."
-    rows = np.flatnonzero(self.codes >= 0)
+    codes = self.codes
+    rows = np.flatnonzero(codes >= 0)
     if len(rows) > limit:
         rows = np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
+    place = np.argsort(self._order)[rows]
     arrives = np.empty((len(rows), len(rows)), np.float32)  # arrives[i, j]: flow from label j at point i
     for i in range(0, len(rows), 32):  # never more than 32 columns as long as the data
-        columns = np.zeros((len(self.codes), len(rows[i : i + 32])), np.float32)
-        columns[rows[i : i + 32], np.arange(columns.shape[1])] = 1
-        arrives[:, i : i + 32] = solve_flow(self.graph, columns)[rows]
+        columns = np.zeros((len(codes), len(rows[i : i + 32])), np.float32)
+        columns[place[i : i + 32], np.arange(columns.shape[1])] = 1
+        arrives[:, i : i + 32] = solve_flow(self._laid, columns)[place]
     np.fill_diagonal(arrives, 0)
-    member = np.eye(self.n_classes)[self.codes[rows]]
+    member = np.eye(self.n_classes)[codes[rows]]
     counts = member.sum(0) - member
     flow = np.where(counts > 0, arrives @ member / np.maximum(counts, 1), 0)
     total = flow.sum(1, keepdims=True)
@@ -330,3 +385,19 @@ def leave_one_out(
     return rows, (
         (m * np.where(total > 0, flow / np.maximum(total, 1e-30), 1 / self.n_classes) + 2 / self.n_classes) / (m + 2)
     )
+
+# %% ../../nbs/graph/02_propagate.ipynb #20f40517
+@patch
+def grow(
+    self: Propagator,
+    graph: sp.csr_matrix,  # the same points, and more after them
+) -> None:
+    "Go on with a larger graph; the labels of the new points come with the next `update`."
+    old = len(self._codes)
+    more = np.arange(old, graph.shape[0])
+    links = graph[old:, self._order]
+    near = (links @ self._sums) / np.maximum(np.asarray(links.sum(1)), 1e-12)
+    self.graph, self._order = graph, np.concatenate([self._order, more])
+    self._laid, self._grown = _in_order(graph, self._order), self._grown + len(more)
+    self._codes = np.pad(self._codes, (0, len(more)), constant_values=-1)
+    self._sums = np.concatenate([self._sums, near.astype(np.float32)])

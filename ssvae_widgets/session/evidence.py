@@ -116,9 +116,8 @@ def _graph_without(self: Evidence, space: np.ndarray, rows: np.ndarray, codes: n
     for fold in range(5):
         out = self.folds[rows] == fold
         if out.any():
-            graph = self.predictions.graphs.fold(space, fold)
             left = np.where(self.folds == fold, -1, codes)
-            probs[out] = graph.update(left, self.data.n_classes)[rows[out]]
+            probs[out] = self.predictions.graphs.left_out(space, fold, left, rows[out])
             yield False
     return probs
 
@@ -272,8 +271,9 @@ def why(self: Evidence) -> str:
     name = predictions.view.source
     if name not in SOURCES:
         return ""
+    through = predictions.through if name == "graph" else ""
     if predictions.wanted == name and predictions.wanted != predictions.chosen:
-        return f"on show because you asked for it: {_NAMES[name]}"
+        return f"on show because you asked for it: {_NAMES[name]}{through}"
     there = "network" in predictions.by_source
     others = [
         f"{_NAMES[n]} {s.accuracy:.0%}"
@@ -282,7 +282,7 @@ def why(self: Evidence) -> str:
     ]
     if there and name != "network" and sources["network"].n < 8:
         others.append("the network is not checked yet")
-    return f"on show: {_NAMES[name]}" + (f" ({', '.join(others)})" if others else "")
+    return f"on show: {_NAMES[name]}{through}" + (f" ({', '.join(others)})" if others else "")
 
 # %% ../../nbs/session/11_evidence.ipynb #d56ccb6e
 @patch

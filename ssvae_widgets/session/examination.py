@@ -142,7 +142,7 @@ def _others_say(
     if not (known >= 0).any():
         return {}
     space, n_classes = self.predictions.space, self.data.n_classes
-    graph = self.predictions.graphs.fold(space, -1).update(known, n_classes)[rows]
+    graph = self.predictions.graphs.left_out(space, -1, known, rows)
     return {"graph": graph.argmax(1), "linear": linear_head(space, known, n_classes, rows).argmax(1)}
 
 # %% ../../nbs/session/10_examination.ipynb #24110d7f

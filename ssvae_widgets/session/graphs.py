@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
     from ssvae_widgets.graph.blend import Blend
+    from ssvae_widgets.graph.landmarks import LandmarkAnswers, LandmarkPool
     from ssvae_widgets.graph.propagate import Propagator
 
 # %% auto #0
@@ -35,6 +36,9 @@ def only(
 class Graphs:
     "Propagators by feature space; a space is told by its identity, not by its values."
 
+    large = 100_000  # points; more of them answer through landmarks
+    n_landmarks = 50_000  # of them, beside those with a label
+
     def __init__(
         self,
         n_classes: Callable[[], int],  # how many classes there are now
@@ -44,6 +48,8 @@ class Graphs:
         self._lock = threading.RLock()  # only for building and asking; never taken while another lock is held
         self._whole: list[tuple[np.ndarray, Propagator]] = []
         self._nearest: list[tuple[np.ndarray, tuple]] = []
+        self._pools: list[tuple[np.ndarray, LandmarkPool]] = []
+        self._adding = threading.Lock()  # a pool to the list; never held while anything is computed
         self._folds: dict[tuple[int, int], Propagator] = {}
 
     @contextlib.contextmanager
@@ -54,7 +60,7 @@ class Graphs:
     ) -> Iterator[Propagator]:
         "The propagator over some features, for one thread at a time."
         if not any(f is features for f, _ in self._whole):
-            self.neighbors(features, others)  # before the lock: it takes seconds
+            self.prepare(features, others)  # before the lock: it takes seconds
         with self._lock:
             graph = next((g for f, g in self._whole if f is features), None)
             if graph is None:
@@ -64,12 +70,50 @@ class Graphs:
 
 # %% ../../nbs/session/07_graphs.ipynb #dc8d932a
 @patch
-def _build(self: Graphs, features: np.ndarray) -> Propagator | Blend:
+def _build(self: Graphs, features: np.ndarray) -> Propagator | Blend | LandmarkAnswers:
     from ssvae_widgets.graph.blend import Blend
+    from ssvae_widgets.graph.landmarks import LandmarkAnswers
     from ssvae_widgets.graph.propagate import Propagator
 
-    kind = Blend if self._blended(features) else Propagator
+    blended, pool = self._blended(features), self.landmarks(features)
+    if pool is not None:
+        return LandmarkAnswers(pool, self._n_classes(), blended)
+    kind = Blend if blended else Propagator
     return kind(features, self._n_classes(), neighbors=self.neighbors(features))
+
+# %% ../../nbs/session/07_graphs.ipynb #be76b909
+@patch
+def landmarks(
+    self: Graphs,
+    features: Float[np.ndarray, "batch features"],
+    others: Sequence[np.ndarray | None] | None = None,  # as for `using`; None: all are kept
+) -> LandmarkPool | None:  # None: there are so few points that each answers for itself
+    "The landmarks of a feature space; they are chosen when somebody asks for one of them."
+    from ssvae_widgets.graph.landmarks import LandmarkPool
+
+    if len(features) <= self.large:
+        return None
+    with self._adding:
+        found = next((pool for f, pool in self._pools if f is features), None)
+        if found is None:
+            found = LandmarkPool(features, self.n_landmarks)
+            kept = self._pools if others is None else only(others, self._pools)
+            self._pools = [*kept, (features, found)]
+    return found
+
+
+@patch
+def prepare(
+    self: Graphs,
+    features: Float[np.ndarray, "batch features"],
+    others: Sequence[np.ndarray | None] | None = None,  # as for `using`; None: all are kept
+) -> None:
+    "Find what a graph of some features is made of."
+    pool = self.landmarks(features, others)
+    if pool is None:
+        self.neighbors(features, others)
+    else:
+        pool.including()
 
 # %% ../../nbs/session/07_graphs.ipynb #80d29316
 @patch
@@ -102,6 +146,21 @@ def fold(
         with self._lock:
             self._folds[key] = self._build(features)
     return self._folds[key]
+
+
+@patch
+def left_out(
+    self: Graphs,
+    features: Float[np.ndarray, "batch features"],
+    k: int,  # which fold, as of `fold`
+    codes: Int[np.ndarray, "batch"],  # labels, without those of `rows`
+    rows: Int[np.ndarray, "rows"],
+) -> Float[np.ndarray, "rows classes"]:
+    "Class probabilities of some points whose labels were left out."
+    graph = self.fold(features, k)
+    if self.landmarks(features) is not None:
+        return graph.left_out(codes, rows, self._n_classes())
+    return graph.update(codes, self._n_classes())[rows]
 
 
 @patch

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastcore.basics import patch
@@ -24,6 +24,9 @@ from ..errors import ArgumentError, check_row, check_rows, check_whole
 from .activity import Activity
 from .graphs import Graphs
 from .labeled_images import LabeledImages
+
+if TYPE_CHECKING:
+    from ssvae_widgets.graph.landmarks import Landmarks
 
 # %% auto #0
 __all__ = ['pixel_features', 'View', 'Predictions']
@@ -41,10 +44,10 @@ def pixel_features(
     some = np.asarray(flat[np.sort(rows)], np.float32)
     mean, scale = some.mean(0), max(float(some.std()), 1e-6)
     axes = _principal_axes((some - mean) / scale, n_components)
-    chunks = [(np.asarray(flat[i : i + 8192], np.float32) - mean) / scale @ axes for i in range(0, len(flat), 8192)]
-    features = np.concatenate(chunks)
-    short = max(0, 2 - features.shape[1])  # fewer than two images or pixels
-    return np.pad(features, ((0, 0), (0, short))).astype(np.float32)
+    features = np.zeros((len(flat), max(axes.shape[1], 2)), np.float32)  # two at least, of a single pixel as well
+    for i in range(0, len(flat), 8192):
+        features[i : i + 8192, : axes.shape[1]] = (np.asarray(flat[i : i + 8192], np.float32) - mean) / scale @ axes
+    return features
 
 # %% ../../nbs/session/08_predictions.ipynb #d2a1cafd
 def _principal_axes(some: Float[np.ndarray, "sample pixels"], n: int) -> Float[np.ndarray, "pixels n"]:
@@ -124,6 +127,11 @@ class Predictions:
         "Indices and distances of the ten nearest points of each point, found once; from any thread."
         return self.graphs.neighbors(features, (*self.spaces, self.view.features))
 
+    def landmarks(self, features: Float[np.ndarray, "batch features"]) -> Landmarks | None:
+        "Of very many points the landmarks, all with a label among them; None: there are no more than can be asked."
+        pool = self.graphs.landmarks(features, (*self.spaces, self.view.features))
+        return None if pool is None else pool.including(np.flatnonzero(self.data.codes >= 0))
+
     @property
     def spaces(self) -> list[np.ndarray]:
         "Features that have never seen a label: of a network without labels, of a pretrained one, of the pixels."
@@ -180,13 +188,30 @@ def ask(
     with self.propagator(self.space) as graph:
         if name == "graph":
             probs = np.asarray(graph.update(codes, self.data.n_classes), np.float32)
-        nearness = None if self.known_counts().all() else reach(graph.graph, codes)
+        nearness = None if self.known_counts().all() else self._nearness(graph, codes)
     if name == "linear":
         probs = linear_head(self.space, codes, self.data.n_classes)
     with self.activity.lock:
         self.by_source, self.nearness = {**self.by_source, name: probs}, nearness
         if name == "graph":
             self.answered = seq
+
+# %% ../../nbs/session/08_predictions.ipynb #e0296f11
+@patch
+def _nearness(self: Predictions, graph: Any, codes: Int[np.ndarray, "batch"]) -> Float[np.ndarray, "batch"]:
+    "How near each image is to any label."
+    marks = getattr(graph, "marks", None)
+    if marks is None:
+        return reach(graph.graph, codes)
+    return marks.spread(reach(marks.graph, codes[marks.rows])[:, None])[:, 0]
+
+# %% ../../nbs/session/08_predictions.ipynb #e7f8001c
+@patch(as_prop=True)
+def through(self: Predictions) -> str:
+    "How the graph's answers come about where they are approximate: a few words; empty where every point is asked."
+    pool = self.graphs.landmarks(self.space)
+    marks = None if pool is None else pool.marks
+    return "" if marks is None else f" through {len(marks):,} landmarks"
 
 # %% ../../nbs/session/08_predictions.ipynb #07ec6d36
 @patch
@@ -209,7 +234,8 @@ def show(self: Predictions) -> None:
 @patch
 def wide(self: Predictions, probs: Float[np.ndarray, "batch some"]) -> Float[np.ndarray, "batch classes"]:
     "A column for every class, also for those added a moment ago."
-    return np.pad(probs, ((0, 0), (0, max(0, self.data.n_classes - probs.shape[1]))))
+    short = self.data.n_classes - probs.shape[1]
+    return np.pad(probs, ((0, 0), (0, short))) if short > 0 else probs
 
 # %% ../../nbs/session/08_predictions.ipynb #4670e90f
 @patch

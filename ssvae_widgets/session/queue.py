@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from ..errors import ArgumentError, as_whole, check_rows, check_whole, describe
 from .activity import Activity
@@ -263,47 +263,66 @@ class Proposals:
             strategy = "start"
         if strategy == "suspects":
             return self._suspects(n, probs if view.source == "network" else None, within, skip)
-        found = suggest(
-            n,
-            STRATEGIES.get(strategy, strategy),
-            z=view.features,
-            neighbors=lambda: self.predictions.near(view.features),
-            probs=probs,
-            codes=codes,
-            classes=self.data.classes,
-            within=within,
-            skip=skip,
-            rng=np.random.default_rng([self.data.seed, self.data.seq]),
-        )
-        return [Suggestion(int(i), why, strategy) for i, why in zip(found.indices, found.reasons)]
+        # random picks are drawn from all: landmarks are answered better than the points that they stand for
+        marks = None if strategy == "audit" else self.predictions.landmarks(view.features)
+        if marks is None:
+            rows, known = None, dict(z=view.features, neighbors=lambda: self.predictions.near(view.features))
+            known.update(codes=codes, probs=probs, within=within, skip=skip)
+        else:
+            rows, known = self._among(marks, view.features, codes, probs, within, skip)
+        rng = np.random.default_rng([self.data.seed, self.data.seq])
+        found = suggest(n, STRATEGIES.get(strategy, strategy), classes=self.data.classes, rng=rng, **known)
+        picks = found.indices if rows is None else rows[found.indices]
+        return [Suggestion(int(i), why, strategy) for i, why in zip(picks, found.reasons)]
 
 # %% ../../nbs/session/09_queue.ipynb #3cf71d62
 @patch
 def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
     "A typical image of each group without a label."
-    wanted = self.data.codes < 0
-    wanted[check_rows(skip, self.data.n_items, "skip")] = False
-    if within is not None:
-        wanted &= np.isin(np.arange(len(wanted)), check_rows(within, self.data.n_items, "within"))
+    wanted = self._wanted(self.data.codes < 0, within, skip)
     return [
         Suggestion(group.typical, f"typical of {group.size:,} images that look alike, no label among them", "start")
         for group in self.groups()
         if wanted[group.typical]
     ][:n]
 
+# %% ../../nbs/session/09_queue.ipynb #b330dcff
+@patch
+def _among(self: Proposals, marks, features, codes, probs, within, skip) -> tuple[Int[np.ndarray, "rows"], dict]:
+    "Rows to choose from, and what `acquire.suggest` wants to know of them."
+    from ssvae_widgets.graph.landmarks import choose_among
+
+    allowed = self._wanted(codes < 0, within, skip)
+    rows, neighbors, stands = choose_among(marks, features, allowed, seed=self.data.seq)
+    known = dict(z=features[rows], neighbors=neighbors, stands=stands, codes=codes[rows])
+    known.update(probs=None if probs is None else probs[rows], within=np.flatnonzero(allowed[rows]))
+    return rows, known
+
+
+@patch
+def _wanted(self: Proposals, wanted: Bool[np.ndarray, "batch"], within, skip) -> Bool[np.ndarray, "batch"]:
+    "Of some images those that are asked for."
+    wanted[check_rows(skip, self.data.n_items, "skip")] = False
+    if within is not None:
+        wanted &= np.isin(np.arange(len(wanted)), check_rows(within, self.data.n_items, "within"))
+    return wanted
+
 # %% ../../nbs/session/09_queue.ipynb #3fff5e00
+_LARGE = 20_000  # images
+
+
 @patch
 def _suspects(self: Proposals, n: int, probs, within, skip) -> list[Suggestion]:
     "Labels that the others contradict, judged in features that have never seen a label: a network's are bent by them."
     from ssvae_widgets.assess.acquire import find_label_issues
 
-    every = np.arange(self.data.n_items)
-    wanted = np.isin(every, check_rows(skip, self.data.n_items, "skip"), invert=True)
-    if within is not None:
-        wanted &= np.isin(every, check_rows(within, self.data.n_items, "within"))
-    z = self.predictions.space
-    with self.predictions.propagator(z) as graph:
-        found = find_label_issues(self.data.codes, z=z, propagator=graph, probs=probs, classes=self.data.classes)
+    wanted, z = self._wanted(np.ones(self.data.n_items, bool), within, skip), self.predictions.space
+    codes, known = self.data.codes, dict(probs=probs, classes=self.data.classes)
+    if len(codes) > _LARGE:  # a sample is enough, and each label is a column as long as what it flows through
+        found = find_label_issues(codes, z=z, **known)
+    else:
+        with self.predictions.propagator(z) as graph:
+            found = find_label_issues(codes, propagator=graph, **known)
     return [Suggestion(int(i), why, "suspects") for i, why in zip(found.indices, found.reasons) if wanted[i]][:n]
 
 # %% ../../nbs/session/09_queue.ipynb #c9bf74db

@@ -102,7 +102,8 @@ class LabelingSession(SessionFace):
 
     def __repr__(self):
         labeled, epochs = f"{self.n_labeled:,} labeled", f"{self.training.total} epochs"
-        return f"LabelingSession({self.n_items:,} images, {labeled}, {self.n_classes} classes, {epochs})"
+        through = f", answers{self.predictions.through}" if self.predictions.through else ""
+        return f"LabelingSession({self.n_items:,} images, {labeled}, {self.n_classes} classes, {epochs}{through})"
 
 # %% ../../nbs/session/28_session.ipynb #fa0f7d25
 @patch

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
+from jaxtyping import Int
 
 from ..assess.groups import Group, look_alikes, unlabeled_groups
 from .activity import Activity
@@ -59,13 +60,34 @@ def find(self: UnlabeledGroups) -> None:
     codes, space, found = self.data.codes, self.predictions.space, []
     began = time.monotonic()
     if len(codes) >= self.least and (codes >= 0).sum() >= self.enough:
-        near = self.predictions.near(space)
+        marks = self.predictions.landmarks(space)
+        near = self.predictions.near(space) if marks is None else marks.neighbors
         if self._of_all[0] is not space:
-            self._of_all = space, look_alikes(space, neighbors=near)
+            self._of_all = space, self._group_all(space, near, marks)
         began = time.monotonic()  # what is done once is no reason for a pause
-        found = unlabeled_groups(codes, z=space, neighbors=near, groups=self._of_all[1])
+        found = self._without_label(codes, space, near, marks)
     before, self.found = self.found, tuple(found)
     self._ended = time.monotonic()
     self._cost = self._ended - began
     if found or before:
         self.activity.events.emit("groups", groups=self.found)
+
+# %% ../../nbs/session/22_unlabeled_groups.ipynb #43633279
+@patch
+def _group_all(self: UnlabeledGroups, space: np.ndarray, near: tuple, marks) -> Int[np.ndarray, "batch"]:
+    "Group of each image."
+    if marks is None:
+        return look_alikes(space, neighbors=near)
+    return look_alikes(space[marks.rows], neighbors=near)[marks.near[:, 0]]
+
+
+@patch
+def _without_label(self: UnlabeledGroups, codes, space, near: tuple, marks) -> list[Group]:
+    "The groups that hold no label."
+    groups = self._of_all[1]
+    if marks is None:
+        return unlabeled_groups(codes, z=space, neighbors=near, groups=groups)
+    rows = marks.rows
+    found = unlabeled_groups(codes[rows], z=space[rows], neighbors=near, groups=groups[rows])
+    typical = [int(rows[group.typical]) for group in found]
+    return [Group(np.flatnonzero(groups == groups[row]), row) for row in typical]
