@@ -14,7 +14,7 @@ from ssvae_widgets.model import losses
 from ssvae_widgets.model.augment import AUGMENTATIONS, augment, find_augmentation, register_augmentation
 from ssvae_widgets.model.networks import Network, register, registered
 from ssvae_widgets.model.snapshot import encode_batch, pictures, softmax
-from ssvae_widgets.model.spec import class_slots, init_params, make_spec, make_weights, network
+from ssvae_widgets.model.spec import Params, class_slots, init_params, make_spec, make_weights, network
 from ssvae_widgets.model.step import (
     Data,
     LossTerms,
@@ -329,7 +329,7 @@ def test_soft_labels_teach():
 def test_teacher_is_followed_where_it_is_sure_and_never_trained():
     config = SMALL.replace(recon_weight=0.0, kl_weight=0.0, weight_decay=0.0, ema_decay=0.99999, consistency_weight=1.0)
     spec, state, weights, data = make(config, labeled=3, val=0)
-    sure = {**state.ema, "classifier/out/bias": np.where(np.arange(spec.slots) == 2, 50, 0).astype(np.float32)}
+    sure = Params.of({**state.ema, "classifier/out/bias": np.where(np.arange(spec.slots) == 2, 50, 0)})
     state = state._replace(ema=sure, step=np.int32(10**9))
     flat = data._replace(prior=np.float32(np.eye(spec.slots)[2]))
     after, metrics, _ = epoch(spec, LossTerms(teacher=True), state, flat, weights._replace(label=np.float32(0)), 1e-2)

@@ -231,7 +231,7 @@ def take_snapshot(
     space: FeatureSpace | None = None,  # of the features that it learned from; None: pixels
 ) -> Snapshot:
     "A numpy copy of a model as it is now."
-    params = {k: np.asarray(v) for k, v in progress.params.items()}
+    params = progress.params.arrays()
     return Snapshot(
         progress.spec,
         params,

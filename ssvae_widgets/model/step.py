@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int
 from . import losses
 from .augment import augment, cutout
 from .losses import Weights
-from .spec import Params, Spec, decayed, init_params, network
+from .spec import Params, Spec, init_params, network
 
 # %% auto #0
 __all__ = ['LOSSES', 'train_epoch', 'evaluate_part', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data',
@@ -34,21 +34,27 @@ class TrainState(NamedTuple):
     "Everything a training run carries from step to step."
 
     params: Params  # the student: what the optimizer moves
-    ema: Params  # moving average of `params`; empty when switched off
-    opt_state: Any  # optax state
+    ema: Params | dict  # moving average of `params`; an empty dictionary when switched off
+    opt_state: Any  # optax state, of vectors
     running: Float[Array, "classes"]  # running mean of the teacher's class probabilities
     step: Int[Array, ""]  # optimizer steps done
     epoch: Float[Array, ""]  # epochs done, with fractions
 
 # %% ../../nbs/model/05_step.ipynb #e60a30b1
 def optimizer(spec: Spec) -> optax.GradientTransformation:
-    "AdamW without its learning rate."
+    "AdamW of `Params`, without its learning rate."
     clip, decay = spec.config.grad_clip_norm, spec.config.weight_decay
     parts = [optax.clip_by_global_norm(clip)] if clip > 0 else []
     parts.append(optax.scale_by_adam())
     if decay > 0:
-        parts.append(optax.add_decayed_weights(decay, mask=decayed(spec)))
+        parts.append(optax.stateless(lambda updates, params: jax.tree.map(jnp.add, updates, _decay(params, decay))))
     return optax.chain(*parts)
+
+
+def _decay(params: Params, rate: float) -> Params:
+    "A share of the matrices, and nothing of the biases behind them."
+    matrix = jnp.arange(params.vector.size) < params.matrices
+    return jax.tree.map(lambda p: rate * jnp.where(matrix, p, 0), params)
 
 
 def schedule(spec: Spec):
@@ -69,7 +75,7 @@ def init_state(
     "State before the first step; numpy zeros, so that nothing is compiled."
     params = init_params(spec, seed) if params is None else params
     opt_state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(optimizer(spec).init, params))
-    ema = {n: np.array(p) for n, p in params.items()} if spec.config.ema_decay > 0 else {}
+    ema = jax.tree.map(np.array, params) if spec.config.ema_decay > 0 else {}
     return TrainState(
         params, ema, opt_state, np.full(spec.slots, 1 / spec.slots, np.float32), np.int32(0), np.float32(0)
     )
@@ -278,7 +284,7 @@ def train_step(
     rate = learning_rate * schedule(spec)(state.epoch)
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
     decay = jnp.minimum(spec.config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-    ema = {n: decay * e + (1 - decay) * params[n] for n, e in state.ema.items()}
+    ema = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, state.ema, params) if state.ema else {}
     weighted = {LOSSES[n]: getattr(weights, n) * (kl_scale if n == "kl" else 1.0) * v for n, v in values.items()}
     metrics = StepMetrics(**weighted, correct=extra["correct"], labeled=extra["labeled"], confident=extra["confident"])
     return TrainState(params, ema, opt_state, extra["running"], state.step + 1, state.epoch + epoch_share), metrics
@@ -351,7 +357,7 @@ def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
 
     state, metrics = lax.scan(step, state, (jnp.arange(steps), rows, labeled))
     state = _constrained(state._replace(epoch=jnp.round(state.epoch * parts) / parts))
-    finite = jnp.isfinite(metrics).all() & jnp.isfinite(sum(jnp.vdot(p, p) for p in state.params.values()))
+    finite = jnp.isfinite(metrics).all() & jnp.isfinite(jnp.vdot(state.params.vector, state.params.vector))
     mean, total, by_step = StepMetrics(*metrics.mean(0)), StepMetrics(*metrics.sum(0)), StepMetrics(*metrics.T)
     counted = (by_step.labeled > 0).astype(jnp.float32)
     train = mean._replace(
