@@ -81,7 +81,7 @@ class EpochPlan(NamedTuple):
     terms: LossTerms
     weights: Weights
     learning_rate: Any  # float32
-    key: jax.Array  # root of the random stream; the number of the epoch is folded in
+    seed: int  # of the random stream
     labels: Labels
     active: Float[np.ndarray, "slots"]  # 1 for slots in use
     prior: Float[np.ndarray, "slots"]  # class sizes, summing to one

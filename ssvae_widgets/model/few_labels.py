@@ -240,7 +240,7 @@ def plan_epoch(
         terms,
         make_weights(config),
         rate,
-        jax.random.key(config.random_seed),
+        config.random_seed,
         labels,
         active,
         prior,

@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan
+from .draws import draw
 from .progress import Progress
 from ssvae_widgets.model.step import (
     LOSSES,
@@ -81,11 +81,11 @@ def run_epoch(
     most: float = 1.0,  # share of the epoch to run: repeats one that was stopped
 ) -> tuple[TrainState, dict[str, float]]:
     "Train one epoch; gives the new state and one row of the history."
-    key, began = jax.random.fold_in(plan.key, epoch), time.perf_counter()
-    parts, static = [], dict(spec=plan.spec, terms=plan.terms, parts=source.pieces)
+    began, parts = time.perf_counter(), []
+    static = dict(spec=plan.spec, terms=plan.terms, parts=source.pieces)
     for i, data in enumerate(source.epoch_pieces(epoch, plan)):
-        k = key if source.whole else jax.random.fold_in(key, i)
-        state, metrics = PROGRAMS.call(train_epoch, static, (state, data, plan.weights, plan.learning_rate, k))
+        draws = draw(plan.spec, plan.terms, data, np.random.default_rng([plan.seed, 4, epoch, i]))
+        state, metrics = PROGRAMS.call(train_epoch, static, (state, data, plan.weights, plan.learning_rate, draws))
         parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
         del data
         left = (source.pieces - i - 1) * (time.perf_counter() - began) / (i + 1)

@@ -20,14 +20,15 @@ from jaxtyping import Array, Float, Int
 
 from . import losses
 from .augment import augment, cutout
+from .draws import Draws, draw_key
 from .losses import Weights
 from .spec import Params, Spec, init_params, network
 
 # %% auto #0
 __all__ = ['LOSSES', 'train_epoch', 'evaluate_part', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data',
            'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'batch_pictures', 'active_logits',
-           'term_values', 'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'deal_rows',
-           'evaluate', 'count_compilations']
+           'term_values', 'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'evaluate',
+           'count_compilations']
 
 # %% ../../nbs/model/05_step.ipynb #fad89ed7
 class TrainState(NamedTuple):
@@ -164,11 +165,11 @@ def batch_pictures(
     return network_inputs(_spread(jnp.take(data.images, rows, axis=0)), 0.0, 1.0)
 
 # %% ../../nbs/model/05_step.ipynb #310ae68c
-def _views(terms: LossTerms, data: Data, rows, key):
+def _views(terms: LossTerms, data: Data, rows, draws: Draws):
     "What the student sees of some rows, and what it should reconstruct."
-    k1, k2 = random.split(key)
-    target = augment(terms.augmentation, k1, batch_inputs(data, rows))
-    return (cutout(k2, target, terms.cutout) if terms.cutout > 0 else target), target
+    key = draw_key(draws)
+    target = augment(terms.augmentation, random.fold_in(key, 1), batch_inputs(data, rows), draws.warp)
+    return (cutout(random.fold_in(key, 2), target, terms.cutout) if terms.cutout > 0 else target), target
 
 
 def active_logits(
@@ -192,26 +193,25 @@ def term_values(
     params: Params,
     state: TrainState,  # for the teacher
     data: Data,
-    rows: Int[Array, "batch"],  # of the unlabeled stream
-    labeled_rows: Int[Array, "labeled"] | None,  # of the labeled stream
     weights: Weights,
-    key: jax.Array,
+    draws: Draws,  # of this step
 ) -> tuple[dict[str, Array], dict[str, Array]]:  # by the names of their weights; counts and the teacher's running mean
     "Unweighted terms of the loss, and what is worth knowing beside them."
-    net, config, n = network(spec, params), spec.config, rows.shape[0]
-    keys = random.split(key, 5)
-    joint = rows if labeled_rows is None else jnp.concatenate([rows, labeled_rows])
-    seen, target = _views(terms, data, joint, keys[0])
+    net, config, rows, n = network(spec, params), spec.config, draws.rows, len(draws.rows)
+    joint = rows if draws.labeled is None else jnp.concatenate([rows, draws.labeled])
+    m = len(joint)  # behind them come other views of the unlabeled rows, where they are compared
+    seen, target = _views(terms, data, jnp.concatenate([joint, rows]) if terms.contrastive else joint, draws)
     target = target[:n] if data.inputs is None else batch_pictures(data, rows)
-    h, mean, logvar = net.encode(seen)
-    z = mean + jnp.exp(0.5 * logvar) * random.normal(keys[1], mean.shape)
+    features, mean, logvar = net.encode(seen)
+    h, again, mean, logvar = features[:m], features[m:], mean[:m], logvar[:m]
+    z = mean + jnp.exp(0.5 * logvar) * draws.noise
     values = dict(
         recon=losses.reconstruction_error(net.decode(z[:n]), target, config.likelihood, config.reduction).mean(),
         kl=losses.kl_term(losses.kl_divergence(mean[:n], logvar[:n]), weights.free_bits),
     )
     codes = jnp.take(data.codes, joint)
     has = (codes >= 0).astype(jnp.float32)
-    logits = active_logits(net.logits(h, z, keys[2]), data.active)
+    logits = active_logits(net.logits(h, z, random.fold_in(draw_key(draws), 3)), data.active)
     values["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
     extra = dict(
         correct=(has * (logits.argmax(-1) == codes)).sum(),
@@ -228,11 +228,7 @@ def term_values(
             logits[:n], losses.align(probs, extra["running"], data.prior), weights.threshold
         )
     if terms.contrastive:
-        again = net.encode(_views(terms, data, rows, keys[3])[0])[0]
-        pair = jnp.arange(n)
-        values["contrastive"] = losses.contrastive_loss(h, codes, weights.temperature) + losses.contrastive_loss(
-            jnp.concatenate([h[:n], again]), jnp.concatenate([pair, pair]), weights.temperature
-        )
+        values["contrastive"] = losses.pair_loss(h, codes, again, weights.temperature)
     return values, extra
 
 # %% ../../nbs/model/05_step.ipynb #ca4df09c
@@ -265,18 +261,16 @@ def train_step(
     terms: LossTerms,
     state: TrainState,
     data: Data,
-    rows: Int[Array, "batch"],
-    labeled_rows: Int[Array, "labeled"] | None,
     weights: Weights,
     learning_rate: float | Array,
     epoch_share: float | Array,  # how much of an epoch this step is
-    key: jax.Array,
+    draws: Draws,  # of this step
 ) -> tuple[TrainState, StepMetrics]:
     "One optimizer step."
     kl_scale = losses.warm_up(state.epoch, weights.kl_warmup)
 
     def loss(params):
-        values, extra = term_values(spec, terms, params, state, data, rows, labeled_rows, weights, key)
+        values, extra = term_values(spec, terms, params, state, data, weights, draws)
         return losses.total_loss(values, weights, kl_scale), (values, extra)
 
     grads, (values, extra) = jax.grad(loss, has_aux=True)(state.params)
@@ -322,40 +316,16 @@ def unpack(
     "The numbers by name."
     return jax.tree.unflatten(jax.tree.structure(EpochMetrics()), list(packed))
 
-# %% ../../nbs/model/05_step.ipynb #f081a05d
-def deal_rows(key, index, n_labeled, steps: int, size: int):
-    "Rows of the labeled stream, (steps, size): a random order of the first `n_labeled` entries, repeated."
-    u = random.uniform(key, index.shape)
-    order = jnp.argsort(jnp.where(jnp.arange(index.shape[0]) < n_labeled, u, 2.0))
-    return index[order[jnp.arange(steps * size) % jnp.maximum(n_labeled, 1)]].reshape(steps, size)
-
 # %% ../../nbs/model/05_step.ipynb #9b091c49
-def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
+def _train_epoch(spec, terms, state, data, weights, learning_rate, draws, parts):
     "A new state, and packed `EpochMetrics`."
-    n, size = data.train_index.shape[0], min(spec.config.batch_size, data.train_index.shape[0])
-    steps = -(-n // size)
-    k_order, k_labeled, k_step = random.split(key, 3)
-    rows = random.permutation(k_order, data.train_index)
-    rows = jnp.concatenate([rows, rows[: steps * size - n]]).reshape(steps, size)
-    labeled = deal_rows(k_labeled, data.labeled_index, data.n_labeled, steps, terms.labeled) if terms.labeled else None
+    share = 1.0 / (len(draws.rows) * parts)
 
-    def step(state, inputs):
-        i, rows, labeled = inputs
-        state, metrics = train_step(
-            spec,
-            terms,
-            state,
-            data,
-            rows,
-            labeled,
-            weights,
-            learning_rate,
-            1.0 / (steps * parts),
-            random.fold_in(k_step, i),
-        )
+    def step(state, draws):
+        state, metrics = train_step(spec, terms, state, data, weights, learning_rate, share, draws)
         return state, pack(metrics)
 
-    state, metrics = lax.scan(step, state, (jnp.arange(steps), rows, labeled))
+    state, metrics = lax.scan(step, state, draws)
     state = _constrained(state._replace(epoch=jnp.round(state.epoch * parts) / parts))
     finite = jnp.isfinite(metrics).all() & jnp.isfinite(jnp.vdot(state.params.vector, state.params.vector))
     mean, total, by_step = StepMetrics(*metrics.mean(0)), StepMetrics(*metrics.sum(0)), StepMetrics(*metrics.T)

@@ -21,6 +21,7 @@ from ..errors import ArgumentError, check_whole, describe
 from .callbacks import TrainingCallback, check_callbacks, default_callbacks
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, split_labels
+from .draws import draw
 from .few_labels import coming_terms, plan_epoch, unit_features
 from .snapshot import BATCH_SIZES, encode_batch
 from .ssvae import SSVAE
@@ -225,7 +226,8 @@ def compile_epoch(
     plan = plan_epoch(progress, labels, vae.config)._replace(terms=terms, soft=soft)
     static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
     piece = next(source.epoch_pieces(0, plan))
-    PROGRAMS.get(train_epoch, static, (progress.state, piece, plan.weights, plan.learning_rate, plan.key))
+    draws = draw(plan.spec, terms, piece, np.random.default_rng(0))
+    PROGRAMS.get(train_epoch, static, (progress.state, piece, plan.weights, plan.learning_rate, draws))
     if not source.whole and len(source.val_rows):
         PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (progress.params, source.val_data(plan), plan.weights))
 
