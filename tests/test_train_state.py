@@ -12,13 +12,13 @@ from jax import random
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.model import losses
 from ssvae_widgets.model.augment import AUGMENTATIONS, augment, find_augmentation, register_augmentation
-from ssvae_widgets.model.draws import draw
 from ssvae_widgets.model.networks import Network, register, registered
 from ssvae_widgets.model.snapshot import encode_batch, pictures, softmax
 from ssvae_widgets.model.spec import Params, class_slots, init_params, make_spec, make_weights, network
 from ssvae_widgets.model.step import (
     Data,
     LossTerms,
+    draw,
     eval_params,
     evaluate_part,
     init_state,

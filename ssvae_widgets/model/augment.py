@@ -80,11 +80,16 @@ def _affine(x, matrix, offset):
     grid = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1).reshape(-1, 2) - center
     place = jnp.einsum("bij,nj->bni", matrix, grid) + offset[:, None] + center
     low = jnp.floor(place)
-    frac, corner = place - low, jnp.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    at = jnp.clip(low.astype(jnp.int32)[:, :, None] + corner, 0, jnp.array([h - 1, w - 1]))  # (batch, pixels, 4, 2)
-    share = jnp.where(corner, frac[:, :, None], 1 - frac[:, :, None]).prod(-1)
-    seen = jnp.take_along_axis(x.reshape(b, h * w, c), (at[..., 0] * w + at[..., 1]).reshape(b, -1, 1), axis=1)
-    return (seen.reshape(b, h * w, 4, c) * share[..., None]).sum(2).reshape(x.shape)
+    frac, low = place - low, low.astype(jnp.int32)
+    flat = x.reshape(b, h * w, c)
+
+    def at(di, dj):
+        i, j = jnp.clip(low[..., 0] + di, 0, h - 1), jnp.clip(low[..., 1] + dj, 0, w - 1)
+        return jnp.take_along_axis(flat, (i * w + j)[..., None], axis=1)
+
+    fi, fj = frac[..., :1], frac[..., 1:]
+    top, bottom = at(0, 0) * (1 - fj) + at(0, 1) * fj, at(1, 0) * (1 - fj) + at(1, 1) * fj
+    return (top * (1 - fi) + bottom * fi).reshape(x.shape)
 
 # %% ../../nbs/model/02_augment.ipynb #a143a4c3
 def _relit(light: float, u, x):

@@ -21,13 +21,13 @@ from jaxtyping import Float, Int
 from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan
-from .draws import draw
 from .progress import Progress
 from ssvae_widgets.model.step import (
     LOSSES,
     LossTerms,
     TrainState,
     Validation,
+    draw,
     eval_params,
     evaluate_part,
     train_epoch,
@@ -45,7 +45,7 @@ def history_row(
 ) -> dict[str, float]:
     "The numbers of one epoch by name; nan where nothing was measured."
     mean, total, least = (unpack(getattr(packed, how)(0)) for how in ("mean", "sum", "min"))
-    train, val = mean.train, unpack(packed[0]).val if val is None else val
+    train, val = mean.train, unpack(packed[-1]).val if val is None else val
     always = LOSSES["recon"], LOSSES["kl"], LOSSES["label"]
     names = [
         *always,
@@ -82,9 +82,10 @@ def run_epoch(
 ) -> tuple[TrainState, dict[str, float]]:
     "Train one epoch; gives the new state and one row of the history."
     began, parts = time.perf_counter(), []
-    static = dict(spec=plan.spec, terms=plan.terms, parts=source.pieces)
+    terms = plan.program or plan.terms
+    static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
     for i, data in enumerate(source.epoch_pieces(epoch, plan)):
-        draws = draw(plan.spec, plan.terms, data, np.random.default_rng([plan.seed, 4, epoch, i]))
+        draws = draw(plan.spec, terms, data, np.random.default_rng([plan.seed, 4, epoch, i]))
         state, metrics = PROGRAMS.call(train_epoch, static, (state, data, plan.weights, plan.learning_rate, draws))
         parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
         del data
@@ -94,7 +95,7 @@ def run_epoch(
     share, val = len(parts) / source.pieces, None
     if share < 1:
         state = state._replace(epoch=np.float32(math.ceil(float(state.epoch))))
-    elif not source.whole and len(source.val_rows):
+    elif source.streamed and len(source.val_rows):
         val = Validation(
             *np.asarray(
                 PROGRAMS.call(

@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/step.html.md"""
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,16 +20,15 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from . import losses
-from .augment import augment, cutout
-from .draws import Draws, draw_key
+from .augment import augment, cutout, warp_numbers
 from .losses import Weights
 from .spec import Params, Spec, init_params, network
 
 # %% auto #0
 __all__ = ['LOSSES', 'train_epoch', 'evaluate_part', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data',
-           'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'batch_pictures', 'active_logits',
-           'term_values', 'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'evaluate',
-           'count_compilations']
+           'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'batch_pictures', 'Draws',
+           'draw_key', 'deal_rows', 'draw', 'active_logits', 'term_values', 'StepMetrics', 'train_step', 'Validation',
+           'EpochMetrics', 'pack', 'unpack', 'evaluate', 'count_compilations']
 
 # %% ../../nbs/model/05_step.ipynb #fad89ed7
 class TrainState(NamedTuple):
@@ -103,6 +103,7 @@ class Data(NamedTuple):
     scale: Float[Array, "features"]
     soft: Any = None  # optional (n, classes) soft labels; a row of zeros is no opinion
     inputs: Any = None  # optional (n, features) float32 that the encoder sees; the images are only drawn then
+    judge: Any = None  # are the held-out images judged after these steps? None: they are
 
 # %% ../../nbs/model/05_step.ipynb #1aebb834
 class LossTerms(NamedTuple):
@@ -164,6 +165,55 @@ def batch_pictures(
     "The images of some rows as the decoder draws them, where the encoder sees something else."
     return network_inputs(_spread(jnp.take(data.images, rows, axis=0)), 0.0, 1.0)
 
+# %% ../../nbs/model/05_step.ipynb #b5da13aa
+class Draws(NamedTuple):
+    "What chance decides in some steps; the first axis is the step."
+
+    rows: Int[Array, "steps batch"]  # of the unlabeled stream
+    labeled: Int[Array, "steps labeled"] | None  # rows of the labeled stream; None: the program has none
+    noise: Float[Array, "steps joint latent"]  # of the posterior, normal
+    warp: Float[Array, "steps numbers views"] | None  # in (−1, 1), for `distort`; None: nothing is distorted
+    key: UInt32[Array, "steps 2"]  # for what is drawn inside a step
+
+
+def draw_key(
+    draws: Draws,  # of one step
+) -> jax.Array:
+    "The key of a step."
+    return random.wrap_key_data(draws.key, impl="threefry2x32")
+
+# %% ../../nbs/model/05_step.ipynb #145423d1
+def deal_rows(
+    rng: np.random.Generator,
+    index: Int[np.ndarray, "some"],
+    n: int,  # how many of them count, from the first
+    steps: int,
+    size: int,  # rows of a step
+) -> Int[np.ndarray, "steps size"]:
+    "The first `n` entries in random order, and again in that order, until all steps have theirs."
+    return np.resize(rng.permutation(np.asarray(index)[: max(n, 1)]), (steps, size))
+
+# %% ../../nbs/model/05_step.ipynb #b8364d35
+def draw(
+    spec: Spec,
+    terms: LossTerms,  # of the program
+    data: Data,  # that it runs on
+    rng: np.random.Generator,
+) -> Draws:
+    "What chance decides in a run over `data.train_index`."
+    n, labeled = len(data.train_index), terms.labeled
+    size = min(spec.config.batch_size, n)
+    steps, joint, numbers = -(-n // size), size + labeled, warp_numbers(spec.input_shape)
+    views = joint + (size if terms.contrastive else 0)
+    distorted = numbers and terms.augmentation != "none"
+    return Draws(
+        deal_rows(rng, data.train_index, n, steps, size),
+        deal_rows(rng, data.labeled_index, int(data.n_labeled), steps, labeled) if labeled else None,
+        rng.standard_normal((steps, joint, spec.config.latent_dim), np.float32),
+        2 * rng.random((steps, numbers, views), np.float32) - 1 if distorted else None,
+        rng.integers(0, 2**32, (steps, 2), np.uint32),
+    )
+
 # %% ../../nbs/model/05_step.ipynb #310ae68c
 def _views(terms: LossTerms, data: Data, rows, draws: Draws):
     "What the student sees of some rows, and what it should reconstruct."
@@ -177,7 +227,8 @@ def active_logits(
     active: Float[Array, "slots"],  # 1 for slots in use
 ) -> Float[Array, "batch slots"]:
     "Logits under which a slot that is not in use is impossible."
-    return jnp.where(active > 0, logits, -1e9)
+    xp = np if isinstance(logits, np.ndarray) else jnp
+    return xp.where(active > 0, logits, np.float32(-1e9))
 
 # %% ../../nbs/model/05_step.ipynb #728a5d9d
 def _teacher(spec: Spec, state: TrainState, data: Data, rows):
@@ -335,8 +386,12 @@ def _train_epoch(spec, terms, state, data, weights, learning_rate, draws, parts)
         correct=total.correct,
         labeled=total.labeled,
     )
-    val = Validation(*evaluate(spec, eval_params(state), data, weights)) if data.val_index.shape[0] else Validation()
-    return state, pack(EpochMetrics(train, finite, val))
+    val, judge = pack(Validation()), partial(evaluate, spec)
+    if data.val_index.shape[0] and data.judge is None:
+        val = judge(eval_params(state), data, weights)
+    elif data.val_index.shape[0]:
+        val = lax.cond(data.judge, judge, lambda *_: val, eval_params(state), data, weights)
+    return state, pack(EpochMetrics(train, finite, Validation(*val)))
 
 # %% ../../nbs/model/05_step.ipynb #92456705
 def evaluate(
