@@ -100,7 +100,8 @@ def train_epochs(
         self._stop.clear()
         self.target = num_epochs
         source = self.vae.data_source(self.paired(data))
-        if self._warming is not None and 0 <= self.vae.config.pretrain_steps - self.vae.step <= NEAR:
+        near = 0 <= self.vae.config.pretrain_steps - self.vae.step <= NEAR
+        if self._warming is not None and near and len(coming_programs(self.vae.progress, self.vae.config)) > 1:
             self.warm_up(data)  # for the time after the pairs
         called = [] if callbacks is None else [*self.default_callbacks(), *self.callbacks, *mine]
         return self.vae.run_epochs(source, labels, self.target, called, self._stop, self, most)
