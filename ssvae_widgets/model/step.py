@@ -379,19 +379,15 @@ def _train_epoch(spec, terms, state, data, weights, learning_rate, draws, parts)
     state, metrics = lax.scan(step, state, draws)
     state = _constrained(state._replace(epoch=jnp.round(state.epoch * parts) / parts))
     finite = jnp.isfinite(metrics).all() & jnp.isfinite(jnp.vdot(state.params.vector, state.params.vector))
-    mean, total, by_step = StepMetrics(*metrics.mean(0)), StepMetrics(*metrics.sum(0)), StepMetrics(*metrics.T)
-    counted = (by_step.labeled > 0).astype(jnp.float32)
-    train = mean._replace(
-        classification_loss=losses.masked_mean(by_step.classification_loss, counted),
-        correct=total.correct,
-        labeled=total.labeled,
-    )
-    val, judge = pack(Validation()), partial(evaluate, spec)
+    names, counted = np.array(StepMetrics._fields), (metrics[:, StepMetrics._fields.index("labeled")] > 0).sum()
+    over = np.where(np.isin(names, ("correct", "labeled")), 1, len(metrics))  # sums, and means over the steps
+    over = jnp.where(names == "classification_loss", jnp.maximum(counted, 1), over)  # that had a label
+    val, judge = jnp.full(len(Validation._fields), jnp.nan), partial(evaluate, spec)
     if data.val_index.shape[0] and data.judge is None:
         val = judge(eval_params(state), data, weights)
     elif data.val_index.shape[0]:
         val = lax.cond(data.judge, judge, lambda *_: val, eval_params(state), data, weights)
-    return state, pack(EpochMetrics(train, finite, Validation(*val)))
+    return state, jnp.concatenate([metrics.sum(0) / over, finite[None].astype(jnp.float32), val])
 
 # %% ../../nbs/model/05_step.ipynb #92456705
 def evaluate(
