@@ -15,6 +15,8 @@ from waiting import until
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.errors import ArgumentError, ClosedError
+from ssvae_widgets.model.ssvae import SSVAE
+from ssvae_widgets.model.step import count_compilations
 from ssvae_widgets.session import predictions as answers
 from ssvae_widgets.session.training import AutoTrain
 
@@ -330,3 +332,20 @@ def test_going_back_after_the_end_is_refused_as_training_is(tmp_path):
                 s.goto(-1)
     with pytest.raises(ClosedError):
         s.goto(-1)
+
+
+def test_labels_and_classes_compile_nothing_new():
+    SSVAE((8, 8))  # JAX compiles what makes its seeds, once a process
+    with count_compilations() as compiled, LabelingSession(IMAGES, classes=["0", "1"]) as s:
+        rows = np.flatnonzero(TRUTH < 2)
+        s.prepare()
+        trained(s)  # nobody has labeled
+        for some in (rows[:1], rows[1:8]):
+            for row in some:
+                s.label(int(row), int(TRUTH[row]))
+            trained(s)
+        s.label(int(np.flatnonzero(TRUTH == 2)[0]), s.store.add_class("2"))
+        trained(s)
+        s.network.warming.join()
+    assert compiled.count <= 3, "the epochs, what reads them, the map"
+    assert s.training.total == 4 and s.model.n_classes == 3

@@ -14,10 +14,11 @@ from ssvae_widgets.model import losses
 from ssvae_widgets.model.augment import AUGMENTATIONS, augment, find_augmentation, register_augmentation
 from ssvae_widgets.model.networks import Network, register, registered
 from ssvae_widgets.model.snapshot import encode_batch, pictures, softmax
-from ssvae_widgets.model.spec import class_slots, init_params, make_spec, make_weights, network
+from ssvae_widgets.model.spec import Params, class_slots, init_params, make_spec, make_weights, network
 from ssvae_widgets.model.step import (
     Data,
     LossTerms,
+    draw,
     eval_params,
     evaluate_part,
     init_state,
@@ -76,8 +77,19 @@ def make(config=SMALL, n=24, shape=(4, 4, 1), n_classes=3, labeled=6, val=4, see
     return spec, init_state(spec, seed), make_weights(config), data
 
 
+def drawn(spec, terms, data, key=KEY):
+    "What chance decides in an epoch; another key, other numbers."
+    return draw(spec, terms, data, np.random.default_rng(np.asarray(random.key_data(key))))
+
+
+def first(draws, **given):
+    "The draws of the first step, some of them given."
+    return jax.tree.map(lambda part: part[0], draws)._replace(**given)
+
+
 def epoch(spec, terms, state, data, weights, rate=1e-3, key=KEY):
-    state, packed = train_epoch(spec, terms, state, data, weights, np.float32(rate), key, 1)
+    draws = drawn(spec, terms, data, key)
+    state, packed = train_epoch(spec, terms, state, data, weights, np.float32(rate), draws, 1)
     metrics = unpack(np.asarray(packed))
     return state, metrics.train._asdict() | dict(finite=metrics.finite), np.array(metrics.val)
 
@@ -140,13 +152,11 @@ def test_without_loss_only_weight_decay_moves_matrices():
 
 def test_first_adam_step_is_the_sign_of_the_clipped_gradient():
     spec, state, weights, data = make(SMALL.replace(weight_decay=0.0))
-    rows = np.arange(8)
+    draws = first(drawn(spec, LossTerms(), data), rows=np.arange(8))
     gradient = jax.grad(
-        lambda p: losses.total_loss(
-            term_values(spec, LossTerms(), p, state, data, rows, None, weights, KEY)[0], weights
-        )
+        lambda p: losses.total_loss(term_values(spec, LossTerms(), p, state, data, weights, draws)[0], weights)
     )(state.params)
-    after, _ = train_step(spec, LossTerms(), state, data, rows, None, weights, np.float32(0.01), 1.0, KEY)
+    after, _ = train_step(spec, LossTerms(), state, data, weights, np.float32(0.01), 1.0, draws)
     for name, g in gradient.items():
         moved, big = np.asarray(state.params[name] - after.params[name]), np.abs(g) > 1e-5
         np.testing.assert_allclose(moved[big], 0.01 * np.sign(np.asarray(g))[big], rtol=2e-3)
@@ -154,12 +164,10 @@ def test_first_adam_step_is_the_sign_of_the_clipped_gradient():
 
 def test_gradient_agrees_with_differences():
     spec, state, weights, data = make(SMALL.replace(likelihood="gaussian", recon_weight=1.0, kl_weight=1.0))
-    rows, labeled = np.arange(8), np.arange(4)
+    draws = first(drawn(spec, LossTerms(labeled=4), data), rows=np.arange(8), labeled=np.arange(4))
 
     def loss(p):
-        return losses.total_loss(
-            term_values(spec, LossTerms(labeled=4), p, state, data, rows, labeled, weights, KEY)[0], weights
-        )
+        return losses.total_loss(term_values(spec, LossTerms(labeled=4), p, state, data, weights, draws)[0], weights)
 
     rng = np.random.default_rng(0)
     direction = {n: rng.normal(size=p.shape).astype(np.float32) for n, p in state.params.items()}
@@ -195,11 +203,10 @@ def test_schedules(name, points):
 
 def test_moving_average_is_the_recursion():
     spec, state, weights, data = make(SMALL.replace(ema_decay=0.3))
-    rows, ema = np.arange(8), dict(state.ema)
+    ema = dict(state.ema)
     for step in range(3):
-        state, _ = train_step(
-            spec, LossTerms(), state, data, rows, None, weights, np.float32(0.01), 1 / 3, random.fold_in(KEY, step)
-        )
+        draws = first(drawn(spec, LossTerms(), data, random.fold_in(KEY, step)), rows=np.arange(8))
+        state, _ = train_step(spec, LossTerms(), state, data, weights, np.float32(0.01), 1 / 3, draws)
         d = min(0.3, (1 + step) / (10 + step))
         ema = {n: d * ema[n] + (1 - d) * np.asarray(state.params[n]) for n in ema}
     for name in ema:
@@ -329,7 +336,7 @@ def test_soft_labels_teach():
 def test_teacher_is_followed_where_it_is_sure_and_never_trained():
     config = SMALL.replace(recon_weight=0.0, kl_weight=0.0, weight_decay=0.0, ema_decay=0.99999, consistency_weight=1.0)
     spec, state, weights, data = make(config, labeled=3, val=0)
-    sure = {**state.ema, "classifier/out/bias": np.where(np.arange(spec.slots) == 2, 50, 0).astype(np.float32)}
+    sure = Params.of({**state.ema, "classifier/out/bias": np.where(np.arange(spec.slots) == 2, 50, 0)})
     state = state._replace(ema=sure, step=np.int32(10**9))
     flat = data._replace(prior=np.float32(np.eye(spec.slots)[2]))
     after, metrics, _ = epoch(spec, LossTerms(teacher=True), state, flat, weights._replace(label=np.float32(0)), 1e-2)
@@ -367,11 +374,11 @@ def test_augmentation_and_cutout_change_what_is_seen():
 )
 def test_vectors_colour_and_odd_sizes_train(shape, changes):
     spec, state, weights, data = make(SMALL.replace(recon_weight=1.0, **changes), shape=shape, n=40)
-    first = last = None
+    begun = last = None
     for i in range(40):
         state, metrics, _ = epoch(spec, LossTerms(labeled=4), state, data, weights, 5e-3, random.fold_in(KEY, i))
-        first, last = first or metrics, metrics
-    assert last["finite"] == 1 and last["reconstruction_loss"] < first["reconstruction_loss"]
+        begun, last = begun or metrics, metrics
+    assert last["finite"] == 1 and last["reconstruction_loss"] < begun["reconstruction_loss"]
     z, probs, out = encode_batch(spec, state.params, data.images, data.active, data.shift, data.scale, with_images=True)
     assert z.shape == (40, 3) and out.shape == (40, *shape) and probs.shape == (40, spec.slots)
 

@@ -20,7 +20,7 @@ from ..data.featured import drawn_on_ground
 
 # %% auto #0
 __all__ = ['AUGMENTATIONS', 'LIGHT', 'FEW', 'FARTHER', 'UNLIKE', 'Augmentation', 'register_augmentation', 'find_augmentation',
-           'distort', 'augment', 'cutout', 'thumbnails', 'farther', 'light_varies', 'AugmentationGuess',
+           'warp_numbers', 'distort', 'augment', 'cutout', 'thumbnails', 'farther', 'light_varies', 'AugmentationGuess',
            'guess_augmentation']
 
 # %% ../../nbs/model/02_augment.ipynb #c99e067d
@@ -92,30 +92,37 @@ def _affine(x, matrix, offset):
     return (top * (1 - fi) + bottom * fi).reshape(x.shape)
 
 # %% ../../nbs/model/02_augment.ipynb #a143a4c3
-def _relit(light: float, key: jax.Array, x):
+def _relit(light: float, u, x):
     "Brightness, contrast and tint of every image changed, each by an own amount."
-    b, c = x.shape[0], x.shape[-1]
-    u = random.uniform(key, (2 + c, b), minval=-1.0, maxval=1.0)[..., None, None, None]
-    mean = x.mean((1, 2, 3), keepdims=True)
-    tint = jnp.concatenate(list(u[2:]), -1) if c > 1 else 0.0
+    u, mean = u[..., None, None, None], x.mean((1, 2, 3), keepdims=True)
+    tint = jnp.concatenate(list(u[2:]), -1) if x.shape[-1] > 1 else 0.0
     return jnp.clip((mean * (1 + light * u[0]) + (x - mean) * (1 + light * u[1])) * (1 + light / 3 * tint), 0, 1)
 
 
+def warp_numbers(
+    shape: tuple[int, ...],  # of an image (height, width, channel), or of a vector
+) -> int:
+    "How many numbers decide what `distort` does to one image: eight for the shape, the others for the light."
+    return 10 + shape[-1] if len(shape) == 3 else 0
+
+# %% ../../nbs/model/02_augment.ipynb #cd7e97f2
 def distort(
     recipe: Augmentation,
     key: jax.Array,  # the same key gives the same views
     x: Float[Array, "batch ..."],  # images (batch, height, width, channel) in [0, 1], or vectors
+    u: Float[Array, "numbers batch"] | None = None,  # in (−1, 1), decide all but the noise; None: drawn by the key
 ) -> Float[Array, "batch ..."]:
     "One random view of every example."
+    if u is None:
+        u = random.uniform(key, (warp_numbers(x.shape[1:]), len(x)), minval=-1.0, maxval=1.0)
     if recipe.noise:
         x = x + recipe.noise * random.normal(random.fold_in(key, 1), x.shape)
     if recipe.light and x.ndim == 4:
-        x = _relit(recipe.light, random.fold_in(key, 3), x)
+        x = _relit(recipe.light, u[8:], x)
     geometric = recipe._replace(noise=0.0, light=0.0)
     if x.ndim != 4 or geometric == Augmentation():
         return x
     b, h, w, _ = x.shape
-    u = random.uniform(random.fold_in(key, 2), (8, b), minval=-1.0, maxval=1.0)
     angle = jnp.deg2rad(recipe.rotation) * u[0]
     if recipe.quarter_turns and h == w:
         angle = angle + jnp.pi / 2 * jnp.floor(2 * (u[6] + 1))
@@ -136,9 +143,10 @@ def augment(
     name: str,  # a registered augmentation
     key: jax.Array,
     x: Float[Array, "batch ..."],
+    u: Float[Array, "numbers batch"] | None = None,  # as in `distort`
 ) -> Float[Array, "batch ..."]:
     "`distort` by name."
-    return distort(find_augmentation(name), key, x)
+    return distort(find_augmentation(name), key, x, u)
 
 # %% ../../nbs/model/02_augment.ipynb #523c4bad
 def cutout(

@@ -78,16 +78,17 @@ class EpochPlan(NamedTuple):
     "One epoch, decided."
 
     spec: Spec
-    terms: LossTerms
+    terms: LossTerms  # that take part
     weights: Weights
     learning_rate: Any  # float32
-    key: jax.Array  # root of the random stream; the number of the epoch is folded in
+    seed: int  # of the random stream
     labels: Labels
     active: Float[np.ndarray, "slots"]  # 1 for slots in use
     prior: Float[np.ndarray, "slots"]  # class sizes, summing to one
     shift: Any  # vectors are standardized by these two
     scale: Any
     soft: Float[np.ndarray, "n slots"] | None = None  # soft labels; a row of zeros says nothing
+    program: LossTerms | None = None  # that are compiled, though labels may be missing; None: `terms`
 
 # %% ../../nbs/model/11_data_source.ipynb #62b91202
 def piece_count(
@@ -305,10 +306,10 @@ def _data(self: DataSource, plan: EpochPlan) -> Data:
 @patch
 def _deal(self: DataSource, epoch: int, data: Data) -> Iterator[Data]:
     "The pieces of a long epoch in memory."
-    data = jax.device_put(data._replace(val_index=_NO_ROWS))
+    data = jax.device_put(data)
     rows = np.random.default_rng([self.config.random_seed, 3, epoch]).permutation(self.train_rows)
-    for some in np.resize(rows, (self.pieces, self.piece_rows)):
-        yield data._replace(train_index=some)
+    for i, some in enumerate(np.resize(rows, (self.pieces, self.piece_rows))):
+        yield data._replace(train_index=some, judge=np.bool_(i == self.pieces - 1))
 
 # %% ../../nbs/model/11_data_source.ipynb #172d3805
 @patch

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -28,6 +27,7 @@ from ssvae_widgets.model.step import (
     LossTerms,
     TrainState,
     Validation,
+    draw,
     eval_params,
     evaluate_part,
     train_epoch,
@@ -45,7 +45,7 @@ def history_row(
 ) -> dict[str, float]:
     "The numbers of one epoch by name; nan where nothing was measured."
     mean, total, least = (unpack(getattr(packed, how)(0)) for how in ("mean", "sum", "min"))
-    train, val = mean.train, unpack(packed[0]).val if val is None else val
+    train, val = mean.train, unpack(packed[-1]).val if val is None else val
     always = LOSSES["recon"], LOSSES["kl"], LOSSES["label"]
     names = [
         *always,
@@ -81,11 +81,12 @@ def run_epoch(
     most: float = 1.0,  # share of the epoch to run: repeats one that was stopped
 ) -> tuple[TrainState, dict[str, float]]:
     "Train one epoch; gives the new state and one row of the history."
-    key, began = jax.random.fold_in(plan.key, epoch), time.perf_counter()
-    parts, static = [], dict(spec=plan.spec, terms=plan.terms, parts=source.pieces)
+    began, parts = time.perf_counter(), []
+    terms = plan.program or plan.terms
+    static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
     for i, data in enumerate(source.epoch_pieces(epoch, plan)):
-        k = key if source.whole else jax.random.fold_in(key, i)
-        state, metrics = PROGRAMS.call(train_epoch, static, (state, data, plan.weights, plan.learning_rate, k))
+        draws = draw(plan.spec, terms, data, np.random.default_rng([plan.seed, 4, epoch, i]))
+        state, metrics = PROGRAMS.call(train_epoch, static, (state, data, plan.weights, plan.learning_rate, draws))
         parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
         del data
         left = (source.pieces - i - 1) * (time.perf_counter() - began) / (i + 1)
@@ -94,7 +95,7 @@ def run_epoch(
     share, val = len(parts) / source.pieces, None
     if share < 1:
         state = state._replace(epoch=np.float32(math.ceil(float(state.epoch))))
-    elif not source.whole and len(source.val_rows):
+    elif source.streamed and len(source.val_rows):
         val = Validation(
             *np.asarray(
                 PROGRAMS.call(

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 # %% auto #0
 __all__ = ['reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy', 'masked_mean',
-           'align', 'pseudo_label_loss', 'contrastive_loss', 'Weights', 'total_loss']
+           'align', 'pseudo_label_loss', 'contrastive_loss', 'pair_loss', 'Weights', 'total_loss']
 
 # %% ../../nbs/model/03_losses.ipynb #4b946c42
 @jax.custom_vjp
@@ -77,9 +77,8 @@ def cross_entropy(
     codes: Int[Array, "batch"],  # class of every example, −1 = unlabeled
 ) -> Float[Array, "batch"]:
     "−log p(label), and 0 where there is no label."
-    labeled = codes >= 0
-    picked = jnp.take_along_axis(jax.nn.log_softmax(logits), jnp.where(labeled, codes, 0)[:, None], 1)[:, 0]
-    return jnp.where(labeled, -picked, 0.0)
+    own = jnp.arange(logits.shape[-1]) == codes[:, None]  # a selection: the gradient of a lookup would be a scatter
+    return -jnp.where(own, jax.nn.log_softmax(logits), 0.0).sum(-1)
 
 # %% ../../nbs/model/03_losses.ipynb #c950f4dc
 def soft_cross_entropy(
@@ -123,18 +122,38 @@ def pseudo_label_loss(
 # %% ../../nbs/model/03_losses.ipynb #e6dfb385
 def contrastive_loss(
     features: Float[Array, "batch features"],  # any scale; they are normalized here
-    group: Int[Array, "batch"],  # rows with the same number ≥ 0 belong together; −1 = only pushed away
+    group: Int[Array, "batch"],  # rows with the same number ≥ 0 belong together; −1 = only pushed away, −2 = not there
     temperature: float | Array = 0.2,
 ) -> Float[Array, ""]:
     "Mean over anchors with a positive of −log softmax(similarity / temperature) over their positives."
     f = features / jnp.sqrt(jnp.maximum(jnp.square(features).sum(-1, keepdims=True), 1e-12))
-    n = f.shape[0]
-    other = ~jnp.eye(n, dtype=bool)
+    other = ~jnp.eye(f.shape[0], dtype=bool) & (group > -2)
     similarity = jnp.where(other, f @ f.T / temperature, -1e9)
-    log_p = similarity - jax.nn.logsumexp(similarity, axis=1, keepdims=True)
-    positive = (group[:, None] == group[None]) & (group >= 0)[:, None] & other
+    highest = jax.lax.stop_gradient(similarity.max(1))
+    total = jnp.log(jnp.exp(similarity - highest[:, None]).sum(1)) + highest
+    positive = (group[:, None] == group) & (group >= 0)[:, None] & other
     count = positive.sum(1)
-    return masked_mean(-jnp.where(positive, log_p, 0.0).sum(1) / jnp.maximum(count, 1), (count > 0).astype(f.dtype))
+    mean = jnp.where(positive, similarity, 0.0).sum(1) / jnp.maximum(count, 1)
+    return masked_mean(total - mean, (count > 0).astype(f.dtype))
+
+# %% ../../nbs/model/03_losses.ipynb #9f27394f
+def pair_loss(
+    features: Float[Array, "batch features"],  # of images, some of them with a label
+    group: Int[Array, "batch"],  # class of every one, −1: none
+    again: Float[Array, "some features"],  # of other views of the first of them
+    temperature: float | Array = 0.2,
+) -> Float[Array, ""]:
+    "`contrastive_loss` of what has the same label, plus that of two views of one image; both in one computation."
+    views, pair = jnp.concatenate([features[: len(again)], again]), jnp.tile(jnp.arange(len(again)), 2)
+    size = max(len(features), len(views))
+
+    def both(a, b, filling):
+        return jnp.stack(
+            [jnp.pad(x, [(0, size - len(x)), *[(0, 0)] * (x.ndim - 1)], constant_values=filling) for x in (a, b)]
+        )
+
+    by_term = jax.vmap(contrastive_loss, (0, 0, None))
+    return by_term(both(features, views, 0), both(group, pair, -2), temperature).sum()
 
 # %% ../../nbs/model/03_losses.ipynb #fd638e87
 class Weights(NamedTuple):

@@ -23,7 +23,7 @@ from ..data.names import check_classes
 from ..io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .map_head import MapState
 from .progress import GraphLabels, Progress, spec_of
-from .spec import Spec, parameter_shapes
+from .spec import Spec, packed_params, parameter_shapes
 from .step import TrainState, init_state
 
 # %% auto #0
@@ -47,11 +47,11 @@ def write_model(
     """Write everything a model is, in one atomic step. Raises `CheckpointError` when the file cannot be written; the
     one before stays."""
     host, p = jax.tree.map(np.asarray, progress.state), progress
-    adam = {k: optax.tree_utils.tree_get(host.opt_state, k) for k in ("count", "mu", "nu")}
+    count, mu, nu = (optax.tree_utils.tree_get(host.opt_state, k) for k in ("count", "mu", "nu"))
     arrays = dict(
-        params=host.params,
-        ema=host.ema,
-        adam=adam,
+        params=dict(host.params),
+        ema=dict(host.ema),
+        adam=dict(count=count, mu=dict(mu), nu=dict(nu)),
         running=host.running,
         step=host.step,
         epochs=host.epoch,
@@ -372,11 +372,10 @@ def restored(
     "The progress and the map of a file."
     a, meta = file.arrays, file.meta
     fresh = init_state(progress.spec, config.random_seed)
-    ema = {}
-    if fresh.ema:
-        ema = a["ema"] or {k: np.array(v) for k, v in a["params"].items()}
-    opt_state = optax.tree_utils.tree_set(fresh.opt_state, **{k: a["adam"][k] for k in ("count", "mu", "nu")})
-    state = TrainState(a["params"], ema, opt_state, a["running"], np.int32(a["step"]), np.float32(a["epochs"]))
+    params, mu, nu = (packed_params(progress.spec, d) for d in (a["params"], a["adam"]["mu"], a["adam"]["nu"]))
+    ema = packed_params(progress.spec, a["ema"] or a["params"]) if fresh.ema else {}
+    opt_state = optax.tree_utils.tree_set(fresh.opt_state, count=a["adam"]["count"], mu=mu, nu=nu)
+    state = TrainState(params, ema, opt_state, a["running"], np.int32(a["step"]), np.float32(a["epochs"]))
     said = (
         GraphLabels(**{k: int(v) if np.ndim(v) == 0 else v for k, v in a["opinion"].items()})
         if "opinion" in a

@@ -166,7 +166,7 @@ def with_classes(
     fresh, zeros = init_state(spec, config.random_seed), init_state(spec, config.random_seed).opt_state
 
     def widen(old, new):
-        return {k: _resized(old[k], new[k]) for k in new}
+        return Params.of({k: _resized(old[k], new[k]) for k in new}) if new else {}
 
     adam = {
         k: widen(optax.tree_utils.tree_get(state.opt_state, k), optax.tree_utils.tree_get(zeros, k))

@@ -1,4 +1,4 @@
-"""The spec of a compiled program, and the parameters of a network as a flat dictionary.
+"""The spec of a compiled program, and the parameters of a network by name in one vector.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/spec.html.md"""
 
@@ -7,6 +7,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/spec.html.md"""
 # %% ../../nbs/model/04_spec.ipynb #ac591259
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,14 +16,15 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax import lax
 
 from ..config import SSVAEConfig
 from .losses import Weights
 from .networks import Network, outline, registered
 
 # %% auto #0
-__all__ = ['DRAWN_SIDE', 'Params', 'Spec', 'class_slots', 'drawn_shape', 'make_spec', 'make_weights', 'network', 'init_params',
-           'parameter_shapes', 'decayed']
+__all__ = ['DRAWN_SIDE', 'Spec', 'class_slots', 'drawn_shape', 'make_spec', 'make_weights', 'Params', 'network', 'init_params',
+           'parameter_shapes', 'packed_params']
 
 # %% ../../nbs/model/04_spec.ipynb #61fdc810
 _DYNAMIC = (
@@ -133,48 +136,85 @@ def make_weights(
     )
 
 # %% ../../nbs/model/04_spec.ipynb #0187dcc7
-Params = dict[str, Any]
+@jax.tree_util.register_pytree_node_class
+class Params(Mapping):
+    "Arrays by name, all of them in one vector: matrices first, biases behind them."
 
+    def __init__(
+        self,
+        vector: Any,  # (numbers,) numpy, on a device, or traced
+        layout: tuple[tuple[str, tuple[int, ...]], ...],  # name and shape of each, in the order of the vector
+    ):
+        self.vector, self.layout = vector, layout
 
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Params:
+        "The same arrays in one vector, a copy."
+        names = sorted(arrays, key=lambda name: np.ndim(arrays[name]) < 2)  # keeps their order otherwise
+        flat = [np.ravel(np.asarray(arrays[name], np.float32)) for name in names]
+        return cls(np.concatenate(flat), tuple((name, np.shape(arrays[name])) for name in names))
+
+    def arrays(self) -> dict[str, Any]:
+        "All of them by name: views of the vector in numpy, or its parts while a program is traced."
+        sizes = [math.prod(shape) for _, shape in self.layout]
+        traced = isinstance(self.vector, jax.core.Tracer)
+        parts = lax.split(self.vector, sizes) if traced else np.split(np.asarray(self.vector), np.cumsum(sizes)[:-1])
+        return {name: part.reshape(shape) for (name, shape), part in zip(self.layout, parts)}
+
+    @property
+    def matrices(self) -> int:
+        "How many numbers, from the start of the vector, belong to matrices and kernels."
+        return sum(math.prod(shape) for _, shape in self.layout if len(shape) > 1)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arrays()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.layout)
+
+    def __len__(self) -> int:
+        return len(self.layout)
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
+    def tree_flatten(self):
+        return (self.vector,), self.layout
+
+    @classmethod
+    def tree_unflatten(cls, layout, leaves):
+        return cls(leaves[0], layout)
+
+# %% ../../nbs/model/04_spec.ipynb #c8e99b23
 def _built(spec: Spec, seed: int = 0) -> Network:
     return Network(spec.input_shape, spec.slots, spec.config, spec.output_shape, rngs=nnx.Rngs(seed))
 
 
 @lru_cache(maxsize=64)
 def _skeleton(spec: Spec):
-    """Graph definition, parameter tree, names in leaf order, everything that is not trained, and whether each name
-    gets weight decay."""
-    net = _built(spec)
-    graph, params, rest = nnx.split(net, nnx.Param, ...)
-    leaves, tree = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(params))
+    "Graph definition, parameter tree, names in leaf order, and everything that is not trained."
+    graph, params, rest = nnx.split(_built(spec), nnx.Param, ...)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.to_pure_dict(params))
     names = tuple("/".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in path) for path, _ in leaves)
-    return (
-        graph,
-        jax.tree.structure(params),
-        tree,
-        names,
-        rest,
-        {n: np.ndim(leaf) > 1 for n, (_, leaf) in zip(names, leaves)},
-    )
+    return graph, jax.tree.structure(params), names, rest
 
 # %% ../../nbs/model/04_spec.ipynb #8545d0f1
 def network(
     spec: Spec,
-    params: Params,  # numpy or JAX arrays
+    params: Mapping[str, Any],  # numpy or JAX arrays by name
 ) -> Network:
     "The module with these parameters."
-    graph, structure, _, names, rest, _ = _skeleton(spec)
-    return nnx.merge(graph, jax.tree.unflatten(structure, [params[n] for n in names]), rest)
+    graph, structure, names, rest = _skeleton(spec)
+    arrays = params.arrays() if isinstance(params, Params) else params
+    return nnx.merge(graph, jax.tree.unflatten(structure, [arrays[n] for n in names]), rest)
 
 # %% ../../nbs/model/04_spec.ipynb #328b87b8
 def init_params(
     spec: Spec,
     seed: int = 0,
 ) -> Params:
-    "Freshly drawn parameters, as numpy arrays; nothing is compiled."
-    net = _built(spec, seed)
-    leaves = jax.tree.leaves(nnx.to_pure_dict(nnx.split(net, nnx.Param, ...)[1]))
-    return {n: np.asarray(leaf) for n, leaf in zip(_skeleton(spec)[3], leaves)}
+    "Freshly drawn parameters, in numpy; nothing is compiled."
+    leaves = jax.tree.leaves(nnx.to_pure_dict(nnx.split(_built(spec, seed), nnx.Param, ...)[1]))
+    return Params.of(dict(zip(_skeleton(spec)[2], leaves)))
 
 # %% ../../nbs/model/04_spec.ipynb #493e0095
 def parameter_shapes(
@@ -189,6 +229,9 @@ def parameter_shapes(
     }
 
 # %% ../../nbs/model/04_spec.ipynb #af017ef6
-def decayed(spec: Spec) -> dict[str, bool]:
-    "Which parameters get weight decay, by name: matrices and kernels, no biases."
-    return _skeleton(spec)[5]
+def packed_params(
+    spec: Spec,
+    arrays: Mapping[str, Any],  # one for every parameter, in any order
+) -> Params:
+    "Arrays of a file as the parameters of a network."
+    return Params.of({name: arrays[name] for name in _skeleton(spec)[2]})

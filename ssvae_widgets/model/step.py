@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/step.html.md"""
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,36 +20,42 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from . import losses
-from .augment import augment, cutout
+from .augment import augment, cutout, warp_numbers
 from .losses import Weights
-from .spec import Params, Spec, decayed, init_params, network
+from .spec import Params, Spec, init_params, network
 
 # %% auto #0
 __all__ = ['LOSSES', 'train_epoch', 'evaluate_part', 'TrainState', 'optimizer', 'schedule', 'init_state', 'eval_params', 'Data',
-           'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'batch_pictures', 'active_logits',
-           'term_values', 'StepMetrics', 'train_step', 'Validation', 'EpochMetrics', 'pack', 'unpack', 'deal_rows',
-           'evaluate', 'count_compilations']
+           'LossTerms', 'data_mesh', 'everywhere', 'network_inputs', 'batch_inputs', 'batch_pictures', 'Draws',
+           'draw_key', 'deal_rows', 'draw', 'active_logits', 'term_values', 'StepMetrics', 'train_step', 'Validation',
+           'EpochMetrics', 'pack', 'unpack', 'evaluate', 'count_compilations']
 
 # %% ../../nbs/model/05_step.ipynb #fad89ed7
 class TrainState(NamedTuple):
     "Everything a training run carries from step to step."
 
     params: Params  # the student: what the optimizer moves
-    ema: Params  # moving average of `params`; empty when switched off
-    opt_state: Any  # optax state
+    ema: Params | dict  # moving average of `params`; an empty dictionary when switched off
+    opt_state: Any  # optax state, of vectors
     running: Float[Array, "classes"]  # running mean of the teacher's class probabilities
     step: Int[Array, ""]  # optimizer steps done
     epoch: Float[Array, ""]  # epochs done, with fractions
 
 # %% ../../nbs/model/05_step.ipynb #e60a30b1
 def optimizer(spec: Spec) -> optax.GradientTransformation:
-    "AdamW without its learning rate."
+    "AdamW of `Params`, without its learning rate."
     clip, decay = spec.config.grad_clip_norm, spec.config.weight_decay
     parts = [optax.clip_by_global_norm(clip)] if clip > 0 else []
     parts.append(optax.scale_by_adam())
     if decay > 0:
-        parts.append(optax.add_decayed_weights(decay, mask=decayed(spec)))
+        parts.append(optax.stateless(lambda updates, params: jax.tree.map(jnp.add, updates, _decay(params, decay))))
     return optax.chain(*parts)
+
+
+def _decay(params: Params, rate: float) -> Params:
+    "A share of the matrices, and nothing of the biases behind them."
+    matrix = jnp.arange(params.vector.size) < params.matrices
+    return jax.tree.map(lambda p: rate * jnp.where(matrix, p, 0), params)
 
 
 def schedule(spec: Spec):
@@ -69,7 +76,7 @@ def init_state(
     "State before the first step; numpy zeros, so that nothing is compiled."
     params = init_params(spec, seed) if params is None else params
     opt_state = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), jax.eval_shape(optimizer(spec).init, params))
-    ema = {n: np.array(p) for n, p in params.items()} if spec.config.ema_decay > 0 else {}
+    ema = jax.tree.map(np.array, params) if spec.config.ema_decay > 0 else {}
     return TrainState(
         params, ema, opt_state, np.full(spec.slots, 1 / spec.slots, np.float32), np.int32(0), np.float32(0)
     )
@@ -96,6 +103,7 @@ class Data(NamedTuple):
     scale: Float[Array, "features"]
     soft: Any = None  # optional (n, classes) soft labels; a row of zeros is no opinion
     inputs: Any = None  # optional (n, features) float32 that the encoder sees; the images are only drawn then
+    judge: Any = None  # are the held-out images judged after these steps? None: they are
 
 # %% ../../nbs/model/05_step.ipynb #1aebb834
 class LossTerms(NamedTuple):
@@ -157,12 +165,61 @@ def batch_pictures(
     "The images of some rows as the decoder draws them, where the encoder sees something else."
     return network_inputs(_spread(jnp.take(data.images, rows, axis=0)), 0.0, 1.0)
 
+# %% ../../nbs/model/05_step.ipynb #b5da13aa
+class Draws(NamedTuple):
+    "What chance decides in some steps; the first axis is the step."
+
+    rows: Int[Array, "steps batch"]  # of the unlabeled stream
+    labeled: Int[Array, "steps labeled"] | None  # rows of the labeled stream; None: the program has none
+    noise: Float[Array, "steps joint latent"]  # of the posterior, normal
+    warp: Float[Array, "steps numbers views"] | None  # in (−1, 1), for `distort`; None: nothing is distorted
+    key: UInt32[Array, "steps 2"]  # for what is drawn inside a step
+
+
+def draw_key(
+    draws: Draws,  # of one step
+) -> jax.Array:
+    "The key of a step."
+    return random.wrap_key_data(draws.key, impl="threefry2x32")
+
+# %% ../../nbs/model/05_step.ipynb #145423d1
+def deal_rows(
+    rng: np.random.Generator,
+    index: Int[np.ndarray, "some"],
+    n: int,  # how many of them count, from the first
+    steps: int,
+    size: int,  # rows of a step
+) -> Int[np.ndarray, "steps size"]:
+    "The first `n` entries in random order, and again in that order, until all steps have theirs."
+    return np.resize(rng.permutation(np.asarray(index)[: max(n, 1)]), (steps, size))
+
+# %% ../../nbs/model/05_step.ipynb #b8364d35
+def draw(
+    spec: Spec,
+    terms: LossTerms,  # of the program
+    data: Data,  # that it runs on
+    rng: np.random.Generator,
+) -> Draws:
+    "What chance decides in a run over `data.train_index`."
+    n, labeled = len(data.train_index), terms.labeled
+    size = min(spec.config.batch_size, n)
+    steps, joint, numbers = -(-n // size), size + labeled, warp_numbers(spec.input_shape)
+    views = joint + (size if terms.contrastive else 0)
+    distorted = numbers and terms.augmentation != "none"
+    return Draws(
+        deal_rows(rng, data.train_index, n, steps, size),
+        deal_rows(rng, data.labeled_index, int(data.n_labeled), steps, labeled) if labeled else None,
+        rng.standard_normal((steps, joint, spec.config.latent_dim), np.float32),
+        2 * rng.random((steps, numbers, views), np.float32) - 1 if distorted else None,
+        rng.integers(0, 2**32, (steps, 2), np.uint32),
+    )
+
 # %% ../../nbs/model/05_step.ipynb #310ae68c
-def _views(terms: LossTerms, data: Data, rows, key):
+def _views(terms: LossTerms, data: Data, rows, draws: Draws):
     "What the student sees of some rows, and what it should reconstruct."
-    k1, k2 = random.split(key)
-    target = augment(terms.augmentation, k1, batch_inputs(data, rows))
-    return (cutout(k2, target, terms.cutout) if terms.cutout > 0 else target), target
+    key = draw_key(draws)
+    target = augment(terms.augmentation, random.fold_in(key, 1), batch_inputs(data, rows), draws.warp)
+    return (cutout(random.fold_in(key, 2), target, terms.cutout) if terms.cutout > 0 else target), target
 
 
 def active_logits(
@@ -170,7 +227,8 @@ def active_logits(
     active: Float[Array, "slots"],  # 1 for slots in use
 ) -> Float[Array, "batch slots"]:
     "Logits under which a slot that is not in use is impossible."
-    return jnp.where(active > 0, logits, -1e9)
+    xp = np if isinstance(logits, np.ndarray) else jnp
+    return xp.where(active > 0, logits, np.float32(-1e9))
 
 # %% ../../nbs/model/05_step.ipynb #728a5d9d
 def _teacher(spec: Spec, state: TrainState, data: Data, rows):
@@ -186,26 +244,25 @@ def term_values(
     params: Params,
     state: TrainState,  # for the teacher
     data: Data,
-    rows: Int[Array, "batch"],  # of the unlabeled stream
-    labeled_rows: Int[Array, "labeled"] | None,  # of the labeled stream
     weights: Weights,
-    key: jax.Array,
+    draws: Draws,  # of this step
 ) -> tuple[dict[str, Array], dict[str, Array]]:  # by the names of their weights; counts and the teacher's running mean
     "Unweighted terms of the loss, and what is worth knowing beside them."
-    net, config, n = network(spec, params), spec.config, rows.shape[0]
-    keys = random.split(key, 5)
-    joint = rows if labeled_rows is None else jnp.concatenate([rows, labeled_rows])
-    seen, target = _views(terms, data, joint, keys[0])
+    net, config, rows, n = network(spec, params), spec.config, draws.rows, len(draws.rows)
+    joint = rows if draws.labeled is None else jnp.concatenate([rows, draws.labeled])
+    m = len(joint)  # behind them come other views of the unlabeled rows, where they are compared
+    seen, target = _views(terms, data, jnp.concatenate([joint, rows]) if terms.contrastive else joint, draws)
     target = target[:n] if data.inputs is None else batch_pictures(data, rows)
-    h, mean, logvar = net.encode(seen)
-    z = mean + jnp.exp(0.5 * logvar) * random.normal(keys[1], mean.shape)
+    features, mean, logvar = net.encode(seen)
+    h, again, mean, logvar = features[:m], features[m:], mean[:m], logvar[:m]
+    z = mean + jnp.exp(0.5 * logvar) * draws.noise
     values = dict(
         recon=losses.reconstruction_error(net.decode(z[:n]), target, config.likelihood, config.reduction).mean(),
         kl=losses.kl_term(losses.kl_divergence(mean[:n], logvar[:n]), weights.free_bits),
     )
     codes = jnp.take(data.codes, joint)
     has = (codes >= 0).astype(jnp.float32)
-    logits = active_logits(net.logits(h, z, keys[2]), data.active)
+    logits = active_logits(net.logits(h, z, random.fold_in(draw_key(draws), 3)), data.active)
     values["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
     extra = dict(
         correct=(has * (logits.argmax(-1) == codes)).sum(),
@@ -222,11 +279,7 @@ def term_values(
             logits[:n], losses.align(probs, extra["running"], data.prior), weights.threshold
         )
     if terms.contrastive:
-        again = net.encode(_views(terms, data, rows, keys[3])[0])[0]
-        pair = jnp.arange(n)
-        values["contrastive"] = losses.contrastive_loss(h, codes, weights.temperature) + losses.contrastive_loss(
-            jnp.concatenate([h[:n], again]), jnp.concatenate([pair, pair]), weights.temperature
-        )
+        values["contrastive"] = losses.pair_loss(h, codes, again, weights.temperature)
     return values, extra
 
 # %% ../../nbs/model/05_step.ipynb #ca4df09c
@@ -259,18 +312,16 @@ def train_step(
     terms: LossTerms,
     state: TrainState,
     data: Data,
-    rows: Int[Array, "batch"],
-    labeled_rows: Int[Array, "labeled"] | None,
     weights: Weights,
     learning_rate: float | Array,
     epoch_share: float | Array,  # how much of an epoch this step is
-    key: jax.Array,
+    draws: Draws,  # of this step
 ) -> tuple[TrainState, StepMetrics]:
     "One optimizer step."
     kl_scale = losses.warm_up(state.epoch, weights.kl_warmup)
 
     def loss(params):
-        values, extra = term_values(spec, terms, params, state, data, rows, labeled_rows, weights, key)
+        values, extra = term_values(spec, terms, params, state, data, weights, draws)
         return losses.total_loss(values, weights, kl_scale), (values, extra)
 
     grads, (values, extra) = jax.grad(loss, has_aux=True)(state.params)
@@ -278,7 +329,7 @@ def train_step(
     rate = learning_rate * schedule(spec)(state.epoch)
     params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
     decay = jnp.minimum(spec.config.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-    ema = {n: decay * e + (1 - decay) * params[n] for n, e in state.ema.items()}
+    ema = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, state.ema, params) if state.ema else {}
     weighted = {LOSSES[n]: getattr(weights, n) * (kl_scale if n == "kl" else 1.0) * v for n, v in values.items()}
     metrics = StepMetrics(**weighted, correct=extra["correct"], labeled=extra["labeled"], confident=extra["confident"])
     return TrainState(params, ema, opt_state, extra["running"], state.step + 1, state.epoch + epoch_share), metrics
@@ -316,51 +367,27 @@ def unpack(
     "The numbers by name."
     return jax.tree.unflatten(jax.tree.structure(EpochMetrics()), list(packed))
 
-# %% ../../nbs/model/05_step.ipynb #f081a05d
-def deal_rows(key, index, n_labeled, steps: int, size: int):
-    "Rows of the labeled stream, (steps, size): a random order of the first `n_labeled` entries, repeated."
-    u = random.uniform(key, index.shape)
-    order = jnp.argsort(jnp.where(jnp.arange(index.shape[0]) < n_labeled, u, 2.0))
-    return index[order[jnp.arange(steps * size) % jnp.maximum(n_labeled, 1)]].reshape(steps, size)
-
 # %% ../../nbs/model/05_step.ipynb #9b091c49
-def _train_epoch(spec, terms, state, data, weights, learning_rate, key, parts):
+def _train_epoch(spec, terms, state, data, weights, learning_rate, draws, parts):
     "A new state, and packed `EpochMetrics`."
-    n, size = data.train_index.shape[0], min(spec.config.batch_size, data.train_index.shape[0])
-    steps = -(-n // size)
-    k_order, k_labeled, k_step = random.split(key, 3)
-    rows = random.permutation(k_order, data.train_index)
-    rows = jnp.concatenate([rows, rows[: steps * size - n]]).reshape(steps, size)
-    labeled = deal_rows(k_labeled, data.labeled_index, data.n_labeled, steps, terms.labeled) if terms.labeled else None
+    share = 1.0 / (len(draws.rows) * parts)
 
-    def step(state, inputs):
-        i, rows, labeled = inputs
-        state, metrics = train_step(
-            spec,
-            terms,
-            state,
-            data,
-            rows,
-            labeled,
-            weights,
-            learning_rate,
-            1.0 / (steps * parts),
-            random.fold_in(k_step, i),
-        )
+    def step(state, draws):
+        state, metrics = train_step(spec, terms, state, data, weights, learning_rate, share, draws)
         return state, pack(metrics)
 
-    state, metrics = lax.scan(step, state, (jnp.arange(steps), rows, labeled))
+    state, metrics = lax.scan(step, state, draws)
     state = _constrained(state._replace(epoch=jnp.round(state.epoch * parts) / parts))
-    finite = jnp.isfinite(metrics).all() & jnp.isfinite(sum(jnp.vdot(p, p) for p in state.params.values()))
-    mean, total, by_step = StepMetrics(*metrics.mean(0)), StepMetrics(*metrics.sum(0)), StepMetrics(*metrics.T)
-    counted = (by_step.labeled > 0).astype(jnp.float32)
-    train = mean._replace(
-        classification_loss=losses.masked_mean(by_step.classification_loss, counted),
-        correct=total.correct,
-        labeled=total.labeled,
-    )
-    val = Validation(*evaluate(spec, eval_params(state), data, weights)) if data.val_index.shape[0] else Validation()
-    return state, pack(EpochMetrics(train, finite, val))
+    finite = jnp.isfinite(metrics).all() & jnp.isfinite(jnp.vdot(state.params.vector, state.params.vector))
+    names, counted = np.array(StepMetrics._fields), (metrics[:, StepMetrics._fields.index("labeled")] > 0).sum()
+    over = np.where(np.isin(names, ("correct", "labeled")), 1, len(metrics))  # sums, and means over the steps
+    over = jnp.where(names == "classification_loss", jnp.maximum(counted, 1), over)  # that had a label
+    val, judge = jnp.full(len(Validation._fields), jnp.nan), partial(evaluate, spec)
+    if data.val_index.shape[0] and data.judge is None:
+        val = judge(eval_params(state), data, weights)
+    elif data.val_index.shape[0]:
+        val = lax.cond(data.judge, judge, lambda *_: val, eval_params(state), data, weights)
+    return state, jnp.concatenate([metrics.sum(0) / over, finite[None].astype(jnp.float32), val])
 
 # %% ../../nbs/model/05_step.ipynb #92456705
 def evaluate(

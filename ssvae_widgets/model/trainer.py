@@ -21,13 +21,14 @@ from ..errors import ArgumentError, check_whole, describe
 from .callbacks import TrainingCallback, check_callbacks, default_callbacks
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, split_labels
-from .few_labels import coming_terms, plan_epoch, unit_features
-from .snapshot import BATCH_SIZES, encode_batch
+from .few_labels import NEAR, coming_programs, plan_epoch
+from .map_head import compile_map
+from .snapshot import BATCH_SIZES, read_stored
 from .ssvae import SSVAE
-from .step import LossTerms, evaluate_part, train_epoch
+from .step import LossTerms, draw, evaluate_part, train_epoch
 
 # %% auto #0
-__all__ = ['InteractiveTrainer', 'compile_epoch', 'compile_reading']
+__all__ = ['InteractiveTrainer', 'compile_epoch', 'compile_reading', 'compile_drawing']
 
 # %% ../../nbs/model/17_trainer.ipynb #c7946c31
 class InteractiveTrainer:
@@ -51,6 +52,7 @@ class InteractiveTrainer:
         self._stop, self._busy = threading.Event(), threading.Lock()
         self._warming: threading.Thread | None = None
         self._enough = threading.Event()  # set: no more programs are compiled in the background
+        self.compiling = ""  # what is compiled in the background: "the epochs", "predictions", "the map"
         self.features, self._pair, self._pairing = features, (None, None), threading.Lock()
 
     def __getstate__(self):
@@ -98,6 +100,9 @@ def train_epochs(
         self._stop.clear()
         self.target = num_epochs
         source = self.vae.data_source(self.paired(data))
+        near = 0 <= self.vae.config.pretrain_steps - self.vae.step <= NEAR
+        if self._warming is not None and near and len(coming_programs(self.vae.progress, self.vae.config)) > 1:
+            self.warm_up(data)  # for the time after the pairs
         called = [] if callbacks is None else [*self.default_callbacks(), *self.callbacks, *mine]
         return self.vae.run_epochs(source, labels, self.target, called, self._stop, self, most)
     finally:
@@ -197,15 +202,21 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
     atexit.register(end)
     try:
         source = vae.data_source(trainer.paired(data))
-        for n_labels, terms in coming_terms(vae.progress, vae.config):
+        first, *later = coming_programs(vae.progress, vae.config)
+        for what, compile, *more in (
+            ("the epochs", compile_epoch, source, first),
+            ("predictions", compile_reading),
+            ("the map", compile_drawing),
+            *(("later epochs", compile_epoch, source, terms) for terms in later),
+        ):
             if enough.is_set():
                 return
-            compile_epoch(vae, source, n_labels, terms)
-        if not enough.is_set():
-            compile_reading(vae)
+            trainer.compiling = what
+            compile(vae, *more)
     except ValueError:
         pass
     finally:
+        trainer.compiling = ""
         _warming_up.release()
         atexit.unregister(end)
 
@@ -213,29 +224,28 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
 def compile_epoch(
     vae: SSVAE,
     source: DataSource,
-    n_labels: int,  # that lead to these terms
-    terms: LossTerms,
+    terms: LossTerms,  # of the program
 ) -> None:
-    "Compile the training program for some terms of the loss, and that of the evaluation apart where there is one."
-    codes = np.full(source.n, -1, np.int32)
-    codes[source.train_rows[:n_labels]] = 0
-    labels = split_labels(codes, source.val_rows, source.config.hold_out_labels)
+    "Compile a training program, and that of the evaluation apart where there is one."
+    labels = split_labels(np.full(source.n, -1, np.int32), source.val_rows, source.config.hold_out_labels)
     progress = vae.progress
-    soft = np.zeros((source.n, progress.spec.slots), np.float32) if terms.soft else None
-    plan = plan_epoch(progress, labels, vae.config)._replace(terms=terms, soft=soft)
-    static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
+    plan = plan_epoch(progress, labels, vae.config)
     piece = next(source.epoch_pieces(0, plan))
-    PROGRAMS.get(train_epoch, static, (progress.state, piece, plan.weights, plan.learning_rate, plan.key))
-    if not source.whole and len(source.val_rows):
+    args = piece, plan.weights, plan.learning_rate, draw(plan.spec, terms, piece, np.random.default_rng(0))
+    PROGRAMS.get(train_epoch, dict(spec=plan.spec, terms=terms, parts=source.pieces), (progress.state, *args))
+    if source.streamed and len(source.val_rows):
         PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (progress.params, source.val_data(plan), plan.weights))
 
 # %% ../../nbs/model/17_trainer.ipynb #c442c1e4
 def compile_reading(vae: SSVAE) -> None:
-    "Compile what predictions and the graph need."
-    p = vae.progress
-    active = (np.arange(p.spec.slots) < max(p.n_classes, 1)).astype(np.float32)
-    for size in BATCH_SIZES:
-        x = np.zeros((size, *p.spec.input_shape), np.float32 if len(p.spec.input_shape) == 1 else np.uint8)
-        PROGRAMS.get(encode_batch, dict(spec=p.spec, with_images=False), (p.params, x, active, p.shift, p.scale, None))
-    if vae.config.graph_epochs and vae.feature_space is None:
-        PROGRAMS.get(unit_features, dict(spec=p.spec), (p.params, x, p.shift, p.scale))
+    "Compile what predictions, map and graph read of images as many as those of the last `data_source`."
+    p, many = vae.progress, vae.fingerprint.n_items > BATCH_SIZES[0]
+    kind = np.float32 if len(p.spec.input_shape) == 1 else np.uint8
+    read_stored(p, np.zeros((BATCH_SIZES[many], *p.spec.input_shape), kind))
+
+
+def compile_drawing(vae: SSVAE) -> None:
+    "Compile the fit of a map, where the latent is wider than one."
+    width = vae.config.latent_dim if vae.feature_space is None else vae.feature_space.dim
+    if vae.config.latent_dim > 2:
+        compile_map(vae.fingerprint.n_items, width)

@@ -308,7 +308,7 @@ def run(self: Training) -> None:
         predictions.ask("graph")  # what is on show until there is evidence for the network
     self.examination.begin_run()
     follow = _Follow(self)
-    if self.warming.is_alive():
+    if self.warming.is_alive() and self.trainer.compiling in ("", "the epochs"):
         activity.update(message="Preparing the first epoch")
     over = False
     while not over:
@@ -376,7 +376,9 @@ class _Follow:
             self.times.append(now - self.start)
         status = training.activity.status
         done = status.epoch + 1
+        waits = training.trainer.compiling  # programs without which the map cannot be drawn
         said = f"Epoch {done} of {status.target}"
+        said += f", preparing {waits}" if waits in ("predictions", "the map") else ""
         training.activity.update(epoch=done, total=epoch, seconds=self.seconds(), metrics=dict(metrics), message=said)
         if training.stopping:
             trainer.stop()
