@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jax import lax, random
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from . import losses
 from .augment import augment, cutout, warp_numbers
