@@ -9,14 +9,14 @@ export function press(model, el, type, label) {
   if (!done) model.send(label === undefined ? { type } : { type, label }, undefined, buffers);
 }
 
-/** A text field for the name of a class; `done(name)` on Enter, `done("")` on Escape and, with `leaves`, when something else is clicked. */
+/** A text field for the name of a class; `done(name)` on Enter, `done("")` on Escape and, with `leaves`, when something else is clicked; it stays open when that returns false. */
 export function nameField(value, label, done, leaves = false) {
   const input = h("input", { type: "text", class: "ssvae-input", "aria-label": label, maxlength: 80 });
   let open = true;
   const end = (name) => {
     if (!open) return;
-    open = false;
-    done(name);
+    open = false; // taking the field away leaves it
+    open = done(name) === false;
   };
   input.value = value;
   for (const kind of ["keydown", "keyup", "click", "dblclick", "pointerdown"])
@@ -267,7 +267,7 @@ export class ClassBar {
     const again = () => {
       const input = nameField("", first ? "Name of the first class" : "Name of the new class", (name) => {
         if (name) {
-          if (this.taken(name, input)) return again();
+          if (this.taken(name)) return false;
           this.model.send({ type: "new_class", name });
         }
         if (this.order.length) return this.openField(false);
@@ -284,7 +284,7 @@ export class ClassBar {
   }
 
   /** Whether another class has this name; then it is said at the field. */
-  taken(name, input) {
+  taken(name) {
     if (!this.order.some((k) => this.model.get("classes")[k] === name)) return false;
     this.note(`There is a class ${clean(name, 40)} already`);
     return true;

@@ -23,8 +23,9 @@ export class MapView extends MapCanvas {
   constructor(model, el, common) {
     super(model, el, common, (name, arg) => this.act(name, arg));
     this.watch("change:tool", () => this.tool());
-    this.watch("change:lut change:none change:kind change:classes change:color_by change:columns change:range", () =>
-      this.colors(),
+    this.watch(
+      "change:lut change:none change:kind change:classes change:order change:color_by change:columns change:range",
+      () => this.colors(),
     );
     this.watch("change:status", () => {
       this.status.textContent = clean(model.get("status"), 200);

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from waiting import until
 
-from ssvae_widgets.palettes import PETROFF_10
+from ssvae_widgets.palettes import FIRST_TEN
 
 TRAINED = "app.session.training.phase == 'idle' and not app.session.jobs.busy"
 
@@ -67,7 +67,7 @@ def test_click_label_train(showcase):
     page.keyboard.press("3")
     page.wait_for_selector(f".ssvae-status[data-saved='yes'][data-seq='{seq + 1}']")
     assert nb.python(f"int(app.session.codes[{target}])") == 3
-    colour = np.array([int(PETROFF_10[3][i : i + 2], 16) for i in (1, 3, 5)], float)
+    colour = np.array([int(FIRST_TEN[3][i : i + 2], 16) for i in (1, 3, 5)], float)
     until(lambda: np.abs(pixel(page, at) - colour).max() < 40)
     nb.screenshot("showcase_labeled")
     assert 40 < np.abs(before - colour).max(), f"{before} was class 3 already: {colour}"
