@@ -45,6 +45,7 @@ def showcase(open_notebook, root, monkeypatch):
     nb.page.wait_for_selector(".ssvae-points[data-domain]")
     nb.page.locator(".ssvae-labeler").scroll_into_view_if_needed()
     nb.until(TRAINED, timeout=300)
+    nb.execute("app.map.pictures = False")  # these flows look at the colours of dots
     nb.page.wait_for_timeout(800)
     return nb
 
