@@ -36,7 +36,7 @@ def only(
 class Graphs:
     "Propagators by feature space; a space is told by its identity, not by its values."
 
-    large = 100_000  # points; more of them answer through landmarks
+    large = 250_000  # points; more of them answer through landmarks
     n_landmarks = 50_000  # of them, beside those with a label
 
     def __init__(
