@@ -56,6 +56,11 @@ export class ClassBar {
     el.setAttribute("aria-label", "Classes");
     this.grid = h("div", { class: "ssvae-class-grid", role: "group", "aria-label": "Classes and their keys" });
     this.grid.addEventListener("keydown", (event) => this.key(event));
+    this.byMouse = false; // how a card or a field was opened: whoever came by mouse gets the map's keys back
+    this.el.addEventListener("pointerdown", () => (this.byMouse = true));
+    this.grid.addEventListener("keydown", (event) => {
+      if (event.target.closest?.(".ssvae-class")) this.byMouse = false;
+    });
     this.head = h("div", { class: "ssvae-caption" });
     this.box = h("div", { class: "ssvae-class-cards" });
     this.field = h("div", { class: "ssvae-new-field", hidden: true });
@@ -63,7 +68,7 @@ export class ClassBar {
     this.stop = [
       follow(model, ["classes", "palette", "order"], () => this.draw()),
       follow(model, ["counts", "active", "guess", "n_selected", "can_accept"], () => this.paint()),
-      follow(model, ["members"], () => this.pictures()),
+      follow(model, ["members", "member_pixels"], () => this.pictures()),
     ];
   }
 
@@ -155,7 +160,7 @@ export class ClassBar {
     if (!order.length) {
       if (this.field.hidden || !this.field.firstChild) this.openField(true, false);
     } else if (!this.field.hidden && !this.field.contains(document.activeElement)) this.openField(false, false);
-    if (code !== null) this.buttons.get(Number(code))?.focus();
+    if (code !== null && !this.byMouse) this.buttons.get(Number(code))?.focus();
     this.paint();
     this.pictures();
   }
@@ -452,7 +457,7 @@ export class ClassBar {
   /** Who came by keyboard stays in the grid; a click gives the keys back to the map. */
   back(code) {
     const button = this.buttons.get(code);
-    if (button) button.focus();
+    if (button && !this.byMouse) button.focus();
     else giveKeysBack(this.el);
   }
 

@@ -102,7 +102,7 @@ export function colorCard(name, now, swatches, others, done) {
         style: { "--c": color },
         "data-color": color,
         "data-first": i === 0,
-        "aria-pressed": i === 0,
+        "aria-pressed": String(i === 0),
         "aria-label": `${color}${alike.length ? `, hard to tell from ${alike.slice(0, 3).join(", ")}` : ""}`,
         title: `${color}${alike.length ? ` · hard to tell from ${alike.slice(0, 3).join(", ")}` : ""}`,
         onclick: () => done(color),

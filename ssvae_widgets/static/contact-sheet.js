@@ -47,7 +47,7 @@ function render({ model, el }) {
       chosenSize(size.value);
       layout();
     },
-    onchange: () => giveKeysBack(el),
+    onpointerup: () => giveKeysBack(el), // the arrow keys go on to be the slider's for those who came with Tab
   });
   const wide = h(
     "button",
@@ -112,6 +112,7 @@ function render({ model, el }) {
     codes = new Int32Array(0),
     guesses = new Int32Array(0),
     cursor = 0,
+    sent = model.get("heard"), // number of the last picture that was left out or taken in here
     asked = new Map(); // serial -> pixels a side that were asked for
   let pictures = new Map(),
     tiles = new Map(),
@@ -213,7 +214,8 @@ function render({ model, el }) {
     const serial = serials[i],
       leave = out[i] !== 1;
     out[i] = leave ? 1 : 0;
-    model.send({ type: "exclude", serial, out: leave });
+    sent += 1;
+    model.send({ type: "exclude", serial, out: leave, n: sent });
     toMap(el, "exclude", { serial, out: leave });
     place(i);
     head();
@@ -223,7 +225,9 @@ function render({ model, el }) {
     let total = 0;
     for (const { data } of pictures.values()) total += data.length;
     if (total < KEPT) return;
+    const seen = new Set([...tiles.keys()].map((i) => serials[i]));
     for (const [serial, { data }] of pictures) {
+      if (seen.has(serial)) continue;
       pictures.delete(serial);
       asked.delete(serial);
       if ((total -= data.length) < KEPT / 2) break;
@@ -299,14 +303,19 @@ function render({ model, el }) {
         version = model.get("version");
         pictures = new Map();
         asked = new Map();
+        sent = model.get("heard");
         cursor = 0;
         box.scrollTop = 0;
       }
       serials = array(model.get("serials"), Uint32Array);
       layout();
     }),
-    follow(model, ["excluded", "codes", "guesses", "classes", "palette"], () => {
-      out = array(model.get("excluded"));
+    follow(model, ["excluded", "heard", "codes", "guesses", "classes", "palette"], () => {
+      const stale = model.get("heard") < sent && model.get("version") === version && out.length === serials.length;
+      if (!stale) {
+        out = array(model.get("excluded")); // else an answer to an earlier click, which knows nothing of the last one
+        toMap(el, "heard");
+      }
       codes = array(model.get("codes"), Int32Array);
       guesses = array(model.get("guesses"), Int32Array);
       show();

@@ -48,6 +48,9 @@ export function fitWindow(el) {
   };
 }
 
+/** What listens for the focus leaving an app that fills the window. */
+const outside = new WeakMap();
+
 /**
  * The app over everything else in the window, or back in its place: the layer on top of a page belongs to no panel, so that nothing
  * cuts it off. @param {HTMLElement} app @returns {boolean} whether it fills the window now
@@ -58,11 +61,17 @@ export function fillWindow(app) {
   if (fill) {
     app.setAttribute("popover", "manual");
     app.showPopover?.();
+    outside.set(app, (event) => {
+      if (!app.contains(event.target)) fillWindow(app); // a dialog of the notebook, which would lie unseen behind it
+    });
+    document.addEventListener("focusin", outside.get(app));
   } else {
+    document.removeEventListener("focusin", outside.get(app));
+    outside.delete(app);
     app.hidePopover?.();
     app.removeAttribute("popover");
   }
   window.dispatchEvent(new Event("resize"));
-  app.focus({ preventScroll: true });
+  if (fill) app.focus({ preventScroll: true });
   return fill;
 }

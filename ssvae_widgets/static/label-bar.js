@@ -50,6 +50,7 @@ function actions(model, el) {
     h("span", { text: "What next?" }),
     h("kbd", { text: "n" }),
   );
+  let filled = null; // the app, once it has filled the window
   const fill = h(
     "button",
     {
@@ -57,10 +58,10 @@ function actions(model, el) {
       class: "ssvae-button ssvae-tool ssvae-fill",
       title: "Fill the window, or go back into the notebook",
       "aria-label": "Fill the window",
-      "aria-pressed": "false",
       onclick: () => {
-        const app = /** @type {HTMLElement | null} */ (el.closest(".ssvae-labeler"));
-        if (app) fill.setAttribute("aria-pressed", String(fillWindow(app)));
+        filled = /** @type {HTMLElement | null} */ (el.closest(".ssvae-labeler"));
+        if (filled) fillWindow(filled);
+        giveKeysBack(el);
       },
     },
     icon("window"),
@@ -101,6 +102,7 @@ function actions(model, el) {
   return () => {
     end();
     list?.remove();
+    if (filled?.classList.contains("ssvae-full")) fillWindow(filled); // a newer app has taken over: nothing is left to leave with
   };
 }
 

@@ -14,7 +14,7 @@ import {
   radiusFor,
   thinOut,
 } from "./raster.mjs";
-import { Pictures } from "./map-pictures.mjs";
+import { AT_ONCE, PITCH, Pictures } from "./map-pictures.mjs";
 import { legend, tell, toolbar } from "./chrome.mjs";
 import { clean, h } from "./dom.mjs";
 
@@ -306,6 +306,7 @@ export class MapCanvas {
     g.clearRect(0, 0, this.W, this.H);
     const home = this.model.get("home");
     this.side = !this.s.pictured ? 0 : this.model.get("picture_size") || p.fit(st.xy, st.flags, st.filter, home, v);
+    if (this.side) this.side = Math.max(this.side, Math.sqrt((v.w * v.h) / AT_ONCE) / PITCH);
     this.bar.pictures(!!this.model.get("thumb")?.n, this.model.get("pictures"), this.side);
     if (!this.side) {
       p.drawn = [];

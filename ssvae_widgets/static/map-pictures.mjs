@@ -14,7 +14,10 @@ export const ALL = 600,
   LARGE = 72;
 
 /** Side of a cell in sides of a picture, at least: there is room between the pictures, for the points that show none. */
-const PITCH = 1.45;
+export const PITCH = 1.45;
+
+/** Pictures on a map at once, at most: no more than are kept. */
+export const AT_ONCE = 2500;
 
 /** A number below 2 ** 28 that looks random and is always the same for a row. */
 export function scatter(i) {

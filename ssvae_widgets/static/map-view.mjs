@@ -335,6 +335,7 @@ export class MapView extends MapCanvas {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       if (!this.alive || !this.mouse || this.drag) return;
+      if (this.s.show.following !== "hovered" && this.s.state.selected.length) return; // a proposal stays on show
       const [clientX, clientY] = this.mouse;
       this.hoverAt(this.local({ clientX, clientY }), { clientX, clientY });
     }, 100);
@@ -483,6 +484,7 @@ export class MapView extends MapCanvas {
     } else if (name === "selectall") this.all(() => true);
     else if (name === "invert") this.all((i) => !(st.flags[i] & SELECTED));
     else if (name === "grow") this.s.intent("select", { op: "grow" });
+    else if (name === "similar") this.s.intent("similar", {}, st.selected);
     else if (name === "select") {
       if (arg === "all") this.all(() => true);
       else if (arg === "unlabeled") this.all((i) => !(st.flags[i] & LABELED));
@@ -506,7 +508,13 @@ export class MapView extends MapCanvas {
       st = this.s.state,
       limit = this.model.get("confirm_above");
     if (this.s.looking) return;
+    if (name === "heard") {
+      this.s.ahead = false;
+      this.s.catchUp();
+      return e.preventDefault();
+    }
     if (name === "exclude" || name === "choose" || name === "drop") {
+      this.s.ahead = name === "exclude";
       if (name === "exclude")
         this.s.selectHere(
           arg.out

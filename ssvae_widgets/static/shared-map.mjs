@@ -106,8 +106,15 @@ export class Shared {
     );
   }
 
+  /** What Python says is selected, once it has heard of every picture that was left out here. */
+  catchUp() {
+    const before = this.state.selected;
+    this.readSelected();
+    if (this.state.selected !== before) this.tell("selection");
+  }
+
   readSelected() {
-    if (this.looking) return;
+    if (this.looking || this.ahead) return;
     const now = typed(this.model.get("selected"), Uint32Array),
       was = this.state.selected;
     if (now.length === was.length && now.every((x, i) => x === was[i])) return;
@@ -204,7 +211,7 @@ export class Shared {
         size = m.w * m.h * m.c,
         data = typed(buffers[1], Uint8Array);
       ids.forEach((id, k) => {
-        this.thumbs.set(id, { w: m.w, h: m.h, c: m.c, data: data.subarray(k * size, (k + 1) * size) });
+        this.thumbs.set(id, { w: m.w, h: m.h, c: m.c, data: data.slice(k * size, (k + 1) * size) });
         this.asked.delete(id);
       });
       this.tell("thumbs");
@@ -225,6 +232,7 @@ export class Shared {
   select(serials, source) {
     if (this.looking) return;
     this.source = source;
+    this.ahead = false;
     this.state.select(serials);
     this.show.select(this.state.selected, source);
     this.model.set("selected", bytes(serials));

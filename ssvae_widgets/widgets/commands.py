@@ -212,6 +212,7 @@ def exclude(self: Commands, intent):
     with self.presenter.lock:
         self.views.sheet.exclude(intent["serial"], intent["out"])
         self.views.map.selected = self.views.sheet.kept
+        self.views.sheet.heard = intent.get("n", self.views.sheet.heard)  # last: the page listens again from here on
         selected, pending = self.presenter.selected, self.question.pending
         if pending and selected.size:
             self.ask(pending, selected)
@@ -231,7 +232,7 @@ def sort(self: Commands, intent):
 @patch
 def close(self: Commands, intent):
     "Close the sheet and let go of the selection."
-    self.views.map.selected = []
+    self.views.map.selected, self.views.map.hovered = [], -1
     self.question.forget()
     self.views.sheet.close_sheet()
 

@@ -51,7 +51,7 @@ class ContactSheet(View):
     accepts = {
         "thumbnails": ("serials", "version", "pixels?"),
         "sort": ("by",),
-        "exclude": ("serial", "out"),
+        "exclude": ("serial", "out", "n?"),
         "look": ("serial",),
         "close": (),
         "confirm": ("asked?",),
@@ -62,6 +62,7 @@ class ContactSheet(View):
     excluded = traitlets.Bytes(help="uint8, 1: left out").tag(sync=True)
     codes = traitlets.Bytes(help="int32 label of each, -1: none").tag(sync=True)
     guesses = traitlets.Bytes(help="int32 predicted class of each, -1: none").tag(sync=True)
+    heard = traitlets.Int(0, help="number of the last picture that a page left out or took in").tag(sync=True)
     version = traitlets.Int(0, help="counts openings, so that late pixels are dropped").tag(sync=True)
     sorts = traitlets.List(traitlets.Unicode(), default_value=["distance", "certainty", "number"]).tag(sync=True)
     sort = traitlets.Unicode("distance").tag(sync=True)
@@ -157,6 +158,14 @@ def send_thumbnails(
     "Send pixels of these serials to every page that shows the sheet."
     if version != self.version or not len(serials):
         return
-    blocks, shapes = zip(*[wire_image(self.images(serial), pixels) for serial in serials.tolist()])
-    message = {"type": "thumbnails", "version": version, "shapes": list(shapes)}
-    self.send(message, [np.asarray(serials, "<u4").tobytes(), b"".join(blocks)])
+    sent, shapes, blocks = [], [], []
+    for serial in serials.tolist():
+        try:
+            data, shape = wire_image(self.images(serial), pixels)
+        except (OSError, ValueError):  # one that cannot be read leaves its tile empty
+            continue
+        sent.append(serial)
+        shapes.append(shape)
+        blocks.append(data)
+    message = {"type": "thumbnails", "version": version, "shapes": shapes}
+    self.send(message, [np.array(sent, "<u4").tobytes(), b"".join(blocks)])

@@ -237,8 +237,8 @@ def paint_members(self: Presenter):
     "A slow job: a typical image of each class, to stand beside its name."
     rows = self.session.typical()
     if rows != self.members:
-        self.members = rows
         self.views.buttons.show_members({code: self.session.pictures[row] for code, row in rows.items()})
+        self.members = rows
 
 
 @patch

@@ -40,16 +40,16 @@ def similar(self: MoreLikeThese, intent: dict):
         self.like = np.setdiff1d(self.like, out)
         n = len(self.shown) * (1 if out.size else self.growth)
     else:
-        self.like, self.unlike = self._begin(), np.zeros(0, int)
+        self.like, self.unlike = self._begin(intent), np.zeros(0, int)
     if not self.like.size:
         return self.presenter.views.status.say("Select an image first, or point at one, then ask for more like it.")
     self.show(n)
 
 # %% ../../nbs/widgets/18_similar.ipynb #0f2ddbd4
 @patch
-def _begin(self: MoreLikeThese) -> np.ndarray:
+def _begin(self: MoreLikeThese, intent: dict) -> np.ndarray:
     hovered = int(self.presenter.views.map.hovered)
-    chosen = self.presenter.selected
+    chosen = np.asarray(intent.get("serials", self.presenter.selected), int)  # as the page had them when it asked
     return chosen if chosen.size or hovered < 0 else np.array([hovered])
 
 # %% ../../nbs/widgets/18_similar.ipynb #4b6067aa

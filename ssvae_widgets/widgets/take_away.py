@@ -27,7 +27,13 @@ class TakeAway:
     def place(self) -> str:
         "The folder that is proposed."
         path = self.session.store.path
-        return "export" if path is None else os.path.relpath(path.with_name(f"{path.stem}-export"))
+        if path is None:
+            return "export"
+        place = path.with_name(f"{path.stem}-export")
+        try:
+            return os.path.relpath(place)
+        except ValueError:  # on another drive
+            return str(place)
 
 # %% ../../nbs/widgets/18_take_away.ipynb #1436cf55
 @patch
