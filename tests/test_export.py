@@ -68,6 +68,8 @@ def test_the_same_export_again_takes_the_place_of_the_former(files, tmp_path):
         s.export(tmp_path / "out", ["folders", "labels"])
         s.label([0], 1)
         s.export(tmp_path / "out", "folders")
+        told = rows_of(tmp_path / "out/by_class/index.csv")
+        assert [(r["file"].split("/")[0], r["label"]) for r in told] == [("a", "a"), ("b", "b")]
         assert sorted(p.parent.name for p in (tmp_path / "out").rglob("*.png")) == ["a", "b"]
         assert sorted(os.listdir(tmp_path / "out")) == ["by_class", "export.json", "labels.csv"], "nothing is left over"
         assert json.loads((tmp_path / "out/export.json").read_text())["files"] == ["by_class", "labels.csv"]
@@ -92,6 +94,30 @@ def test_what_lies_in_the_way_stays(files, tmp_path):
         assert len(rows_of(tmp_path / "forged" / "labels.csv")) == 2
 
 
+def test_a_folder_of_classes_that_somebody_changed_stays(files, tmp_path):
+    with LabelingSession(files, None, classes=["a", "b"], features=None) as s:
+        s.label([0, 1], 0)
+        s.export(tmp_path / "out", "folders")
+        one = next((tmp_path / "out/by_class").rglob("*.png"))
+        (tmp_path / "out/by_class/b").mkdir()
+        one.rename(tmp_path / "out/by_class/b" / one.name)  # sorted by hand
+        with pytest.raises(FileExistsError, match="changed by hand"):
+            s.export(tmp_path / "out", "folders")
+        assert (tmp_path / "out/by_class/b" / one.name).exists()
+
+
+def test_predictions_of_the_moment_a_class_is_new_or_gone(tmp_path):
+    points = np.repeat(np.eye(3, 5, dtype=np.float32) * 9, 20, axis=0) + np.random.default_rng(0).random((60, 5))
+    with LabelingSession(points, None, classes=["a", "b"]) as s:
+        s.label(0, 0)
+        s.label(20, 1)
+        assert s.wait(60)
+        s.jobs.close()  # no further answer: what is on show knows two classes
+        s.store.add_class("c")
+        told = rows_of(s.export(tmp_path / "out", "predictions")[0].path)
+        assert set(told[0]) >= {"p(a)", "p(b)", "p(c)"} and told[0]["p(c)"] == "0.0"
+
+
 def test_an_app_adds_its_page_and_its_names(tmp_path):
     names = [f"plate/{k}" for k in range(9)]
     app = LatentLabeler(np.random.default_rng(0).random((9, 5)), labels=None, classes=2, names=names)
@@ -104,9 +130,11 @@ def test_an_app_adds_its_page_and_its_names(tmp_path):
     app.close()
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "x\x00y", "nul", "COM1.txt", " ", "é" * 300, "a:b", "trailing."])
+@pytest.mark.parametrize(
+    "name", ["..", "a/b", "x\x00y", "nul", "COM1.txt", " ", "é" * 300, "漢" * 100, "a:b", "trailing."]
+)
 def test_every_name_becomes_one_of_a_file(name, tmp_path):
     got = as_file_name(name)
     (tmp_path / got).mkdir()
-    assert os.listdir(tmp_path) == [got] and got not in ("nul", "con") and len(got) <= 101
+    assert os.listdir(tmp_path) == [got] and got not in ("nul", "con") and len(got.encode()) <= 201
     assert kept_apart([got, got.upper(), got])[0] == got and len({*kept_apart([got, got, got])}) == 3

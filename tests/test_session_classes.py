@@ -7,7 +7,7 @@ import pytest
 from sessions import IMAGES, NAMES, TRUTH, session, trained
 from waiting import until
 
-from ssvae_widgets import LabelStore
+from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.errors import ArgumentError
 
 
@@ -96,3 +96,35 @@ def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
     assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
     with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s:
         assert s.n_classes == 10_000
+
+
+POINTS = np.repeat(np.eye(3, 5, dtype=np.float32) * 9, 20, axis=0) + np.random.default_rng(0).random((60, 5))
+
+
+def test_no_answer_is_of_a_class_that_is_gone():
+    with LabelingSession(POINTS, None, classes=["cat", "dog"]) as s:
+        s.label(0, 0)
+        s.label(20, 1)
+        assert s.wait(60) and (s.pred[:20] == 0).all()
+        s.activity.update(phase="training")  # no new answer comes while it trains
+        s.delete_class("cat")
+        until(lambda: not (s.pred == 0).any())
+        s.accept([5])
+        assert s.codes[5] == 1 and list(s.class_order) == [1]
+        s.activity.update(phase="idle")
+        s.delete_class("dog")
+        until(lambda: s.probs is None)
+        with pytest.raises(ArgumentError):
+            s.accept([5])
+        s.add_class("cow")
+        assert s.wait(60) and s.probs is None, "nobody has said anything of a cow"
+
+
+def test_classes_without_a_label_are_doubted_through_landmarks():
+    with LabelingSession(POINTS, None, classes=3) as s:
+        s.predictions.graphs.large, s.predictions.graphs.n_landmarks = 30, 20
+        s.label(0, 0)
+        s.label(20, 1)
+        assert s.wait(60)
+        s.predictions.ask("linear")  # before any graph has been asked in this space
+        assert len(s.predictions.nearness) == 60

@@ -21,9 +21,8 @@ def nearest_distance(
     block: int = 65_536,  # rows at a time
 ) -> Float32[np.ndarray, "n"]:
     "Euclidean distance of every row to the nearest of some rows."
-    if len(examples) > MOST:
-        examples = examples[np.linspace(0, len(examples) - 1, MOST).astype(int)]
-    given = np.asarray(features[examples], np.float32)
+    some = examples if len(examples) <= MOST else examples[np.linspace(0, len(examples) - 1, MOST).astype(int)]
+    given = np.asarray(features[some], np.float32)
     own, out = (given**2).sum(1), np.empty(len(features), np.float32)
     for at in range(0, len(features), block):
         x = np.asarray(features[at : at + block], np.float32)

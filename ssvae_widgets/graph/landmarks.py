@@ -22,8 +22,8 @@ from .neighbors import closer, nearest_among, nearest_neighbors, without_itself
 from .propagate import Propagator, check_codes, knn_graph
 
 # %% auto #0
-__all__ = ['NEAR', 'link_weights', 'as_links', 'Landmarks', 'choose_landmarks', 'add_landmarks', 'LandmarkPool', 'choose_among',
-           'LandmarkAnswers']
+__all__ = ['NEAR', 'AT_LEAST', 'link_weights', 'as_links', 'Landmarks', 'choose_landmarks', 'add_landmarks', 'LandmarkPool',
+           'choose_among', 'LandmarkAnswers']
 
 # %% ../../nbs/graph/04_landmarks.ipynb #346f87a2
 NEAR = 5  # landmarks that a point asks
@@ -121,6 +121,9 @@ def add_landmarks(
     return Landmarks(all_rows, place, neighbors, *closer((marks.near, marks.gap), z, new, first))
 
 # %% ../../nbs/graph/04_landmarks.ipynb #8b9f4856
+AT_LEAST = 5_000  # labels at once that become landmarks however many there are: nothing that a person says is lost
+
+
 class LandmarkPool:
     "Points and their landmarks, which grow; may be asked from any thread."
 
@@ -139,7 +142,7 @@ class LandmarkPool:
         "The landmarks, these points among them."
         with self._lock:
             new = rows if self.marks is None else rows[self.marks.place[rows] < 0]
-            room = self.most - (self.n if self.marks is None else len(self.marks))
+            room = self.most - self.n if self.marks is None else max(self.most - len(self.marks), AT_LEAST)
             if len(new) > room:
                 new = np.random.default_rng(self.seed).choice(new, max(room, 0), replace=False)
             if self.marks is None:

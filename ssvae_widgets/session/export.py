@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/export.html.md"""
 # %% ../../nbs/session/27_export.ipynb #6d63c840
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -23,14 +24,14 @@ import numpy as np
 from PIL import Image
 
 from ..data.scales import choose_channels, paint
-from ..errors import ArgumentError, check_path, describe
+from ..errors import ArgumentError, DataError, check_path, describe
 from ..io.files import atomic_write, temporary_name
-from ..labels.csv_table import guard_cell
+from ..labels.csv_table import guard_cell, unguard_cell
 from ..labels.exchange import export_labels
 
 # %% auto #0
-__all__ = ['FORBIDDEN', 'RESERVED', 'NOTE', 'PLACES', 'Offer', 'offers', 'as_file_name', 'kept_apart', 'prediction_table',
-           'Written', 'export_session']
+__all__ = ['FORBIDDEN', 'RESERVED', 'NOTE', 'INDEX', 'PLACES', 'Offer', 'offers', 'as_file_name', 'kept_apart',
+           'prediction_table', 'Written', 'export_session']
 
 # %% ../../nbs/session/27_export.ipynb #6fa68f83
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{k}" for d in ("com", "lpt") for 
 
 def as_file_name(
     text: str,  # anything a person may write
-) -> str:  # what every file system takes, at most 100 characters
+) -> str:  # what every file system takes, at most 200 bytes
     "A name of a file or folder."
     plain = "".join("_" if c in FORBIDDEN or unicodedata.category(c)[0] == "C" else c for c in str(text))
-    plain = plain.strip(" .")[:100].strip(" .") or "_"
+    plain = plain.strip(" .").encode()[:200].decode(errors="ignore").strip(" .") or "_"
     return f"_{plain}" if plain.split(".")[0].lower() in RESERVED else plain
 
 # %% ../../nbs/session/27_export.ipynb #4c54dbdd
@@ -106,17 +107,17 @@ def prediction_table(
     "The predictions on show: id, image, label, prediction, certainty, then the probability of each class."
     import pandas as pd
 
-    names = session.names if names is None else names
+    names, view = session.names if names is None else names, session.predictions.view
+    codes, probs = session.codes, np.round(session.predictions.wide(view.probs), 4)
     classes = np.array([*session.classes, None], object)  # the last one stands for −1
     told = {
         "id": np.arange(session.n_items),
         "image": [f"image-{k}" for k in range(session.n_items)] if names is None else [str(n) for n in names],
-        "label": classes[session.codes],
-        "prediction": classes[session.pred],
-        "certainty": np.round(session.certainty, 4),
+        "label": classes[codes],
+        "prediction": classes[view.pred],
+        "certainty": np.round(view.certainty, 4),
     }
-    probs = np.round(session.probs, 4)
-    own = {f"p({name})": probs[:, k] for k, name in enumerate(session.classes)}
+    own = {f"p({session.classes[k]})": probs[:, k] for k in session.class_order}
     return pd.DataFrame({**told, **own})
 
 # %% ../../nbs/session/27_export.ipynb #09cc997d
@@ -146,7 +147,9 @@ def _png(picture: np.ndarray) -> bytes:
 
 # %% ../../nbs/session/27_export.ipynb #115a61d1
 def _write_folders(session, folder: Path, names) -> None:
-    "Every labeled picture under the name of its class."
+    "Every labeled picture under the name of its class, and `index.csv`, which says what is which."
+    folder.mkdir()
+    index = ["file,image,label"]
     files = session.data.found.files
     shared = Counter(files or ())  # a file with several pictures
     names = session.names if names is None else names
@@ -164,7 +167,23 @@ def _write_folders(session, folder: Path, names) -> None:
             if copy:
                 shutil.copyfile(files[row], folder / room / name)
             else:
-                (folder / room / name).write_bytes(_png(session.original(row)))
+                (folder / room / name).write_bytes(_png(_picture(session, row)))
+            index.append(_csv_line(f"{room}/{name}", row if names is None else names[row], session.classes[k]))
+    (folder / INDEX).write_text("\n".join(index) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def _picture(session, row: int) -> np.ndarray:
+    "A picture in full size; as it is shown where its file is gone or damaged."
+    try:
+        return session.original(row)
+    except (DataError, OSError):
+        return np.asarray(session.pictures[row])
+
+
+def _csv_line(*cells) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([guard_cell(str(cell)) for cell in cells])
+    return line.getvalue()
 
 # %% ../../nbs/session/27_export.ipynb #9ea981a8
 @dataclass(frozen=True)
@@ -176,7 +195,7 @@ class Written:
     text: str  # in words
 
 
-NOTE = "export.json"
+NOTE, INDEX = "export.json", "index.csv"
 PLACES = {
     "labels": "labels.csv",
     "predictions": "predictions.csv",
@@ -208,6 +227,21 @@ def _check_folder(folder: Path, parts: Sequence[str], labels: Path | None) -> No
                 f"{folder} has a {PLACES[part]} that was not exported from here; give another folder. "
                 "Nothing was written."
             )
+        if part == "folders" and place.is_dir() and not _as_written(place):
+            raise FileExistsError(
+                f"{place} was changed by hand since it was exported; give another folder, so that this one stays. "
+                "Nothing was written."
+            )
+
+
+def _as_written(place: Path) -> bool:
+    "Whether a folder of classes holds the files of its index and no others."
+    try:
+        with open(place / INDEX, newline="", encoding="utf-8") as file:
+            told = {unguard_cell(row["file"]) for row in csv.DictReader(file)} | {INDEX}
+    except (OSError, ValueError, KeyError):
+        return False
+    return {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()} == told
 
 # %% ../../nbs/session/27_export.ipynb #99e0a312
 def _put(path: Path, write: Callable[[Path], Any]) -> None:
@@ -215,10 +249,15 @@ def _put(path: Path, write: Callable[[Path], Any]) -> None:
     stage = Path(temporary_name(path))
     try:
         write(stage)
-        old = Path(temporary_name(path)) if path.is_dir() else None
+        old = Path(temporary_name(path)) if path.is_dir() and stage.is_dir() else None
         if old is not None:
             os.replace(path, old)
-        os.replace(stage, path)
+        try:
+            os.replace(stage, path)
+        except OSError:
+            if old is not None:
+                os.replace(old, path)
+            raise
         if old is not None:
             shutil.rmtree(old)
     finally:
@@ -285,7 +324,7 @@ def _note(session, files: set[str]) -> bytes:
         written=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         images=session.n_items,
         labeled=session.n_labeled,
-        classes=list(session.classes),
+        classes=[session.classes[k] for k in session.class_order],
         accuracy="" if session.standing is None else session.standing.message,
     )
     return json.dumps(facts, indent=1).encode()

@@ -150,7 +150,10 @@ def accept(
     if said is not None and np.shape(said) not in ((), rows.shape):
         raise ArgumentError(f"said is {describe(said)}; expected one class, or one for each of {len(rows)} images.")
     if said is None:
-        codes = probs[rows].argmax(1)
+        alive = [code for code in self.data.order if code < probs.shape[1]]  # a class may have been deleted meanwhile
+        if not alive:
+            raise ArgumentError("The predictions are of classes that are no more: label a few items first.")
+        codes = np.array(alive)[probs[rows][:, alive].argmax(1)]
     else:
         codes = np.array([self.data.code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
     return self.data.store.set(rows, codes, source=source, accepted=True, **self._provenance(rows))

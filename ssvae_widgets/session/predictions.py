@@ -110,6 +110,7 @@ class Predictions:
         self.answered = -1  # gesture up to which the graph has heard
         self.merged: dict[int, int] = data.store.merged  # classes that are no more, and what they became
         self._norms = None  # features and their squared lengths
+        self._shown_for: tuple = ()  # the classes there were when the answer was put on show
         self._label_time, self._hurry = 0.0, False  # when the last label came; did it follow another at once?
 
     def change(self, **fields) -> None:
@@ -166,6 +167,8 @@ def update(self: Predictions) -> bool:  # whether something was asked
     "What the labels say about all the others, by the source that is on show."
     self._calm()
     if self.data.n_items < 3 or self.activity.status.running:
+        if self.view.probs is not None and self._shown_for != self._classes_now():
+            self.show()  # what is said of a class that was deleted or merged goes to the others at once
         return False
     if self.data.n_labeled:
         self.ask("linear" if "linear" in (self.wanted, self.chosen) else "graph")
@@ -200,9 +203,10 @@ def ask(
 @patch
 def _nearness(self: Predictions, graph: Any, codes: Int[np.ndarray, "batch"]) -> Float[np.ndarray, "batch"]:
     "How near each image is to any label."
-    marks = getattr(graph, "marks", None)
-    if marks is None:
+    pool = getattr(graph, "pool", None)
+    if pool is None:
         return reach(graph.graph, codes)
+    marks = pool.including(np.flatnonzero(codes >= 0))
     return marks.spread(reach(marks.graph, codes[marks.rows])[:, None])[:, 0]
 
 # %% ../../nbs/session/08_predictions.ipynb #e7f8001c
@@ -218,7 +222,8 @@ def through(self: Predictions) -> str:
 def show(self: Predictions) -> None:
     "Put the source on show that was asked for, or that the evidence is for; the simplest one when there is none."
     with self.activity.lock:
-        there = [name for name in SOURCES if name in self.by_source]
+        self._shown_for = self._classes_now()
+        there = [name for name in SOURCES if name in self.by_source and self._knows(name)]
         name = next((n for n in (self.wanted, self.chosen, *there) if n in there), None)
         probs = None
         if name is not None:
@@ -231,6 +236,20 @@ def show(self: Predictions) -> None:
     self.activity.events.emit("map", xy=view.xy, answer=view.source, total=self.activity.status.total)
 
 # %% ../../nbs/session/08_predictions.ipynb #7892636a
+@patch
+def _classes_now(self: Predictions) -> tuple:
+    "Which classes there are, and what others became."
+    return (*self.data.order,), (*self.merged.items(),)
+
+
+@patch
+def _knows(self: Predictions, name: str) -> bool:
+    "Whether a source has said anything of a class that there still is."
+    heard = range(self.by_source[name].shape[1])
+    became = {self.merged.get(code, code) for code in heard}
+    return not became.isdisjoint(self.data.order)
+
+
 @patch
 def wide(self: Predictions, probs: Float[np.ndarray, "batch some"]) -> Float[np.ndarray, "batch classes"]:
     "A column for every class, also for those added a moment ago."

@@ -18,7 +18,7 @@ from ..session.jobs import JobQueue
 from .pixels import thumbnails
 
 # %% ../../nbs/widgets/07_map_tiles.ipynb #5e857dfd
-BATCH, MOST = 96, 1200  # pictures in a message to the page at most, and in a wish
+BATCH, MOST = 96, 1200  # pictures in a message to the page, and in a wish
 SOURCE = 16_000_000  # bytes of pictures that are made small at once
 
 
@@ -29,8 +29,12 @@ def pack_tiles(
 ) -> tuple[dict, list[bytes]]:  # {"type", "h", "w", "c"}; row numbers and pixels
     "A message with the small pictures of some rows."
     order = np.argsort(rows, kind="stable")
-    some = np.asarray(images[rows[order].astype(np.int64)])
-    small = thumbnails(some if some.ndim == 4 else some[..., None], most)
+    wanted, small = rows[order].astype(np.int64), []
+    step = max(1, SOURCE // max(1, np.asarray(images[wanted[:1]]).nbytes))
+    for at in range(0, len(wanted), step):
+        some = np.asarray(images[wanted[at : at + step]])
+        small.append(thumbnails(some if some.ndim == 4 else some[..., None], most))
+    small = np.concatenate(small)
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     size = dict(zip("hwc", small.shape[1:]))
@@ -46,8 +50,6 @@ class Tiles:
         send: Callable[[dict, list[bytes]], None],  # a message to the page
     ):
         self.images, self.send = images, send
-        each = 1 if images is None or not len(images) else max(1, np.asarray(images[:1]).nbytes)
-        self.batch = max(1, min(BATCH, SOURCE // each))  # pictures in a message
         self.wishes: deque[np.ndarray] = deque(maxlen=16)  # rows that are waited for, newest last
         self.jobs = JobQueue(lambda name, error: None, self.answer, name="ssvae-tiles")
 
@@ -61,10 +63,10 @@ class Tiles:
         "Answer all wishes there are; what cannot be read is left out."
         while self.wishes and not self.jobs.closed:
             rows = self.wishes.pop()
-            if len(rows) > self.batch:
-                self.wishes.append(rows[self.batch :])
+            if len(rows) > BATCH:
+                self.wishes.append(rows[BATCH:])
             try:
-                message = pack_tiles(self.images, rows[: self.batch])
+                message = pack_tiles(self.images, rows[:BATCH])
             except (OSError, ValueError):
                 continue
             self.send(*message)
