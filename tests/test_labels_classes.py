@@ -425,3 +425,55 @@ def test_logs_of_former_versions_and_names_they_left_free(tmp_path):
             store.set(0, "cat", deletes=["dog"])
         store.compact(keep=0)
         assert store.shown == [0, 1] and store.codes.tolist() == [0, 0, 1, -1]
+
+
+def deleted_and_merged(path, how):
+    "A store in which cat was both deleted and merged into dog, which has the label of row 0."
+    with LabelStore(path, 9, FIRST, poll=3600) as a, LabelStore(path, 9, poll=3600) as b:
+        a.set([0], "dog")
+        if how == "redo":
+            a.merge_classes("cat", "dog"), a.undo()
+            b.delete_class("cat")
+            a.redo()
+        else:
+            late = b.log.record("merge", **{"from": "cat", "into": "dog"})
+            a.delete_class("cat")
+            b.log.commit(late)  # decided before it heard
+        b.sync()
+    return LabelStore(path, 9, poll=3600)
+
+
+@pytest.mark.parametrize("how", ["redo", "crossing"])
+def test_a_class_both_deleted_and_merged_is_another_one_when_it_is_added_again(tmp_path, how):
+    path = tmp_path / "labels.csv"
+    with deleted_and_merged(path, how) as store:
+        assert store.shown == [1] and store.merged == {0: 1}
+        for gesture in (
+            store.delete_class,
+            lambda k: store.rename_class(k, "eel"),
+            lambda k: store.merge_classes(k, 1),
+        ):
+            with pytest.raises(ArgumentError, match="is part of 'dog'|already the same class"):
+                gesture(0)
+        code = store.add_class("cat", undoable=True)
+        assert code == 2 and store.shown == [1, 2]
+        store.set([6], "cat")
+        assert store.codes[[0, 6]].tolist() == [1, 2]
+        store.compact(keep=0)
+    with LabelStore(path, 9, poll=3600) as store:
+        assert store.codes[[0, 6]].tolist() == [1, 2] and [store.classes[k] for k in store.shown] == ["dog", "cat"]
+
+
+def test_a_class_that_is_gone_is_neither_renamed_nor_merged(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 4, ["cat", "dog", "eel"], poll=3600) as store:
+        store.set([0], "cat")
+        store.delete_class("dog")
+        seq = store.seq
+        for gesture in (
+            lambda: store.rename_class("dog", "hound"),
+            lambda: store.merge_classes("dog", "cat"),
+            lambda: store.merge_classes("cat", "dog"),
+        ):
+            with pytest.raises(ArgumentError, match="the class 'dog' was deleted"):
+                gesture()
+        assert store.seq == seq and store.shown == [0, 2] and store.codes[0] == 0
