@@ -4,10 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from sessions import IMAGES, NAMES, TRUTH, session, trained
+from sessions import CONFIG, IMAGES, NAMES, TRUTH, session, trained
 from waiting import until
 
-from ssvae_widgets import LabelStore
+from ssvae_widgets import LabelingSession, LabelStore
+from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.errors import ArgumentError
 
 
@@ -96,3 +97,30 @@ def test_classes_without_an_order_and_columns_of_ids_are_refused(tmp_path):
     assert time.monotonic() - began < 10 and not (tmp_path / "l.csv").exists()
     with session(None, truth=np.r_[TRUTH[:-1], 9_999]) as s:
         assert s.n_classes == 10_000
+
+
+def test_a_label_of_a_merged_class_brings_no_deleted_one_back():
+    with session(classes=["cat", "dog", "eel"]) as s:
+        s.merge_classes("cat", "dog"), s.delete_class("dog")
+        before = s.seq
+        for call in (lambda: s.label([3], "cat"), lambda: s.label([3], 0), lambda: s.accept([3], said=0)):
+            with pytest.raises(
+                ArgumentError, match="The class .dog. was deleted; bring it back"
+            ):
+                call()
+        assert s.seq == before and s.class_order == [2]
+        s.undo(), s.label([3], "cat")
+        assert s.codes[3] == 1
+
+
+def test_a_model_that_began_without_classes_hears_the_name_of_the_only_one(tmp_path):
+    files = ImageSet(IMAGES, names=[f"{k}.png" for k in range(len(IMAGES))])
+    with LabelingSession(files, None, config=CONFIG) as s:
+        s.prepare()
+        assert s.wait(300) and s.model.class_names is None
+        s.add_class("cat")
+        assert s.wait(300) and s.model.class_names == ["cat"]
+        s.rename_class("cat", "kitten")
+        assert s.wait(300) and s.model.class_names == ["kitten"]
+        s.add_class("dog")
+        assert s.wait(300) and s.model.class_names == ["kitten", "dog"]

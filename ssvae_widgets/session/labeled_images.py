@@ -303,6 +303,7 @@ def code(
 def _in_use(self: LabeledImages, code: int) -> int:
     "A class that was not deleted; one that was merged stands for what it became."
     view = self.store.log.view
-    if code in view.deleted and code not in view.shown:
-        raise ArgumentError(f"The class {view.names[code]!r} was deleted; bring it back with undo or add_class.")
+    became = view.merged.get(code, code)
+    if became in view.deleted and became not in view.shown:
+        raise ArgumentError(f"The class {view.names[became]!r} was deleted; bring it back with undo or add_class.")
     return code
