@@ -96,9 +96,7 @@ def add_classes(
         raise ArgumentError(f"there would be {n:,} classes; expected at most {MAX_CLASSES:,}.")
     if not fresh:
         return []
-    back = {
-        table.names[p]: table.uids[p] for p in table.deleted - table.into.keys()
-    }  # a merged one stays part of another
+    back = {table.names[p]: table.uids[p] for p in table.deleted - table.into.keys()}
     uids = [back.get(name) or fresh_uid(name, table) for name in fresh]
     said = {"classes": [list(pair) for pair in zip(uids, fresh)], "added": True}
     colors = [[compact_uid(uid), color] for uid, color in _free_colors(log.view, uids).items()]
