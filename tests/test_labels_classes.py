@@ -15,8 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.shared_log import SharedLog
 from ssvae_widgets.labels.store import LabelStore
+from ssvae_widgets.session.labeled_images import LabeledImages
 
 N = 10
+IMAGES = np.zeros((N, 2, 2), np.float32)
 ROWS = st.lists(st.integers(0, N - 1), min_size=1, max_size=4)
 PICK = st.integers(0, 1000)
 NAMES = st.sampled_from(["ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen"])
@@ -129,6 +131,51 @@ class Classes(RuleBasedStateMachine):
         now.order.remove(code)
         with pytest.raises(ArgumentError, match="was deleted"):
             self.store.delete_class(code)
+
+    @several
+    @rule(k=PICK, other=PICK)
+    def delete_while_another_merges(self, k, other):
+        "Decided before it heard of the deletion, written after it: the class is deleted and merged."
+        code, into = self.pick(k), self.pick(other)
+        if code == into:
+            return
+        uids = self.store.log.view.uids
+        late = self.store.log.record("merge", **{"from": uids[code], "into": uids[into]})
+        self.delete(self.now.order.index(code))
+        assert self.store.log.commit(late).saved
+        self.did()
+
+    @rule(k=PICK, into=PICK)
+    def change_one_that_is_gone(self, k, into):
+        gone = sorted({*range(self.store.n_classes)} - {*self.now.order})
+        if not gone:
+            return
+        code, into, seq = gone[k % len(gone)], into % self.store.n_classes, self.store.seq
+        changes = self.store.changes
+        for gesture in (
+            lambda: changes.rename_class(code, "yak"),
+            lambda: changes.delete_class(code),
+            lambda: changes.recolor_class(code, "#123456"),
+            lambda: changes.merge_classes(code, into),
+            lambda: changes.merge_classes(into, code),
+        ):
+            with pytest.raises(ArgumentError, match="was deleted|is part of|already the same"):
+                gesture()
+        assert self.store.seq == seq
+
+    @rule()
+    def what_a_session_takes_for_a_label(self):
+        "A class in use, one that became such a class, or an error: nothing that is gone comes back by a label."
+        data = LabeledImages(IMAGES, self.store).open()
+        for code, name in enumerate(data.classes):
+            for label in (code, name):
+                try:
+                    meant = data.code(label)
+                except ArgumentError as error:
+                    assert "was deleted" in str(error) and code not in self.now.order
+                else:
+                    assert self.store.merged.get(meant, meant) in self.now.order
+                    assert meant == code
 
     @several
     @rule(seed=PICK)
