@@ -15,8 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.shared_log import SharedLog
 from ssvae_widgets.labels.store import LabelStore
+from ssvae_widgets.session.labeled_images import LabeledImages
 
 N = 10
+IMAGES = np.zeros((N, 2, 2), np.float32)
 ROWS = st.lists(st.integers(0, N - 1), min_size=1, max_size=4)
 PICK = st.integers(0, 1000)
 NAMES = st.sampled_from(["ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen"])
@@ -129,6 +131,51 @@ class Classes(RuleBasedStateMachine):
         now.order.remove(code)
         with pytest.raises(ArgumentError, match="was deleted"):
             self.store.delete_class(code)
+
+    @several
+    @rule(k=PICK, other=PICK)
+    def delete_while_another_merges(self, k, other):
+        "Decided before it heard of the deletion, written after it: the class is deleted and merged."
+        code, into = self.pick(k), self.pick(other)
+        if code == into:
+            return
+        uids = self.store.log.view.uids
+        late = self.store.log.record("merge", **{"from": uids[code], "into": uids[into]})
+        self.delete(self.now.order.index(code))
+        assert self.store.log.commit(late).saved
+        self.did()
+
+    @rule(k=PICK, into=PICK)
+    def change_one_that_is_gone(self, k, into):
+        gone = sorted({*range(self.store.n_classes)} - {*self.now.order})
+        if not gone:
+            return
+        code, into, seq = gone[k % len(gone)], into % self.store.n_classes, self.store.seq
+        changes = self.store.changes
+        for gesture in (
+            lambda: changes.rename_class(code, "yak"),
+            lambda: changes.delete_class(code),
+            lambda: changes.recolor_class(code, "#123456"),
+            lambda: changes.merge_classes(code, into),
+            lambda: changes.merge_classes(into, code),
+        ):
+            with pytest.raises(ArgumentError, match="was deleted|is part of|already the same"):
+                gesture()
+        assert self.store.seq == seq
+
+    @rule()
+    def what_a_session_takes_for_a_label(self):
+        "A class in use, one that became such a class, or an error: nothing that is gone comes back by a label."
+        data = LabeledImages(IMAGES, self.store).open()
+        for code, name in enumerate(data.classes):
+            for label in (code, name):
+                try:
+                    meant = data.code(label)
+                except ArgumentError as error:
+                    assert "was deleted" in str(error) and code not in self.now.order
+                else:
+                    assert self.store.merged.get(meant, meant) in self.now.order
+                    assert meant == code
 
     @several
     @rule(seed=PICK)
@@ -425,3 +472,55 @@ def test_logs_of_former_versions_and_names_they_left_free(tmp_path):
             store.set(0, "cat", deletes=["dog"])
         store.compact(keep=0)
         assert store.shown == [0, 1] and store.codes.tolist() == [0, 0, 1, -1]
+
+
+def deleted_and_merged(path, how):
+    "A store in which cat was both deleted and merged into dog, which has the label of row 0."
+    with LabelStore(path, 9, FIRST, poll=3600) as a, LabelStore(path, 9, poll=3600) as b:
+        a.set([0], "dog")
+        if how == "redo":
+            a.merge_classes("cat", "dog"), a.undo()
+            b.delete_class("cat")
+            a.redo()
+        else:
+            late = b.log.record("merge", **{"from": "cat", "into": "dog"})
+            a.delete_class("cat")
+            b.log.commit(late)  # decided before it heard
+        b.sync()
+    return LabelStore(path, 9, poll=3600)
+
+
+@pytest.mark.parametrize("how", ["redo", "crossing"])
+def test_a_class_both_deleted_and_merged_is_another_one_when_it_is_added_again(tmp_path, how):
+    path = tmp_path / "labels.csv"
+    with deleted_and_merged(path, how) as store:
+        assert store.shown == [1] and store.merged == {0: 1}
+        for gesture in (
+            store.delete_class,
+            lambda k: store.rename_class(k, "eel"),
+            lambda k: store.merge_classes(k, 1),
+        ):
+            with pytest.raises(ArgumentError, match="is part of 'dog'|already the same class"):
+                gesture(0)
+        code = store.add_class("cat", undoable=True)
+        assert code == 2 and store.shown == [1, 2]
+        store.set([6], "cat")
+        assert store.codes[[0, 6]].tolist() == [1, 2]
+        store.compact(keep=0)
+    with LabelStore(path, 9, poll=3600) as store:
+        assert store.codes[[0, 6]].tolist() == [1, 2] and [store.classes[k] for k in store.shown] == ["dog", "cat"]
+
+
+def test_a_class_that_is_gone_is_neither_renamed_nor_merged(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 4, ["cat", "dog", "eel"], poll=3600) as store:
+        store.set([0], "cat")
+        store.delete_class("dog")
+        seq = store.seq
+        for gesture in (
+            lambda: store.rename_class("dog", "hound"),
+            lambda: store.merge_classes("dog", "cat"),
+            lambda: store.merge_classes("cat", "dog"),
+        ):
+            with pytest.raises(ArgumentError, match="the class 'dog' was deleted"):
+                gesture()
+        assert store.seq == seq and store.shown == [0, 2] and store.codes[0] == 0

@@ -4,10 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from sessions import IMAGES, NAMES, TRUTH, session, trained
+from sessions import CONFIG, IMAGES, NAMES, TRUTH, session, trained
 from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore
+from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.errors import ArgumentError
 
 
@@ -128,3 +129,89 @@ def test_classes_without_a_label_are_doubted_through_landmarks():
         assert s.wait(60)
         s.predictions.ask("linear")  # before any graph has been asked in this space
         assert len(s.predictions.nearness) == 60
+
+
+def test_a_label_of_a_merged_class_brings_no_deleted_one_back():
+    with session(classes=["cat", "dog", "eel"]) as s:
+        s.merge_classes("cat", "dog"), s.delete_class("dog")
+        before = s.seq
+        for call in (lambda: s.label([3], "cat"), lambda: s.label([3], 0), lambda: s.accept([3], said=0)):
+            with pytest.raises(ArgumentError, match="The class .dog. was deleted; bring it back"):
+                call()
+        assert s.seq == before and s.class_order == [2]
+        s.undo(), s.label([3], "cat")
+        assert s.codes[3] == 1
+
+
+def test_a_model_that_began_without_classes_hears_the_name_of_the_only_one(tmp_path):
+    files = ImageSet(IMAGES, names=[f"{k}.png" for k in range(len(IMAGES))])
+    with LabelingSession(files, None, config=CONFIG) as s:
+        s.prepare()
+        assert s.wait(300) and s.model.class_names is None
+        s.add_class("cat")
+        assert s.wait(300) and s.model.class_names == ["cat"]
+        s.rename_class("cat", "kitten")
+        assert s.wait(300) and s.model.class_names == ["kitten"]
+        s.add_class("dog")
+        assert s.wait(300) and s.model.class_names == ["kitten", "dog"]
+
+
+def opened(path, truth=NAMES, **kw):
+    "Classes in use, and the truth as names of now."
+    with session(path, truth=truth, **kw) as s:
+        return (
+            [s.classes[k] for k in s.class_order],
+            [None if k < 0 else s.classes[k] for k in s.truth],
+            s.codes.tolist(),
+        )
+
+
+def test_truth_by_names_stays_with_its_classes_whatever_they_are_called(tmp_path):
+    path, now = tmp_path / "labels.csv", {"cat": "cat", "dog": "dog"}
+    with session(path, truth=NAMES) as s:
+        first = s.truth.tolist()
+        s.label([1], "cat")
+    for change, names in (
+        (lambda s: s.rename_class("cat", "kitten"), {"cat": "kitten"}),
+        (lambda s: s.rename_class("kitten", "felid"), {"cat": "felid"}),
+        (lambda s: s.add_class("cat"), {}),
+        (lambda s: (s.rename_class("cat", "dog 2"), s.rename_class("dog", "cat")), {"dog": "cat"}),
+        (lambda s: s.rename_class("dog 2", "dog"), {}),
+        (lambda s: (s.rename_class("felid", "1"), s.rename_class("cat", "2"), s.rename_class("dog", "3")), None),
+    ):
+        with session(path, truth=NAMES) as s:
+            change(s)
+            classes = s.classes
+        now = {"cat": "1", "dog": "2"} if names is None else now | names
+        in_use, truth, codes = opened(path)
+        assert in_use == classes and truth == [now[n] for n in NAMES] and codes[1] == first[NAMES.index("cat")]
+    assert opened(path, truth=[*NAMES[:-1], "bird"])[1][-1] == "bird"
+
+
+def test_folders_named_as_classes_were_stay_what_they_are(tmp_path):
+    files = ImageSet(IMAGES, names=[f"{k}.png" for k in range(len(IMAGES))], truth=NAMES)
+    path = tmp_path / "labels.csv"
+    with LabelingSession(files, path, config=CONFIG) as s:
+        first = s.truth.tolist()
+        s.rename_class("cat", "kitten"), s.add_class("cat")
+        s.label([5], "cat"), s.delete_class("dog")
+    with LabelingSession(files, path, config=CONFIG) as s:
+        assert s.truth.tolist() == first and [s.classes[k] for k in s.class_order] == ["kitten", "cat"]
+        assert s.codes[5] == 2 and s.store.in_order
+
+
+def test_truth_by_names_beside_a_list_of_classes_means_the_classes_of_the_list(tmp_path):
+    path = tmp_path / "labels.csv"
+    with session(path, classes=["dog", "cat"], truth=NAMES) as s:
+        first = s.truth.tolist()
+        s.rename_class("cat", "felid"), s.add_class("cat")
+    for classes, code in ((["dog", "cat"], 1), (["dog", "felid", "cat"], 2)):
+        with session(path, classes=classes, truth=NAMES) as s:
+            assert s.truth.tolist() == [code if k == 1 else 0 for k in first]
+    with LabelStore(path, len(IMAGES)) as store:
+        with session(store, truth=NAMES) as s:
+            assert s.truth.tolist() == first
+        with pytest.raises(ArgumentError, match="bird"):
+            session(store, truth=["bird", *NAMES[1:]])
+    with session(path, truth=TRUTH % 2) as s:
+        assert s.truth.tolist() == (TRUTH % 2).tolist(), "numbers are codes"

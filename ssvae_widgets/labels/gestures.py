@@ -96,7 +96,7 @@ def add_classes(
         raise ArgumentError(f"there would be {n:,} classes; expected at most {MAX_CLASSES:,}.")
     if not fresh:
         return []
-    back = {table.names[p]: table.uids[p] for p in table.deleted}
+    back = {table.names[p]: table.uids[p] for p in table.deleted - table.into.keys()}
     uids = [back.get(name) or fresh_uid(name, table) for name in fresh]
     said = {"classes": [list(pair) for pair in zip(uids, fresh)], "added": True}
     colors = [[compact_uid(uid), color] for uid, color in _free_colors(log.view, uids).items()]
@@ -128,7 +128,7 @@ def _free_colors(view: LabelView, uids: Sequence[str]) -> dict[str, str]:
 # %% ../../nbs/labels/18_gestures.ipynb #f3c32850
 def rename_class(log: SharedLog, label: int | str, name: str) -> Gesture:
     "Give a class another name; its labels stay."
-    uid = _uid(log, label)
+    uid = compact_uid(log.view.uids[_shown(log, label)])
     return log.commit(log.record("class", classes=[[uid, _new_name(log, name)]]))
 
 
@@ -137,6 +137,7 @@ def merge_classes(log: SharedLog, label: int | str, into: int | str) -> Gesture:
     a, b, table = _uid(log, label), _uid(log, into), log.replay.table
     if table.resolve(table.place[str(a)]) == table.resolve(table.place[str(b)]):
         raise ArgumentError(f"{label!r} and {into!r} are already the same class.")
+    a, b = (compact_uid(log.view.uids[_shown(log, one)]) for one in (label, into))
     return log.commit(log.record("merge", **{"from": a, "into": b}))
 
 # %% ../../nbs/labels/18_gestures.ipynb #1d082cad

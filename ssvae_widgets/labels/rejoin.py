@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/rejoin.html.md"""
 # %% auto #0
 __all__ = ['OtherDataError', 'first_line', 'is_strange', 'adopted', 'refuse_strange', 'check_data', 'refuse_head', 'repaired',
            'classes_before', 'inside', 'covered_ids', 'below_snapshot', 'made_to_fit', 'undecided', 'rows_to_recover',
-           'identities']
+           'identities', 'classes_since']
 
 # %% ../../nbs/labels/12_rejoin.ipynb #778413e6
 import os
@@ -254,3 +254,30 @@ def identities(replay: Replay, rows: np.ndarray) -> list[int | str | None]:
     "The classes of some rows as the log writes them."
     uids = replay.table.uids
     return [None if p < 0 else compact_uid(uids[p]) for p in replay.codes[rows].tolist()]
+
+# %% ../../nbs/labels/12_rejoin.ipynb #0f10d9e9
+def classes_since(
+    log: Path,
+    n_items: int,  # number of images
+    saved: list[str],  # names of its first classes at an earlier time
+    uids: list[str] | None,  # identities of these classes; None: not known
+) -> list[str] | None:  # None: it is not there, damaged, or another log
+    "Names of all classes now, in the order of the log that some names came from; nothing is written."
+    try:
+        lines = read_lines(log)
+    except OSError:
+        return None
+    if not first_line(lines[:1]):
+        return None
+    table = replayed(lines, n_items).table
+    now = dict(zip(table.names[: len(saved)], range(len(saved))))
+    same = (
+        table.uids[: len(saved)] == uids
+        if uids is not None
+        else len(saved) <= len(table.uids)
+        and all(
+            now.get(name, k) == k or table.former.get(name) == k or re.sub(r"#\d+$", "", table.uids[k]) == name
+            for k, name in enumerate(saved)
+        )
+    )
+    return table.names if same else None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Int
 
-from ..data.arrays import image_shape
+from ..data.arrays import encode_labels, image_shape
 from ..data.fingerprints import Fingerprint, fingerprint, picture_digests
 from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, as_whole, check_row, check_whole, describe
@@ -25,7 +26,7 @@ from ..labels.store import LabelStore
 from .arguments import check_image_set, check_labels, check_truth
 
 # %% auto #0
-__all__ = ['open_store', 'name_order', 'truth_codes', 'LabeledImages']
+__all__ = ['open_store', 'name_order', 'places_of_names', 'truth_codes', 'LabeledImages']
 
 # %% ../../nbs/session/04_labeled_images.ipynb #9eeb3a07
 def open_store(
@@ -44,7 +45,7 @@ def open_store(
     said = _carry_by_name(path, described, pictures) if pictures is not None and logged else ""
     store = LabelStore(path, len(images), classes=classes, fingerprint=described, first=True)
     if classes is None:
-        store.declare(_classes_to_add(store.classes, names, logged, invented))
+        store.declare(_classes_to_add(store.classes, names, logged, invented, places_of_names(store)))
     if pictures is not None and path is not None:
         remember(store, described.to_dict(), pictures)
     if said:
@@ -82,14 +83,17 @@ def _classes_to_add(
     names: list[str] | None,  # of the truth
     logged: bool,  # whether the store has a log, which says what its numbers mean
     invented: int = 10,  # classes where nothing is known of any
+    known: Collection[str] = (),  # names that a class of the store has or had
 ) -> list[str] | int | None:  # for `LabelStore.declare`; None: nothing
     "Classes that the truth needs in a store that is there."
+    if logged and names and known and all(name in known for name in names):
+        return None
     numbered = all(name.isdecimal() for name in have)
     words = names is not None and not all(name.isdecimal() for name in names)
     if not have or (numbered and not logged):
         return names or max(invented, len(have)) or None
     if not numbered:
-        return [*have, *(name for name in names if name not in have)] if words else None
+        return [*have, *(name for name in names if name not in have and name not in known)] if words else None
     if words or names is None:
         return names
     return max(len(names), len(have))
@@ -99,6 +103,17 @@ def name_order(store: LabelStore) -> list[str]:
     "Class names in the order of the log."
     return [name for _, name in sorted(zip(store.log.view.order, store.classes))]
 
+# %% ../../nbs/session/04_labeled_images.ipynb #6893e212
+def places_of_names(
+    store: LabelStore,
+    classes: int | list[str] | None = None,  # as given
+) -> dict[str, int]:  # name -> code
+    "The class that each name means which a class has or had."
+    table = store.log.replay.table
+    if isinstance(classes, list) and classes != table.uids[: len(classes)]:
+        return table.lookup()
+    return {**table.lookup(), **table.place}
+
 # %% ../../nbs/session/04_labeled_images.ipynb #6893e20d
 def truth_codes(
     truth,  # as given
@@ -107,9 +122,15 @@ def truth_codes(
     classes: int | list[str] | None,  # as given
 ) -> Int[np.ndarray, "batch"]:  # −1: not known
     "The truth in the codes of the store."
-    in_store = set(names) <= set(store.classes) or not all(name.isdecimal() for name in names)
-    named = not isinstance(classes, int) and in_store
-    return check_truth(truth, store.n_items, store.classes if named else classes)[0]
+    n, places, words = store.n_items, places_of_names(store, classes), not all(name.isdecimal() for name in names)
+    if isinstance(classes, int) or not (words or set(names) <= places.keys()):
+        return check_truth(truth, n, classes)[0]
+    if encode_labels(truth, n)[1] is None:  # numbers, which are codes
+        return check_truth(truth, n, store.classes if words or set(names) <= set(store.classes) else classes)[0]
+    codes = check_truth(truth, n, classes)[0]
+    if any(names[code] not in places for code in np.unique(codes[codes >= 0])):
+        check_truth(truth, n, [*dict.fromkeys([*store.classes, *places])])  # says which one there is not
+    return np.array([*(places.get(name, -1) for name in names), -1], codes.dtype)[codes]
 
 # %% ../../nbs/session/04_labeled_images.ipynb #08a74f86
 class LabeledImages:
@@ -303,6 +324,7 @@ def code(
 def _in_use(self: LabeledImages, code: int) -> int:
     "A class that was not deleted; one that was merged stands for what it became."
     view = self.store.log.view
-    if code in view.deleted and code not in view.shown:
-        raise ArgumentError(f"The class {view.names[code]!r} was deleted; bring it back with undo or add_class.")
+    became = view.merged.get(code, code)
+    if became in view.deleted and became not in view.shown:
+        raise ArgumentError(f"The class {view.names[became]!r} was deleted; bring it back with undo or add_class.")
     return code

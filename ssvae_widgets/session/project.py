@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
+from ..data.image_set import ImageSet
 from ..errors import SSVAEWidgetsError
 from ssvae_widgets.io.files import (
     atomic_write,
@@ -32,6 +33,7 @@ from ssvae_widgets.io.files import (
     temporary_name,
 )
 from ..io.presence import one_at_a_time
+from ..labels.rejoin import classes_since
 from ..labels.store import LabelStore
 from .arguments import check_truth
 from .frozen_features import check_features
@@ -338,11 +340,19 @@ def read_parts(
             check_truth(truth, len(images), facts["classes"])
         except (OSError, ValueError, TypeError, IndexError, MemoryError) as error:
             truth, problems = None, [*problems, put_aside(folder / "truth.npy", "The real labels", error)]
-    kept = {name: facts[name] for name in ("classes", "epochs", "seed")}
+    kept = dict(classes=_classes_now(folder, facts, len(images)), epochs=facts["epochs"], seed=facts["seed"])
     if "features" not in given:
         kept["features"], said = _read_features(folder, facts.get("features", "auto"), images)
         problems += [said] if said else []
+    if kept["classes"] is None:  # as pictures from files begin; ten digits would be invented for others
+        images = ImageSet(images, names=read_names(folder, len(images)) or [str(row) for row in range(len(images))])
     return dict(images=images, labels=folder / LABELS, truth=truth, **kept), problems
+
+# %% ../../nbs/session/25_project.ipynb #52be0e74
+def _classes_now(folder: Path, facts: dict[str, Any], n_items: int) -> list[str] | None:  # None: no class yet
+    "Names of the classes in the order of the label log; as they were saved, where it is not there or another one."
+    log = folder / f"{LABELS}.log.jsonl"
+    return classes_since(log, n_items, facts["classes"], facts.get("identities")) or facts["classes"] or None
 
 # %% ../../nbs/session/25_project.ipynb #a0bd4581
 def _read_features(

@@ -122,7 +122,7 @@ def _write(
     more: dict[str, bytes],
 ) -> None:
     "All files of a project."
-    data, rounds = session.data, session.files.rounds
+    data, rounds, view = session.data, session.files.rounds, session.store.log.view
     newest = rounds.facts[-1]["epochs"] if len(rounds) and rounds.restorable[-1] else -1
     ended = session.files.given_back
     if session.network.trained and newest != session.training.total and not ended:
@@ -131,7 +131,8 @@ def _write(
         format=1,
         images=write_images(stage / "images.npy", data.images),
         truth=data.truth is not None,
-        classes=list(data.classes),
+        classes=list(view.names),
+        identities=list(view.uids),
         seed=data.seed,
         epochs=session.epochs,
         n_items=data.n_items,

@@ -205,8 +205,7 @@ def _model_and_trainer(self: Training) -> tuple[Any, Any]:  # `SSVAE`, `Interact
 def tell_classes(self: Training) -> None:
     "Classes that were added or renamed reach the model."
     names, model = list(self.data.classes), self.model
-    renamed = len(names) == model.n_classes and model.class_names not in (None, names)
-    if len(names) > model.n_classes or renamed:
+    if names and len(names) >= model.n_classes and model.class_names != names:
         model.set_classes(names)
 
 # %% ../../nbs/session/14_training.ipynb #dcbdc30b
