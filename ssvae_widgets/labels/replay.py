@@ -371,7 +371,7 @@ def _class_move(self: Replay, entry: Entry):
     "A gesture that says something of classes."
     self.class_log.append(entry)
     self.class_moves.append((self.seq, entry, True))
-    for uid, name in entry.record.get("classes", ()):
+    for uid, name in entry.record["classes"] if entry.record["op"] == "class" and "classes" in entry.record else ():
         self._rename(identity(uid), name)
     if not self._stale:
         self.table.tell(looks(entry.record))

@@ -20,6 +20,8 @@ def test_the_page_of_a_replaced_app_says_so_and_labels_nothing(open_notebook):
     page.keyboard.press("4")
     app.wait_saved(1)
     page.keyboard.press("Escape")
+    nb.until("len(app.map.selected) == 0 and app.session.wait(0.1) and app.flush(0.1)")
+    page.wait_for_timeout(1000)  # pictures have found their places
     app.click(two)
     nb.until(f"app.map.selected.tolist() == [{two}]")
     nb.execute(AGAIN)  # the page keeps the focus on the map that goes away
