@@ -45,10 +45,10 @@ test: $(STAMP) ## Everything that CI checks
 	@node -e 'process.exit(+process.versions.node.split(".")[0] < 18 ? 1 : 0)' 2>/dev/null || { echo "make test needs Node.js 18 or newer for the JavaScript tests (Debian: apt-get install nodejs)." >&2; exit 1; }
 	$(BIN)/python -m pytest -q tests/test_in_step.py
 	$(BIN)/nbdev-test --n-workers 2
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests --ignore tests/test_in_step.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/test_in_step.py
 
 test-quick: $(STAMP) ## Notebooks in step, lint, and the tests that need no browser and no wheel
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests --ignore tests/browser --ignore tests/test_wheel.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser --ignore tests/test_wheel.py
 
 test-slow: $(STAMP) ## The cells and tests that take minutes
 	$(BIN)/nbdev-test --n-workers 2 --flags slow

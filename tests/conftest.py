@@ -1,8 +1,8 @@
 """Shared by all tests: where the repository is, the order (cheap first, then JavaScript, browser and wheel), and what
 runs together.
 
-With `-n 2 --dist loadgroup` two processes share the work: each file goes to one of them whole, so that what a file
-sets up is set up once.
+With `-n 2 --dist loadfile --no-loadscope-reorder` two processes share the work: each file goes to one of them whole,
+so that what a file sets up is set up once.
 """
 
 import gc
@@ -16,13 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     late = {"test_javascript.py": 1, "browser": 2, "test_wheel.py": 3}
     items.sort(key=lambda item: max((late.get(part, 0) for part in item.path.relative_to(ROOT).parts), default=0))
-    together = {"test_wheel.py": "build", "test_release.py": "build"}  # two builds at once are slow
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(together.get(item.path.name, item.path.name)))
 
 
 @pytest.fixture(scope="session")
