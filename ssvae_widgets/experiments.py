@@ -396,6 +396,20 @@ def _in_turn(runs, folder) -> Iterable[dict]:
     return (do_run(run, folder) for run in runs)
 
 # %% ../nbs/04_experiments.ipynb #6cfc797c
+def _submitted(pool, work, runs, folder) -> list:
+    "Futures; a process that is started here hears no Ctrl-C before it has settled in, so that it ends without a word."
+    import signal
+    import threading
+
+    main = threading.current_thread() is threading.main_thread()  # nobody else may say what a signal does
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        return [pool.submit(work, run, folder) for run in runs]
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before or signal.default_int_handler)
+
+
 def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     "First the networks that are shared, then the runs; the first error ends it, finished runs stay."
     from concurrent.futures import as_completed
@@ -406,9 +420,9 @@ def _side_by_side(runs, folder, shares) -> Iterable[dict]:
     try:
         with _pool(shares) as pool:
             try:
-                for done in as_completed([pool.submit(_pretrain, r, folder) for r in networks]):
+                for done in as_completed(_submitted(pool, _pretrain, networks, folder)):
                     done.result()
-                for done in as_completed([pool.submit(do_run, r, folder) for r in runs]):
+                for done in as_completed(_submitted(pool, do_run, runs, folder)):
                     yield done.result()
             finally:
                 pool.shutdown(cancel_futures=True)
