@@ -407,7 +407,7 @@ def _submitted(pool, work, runs, folder) -> list:
         return [pool.submit(work, run, folder) for run in runs]
     finally:
         if main:
-            signal.signal(signal.SIGINT, before or signal.default_int_handler)
+            signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 def _side_by_side(runs, folder, shares) -> Iterable[dict]:
