@@ -30,7 +30,8 @@ def pack_tiles(
     "A message with the small pictures of some rows."
     order = np.argsort(rows, kind="stable")
     wanted, small = rows[order].astype(np.int64), []
-    step = max(1, SOURCE // max(1, np.asarray(images[wanted[:1]]).nbytes))
+    each = np.prod(getattr(images, "shape", (1,))[1:]) * getattr(getattr(images, "dtype", None), "itemsize", 1)
+    step = max(1, int(SOURCE // max(1, each)))
     for at in range(0, len(wanted), step):
         some = np.asarray(images[wanted[at : at + step]])
         small.append(thumbnails(some if some.ndim == 4 else some[..., None], most))
