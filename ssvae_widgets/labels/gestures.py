@@ -128,8 +128,9 @@ def _free_colors(view: LabelView, uids: Sequence[str]) -> dict[str, str]:
 # %% ../../nbs/labels/18_gestures.ipynb #f3c32850
 def rename_class(log: SharedLog, label: int | str, name: str) -> Gesture:
     "Give a class another name; its labels stay."
-    uid = _uid(log, label)
-    if log.view.uids.index(str(uid)) not in log.view.merged:  # one that was merged may let go of its name
+    uid, table = _uid(log, label), log.replay.table
+    place = table.place[str(uid)]
+    if place not in table.into or place in table.deleted:  # one that was merged may let go of its name
         uid = compact_uid(log.view.uids[_shown(log, label)])
     return log.commit(log.record("class", classes=[[uid, _new_name(log, name)]]))
 
