@@ -123,7 +123,7 @@ def _volume(
     return scale
 
 # %% ../../nbs/graph/02_propagate.ipynb #408c1de5
-def _dynamics(
+def settle(
     graph: sp.csr_matrix,  # symmetric weights
     u: Float[np.ndarray, "batch classes"],  # Poisson flow of the labeled classes
     rows: Int[np.ndarray, "labeled"],  # labeled points
@@ -133,7 +133,10 @@ def _dynamics(
     rounds: int = 5,  # threshold, diffuse, threshold, …
     steps: int = 10,  # diffusion steps between two thresholds
 ) -> tuple[Float[np.ndarray, "batch classes"], Float[np.ndarray, "classes"]]:  # diffused memberships, their multipliers
-    "Threshold dynamics; multipliers of one say that no class ever left its band."
+    """Threshold dynamics from the Poisson flow, with class shares kept in a band.
+
+    A point belongs to the class that is highest after the multipliers; where they are one, no class left its band.
+    """
     degree = np.maximum(np.asarray(graph.sum(1)), 1e-9).astype(np.float32)
     walk = graph.copy()
     walk.data /= np.repeat(degree[:, 0], np.diff(graph.indptr))
@@ -148,21 +151,6 @@ def _dynamics(
             v[rows] += source
         u, scale = v, _volume(v, low, high, scale)
     return u, scale
-
-# %% ../../nbs/graph/02_propagate.ipynb #77909a66
-def settle(
-    graph: sp.csr_matrix,  # symmetric weights
-    u: Float[np.ndarray, "batch classes"],  # Poisson flow of the labeled classes
-    rows: Int[np.ndarray, "labeled"],  # labeled points
-    codes: Int[np.ndarray, "labeled"],  # their classes, as columns of u
-    low: Float[np.ndarray, "classes"],
-    high: Float[np.ndarray, "classes"],
-    rounds: int = 5,  # threshold, diffuse, threshold, …
-    steps: int = 10,  # diffusion steps between two thresholds
-) -> tuple[Float[np.ndarray, "batch classes"], Int[np.ndarray, "batch"]]:  # diffused memberships, decided classes
-    "Threshold dynamics from the Poisson flow, with class shares kept in a band."
-    u, scale = _dynamics(graph, u, rows, codes, low, high, rounds, steps)
-    return u, (u * scale).argmax(1)
 
 # %% ../../nbs/graph/02_propagate.ipynb #d98e3dd7
 def cut_share(
@@ -179,11 +167,11 @@ def _decide(graph, u, rows, codes, prior):
     k = u.shape[1]
     if prior is not None:
         return settle(graph, u, rows, codes, 0.97 * prior, 1.03 * prior)[0]
-    band, scale = _dynamics(graph, u, rows, codes, np.full(k, 1 / 1.5 / k), np.full(k, 1.5 / k))
+    band, scale = settle(graph, u, rows, codes, np.full(k, 1 / 1.5 / k), np.full(k, 1.5 / k))
     if (scale == 1).all():  # the band held nothing back: without it all would be the same
         return band
-    free, decided = settle(graph, u, rows, codes, np.zeros(k), np.ones(k))
-    return band if cut_share(graph, (band * scale).argmax(1)) <= 1.1 * cut_share(graph, decided) else free
+    free = settle(graph, u, rows, codes, np.zeros(k), np.ones(k))[0]
+    return band if cut_share(graph, (band * scale).argmax(1)) <= 1.1 * cut_share(graph, free.argmax(1)) else free
 
 # %% ../../nbs/graph/02_propagate.ipynb #3b8ac6d6
 def _class_prior(

@@ -15,55 +15,38 @@ function roving(card, selector) {
   return card;
 }
 
+/** A card of deeds, each of which closes it. @param {string} title @param {[(() => void), ...(Node | null)[]][]} items deed and what its button shows */
+function menu(title, items) {
+  const card = h("div", { class: "ssvae-card ssvae-menu", role: "menu", "aria-label": title });
+  const item = ([does, ...shown], i) => {
+    const chosen = () => {
+      card.remove();
+      does();
+    };
+    const looks = { class: "ssvae-menu-item", role: "menuitem", "data-first": i === 0 };
+    return h("button", { type: "button", ...looks, onclick: chosen }, ...shown);
+  };
+  card.append(...items.map(item));
+  return roving(card, ".ssvae-menu-item");
+}
+
 /** What can be done with a class. @param {string} name @param {[string, string, () => void][]} items words, key, deed */
 export function menuCard(name, items) {
-  const card = h("div", { class: "ssvae-card ssvae-menu", role: "menu", "aria-label": name });
-  card.append(
-    ...items.map(([text, key, does], i) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "ssvae-menu-item",
-          role: "menuitem",
-          "data-first": i === 0,
-          onclick: () => {
-            card.remove();
-            does();
-          },
-        },
-        h("span", { text }),
-        key ? h("kbd", { text: key }) : null,
-      ),
-    ),
+  return menu(
+    name,
+    items.map(([text, key, does]) => [does, h("span", { text }), key ? h("kbd", { text: key }) : null]),
   );
-  return roving(card, ".ssvae-menu-item");
 }
 
 /** The other classes, to merge into. @param {string} title @param {[string, string, () => void][]} others name, colour, deed */
 export function mergeCard(title, others) {
-  const card = h("div", { class: "ssvae-card ssvae-menu", role: "menu", "aria-label": title });
-  card.append(h("div", { class: "ssvae-caption", text: title }));
-  card.append(
-    ...others.map(([name, color, does], i) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "ssvae-menu-item",
-          role: "menuitem",
-          "data-first": i === 0,
-          onclick: () => {
-            card.remove();
-            does();
-          },
-        },
-        h("span", { class: "ssvae-swatch", style: { "--c": color }, "aria-hidden": "true" }),
-        h("span", { text: name }),
-      ),
-    ),
+  const swatch = (color) => h("span", { class: "ssvae-swatch", style: { "--c": color }, "aria-hidden": "true" });
+  const card = menu(
+    title,
+    others.map(([name, color, does]) => [does, swatch(color), h("span", { text: name })]),
   );
-  return roving(card, ".ssvae-menu-item");
+  card.prepend(h("div", { class: "ssvae-caption", text: title }));
+  return card;
 }
 
 /** A question before labels change; Enter is yes, Escape is no. @param {string} question @param {string} answer @param {(yes: boolean) => void} done */
