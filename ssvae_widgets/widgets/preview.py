@@ -84,7 +84,7 @@ def card(
         "reconstruction": reconstructed,
         "label": int(label),
         "prediction": int(prediction),
-        "probs": [] if probs is None else top_classes(probs),
+        "probs": [] if probs is None else [pair for pair in top_classes(probs) if pair[1] > 0],  # not of those gone
         "neighbours": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
         "history": [{"label": int(past), "when": str(when)} for past, when in list(history)[:5]],
     }
