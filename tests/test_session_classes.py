@@ -8,6 +8,7 @@ from sessions import CONFIG, IMAGES, NAMES, TRUTH, session, trained
 from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore
+from ssvae_widgets.assess.evidence import Exam
 from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.errors import ArgumentError
 
@@ -119,6 +120,30 @@ def test_no_answer_is_of_a_class_that_is_gone():
             s.accept([5])
         s.add_class("cow")
         assert s.wait(60) and s.probs is None, "nobody has said anything of a cow"
+
+
+def test_answers_of_a_class_that_is_gone_count_neither_as_right_nor_as_wrong():
+    with LabelingSession(POINTS, None, classes=["cat", "dog", "eel"]) as s:
+        s.label(range(20, 40), "dog")
+        s.label([50, 51], "eel")
+        assert s.wait(60)
+        rows = range(20, 40)
+        s.evidence.examination.exams = {  # before a cat: half of the dogs right; without cats: all
+            row: Exam(0, dict(graph=1, linear=0, network=row % 2), (0.6, 0.4, 0.0) if row % 2 else (0.1, 0.9, 0.0))
+            for row in rows
+        }
+        s.evidence.blind = {row: (22, dict(graph=row % 2, linear=2)) for row in rows}
+        s.evidence.audits = {row: row % 2 for row in rows}
+        half = s.evidence.judge(s.codes)[0]
+        assert half["network"].accuracy == half["graph"].accuracy == 0.5 and half["linear"].accuracy == 0
+        s.delete_class("cat")
+        assert s.wait(60)
+        now, pairs = s.evidence.judge(s.codes)
+        assert now["network"].accuracy == 1 and now["network"].n == 20
+        assert now["graph"].accuracy == 1 and now["graph"].n == 10, "the ten that said dog"
+        assert len(pairs["graph", "network"][0]) == 20
+        until(lambda: s.standing.seq == s.seq)
+        assert s.standing.asked == 10
 
 
 def test_classes_without_a_label_are_doubted_through_landmarks():

@@ -95,13 +95,14 @@ def note(
     if codes is None:
         codes, seq, epochs = self.data.codes, self.data.seq, self.activity.status.total
     evidence, view = self.evidence, self.evidence.predictions.view
+    gone = evidence.predictions.deleted()  # what would have been said without these classes, nobody knows
     self._judged = evidence.accuracy.n > 0
     new = measure_accuracy(
         None,
         codes,
         view.pred,
         self.data.truth,
-        dict(evidence.audits),
+        {row: said for row, said in evidence.audits.items() if said not in gone},
         seq,
         epochs,
         self.data.store.rows_with("accepted"),

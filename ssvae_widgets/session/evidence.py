@@ -71,9 +71,9 @@ class Evidence:
             self.blind = {**dict(list(self.blind.items())[-1999:]), row: (self.data.n_labeled, answers)}
 
     def now(self, codes) -> Int[np.ndarray, "some"]:
-        "Class codes of any time as those of today: a class that was merged is the one that took its items."
-        merged = self.predictions.merged
-        return np.vectorize(lambda k: merged.get(int(k), int(k)), otypes=[np.int64])(codes)
+        "Class codes of any time as those of today: a merged class is the one that took its items, a deleted one is −1."
+        became = self.predictions.merged | dict.fromkeys(self.predictions.deleted(), -1)
+        return np.array([became.get(int(k), int(k)) for k in codes], np.int64)
 
     @property
     def accuracy(self) -> Source:
@@ -162,7 +162,7 @@ def judge(
     right, pairs = self._right_when_left_out(codes), {}
     pairs["graph", "linear"] = right["graph"], right["linear"]
     rows, said = self._exam_answers(codes)
-    answers = {name: self.now(v) == codes[rows] if len(rows) else np.zeros(0, bool) for name, v in said.items()}
+    answers = {name: v == codes[rows] for name, v in said.items()}
     right["network"] = answers["network"]
     for name in SOURCES[:2]:
         asked = said[name] >= 0
@@ -178,7 +178,7 @@ def _right_when_left_out(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dic
     for name, (rows, probs) in self.left_out.items():
         keep = (codes[rows] >= 0) & ~np.isin(rows, accepted)
         if keep.any():
-            right[name] = self.now(probs.argmax(1))[keep] == codes[rows[keep]]
+            right[name] = self.predictions.live(probs[keep]).argmax(1) == codes[rows[keep]]
     return right
 
 # %% ../../nbs/session/11_evidence.ipynb #ff2f3fcb
@@ -190,24 +190,37 @@ def _exam_answers(
     exams = self.examination.exams
     rows = valid_exams(exams, codes, self.activity.status.total)
     rows = rows[~np.isin(rows, self.data.store.rows_with("accepted"))]
-    said = {name: np.array([exams[int(row)].said.get(name, -1) for row in rows], int) for name in SOURCES}
+    said = {name: self.now(exams[int(row)].said.get(name, -1) for row in rows) for name in SOURCES}
+    said["network"] = self._exam_probs(rows).argmax(1)
     for name, (out, probs) in self.left_out.items():  # those that had no label to go by when the network was asked
         place = np.full(len(codes), -1)
         place[out] = np.arange(len(out))
         later = (said[name] < 0) & (place[rows] >= 0)
-        said[name][later] = probs[place[rows[later]]].argmax(1)
+        said[name][later] = self.predictions.live(probs[place[rows[later]]]).argmax(1)
     return rows, said
+
+
+@patch
+def _exam_probs(self: Evidence, rows: Int[np.ndarray, "rows"]) -> Float[np.ndarray, "rows classes"]:
+    "What the network said in its exams, in the classes of now."
+    probs = np.zeros((len(rows), self.data.n_classes))
+    for k, row in enumerate(rows):
+        said = self.examination.exams[int(row)].probs[: self.data.n_classes]
+        probs[k, : len(said)] = said
+    return self.predictions.live(probs)
 
 # %% ../../nbs/session/11_evidence.ipynb #47f8d6f9
 @patch
 def _blind_tests(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, Source]:
     "Sources that ten random picks or more can judge, from the second half of the labels."
-    found, total, merged = {}, int((codes >= 0).sum()), self.predictions.merged
+    found, total = {}, int((codes >= 0).sum())
     fresh = [(row, said) for row, (n, said) in self.blind.items() if codes[row] >= 0 and 2 * n >= total]
     for name in SOURCES:
-        right = [merged.get(said[name], said[name]) == codes[row] for row, said in fresh if name in said]
-        if len(right) >= 10:
-            found[name] = judged(right, "blind test")
+        rows = [row for row, said in fresh if name in said]
+        answers = self.now(said[name] for _, said in fresh if name in said)
+        counts = answers >= 0  # what a source would have said had there not been a class that is gone, nobody knows
+        if counts.sum() >= 10:
+            found[name] = judged((answers == codes[rows])[counts], "blind test")
     return found
 
 # %% ../../nbs/session/11_evidence.ipynb #1782ea44
@@ -247,14 +260,12 @@ def _fit_tempers(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, T
 @patch
 def _network_temper(self: Evidence, codes: Int[np.ndarray, "batch"], most: float) -> Temper:
     "From the network's exams, where all of them are about the same classes."
-    exams, predictions = self.examination.exams, self.predictions
+    exams, network = self.examination.exams, self.predictions.by_source["network"]
     rows = valid_exams(exams, codes, self.activity.status.total)
-    probs = [exams[int(row)].probs for row in rows]
-    if len({len(p) for p in probs}) != 1:
-        said, given = np.zeros((0, self.data.n_classes)), np.zeros(0, int)
-    else:
-        said, given = predictions.wide(np.array(probs, float)), codes[rows]
-    mean = float(predictions.by_source["network"].max(1).mean())
+    if len({len(exams[int(row)].probs) for row in rows}) != 1:
+        rows = rows[:0]
+    said, given = self._exam_probs(rows), codes[rows]
+    mean = float(self.predictions.live(network).max(1).mean())
     share = min(most, examined_trust(said, given, mean))
     if len(given) < 20:
         return Temper(share=share)

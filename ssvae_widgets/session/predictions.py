@@ -228,7 +228,7 @@ def show(self: Predictions) -> None:
         probs = None
         if name is not None:
             temper = self.tempers.get(name, self.first_temper())
-            probs = self._live(self.wide(self.by_source[name]))
+            probs = self.live(self.by_source[name])
             alive = self._alive(probs.shape[1])
             probs[:, alive] = self.doubted(temper(probs[:, alive]))
         self.view = replace(self.view, probs=probs, source=name or "none")
@@ -258,10 +258,13 @@ def wide(self: Predictions, probs: Float[np.ndarray, "batch some"]) -> Float[np.
 
 # %% ../../nbs/session/08_predictions.ipynb #4670e90f
 @patch
-def _live(self: Predictions, probs: Float[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
-    "Classes that were merged into others say what those say."
+def live(
+    self: Predictions,
+    probs: Float[np.ndarray, "batch some"],  # what a source said when there were so many classes
+) -> Float[np.ndarray, "batch classes"]:  # a copy
+    "The same in the classes of now: merged ones count as what they became, deleted ones have nothing to say."
+    probs = self.wide(probs).copy()
     merged = {old: now for old, now in self.merged.items() if max(old, now) < probs.shape[1]}
-    probs = probs.copy()
     for old, now in merged.items():
         probs[:, now] += probs[:, old]
         probs[:, old] = 0
