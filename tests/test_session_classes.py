@@ -177,6 +177,8 @@ def test_a_model_that_began_without_classes_hears_the_name_of_the_only_one(tmp_p
         assert s.wait(300) and s.model.class_names == ["cat"]
         s.rename_class("cat", "kitten")
         assert s.wait(300) and s.model.class_names == ["kitten"]
+        trained(s, 1)
+        assert s.replay().class_names == ["kitten"], "the name is in the record"
         s.add_class("dog")
         assert s.wait(300) and s.model.class_names == ["kitten", "dog"]
 

@@ -198,6 +198,16 @@ def test_a_record_with_missing_lines_is_completed_or_refused(tmp_path):
             s.replay()
 
 
+def test_a_record_of_another_version_is_repeated_with_a_warning(tmp_path):
+    with session(tmp_path / "l.csv") as s:
+        s.label(0, 1)
+        trained(s, 2)
+    file = tmp_path / "l.csv.session" / "record.jsonl"
+    file.write_text(file.read_text().replace('"recipe"', '"of_later"'))  # as it was before
+    with session(tmp_path / "l.csv") as s, pytest.warns(UserWarning, match="not to the same weights"):
+        assert s.replay().epoch == s.training.total == 2
+
+
 def test_a_folder_that_was_let_go_is_not_taken_back(tmp_path):
     with session(tmp_path / "l.csv") as s:
         s.label(1, 1)

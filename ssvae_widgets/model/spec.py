@@ -23,8 +23,8 @@ from .losses import Weights
 from .networks import Network, outline, registered
 
 # %% auto #0
-__all__ = ['DRAWN_SIDE', 'Spec', 'class_slots', 'drawn_shape', 'make_spec', 'make_weights', 'Params', 'network', 'init_params',
-           'parameter_shapes', 'packed_params']
+__all__ = ['RECIPE', 'DRAWN_SIDE', 'Spec', 'class_slots', 'drawn_shape', 'make_spec', 'make_weights', 'Params', 'network',
+           'init_params', 'parameter_shapes', 'packed_params']
 
 # %% ../../nbs/model/04_spec.ipynb #61fdc810
 _DYNAMIC = (
@@ -55,6 +55,7 @@ _DYNAMIC = (
     "contrastive_until_labels",
 )
 _DEFAULTS = SSVAEConfig()
+RECIPE = 2  # another number whenever the same seed and labels come to other weights; records of trainings keep it
 
 
 @dataclass(frozen=True)

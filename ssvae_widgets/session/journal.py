@@ -13,6 +13,7 @@ import os
 import tempfile
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,7 @@ _KINDS = dict(
     seq=int,
     labels=int,
     number=int,
+    recipe=int,
     share=(int, float),
     given=bool,
     config=dict,
@@ -246,6 +248,7 @@ def replay_training(
         raise DataError("There is no recorded training to repeat.")
     if any(_NEEDS.get(e["event"], set()) - set(e) for e in events):
         raise DataError("The record of the training lacks what is needed to repeat it; it is damaged.")
+    _tell_of_another_recipe(events[0])
     trainer = InteractiveTrainer(_first_model(events[0], images, model), callbacks=None)
     wanted = {e["number"] for e in events if e["event"] == "goto"}
     with tempfile.TemporaryDirectory() as folder:
@@ -259,6 +262,19 @@ def replay_training(
     return trainer.vae
 
 # %% ../../nbs/session/16_journal.ipynb #2c3a5ff5
+def _tell_of_another_recipe(start: dict[str, Any]) -> None:
+    "A warning where a version that trains otherwise has written the record."
+    from ssvae_widgets.model.spec import RECIPE
+
+    if start.get("recipe", 1) != RECIPE:
+        warnings.warn(
+            "Another version of ssvae_widgets recorded this training: it is repeated with the same labels in the same "
+            "order, but not to the same weights; those of then are in the rounds and checkpoints that were kept.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def _first_model(start: dict[str, Any], images: Any, model: Any) -> Any:  # an `SSVAE`
     "The model that a recorded training began with."
     from ssvae_widgets.config import SSVAEConfig
@@ -280,7 +296,7 @@ def _epoch_again(trainer, images, labels_at, e) -> None:
     if checksum(codes) != e["labels"]:
         raise DataError(f"The labels after gesture {e['seq']} are not those that epoch {e['epoch']} was trained with.")
     model = trainer.vae
-    if len(e["classes"]) > model.n_classes or (model.class_names and len(e["classes"]) == model.n_classes):
+    if e["classes"] and len(e["classes"]) >= model.n_classes and model.class_names != e["classes"]:
         model.set_classes(e["classes"])
     trainer.train_epochs(1, images, codes, most=e.get("share", 1.0))
     if model.epoch != e["epoch"]:

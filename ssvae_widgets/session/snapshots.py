@@ -148,8 +148,11 @@ def _journal_start(
     given: bool,  # whether the weights are not those of a new model
 ) -> None:
     "A model's life begins."
+    from ssvae_widgets.model.spec import RECIPE
+
     data, config = self.training.data, self.training.model.config.to_dict()
-    self.files.journal.add("start", seed=data.seed, config=config, classes=list(data.classes), given=given)
+    facts = dict(seed=data.seed, config=config, classes=list(data.classes), given=given)
+    self.files.journal.add("start", recipe=RECIPE, **facts)
 
 # %% ../../nbs/session/21_snapshots.ipynb #5026fd18
 @patch
