@@ -1,5 +1,5 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
-import { colour, follow, giveKeysBack, paint, toMap, visibleRows } from "./view-core.mjs";
+import { colour, follow, giveKeysBack, paint, scrolling, toMap, visibleRows } from "./view-core.mjs";
 
 /** CSS pixels: the smallest side of a tile, the largest, and the first one. */
 const [SMALLEST, LARGEST, FIRST] = [48, 256, 64];
@@ -9,6 +9,9 @@ const KEPT = 1e8;
 
 /** Pixels a side that are asked for, for tiles of so many CSS pixels: twice as many for small ones, for sharp screens. */
 const resolution = (side) => (side <= 72 ? 144 : 256);
+
+/** Sheets of this page so far: what their tiles are called. */
+let sheets = 0;
 
 /** The size that was chosen last, on any sheet of this browser. */
 function chosenSize(side) {
@@ -77,7 +80,8 @@ function render({ model, el }) {
     },
     icon("close"),
   );
-  const hint = h("div", { class: "ssvae-caption" });
+  const hint = h("div", { class: "ssvae-caption" }),
+    name = `ssvae-sheet-${++sheets}`;
   const box = h("div", { class: "ssvae-sheet-box" });
   const space = h("div", {
     class: "ssvae-sheet-space",
@@ -118,6 +122,7 @@ function render({ model, el }) {
     tiles = new Map(),
     version = -1,
     columns = 1,
+    roll = scrolling(0, 300),
     tile = FIRST,
     frame = 0;
 
@@ -127,7 +132,9 @@ function render({ model, el }) {
     tile = Math.min(width, chosenSize());
     columns = Math.max(1, Math.floor(width / tile));
     tile = Math.floor(width / columns);
-    space.style.height = `${Math.ceil(serials.length / columns) * tile}px`;
+    const seen = box.clientHeight || 300;
+    roll = scrolling(Math.ceil(serials.length / columns) * tile, seen);
+    space.style.height = `${roll.height}px`;
     for (const node of tiles.values()) node.remove();
     tiles.clear();
     show();
@@ -147,16 +154,16 @@ function render({ model, el }) {
       node = h("div", {
         class: "ssvae-tile",
         role: "option",
-        id: `${el.id || "s"}-tile-${i}`,
+        id: `${name}-tile-${i}`,
         "data-serial": serial,
         "data-i": i,
       });
       node.style.left = `${(i % columns) * tile}px`;
-      node.style.top = `${Math.floor(i / columns) * tile}px`;
       node.style.width = node.style.height = `${tile}px`;
       tiles.set(i, node);
       space.append(node);
     }
+    node.style.top = `${Math.floor(i / columns) * tile + box.scrollTop - roll.lookedAt(box.scrollTop)}px`;
     if (known && node.firstChild?.picture !== known) {
       const s = known.shape,
         canvas = h("canvas", { "aria-hidden": "true" });
@@ -186,7 +193,13 @@ function render({ model, el }) {
   };
   const show = () => {
     if (!model.get("shown")) return;
-    const { first, last } = visibleRows(serials.length, columns, tile, box.scrollTop, box.clientHeight || 300);
+    const { first, last } = visibleRows(
+      serials.length,
+      columns,
+      tile,
+      roll.lookedAt(box.scrollTop),
+      box.clientHeight || 300,
+    );
     const from = first * columns,
       to = Math.min(serials.length, last * columns);
     for (const [i, node] of tiles)
@@ -234,9 +247,10 @@ function render({ model, el }) {
     }
   };
   const reveal = () => {
-    const top = Math.floor(cursor / columns) * tile;
-    if (top < box.scrollTop) box.scrollTop = top;
-    else if (top + tile > box.scrollTop + box.clientHeight) box.scrollTop = top + tile - box.clientHeight;
+    const top = Math.floor(cursor / columns) * tile,
+      now = roll.lookedAt(box.scrollTop);
+    if (top < now) box.scrollTop = roll.scrollTop(top);
+    else if (top + tile > now + box.clientHeight) box.scrollTop = roll.scrollTop(top + tile - box.clientHeight);
     show();
   };
   space.addEventListener("click", (event) => {

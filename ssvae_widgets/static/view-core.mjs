@@ -97,6 +97,22 @@ export function visibleRows(total, columns, tile, scrollTop, height, margin = 2)
   return { rows, first: Math.min(first, last), last };
 }
 
+/** CSS pixels that every browser scrolls over. */
+const SCROLLABLE = 15e6;
+
+/**
+ * Of a grid of `total` pixels in a box `height` pixels high: how high it is made, and where it is looked at. What is too
+ * high for a browser moves faster than the scroll bar.
+ */
+export function scrolling(total, height, most = SCROLLABLE) {
+  const share = total > most && most > height ? (total - height) / (most - height) : 1;
+  return {
+    height: Math.min(total, most),
+    lookedAt: (scrollTop) => scrollTop * share,
+    scrollTop: (lookedAt) => lookedAt / share,
+  };
+}
+
 /** Run `fn` now and on every change of the named traits, once per batch of changes; returns the cleanup. */
 export function follow(model, names, fn) {
   let asked = false;

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { array, clean, count, rgba } from "../../ssvae_widgets/static/dom.mjs";
-import { bars, colour, digitKey, duration, fit, visibleRows } from "../../ssvae_widgets/static/view-core.mjs";
+import {
+  bars,
+  colour,
+  digitKey,
+  duration,
+  fit,
+  scrolling,
+  visibleRows,
+} from "../../ssvae_widgets/static/view-core.mjs";
 
 test("clean drops what reorders or ends text and keeps everything else", () => {
   assert.equal(clean("a\u0000b\u202Ec\u2066d\u200Fe"), "abcde");
@@ -94,6 +102,18 @@ test("visibleRows holds every row in sight and not many more", () => {
     }
     assert.ok(first >= 0 && last <= rows && first <= last);
   }
+});
+
+test("a grid that no browser could scroll over is reached from its first row to its last", () => {
+  const small = scrolling(9000, 300, 10000);
+  assert.deepEqual([small.height, small.lookedAt(1234), small.scrollTop(1234)], [9000, 1234, 1234]);
+  const huge = scrolling(1e6, 300, 10000);
+  assert.equal(huge.height, 10000);
+  assert.equal(huge.lookedAt(0), 0);
+  assert.ok(Math.abs(huge.lookedAt(10000 - 300) - (1e6 - 300)) < 1e-6, "the end of the bar is the end of the grid");
+  for (const at of [0, 5, 123456, 999700]) assert.ok(Math.abs(huge.lookedAt(huge.scrollTop(at)) - at) < 1e-6);
+  assert.equal(scrolling(0, 300).height, 0);
+  assert.equal(scrolling(1e9, 4e7, 1e7).lookedAt(7), 7);
 });
 
 test("words for people", () => {
