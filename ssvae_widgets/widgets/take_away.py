@@ -14,6 +14,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from ..session.export import Offer, Written, export_session, offers
+from ..session.jobs import JobQueue
 from .presenter import Presenter
 
 # %% ../../nbs/widgets/18_take_away.ipynb #62ad1133
@@ -22,6 +23,7 @@ class TakeAway:
 
     def __init__(self, session, presenter: Presenter):
         self.session, self.presenter, self.n = session, presenter, 0  # n: exports so far
+        self.writer = JobQueue(presenter.failed, name="ssvae-writer")  # full-size pictures do not wait for an export
 
     @property
     def place(self) -> str:
@@ -55,14 +57,14 @@ def export(self: TakeAway, intent: dict):
     "Tell what there is; with a folder, write what was chosen."
     view = self.presenter.views.actions
     if "folder" in intent:
-        self.presenter.slow.ask("export", job=lambda: self._written(intent["folder"], intent.get("what")))
+        self.writer.ask("export", job=lambda: self._written(intent["folder"], intent.get("what")))
     else:
         view.offers, view.place = [vars(offer) for offer in self.offers()], self.place
 
 # %% ../../nbs/widgets/18_take_away.ipynb #f9cdcb65
 @patch
 def _written(self: TakeAway, folder: str, what: list[str] | None):
-    "On the thread of slow jobs."
+    "On the thread of exports."
     view, problem, got = self.presenter.views.actions, "", []
     try:
         got = self.write(folder, what)
