@@ -515,6 +515,31 @@ def interrupt(words: list, history: Path, lines: int) -> str:
     return err
 
 
+COMPILING = """
+import os, signal, sys, threading
+from ssvae_widgets.cli.common import make_parser, run_command
+
+def work(args):
+    import jax, jax.numpy as jnp
+
+    def layers(x):
+        for k in range(120):
+            x = jnp.sort(jnp.sin(x @ x + k), axis=0)
+        return x
+
+    lowered = jax.jit(layers).lower(jnp.ones((16, 16)))
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    lowered.compile()
+
+sys.exit(run_command(make_parser("probe", "Compile.", [], {}), work))
+"""
+
+
+def test_a_compilation_that_is_interrupted_crashes_nothing():
+    done = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "probe: interrupted\n")
+
+
 def test_interrupted_run_can_be_resumed(tmp_path):
     """Ctrl-C: exit code 130; the weights of a first run are its best epoch, those of --resume every finished one;
     --resume goes on from both."""

@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli/common.html.md"""
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import math
 import os
@@ -38,6 +39,9 @@ def run_command(
     argv: Sequence[str] | None = None,  # None: the words of this process
 ) -> int:  # exit code
     "Parse, work, and say in one sentence what went wrong."
+    interrupted: list[int] = []  # exit code
+    if argv is None:
+        atexit.register(_leave_as_it_is, interrupted)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
@@ -70,6 +74,7 @@ def run_command(
         _tell(f"{parser.prog}: {what}", sys.stderr)
         if args.json:
             _tell(json.dumps(dict(error=what, exit_code=code)), sys.stdout)
+        interrupted.append(code)
         return _leave(code)
     except Exception as e:
         if args.debug:
@@ -80,6 +85,13 @@ def run_command(
             _tell(json.dumps(dict(error=sentence, exit_code=code)), sys.stdout)
         return _leave(code)
     return 0
+
+# %% ../../nbs/cli/01_common.ipynb #b2c4bc0e
+def _leave_as_it_is(interrupted: list[int]) -> None:
+    "The last of the exit handlers: an interrupted command ends here."
+    if interrupted:
+        _leave(interrupted[0])
+        os._exit(interrupted[0])
 
 # %% ../../nbs/cli/01_common.ipynb #a886b6b4
 class _Ended(KeyboardInterrupt):
