@@ -25,9 +25,20 @@ from fastcore.basics import patch
 from .view import lab_command
 
 # %% auto #0
-__all__ = ['WORKSPACE', 'LabError', 'Lab', 'last_words', 'wait_for', 'widget_of', 'ask', 'run_cell', 'show_cell', 'page_of']
+__all__ = ['ASKS', 'WORKSPACE', 'without_question', 'LabError', 'Lab', 'last_words', 'wait_for', 'widget_of', 'ask', 'run_cell',
+           'show_cell', 'page_of']
 
-# %% ../../nbs/cli/08_lab.ipynb #e3f966e8
+# %% ../../nbs/cli/08_lab.ipynb #2c0737a3
+ASKS = "@jupyterlab/apputils-extension:announcements"
+
+
+def without_question(folder: Path) -> str:  # for JUPYTER_CONFIG_PATH
+    "Configuration of a JupyterLab that does not ask whether news are wanted; what a person has configured goes first."
+    (folder / "labconfig").mkdir(parents=True)
+    (folder / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": {ASKS: True}}))
+    return os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), str(folder)]))
+
+# %% ../../nbs/cli/08_lab.ipynb #f413ffbb
 class LabError(RuntimeError):
     "JupyterLab does not do what was asked of it; the message says what it said."
 
@@ -43,11 +54,14 @@ class Lab:
         port: int | None = None,  # None: the first free one from 8888
     ):
         self.notebook, self.token = notebook, secrets.token_hex(24)
-        self.log = tempfile.TemporaryFile()
-        env = {**os.environ, "JUPYTER_TOKEN": self.token}
-        command = [*lab_command(notebook, browser=False, port=port), "--LabApp.news_url=None"]
-        streams = dict(stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
-        self.process = subprocess.Popen(command, env=env, start_new_session=True, **streams)
+        self.folder = tempfile.TemporaryDirectory()
+        self.log = Path(self.folder.name, "server.log")
+        config = without_question(Path(self.folder.name, "config"))
+        env = {**os.environ, "JUPYTER_TOKEN": self.token, "JUPYTER_CONFIG_PATH": config}
+        command = lab_command(notebook, browser=False, port=port)
+        with self.log.open("wb") as log:
+            streams = dict(stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, env=env, start_new_session=True, **streams)
         self.url = ""  # of the server, when `wait` has found it
 
     def __enter__(self) -> Lab:
@@ -56,7 +70,7 @@ class Lab:
     def __exit__(self, *_) -> None:
         self.stop()
 
-# %% ../../nbs/cli/08_lab.ipynb #61373807
+# %% ../../nbs/cli/08_lab.ipynb #443621cb
 def last_words(
     log: bytes,  # what a server has written
 ) -> str:  # "" when it said nothing
@@ -64,7 +78,7 @@ def last_words(
     lines = [line for line in log.decode(errors="replace").splitlines() if line.strip()]
     return lines[-1].rpartition("] ")[2].strip() if lines else ""
 
-# %% ../../nbs/cli/08_lab.ipynb #6432f4d2
+# %% ../../nbs/cli/08_lab.ipynb #eb23a96c
 def wait_for(
     lab: Lab,
 ) -> str:  # address, with a slash at its end
@@ -78,11 +92,10 @@ def wait_for(
                 lab.url = info["url"]
                 return lab.url
         time.sleep(0.1)
-    lab.log.seek(0)
-    said = last_words(lab.log.read()) or "it said nothing"
+    said = last_words(lab.log.read_bytes()) or "it said nothing"
     raise LabError(f"JupyterLab did not start: {said}")
 
-# %% ../../nbs/cli/08_lab.ipynb #b1b93fa4
+# %% ../../nbs/cli/08_lab.ipynb #c5294344
 @patch
 def stop(self: Lab) -> None:
     "End the server and its kernels."
@@ -93,14 +106,14 @@ def stop(self: Lab) -> None:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-    self.log.close()
+    self.folder.cleanup()
 
-# %% ../../nbs/cli/08_lab.ipynb #d4f108fd
+# %% ../../nbs/cli/08_lab.ipynb #b3be7319
 def widget_of(output: dict) -> str | None:
     "The id of the widget that an output shows; None: it shows none."
     return output.get("data", {}).get("application/vnd.jupyter.widget-view+json", {}).get("model_id")
 
-# %% ../../nbs/cli/08_lab.ipynb #239c1ee6
+# %% ../../nbs/cli/08_lab.ipynb #d464de91
 def ask(
     lab: Lab,
     path: str,  # such as "api/sessions"
@@ -118,7 +131,7 @@ def ask(
         raise LabError(f"JupyterLab does not answer at {lab.url}: {error}") from None
     return json.loads(text) if text else None
 
-# %% ../../nbs/cli/08_lab.ipynb #69273a98
+# %% ../../nbs/cli/08_lab.ipynb #8824ed2e
 def run_cell(
     connection: Path,  # file of a kernel
     code: str,
@@ -156,7 +169,7 @@ def run_cell(
     finally:
         client.stop_channels()
 
-# %% ../../nbs/cli/08_lab.ipynb #5461acd4
+# %% ../../nbs/cli/08_lab.ipynb #fb8a0998
 def show_cell(
     lab: Lab,  # that answers
     code: str,  # source of one cell of its notebook
@@ -182,7 +195,7 @@ def show_cell(
     ask(lab, place, dict(type="notebook", format="json", content=content), "PUT")
     return page_of(lab)
 
-# %% ../../nbs/cli/08_lab.ipynb #9bf42051
+# %% ../../nbs/cli/08_lab.ipynb #aa5e437f
 WORKSPACE = "ssvae-label"
 
 
