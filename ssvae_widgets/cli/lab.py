@@ -16,6 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,8 +26,8 @@ from fastcore.basics import patch
 from .view import lab_command
 
 # %% auto #0
-__all__ = ['ASKS', 'WORKSPACE', 'without_question', 'LabError', 'Lab', 'last_words', 'wait_for', 'widget_of', 'ask', 'run_cell',
-           'show_cell', 'page_of']
+__all__ = ['ASKS', 'WORKSPACE', 'without_question', 'LabError', 'Lab', 'last_words', 'wait_for', 'widget_of', 'ask', 'connect',
+           'run_cell', 'show_cell', 'page_of']
 
 # %% ../../nbs/cli/08_lab.ipynb #2c0737a3
 ASKS = "@jupyterlab/apputils-extension:announcements"
@@ -131,21 +132,39 @@ def ask(
         raise LabError(f"JupyterLab does not answer at {lab.url}: {error}") from None
     return json.loads(text) if text else None
 
-# %% ../../nbs/cli/08_lab.ipynb #8824ed2e
+# %% ../../nbs/cli/08_lab.ipynb #73903df1
+def connect(
+    connection: Path,  # file of a kernel
+    alive: Callable[[], bool],  # False: the server has ended
+):  # a client that is ready
+    "Join a kernel that may still be starting; a `LabError` when it does not answer in time."
+    from jupyter_client import BlockingKernelClient
+
+    end = time.monotonic() + Lab.patience
+    while True:
+        client = BlockingKernelClient(connection_file=str(connection))
+        try:
+            client.load_connection_file()
+            client.start_channels()
+            client.wait_for_ready(timeout=max(1.0, end - time.monotonic()))
+            return client
+        except (OSError, RuntimeError, ValueError) as error:
+            client.stop_channels()
+            if not alive() or time.monotonic() > end:
+                raise LabError(f"The kernel did not start: {error}") from None
+            time.sleep(0.3)
+
+# %% ../../nbs/cli/08_lab.ipynb #679a5fd8
 def run_cell(
     connection: Path,  # file of a kernel
     code: str,
     alive=lambda: True,  # False: the server has ended
 ) -> tuple[int | None, list[dict]]:  # its number, its outputs as a notebook keeps them
     "Run a cell in a kernel and wait for its end; a `LabError` when the kernel ends before."
-    from jupyter_client import BlockingKernelClient
     from nbformat.v4 import output_from_msg
 
-    client, count, outputs, gone = BlockingKernelClient(connection_file=str(connection)), None, [], set()
-    client.load_connection_file()
-    client.start_channels()
+    client, count, outputs, gone = connect(connection, alive), None, [], set()
     try:
-        client.wait_for_ready(timeout=Lab.patience)
         asked = client.execute(code)
         while alive():
             try:
@@ -164,12 +183,10 @@ def run_cell(
             if kind in ("stream", "display_data", "execute_result", "error"):
                 outputs.append(output_from_msg(message))
         raise LabError("JupyterLab has ended while the cell ran.")
-    except RuntimeError as error:
-        raise error if isinstance(error, LabError) else LabError(f"The kernel did not start: {error}") from None
     finally:
         client.stop_channels()
 
-# %% ../../nbs/cli/08_lab.ipynb #fb8a0998
+# %% ../../nbs/cli/08_lab.ipynb #3f7d97a7
 def show_cell(
     lab: Lab,  # that answers
     code: str,  # source of one cell of its notebook
@@ -195,7 +212,7 @@ def show_cell(
     ask(lab, place, dict(type="notebook", format="json", content=content), "PUT")
     return page_of(lab)
 
-# %% ../../nbs/cli/08_lab.ipynb #aa5e437f
+# %% ../../nbs/cli/08_lab.ipynb #1db6e7c6
 WORKSPACE = "ssvae-label"
 
 

@@ -452,7 +452,7 @@ export class MapView extends MapCanvas {
         same = () => sel.length === st.selected.length && sel.every((i, k) => i === st.selected[k]);
       const codes = m.get("order") || m.get("classes").map((_, k) => k),
         those = (all) => codes.map((k) => all[k % all.length]);
-      const add = m.get("order") && ((name) => this.s.intent("new_class", { name }));
+      const add = m.get("order") && ((name) => m.send({ type: "new_class", name }));
       const choose = (i) =>
         same() ? this.give(codes[i]) : this.refuse("The selection has changed meanwhile: choose again");
       if (codes.length || add)
