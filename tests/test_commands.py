@@ -17,6 +17,7 @@ from waiting import until
 
 from ssvae_widgets.cli.experiments import collect_runs, experiment, label_sets
 from ssvae_widgets.cli.infer import infer
+from ssvae_widgets.cli.label import label
 from ssvae_widgets.cli.train import train
 from ssvae_widgets.cli.view import view
 from ssvae_widgets.data.standard import load_digits
@@ -28,6 +29,7 @@ COMMANDS = {
     "ssvae-train": train,
     "ssvae-infer": infer,
     "ssvae-view": view,
+    "ssvae-label": label,
     "ssvae-label-sets": label_sets,
     "ssvae-experiment": experiment,
     "ssvae-collect": collect_runs,
@@ -370,6 +372,14 @@ WRONG = [
     ("ssvae-infer", "--perplexity", "0"),
     ("ssvae-infer", "--embedding", "pca"),
     ("ssvae-view", "--latent", "/no/such.npz"),
+    ("ssvae-label",),
+    ("ssvae-label", "/no/such/folder"),
+    ("ssvae-label", "digits", "--project", "digits"),
+    ("ssvae-label", "--project", "/no/such"),
+    ("ssvae-label", "digits", "--port", "0"),
+    ("ssvae-label", "digits", "--labels", "/"),
+    ("ssvae-label", "digits", "--labels", "/dev/null/l.csv"),
+    ("ssvae-label", "no.png", "digits.png"),
     ("ssvae-label-sets", "--budgets", "0"),
     ("ssvae-label-sets", "--kinds", "best"),
     ("ssvae-experiment", "other"),

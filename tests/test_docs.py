@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from ssvae_widgets import write_cells
 from ssvae_widgets.data.image_set import ImageSet
 
 BIN = Path(sys.executable).parent
@@ -96,7 +97,7 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
     "In an empty folder, with the things that the page has introduced before the block."
     import numpy as np
 
-    from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, SSVAEConfig, load_digits, write_cells
+    from ssvae_widgets import SSVAE, InteractiveTrainer, LabelingSession, SSVAEConfig, load_digits
 
     monkeypatch.chdir(tmp_path)
     images, truth = load_digits(binarize=False)
@@ -108,6 +109,7 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
 
     found = ImageSet(images, names=[f"{i}.png" for i in range(120)])
     write_cells(tmp_path / "cells", 60)
+    write_cells(tmp_path / "photos", 12)
     space = dict(
         np=np,
         photos=tmp_path / "cells",
@@ -142,7 +144,15 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
             value.close()
 
 
-OURS = ("ssvae-train", "ssvae-infer", "ssvae-view", "ssvae-label-sets", "ssvae-experiment", "ssvae-collect")
+OURS = (
+    "ssvae-train",
+    "ssvae-infer",
+    "ssvae-view",
+    "ssvae-label",
+    "ssvae-label-sets",
+    "ssvae-experiment",
+    "ssvae-collect",
+)
 ELSEWHERE = (
     "git",
     "cd",
@@ -199,12 +209,16 @@ def run_ours(line: str, cwd: Path, env: dict) -> None:
             .replace("--epochs 12 9", "--epochs 0 1")
             + " --budgets 10 --architectures dense"
         )
-    line = re.sub(r"(--max-epochs) \d+", r"\1 1", line) + (" --no-open" if line.startswith("ssvae-view") else "")
+    line = re.sub(r"(--max-epochs) \d+", r"\1 1", line) + (
+        " --no-open" if line.startswith(("ssvae-view", "ssvae-label ")) else ""
+    )
     if line.startswith(("ssvae-train", "ssvae-infer")) and "--print-completion" not in line:
         line += " --n 150"
     if "--labels data/labels.csv" in line and not (cwd / "data" / "labels.csv").exists():
         (cwd / "data").mkdir(exist_ok=True)
         (cwd / "data" / "labels.csv").write_text("Serial,label\n3,3\n4,4\n")
+    if line.startswith("ssvae-label photos/"):
+        write_cells(cwd / "photos", 6)
     done = subprocess.run(line, shell=True, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{line}\n{done.stderr}"
 

@@ -69,7 +69,8 @@ def test_what_a_page_loads_can_be_parsed(root, tmp_path):
     assert COMMENT.sub("", code) == "let x;\n  /** @type {any} */ (x).y = 1;\nx;\n"
 
 
-ON_PAGE = {"move", "tool", "reset", "escape", "zoom", "selectall", "invert", "original"}  # what the page does alone
+# what the page does alone
+ON_PAGE = {"move", "tool", "reset", "escape", "zoom", "selectall", "invert", "original", "reselect", "take"}
 
 
 def test_the_keys_of_the_page_are_the_intents_of_python(root):

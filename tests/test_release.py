@@ -79,9 +79,15 @@ def test_metadata(root, sdist):
     assert info["License-Expression"] == "Apache-2.0" and info["Requires-Python"] == ">=3.11"
     assert "# ssvae_widgets" in info.get_payload()
     scripts = project["scripts"]
-    assert {"ssvae-train", "ssvae-infer", "ssvae-view", "ssvae-label-sets", "ssvae-experiment", "ssvae-collect"} <= set(
-        scripts
-    )
+    assert {
+        "ssvae-train",
+        "ssvae-infer",
+        "ssvae-view",
+        "ssvae-label",
+        "ssvae-label-sets",
+        "ssvae-experiment",
+        "ssvae-collect",
+    } <= set(scripts)
     for target in scripts.values():
         module, function = target.split(":")
         if module.startswith("ssvae_widgets"):

@@ -1,1 +1,1 @@
-"""The commands: `ssvae-train`, `ssvae-infer`, `ssvae-view`, `ssvae-label-sets`, `ssvae-experiment`, `ssvae-collect`."""
+"""The commands: `ssvae-train`, `ssvae-infer`, `ssvae-view`, `ssvae-label`, `ssvae-label-sets`, `ssvae-experiment`, `ssvae-collect`."""

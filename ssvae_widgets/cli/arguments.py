@@ -23,8 +23,9 @@ from typing import Any
 from .common import SKIP_ADVICE, UsageError, sentence_of
 
 # %% auto #0
-__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_data_flags', 'reading_options', 'reading_record',
-           'trained_reading', 'read_images', 'pair_features', 'check_shape', 'read_label_file']
+__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_reading_flags', 'add_data_flags',
+           'reading_options', 'reading_record', 'trained_reading', 'read_images', 'pair_features', 'check_shape',
+           'read_label_file']
 
 # %% ../../nbs/cli/02_arguments.ipynb #7fa7109c
 def field_help(
@@ -101,7 +102,7 @@ def read_config(
         raise UsageError(str(e)) from None
 
 # %% ../../nbs/cli/02_arguments.ipynb #92be6142
-def _add_reading_flags(group) -> None:
+def add_reading_flags(group) -> None:
     "How files become one array; what is not given does not appear in the namespace."
 
     def add(name: str, text: str, **kind) -> None:
@@ -142,7 +143,7 @@ def add_data_flags(
     group.add_argument("--n", type=int, metavar="N", help="only the first N images")
     group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
     group.add_argument("--no-binarize", dest="binarize", action="store_false", help="digits, mnist: keep gray levels")
-    _add_reading_flags(group)
+    add_reading_flags(group)
     group.add_argument(
         "--features",
         default="auto",

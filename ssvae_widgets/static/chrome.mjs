@@ -1,6 +1,6 @@
 /** Toolbar, legend, dialogs and tooltip of the map. Text enters only through textContent. */
 import { clean, count, drawImage, h, icon } from "./dom.mjs";
-import { helpRows } from "./keymap.mjs";
+import { helpGroups, searchHelp } from "./keymap.mjs";
 
 /** A value as text, no finer than 256 steps of its range can tell: a year stays a year. */
 export function tell(x, [low, high]) {
@@ -249,29 +249,90 @@ function card(root, label, ...content) {
   return { box, close };
 }
 
-/** The list of keys. */
+/** The list of keys: over the page, so that it is in view wherever the map stands; grouped, and searched as one types. */
 export function showHelp(root, overrides) {
-  const rows = helpRows(overrides).map(([k, text]) =>
-    h("div", { class: "ssvae-m-key-row" }, h("kbd", {}, k), h("span", {}, text)),
-  );
-  const done = h("button", { type: "button", class: "ssvae-m-button" }, "Close");
-  const c = card(root, "Keys", h("h3", {}, "Keys"), h("div", { class: "ssvae-m-keys" }, ...rows), done);
-  c.box.addEventListener("keydown", (e) => {
-    if (e.key === "?") {
-      e.preventDefault();
-      c.close();
-    }
+  const groups = helpGroups(overrides),
+    list = h("div", { class: "ssvae-m-keys" }),
+    none = h("p", { class: "ssvae-m-no-key", role: "status" });
+  const search = h("input", {
+    type: "search",
+    class: "ssvae-m-search",
+    placeholder: "Search: lasso, undo, round …",
+    "aria-label": "Search the keys",
   });
-  done.addEventListener("click", c.close);
-  done.focus({ preventScroll: true });
+  const done = h("button", { type: "button", class: "ssvae-m-button" }, "Close");
+  const box = h(
+    "dialog",
+    { class: "ssvae-m-card ssvae-m-help", "aria-label": "Keys", "data-lm-suppress-shortcuts": "true" },
+    h("div", { class: "ssvae-m-help-head" }, h("h3", {}, "Keys"), search, done),
+    list,
+    none,
+  );
+  const fill = () => {
+    const found = searchHelp(groups, search.value);
+    list.replaceChildren(
+      ...found.map(([title, rows]) =>
+        h(
+          "section",
+          { class: "ssvae-m-key-group" },
+          h("h4", {}, title),
+          ...rows.map(([k, text]) => h("div", { class: "ssvae-m-key-row" }, h("kbd", {}, k), h("span", {}, text))),
+        ),
+      ),
+    );
+    none.textContent = found.length ? "" : "No key does that.";
+  };
+  search.addEventListener("input", fill);
+  box.addEventListener("keydown", (e) => {
+    e.stopPropagation();
+    if (e.key !== "Escape" && (e.key !== "?" || search.value)) return;
+    e.preventDefault();
+    box.close();
+  });
+  box.addEventListener("pointerdown", (e) => {
+    e.stopPropagation();
+    if (e.target === box) box.close(); // beside it
+  });
+  box.addEventListener("close", () => {
+    box.remove();
+    root.focus({ preventScroll: true });
+  });
+  done.addEventListener("click", () => box.close());
+  fill();
+  root.append(box);
+  box.showModal();
+  search.focus({ preventScroll: true });
 }
 
-/** Search the class names; `choose(index)` gets the one taken. */
-export function showClasses(root, names, colors, choose) {
+/** A part of a file name; `choose(text)` gets it. */
+export function showNames(root, choose) {
   const input = h("input", {
     type: "search",
     class: "ssvae-m-search",
-    placeholder: "Class name…",
+    placeholder: "Part of a file name…",
+    "aria-label": "Part of a file name",
+  });
+  const c = card(
+    root,
+    "Find pictures by name",
+    input,
+    h("div", { class: "ssvae-m-note" }, "Enter selects the pictures that have it; q then finds more like them."),
+  );
+  input.addEventListener("keydown", (e) => {
+    if (e.key !== "Enter" || e.isComposing || !input.value.trim()) return;
+    e.preventDefault();
+    c.close();
+    choose(input.value.trim());
+  });
+  input.focus({ preventScroll: true });
+}
+
+/** Search the class names; `choose(index)` gets the one taken, `add(name)`, where there is one, the name of a class that is not there yet. */
+export function showClasses(root, names, colors, choose, add = null) {
+  const input = h("input", {
+    type: "search",
+    class: "ssvae-m-search",
+    placeholder: names.length || !add ? "Class name…" : "Type a name: first class",
     "aria-label": "Class name",
   });
   const list = h("div", { class: "ssvae-m-options", role: "listbox", "aria-label": "Classes" });
@@ -302,6 +363,19 @@ export function showClasses(root, names, colors, choose) {
         return o;
       }),
     );
+    const name = input.value.trim().normalize("NFC");
+    if (add && name && !names.some((n) => clean(n, 60).toLowerCase() === name.toLowerCase())) {
+      const o = h(
+        "div",
+        { class: "ssvae-m-option ssvae-m-new", role: "option", "aria-selected": String(!shown.length) },
+        `Add the class “${clean(name, 60)}”`,
+      );
+      o.addEventListener("click", () => {
+        c.close();
+        add(name);
+      });
+      list.append(o);
+    }
     list.children[at]?.scrollIntoView({ block: "nearest" });
   };
   input.addEventListener("input", () => {
@@ -313,10 +387,10 @@ export function showClasses(root, names, colors, choose) {
       e.preventDefault();
       at += e.key === "ArrowDown" ? 1 : -1;
       paint();
-    } else if (e.key === "Enter" && shown[at]) {
+    } else if (e.key === "Enter" && !e.isComposing) {
       e.preventDefault();
-      c.close();
-      choose(shown[at][1]);
+      const taken = list.querySelector('[aria-selected="true"]');
+      taken?.click();
     }
   });
   paint();

@@ -71,7 +71,7 @@ function render({ model, el }) {
     {
       type: "button",
       class: "ssvae-button ssvae-tool",
-      title: "Close the sheet",
+      title: "Close the sheet and drop the selection (u brings it back)",
       "aria-label": "Close the sheet",
       onclick: () => {
         model.send({ type: "close" });
@@ -293,6 +293,7 @@ function render({ model, el }) {
     }
   });
   box.addEventListener("scroll", later, { passive: true });
+  el.addEventListener("ssvae-fold", () => model.send({ type: "close", keep: true }));
 
   const onMessage = (message, buffers) => {
     if (message?.type !== "thumbnails" || message.version !== version) return;

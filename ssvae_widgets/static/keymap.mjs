@@ -37,32 +37,35 @@ export const DEFAULT_KEYS = {
   trails: ["a"],
   grow: ["g"],
   similar: ["q"],
+  find: ["p"],
+  reselect: ["u"],
+  take: ["e"],
 };
 
 export const KEY_HELP = {
-  label: "give class k to the selection (digit = class)",
+  label: "give the class with this key to the selection",
   clear: "remove the label",
   undo: "undo",
   redo: "redo",
-  next: "next suggestion",
-  back: "back",
-  skip: "skip",
-  accept: "accept the model's prediction",
-  move: "nearest unlabeled point that way",
-  "tool:lasso": "lasso (Shift adds, Alt subtracts)",
+  next: "what next? the next suggestion",
+  back: "the suggestion before",
+  skip: "skip this suggestion, it comes back later",
+  accept: "accept the prediction",
+  move: "the nearest unlabeled point that way",
+  "tool:lasso": "lasso: draw around points (Shift adds, Alt subtracts)",
   "tool:box": "box (Shift adds, Alt subtracts)",
-  "tool:pointer": "pointer",
-  "tool:pan": "pan",
-  original: "open the picture in full size (Esc closes)",
+  "tool:pointer": "pointer: click selects, drag pans",
+  "tool:pan": "pan: drag moves the map",
+  original: "open the picture in full size",
   color: "next colouring",
   train: "train",
   stop: "stop training",
-  "snapshot:back": "previous snapshot",
-  "snapshot:forward": "next snapshot",
+  "snapshot:back": "the round before",
+  "snapshot:forward": "the round after",
   filter: "show only the selection, or all again",
-  reset: "reset the view",
-  escape: "clear the selection",
-  classes: "find a class by name",
+  reset: "show the whole map again",
+  escape: "close what is open, one thing at a time; then drop the selection",
+  classes: "find a class by name, or add one",
   help: "these keys",
   "zoom:in": "zoom in",
   "zoom:out": "zoom out",
@@ -72,7 +75,21 @@ export const KEY_HELP = {
   trails: "trails of the points that moved",
   grow: "grow the selection to its neighbours",
   similar: "more like these, nearest first; again: without what was left out",
+  find: "find pictures by a part of their file name",
+  reselect: "bring back the selection before; again: the one before that",
+  take: "take away: labels with file names, pictures, the model …",
 };
+
+/** What belongs together in the help. An action that stands nowhere comes last. @type {any[]} */
+export const KEY_GROUPS = [
+  ["Label", ["label", "accept", "clear", "undo", "redo", "classes"]],
+  ["What next", ["next", "skip", "back", "walk"]],
+  ["Select", ["tool:lasso", "tool:box", "move", "grow", "selectall", "invert", "reselect", "escape"]],
+  ["Find and look", ["similar", "find", "original", "filter", "color"]],
+  ["Map", ["tool:pointer", "tool:pan", "zoom:in", "zoom:out", "reset", "trails"]],
+  ["Train", ["train", "stop", "snapshot:back", "snapshot:forward"]],
+  ["Everything else", ["take", "help"]],
+];
 
 const isMac = () => typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform || "");
 
@@ -124,11 +141,12 @@ export function actionOf(e, table, mac = isMac()) {
   return place && !e.shiftKey && !/^[a-z?/.[\]+=_-]$/i.test(e.key) && e.key.length === 1 ? `label:${place[1]}` : null;
 }
 
-/** Rows of [keys, meaning] for the help, with the keys as they are bound now. */
-export function helpRows(overrides = {}, mac = isMac()) {
+/** The help: groups of [title, rows of [keys, meaning]], with the keys as they are bound now. @returns {any[]} */
+export function helpGroups(overrides = {}, mac = isMac()) {
   const table = buildKeymap(overrides),
     byAction = new Map(),
-    rows = [["0–9", KEY_HELP.label]];
+    known = new Set(KEY_GROUPS.flatMap(([, actions]) => actions)),
+    rest = Object.keys(KEY_HELP).filter((action) => !known.has(action));
   for (const [k, a] of table) byAction.set(a, [...(byAction.get(a) || []), k]);
   const show = (k) =>
     k
@@ -136,11 +154,27 @@ export function helpRows(overrides = {}, mac = isMac()) {
       .replace("Escape", "Esc")
       .replace(/^Arrow.*/, (a) => ({ ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" })[a]);
   const arrows = ["move:left", "move:right", "move:up", "move:down"].flatMap((a) => byAction.get(a) || []);
-  for (const [action, text] of Object.entries(KEY_HELP)) {
-    if (action === "label") continue;
-    const keys = action === "move" ? arrows : byAction.get(action) || [];
-    if (keys.length) rows.push([keys.map(show).join("  "), text]);
-  }
-  rows.push(["F2  Del  c  Alt+←→", "on the button of a class: rename, delete, colour, move it"]);
-  return rows;
+  const keysOf = (action) => (action === "move" ? arrows : byAction.get(action) || []).map(show).join("  ");
+  const groups = KEY_GROUPS.map(([title, actions], at) => {
+    const all = at === KEY_GROUPS.length - 1 ? [...actions, ...rest] : actions,
+      rows = all.map((action) => [action === "label" ? "0–9" : keysOf(action), KEY_HELP[action]]);
+    if (title === "Label")
+      rows.push(["F2  Del  c  Alt+←→", "on the button of a class: rename, delete, colour, move it"]);
+    return [title, rows.filter(([keys]) => keys)];
+  });
+  return groups.filter(([, rows]) => rows.length);
+}
+
+/** Rows of [keys, meaning] of all groups. */
+export function helpRows(overrides = {}, mac = isMac()) {
+  return helpGroups(overrides, mac).flatMap(([, rows]) => rows);
+}
+
+/** The groups with only those rows in which every word of a text occurs. @param {any[]} groups of `helpGroups` @param {string} text */
+export function searchHelp(groups, text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean),
+    fits = (title, row) => words.every((w) => `${title} ${row.join(" ")}`.toLowerCase().includes(w));
+  return groups
+    .map(([title, rows]) => [title, rows.filter((row) => fits(title, row))])
+    .filter(([, rows]) => rows.length);
 }

@@ -13,7 +13,7 @@ import {
 import { HIDDEN, LABELED, NONE, SELECTED } from "./raster.mjs";
 import { actionOf, buildKeymap } from "./keymap.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
-import { showClasses, showHelp, tooltip } from "./chrome.mjs";
+import { showClasses, showHelp, showNames, tooltip } from "./chrome.mjs";
 import { clean, count, h } from "./dom.mjs";
 import { bytes } from "./shared-map.mjs";
 import { MapCanvas } from "./map-canvas.mjs";
@@ -427,7 +427,7 @@ export class MapView extends MapCanvas {
   act(name, arg, e) {
     const st = this.s.state,
       m = this.model;
-    if (name === "help" || name === "classes") this.s.show.light?.close(); // their cards would lie behind it
+    if (["help", "classes", "find"].includes(name)) this.s.show.light?.close(); // their cards would lie behind it
     if (name === "label") this.give(arg);
     else if (name === "clear") this.give(null);
     else if (name === "tool") this.setTool(arg);
@@ -442,17 +442,21 @@ export class MapView extends MapCanvas {
     else if (name === "move") this.step(arg, e?.shiftKey);
     else if (name === "escape") this.escape();
     else if (name === "filter") this.filter();
-    else if ((name === "help" || name === "classes") && !m.get("dialogs")) this.s.intent(name);
+    else if (["help", "classes", "find"].includes(name) && !m.get("dialogs")) this.s.intent(name);
+    else if (name === "find") showNames(this.map, (text) => this.s.intent("find", { text }));
+    else if (name === "reselect") this.s.reselect() || this.speak("No selection was dropped");
+    else if (name === "take") this.takeAway();
     else if (name === "help") showHelp(this.map, m.get("keymap"));
     else if (name === "classes") {
       const sel = st.selected,
         same = () => sel.length === st.selected.length && sel.every((i, k) => i === st.selected[k]);
       const codes = m.get("order") || m.get("classes").map((_, k) => k),
         those = (all) => codes.map((k) => all[k % all.length]);
-      if (codes.length)
-        showClasses(this.map, those(m.get("classes")), those(m.get("class_colors")), (i) =>
-          same() ? this.give(codes[i]) : this.refuse("The selection has changed meanwhile: choose again"),
-        );
+      const add = m.get("order") && ((name) => m.send({ type: "new_class", name }));
+      const choose = (i) =>
+        same() ? this.give(codes[i]) : this.refuse("The selection has changed meanwhile: choose again");
+      if (codes.length || add)
+        showClasses(this.map, those(m.get("classes")), those(m.get("class_colors")), choose, add);
     } else if (name === "color") {
       const columns = m.get("columns"),
         next =
@@ -590,6 +594,14 @@ export class MapView extends MapCanvas {
     this.live.classList.remove("ssvae-m-asking");
   }
 
+  /** The button of the app; a map alone has none. */
+  takeAway() {
+    const button = this.root?.querySelector?.(".ssvae-take");
+    if (button) button.click();
+    else this.speak("There is nothing to take away here");
+  }
+
+  /** One thing at a time: a question, a drag, the sheet, the selection, the filter. */
   escape() {
     if (this.confirm) {
       this.quiet();
@@ -599,7 +611,12 @@ export class MapView extends MapCanvas {
       this.drag = null;
       return this.ask();
     }
-    if (this.s.state.selected.length) return this.s.select(new Uint32Array(0), "key");
+    const sheet = this.root?.querySelector?.(".ssvae-sheet:not([hidden])");
+    if (sheet && sheet.getClientRects().length) return sheet.dispatchEvent(new CustomEvent("ssvae-fold"));
+    if (this.s.state.selected.length) {
+      this.s.select(new Uint32Array(0), "key");
+      return this.speak("Selection dropped: u brings it back");
+    }
     if (this.s.state.filter) this.filter(true);
   }
 

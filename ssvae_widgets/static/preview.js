@@ -4,17 +4,22 @@ import { colour, fit, follow, giveKeysBack, paint, toMap } from "./view-core.mjs
 import { fitWindow } from "./fit-window.mjs";
 import { onShow } from "./on-show.mjs";
 
-/** What to do first, while nothing is shown. */
-const FIRST_STEPS = [
-  ["click", "select a point"],
-  ["0 – 9", "label it"],
-  ["l", "draw a lasso around many"],
+/** What to do first, while nothing is shown. @param {boolean} named there is a class */
+const firstSteps = (named) => [
+  ["click", "look at a picture"],
+  named ? ["0 – 9", "give it a class"] : ["/", "name a first class; its key is 0"],
   ["n", "ask what to label next"],
-  ["o", "open its picture in full size"],
-  ["c", "colour by something else"],
-  ["t", "train"],
-  ["?", "all keys"],
 ];
+
+/** Whether somebody at this browser has labeled already, or has taken the hints away: they stay away then. */
+function knowsSteps(now = false) {
+  try {
+    if (now) localStorage.setItem("ssvae-steps-known", "yes");
+    return localStorage.getItem("ssvae-steps-known") === "yes";
+  } catch {
+    return now; // a page that may not keep anything
+  }
+}
 
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {
@@ -75,21 +80,35 @@ function render({ model, el }) {
     el.setAttribute("role", "region");
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
-      const rows = FIRST_STEPS.flatMap(([key, does]) => [
-        h("span", {}, h("kbd", { text: key })),
-        h("span", { text: does }),
-      ]);
+      const known = knowsSteps(),
+        rows = firstSteps(model.get("classes").length > 0).flatMap(([key, does]) => [
+          h("span", {}, h("kbd", { text: key })),
+          h("span", { text: does }),
+        ]);
+      const away = h("button", {
+        type: "button",
+        class: "ssvae-button ssvae-got-it",
+        text: "Got it",
+        onclick: () => {
+          knowsSteps(true);
+          draw();
+          giveKeysBack(el);
+        },
+      });
       el.replaceChildren(
         h(
           "div",
           { class: "ssvae-empty" },
           h("p", { text: info?.hint || "Point at the map to see an image." }),
-          h("div", { class: "ssvae-first" }, ...rows),
+          known ? null : h("div", { class: "ssvae-first" }, ...rows),
+          h("p", { class: "ssvae-all-keys" }, h("kbd", { text: "?" }), " shows all keys"),
+          known ? null : away,
         ),
       );
       el.removeAttribute("data-serial");
       return;
     }
+    if (info.label >= 0) knowsSteps(true);
     el.setAttribute("data-serial", info.serial);
     el.setAttribute("data-kind", info.kind || "selected");
     const classes = model.get("classes"),

@@ -241,6 +241,16 @@ export class Shared {
     if (serials.length === 1) this.want(serials);
   }
 
+  /** Bring back the selection before this one. False: there was none. */
+  reselect() {
+    const back = this.state.recall();
+    if (!back) return false;
+    this.state.recalling = true;
+    this.select(back, "key");
+    this.state.recalling = false;
+    return true;
+  }
+
   /** The same as Python is about to select, who is told in another way. */
   selectHere(serials) {
     this.state.select(serials);

@@ -14,6 +14,8 @@ export class PointState {
     this.flags = new Uint8Array(0);
     this.layers = new Uint8Array(0);
     this.tally = [0, 0, 0, 0];
+    this.past = []; // selections that were replaced or dropped, the newest last
+    this.recalling = false;
     this.selected = new Uint32Array(0);
     this.filter = null;
     this.pending = new Map();
@@ -107,9 +109,27 @@ export class PointState {
     const was = this.selected,
       dim = this.dimming;
     this.selected = serials.filter((i) => i < this.n);
+    this.remember(was);
     if (dim || this.dimming) return this.rebuild();
     for (const i of was) this.flags[i] &= ~SELECTED;
     for (const i of this.selected) this.flags[i] |= SELECTED;
+  }
+
+  /** A selection of many that is replaced, or any that is dropped, can be brought back; leaving out one point of many is neither. @param {Uint32Array} was */
+  remember(was) {
+    const now = this.selected,
+      [few, all] = now.length < was.length ? [now, was] : [was, now],
+      near = was.length > 1 && all.length - few.length < 2,
+      refined = near && new Set([...few, ...all]).size === all.length;
+    if (this.recalling || refined || !(was.length > 1 || (was.length && !now.length))) return;
+    this.past = [...this.past, was].slice(-20);
+  }
+
+  /** The selection before this one, which goes to the end of the line: asked again and again, all come round. Null: there was none. */
+  recall() {
+    const back = this.past.pop();
+    if (back && this.selected.length > 1) this.past.unshift(this.selected);
+    return back || null;
   }
 
   /** Show only these points (null: all). The others stay as a faint trace and cannot be picked. */

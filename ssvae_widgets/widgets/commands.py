@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
 from .class_commands import ClassCommands
+from .find import ByName
 from .intents import BY_CLICK, BY_KEY
 from .presenter import Presenter
 from .proposals import ProposalDeck
@@ -55,6 +56,7 @@ class Commands:
         self.session, self.presenter, self.proposals, self.views = session, presenter, proposals, presenter.views
         self.question, self.naming = Question(self.views.sheet), ClassCommands(session, presenter)
         self.take_away, self.more_like = TakeAway(session, presenter), MoreLikeThese(session, presenter)
+        self.by_name = ByName(session, presenter)
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -170,6 +172,7 @@ def too_many(serials, intent: dict, above: int) -> bool:
 
 Commands.export = method("take_away", TakeAway.export)
 Commands.similar = method("more_like", MoreLikeThese.similar)
+Commands.find = method("by_name", ByName.find)
 
 # %% ../../nbs/widgets/19_commands.ipynb #42c76807
 WHAT = {"accept": "Accept the predictions of", "clear": "Remove the labels of"}
@@ -231,8 +234,9 @@ def sort(self: Commands, intent):
 # %% ../../nbs/widgets/19_commands.ipynb #c251dce9
 @patch
 def close(self: Commands, intent):
-    "Close the sheet and let go of the selection."
-    self.views.map.selected, self.views.map.hovered = [], -1
+    "Close the sheet; unless it is to be kept, let go of the selection."
+    if not intent.get("keep"):
+        self.views.map.selected, self.views.map.hovered = [], -1
     self.question.forget()
     self.views.sheet.close_sheet()
 

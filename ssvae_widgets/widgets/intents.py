@@ -97,7 +97,8 @@ def class_order(value, view) -> list[int]:
 def new_name(value, view) -> str:
     "A check for the name of a class that does not exist yet."
     name = class_name(value, view)
-    if name in [view.classes[k] for k in getattr(view, "order", range(len(view.classes)))]:
+    order = getattr(view, "order", None)
+    if name in [view.classes[k] for k in (range(len(view.classes)) if order is None else order)]:
         raise ValueError(f"got {name!r}, which is a class already")
     return name
 
@@ -156,6 +157,7 @@ BY_KEY = {
     "skip": MOVE,
     "walk": MOVE,
     "similar": {"serials?": rows},
+    "find": {"text?": text},
     "trails": {},
     "train": {"epochs?": epochs},
     "stop": {},
@@ -178,7 +180,7 @@ BY_CLICK = {
     "exclude": {"serial": row, "out": flag, "n?": count},
     "sort": {"by": one_of(lambda view: view.sorts)},
     "look": {"serial": row},
-    "close": {},
+    "close": {"keep?": flag},
     "confirm": {"asked?": text},
     "cancel": {},
     "strategy": {"strategy": one_of(lambda view: view.strategies)},

@@ -337,7 +337,7 @@ class PointLayer(LayerArrays):
     "The canvas half of a map: its traits, and checked messages from the page. Made by `LatentMap`."
 
     accepts = {kind: whole_row(kind) for kind in (*BY_KEY, "more", "deck", "thumbs")}
-    accepts |= {"snapshot": ("step",), "train": (), "select": ("op", "value?")}
+    accepts |= {"snapshot": ("step",), "train": (), "select": ("op", "value?"), "new_class": ("name",)}
 
     def __init__(self, **traits):
         own = set(LayerState.class_own_traits())

@@ -24,7 +24,7 @@ from ..session.arguments import RESERVED
 from ..session.jobs import JobQueue
 from .acknowledge import Acknowledgements
 from .columns import Column
-from .contact_sheet import sheet_order
+from .contact_sheet import FOUND, sheet_order
 from .label_bar import shared_class
 from .timeline import Timeline
 from .views import GROUPED, Views, for_map
@@ -378,11 +378,11 @@ def forget_found(self: Presenter, selected: np.ndarray):
     if self.found is not None and not np.isin(selected, self.found).all():
         self.found = None
         with sheet.hold_sync():
-            sheet.sorts = [name for name in sheet.sorts if name != "similarity"]
-            sheet.sort = sheet.sorts[0] if sheet.sort == "similarity" else sheet.sort
+            sheet.sorts = [name for name in sheet.sorts if name not in FOUND]
+            sheet.sort = sheet.sorts[0] if sheet.sort in FOUND else sheet.sort
 
 # %% ../../nbs/widgets/17_presenter.ipynb #862568de
-HINT = "Point at the map to see an image, click to select it, press a digit to label it."
+HINT = "Point at the map to see an image, click to select it."
 
 
 @patch

@@ -11,6 +11,7 @@ __all__ = ['MoreLikeThese']
 import numpy as np
 from fastcore.basics import patch
 
+from .contact_sheet import FOUND
 from .presenter import Presenter
 
 # %% ../../nbs/widgets/18_similar.ipynb #16be57da
@@ -62,7 +63,7 @@ def show(self: MoreLikeThese, n: int):
     with self.presenter.lock:
         self.presenter.found = order  # another selection has its usual order again
         with views.sheet.hold_sync():
-            views.sheet.sorts = ["similarity", *(name for name in views.sheet.sorts if name != "similarity")]
+            views.sheet.sorts = ["similarity", *(name for name in views.sheet.sorts if name not in FOUND)]
             views.sheet.sort = "similarity"
         views.map.selected = order
         views.sheet.fill(order, self.session.codes, self.session.pred)

@@ -3,7 +3,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { tell } from "../../ssvae_widgets/static/chrome.mjs";
-import { DEFAULT_KEYS, actionOf, buildKeymap, helpRows, keyName } from "../../ssvae_widgets/static/keymap.mjs";
+import {
+  DEFAULT_KEYS,
+  KEY_GROUPS,
+  KEY_HELP,
+  actionOf,
+  buildKeymap,
+  helpGroups,
+  helpRows,
+  keyName,
+  searchHelp,
+} from "../../ssvae_widgets/static/keymap.mjs";
 import {
   HIDDEN,
   LABELED,
@@ -343,9 +353,48 @@ test("the help lists every action, as bound now", () => {
   for (const word of ["undo", "lasso", "train", "←", "Ctrl+z", "0–9"]) assert.ok(all.includes(word), word);
   assert.ok(helpRows({ undo: ["u"] }, false).some(([k, text]) => k === "u" && text === "undo"));
   assert.ok(Object.keys(DEFAULT_KEYS).length > 20);
+  const grouped = KEY_GROUPS.flatMap(([, actions]) => actions);
+  assert.deepEqual(Object.keys(KEY_HELP).sort(), [...grouped].sort(), "each action stands in one group");
+  assert.ok(!all.includes("snapshot"), "a round is called a round");
+});
+
+test("the help is searched by words, in any order, in titles too", () => {
+  const groups = helpGroups({}, false),
+    found = (text) => searchHelp(groups, text).flatMap(([, rows]) => rows.map(([keys]) => keys));
+  assert.deepEqual(found("round BEFORE"), ["["]);
+  assert.deepEqual(found("train stop"), ["."]);
+  assert.deepEqual(found("no such thing"), []);
+  assert.deepEqual(searchHelp(groups, " "), groups);
 });
 
 // ---- state ----
+test("a selection that was dropped or replaced comes back, one after the other; leaving out one of many is neither", () => {
+  const s = state(9),
+    pick = (...rows) => s.select(Uint32Array.from(rows)),
+    back = () => {
+      const rows = s.recall();
+      s.recalling = true;
+      if (rows) s.select(rows);
+      s.recalling = false;
+      return rows && [...rows];
+    };
+  assert.equal(back(), null);
+  pick(1, 2, 3);
+  pick(1, 2); // left out on the sheet
+  pick();
+  assert.deepEqual(back(), [1, 2]);
+  pick(4, 5, 6);
+  pick(7); // one that was clicked on
+  pick(8);
+  assert.deepEqual(back(), [4, 5, 6]);
+  assert.deepEqual(back(), [1, 2]);
+  assert.deepEqual(back(), [4, 5, 6], "all come round");
+  pick();
+  pick(3);
+  pick();
+  assert.deepEqual(back(), [3], "one that was dropped");
+});
+
 const state = (n) => {
   const s = new PointState();
   s.setPositions(new Float32Array(2 * n));
