@@ -20,8 +20,8 @@ from ..data.featured import drawn_on_ground
 
 # %% auto #0
 __all__ = ['AUGMENTATIONS', 'LIGHT', 'FEW', 'FARTHER', 'UNLIKE', 'Augmentation', 'register_augmentation', 'find_augmentation',
-           'warp_numbers', 'distort', 'augment', 'cutout', 'thumbnails', 'farther', 'light_varies', 'AugmentationGuess',
-           'guess_augmentation']
+           'warp_numbers', 'warps', 'distort', 'augment', 'cutout', 'thumbnails', 'farther', 'light_varies',
+           'AugmentationGuess', 'guess_augmentation']
 
 # %% ../../nbs/model/02_augment.ipynb #c99e067d
 class Augmentation(NamedTuple):
@@ -73,23 +73,20 @@ def find_augmentation(
     return AUGMENTATIONS[name]
 
 # %% ../../nbs/model/02_augment.ipynb #84955fbd
-def _affine(x, matrix, offset):
-    "x(M·p + t) with bilinear lookup, edges repeated; p in pixels from the center."
+def _affine(x, motion):
+    "x(M·p + t), looked up bilinearly with edges repeated, p in pixels from the center; `motion`: M by rows, then t."
     b, h, w, c = x.shape
-    center = jnp.array([(h - 1) / 2, (w - 1) / 2])
-    grid = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1).reshape(-1, 2) - center
-    place = jnp.einsum("bij,nj->bni", matrix, grid) + offset[:, None] + center
-    low = jnp.floor(place)
-    frac, low = place - low, low.astype(jnp.int32)
-    flat = x.reshape(b, h * w, c)
-
-    def at(di, dj):
-        i, j = jnp.clip(low[..., 0] + di, 0, h - 1), jnp.clip(low[..., 1] + dj, 0, w - 1)
-        return jnp.take_along_axis(flat, (i * w + j)[..., None], axis=1)
-
-    fi, fj = frac[..., :1], frac[..., 1:]
-    top, bottom = at(0, 0) * (1 - fj) + at(0, 1) * fj, at(1, 0) * (1 - fj) + at(1, 1) * fj
-    return (top * (1 - fi) + bottom * fi).reshape(x.shape)
+    i, j = (np.ravel(g).astype(np.float32) for g in np.mgrid[:h, :w])
+    i, j, m = i - (h - 1) / 2, j - (w - 1) / 2, motion[..., None]
+    down = jnp.clip(m[0] * i + m[1] * j + m[4] + (h - 1) / 2, 0, h - 1)
+    across = jnp.clip(m[2] * i + m[3] * j + m[5] + (w - 1) / 2, 0, w - 1)
+    top, left = jnp.clip(jnp.floor(down), 0, max(h - 2, 0)), jnp.clip(jnp.floor(across), 0, max(w - 2, 0))
+    x, place = jnp.asarray(x), (top * w + left).astype(jnp.int32) + h * w * np.arange(b, dtype=np.int32)[:, None]
+    corners = np.int32([0, min(1, w - 1), w * min(1, h - 1), w * min(1, h - 1) + min(1, w - 1)])
+    seen = x.reshape(-1, c).at[place + corners[:, None, None]].get(mode="promise_in_bounds")  # all in one lookup
+    fi, fj = (down - top)[..., None], (across - left)[..., None]
+    rows = seen[::2] * (1 - fj) + seen[1::2] * fj
+    return (rows[0] * (1 - fi) + rows[1] * fi).reshape(x.shape)
 
 # %% ../../nbs/model/02_augment.ipynb #a143a4c3
 def _relit(light: float, u, x):
@@ -106,47 +103,52 @@ def warp_numbers(
     return 10 + shape[-1] if len(shape) == 3 else 0
 
 # %% ../../nbs/model/02_augment.ipynb #cd7e97f2
+def warps(
+    recipe: Augmentation,
+    u: Float[Array, "numbers views"],  # in (−1, 1), as many as `warp_numbers`; further axes may lead
+    shape: tuple[int, ...],  # of an image
+    xp=np,  # array module
+) -> Float[Array, "numbers views"]:  # a matrix by its rows, an offset in pixels; behind them numbers of the light
+    "What `distort` does to images, worked out ahead of it."
+    h, w, light = *shape[:2], u[..., 8:, :]
+    u = xp.moveaxis(u, -2, 0)
+    angle = recipe.rotation * np.pi / 180 * u[0]
+    if recipe.quarter_turns and h == w:
+        angle = angle + np.pi / 2 * xp.floor(2 * (u[6] + 1))
+    cos, sin = xp.cos(angle), xp.sin(angle)
+    mirrored = xp.where(u[7] < 0, -1.0, 1.0) if recipe.flip else 1.0
+    tall, wide, shear = 1 + recipe.scale * u[1], mirrored * (1 + recipe.scale * u[2]), recipe.shear * u[3]
+    turned = [cos * tall - sin * shear, -sin * wide, sin * tall + cos * shear, cos * wide]
+    moved = [recipe.shift * h * u[4], recipe.shift * w * u[5]]
+    return xp.concatenate([xp.stack([*turned, *moved], -2), light], -2).astype(np.float32)
+
+
 def distort(
     recipe: Augmentation,
     key: jax.Array,  # the same key gives the same views
     x: Float[Array, "batch ..."],  # images (batch, height, width, channel) in [0, 1], or vectors
-    u: Float[Array, "numbers batch"] | None = None,  # in (−1, 1), decide all but the noise; None: drawn by the key
+    warp: Float[Array, "numbers batch"] | None = None,  # from `warps`, decide all but the noise; None: drawn by the key
 ) -> Float[Array, "batch ..."]:
     "One random view of every example."
-    if u is None:
+    if warp is None and x.ndim == 4:
         u = random.uniform(key, (warp_numbers(x.shape[1:]), len(x)), minval=-1.0, maxval=1.0)
+        warp = warps(recipe, u, x.shape[1:], jnp)
     if recipe.noise:
         x = x + recipe.noise * random.normal(random.fold_in(key, 1), x.shape)
     if recipe.light and x.ndim == 4:
-        x = _relit(recipe.light, u[8:], x)
-    geometric = recipe._replace(noise=0.0, light=0.0)
-    if x.ndim != 4 or geometric == Augmentation():
-        return x
-    b, h, w, _ = x.shape
-    angle = jnp.deg2rad(recipe.rotation) * u[0]
-    if recipe.quarter_turns and h == w:
-        angle = angle + jnp.pi / 2 * jnp.floor(2 * (u[6] + 1))
-    cos, sin, one, zero = jnp.cos(angle), jnp.sin(angle), jnp.ones(b), jnp.zeros(b)
-    turn = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
-    sx = jnp.where(u[7] < 0, -1.0, 1.0) if recipe.flip else one
-    shape = jnp.stack(
-        [
-            jnp.stack([1 + recipe.scale * u[1], zero], -1),
-            jnp.stack([recipe.shear * u[3], sx * (1 + recipe.scale * u[2])], -1),
-        ],
-        -2,
-    )
-    return _affine(x, turn @ shape, recipe.shift * jnp.stack([u[4] * h, u[5] * w], -1))
+        x = _relit(recipe.light, warp[6:], x)
+    moves = recipe._replace(noise=0.0, light=0.0) != Augmentation()
+    return _affine(x, warp[:6]) if x.ndim == 4 and moves else x
 
 # %% ../../nbs/model/02_augment.ipynb #d4a9cb39
 def augment(
     name: str,  # a registered augmentation
     key: jax.Array,
     x: Float[Array, "batch ..."],
-    u: Float[Array, "numbers batch"] | None = None,  # as in `distort`
+    warp: Float[Array, "numbers batch"] | None = None,  # as in `distort`
 ) -> Float[Array, "batch ..."]:
     "`distort` by name."
-    return distort(find_augmentation(name), key, x, u)
+    return distort(find_augmentation(name), key, x, warp)
 
 # %% ../../nbs/model/02_augment.ipynb #523c4bad
 def cutout(

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 # %% auto #0
 __all__ = ['reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy', 'masked_mean',
-           'align', 'pseudo_label_loss', 'contrastive_loss', 'pair_loss', 'Weights', 'total_loss']
+           'align', 'pseudo_label_loss', 'unit_rows', 'contrastive_loss', 'pair_loss', 'Weights', 'total_loss']
 
 # %% ../../nbs/model/03_losses.ipynb #4b946c42
 @jax.custom_vjp
@@ -120,13 +121,18 @@ def pseudo_label_loss(
     return (sure * cross_entropy(logits, probs.argmax(-1))).mean(), sure.mean()
 
 # %% ../../nbs/model/03_losses.ipynb #e6dfb385
+def unit_rows(x: Float[Array, "batch features"]) -> Float[Array, "batch features"]:
+    "Each row of length one; a row of zeros stays."
+    return x / jnp.sqrt(jnp.maximum(jnp.square(x).sum(-1, keepdims=True), 1e-12))
+
+
 def contrastive_loss(
     features: Float[Array, "batch features"],  # any scale; they are normalized here
     group: Int[Array, "batch"],  # rows with the same number ≥ 0 belong together; −1 = only pushed away, −2 = not there
     temperature: float | Array = 0.2,
 ) -> Float[Array, ""]:
     "Mean over anchors with a positive of −log softmax(similarity / temperature) over their positives."
-    f = features / jnp.sqrt(jnp.maximum(jnp.square(features).sum(-1, keepdims=True), 1e-12))
+    f = unit_rows(features)
     other = ~jnp.eye(f.shape[0], dtype=bool) & (group > -2)
     similarity = jnp.where(other, f @ f.T / temperature, -1e9)
     highest = jax.lax.stop_gradient(similarity.max(1))
@@ -143,17 +149,20 @@ def pair_loss(
     again: Float[Array, "some features"],  # of other views of the first of them
     temperature: float | Array = 0.2,
 ) -> Float[Array, ""]:
-    "`contrastive_loss` of what has the same label, plus that of two views of one image; both in one computation."
-    views, pair = jnp.concatenate([features[: len(again)], again]), jnp.tile(jnp.arange(len(again)), 2)
-    size = max(len(features), len(views))
-
-    def both(a, b, filling):
-        return jnp.stack(
-            [jnp.pad(x, [(0, size - len(x)), *[(0, 0)] * (x.ndim - 1)], constant_values=filling) for x in (a, b)]
-        )
-
-    by_term = jax.vmap(contrastive_loss, (0, 0, None))
-    return by_term(both(features, views, 0), both(group, pair, -2), temperature).sum()
+    "`contrastive_loss` of what has the same label, plus that of two views of one image; all similarities once."
+    n, m = len(again), len(features)
+    f = unit_rows(jnp.concatenate([features, again]))
+    row, group = np.arange(m + n), jnp.pad(group, (0, n), constant_values=-1)
+    sets = np.float32([(row < n) | (row >= m), row < m])  # views; images
+    other, similarity = row[:, None] != row, f @ f.T / temperature
+    highest = jax.lax.stop_gradient(jnp.where(other, similarity, -1e9).max(1, keepdims=True))
+    total = jnp.where(other, jnp.exp(similarity - highest), 0.0) @ sets.T
+    total = jnp.log(jnp.maximum(total, 1e-30)) + highest
+    same = (group[:, None] == group) & (group >= 0) & other
+    count = same.sum(1)
+    near = jnp.where(same, similarity, 0.0).sum(1) / jnp.maximum(count, 1)
+    by_label = masked_mean(total[:, 1] - near, (count > 0).astype(f.dtype))
+    return by_label + (total[:, 0] @ sets[0] - 2 * (f[:n] * f[m:]).sum() / temperature) / (2 * n)
 
 # %% ../../nbs/model/03_losses.ipynb #fd638e87
 class Weights(NamedTuple):

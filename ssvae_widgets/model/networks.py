@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from ..config import SSVAEConfig
 
 # %% auto #0
-__all__ = ['outline', 'leaky_relu', 'Dense', 'conv2d', 'Conv', 'pixel_shuffle', 'register', 'registered', 'DenseEncoder',
+__all__ = ['outline', 'Seeds', 'leaky_relu', 'Dense', 'conv2d', 'Conv', 'pixel_shuffle', 'register', 'registered', 'DenseEncoder',
            'ConvEncoder', 'DenseDecoder', 'ConvDecoder', 'dropout', 'LinearClassifier', 'MLPClassifier', 'Network',
            'input_shape']
 
@@ -45,12 +45,38 @@ def outline():
 def _zeros(n: int) -> np.ndarray:
     return np.broadcast_to(np.float32(0), n) if _outlined.get() else np.zeros(n, np.float32)
 
+# %% ../../nbs/model/01_networks.ipynb #8dea07e1
+def _threefry(key: tuple[int, int], count: tuple[int, int]) -> np.ndarray:
+    "Threefry-2x32 with 20 rounds (Salmon et al. 2011, doi 10.1145/2063384.2063405), as `jax.random` uses it."
+    most, (k0, k1) = 2**32 - 1, key
+    words = (k0, k1, k0 ^ k1 ^ 0x1BD11BDA)
+    a, b = (count[0] + k0) & most, (count[1] + k1) & most
+    for r in range(5):
+        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[r % 2]:
+            a = (a + b) & most
+            b = ((b << turn | b >> (32 - turn)) & most) ^ a
+        a, b = (a + words[(r + 1) % 3]) & most, (b + words[(r + 2) % 3] + r + 1) & most
+    return np.uint32([a, b])
+
+
+class Seeds:
+    "The keys of `nnx.Rngs(seed)` one after the other, in numpy."
+
+    def __init__(self, seed: int):
+        self.key, self.drawn = (0, seed & (2**32 - 1)), 0
+
+    def params(self) -> np.ndarray:  # two words
+        "The next key for initial weights."
+        self.drawn += 1
+        return _threefry(self.key, (0, self.drawn - 1))
+
 # %% ../../nbs/model/01_networks.ipynb #14a1bfa9
 def _normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int, gain: float) -> np.ndarray:
     "Normal weights with variance gain²/fan_in."
     if _outlined.get():
         return np.broadcast_to(np.float32(0), shape)
-    key = np.asarray(jax.random.key_data(rngs.params()))
+    key = rngs.params()
+    key = key if isinstance(key, np.ndarray) else np.asarray(jax.random.key_data(key))
     return (np.random.default_rng(key).standard_normal(shape) * (gain / math.sqrt(fan_in))).astype(np.float32)
 
 

@@ -20,7 +20,7 @@ from jax import lax
 
 from ..config import SSVAEConfig
 from .losses import Weights
-from .networks import Network, outline, registered
+from .networks import Network, Seeds, outline, registered
 
 # %% auto #0
 __all__ = ['RECIPE', 'DRAWN_SIDE', 'Spec', 'class_slots', 'drawn_shape', 'make_spec', 'make_weights', 'Params', 'network',
@@ -187,7 +187,9 @@ class Params(Mapping):
 
 # %% ../../nbs/model/04_spec.ipynb #c8e99b23
 def _built(spec: Spec, seed: int = 0) -> Network:
-    return Network(spec.input_shape, spec.slots, spec.config, spec.output_shape, rngs=nnx.Rngs(seed))
+    own = all(kind.__module__ == Network.__module__ for kind in spec.networks)
+    rngs = Seeds(seed) if own else nnx.Rngs(seed)
+    return Network(spec.input_shape, spec.slots, spec.config, spec.output_shape, rngs=rngs)
 
 
 @lru_cache(maxsize=64)

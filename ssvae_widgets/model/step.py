@@ -20,7 +20,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, UInt32
 
 from . import losses
-from .augment import augment, cutout, warp_numbers
+from .augment import augment, cutout, find_augmentation, warp_numbers, warps
 from .losses import Weights
 from .spec import Params, Spec, init_params, network
 
@@ -172,7 +172,7 @@ class Draws(NamedTuple):
     rows: Int[Array, "steps batch"]  # of the unlabeled stream
     labeled: Int[Array, "steps labeled"] | None  # rows of the labeled stream; None: the program has none
     noise: Float[Array, "steps joint latent"]  # of the posterior, normal
-    warp: Float[Array, "steps numbers views"] | None  # in (−1, 1), for `distort`; None: nothing is distorted
+    warp: Float[Array, "steps numbers views"] | None  # from `warps`, for `distort`; None: nothing is distorted
     key: UInt32[Array, "steps 2"]  # for what is drawn inside a step
 
 
@@ -201,18 +201,17 @@ def draw(
     rng: np.random.Generator,
 ) -> Draws:
     "What chance decides in a run over `data.train_index`."
-    n, labeled = len(data.train_index), terms.labeled
+    n, labeled, shape = len(data.train_index), terms.labeled, spec.input_shape
     size = min(spec.config.batch_size, n)
-    steps, joint, numbers = -(-n // size), size + labeled, warp_numbers(spec.input_shape)
-    views = joint + (size if terms.contrastive else 0)
-    distorted = numbers and terms.augmentation != "none"
-    return Draws(
-        deal_rows(rng, data.train_index, n, steps, size),
-        deal_rows(rng, data.labeled_index, int(data.n_labeled), steps, labeled) if labeled else None,
-        rng.standard_normal((steps, joint, spec.config.latent_dim), np.float32),
-        2 * rng.random((steps, numbers, views), np.float32) - 1 if distorted else None,
-        rng.integers(0, 2**32, (steps, 2), np.uint32),
-    )
+    steps, joint = -(-n // size), size + labeled
+    views, warp = joint + (size if terms.contrastive else 0), None
+    rows = deal_rows(rng, data.train_index, n, steps, size)
+    also = deal_rows(rng, data.labeled_index, int(data.n_labeled), steps, labeled) if labeled else None
+    noise = rng.standard_normal((steps, joint, spec.config.latent_dim), np.float32)
+    if warp_numbers(shape) and terms.augmentation != "none":
+        chance = 2 * rng.random((steps, warp_numbers(shape), views), np.float32) - 1
+        warp = warps(find_augmentation(terms.augmentation), chance, shape)
+    return Draws(rows, also, noise, warp, rng.integers(0, 2**32, (steps, 2), np.uint32))
 
 # %% ../../nbs/model/05_step.ipynb #310ae68c
 def _views(terms: LossTerms, data: Data, rows, draws: Draws):
