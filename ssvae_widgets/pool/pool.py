@@ -316,7 +316,7 @@ def _small(self: Pool, places: Sequence[tuple[int, int]]) -> np.ndarray:  # (n, 
         out[here] = rows[row[here]]
     return out
 
-# %% ../../nbs/pool/12_pool.ipynb #8aad9f1c
+# %% ../../nbs/pool/12_pool.ipynb #e95b25f4
 @patch
 def sample(
     self: Pool,
@@ -350,7 +350,7 @@ def sample(
         {i: why for i, why in proposed.items() if i in held or i in extra},
     )
 
-# %% ../../nbs/pool/12_pool.ipynb #fac632ee
+# %% ../../nbs/pool/12_pool.ipynb #f34cddec
 @patch
 def _places(self: Pool, number: int, small: np.ndarray) -> np.ndarray:
     "Where rows lie on the map of a learner."
@@ -358,7 +358,7 @@ def _places(self: Pool, number: int, small: np.ndarray) -> np.ndarray:
     xy = place({"small": small}, {k[4:]: v for k, v in layers.items() if k.startswith("map_")})["xy"]
     return xy.astype(np.float32)
 
-# %% ../../nbs/pool/12_pool.ipynb #077a60f4
+# %% ../../nbs/pool/12_pool.ipynb #09d22b45
 IN_MEMORY = 512 << 20  # bytes of pictures; more are mapped from a file of the sample
 
 
@@ -375,7 +375,7 @@ def _pixels(folder: Path, manifest: Manifest, thumbs: list[bytes]) -> np.ndarray
         os.replace(made, path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
-# %% ../../nbs/pool/12_pool.ipynb #eb4af06c
+# %% ../../nbs/pool/12_pool.ipynb #096f2334
 @patch
 def label(
     self: Pool,
@@ -387,7 +387,7 @@ def label(
         return self.labels.set(ids)
     return self.labels.set(dict.fromkeys([ids] if isinstance(ids, str) else ids, label))
 
-# %% ../../nbs/pool/12_pool.ipynb #2aa558b1
+# %% ../../nbs/pool/12_pool.ipynb #9554c22d
 @patch
 def take(self: Pool, session: Any = None) -> int:  # labels that the pool did not have
     "Take the labels of a session on a sample, or those that a killed notebook has left."
@@ -395,13 +395,13 @@ def take(self: Pool, session: Any = None) -> int:  # labels that the pool did no
         session.store.flush()
     return recover_labels(self.folder, self.labels)
 
-# %% ../../nbs/pool/12_pool.ipynb #88bae472
+# %% ../../nbs/pool/12_pool.ipynb #d9e56b36
 @patch
 def follow(self: Pool, sample: Sample, session: Any) -> Callable[[], None]:  # call it to stop
     "Labels of a session on a sample are those of the pool from now on, both ways."
     return follow(sample, session)
 
-# %% ../../nbs/pool/12_pool.ipynb #edf7a11e
+# %% ../../nbs/pool/12_pool.ipynb #5a51a52f
 @patch
 def train(
     self: Pool,
@@ -421,7 +421,7 @@ def train(
     made = fit_learner(read_space(self.folder), small, codes, classes, before=before, seed=seed)
     return put_learner(self.folder, made, candidates)
 
-# %% ../../nbs/pool/12_pool.ipynb #cd6721d2
+# %% ../../nbs/pool/12_pool.ipynb #380e8049
 @patch
 def score(
     self: Pool,
@@ -442,14 +442,14 @@ def score(
     run_shards(self.folder, ready, Task("score", number), engine, **how)
     return finish_round(self.folder, number, read_space(self.folder))
 
-# %% ../../nbs/pool/12_pool.ipynb #f463e056
+# %% ../../nbs/pool/12_pool.ipynb #95500e4e
 @patch
 def round(self: Pool, number: int | None = None) -> Round | None:  # None: nothing was trained yet
     "A round as far as it is scored; the newest one where no number is given."
     number = newest_learner(self.folder) if number is None else number
     return None if number is None else read_round(self.folder, number)
 
-# %% ../../nbs/pool/12_pool.ipynb #5dd2b7a3
+# %% ../../nbs/pool/12_pool.ipynb #93ef9ce7
 @patch
 def proposals(self: Pool, n: int = 200) -> dict[str, str]:  # name -> why
     "Candidates of the newest complete round without a label, as unlike each other as possible."
