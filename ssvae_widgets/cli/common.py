@@ -19,6 +19,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from os import _exit as end_process
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def _leave_as_it_is(interrupted: list[int]) -> None:
     "The last of the exit handlers: an interrupted command ends here."
     if interrupted:
         _leave(interrupted[0])
-        os._exit(interrupted[0])
+        end_process(interrupted[0])
 
 # %% ../../nbs/cli/01_common.ipynb #a886b6b4
 class _Ended(KeyboardInterrupt):

@@ -43,7 +43,7 @@ def without_question(folder: Path) -> str:  # for JUPYTER_CONFIG_PATH
 class LabError(RuntimeError):
     "JupyterLab does not do what was asked of it; the message says what it said."
 
-
+# %% ../../nbs/cli/08_lab.ipynb #10608490
 class Lab:
     "A JupyterLab in a folder, started here and ended by `stop`."
 

@@ -29,7 +29,7 @@ def is_project(source: str) -> bool:
     "Whether a path is the folder of a saved project."
     return Path(source, "project.json").is_file()
 
-
+# %% ../../nbs/cli/09_label.ipynb #092faaa1
 def labels_beside(
     sources: Sequence[str],  # as they were given
 ) -> Path:  # .csv
@@ -73,7 +73,7 @@ def near(path: str | Path, folder: Path) -> str:
     except ValueError:
         return Path(path).resolve().as_posix()
 
-
+# %% ../../nbs/cli/09_label.ipynb #05955b25
 def app_cell(
     sources: Sequence[str],
     labels: Path | None,  # None: a project
@@ -194,7 +194,7 @@ def write_notebook(notebook: Path, text: str) -> None:
         why = explain_os_error(error)
         raise UsageError(f"{notebook} cannot be written: {why}; give another place with --labels FILE.") from None
 
-
+# %% ../../nbs/cli/09_label.ipynb #877d1f3e
 def _label(args) -> None:
     sources, project = sources_of(args)
     options = reading_options(args)

@@ -199,7 +199,7 @@ def _exam_answers(
         said[name][later] = self.predictions.live(probs[place[rows[later]]]).argmax(1)
     return rows, said
 
-
+# %% ../../nbs/session/11_evidence.ipynb #09f077a4
 @patch
 def _exam_probs(self: Evidence, rows: Int[np.ndarray, "rows"]) -> Float[np.ndarray, "rows classes"]:
     "What the network said in its exams, in the classes of now."

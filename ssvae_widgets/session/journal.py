@@ -274,7 +274,7 @@ def _tell_of_another_recipe(start: dict[str, Any]) -> None:
             stacklevel=4,
         )
 
-
+# %% ../../nbs/session/16_journal.ipynb #be1152d7
 def _first_model(start: dict[str, Any], images: Any, model: Any) -> Any:  # an `SSVAE`
     "The model that a recorded training began with."
     from ssvae_widgets.config import SSVAEConfig
