@@ -384,6 +384,8 @@ def look(
     "Where every point is now, and what the network says of it."
     predictions, examination = self.predictions, self.examination
     self.activity.update(doing=BETWEEN[2], since=time.monotonic())
+    if self.model.map.shown is None and len(predictions.view.xy) == self.data.n_items:
+        self.model.map = self.model.map._replace(shown=predictions.view.xy)  # the next map lies over what is on show
     seen = self.model.embed(self.inputs, map_steps, within)
     informed = examination.informed
     with self.activity.lock:
