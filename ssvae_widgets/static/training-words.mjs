@@ -30,7 +30,7 @@ export function price(epochs, each, least = 3) {
 export function runWords(s, age = 0, wanted = s.epochs) {
   const each = s.seconds,
     lasted = s.lasted + age,
-    quick = each > 0 && each < 2;
+    quick = each > 0 && (each < 2 || (s.doing === "preparing the epoch" && lasted < 1));
   if (!s.running) {
     const said = clean(s.message) || (s.total ? `${count(s.total)} epochs trained` : "not trained yet");
     const drawing = s.doing === "drawing the map" ? s.doing : "";

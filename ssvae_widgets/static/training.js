@@ -244,7 +244,7 @@ function controls(model, el) {
     say();
     const loss = model.get("loss"),
       accuracy = model.get("accuracy");
-    key.hidden = loss === null && accuracy === null;
+    key.style.visibility = loss === null && accuracy === null ? "hidden" : ""; // keeps its place
     key.replaceChildren(
       h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),
       h("span", {

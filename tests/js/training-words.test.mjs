@@ -43,10 +43,9 @@ test("what takes time is named, and nothing counts down to zero while it lasts",
   for (let age = 0; age < 60; age += 7) assert.equal(runWords(over, age), "epoch 10 of 10 · drawing the map");
   const late = { ...run, epoch: 9, seconds: 20, batch: 440, batches: 450, left: 1 };
   assert.equal(runWords(late, 30), "epoch 10 of 10 · batch 440 of 450 · nearly done");
-  assert.equal(
-    runWords({ ...run, epoch: 1, seconds: 20, doing: "preparing the epoch" }),
-    "epoch 2 of 10 · preparing the epoch",
-  );
+  const soon = { ...run, epoch: 1, seconds: 20, doing: "preparing the epoch", left: 160 };
+  assert.equal(runWords(soon), "epoch 2 of 10 · 20 s each · 2 min 40 s left"); // a moment between two epochs
+  assert.equal(runWords(soon, 2), "epoch 2 of 10 · preparing the epoch");
   assert.equal(runWords({ ...run, stopping: true }), "stopping");
   assert.equal(runWords({ ...run, doing: "", message: "Preparing the model" }), "Preparing the model");
 });
