@@ -89,9 +89,10 @@ function standing(model, el) {
     title: "Select them: a class that has no label yet may be among them",
     onclick: () => model.send({ type: "unlabeled" }),
   });
-  el.replaceChildren(text, spark, unlabeled);
+  const outlook = h("span", { class: "ssvae-caption ssvae-outlook" });
+  el.replaceChildren(text, spark, outlook, unlabeled);
   const path = (cls, d) => svg("path", { class: cls, d });
-  return follow(model, ["message", "detail", "curve", "unlabeled"], () => {
+  return follow(model, ["message", "detail", "curve", "unlabeled", "outlook"], () => {
     const message = clean(model.get("message"), 400),
       curve = model.get("curve");
     unlabeled.textContent = clean(model.get("unlabeled"));
@@ -99,7 +100,9 @@ function standing(model, el) {
     el.classList.toggle("ssvae-gap", !unlabeled.hidden);
     el.classList.toggle("ssvae-hidden", !message && unlabeled.hidden);
     text.textContent = message;
-    el.title = [message, clean(model.get("detail"), 700)].filter(Boolean).join("\n");
+    outlook.textContent = outlook.title = clean(model.get("outlook"), 200);
+    outlook.hidden = !outlook.textContent;
+    el.title = [message, outlook.textContent, clean(model.get("detail"), 700)].filter(Boolean).join("\n");
     spark.style.display = curve.length > 1 ? "" : "none";
     if (curve.length < 2) return;
     const first = curve[0][0],

@@ -89,6 +89,7 @@ class Standing(View):
     message = traitlets.Unicode("").tag(sync=True)
     detail = traitlets.Unicode("", help="more words, for those who point at it").tag(sync=True)
     curve = traitlets.List(help="[labels, value, low, high, truth or null], fewest labels first").tag(sync=True)
+    outlook = traitlets.Unicode("", help="what more labels would buy; empty: nothing to say").tag(sync=True)
     unlabeled = traitlets.Unicode("", help="images that look alike, none of them labeled; empty: none").tag(sync=True)
 
     def draw(
