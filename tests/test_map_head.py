@@ -13,14 +13,44 @@ def z():
 
 
 @pytest.mark.parametrize("mirror", [1, -1])
-@pytest.mark.parametrize("angle", [0.3, 2.0, -3.0])
-def test_alignment_undoes_any_rigid_motion(z, mirror, angle):
+@pytest.mark.parametrize("angle, scale", [(0.3, 1.0), (2.0, 7.0), (-3.0, 0.05)])
+def test_alignment_undoes_any_similarity(z, mirror, angle, scale):
     head = init_map(z)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle) * mirror, np.cos(angle) * mirror]])
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle) * mirror, np.cos(angle) * mirror]])
     goal = map_encode(head, z, np) @ turn + [3, -20]
     moved = align(head, z[:50], goal[:50])
     np.testing.assert_allclose(map_encode(moved, z, np), goal, atol=1e-3)
     np.testing.assert_allclose(map_decode(moved, goal, np), map_decode(head, map_encode(head, z, np), np), atol=1e-3)
+
+
+def test_rounds_share_one_scale_and_do_not_shrink(z):
+    "Twenty maps that agree only half with the one before; the factor that fits best would halve the width each time."
+    rng, head = np.random.default_rng(0), init_map(z)
+    xy = 3 * map_encode(head, z, np)
+    wide = first = np.sqrt(((xy - xy.mean(0)) ** 2).mean())
+    for _ in range(20):
+        noisy = xy + rng.normal(0, wide, xy.shape)
+        xy = map_encode(align(head, z, noisy), z, np)
+        assert abs(np.sqrt(((xy - xy.mean(0)) ** 2).mean()) / np.sqrt(((noisy - noisy.mean(0)) ** 2).mean()) - 1) < 1e-4
+        wide = np.sqrt(((xy - xy.mean(0)) ** 2).mean())
+    assert wide > first
+
+
+def test_a_head_that_only_turns_decodes_as_it_always_did(z):
+    "Heads of earlier versions: to the last bit."
+    head, angle = init_map(z), np.float32(0.7)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
+    head = head | dict(rotation=turn, shift=np.float32([3, 4]))
+    straight = head | dict(rotation=np.eye(2, dtype=np.float32), shift=np.zeros(2, np.float32))
+    xy = map_encode(head, z, np)
+    np.testing.assert_array_equal(map_decode(head, xy, np), map_decode(straight, (xy - head["shift"]) @ turn.T, np))
+
+
+def test_a_map_without_width_stays_as_it_is(z):
+    head = init_map(z)
+    for goal in (np.zeros((len(z), 2)), np.full((len(z), 2), 7.0)):
+        moved = align(head, z, goal)
+        assert np.isfinite(map_encode(moved, z, np)).all() and np.isfinite(map_decode(moved, goal, np)).all()
 
 
 def test_numpy_and_jax_agree(z):

@@ -34,6 +34,13 @@ class TrainingCallback:
     ) -> None:
         "Called once before the first epoch."
 
+    def on_batches(
+        self,
+        trainer: Any,
+        within: Any,  # `Within`: batches done of how many, and the weights as they are
+    ) -> None:
+        "Called within an epoch, and while its program is compiled; a callback may do without."
+
     def on_epoch_end(
         self,
         trainer: Any,

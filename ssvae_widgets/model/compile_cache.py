@@ -23,7 +23,8 @@ from fastcore.basics import patch
 from .step import everywhere
 
 # %% auto #0
-__all__ = ['MOST_PROGRAMS', 'PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', 'Programs', 'free_memory']
+__all__ = ['MOST_PROGRAMS', 'PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', 'program_key', 'Programs',
+           'free_memory']
 
 # %% ../../nbs/model/06_compile_cache.ipynb #789a1a3f
 def compilation_cache_folder() -> Path | None:
@@ -68,6 +69,16 @@ def _aval(leaf) -> tuple:
 def _is_key(leaf) -> bool:
     return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
+
+def program_key(
+    function: Any,  # a `jax.jit` function
+    static: dict[str, Any],  # its static arguments, by name
+    args: tuple,  # the others, in order
+) -> tuple:
+    "What a program depends on."
+    leaves, tree = jax.tree.flatten(args)
+    return function, tuple(sorted(static.items(), key=lambda kv: kv[0])), tree, tuple(map(_aval, leaves))
+
 # %% ../../nbs/model/06_compile_cache.ipynb #3cd2fec1
 MOST_PROGRAMS = 24  # that are kept: those of about four shapes of images
 
@@ -94,8 +105,7 @@ class Programs:
     ) -> Any:
         "The compiled program; compiles it if nobody has."
         args = everywhere(args)
-        leaves, tree = jax.tree.flatten(args)
-        key = (function, tuple(sorted(static.items(), key=lambda kv: kv[0])), tree, tuple(map(_aval, leaves)))
+        key = program_key(function, static, args)
         with self._lock:
             mine = key not in self._made
             future = Future() if mine else self._made.pop(key)
@@ -140,6 +150,14 @@ def free_memory(
     function.clear_cache()
     with contextlib.suppress(AttributeError, OSError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
+
+# %% ../../nbs/model/06_compile_cache.ipynb #a6e0d4d1
+@patch
+def has(self: Programs, function: Any, static: dict[str, Any], args: tuple) -> bool:
+    "Whether the program is there, so that `get` would not wait."
+    with self._lock:
+        future = self._made.get(program_key(function, static, everywhere(args)))
+    return future is not None and future.done()
 
 # %% ../../nbs/model/06_compile_cache.ipynb #054769eb
 def _dynamic_names(function, static) -> list[str]:

@@ -122,7 +122,7 @@ def piece_steps(
         and not (vectors and config.encoder_type == "auto")
         or config.decoder_type != "dense"
     ):
-        return steps
+        return int(np.clip(steps * 1000 / n_inputs, 1, steps))
     widths = (n_inputs, *config.hidden_dims, config.latent_dim)
     work = 2 * sum(a * b for a, b in zip(widths, widths[1:])) * (config.batch_size + config.labeled_batch_size)
     return int(steps * np.clip(5e8 / work, 1, 4))

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan
+from .measured import MEASURED, program_name, wait_for_program
 from .progress import Progress
 from ssvae_widgets.model.step import (
     LOSSES,
@@ -35,7 +36,7 @@ from ssvae_widgets.model.step import (
 )
 
 # %% auto #0
-__all__ = ['history_row', 'run_epoch', 'TrainingDiverged', 'advance', 'run_epochs', 'codes_of', 'FitRun']
+__all__ = ['history_row', 'run_epoch', 'TrainingDiverged', 'Within', 'advance', 'run_epochs', 'codes_of', 'FitRun']
 
 # %% ../../nbs/model/13_loop.ipynb #5a1e0085
 def history_row(
@@ -79,20 +80,34 @@ def run_epoch(
     epoch: int,  # number of the epoch, from 0 over the life of the model
     stop: threading.Event | None = None,  # set it from any thread to end after the running piece
     most: float = 1.0,  # share of the epoch to run: repeats one that was stopped
-) -> tuple[TrainState, dict[str, float]]:
+    tell: Callable[..., None] = lambda *how_far: None,  # told how far it is: the fields of `Within` behind the first
+) -> tuple[TrainState, dict[str, float] | None]:  # None: stopped before the first batch
     "Train one epoch; gives the new state and one row of the history."
-    began, parts = time.perf_counter(), []
-    terms = plan.program or plan.terms
+    took, parts, steps = 0.0, [], int(state.step)
+    terms, first = plan.program or plan.terms, state
     static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
     for i, data in enumerate(source.epoch_pieces(epoch, plan)):
+        began = time.perf_counter()
         draws = draw(plan.spec, terms, data, np.random.default_rng([plan.seed, 4, epoch, i]))
-        state, metrics = PROGRAMS.call(train_epoch, static, (state, data, plan.weights, plan.learning_rate, draws))
+        args = state, data, plan.weights, plan.learning_rate, draws
+        if i == 0:
+            name = program_name(train_epoch, static, args)
+            if stop is not None and stop.is_set():
+                return state, None
+            if not wait_for_program(train_epoch, static, args, stop, lambda *when: tell(first, 0, 0, 0.0, *when)):
+                return state, None
+            began = time.perf_counter()
+        state, metrics = PROGRAMS.call(train_epoch, static, args)
         parts.append(np.asarray(metrics))  # wait: at most one piece in use and one being read
-        del data
-        left = (source.pieces - i - 1) * (time.perf_counter() - began) / (i + 1)
+        del data, args
+        took += time.perf_counter() - began
+        done = int(state.step) - steps
+        tell(state, done, done * source.pieces // (i + 1), took)
+        left = (source.pieces - i - 1) * took / (i + 1)
         if i + 1 >= most * source.pieces - 0.5 or (left > 1 and stop is not None and stop.is_set()):
             break
     share, val = len(parts) / source.pieces, None
+    MEASURED.note(name, "piece", took / len(parts))
     if share < 1:
         state = state._replace(epoch=np.float32(math.ceil(float(state.epoch))))
     elif source.streamed and len(source.val_rows):
@@ -109,6 +124,17 @@ def run_epoch(
 class TrainingDiverged(FloatingPointError):
     "The loss was no longer a finite number; the model was left as it was after the last good epoch."
 
+# %% ../../nbs/model/13_loop.ipynb #28943d93
+class Within(NamedTuple):
+    "How far an epoch is: before the first batch, while its program is compiled, and after each piece."
+
+    progress: Progress  # with the weights as they are now, to be looked at
+    batches: int  # done; 0 while the program is compiled
+    of: int  # batches of the epoch; 0 while that is not known
+    seconds: float  # they took
+    since: float = math.nan  # when somebody began to compile the program, by `time.monotonic`; nan: it is there
+    last_time: float = math.nan  # seconds that compiling took last time on this computer; nan: never measured
+
 # %% ../../nbs/model/13_loop.ipynb #1761aba7
 def advance(
     progress: Progress,
@@ -116,9 +142,16 @@ def advance(
     source: DataSource,
     stop: threading.Event | None = None,  # set it from any thread to end the epoch after the running piece
     most: float = 1.0,  # share of the epoch to run
-) -> Progress:
+    tell: Callable[[Within], None] = lambda within: None,  # told how far it is
+) -> Progress:  # the same, where somebody said stop before the first batch
     "One epoch later. Raises `TrainingDiverged` when a loss or a parameter is not finite."
-    state, row = run_epoch(source, plan, progress.state, progress.epoch, stop, most)
+
+    def how_far(state, *more):
+        tell(Within(progress._replace(state=state), *more))
+
+    state, row = run_epoch(source, plan, progress.state, progress.epoch, stop, most, how_far)
+    if row is None:
+        return progress
     epoch = progress.epoch + 1
     if not math.isfinite(row["loss"]):
         rate = float(plan.learning_rate)
@@ -133,7 +166,7 @@ def advance(
 
 # %% ../../nbs/model/13_loop.ipynb #cc2889e9
 def run_epochs(
-    one_epoch: Callable[[], None],  # plans, trains, and keeps what it made
+    one_epoch: Callable[[Callable], None],  # plans, trains, and keeps what it made; tells how far it is
     rows: Callable[[], tuple[dict[str, float], ...]],  # history so far, one dict an epoch
     epochs: int,  # how many
     callbacks: Sequence[TrainingCallback] = (),
@@ -143,6 +176,12 @@ def run_epochs(
     "Run epochs until done, stopped or interrupted; gives the history of this run."
     first, stop = len(rows()), threading.Event() if stop is None else stop
     started: list[TrainingCallback] = []
+
+    def tell(within):
+        for callback in callbacks:
+            if (verb := getattr(callback, "on_batches", None)) is not None:
+                verb(trainer, within)
+
     try:
         for callback in callbacks:
             callback.on_train_start(trainer)
@@ -150,7 +189,10 @@ def run_epochs(
         for _ in range(epochs):
             if stop.is_set():
                 break
-            one_epoch()
+            before = len(rows())
+            one_epoch(tell)
+            if len(rows()) == before:  # stopped before its first batch
+                break
             row = rows()[-1]
             for callback in callbacks:
                 callback.on_epoch_end(trainer, row["epoch"], dict(row))

@@ -89,7 +89,10 @@ def map_decode(
     xp=jnp,  # array module: `jnp`, or `np` to stay free of JAX
 ) -> Float[Array, "batch latent"]:  # latents that the model's decoder turns into images
     "The latent that belongs to each place on the map."
-    m = (xy - params["shift"]) @ params["rotation"].T
+    turn = params["rotation"]
+    area = xp.abs(turn[0, 0] * turn[1, 1] - turn[0, 1] * turn[1, 0])  # the scale squared
+    area = xp.where(xp.abs(area - 1) < 1e-4, xp.ones_like(area), area)  # heads of earlier versions only turn
+    m = (xy - params["shift"]) @ turn.T / area
     return _mlp(m / _UNIT, params["decoder"], xp) * params["scale"] + params["center"]
 
 # %% ../../nbs/model/07_map_head.ipynb #27390c9c
@@ -132,15 +135,17 @@ def align(
     params: MapHead,
     z: Float[np.ndarray, "batch latent"],  # posterior means of some points now
     xy: Float[np.ndarray, "batch 2"],  # where the same points were shown before
-) -> MapHead:  # the same map, turned, mirrored and shifted
-    "Lay a map over the previous one as closely as a rigid motion allows."
+) -> MapHead:  # the same map, turned, mirrored, shifted, and as wide as before
+    "Lay a map over the previous one: the rigid motion that fits best, and one scale for both."
     now, before = map_encode(params, np.asarray(z), np).astype(np.float64), np.asarray(xy, np.float64)
     if now.shape != before.shape:
         raise ValueError(
             f"align needs the previous place of every row of z: got {len(now)} rows and places {before.shape}"
         )
-    u, _, vt = np.linalg.svd((now - now.mean(0)).T @ (before - before.mean(0)))
-    turn = u @ vt
+    around, goal = now - now.mean(0), before - before.mean(0)
+    u, _, vt = np.linalg.svd(around.T @ goal)
+    wide, was = np.sqrt((around**2).mean()), np.sqrt((goal**2).mean())
+    turn = u @ vt * (was / wide if min(was, wide) > 1e-9 else 1.0)
     shift = before.mean(0) + (params["shift"] - now.mean(0)) @ turn
     return params | dict(rotation=(params["rotation"] @ turn).astype(np.float32), shift=shift.astype(np.float32))
 

@@ -264,9 +264,9 @@ def run_epochs(
     good epoch."""
     codes = codes_of(labels, source.n, self.encode_labels)
 
-    def one_epoch():
+    def one_epoch(tell):
         progress, plan = self.plan_epoch(split_labels(codes(), source.val_rows, self.config.hold_out_labels), source)
-        done = advance(progress, plan, source, stop, most)
+        done = advance(progress, plan, source, stop, most, tell)
         with self._lock:  # somebody may have added classes meanwhile
             now = self.progress._replace(state=done.state, epoch=done.epoch, rows=done.rows, spec=done.spec)
             self.progress = with_classes(now, now.n_classes, self.config)
@@ -441,10 +441,10 @@ def decode(
 
 # %% ../../nbs/model/16_ssvae.ipynb #1c9b4d0c
 @patch
-def snapshot(self: SSVAE) -> Snapshot:
-    "A numpy copy of the model as it is now."
+def snapshot(self: SSVAE, within: Progress | None = None) -> Snapshot:
+    "A numpy copy of the model as the last epoch left it, or as it is within one."
     with self._lock:
-        progress, head = self.progress, self.map.head
+        progress, head = within or self.progress, self.map.head
     return take_snapshot(progress, head, self.value_range, self.feature_space)
 
 # %% ../../nbs/model/16_ssvae.ipynb #112577cb
@@ -453,24 +453,24 @@ def embed(
     self: SSVAE,
     x: Any,  # images or vectors
     map_steps: int | None = None,  # the map may take to follow; 0: none, None: what the epochs since then call for
+    within: Progress | None = None,  # of an epoch that is under way; None: as the last one left it
 ) -> Embedding:
     """Posterior means, places on the map and class probabilities in one pass; the map follows the training when `x`
     are the training images."""
-    x = encoder_inputs(x, self.feature_space, self.value_range)
-    z, probs, _ = encode_images(self.progress, x, self.value_range)
-    return Embedding(z, self._place(x, z, map_steps), probs)
+    x, progress = encoder_inputs(x, self.feature_space, self.value_range), within or self.progress
+    z, probs, _ = encode_images(progress, x, self.value_range)
+    return Embedding(z, self._place(x, z, map_steps, progress), probs)
 
 # %% ../../nbs/model/16_ssvae.ipynb #d3a06f72
 @patch
-def _place(self: SSVAE, x, z, steps=None) -> Float[np.ndarray, "batch 2"]:
+def _place(self: SSVAE, x, z, steps, progress) -> Float[np.ndarray, "batch 2"]:
     "Places of `z`, or of prepared vectors `x`, with a map that has followed the training where it must."
     if z.shape[1] <= 2:
         return two_columns(z)
     fixed = self.feature_space is not None  # prepared vectors do not move: their map is fitted once
     points = x if fixed else z
     with self._map_lock:
-        drawn, progress = self.map, self.progress
-        step, known = int(progress.state.step), self.fingerprint
+        drawn, step, known = self.map, int(progress.state.step), self.fingerprint
         if drawn.head is None and (steps == 0 if fixed else not step):
             return leading_components(points)
         stale = not fixed and drawn.step != step and known is not None and len(x) == known.n_items

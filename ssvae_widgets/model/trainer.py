@@ -10,8 +10,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
@@ -23,12 +24,13 @@ from .compile_cache import PROGRAMS
 from .data_source import DataSource, split_labels
 from .few_labels import NEAR, coming_programs, plan_epoch
 from .map_head import compile_map
+from .measured import MEASURED, compile_measured, program_name
 from .snapshot import BATCH_SIZES, read_stored
 from .ssvae import SSVAE
 from .step import LossTerms, draw, evaluate_part, train_epoch
 
 # %% auto #0
-__all__ = ['InteractiveTrainer', 'compile_epoch', 'compile_reading', 'compile_drawing']
+__all__ = ['InteractiveTrainer', 'epoch_program', 'compile_epoch', 'Ahead', 'look_ahead', 'compile_reading', 'compile_drawing']
 
 # %% ../../nbs/model/17_trainer.ipynb #c7946c31
 class InteractiveTrainer:
@@ -53,6 +55,8 @@ class InteractiveTrainer:
         self._warming: threading.Thread | None = None
         self._enough = threading.Event()  # set: no more programs are compiled in the background
         self.compiling = ""  # what is compiled in the background: "the epochs", "predictions", "the map"
+        self.ahead: Ahead | None = None  # what an epoch will take, once `warm_up` knows
+        self.on_ahead: Callable[[Ahead], None] = lambda ahead: None  # told then, in the thread that compiles
         self.features, self._pair, self._pairing = features, (None, None), threading.Lock()
 
     def __getstate__(self):
@@ -213,6 +217,9 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
                 return
             trainer.compiling = what
             compile(vae, *more)
+            if what == "the epochs" and not enough.is_set():
+                trainer.compiling = "a measured piece"
+                look_ahead(trainer, source, first)
     except ValueError:
         pass
     finally:
@@ -221,20 +228,72 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
         atexit.unregister(end)
 
 # %% ../../nbs/model/17_trainer.ipynb #4a84d889
+def epoch_program(
+    vae: SSVAE,
+    source: DataSource,
+    terms: LossTerms,  # of the program
+) -> tuple[dict[str, Any], tuple]:  # static arguments and arguments of `train_epoch`, for a piece without labels
+    "What training will call."
+    labels = split_labels(np.full(source.n, -1, np.int32), source.val_rows, source.config.hold_out_labels)
+    progress = vae.progress
+    plan = plan_epoch(progress, labels, vae.config)
+    piece = next(source.epoch_pieces(0, plan))
+    draws = draw(plan.spec, terms, piece, np.random.default_rng(0))
+    static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
+    return static, (progress.state, piece, plan.weights, plan.learning_rate, draws)
+
+
 def compile_epoch(
     vae: SSVAE,
     source: DataSource,
     terms: LossTerms,  # of the program
 ) -> None:
     "Compile a training program, and that of the evaluation apart where there is one."
-    labels = split_labels(np.full(source.n, -1, np.int32), source.val_rows, source.config.hold_out_labels)
-    progress = vae.progress
-    plan = plan_epoch(progress, labels, vae.config)
-    piece = next(source.epoch_pieces(0, plan))
-    args = piece, plan.weights, plan.learning_rate, draw(plan.spec, terms, piece, np.random.default_rng(0))
-    PROGRAMS.get(train_epoch, dict(spec=plan.spec, terms=terms, parts=source.pieces), (progress.state, *args))
+    static, args = epoch_program(vae, source, terms)
+    compile_measured(train_epoch, static, args)
     if source.streamed and len(source.val_rows):
-        PROGRAMS.get(evaluate_part, dict(spec=plan.spec), (progress.params, source.val_data(plan), plan.weights))
+        labels = split_labels(np.full(source.n, -1, np.int32), source.val_rows, source.config.hold_out_labels)
+        plan = plan_epoch(vae.progress, labels, vae.config)
+        val = vae.progress.params, source.val_data(plan), plan.weights
+        PROGRAMS.get(evaluate_part, dict(spec=plan.spec), val)
+
+# %% ../../nbs/model/17_trainer.ipynb #03edc2b0
+class Ahead(NamedTuple):
+    "What an epoch will take."
+
+    seconds: float  # of an epoch
+    batches: int  # that were measured
+    took: float  # seconds they took
+    before: bool  # in an earlier run on this computer; False: just now
+
+    @property
+    def source(self) -> str:
+        "Where the number comes from, in words."
+        when = "when it last ran on this computer" if self.before else "just now"
+        return f"measured {when}: {self.batches:,} batch{'es' * (self.batches != 1)} in {self.took:.2g} s"
+
+# %% ../../nbs/model/17_trainer.ipynb #3a67a240
+def look_ahead(
+    trainer: InteractiveTrainer,
+    source: DataSource,
+    terms: LossTerms,  # of a program that is there
+) -> None:
+    "Seconds of an epoch, as measured before or of one piece that nobody keeps, unless somebody trains."
+    static, args = epoch_program(trainer.vae, source, terms)
+    if not PROGRAMS.has(train_epoch, static, args):
+        return
+    took = MEASURED.get(program_name(train_epoch, static, args), "piece")
+    batches = -(-min(source.piece_rows, len(source.train_rows)) // source.config.batch_size)
+    if not (before := took == took):
+        if trainer.training:
+            return
+        began = time.perf_counter()
+        np.asarray(PROGRAMS.call(train_epoch, static, args)[1])
+        took = time.perf_counter() - began
+        if trainer.training:
+            return
+    trainer.ahead = Ahead(took * source.pieces, batches, took, before)
+    trainer.on_ahead(trainer.ahead)
 
 # %% ../../nbs/model/17_trainer.ipynb #c442c1e4
 def compile_reading(vae: SSVAE) -> None:

@@ -23,9 +23,16 @@ class TrainingStatus:
     epoch: int = 0  # epochs finished in this run
     target: int = 0  # epochs this run is asked for
     total: int = 0  # epochs finished since the model was made
-    seconds: float = 0.0  # median seconds an epoch of this run took; 0 before the first
+    seconds: float = 0.0  # of a typical epoch of this run, within the first one by its batches; 0 before them
     metrics: dict[str, float] = field(default_factory=dict)  # of the last epoch: `loss`, `kl_loss`, …
     message: str = ""  # one sentence for the status line
+    doing: str = ""  # "compiling", "preparing the epoch", "training" or "drawing the map"; empty: nothing, or not known
+    since: float = 0.0  # when that began, by `time.monotonic`
+    last_time: float = 0.0  # seconds that compiling took last time on this computer; 0: never measured
+    batch: int = 0  # batches of the running epoch that are done
+    batches: int = 0  # that it has; 0 while no epoch runs
+    ahead: float = 0.0  # seconds that an epoch will take, measured before the first one; 0: not known
+    ahead_from: str = ""  # where that number comes from
 
     @property
     def running(self) -> bool:
@@ -34,8 +41,9 @@ class TrainingStatus:
 
     @property
     def eta(self) -> float:
-        "Seconds until the run ends, by the epochs measured so far; 0 before the first."
-        return self.seconds * max(self.target - self.epoch, 0)
+        "Seconds until the run ends, by what was measured so far; 0 before the first batches."
+        within = self.batch / self.batches if self.batches else 0.0
+        return self.seconds * max(self.target - self.epoch - within, 0)
 
 # %% ../../nbs/session/03_activity.ipynb #de1f1587
 class Activity:

@@ -31,6 +31,7 @@ from ssvae_widgets.assess.evidence import (
     trust,
     valid_exams,
 )
+from ..assess.outlook import Outlook, outlook
 from ..errors import check_number, check_whole
 from .activity import Activity
 from .examination import Examination
@@ -54,6 +55,7 @@ class Evidence:
         self.left_out: dict[
             str, tuple
         ] = {}  # "graph" and "linear" -> rows, and what was said of them without their labels
+        self.outlook = Outlook(0)  # what more labels would buy, by the answers of the graph
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self.blind: dict[int, tuple[int, dict[str, int]]] = {}  # the same: labels there were, and what each source said
         # two threads that label random picks; never held while anything is made or written
@@ -93,7 +95,7 @@ def leave_out(
 ) -> Iterator[bool]:  # False after each piece of work
     "What graph and linear head say of labels left out, fold by fold, in each space of features without labels."
     if (codes >= 0).sum() < 10 or len(np.unique(codes[codes >= 0])) < 2:
-        self.left_out, self.folds = {}, None
+        self.left_out, self.folds, self.outlook = {}, None, Outlook(0)
         return
     self.folds = assign_folds(codes, self.folds)
     rows, predictions = np.flatnonzero(codes >= 0), self.predictions
@@ -102,6 +104,7 @@ def leave_out(
     said = {}
     for space in spaces:
         said[id(space)] = yield from self._graph_without(space, rows, codes)
+    self._look_out(codes)
     self._choose_space(spaces, said, rows, codes)
     linear = self._linear_without(predictions.space, rows, codes)
     with self.activity.lock:
@@ -120,6 +123,18 @@ def _graph_without(self: Evidence, space: np.ndarray, rows: np.ndarray, codes: n
             probs[out] = self.predictions.graphs.left_out(space, fold, left, rows[out])
             yield False
     return probs
+
+# %% ../../nbs/session/11_evidence.ipynb #8044b53d
+@patch
+def _look_out(self: Evidence, codes: Int[np.ndarray, "batch"]) -> None:
+    "What twenty more labels would buy, as long as the answers are those of the features that were asked."
+    predictions = self.predictions
+    now, others = predictions.by_source.get("graph"), predictions.graphs.said_without(predictions.space)
+    if now is None or not others:
+        self.outlook = Outlook(0)
+        return
+    counts = np.bincount(codes[codes >= 0], minlength=self.data.n_classes)[self.data.order]
+    self.outlook = outlook(np.asarray(now).argmax(1), others, counts, 1 - self.sources["graph"].low)
 
 # %% ../../nbs/session/11_evidence.ipynb #768ff626
 @patch

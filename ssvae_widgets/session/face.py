@@ -100,6 +100,7 @@ SessionFace.accuracy = attribute(
 SessionFace.why = attribute(
     "evidence.why", "Whose predictions are on show, and why, in one sentence; empty while there are none."
 )
+SessionFace.outlook = attribute("evidence.outlook", "What twenty more labels would buy: an `Outlook`.")
 SessionFace.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
 SessionFace.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
 

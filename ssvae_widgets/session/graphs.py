@@ -51,6 +51,7 @@ class Graphs:
         self._pools: list[tuple[np.ndarray, LandmarkPool]] = []
         self._adding = threading.Lock()  # a pool to the list; never held while anything is computed
         self._folds: dict[tuple[int, int], Propagator] = {}
+        self._said: dict[tuple[int, int], np.ndarray] = {}  # class of every point, as a fold said last
 
     @contextlib.contextmanager
     def using(
@@ -160,7 +161,15 @@ def left_out(
     graph = self.fold(features, k)
     if self.landmarks(features) is not None:
         return graph.left_out(codes, rows, self._n_classes())
-    return graph.update(codes, self._n_classes())[rows]
+    probs = graph.update(codes, self._n_classes())
+    self._said[id(features), k] = probs.argmax(1).astype(np.int32)
+    return probs[rows]
+
+
+@patch
+def said_without(self: Graphs, features: Float[np.ndarray, "batch features"]) -> list[Int[np.ndarray, "batch"]]:
+    "What each fold said of every point last; nothing where landmarks answer."
+    return [said for (space, k), said in self._said.items() if space == id(features) and k >= 0]
 
 
 @patch
@@ -168,3 +177,4 @@ def keep_folds(self: Graphs, spaces: Sequence[np.ndarray]) -> None:
     "Let go of the folds of all other feature spaces."
     kept = {id(space) for space in spaces}
     self._folds = {key: graph for key, graph in self._folds.items() if key[0] in kept}
+    self._said = {key: said for key, said in self._said.items() if key[0] in kept}

@@ -25,10 +25,11 @@ from .activity import Activity
 from .examination import Examination
 from .frozen_features import FrozenFeatures
 from .labeled_images import LabeledImages
+from .pace import Follow, how_it_ended
 from .predictions import Predictions
 
 # %% auto #0
-__all__ = ['AutoTrain', 'Training']
+__all__ = ['BETWEEN', 'AutoTrain', 'Training']
 
 # %% ../../nbs/session/14_training.ipynb #484de8cc
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Training:
         self.trainer: Any = None  # the `InteractiveTrainer`, once the model is made
         self.warming: threading.Thread | None = None  # compiles programs
         self.stopping = False  # whether somebody said stop
+        self.number = 0  # of the run, counted from 1: one that has ended may still draw its last frame
         self._asked = False  # whether a model is wanted as soon as it is known what it learns from
 
     @property
@@ -162,8 +164,9 @@ def make(self: Training) -> None:
         if not activity.status.target:
             activity.update(phase="idle", message="")
         return
-    activity.update(phase="preparing", message="Preparing the model")
+    activity.update(phase="preparing", message="Preparing the model", ahead=0.0, ahead_from="")
     model, trainer = self._model_and_trainer()
+    trainer.on_ahead = lambda ahead: activity.update(ahead=ahead.seconds, ahead_from=ahead.source)
     warming = trainer.warm_up(
         self.inputs_of(model)
     )  # its own thread: a first epoch waits for no program it does not use
@@ -223,6 +226,9 @@ def begin_anew(self: Training) -> None:
     self.examination.continue_from(0, -1)
     self.activity.update(total=0, epoch=0, metrics={}, message="")
 
+# %% ../../nbs/session/14_training.ipynb #bef77af4
+BETWEEN = ("compiling", "preparing the epoch", "drawing the map")
+
 # %% ../../nbs/session/14_training.ipynb #28146f19
 @patch
 def train(
@@ -246,7 +252,8 @@ def train(
         if running:
             activity.status = replace(status, phase="training", target=target, message=f"Now {target} epochs")
         else:
-            new = dict(epoch=0, seconds=0.0, message=f"{target} epochs to go")
+            self.number += 1
+            new = dict(epoch=0, seconds=0.0, message=f"{target} epochs to go", batch=0, batches=0)
             activity.status = replace(status, phase="training", target=target, **new)
             activity.jobs.ask("training", job=self.run)
     activity.events.emit("training", status=activity.status)
@@ -254,7 +261,10 @@ def train(
 # %% ../../nbs/session/14_training.ipynb #71cd8386
 @patch
 def stop(self: Training) -> None:
-    "End the run with its epoch, or within it when that is more than a second away; what it has learned stays."
+    """End the run with its epoch, or within it when that is more than a second away; what it has learned stays.
+
+    Where nothing is learned at the moment, because a program is compiled or the map is drawn, it ends at once.
+    """
     activity = self.activity
     with activity.lock:
         if not activity.status.running or not activity.status.target:
@@ -263,40 +273,37 @@ def stop(self: Training) -> None:
         activity.status = replace(activity.status, phase="stopping", message="Stopping")
         if self.trainer is not None:
             self.trainer.stop()
+        if activity.status.doing in BETWEEN:
+            self._to_idle(self.number, ended=True)
     activity.events.emit("training", status=activity.status)
 
 # %% ../../nbs/session/14_training.ipynb #3d9efad1
 @patch
 def _to_idle(
     self: Training,
+    number: int,  # of the run
     ended: bool,  # whether the trainer ended although nobody said so
 ) -> bool:  # False: somebody pressed train while the last frame was drawn
     "The run is over, unless it has been given more to do."
     with self.activity.lock:
         status = self.activity.status
+        if number != self.number or not status.target:
+            return True
         if not (ended or self.stopping or status.epoch >= status.target):
             return False
         self.stopping = False
-        self.activity.status = replace(status, phase="idle", target=0, message=_how_it_ended(status))
+        new = dict(message=how_it_ended(status, status.epoch < status.target), batch=0, batches=0, doing="")
+        self.activity.status = replace(status, phase="idle", target=0, **new)
         return True
-
-# %% ../../nbs/session/14_training.ipynb #99e3587b
-def _how_it_ended(status) -> str:
-    "One sentence about a run."
-    done = status.epoch
-    share = status.metrics.get("share", 1.0) if done else 1.0
-    if share < 1:
-        return f"Stopped in epoch {done}, after {share:.0%} of it"
-    return f"{'Stopped after' if done < status.target else 'Trained'} {done} epoch{'s' * (done != 1)}"
 
 # %% ../../nbs/session/14_training.ipynb #4190e1a7
 @patch
 def run(self: Training) -> None:
     "Train until the target is reached or somebody said stop."
     self.make()
-    activity, predictions = self.activity, self.predictions
-    if self.trainer is None:
-        self._to_idle(ended=True)
+    activity, predictions, number = self.activity, self.predictions, self.number
+    if self.trainer is None or not activity.status.target:  # stopped while it was prepared
+        self._to_idle(number, ended=True)
         activity.events.emit("training", status=activity.status)
         return
     with activity.lock:
@@ -306,7 +313,7 @@ def run(self: Training) -> None:
     if self.data.n_labeled and predictions.answered != self.data.seq:
         predictions.ask("graph")  # what is on show until there is evidence for the network
     self.examination.begin_run()
-    follow = _Follow(self)
+    follow = Follow(self, number)
     if self.warming.is_alive() and self.trainer.compiling in ("", "the epochs"):
         activity.update(message="Preparing the first epoch")
     over = False
@@ -314,9 +321,11 @@ def run(self: Training) -> None:
         try:
             ended = self._epochs(follow)
         finally:
+            if self.stopping and self._to_idle(number, ended=True):
+                activity.events.emit("training", status=activity.status)
             self._last_frame()
             self.moment("ended")
-        over = self._to_idle(ended)
+        over = self._to_idle(number, ended)
     activity.events.emit("training", status=activity.status)
     self.moment("over")
 
@@ -324,10 +333,10 @@ def run(self: Training) -> None:
 @patch
 def _epochs(
     self: Training,
-    follow: _Follow,
+    follow: Follow,
 ) -> bool:  # True: the trainer ended although nobody said so
     "Epochs until the target is reached or somebody said stop."
-    while not self.stopping:
+    while not self.stopping and follow.current:
         status = self.activity.status
         if status.epoch >= status.target:
             break
@@ -341,6 +350,7 @@ def _epochs(
 @patch
 def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     "Before an epoch: the labels as they are now, without those that wait for an exam."
+    self.activity.update(doing=BETWEEN[1], since=time.monotonic(), batch=0, batches=0)
     self.tell_classes()
     store, examination = self.data.store, self.examination
     while True:  # a label may arrive between the two
@@ -351,46 +361,6 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     if examination.ask(codes):
         self.accuracy_log.evidence.decide(codes)
     return examination.teach(seq, codes)
-
-# %% ../../nbs/session/14_training.ipynb #e9e446cc
-class _Follow:
-    "A training callback: status, history, and a frame of the map when it is time."
-
-    def __init__(self, training: Training):
-        self.training = training
-        self.times: list[float] = []  # seconds of each epoch
-        self.start = time.perf_counter()
-        self.next_look = 0.0
-
-    def on_train_start(self, trainer):
-        self.start = time.perf_counter()
-
-    def on_train_end(self, trainer, history):
-        pass
-
-    def on_epoch_end(self, trainer, epoch, metrics):
-        training, now = self.training, time.perf_counter()
-        training.epoch_done(metrics)
-        if "share" not in metrics:
-            self.times.append(now - self.start)
-        status = training.activity.status
-        done = status.epoch + 1
-        waits = training.trainer.compiling  # programs without which the map cannot be drawn
-        said = f"Epoch {done} of {status.target}"
-        said += f", preparing {waits}" if waits in ("predictions", "the map") else ""
-        training.activity.update(epoch=done, total=epoch, seconds=self.seconds(), metrics=dict(metrics), message=said)
-        if training.stopping:
-            trainer.stop()
-        elif now >= self.next_look and done < status.target:
-            training.look(map_steps=0 if training.model.map_head is not None else 300)
-            cost = time.perf_counter() - now
-            self.next_look = now + max(0.25, cost / training.look_share)
-        self.start = time.perf_counter()
-
-    def seconds(self) -> float:
-        "Median of the last epochs; the first one compiles."
-        recent = self.times[-9:][-8 if len(self.times) > 1 else 0 :]
-        return float(np.median(recent)) if recent else 0.0
 
 # %% ../../nbs/session/14_training.ipynb #748b1d7d
 @patch
@@ -409,17 +379,22 @@ def look(
     self: Training,
     map_steps: int | None = None,  # how far the map may follow; None: as far as it should
     final: bool = False,  # also look at the features, for the graph
+    within: Any = None,  # `Progress` of an epoch that is under way; None: as the last one left it
 ) -> None:
     "Where every point is now, and what the network says of it."
     predictions, examination = self.predictions, self.examination
-    seen = self.model.embed(self.inputs, map_steps)
+    self.activity.update(doing=BETWEEN[2], since=time.monotonic())
+    if self.model.map.shown is None and len(predictions.view.xy) == self.data.n_items:
+        self.model.map = self.model.map._replace(shown=predictions.view.xy)  # the next map lies over what is on show
+    seen = self.model.embed(self.inputs, map_steps, within)
     informed = examination.informed
     with self.activity.lock:
-        predictions.change(xy=np.asarray(seen.xy, np.float32), weights=self.model.snapshot())
+        predictions.change(xy=np.asarray(seen.xy, np.float32), weights=self.model.snapshot(within))
         if informed:
             predictions.by_source = {**predictions.by_source, "network": np.asarray(seen.probs)}
     predictions.show()
     if not final:
+        self.activity.update(doing="")
         return
     features = np.asarray(self.model.features(self.inputs))
     predictions.change(features=features)
@@ -428,6 +403,7 @@ def look(
     if self.data.n_labeled:
         self.accuracy_log.note()  # at once with what is known; the folds may take their time
     self.accuracy_log.ask()
+    self.activity.update(doing="")
 
 # %% ../../nbs/session/14_training.ipynb #6a7c78c2
 @patch

@@ -1,5 +1,6 @@
 import { countInView, toPixel } from "./geometry.mjs";
 import {
+  HIDDEN,
   LABELED,
   NONE,
   PALE,
@@ -16,6 +17,7 @@ import {
 } from "./raster.mjs";
 import { AT_ONCE, PITCH, Pictures } from "./map-pictures.mjs";
 import { legend, tell, toolbar } from "./chrome.mjs";
+import { Flashes } from "./flash.mjs";
 import { clean, h } from "./dom.mjs";
 
 /** The canvas of a map and what is painted on it: points, ink above them, legend and counts. `MapView` adds pointer and keys. */
@@ -52,6 +54,7 @@ export class MapCanvas {
     /** @type {Uint8Array | null} */
     this.covered = null;
     this.under = "";
+    this.flashes = new Flashes();
     this.side = 0; // of a picture in CSS pixels; 0: none are shown
     /** @type {any} how opaque points are, and the part of the plane for which that is known */
     this.thinned = null;
@@ -390,7 +393,18 @@ export class MapCanvas {
     );
   }
 
-  /** Rings, lasso and box: few shapes, drawn as vectors over the points. */
+  /** A label is on the disk: its points flash in the color of the class. */
+  land(serials, label) {
+    const hex = this.model.get("class_colors")[label];
+    if (!hex || !this.map) return;
+    const st = this.s.state,
+      seen = serials.filter((i) => i < st.n && !(st.flags[i] & HIDDEN));
+    this.flashes.land(seen, this.map.dataset.theme === "dark" ? onDark(hex) : hex, performance.now());
+    this.map.dataset.flashed = String(Number(this.map.dataset.flashed || 0) + 1);
+    this.ask();
+  }
+
+  /** Rings, flashes, lasso and box: few shapes, drawn as vectors over the points. */
   drawInk(v) {
     const g = (this.ig ||= this.ink.getContext("2d")),
       st = this.s.state,
@@ -423,6 +437,8 @@ export class MapCanvas {
     if (st.selected.length <= 40) for (const i of st.selected) if (!this.pictures.box(i)) ring(i, r, 2, accent);
     if (this.hover >= 0 && this.hover < st.n && !box(this.hover, this.theme.ring))
       ring(this.hover, r - 0.5, 1.5, this.theme.ring);
+    const place = (i) => toPixel(v, xy[2 * i], xy[2 * i + 1]);
+    if (this.flashes.now.length && this.flashes.draw(g, place, r, performance.now(), this.s.still)) this.ask();
     const d = this.drag;
     if (d && d.moved && (d.kind === "lasso" || d.kind === "box")) {
       g.beginPath();

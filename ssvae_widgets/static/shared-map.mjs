@@ -88,6 +88,11 @@ export class Shared {
     this.model.send({ type: "more" });
   }
 
+  /** Nothing moves where the person has asked for that. */
+  get still() {
+    return calm();
+  }
+
   get n() {
     return this.looking ? this.model.get("total") : this.state.n;
   }
@@ -206,6 +211,8 @@ export class Shared {
           done.every((d) => d.over),
         );
       if (m.ok === false) this.tell("refused");
+      else
+        for (const { serials, label } of done) if (label !== null) for (const v of this.views) v.land(serials, label);
     } else if (m.type === "thumbs") {
       const ids = typed(buffers[0], Uint32Array),
         size = m.w * m.h * m.c,

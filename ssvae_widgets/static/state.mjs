@@ -92,7 +92,7 @@ export class PointState {
     return this.touch(serials);
   }
 
-  /** Python's answer: kept as the new base when `ok`, else taken back. @returns {{serials: Uint32Array, over: boolean}|null} null for an unknown gesture */
+  /** Python's answer: kept as the new base when `ok`, else taken back. @returns {{serials: Uint32Array, label: number|null, over: boolean}|null} null for an unknown gesture */
   settle(gesture, ok) {
     const g = this.pending.get(gesture);
     if (!g) return null;
@@ -102,7 +102,7 @@ export class PointState {
         this.baseLabeled[i] = g.label === null ? 0 : 1;
         if (this.byLabel) this.baseCodes[i] = g.label === null ? NONE : g.label;
       }
-    return { serials: g.serials, over: this.touch(g.serials) };
+    return { serials: g.serials, label: g.label, over: this.touch(g.serials) };
   }
 
   select(serials) {

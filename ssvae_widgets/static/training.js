@@ -1,5 +1,6 @@
 import { clean, count, h, svg } from "./dom.mjs";
-import { duration, follow, giveKeysBack } from "./view-core.mjs";
+import { runWords } from "./training-words.mjs";
+import { follow, giveKeysBack } from "./view-core.mjs";
 
 /** A slider through the rounds that were kept; its right end is now. Below: what the last round did. */
 function rounds(model, el) {
@@ -88,9 +89,10 @@ function standing(model, el) {
     title: "Select them: a class that has no label yet may be among them",
     onclick: () => model.send({ type: "unlabeled" }),
   });
-  el.replaceChildren(text, spark, unlabeled);
+  const outlook = h("span", { class: "ssvae-caption ssvae-outlook" });
+  el.replaceChildren(text, spark, outlook, unlabeled);
   const path = (cls, d) => svg("path", { class: cls, d });
-  return follow(model, ["message", "detail", "curve", "unlabeled"], () => {
+  return follow(model, ["message", "detail", "curve", "unlabeled", "outlook"], () => {
     const message = clean(model.get("message"), 400),
       curve = model.get("curve");
     unlabeled.textContent = clean(model.get("unlabeled"));
@@ -98,7 +100,9 @@ function standing(model, el) {
     el.classList.toggle("ssvae-gap", !unlabeled.hidden);
     el.classList.toggle("ssvae-hidden", !message && unlabeled.hidden);
     text.textContent = message;
-    el.title = [message, clean(model.get("detail"), 700)].filter(Boolean).join("\n");
+    outlook.textContent = outlook.title = clean(model.get("outlook"), 200);
+    outlook.hidden = !outlook.textContent;
+    el.title = [message, outlook.textContent, clean(model.get("detail"), 700)].filter(Boolean).join("\n");
     spark.style.display = curve.length > 1 ? "" : "none";
     if (curve.length < 2) return;
     const first = curve[0][0],
@@ -214,51 +218,46 @@ function controls(model, el) {
     auto.selectedIndex = model.get("choice");
     auto.hidden = model.get("choices").length < 2;
   });
-  const cleanup = follow(
-    model,
-    ["running", "epoch", "target", "seconds", "message", "loss", "accuracy", "total", "stopping"],
-    () => {
-      const running = model.get("running"),
-        epoch = model.get("epoch"),
-        target = model.get("target"),
-        each = model.get("seconds");
-      el.setAttribute("data-running", running);
-      train.firstChild.textContent = running ? "Train more" : "Train";
-      stop.disabled = !running || model.get("stopping");
-      stop.firstChild.textContent = model.get("stopping") ? "Stopping …" : "Stop";
-      bar.style.visibility = running ? "" : "hidden"; // keeps its place: nothing below it jumps when a run begins
-      bar.setAttribute("aria-valuemax", target);
-      bar.setAttribute("aria-valuenow", epoch);
-      bar.firstChild.style.width = `${target ? (100 * epoch) / target : 0}%`;
-      const left = each > 0 && running ? (target - epoch) * each : NaN;
-      facts.textContent = facts.title = running
-        ? [
-            `epoch ${count(epoch)} of ${count(target)}`,
-            each > 0 ? `${duration(each)} each` : "compiling …",
-            Number.isFinite(left) ? `${duration(left)} left` : "",
-          ]
-            .filter(Boolean)
-            .join(" · ")
-        : [
-            clean(model.get("message")) ||
-              (model.get("total") ? `${count(model.get("total"))} epochs trained` : "not trained yet"),
-            each > 0 && model.get("total") ? `${duration(each)} each` : "",
-          ]
-            .filter(Boolean)
-            .join(" · ");
-      const loss = model.get("loss"),
-        accuracy = model.get("accuracy");
-      key.hidden = loss === null && accuracy === null;
-      key.replaceChildren(
-        h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),
-        h("span", {
-          class: "ssvae-key-accuracy",
-          text: accuracy === null ? "accuracy on labels" : `accuracy on labels ${Number(accuracy).toFixed(2)}`,
-        }),
-      );
-    },
-  );
+  const names = ["running", "epoch", "target", "seconds", "message", "total", "stopping", "epochs", "doing", "lasted"];
+  names.push("last_time", "batch", "batches", "left", "ahead");
+  let came = performance.now();
+  const say = () => {
+    const s = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+    facts.textContent = runWords(s, (performance.now() - came) / 1000, wanted() ?? NaN);
+    facts.title = [facts.textContent, s.running ? "" : clean(model.get("ahead_from"))].filter(Boolean).join("\n");
+  };
+  field.addEventListener("input", say);
+  const clock = setInterval(() => {
+    if (model.get("running")) say();
+  }, 1000);
+  const cleanup = follow(model, [...names, "loss", "accuracy", "ahead_from"], () => {
+    const running = model.get("running"),
+      target = model.get("target"),
+      within = model.get("batches") ? model.get("batch") / model.get("batches") : 0,
+      done = Math.min(model.get("epoch") + within, target);
+    came = performance.now();
+    el.setAttribute("data-running", running);
+    train.firstChild.textContent = running ? "Train more" : "Train";
+    stop.disabled = !running || model.get("stopping");
+    stop.firstChild.textContent = model.get("stopping") ? "Stopping …" : "Stop";
+    bar.style.visibility = running ? "" : "hidden"; // keeps its place: nothing below it jumps when a run begins
+    bar.setAttribute("aria-valuemax", target);
+    bar.setAttribute("aria-valuenow", done.toFixed(2));
+    bar.firstChild.style.width = `${target ? (100 * done) / target : 0}%`;
+    say();
+    const loss = model.get("loss"),
+      accuracy = model.get("accuracy");
+    key.style.visibility = loss === null && accuracy === null ? "hidden" : ""; // keeps its place
+    key.replaceChildren(
+      h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),
+      h("span", {
+        class: "ssvae-key-accuracy",
+        text: accuracy === null ? "accuracy on labels" : `accuracy on labels ${Number(accuracy).toFixed(2)}`,
+      }),
+    );
+  });
   return () => {
+    clearInterval(clock);
     clear();
     choose();
     cleanup();

@@ -118,7 +118,7 @@ class Presenter:
         self.last_action, self.ended = "", False
         self.following = "selected"  # the preview follows the pointer, or the selection: what moved last
         self.said, self.told = ("none", None), None  # source and predictions, and changes, that were spoken of
-        self.running, self.curve_length = False, 0
+        self.running = False
         self.clustered = None  # the positions that the column "cluster" belongs to
         self.looks, self.map_palette = None, views.map.palette  # names, colors, order of the classes as they are shown
         self.members: dict[int, int] = {}  # class -> the image that stands beside its name
@@ -434,22 +434,14 @@ def paint_original(self: Presenter):
 @patch
 def paint_training(self: Presenter):
     "Follow the run: progress, curves, the last message."
-    t, panel, history = self.session.training, self.views.training, self.session.history
-    panel.loss, accuracy = list(history.get("loss", [])), list(history.get("accuracy", []))
-    panel.accuracy = (accuracy + [None] * len(panel.loss))[: len(panel.loss)]
-    c = panel.controls
-    with c.hold_sync():
-        c.running, c.stopping = t.running and t.target > 0, t.phase == "stopping"
-        c.epoch, c.target, c.message = t.epoch, t.target, t.message
-        c.total, c.seconds = t.total, float(t.seconds)
-    if self.running and not c.running:
+    t, panel = self.session.training, self.views.training
+    panel.follow(t, self.session.history)
+    running = panel.controls.running
+    if self.running and not running:
         self.last_action = t.message
-    self.running = c.running
-    if not c.running and self.said[1] is not None:
+    self.running = running
+    if not running and self.said[1] is not None:
         self.say_what_changed()
-    if len(panel.loss) != self.curve_length:
-        self.curve_length = len(panel.loss)
-        panel.draw_curves()
 
 # %% ../../nbs/widgets/17_presenter.ipynb #7b593d99
 @patch
@@ -464,7 +456,8 @@ def paint_rounds(self: Presenter):
 HOW_WELL = (
     "Neighbours and linear head are asked about your labels while these are left out, a fifth at a time; "
     "the network before it hears them. The best one is shown, the simpler one when they are equal. "
-    "Random picks compare your answer with what the app had said before: few, but fair."
+    "Random picks compare your answer with what the app had said before: few, but fair. What more labels would buy is "
+    "told by how many answers change when a fifth of your labels is left out."
 )
 
 
@@ -476,6 +469,8 @@ def paint_standing(self: Presenter):
         return
     reason = "" if self.session.model is None else self.session.model.augmentation_reason
     view.detail = HOW_WELL + (f" Distortions while training: {reason}" if reason else "")
+    said, gaps = self.session.outlook, self.session.unlabeled_groups  # nobody may stop while a group has no label
+    view.outlook = "" if standing.source == "network" or (said.enough and gaps) else said.message
     view.draw(standing.message, learning_curve(self.session.standings))
 
 # %% ../../nbs/widgets/17_presenter.ipynb #b5f3f746

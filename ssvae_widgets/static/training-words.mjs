@@ -1,0 +1,52 @@
+/** What the training panel says of a run: pure, so that `node --test` can import it. */
+import { clean, count } from "./dom.mjs";
+import { duration } from "./view-core.mjs";
+
+/** Whole seconds, `3 min 05 s`, `1 h 12 min`; never zero. */
+export function about(seconds) {
+  if (!Number.isFinite(seconds) || seconds < 0) return "";
+  return seconds < 60 ? `${Math.max(1, Math.ceil(seconds))} s` : duration(seconds);
+}
+
+/** What is said while a program is compiled: how long it has been, and what is known of how long it will be. */
+export function compiling(lasted, lastTime) {
+  if (!(lastTime > 0)) return `compiling, ${about(lasted)} so far; never measured on this computer`;
+  return lasted < lastTime
+    ? `compiling, about ${about(lastTime - lasted)} left; ${about(lastTime)} last time`
+    : `compiling, ${about(lasted)} so far; ${about(lastTime)} last time`;
+}
+
+/** What a choice of so many epochs will take, or an empty string where that is nothing to speak of or not known. */
+export function price(epochs, each, least = 3) {
+  return epochs >= 1 && each * epochs >= least
+    ? `${count(epochs)} epoch${epochs === 1 ? "" : "s"}: about ${about(each * epochs)}`
+    : "";
+}
+
+/**
+ * The line below the buttons. `s` holds the traits of the controls, `age` the seconds since they came.
+ * @returns {string}
+ */
+export function runWords(s, age = 0, wanted = s.epochs) {
+  const each = s.seconds,
+    lasted = s.lasted + age,
+    quick = each > 0 && (each < 2 || (s.doing === "preparing the epoch" && lasted < 1));
+  if (!s.running) {
+    const said = clean(s.message) || (s.total ? `${count(s.total)} epochs trained` : "not trained yet");
+    const drawing = s.doing === "drawing the map" ? s.doing : "";
+    return [said, drawing || price(wanted, each || s.ahead)].filter(Boolean).join(" · ");
+  }
+  if (s.stopping) return "stopping";
+  if (!s.doing && !s.batches && !s.epoch) return clean(s.message) || "starting";
+  const now = Math.min(s.epoch + (s.epoch < s.target ? 1 : 0), s.target),
+    left = s.left - age;
+  const parts = [`epoch ${count(now)} of ${count(s.target)}`];
+  if (s.doing === "compiling") parts.push(compiling(lasted, s.last_time));
+  else if (s.epoch >= s.target || (s.doing !== "training" && s.doing && !quick))
+    parts.push(s.doing || "drawing the map");
+  else {
+    parts.push(quick || !s.batches ? `${duration(each)} each` : `batch ${count(s.batch)} of ${count(s.batches)}`);
+    parts.push(left > 0.5 ? `${about(left)} left` : "nearly done");
+  }
+  return parts.join(" · ");
+}

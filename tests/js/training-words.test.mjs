@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { about, compiling, price, runWords } from "../../ssvae_widgets/static/training-words.mjs";
+
+const idle = {
+  running: false,
+  stopping: false,
+  epoch: 0,
+  target: 0,
+  total: 0,
+  seconds: 0,
+  message: "",
+  epochs: 10,
+  doing: "",
+  lasted: 0,
+  last_time: 0,
+  batch: 0,
+  batches: 0,
+  left: 0,
+  ahead: 0,
+};
+const run = { ...idle, running: true, target: 10, doing: "training" };
+
+test("compiling says how long it has been, and of how long it will be only what was measured", () => {
+  assert.equal(compiling(4, 0), "compiling, 4 s so far; never measured on this computer");
+  assert.equal(compiling(4, 12), "compiling, about 8 s left; 12 s last time");
+  assert.equal(compiling(14, 12), "compiling, 14 s so far; 12 s last time");
+  assert.equal(
+    runWords({ ...run, doing: "compiling", lasted: 3, last_time: 12 }, 2),
+    "epoch 1 of 10 · compiling, about 7 s left; 12 s last time",
+  );
+});
+
+test("within a long epoch there are batches and what is left, which counts down between two words", () => {
+  const s = { ...run, seconds: 20, batch: 36, batches: 450, left: 199.2 };
+  assert.equal(runWords(s), "epoch 1 of 10 · batch 36 of 450 · 3 min 19 s left");
+  assert.equal(runWords(s, 10), "epoch 1 of 10 · batch 36 of 450 · 3 min 09 s left");
+  assert.equal(runWords({ ...s, seconds: 0.3, epoch: 6, left: 1.2 }), "epoch 7 of 10 · 0.3 s each · 2 s left");
+});
+
+test("what takes time is named, and nothing counts down to zero while it lasts", () => {
+  const over = { ...run, epoch: 10, seconds: 20, doing: "drawing the map", left: 0 };
+  for (let age = 0; age < 60; age += 7) assert.equal(runWords(over, age), "epoch 10 of 10 · drawing the map");
+  const late = { ...run, epoch: 9, seconds: 20, batch: 440, batches: 450, left: 1 };
+  assert.equal(runWords(late, 30), "epoch 10 of 10 · batch 440 of 450 · nearly done");
+  const soon = { ...run, epoch: 1, seconds: 20, doing: "preparing the epoch", left: 160 };
+  assert.equal(runWords(soon), "epoch 2 of 10 · 20 s each · 2 min 40 s left"); // a moment between two epochs
+  assert.equal(runWords(soon, 2), "epoch 2 of 10 · preparing the epoch");
+  assert.equal(runWords({ ...run, stopping: true }), "stopping");
+  assert.equal(runWords({ ...run, doing: "", message: "Preparing the model" }), "Preparing the model");
+});
+
+test("before a run stands what it will take, when that is known and not next to nothing", () => {
+  assert.equal(runWords(idle), "not trained yet");
+  assert.equal(runWords({ ...idle, ahead: 25 }), "not trained yet · 10 epochs: about 4 min 10 s");
+  assert.equal(runWords({ ...idle, ahead: 25 }, 0, 1), "not trained yet · 1 epoch: about 25 s");
+  assert.equal(runWords({ ...idle, ahead: 0.1 }), "not trained yet");
+  assert.equal(price(NaN, 25), "");
+  const stopped = { ...idle, total: 1, message: "Stopped in epoch 1, after 8% of it", ahead: 25 };
+  assert.equal(
+    runWords({ ...stopped, doing: "drawing the map" }),
+    "Stopped in epoch 1, after 8% of it · drawing the map",
+  );
+  assert.match(runWords({ ...stopped, seconds: 30 }), /10 epochs: about 5 min/);
+});
+
+test("whole seconds, never zero", () => {
+  assert.deepEqual([0, 0.2, 3.1, 59.5, 65].map(about), ["1 s", "1 s", "4 s", "60 s", "1 min 05 s"]);
+});
