@@ -29,7 +29,7 @@ def is_project(source: str) -> bool:
     "Whether a path is the folder of a saved project."
     return Path(source, "project.json").is_file()
 
-
+# %% ../../nbs/cli/09_label.ipynb #954d5449
 def labels_beside(
     sources: Sequence[str],  # as they were given
 ) -> Path:  # .csv
@@ -73,7 +73,7 @@ def near(path: str | Path, folder: Path) -> str:
     except ValueError:
         return Path(path).resolve().as_posix()
 
-
+# %% ../../nbs/cli/09_label.ipynb #958ee348
 def app_cell(
     sources: Sequence[str],
     labels: Path | None,  # None: a project
@@ -121,7 +121,7 @@ def has_cell(notebook: Path, code: str) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
-
+# %% ../../nbs/cli/09_label.ipynb #f94410df
 def choose_notebook(
     first: Path,  # the name it would like
     code: str,  # of `app_cell`
@@ -194,7 +194,7 @@ def write_notebook(notebook: Path, text: str) -> None:
         why = explain_os_error(error)
         raise UsageError(f"{notebook} cannot be written: {why}; give another place with --labels FILE.") from None
 
-
+# %% ../../nbs/cli/09_label.ipynb #1b97c28c
 def _label(args) -> None:
     sources, project = sources_of(args)
     options = reading_options(args)
@@ -232,7 +232,7 @@ def open_lab(args, notebook: Path, code: str) -> None:
         if code := lab.process.wait():
             raise RuntimeError(f"JupyterLab ended with exit code {code}.")
 
-
+# %% ../../nbs/cli/09_label.ipynb #bbd73d62
 def label(argv: Sequence[str] | None = None) -> int:
     "`ssvae-label`"
     return run_command(label_parser(), _label, argv)
