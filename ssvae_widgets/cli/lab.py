@@ -112,7 +112,8 @@ def stop(self: Lab) -> None:
 # %% ../../nbs/cli/08_lab.ipynb #b3be7319
 def widget_of(output: dict) -> str | None:
     "The id of the widget that an output shows; None: it shows none."
-    return output.get("data", {}).get("application/vnd.jupyter.widget-view+json", {}).get("model_id")
+    shown = output.get("data", {}).items()
+    return next((value["model_id"] for mime, value in shown if mime.endswith("widget-view+json")), None)
 
 # %% ../../nbs/cli/08_lab.ipynb #d464de91
 def ask(

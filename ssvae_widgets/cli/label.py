@@ -29,6 +29,21 @@ def is_project(source: str) -> bool:
     "Whether a path is the folder of a saved project."
     return Path(source, "project.json").is_file()
 
+# %% ../../nbs/cli/09_label.ipynb #954d5449
+def labels_beside(
+    sources: Sequence[str],  # as they were given
+) -> Path:  # .csv
+    "Where labels of pictures are kept when nothing is said: beside them, under their name."
+    from ssvae_widgets.data.load import is_built_in
+
+    first = Path(sources[0])
+    if is_built_in(sources[0]):
+        return Path(f"{first}_labels.csv")
+    place = Path(os.path.abspath(first))
+    place = place.parent if len(sources) > 1 else place  # several files: beside their folder
+    name = (place.name if place.is_dir() else place.stem) or "pictures"
+    return place.with_name(f"{name}_labels.csv") if place.name else place / f"{name}_labels.csv"
+
 # %% ../../nbs/cli/09_label.ipynb #092faaa1
 def labels_beside(
     sources: Sequence[str],  # as they were given
@@ -72,6 +87,26 @@ def near(path: str | Path, folder: Path) -> str:
         return Path(os.path.relpath(path, folder)).as_posix()
     except ValueError:
         return Path(path).resolve().as_posix()
+
+# %% ../../nbs/cli/09_label.ipynb #958ee348
+def app_cell(
+    sources: Sequence[str],
+    labels: Path | None,  # None: a project
+    folder: Path,  # of the notebook
+    options: dict[str, Any],  # of `load_images`
+) -> str:
+    "The code that shows the app."
+    from ssvae_widgets.data.load import is_built_in
+
+    seen = [s if is_built_in(s) else near(s, folder) for s in sources]
+    if labels is None:
+        return f"from ssvae_widgets import LatentLabeler\n\napp = LatentLabeler.open({seen[0]!r})\napp"
+    given = repr(seen[0]) if len(seen) == 1 else "[\n" + "".join(f"    {s!r},\n" for s in seen) + "]"
+    names = "LatentLabeler"
+    if options:
+        given = f"load_images({given}, {', '.join(f'{k}={v!r}' for k, v in options.items())})"
+        names = "LatentLabeler, load_images"
+    return f"from ssvae_widgets import {names}\n\napp = LatentLabeler({given}, labels={near(labels, folder)!r})\napp"
 
 # %% ../../nbs/cli/09_label.ipynb #05955b25
 def app_cell(
@@ -121,7 +156,7 @@ def has_cell(notebook: Path, code: str) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
-
+# %% ../../nbs/cli/09_label.ipynb #f94410df
 def choose_notebook(
     first: Path,  # the name it would like
     code: str,  # of `app_cell`
@@ -194,6 +229,26 @@ def write_notebook(notebook: Path, text: str) -> None:
         why = explain_os_error(error)
         raise UsageError(f"{notebook} cannot be written: {why}; give another place with --labels FILE.") from None
 
+# %% ../../nbs/cli/09_label.ipynb #1b97c28c
+def _label(args) -> None:
+    sources, project = sources_of(args)
+    options = reading_options(args)
+    if not project:
+        check_source(sources, options)
+    labels = None if project else Path(args.labels or labels_beside(sources))
+    if labels is not None and labels.is_dir():
+        raise UsageError(f"--labels {labels} is a folder; give the name of a file.")
+    wish = Path(os.path.abspath(labels or Path(sources[0], "labels.csv"))).with_suffix(".ipynb")
+    code = app_cell(sources, labels, wish.parent, options)
+    notebook, there = choose_notebook(wish, code)
+    if not there:
+        write_notebook(notebook, app_notebook(code, near(labels or wish.with_suffix(".csv"), wish.parent)))
+    kept = str(labels or Path(sources[0], "labels.csv"))
+    report = dict(notebook=near(notebook, Path(".")), new=not there, labels=kept)
+    say(args, report, "{notebook}: labels are kept in {labels}")
+    if not args.no_open:
+        open_lab(args, notebook, code)
+
 # %% ../../nbs/cli/09_label.ipynb #877d1f3e
 def _label(args) -> None:
     sources, project = sources_of(args)
@@ -232,7 +287,7 @@ def open_lab(args, notebook: Path, code: str) -> None:
         if code := lab.process.wait():
             raise RuntimeError(f"JupyterLab ended with exit code {code}.")
 
-
+# %% ../../nbs/cli/09_label.ipynb #bbd73d62
 def label(argv: Sequence[str] | None = None) -> int:
     "`ssvae-label`"
     return run_command(label_parser(), _label, argv)
