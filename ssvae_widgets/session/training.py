@@ -277,10 +277,20 @@ def _to_idle(
         if not (ended or self.stopping or status.epoch >= status.target):
             return False
         self.stopping = False
-        self.activity.status = replace(status, phase="idle", target=0, message=_how_it_ended(status))
+        said = _how_it_ended(status) + self._of_each_epoch()
+        self.activity.status = replace(status, phase="idle", target=0, message=said)
         return True
 
 # %% ../../nbs/session/14_training.ipynb #99e3587b
+@patch
+def _of_each_epoch(self: Training) -> str:
+    "How many images an epoch learns from, where it is a sample of them."
+    from ssvae_widgets.model.data_source import EPOCH_ROWS, epoch_rows
+
+    sampled = self.model is not None and epoch_rows(self.data.n_items, self.model.config) == EPOCH_ROWS
+    return f" of {EPOCH_ROWS:,} images each" if sampled else ""
+
+
 def _how_it_ended(status) -> str:
     "One sentence about a run."
     done = status.epoch
