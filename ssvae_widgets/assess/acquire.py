@@ -69,11 +69,6 @@ class Pool:
         "How many points some rows stand for."
         return len(rows) if self.stands is None else round(float(self.stands[rows].sum()))
 
-    def many(self, rows: Int[np.ndarray, "rows"]) -> str:
-        "The same in words: whole numbers were counted, fractions are an estimate."
-        estimated = self.stands is not None and self.stands.dtype.kind == "f"
-        return f"{'about ' if estimated else ''}{self.size(rows):,}"
-
     def top2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         "The two most probable classes of every point and their probabilities."
         self.need("probs")
@@ -160,8 +155,14 @@ def _far_groups(pool: Pool, n: int, least: float, k: int = 24) -> tuple:
             inside = np.intersect1d(group.rows, pool.candidates)
             if len(inside):
                 picks.append(inside[density[inside].argmax()])
-                reasons.append(f"typical of {pool.many(group.rows)} points that look alike, no label among them")
+                reasons.append(f"typical of {_how_many(pool, group.rows)} points that look alike, no label among them")
     return np.array(picks, int), 2 - np.arange(len(picks)) / max(len(picks), 1), reasons
+
+
+def _how_many(pool: Pool, rows: Int[np.ndarray, "rows"]) -> str:
+    "How many points some rows stand for: whole numbers were counted, fractions are an estimate."
+    estimated = pool.stands is not None and pool.stands.dtype.kind == "f"
+    return f"{'about ' if estimated else ''}{pool.size(rows):,}"
 
 
 def _joined(*parts: tuple) -> tuple:

@@ -392,8 +392,8 @@ class _Follow:
         if training.stopping:
             trainer.stop()
         elif now >= self.next_look and done < status.target:
-            training.look(map_steps=0 if training.model.map_head is not None else 300)
-            cost = time.perf_counter() - now
+            training.look(training.steps_between())
+            cost = time.perf_counter() - now if training.model.map_head is not None else 0.0  # else soon again
             self.next_look = now + max(0.25, cost / training.look_share)
         self.start = time.perf_counter()
 
@@ -401,6 +401,20 @@ class _Follow:
         "Median of the last epochs; the first one compiles."
         recent = self.times[-9:][-8 if len(self.times) > 1 else 0 :]
         return float(np.median(recent)) if recent else 0.0
+
+# %% ../../nbs/session/14_training.ipynb #4f7c8e09
+@patch(as_prop=True)
+def _may_be_plain(self: Training) -> bool:
+    "Whether the map that is shown has yet to be fitted, and may be principal components until then."
+    model = self.model
+    return model.map_head is None and model.feature_space is None and model.config.latent_dim > 2
+
+
+@patch
+def steps_between(self: Training) -> int:
+    "Steps that the map may take for a frame between two epochs."
+    coming = self.trainer.compiling in ("the epochs", "predictions", "the map")
+    return 0 if self.model.map_head is not None or (coming and self._may_be_plain) else 300
 
 # %% ../../nbs/session/14_training.ipynb #748b1d7d
 @patch
@@ -423,9 +437,14 @@ def look(
     "Where every point is now, and what the network says of it."
     predictions, examination = self.predictions, self.examination
     seen = self.model.embed(self.inputs, map_steps)
-    informed = examination.informed
+    informed, xy = examination.informed, np.asarray(seen.xy, np.float32)
+    if map_steps == 0 and self._may_be_plain:
+        from ssvae_widgets.model.map_head import laid_over
+
+        xy = laid_over(xy, predictions.view.xy)
+        self.model.map = self.model.map._replace(shown=xy)  # what comes next is laid over it
     with self.activity.lock:
-        predictions.change(xy=np.asarray(seen.xy, np.float32), weights=self.model.snapshot())
+        predictions.change(xy=xy, weights=self.model.snapshot())
         if informed:
             predictions.by_source = {**predictions.by_source, "network": np.asarray(seen.probs)}
     predictions.show()
@@ -459,7 +478,7 @@ def _last_frame(self: Training) -> None:
     "The last frame of a run, also of one that failed; the graph lies over the new features from now on."
     if not self.model.trained:
         return
-    if self.model.map_head is not None:
+    if self.model.map_head is not None or self._may_be_plain:
         self.look(map_steps=0)  # what was learned is seen at once; the map settles a second later
     self.look(final=True)
 
