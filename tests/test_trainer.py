@@ -531,6 +531,30 @@ def test_a_streamed_epoch_visits_every_training_row_once(tmp_path):
     assert (orders[0] == orders[1]).all() and (orders[0] != orders[2]).any()
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_epoch_of_very_many_images_takes_other_ones_each_time(tmp_path, monkeypatch, streamed):
+    from ssvae_widgets.model import data_source
+
+    images, labels, _ = problem(n=1500)
+    monkeypatch.setattr(data_source, "EPOCH_ROWS", 300)
+    images[:, 0, 0], images[:, 0, 1] = np.arange(1500) // 256, np.arange(1500) % 256  # every image knows its row
+    source = memmap(tmp_path, images) if streamed else images
+    feed = DataSource(source, TINY, piece_bytes=100 * 36)
+    assert feed.streamed == streamed
+    plan = plan_for(split_labels(labels, feed.val_rows, False))
+
+    def rows(epoch):
+        pieces = feed.epoch_pieces(epoch, plan)
+        return np.concatenate([np.asarray(p.images)[p.train_index][:, 0, :2, 0].astype(int) @ [256, 1] for p in pieces])
+
+    first, again, other = rows(0), rows(0), rows(1)
+    assert 300 <= len(first) < 300 + TINY.batch_size and np.isin(first, feed.train_rows).all()
+    assert (first == again).all() and len(set(first)) >= 300 and len(set(first) & set(other)) < 200
+    vae = trainer(TINY)
+    vae.train_epochs(2, source, labels)
+    assert vae.vae.progress.state.epoch == 2 and 38 <= vae.vae.step <= 42  # of 300 images, 16 a step
+
+
 def test_streamed_training_learns_continues_and_compiles_once(tmp_path, monkeypatch):
     from ssvae_widgets.model import data_source
 

@@ -23,9 +23,9 @@ from .spec import DRAWN_SIDE, Spec, drawn_shape
 from .step import Data, LossTerms
 
 # %% auto #0
-__all__ = ['PIECE_STEPS', 'PIECE_BYTES', 'BLOCK', 'LABELED_ROWS', 'held_out_count', 'split_rows', 'Labels', 'split_labels',
-           'EpochPlan', 'piece_count', 'piece_steps', 'with_channel', 'without_channel', 'scale_of', 'shrink',
-           'DataSource']
+__all__ = ['EPOCH_ROWS', 'PIECE_STEPS', 'PIECE_BYTES', 'BLOCK', 'LABELED_ROWS', 'held_out_count', 'split_rows', 'Labels',
+           'split_labels', 'EpochPlan', 'piece_count', 'epoch_rows', 'piece_steps', 'with_channel', 'without_channel',
+           'scale_of', 'shrink', 'DataSource']
 
 # %% ../../nbs/model/11_data_source.ipynb #ba23fa57
 def held_out_count(
@@ -102,6 +102,17 @@ def piece_count(
         range(-(-3 * steps // (4 * about)), max(3 * steps // (2 * about), 1) + 1),
         key=lambda m: (m * -(-steps // m) - steps, m),
     )
+
+# %% ../../nbs/model/11_data_source.ipynb #a36e6a3c
+EPOCH_ROWS = 200_000  # images of an epoch at most
+
+
+def epoch_rows(
+    n: int,  # images
+    config: SSVAEConfig,
+) -> int:
+    "How many images train in an epoch: all that are not held out, or a sample of so many."
+    return min(n - held_out_count(n, config.val_split), EPOCH_ROWS)
 
 # %% ../../nbs/model/11_data_source.ipynb #2c12f949
 PIECE_STEPS = {"cpu": 16}  # optimizer steps between two looks at the stop flag
@@ -208,15 +219,18 @@ class DataSource:
     def _prepare_memory(self):
         c, inputs = self.config, int(np.prod(self.drawn))
         batch = min(c.batch_size, len(self.train_rows))
-        steps = -(-len(self.train_rows) // max(batch, 1))
+        total = epoch_rows(self.n, c)
+        steps = -(-total // max(batch, 1))
         self.pieces = piece_count(steps, piece_steps(c, inputs, self.source.ndim == 2 or self.vectors is not None))
-        self.piece_rows = len(self.train_rows) if self.pieces == 1 else batch * -(-steps // self.pieces)
+        self.piece_rows = total if self.pieces == 1 else batch * -(-steps // self.pieces)
         self.images = jax.device_put(self.pictures(slice(None)))
         self.inputs = None if self.vectors is None else jax.device_put(np.asarray(self.vectors))
 
     def _prepare_stream(self, size: int, piece_bytes: int):
-        self.pieces = -(-len(self.train_rows) * size // piece_bytes)
-        self.piece_rows = -(-len(self.train_rows) // self.pieces)
+        total, vectors = epoch_rows(self.n, self.config), self.source.ndim == 2 or self.vectors is not None
+        most = 4 * self.config.batch_size * piece_steps(self.config, int(np.prod(self.drawn)), vectors)
+        self.pieces = max(-(-total * size // piece_bytes), -(-total // most))  # fit in memory; end soon after a stop
+        self.piece_rows = -(-total // self.pieces)
         step = max(1, -(-len(self.val_rows) // self.piece_rows))
         self.val_rows = self.val_rows[::step]  # judged on at most one piece
         self._val = self.pictures(self.val_rows) if len(self.val_rows) else None
@@ -231,7 +245,7 @@ class DataSource:
     @property
     def whole(self) -> bool:
         "Does an epoch run in one call?"
-        return not self.streamed and self.pieces == 1
+        return not self.streamed and self.piece_rows == len(self.train_rows)
 
 # %% ../../nbs/model/11_data_source.ipynb #8cacfd15
 @patch

@@ -20,7 +20,7 @@ from ..config import SSVAEConfig
 from ..data.arrays import as_uint8, pixel_range
 from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
-from .data_source import DataSource, EpochPlan, Labels, held_out_count
+from .data_source import DataSource, EpochPlan, Labels, epoch_rows
 from .progress import GraphLabels, Progress
 from .snapshot import BATCH_SIZES, read_stored
 from .spec import make_weights
@@ -123,7 +123,7 @@ def epoch_steps(
     config: SSVAEConfig,
 ) -> int:
     "Optimizer steps of an epoch."
-    return -(-(n - held_out_count(n, config.val_split)) // config.batch_size)
+    return -(-epoch_rows(n, config) // config.batch_size)
 
 # %% ../../nbs/model/14_few_labels.ipynb #6f053850
 def hear_graph(

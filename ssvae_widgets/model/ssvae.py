@@ -471,7 +471,7 @@ def _place(self: SSVAE, x, z, steps, progress) -> Float[np.ndarray, "batch 2"]:
     points = x if fixed else z
     with self._map_lock:
         drawn, step, known = self.map, int(progress.state.step), self.fingerprint
-        if drawn.head is None and (steps == 0 if fixed else not step):
+        if drawn.head is None and (steps == 0 or not (fixed or step)):
             return leading_components(points)
         stale = not fixed and drawn.step != step and known is not None and len(x) == known.n_items
         if drawn.head is not None and (steps == 0 or not (stale and fingerprint(x).matches(known))):

@@ -83,7 +83,9 @@ def draw_early(self: Follow, within: Any, now: float):
     "A frame within a long epoch, unless the epoch is nearly over or the programs for it are not there yet."
     training, left = self.training, within.seconds * (within.of / within.batches - 1)
     due = self.trained >= EARLY and now >= self.next_look and left > 1
-    if due and not training.stopping and training.trainer.compiling not in ("predictions", "the map"):
+    waits = training.trainer.compiling
+    ready = waits != "predictions" and (waits != "the map" or training.steps_between() == 0)
+    if due and ready and not training.stopping:
         self.draw(now, within.progress)
 
 # %% ../../nbs/session/13_pace.ipynb #2bee75dd
@@ -95,9 +97,10 @@ def draw(
 ):
     "A frame, and when the next one is due."
     training = self.training
-    training.look(map_steps=0 if training.model.map_head is not None else 300, within=within)
+    training.look(map_steps=training.steps_between(), within=within)
     cost = time.perf_counter() - now
-    self.next_look = now + max(0.25, cost / training.look_share)
+    fitted = training.model.map_head is not None  # until it is, every frame may be a better one
+    self.next_look = now + max(0.25, cost / training.look_share if fitted else 0.0)
     self.start += cost
 
 # %% ../../nbs/session/13_pace.ipynb #a127fb33

@@ -292,9 +292,18 @@ def _to_idle(
         if not (ended or self.stopping or status.epoch >= status.target):
             return False
         self.stopping = False
-        new = dict(message=how_it_ended(status, status.epoch < status.target), batch=0, batches=0, doing="")
-        self.activity.status = replace(status, phase="idle", target=0, **new)
+        said = how_it_ended(status, status.epoch < status.target) + self._of_each_epoch()
+        self.activity.status = replace(status, phase="idle", target=0, message=said, batch=0, batches=0, doing="")
         return True
+
+# %% ../../nbs/session/14_training.ipynb #d0c148b6
+@patch
+def _of_each_epoch(self: Training) -> str:
+    "How many images an epoch learns from, where it is a sample of them."
+    from ssvae_widgets.model.data_source import EPOCH_ROWS, epoch_rows
+
+    sampled = self.model is not None and epoch_rows(self.data.n_items, self.model.config) == EPOCH_ROWS
+    return f" of {EPOCH_ROWS:,} images each" if sampled else ""
 
 # %% ../../nbs/session/14_training.ipynb #4190e1a7
 @patch
@@ -362,6 +371,20 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
         self.accuracy_log.evidence.decide(codes)
     return examination.teach(seq, codes)
 
+# %% ../../nbs/session/14_training.ipynb #4f7c8e09
+@patch(as_prop=True)
+def _may_be_plain(self: Training) -> bool:
+    "Whether the map that is shown has yet to be fitted, and may be principal components until then."
+    model = self.model
+    return model.map_head is None and model.feature_space is None and model.config.latent_dim > 2
+
+
+@patch
+def steps_between(self: Training) -> int:
+    "Steps that the map may take for a frame between two epochs."
+    coming = self.trainer.compiling in ("the epochs", "predictions", "the map")
+    return 0 if self.model.map_head is not None or (coming and self._may_be_plain) else 300
+
 # %% ../../nbs/session/14_training.ipynb #748b1d7d
 @patch
 def epoch_done(self: Training, metrics: dict[str, float]) -> None:
@@ -382,14 +405,19 @@ def look(
     within: Any = None,  # `Progress` of an epoch that is under way; None: as the last one left it
 ) -> None:
     "Where every point is now, and what the network says of it."
+    from ssvae_widgets.model.map_head import laid_over
+
     predictions, examination = self.predictions, self.examination
     self.activity.update(doing=BETWEEN[2], since=time.monotonic())
     if self.model.map.shown is None and len(predictions.view.xy) == self.data.n_items:
         self.model.map = self.model.map._replace(shown=predictions.view.xy)  # the next map lies over what is on show
     seen = self.model.embed(self.inputs, map_steps, within)
-    informed = examination.informed
+    informed, xy = examination.informed, np.asarray(seen.xy, np.float32)
+    if map_steps == 0 and self._may_be_plain and self.model.map.shown is not None:
+        xy = laid_over(xy, predictions.view.xy)
+        self.model.map = self.model.map._replace(shown=xy)
     with self.activity.lock:
-        predictions.change(xy=np.asarray(seen.xy, np.float32), weights=self.model.snapshot(within))
+        predictions.change(xy=xy, weights=self.model.snapshot(within))
         if informed:
             predictions.by_source = {**predictions.by_source, "network": np.asarray(seen.probs)}
     predictions.show()
@@ -425,7 +453,7 @@ def _last_frame(self: Training) -> None:
     "The last frame of a run, also of one that failed; the graph lies over the new features from now on."
     if not self.model.trained:
         return
-    if self.model.map_head is not None:
+    if self.model.map_head is not None or self._may_be_plain:
         self.look(map_steps=0)  # what was learned is seen at once; the map settles a second later
     self.look(final=True)
 
