@@ -18,6 +18,7 @@ from waiting import until
 from ssvae_widgets.cli.experiments import collect_runs, experiment, label_sets
 from ssvae_widgets.cli.infer import infer
 from ssvae_widgets.cli.label import label
+from ssvae_widgets.cli.pool import pool
 from ssvae_widgets.cli.train import train
 from ssvae_widgets.cli.view import view
 from ssvae_widgets.data.standard import load_digits
@@ -33,6 +34,7 @@ COMMANDS = {
     "ssvae-label-sets": label_sets,
     "ssvae-experiment": experiment,
     "ssvae-collect": collect_runs,
+    "ssvae-pool": pool,
 }
 
 

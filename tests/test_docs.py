@@ -152,6 +152,7 @@ OURS = (
     "ssvae-label-sets",
     "ssvae-experiment",
     "ssvae-collect",
+    "ssvae-pool",
 )
 ELSEWHERE = (
     "git",

@@ -271,6 +271,46 @@ def test_a_round_counts_when_all_shards_are_there(labeled):
     assert sorted(whole.candidates["id"]) == sorted(two.candidates["id"])
 
 
+def test_the_same_cell(plain, tmp_path):
+    "A session on a pool gives its labels by name, takes those of others, and goes on with a larger sample."
+    from ssvae_widgets import LabelingSession
+    from ssvae_widgets.widgets.labeler import session_for
+
+    pool = copied(plain.folder, tmp_path / "pool")
+    pool.label({"000.jpg": "cat", "b/001.jpg": "dog"})
+    sample = pool.sample(40)
+    with pytest.raises(ArgumentError, match="leave labels= and features= out"):
+        LabelingSession(sample, "mine.csv")
+    session = LabelingSession(sample)
+    try:
+        assert {session.names[r] for r in np.flatnonzero(session.codes >= 0)} == {"000.jpg", "b/001.jpg"}
+        free = np.flatnonzero(session.codes < 0)
+        session.label(free[:3], "cat")
+        session.add_class("cow")
+        session.label(free[3:5], "cow")
+        session.undo()
+        session.label(free[3:4], "cow")
+        session.wait()
+        said = {session.names[r]: session.classes[session.codes[r]] for r in np.flatnonzero(session.codes >= 0)}
+        assert pool.labels.now == said and list(said.values()).count("cow") == 1 and len(said) == 6
+        assert session.frozen.wait() and session.frozen.inputs.vectors is sample.vectors
+    finally:
+        session.close()
+    pool.train(n=60)
+    pool.score(engine="here", progress=False)
+    session = session_for(pool.sample(40, candidates=30))  # as `LatentLabeler` opens it
+    try:
+        drawn, outside = session.sample, [n for n in session.names if n not in sample.ids]
+        assert outside and drawn.candidates and session.n_labeled == 6
+        assert session.frozen.wait_for_map(60) and np.array_equal(session.frozen.xy, drawn.xy)
+        session.label(session.names.index(outside[0]), "dog")
+        session.wait()
+        assert pool.labels.now[outside[0]] == "dog" and outside[0] in pool.sample(40).ids
+    finally:
+        session.close()
+    assert not pool.take() and pool.labels.now[outside[0]] == "dog"
+
+
 def test_the_log_takes_two_notebooks_and_a_torn_line(tmp_path):
     one, two = PoolLabels(tmp_path), PoolLabels(tmp_path)
     one.set({"a": "x"})

@@ -214,6 +214,8 @@ def given_vectors(
     n: int,  # number of pictures
 ) -> Float32[np.ndarray, "batch d"] | None:  # None when `features` are not vectors
     "Vectors from elsewhere, checked: one row of finite numbers for each picture."
+    if hasattr(features, "vectors") and hasattr(features, "space"):  # `FeaturedImages`
+        features = features.vectors
     if isinstance(features, str | os.PathLike) and str(features).lower().endswith(".npy"):
         features = read_npy(features)
     elif (

@@ -197,7 +197,8 @@ def _is_auto(features) -> bool:
 # %% ../../nbs/data/17_featured.ipynb #7e05634b
 def featured(
     images: Any,  # array, `ImageSet`, list of pictures or files, folder; or `FeaturedImages`, which are checked
-    # "auto", a registered name, a function, an .onnx file, an `Extractor`, an array (n, d) or .npy file; None: pixels
+    # "auto", a registered name, a function, an .onnx file, an `Extractor`, an array (n, d) or .npy file; None: pixels;
+    # or `FeaturedImages` with the vectors and the space that these pictures are to have
     features: Any = "auto",
     *,
     space: FeatureSpace | None = None,  # of a model that the pictures are for; None: a new one is fitted
@@ -220,6 +221,8 @@ def featured(
             f"images have shape {looked_at.shape}, which are vectors: they are learned from as they are; features are "
             f"for pictures (n, height, width[, channel])."
         )
+    if isinstance(features, FeaturedImages):
+        return FeaturedImages(looked_at, check_space(features, space).vectors, features.space)
     seen, how = pictures if isinstance(pictures, list) else looked_at, dict(cache=cache, progress=progress, stop=stop)
     if space is not None:
         return FeaturedImages(looked_at, space_vectors(seen, space, features, **how), space)

@@ -118,8 +118,9 @@ class LossTerms(NamedTuple):
 
 # %% ../../nbs/model/05_step.ipynb #893593e7
 def data_mesh() -> Mesh | None:
-    "The local devices in a row, along an axis called `data`; None when there is only one."
-    devices = jax.local_devices()
+    """All devices in a row, along an axis called `data`; None when there is only one. In a job of several processes
+    (`jax.distributed`) these are the devices of all of them, so that no process trains alone without saying so."""
+    devices = jax.devices()
     return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,)) if len(devices) > 1 else None
 
 

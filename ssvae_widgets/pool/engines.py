@@ -22,8 +22,8 @@ from ..errors import ArgumentError, describe
 from .work import Task, do_shard
 
 # %% auto #0
-__all__ = ['ENGINES', 'Progress', 'StalledError', 'watched', 'run_here', 'serve', 'start_worker', 'WorkerError', 'run_local',
-           'need', 'run_dask', 'RayShards', 'run_ray', 'find_engine', 'run_shards']
+__all__ = ['ENGINES', 'Progress', 'StalledError', 'watched', 'run_here', 'serve', 'module_paths', 'start_worker', 'WorkerError',
+           'run_local', 'need', 'run_dask', 'RayShards', 'run_ray', 'find_engine', 'run_shards']
 
 # %% ../../nbs/pool/06_engines.ipynb #ebcf4f69
 class Progress(NamedTuple):
@@ -110,16 +110,20 @@ def serve() -> None:
             told = {"shard": shard, "error": f"{type(e).__name__}: {e}"}
         print(json.dumps(told), file=answers, flush=True)
 
+
+def module_paths() -> str:
+    "Where this process finds modules, for a worker of this machine."
+    return os.pathsep.join(dict.fromkeys([os.getcwd(), *filter(None, sys.path)]))
+
 # %% ../../nbs/pool/06_engines.ipynb #01bbcc30
 def start_worker(folder: Path, task: Task) -> subprocess.Popen:
     "A process that serves."
-    paths = os.pathsep.join(dict.fromkeys([os.getcwd(), *filter(None, sys.path)]))
     worker = subprocess.Popen(
         [sys.executable, "-c", "from ssvae_widgets.pool.engines import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": paths},
+        env=os.environ | {"PYTHONPATH": module_paths()},
     )
     print(json.dumps([str(folder), task.words()]), file=worker.stdin, flush=True)
     return worker
@@ -284,8 +288,10 @@ def run_ray(
 
     began = not ray.is_initialized()
     if began:
-        ray.init(address, include_dashboard=None if address else False, log_to_driver=False, logging_level="error")
+        own = dict(include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": module_paths()}})
+        ray.init(address, log_to_driver=False, logging_level="error", **({} if address else own))
     try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
         pool = ray.data.ActorPoolStrategy(min_size=1, max_size=workers or 8)
         rows = ray.data.from_items([int(s) for s in shards], override_num_blocks=len(shards))
         made = rows.map(RayShards, fn_constructor_args=(str(folder), task.words()), compute=pool, num_cpus=cpus)

@@ -35,7 +35,7 @@ from ssvae_widgets.pool.rounds import (
     put_learner,
     read_round,
 )
-from .sample import Sample, follow, recover_labels, sample_folder
+from .sample import Sample, recover_labels, sample_folder
 from ssvae_widgets.pool.shards import (
     Manifest,
     is_embedded,
@@ -395,11 +395,11 @@ def take(self: Pool, session: Any = None) -> int:  # labels that the pool did no
         session.store.flush()
     return recover_labels(self.folder, self.labels)
 
-# %% ../../nbs/pool/12_pool.ipynb #d9e56b36
+# %% ../../nbs/pool/12_pool.ipynb #90109b28
 @patch
-def follow(self: Pool, sample: Sample, session: Any) -> Callable[[], None]:  # call it to stop
-    "Labels of a session on a sample are those of the pool from now on, both ways."
-    return follow(sample, session)
+def for_session(self: Pool) -> Sample:
+    "What `LabelingSession` and `LatentLabeler` ask for: the sample that is drawn by default."
+    return self.sample()
 
 # %% ../../nbs/pool/12_pool.ipynb #5a51a52f
 @patch

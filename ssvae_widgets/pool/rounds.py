@@ -85,11 +85,14 @@ class Round(NamedTuple):
 # %% ../../nbs/pool/09_rounds.ipynb #96223953
 def _named(summaries: dict[int, dict], shard: np.ndarray, row: np.ndarray, kind: str, *more: str) -> dict[str, list]:
     "What summaries say of some rows that they have handed in."
-    place = {n: {int(r): i for i, r in enumerate(s[f"{kind}_row"])} for n, s in summaries.items()}
-    out: dict[str, list] = {name: [] for name in ("id", *more)}
-    for n, r in zip(shard.tolist(), row.tolist()):
+    out: dict[str, list] = {name: [None] * len(row) for name in ("id", *more)}
+    for number in np.unique(shard).tolist():
+        here, told = np.flatnonzero(shard == number), summaries[number]
+        order = np.argsort(told[f"{kind}_row"])
+        place = order[np.searchsorted(told[f"{kind}_row"][order], row[here])]
         for name, values in out.items():
-            values.append(summaries[n][f"{kind}_{name}"][place[n][r]])
+            for i, value in zip(here.tolist(), told[f"{kind}_{name}"][place]):
+                values[i] = value
     return out
 
 # %% ../../nbs/pool/09_rounds.ipynb #500b852c

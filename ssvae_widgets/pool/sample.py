@@ -66,6 +66,14 @@ class Sample:
         "The pictures with their vectors."
         return FeaturedImages(self.images, self.vectors, self.space)
 
+    def for_session(self) -> "Sample":
+        "What `LabelingSession` asks for."
+        return self
+
+    def follow(self, session: Any) -> Callable[[], None]:  # call it to stop
+        "From now on the labels of a session on these pictures are those of the pool, both ways."
+        return follow(self, session)
+
     def rows(self, ids: list[str]) -> np.ndarray:
         "Rows of some names; those that are not here are left out."
         place = {name: row for row, name in enumerate(self.ids)}

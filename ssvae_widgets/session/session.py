@@ -32,6 +32,7 @@ from .journal import LabelTimeline, replay_training
 from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
+from .pooled import keep_pool_map, unpack_sample
 from .predictions import Predictions
 from .project import read_names, read_parts, remember_features, said_whole
 from .queue import Proposals
@@ -54,7 +55,8 @@ class LabelingSession(SessionFace):
 
     def __init__(
         self,
-        images,  # a folder or file, `ImageSet`, list of files, images (n, height, width[, channel]) or vectors (n, d)
+        # a folder or file, `ImageSet`, list of files, images (n, height, width[, channel]), vectors (n, d), or a `Pool`
+        images,
         labels=None,  # path of labels.csv, a `LabelStore`, or None to keep labels in memory only
         *,
         classes=None,  # class names, or how many; by default those of `truth`, else none for files, digits for arrays
@@ -68,6 +70,7 @@ class LabelingSession(SessionFace):
         features="auto",
     ):
         epochs = check_whole(epochs, "epochs")
+        self.sample, images, labels, features = unpack_sample(images, labels, features)  # None: of no pool
         self.data, self.activity = LabeledImages(images, labels, classes, truth, seed), Activity()
         check_model(model, config, self.data.images)
         check_features(features, self.data.images)
@@ -81,6 +84,7 @@ class LabelingSession(SessionFace):
         with opening():
             former = take_over(self.data, self.activity)
             self.data.open()
+            keep_pool_map(self.sample, self.data.seed)
             try:
                 self._compose(model, config, epochs, features)
                 if former is not None:
@@ -158,6 +162,8 @@ def _begin(
     if resume:
         self.resume.find()
     ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups)]
+    if self.sample is not None:
+        ends.append(self.sample.follow(self))
     self._forget = lambda: [end() for end in ends]
     self._unsubscribe = self.store.observe(self._labels_changed)
     self.predictions.merged = self.store.merged

@@ -61,7 +61,7 @@ def session_for(
         given = "neither images nor a session" if images is None else "images and a session"
         raise TypeError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
     if session is None:
-        images = as_image_set(images)
+        images = images.for_session() if hasattr(images, "for_session") else as_image_set(images)
         check_items(columns, names, len(images.images))
         return LabelingSession(images, labels, epochs=epochs, seed=seed, features=features, **more)
     if not isinstance(session, LabelingSession):
@@ -97,7 +97,8 @@ class LatentLabeler(Whole):
 
     def __init__(
         self,
-        images=None,  # a folder or a file, an `ImageSet`, a list of files, or (n, height, width[, channels]) or (n, d)
+        # a folder or a file, an `ImageSet`, a list of files, (n, height, width[, channels]) or (n, d), or a `Pool`
+        images=None,
         labels="labels.csv",  # where labels are kept; None: only in memory
         truth=None,  # (n,) real labels if known, for teaching and benchmarks
         *,
