@@ -36,15 +36,16 @@ export function takeAway(root, model, closed) {
 
   let early = false; // Enter was pressed before it was known what there is
   const known = () => {
-    const there = list.childElementCount > 0 && model.get("place");
+    const there = list.childElementCount > 0 && folder.value.trim() !== "";
     if (early && there && dialog.open) ask();
     early = early && !there;
   };
   const chosen = () => [...list.querySelectorAll("input:checked")].map((box) => box.value);
   function ask() {
-    early = !list.childElementCount || !model.get("place");
+    const empty = !folder.value.trim();
+    early = !list.childElementCount || (empty && !model.get("place"));
     if (early) return;
-    if (!folder.value.trim()) return folder.focus();
+    if (empty) return folder.focus();
     write.disabled = true;
     said.replaceChildren(h("p", { text: "Writing …" }));
     model.send({ type: "export", folder: folder.value.trim(), what: chosen() });
