@@ -26,7 +26,7 @@ from fastcore.basics import patch
 from .view import lab_command
 
 # %% auto #0
-__all__ = ['ASKS', 'WORKSPACE', 'without_question', 'LabError', 'Lab', 'last_words', 'wait_for', 'widget_of', 'ask', 'connect',
+__all__ = ['ASKS', 'WORKSPACE', 'without_question', 'LabError', 'Lab', 'last_words', 'ask', 'wait_for', 'widget_of', 'connect',
            'run_cell', 'show_cell', 'page_of']
 
 # %% ../../nbs/cli/08_lab.ipynb #2c0737a3
@@ -79,6 +79,24 @@ def last_words(
     lines = [line for line in log.decode(errors="replace").splitlines() if line.strip()]
     return lines[-1].rpartition("] ")[2].strip() if lines else ""
 
+# %% ../../nbs/cli/08_lab.ipynb #d464de91
+def ask(
+    lab: Lab,
+    path: str,  # such as "api/sessions"
+    data: dict | None = None,  # sent as JSON
+    method: str | None = None,  # None: GET, or POST with data
+) -> Any:
+    "Ask the server; a `LabError` when it refuses."
+    body = None if data is None else json.dumps(data).encode()
+    headers = {"Authorization": f"token {lab.token}", "Content-Type": "application/json"}
+    try:
+        request = urllib.request.Request(lab.url + path, body, headers, method=method)
+        with urllib.request.urlopen(request, timeout=lab.patience) as reply:
+            text = reply.read()
+    except (OSError, ValueError) as error:
+        raise LabError(f"JupyterLab does not answer at {lab.url}: {error}") from None
+    return json.loads(text) if text else None
+
 # %% ../../nbs/cli/08_lab.ipynb #eb23a96c
 def wait_for(
     lab: Lab,
@@ -86,14 +104,16 @@ def wait_for(
     "Wait until the server answers; a `LabError` with its last words when it has ended, or takes too long."
     from jupyter_server.serverapp import list_running_servers
 
-    end = time.monotonic() + lab.patience
+    end, problem = time.monotonic() + lab.patience, ""
     while lab.process.poll() is None and time.monotonic() < end:
-        for info in list_running_servers():
-            if info.get("token") == lab.token:
-                lab.url = info["url"]
+        lab.url = next((info["url"] for info in list_running_servers() if info.get("token") == lab.token), "")
+        try:
+            if lab.url and ask(lab, "api/status"):
                 return lab.url
+        except LabError as error:
+            problem = str(error)
         time.sleep(0.1)
-    said = last_words(lab.log.read_bytes()) or "it said nothing"
+    said = problem or last_words(lab.log.read_bytes()) or "it said nothing"
     raise LabError(f"JupyterLab did not start: {said}")
 
 # %% ../../nbs/cli/08_lab.ipynb #c5294344
@@ -114,24 +134,6 @@ def widget_of(output: dict) -> str | None:
     "The id of the widget that an output shows; None: it shows none."
     shown = output.get("data", {}).items()
     return next((value["model_id"] for mime, value in shown if mime.endswith("widget-view+json")), None)
-
-# %% ../../nbs/cli/08_lab.ipynb #d464de91
-def ask(
-    lab: Lab,
-    path: str,  # such as "api/sessions"
-    data: dict | None = None,  # sent as JSON
-    method: str | None = None,  # None: GET, or POST with data
-) -> Any:
-    "Ask the server; a `LabError` when it refuses."
-    body = None if data is None else json.dumps(data).encode()
-    headers = {"Authorization": f"token {lab.token}", "Content-Type": "application/json"}
-    try:
-        request = urllib.request.Request(lab.url + path, body, headers, method=method)
-        with urllib.request.urlopen(request, timeout=lab.patience) as reply:
-            text = reply.read()
-    except (OSError, ValueError) as error:
-        raise LabError(f"JupyterLab does not answer at {lab.url}: {error}") from None
-    return json.loads(text) if text else None
 
 # %% ../../nbs/cli/08_lab.ipynb #73903df1
 def connect(

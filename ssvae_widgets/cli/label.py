@@ -279,7 +279,7 @@ def open_lab(args, notebook: Path, code: str) -> None:
     tell = (lambda text: None) if args.quiet or args.json else (lambda text: print(text, flush=True))
     with Lab(notebook, args.port) as lab:
         wait_for(lab)
-        tell("The pictures are read; the app opens when that is done …")
+        tell("The pictures are being read; the app opens when that is done …")
         page = show_cell(lab, code)
         tell(f"The app is at {page}\nCtrl-C here ends it; labels are on disk all the time.")
         if not args.no_browser:

@@ -158,7 +158,7 @@ export function legend(act, pick = true) {
           names.every((n) => String(n).length < 3),
         );
         el.replaceChildren(
-          ...shown.map(([name, i]) => chip(clean(name, 24), colors[i % colors.length], i)),
+          ...shown.map(([name, i]) => chip(name, colors[i % colors.length], i)),
           chip(nothing, none, -1),
         );
       }
@@ -209,9 +209,14 @@ export function legend(act, pick = true) {
     swatch.style.background = color;
     const b = h(
       "button",
-      { type: "button", class: "ssvae-m-chip", "data-code": code, title: "Select all of these (Shift adds)" },
+      {
+        type: "button",
+        class: "ssvae-m-chip",
+        "data-code": code,
+        title: `Select all of ${clean(name, 80)} (Shift adds)`,
+      },
       swatch,
-      h("span", { class: "ssvae-m-name" }, name),
+      h("span", { class: "ssvae-m-name" }, clean(name, 24)),
       h("span", { class: "ssvae-m-count" }),
     );
     b.addEventListener("click", (e) =>
@@ -263,7 +268,7 @@ export function showHelp(root, overrides) {
   const done = h("button", { type: "button", class: "ssvae-m-button" }, "Close");
   const box = h(
     "dialog",
-    { class: "ssvae-m-card ssvae-m-help", "aria-label": "Keys", "data-lm-suppress-shortcuts": "true" },
+    { class: "ssvae-m-card ssvae-m-help", role: "dialog", "aria-label": "Keys", "data-lm-suppress-shortcuts": "true" },
     h("div", { class: "ssvae-m-help-head" }, h("h3", {}, "Keys"), search, done),
     list,
     none,

@@ -34,9 +34,18 @@ export function takeAway(root, model, closed) {
   );
   root.append(dialog);
 
+  let early = false; // Enter was pressed before it was known what there is
+  const known = () => {
+    const there = list.childElementCount > 0 && folder.value.trim() !== "";
+    if (early && there && dialog.open) ask();
+    early = early && !there;
+  };
   const chosen = () => [...list.querySelectorAll("input:checked")].map((box) => box.value);
   function ask() {
-    if (!folder.value.trim()) return folder.focus();
+    const empty = !folder.value.trim();
+    early = !list.childElementCount || (empty && !model.get("place"));
+    if (early) return;
+    if (empty) return folder.focus();
     write.disabled = true;
     said.replaceChildren(h("p", { text: "Writing …" }));
     model.send({ type: "export", folder: folder.value.trim(), what: chosen() });
@@ -54,9 +63,11 @@ export function takeAway(root, model, closed) {
       }),
     );
     ready();
+    known();
   };
   const place = () => {
     if (!folder.value) folder.value = model.get("place");
+    known();
   };
   const taken = () => {
     const { n: now = 0, lines = [], problem = "" } = model.get("taken");
@@ -85,6 +96,7 @@ export function takeAway(root, model, closed) {
   return {
     open() {
       said.replaceChildren();
+      early = false;
       offers();
       place();
       model.send({ type: "export" });

@@ -437,10 +437,17 @@ def test_accessible(open_notebook):
         nb.execute("app.map.selected = np.arange(60, dtype=np.uint32)")
         app.page.wait_for_selector(".ssvae-sheet .ssvae-tile canvas")
         bad += problems(f"{theme}, sheet open")
-        app.page.locator(".ssvae-labeler").first.press("?")
-        app.page.wait_for_selector("[role=dialog]")
-        bad += problems(f"{theme}, help open")
-        app.page.keyboard.press("Escape")
+        for key, what in (("?", "help open"), ("/", "classes searched"), ("p", "names searched"), ("e", "take away")):
+            app.page.locator(".ssvae-labeler").first.press(key)
+            app.page.locator(".ssvae-labeler :is([role=dialog], dialog[open])").first.wait_for()
+            bad += problems(f"{theme}, {what}")
+            app.page.keyboard.press("Escape")
+            app.page.wait_for_function(
+                "() => !document.querySelector('.ssvae-labeler :is(.ssvae-m-veil, dialog[open])')"
+            )
+        nb.execute("app.map.selected = []")
+        app.page.wait_for_selector(".ssvae-empty")
+        bad += problems(f"{theme}, nothing selected")
     assert not bad, "\n".join(bad)
     nb.execute("app.map.selected = [7]")
     every_control_has_a_name_and_can_be_reached(app)

@@ -64,5 +64,7 @@ def more_like_one_are_found(nb, app):
     tiles.nth(4).click()
     page.locator(".ssvae-labeler").first.press("q")
     nb.until(f"app.sheet.shown and {out} not in app.sheet.rows and len(app.sheet.rows) == 60")
+    page.locator(".ssvae-labeler").first.press("Escape")  # closes the sheet
+    page.locator(".ssvae-sheet").wait_for(state="hidden")
     page.locator(".ssvae-labeler").first.press("Escape")
     nb.until("len(app.map.selected) == 0")
