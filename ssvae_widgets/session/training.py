@@ -406,8 +406,7 @@ class _Follow:
 @patch(as_prop=True)
 def _may_be_plain(self: Training) -> bool:
     "Whether the map that is shown has yet to be fitted, and may be principal components until then."
-    model = self.model
-    return model.map_head is None and model.feature_space is None and model.config.latent_dim > 2
+    return self.model.map_head is None and self.model.feature_space is None and self.model.config.latent_dim > 2
 
 
 @patch
@@ -436,6 +435,8 @@ def look(
 ) -> None:
     "Where every point is now, and what the network says of it."
     predictions, examination = self.predictions, self.examination
+    if self.model.feature_space is not None:
+        self.frozen.lend_map(self.model)
     seen = self.model.embed(self.inputs, map_steps)
     informed, xy = examination.informed, np.asarray(seen.xy, np.float32)
     if map_steps == 0 and self._may_be_plain:
