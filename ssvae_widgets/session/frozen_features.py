@@ -69,6 +69,7 @@ class FrozenFeatures:
         self.data, self.activity, self.given, self.made, self.drawn = data, activity, given, made, drawn
         self.inputs: Any = None  # the `FeaturedImages`, once they are made
         self.xy: np.ndarray | None = None  # their map, (n, 2)
+        self.head: Any = None  # the `MapHead` that drew it; None: the places were kept in a file
         self.problem = ""  # why there are none
         self.told = ""  # one sentence about them
         self._stop, self._thread = threading.Event(), None
@@ -233,7 +234,8 @@ def _draw(self: FrozenFeatures) -> None:
         vectors, seed = self.inputs.vectors, self.data.seed
         xy = kept_map(file, vectors, seed)
         if xy is None:
-            xy = np.asarray(map_encode(fit_map(vectors, seed=seed), vectors, np), np.float32)
+            self.head = fit_map(vectors, seed=seed)
+            xy = np.asarray(map_encode(self.head, vectors, np), np.float32)
             keep_map(file, vectors, seed, xy)
         self.xy = xy
     except Exception as error:  # such as too little memory: the map stays as it is
@@ -294,6 +296,18 @@ def close(self: FrozenFeatures, timeout: float | None = 10.0) -> None:
     if self._thread is not None and self._thread is not threading.current_thread():
         self._thread.join(timeout if timeout is None or self.making else 0.0)
 
+# %% ../../nbs/session/05_frozen_features.ipynb #2781da6d
+@patch
+def lend_map(
+    self: FrozenFeatures,
+    model: Any,  # an `SSVAE`
+) -> None:
+    "A network of these features that has no map yet begins with theirs; waits until it is drawn."
+    from ssvae_widgets.model.map_head import MapState
+
+    if model.map_head is None and model.feature_space == self.space and self.wait_for_map():
+        model.map = MapState(self.head, model.step, model.epoch, self.xy)
+
 # %% ../../nbs/session/05_frozen_features.ipynb #76685f0b
 @patch
 def suits(
@@ -316,7 +330,8 @@ def take_over(
 ) -> None:
     "Features of the same kind need not be made again."
     if former.inputs is not None and _same(former.given, self.given):
-        self.inputs, self.xy, self.told = former.inputs, former.xy, former.told
+        self.inputs, self.told = former.inputs, former.told
+        self.xy, self.head = former.xy, former.head
 
 
 def _same(one: Any, other: Any) -> bool:

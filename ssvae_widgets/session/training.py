@@ -375,8 +375,7 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
 @patch(as_prop=True)
 def _may_be_plain(self: Training) -> bool:
     "Whether the map that is shown has yet to be fitted, and may be principal components until then."
-    model = self.model
-    return model.map_head is None and model.feature_space is None and model.config.latent_dim > 2
+    return self.model.map_head is None and self.model.feature_space is None and self.model.config.latent_dim > 2
 
 
 @patch
@@ -409,6 +408,8 @@ def look(
 
     predictions, examination = self.predictions, self.examination
     self.activity.update(doing=BETWEEN[2], since=time.monotonic())
+    if self.frozen is not None and self.model.feature_space is not None:
+        self.frozen.lend_map(self.model)
     if self.model.map.shown is None and len(predictions.view.xy) == self.data.n_items:
         self.model.map = self.model.map._replace(shown=predictions.view.xy)  # the next map lies over what is on show
     seen = self.model.embed(self.inputs, map_steps, within)
