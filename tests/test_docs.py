@@ -142,7 +142,15 @@ def test_python_blocks_run(page, code, tmp_path, monkeypatch):
             value.close()
 
 
-OURS = ("ssvae-train", "ssvae-infer", "ssvae-view", "ssvae-label-sets", "ssvae-experiment", "ssvae-collect", "ssvae-pool")
+OURS = (
+    "ssvae-train",
+    "ssvae-infer",
+    "ssvae-view",
+    "ssvae-label-sets",
+    "ssvae-experiment",
+    "ssvae-collect",
+    "ssvae-pool",
+)
 ELSEWHERE = (
     "git",
     "cd",

@@ -304,10 +304,11 @@ def test_the_same_cell(plain, tmp_path):
         assert outside and drawn.candidates and session.n_labeled == 6
         assert session.frozen.wait_for_map(60) and np.array_equal(session.frozen.xy, drawn.xy)
         session.label(session.names.index(outside[0]), "dog")
-        session.wait()
-        assert pool.labels.now[outside[0]] == "dog" and outside[0] in pool.sample(40).ids
+        assert pool.take() <= 1 and pool.labels.now[outside[0]] == "dog"  # beside the open session
+        session.label(session.names.index(outside[1]), "cat")
     finally:
         session.close()
+    assert pool.labels.now[outside[1]] == "cat" and {*outside[:2]} <= {*pool.sample(40).ids}
     assert not pool.take() and pool.labels.now[outside[0]] == "dog"
 
 
@@ -328,6 +329,23 @@ def test_an_extractor_that_fails_on_everything_is_an_error():
     broken = function_extractor(lambda batch: 1 / 0, 8, "broken", "1")
     with pytest.raises(ValueError, match="broken fails on every picture"):
         embed({"id": ["a", "b"], "picture": [np.zeros((8, 8), np.uint8)] * 2}, broken, thumb=Thumb(8, False, "PNG"))
+
+
+def test_a_source_that_is_away_is_no_shard_of_reasons(bare, pictures, tmp_path):
+    pool = copied(bare, tmp_path / "pool")
+    away = pictures.with_name("away")
+    pictures.rename(away)
+    try:
+        with pytest.raises(DataError, match="is the source there"):
+            pool.embed("here", progress=False)
+    finally:
+        away.rename(pictures)
+    assert pool.status()["embedded"] == 0 and pool.embed("here", shards=[0], progress=False).unreadable <= 2
+
+
+def test_another_source_is_not_mistaken_for_the_first(plain, tmp_path):
+    with pytest.raises(ArgumentError, match="takes in more pictures"):
+        Pool.create(tmp_path, plain.folder, features="pool_hooks:look", size=6, engine="here", progress=False)
 
 
 def test_another_extractor_is_refused(plain, pictures):

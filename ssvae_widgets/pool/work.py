@@ -125,11 +125,15 @@ def embed_shard(
     source = manifest.sources[next(s.source for s in manifest.shards if s.number == shard)]
     items = read_table(shard_path(folder, "items", shard))
     ids, where, extractor = items["id"].to_pylist(), items["where"].to_pylist(), _extractor(manifest, task.features)
-    parts = []
+    parts, gone = [], []
     for i in range(0, len(ids), task.batch):
         some = slice(i, i + task.batch)
         batch = {"id": ids[some], "picture": read_pictures(source, where[some])}
+        gone += [p for p in batch["picture"] if isinstance(p, Exception)]
         parts.append(embed(batch, extractor, space, manifest.thumb))
+    if len(gone) == len(ids) > 1:
+        told = f"none of the {len(ids)} pictures of shard {shard} can be fetched ({gone[0]})"
+        raise DataError(f"{told}: is the source there?")
     out = {k: [v for p in parts for v in p[k]] for k in ("thumb", "reason")}
     out |= {k: np.concatenate([p[k] for p in parts]) for k in ("features", "small")}
     return write_shard(folder, shard, ids, out)
