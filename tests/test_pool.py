@@ -343,6 +343,21 @@ def test_a_source_that_is_away_is_no_shard_of_reasons(bare, pictures, tmp_path):
     assert pool.status()["embedded"] == 0 and pool.embed("here", shards=[0], progress=False).unreadable <= 2
 
 
+def test_a_function_of_a_notebook_works_in_its_process(pictures, tmp_path):
+    def brightness(batch):
+        return batch.mean((1, 2))
+
+    how = dict(size=6, shard_rows=ROWS, progress=False)
+    with pytest.raises(ArgumentError, match="workers cannot import"):
+        Pool.create(pictures, tmp_path / "pool", brightness, "local", **how)
+    pool = Pool.create(pictures, tmp_path / "pool", brightness, "here", **how)
+    assert pool.status()["missing"] == [] and pool.sample(10).vectors.shape == (10, 3)
+    shard_path(pool.folder, "small", 2).unlink()
+    with pytest.raises(ValueError, match="function of a notebook: give it"):
+        pool.embed("here", progress=False)
+    assert pool.embed("here", features=brightness, progress=False).here == 1
+
+
 def test_another_source_is_not_mistaken_for_the_first(plain, tmp_path):
     with pytest.raises(ArgumentError, match="takes in more pictures"):
         Pool.create(tmp_path, plain.folder, features="pool_hooks:look", size=6, engine="here", progress=False)

@@ -126,7 +126,7 @@ def create(
     "Make a pool of pictures, or go on with one that is there."
     home, given = Path(check_path(folder, "folder")).expanduser(), features
     find_engine(engine)
-    words = feature_words(features) if engine != "here" or not callable(features) else "here"
+    words = feature_words(features, engine == "here")
     extractor = extractor_of(words, size, features if callable(features) else None)
     if extractor is None:
         raise ArgumentError("features='auto' finds none here: name an extractor, or give None for pixels.")
