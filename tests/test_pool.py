@@ -159,15 +159,17 @@ def test_a_driver_that_is_killed_is_started_again(plain, bare, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_engines_of_clusters_give_the_same_bytes(plain, bare, tmp_path, engine):
+def test_engines_of_clusters_give_the_same_bytes(plain, bare, tmp_path, monkeypatch, engine):
     package = {"dask": "distributed", "ray": "ray"}[engine]
     if importlib.util.find_spec(package) is None:
         with pytest.raises(ImportError, match=r"ssvae_widgets\[cluster\]"):
             copied(bare, tmp_path / "pool").embed(engine, progress=False)
         pytest.skip(f"{package} is not installed: pip install 'ssvae_widgets[cluster]' runs this test on it")
-    pool = copied(bare, tmp_path / "pool")
+    pool, mark = copied(bare, tmp_path / "pool"), tmp_path / "mark"
+    monkeypatch.setenv("POOL_DIE_ONCE", str(mark))  # one worker is killed, and another one does its shard
+    mark.touch()
     done = pool.embed(engine, workers=2, patience=120, progress=False)
-    assert done.rows == N and content(pool) == content(plain)
+    assert not mark.exists() and done.done == done.total and content(pool) == content(plain)
 
 
 def test_an_array_of_jobs_gives_the_same_bytes(plain, bare, tmp_path):
