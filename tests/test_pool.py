@@ -159,15 +159,17 @@ def test_a_driver_that_is_killed_is_started_again(plain, bare, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_engines_of_clusters_give_the_same_bytes(plain, bare, tmp_path, engine):
+def test_engines_of_clusters_give_the_same_bytes(plain, bare, tmp_path, monkeypatch, engine):
     package = {"dask": "distributed", "ray": "ray"}[engine]
     if importlib.util.find_spec(package) is None:
         with pytest.raises(ImportError, match=r"ssvae_widgets\[cluster\]"):
             copied(bare, tmp_path / "pool").embed(engine, progress=False)
         pytest.skip(f"{package} is not installed: pip install 'ssvae_widgets[cluster]' runs this test on it")
-    pool = copied(bare, tmp_path / "pool")
+    pool, mark = copied(bare, tmp_path / "pool"), tmp_path / "mark"
+    monkeypatch.setenv("POOL_DIE_ONCE", str(mark))  # one worker is killed, and another one does its shard
+    mark.touch()
     done = pool.embed(engine, workers=2, patience=120, progress=False)
-    assert done.rows == N and content(pool) == content(plain)
+    assert not mark.exists() and done.done == done.total and content(pool) == content(plain)
 
 
 def test_an_array_of_jobs_gives_the_same_bytes(plain, bare, tmp_path):
@@ -304,10 +306,11 @@ def test_the_same_cell(plain, tmp_path):
         assert outside and drawn.candidates and session.n_labeled == 6
         assert session.frozen.wait_for_map(60) and np.array_equal(session.frozen.xy, drawn.xy)
         session.label(session.names.index(outside[0]), "dog")
-        session.wait()
-        assert pool.labels.now[outside[0]] == "dog" and outside[0] in pool.sample(40).ids
+        assert pool.take() <= 1 and pool.labels.now[outside[0]] == "dog"  # beside the open session
+        session.label(session.names.index(outside[1]), "cat")
     finally:
         session.close()
+    assert pool.labels.now[outside[1]] == "cat" and {*outside[:2]} <= {*pool.sample(40).ids}
     assert not pool.take() and pool.labels.now[outside[0]] == "dog"
 
 
@@ -328,6 +331,38 @@ def test_an_extractor_that_fails_on_everything_is_an_error():
     broken = function_extractor(lambda batch: 1 / 0, 8, "broken", "1")
     with pytest.raises(ValueError, match="broken fails on every picture"):
         embed({"id": ["a", "b"], "picture": [np.zeros((8, 8), np.uint8)] * 2}, broken, thumb=Thumb(8, False, "PNG"))
+
+
+def test_a_source_that_is_away_is_no_shard_of_reasons(bare, pictures, tmp_path):
+    pool = copied(bare, tmp_path / "pool")
+    away = pictures.with_name("away")
+    pictures.rename(away)
+    try:
+        with pytest.raises(DataError, match="is the source there"):
+            pool.embed("here", progress=False)
+    finally:
+        away.rename(pictures)
+    assert pool.status()["embedded"] == 0 and pool.embed("here", shards=[0], progress=False).unreadable <= 2
+
+
+def test_a_function_of_a_notebook_works_in_its_process(pictures, tmp_path):
+    def brightness(batch):
+        return batch.mean((1, 2))
+
+    how = dict(size=6, shard_rows=ROWS, progress=False)
+    with pytest.raises(ArgumentError, match="workers cannot import"):
+        Pool.create(pictures, tmp_path / "pool", brightness, "local", **how)
+    pool = Pool.create(pictures, tmp_path / "pool", brightness, "here", **how)
+    assert pool.status()["missing"] == [] and pool.sample(10).vectors.shape == (10, 3)
+    shard_path(pool.folder, "small", 2).unlink()
+    with pytest.raises(ValueError, match="function of a notebook: give it"):
+        pool.embed("here", progress=False)
+    assert pool.embed("here", features=brightness, progress=False).here == 1
+
+
+def test_another_source_is_not_mistaken_for_the_first(plain, tmp_path):
+    with pytest.raises(ArgumentError, match="takes in more pictures"):
+        Pool.create(tmp_path, plain.folder, features="pool_hooks:look", size=6, engine="here", progress=False)
 
 
 def test_another_extractor_is_refused(plain, pictures):

@@ -137,7 +137,8 @@ def _append(self: PoolLabels, data: bytes) -> None:
     fd = open_append(self.path)
     try:
         size = os.fstat(fd).st_size
-        if size and os.pread(fd, 1, size - 1) != b"\n":  # a line that a crash cut short stays one line
+        os.lseek(fd, max(size - 1, 0), os.SEEK_SET)
+        if size and os.read(fd, 1) != b"\n":  # a line that a crash cut short stays one line
             write_all(fd, b"\n")
         append_bytes(fd, data)
     finally:

@@ -126,7 +126,7 @@ def create(
     "Make a pool of pictures, or go on with one that is there."
     home, given = Path(check_path(folder, "folder")).expanduser(), features
     find_engine(engine)
-    words = feature_words(features) if engine != "here" or not callable(features) else "here"
+    words = feature_words(features, engine == "here")
     extractor = extractor_of(words, size, features if callable(features) else None)
     if extractor is None:
         raise ArgumentError("features='auto' finds none here: name an extractor, or give None for pixels.")
@@ -135,6 +135,7 @@ def create(
     try:
         if (home / "manifest.json").exists():
             _same_features(read_manifest(home), extractor.record())
+            _same_source(read_manifest(home), source)
         else:
             found = list_source(source)
             some = building.look_at_some(found, look_at)
@@ -157,10 +158,17 @@ def _same_features(manifest: Manifest, record: dict) -> None:
             f"given: {record['name']}, {record['preparation']}): take another folder, labels.csv can be brought along."
         )
 
+# %% ../../nbs/pool/12_pool.ipynb #c5a0810f
+def _same_source(manifest: Manifest, source: Any) -> None:
+    roots = [s["root"] for s in manifest.sources if "root" in s]
+    if isinstance(source, str | os.PathLike) and "://" not in str(source) and roots:
+        if str(Path(source).expanduser().resolve()) not in roots:
+            raise ArgumentError(f"There is a pool of {roots[0]} here: grow(source) takes in more pictures.")
+
 
 Pool.create = classmethod(create)
 
-# %% ../../nbs/pool/12_pool.ipynb #180aa425
+# %% ../../nbs/pool/12_pool.ipynb #5a3fe101
 @patch
 def embed(
     self: Pool,
@@ -177,7 +185,7 @@ def embed(
     how = dict(workers=workers, patience=patience, progress=_told(progress))
     return run_shards(self.folder, self._some(shards), task, engine, **how)
 
-# %% ../../nbs/pool/12_pool.ipynb #935e2670
+# %% ../../nbs/pool/12_pool.ipynb #5886d570
 @patch
 def _some(self: Pool, shards: Sequence[int] | None) -> list[int]:
     have = [s.number for s in self.manifest.shards]
@@ -187,7 +195,7 @@ def _some(self: Pool, shards: Sequence[int] | None) -> list[int]:
         raise ArgumentError(f"there is no shard {unknown[0]}: they are {have[0]} to {have[-1]}.")
     return list(shards)
 
-# %% ../../nbs/pool/12_pool.ipynb #bef7fc9e
+# %% ../../nbs/pool/12_pool.ipynb #85383d87
 @patch
 def grow(
     self: Pool,
@@ -220,7 +228,7 @@ def grow(
         self.embed(engine, **how)
     return len(new.ids)
 
-# %% ../../nbs/pool/12_pool.ipynb #6a410400
+# %% ../../nbs/pool/12_pool.ipynb #9ee86348
 @patch
 def reshard(self: Pool, shard_rows: int) -> None:
     "The same pictures in shards of another size; labels are by name and stay. Former rounds are not of these shards."
@@ -230,7 +238,7 @@ def reshard(self: Pool, shard_rows: int) -> None:
     finally:
         lock.release()
 
-# %% ../../nbs/pool/12_pool.ipynb #7cd658d7
+# %% ../../nbs/pool/12_pool.ipynb #164ce7d5
 @patch
 def status(self: Pool) -> dict[str, Any]:
     "Rows, shards, how many are embedded, labels, the newest round and the share that it has scored."
@@ -249,7 +257,7 @@ def status(self: Pool) -> dict[str, Any]:
         features=manifest.record["name"],
     )
 
-# %% ../../nbs/pool/12_pool.ipynb #b4f8e071
+# %% ../../nbs/pool/12_pool.ipynb #60ccb821
 @patch
 def unreadable(self: Pool) -> Iterator[tuple[str, str]]:
     "Name and reason of every picture that could not be read."
@@ -258,7 +266,7 @@ def unreadable(self: Pool) -> Iterator[tuple[str, str]]:
             table = read_table(shard_path(self.folder, "features", shard.number), ["id", "reason"])
             yield from ((i, r) for i, r in zip(table["id"].to_pylist(), table["reason"].to_pylist()) if r)
 
-# %% ../../nbs/pool/12_pool.ipynb #66087ba6
+# %% ../../nbs/pool/12_pool.ipynb #6c38a692
 @patch
 def find(self: Pool, ids: Sequence[str]) -> dict[str, tuple[int, int]]:  # name -> shard and row
     "Where pictures are; those that no shard holds now are left out."
@@ -274,7 +282,7 @@ def find(self: Pool, ids: Sequence[str]) -> dict[str, tuple[int, int]]:  # name 
             found |= {name: (shard.number, int(r)) for name, r in zip(names.take(rows).to_pylist(), rows)}
     return found
 
-# %% ../../nbs/pool/12_pool.ipynb #9ee4263d
+# %% ../../nbs/pool/12_pool.ipynb #2620fb76
 @patch
 def _embedded(self: Pool) -> Iterator[tuple[int, Any]]:
     "Shards that are there, with their small vectors."
@@ -282,7 +290,7 @@ def _embedded(self: Pool) -> Iterator[tuple[int, Any]]:
         if is_embedded(self.folder, shard.number):
             yield shard.number, read_table(shard_path(self.folder, "small", shard.number))
 
-# %% ../../nbs/pool/12_pool.ipynb #083977d3
+# %% ../../nbs/pool/12_pool.ipynb #fee29fd1
 @patch
 def draw(
     self: Pool,
@@ -304,7 +312,7 @@ def draw(
             key, best = key[keep], [best[i] for i in keep.tolist()]
     return [best[i] for i in np.argsort(key, kind="stable").tolist()]
 
-# %% ../../nbs/pool/12_pool.ipynb #6a680e55
+# %% ../../nbs/pool/12_pool.ipynb #9b001805
 @patch
 def _small(self: Pool, places: Sequence[tuple[int, int]]) -> np.ndarray:  # (n, small) bytes
     "Small vectors of some rows."
@@ -316,7 +324,7 @@ def _small(self: Pool, places: Sequence[tuple[int, int]]) -> np.ndarray:  # (n, 
         out[here] = rows[row[here]]
     return out
 
-# %% ../../nbs/pool/12_pool.ipynb #e95b25f4
+# %% ../../nbs/pool/12_pool.ipynb #fad94873
 @patch
 def sample(
     self: Pool,
@@ -350,7 +358,7 @@ def sample(
         {i: why for i, why in proposed.items() if i in held or i in extra},
     )
 
-# %% ../../nbs/pool/12_pool.ipynb #f34cddec
+# %% ../../nbs/pool/12_pool.ipynb #eec38a1e
 @patch
 def _places(self: Pool, number: int, small: np.ndarray) -> np.ndarray:
     "Where rows lie on the map of a learner."
@@ -358,7 +366,7 @@ def _places(self: Pool, number: int, small: np.ndarray) -> np.ndarray:
     xy = place({"small": small}, {k[4:]: v for k, v in layers.items() if k.startswith("map_")})["xy"]
     return xy.astype(np.float32)
 
-# %% ../../nbs/pool/12_pool.ipynb #09d22b45
+# %% ../../nbs/pool/12_pool.ipynb #f320927d
 IN_MEMORY = 512 << 20  # bytes of pictures; more are mapped from a file of the sample
 
 
@@ -375,7 +383,7 @@ def _pixels(folder: Path, manifest: Manifest, thumbs: list[bytes]) -> np.ndarray
         os.replace(made, path)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
-# %% ../../nbs/pool/12_pool.ipynb #096f2334
+# %% ../../nbs/pool/12_pool.ipynb #483953ff
 @patch
 def label(
     self: Pool,
@@ -387,7 +395,7 @@ def label(
         return self.labels.set(ids)
     return self.labels.set(dict.fromkeys([ids] if isinstance(ids, str) else ids, label))
 
-# %% ../../nbs/pool/12_pool.ipynb #9554c22d
+# %% ../../nbs/pool/12_pool.ipynb #2cb7a8eb
 @patch
 def take(self: Pool, session: Any = None) -> int:  # labels that the pool did not have
     "Take the labels of a session on a sample, or those that a killed notebook has left."
@@ -395,13 +403,13 @@ def take(self: Pool, session: Any = None) -> int:  # labels that the pool did no
         session.store.flush()
     return recover_labels(self.folder, self.labels)
 
-# %% ../../nbs/pool/12_pool.ipynb #90109b28
+# %% ../../nbs/pool/12_pool.ipynb #a99ef259
 @patch
 def for_session(self: Pool) -> Sample:
     "What `LabelingSession` and `LatentLabeler` ask for: the sample that is drawn by default."
     return self.sample()
 
-# %% ../../nbs/pool/12_pool.ipynb #5a51a52f
+# %% ../../nbs/pool/12_pool.ipynb #110aedae
 @patch
 def train(
     self: Pool,
@@ -421,7 +429,7 @@ def train(
     made = fit_learner(read_space(self.folder), small, codes, classes, before=before, seed=seed)
     return put_learner(self.folder, made, candidates)
 
-# %% ../../nbs/pool/12_pool.ipynb #380e8049
+# %% ../../nbs/pool/12_pool.ipynb #bf611100
 @patch
 def score(
     self: Pool,
@@ -442,14 +450,14 @@ def score(
     run_shards(self.folder, ready, Task("score", number), engine, **how)
     return finish_round(self.folder, number, read_space(self.folder))
 
-# %% ../../nbs/pool/12_pool.ipynb #95500e4e
+# %% ../../nbs/pool/12_pool.ipynb #0177e3c3
 @patch
 def round(self: Pool, number: int | None = None) -> Round | None:  # None: nothing was trained yet
     "A round as far as it is scored; the newest one where no number is given."
     number = newest_learner(self.folder) if number is None else number
     return None if number is None else read_round(self.folder, number)
 
-# %% ../../nbs/pool/12_pool.ipynb #93ef9ce7
+# %% ../../nbs/pool/12_pool.ipynb #3667beab
 @patch
 def proposals(self: Pool, n: int = 200) -> dict[str, str]:  # name -> why
     "Candidates of the newest complete round without a label, as unlike each other as possible."

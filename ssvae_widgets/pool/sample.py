@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/sample.html.md"""
 # %% ../../nbs/pool/10_sample.ipynb #259ee7b9
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -59,7 +60,9 @@ class Sample:
     def image_set(self) -> ImageSet:
         "The pictures as a session takes them."
         fresh = not self.labels_path.with_name("labels.csv.log.jsonl").exists()
-        classes = [*dict.fromkeys([*(self.classes or []), *self.labels.classes])] if fresh else None
+        used = {*self.labels.now.values()}
+        known = [c for c in self.labels.classes if c in used]
+        classes = [*dict.fromkeys([*(self.classes or []), *known])] if fresh else None
         return ImageSet(self.images, None, classes or None, list(self.ids))
 
     def featured(self) -> FeaturedImages:
@@ -145,8 +148,14 @@ def follow(
         if not session.store.closed:
             exchange(sample.folder, sample.ids, session.store, sample.labels, round=sample.round)
 
+    def stop() -> None:
+        end()
+        with contextlib.suppress(OSError):  # the labels are in the file of the sample, and are taken from there
+            bring()
+
     bring()
-    return session.store.observe(lambda event: session.jobs.ask("labels of the pool", job=bring))
+    end = session.store.observe(lambda event: session.jobs.ask("labels of the pool", job=bring))
+    return stop
 
 # %% ../../nbs/pool/10_sample.ipynb #7673d795
 def recover_labels(

@@ -141,6 +141,8 @@ def list_source(
         )
     if source and all(str(s).endswith(".parquet") and "://" not in str(s) for s in source):
         return _checked(list_parquet([Path(s) for s in source]))
+    for address in [s for s in source if "://" in str(s)][:1]:
+        need_fsspec(str(address))
     return _checked(list_addresses(source))
 
 # %% ../../nbs/pool/03_source.ipynb #a8311977
@@ -227,5 +229,7 @@ def read_pictures(
     if kind == "parquet":
         return _read_rows(source, where)
     root = source["root"] if kind == "folder" else None
+    for address in [w for w in where if "://" in w][:1]:
+        need_fsspec(address)  # what is missing on this machine is no fault of a picture
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda w: _or_error(_bytes_of, w, root), where))

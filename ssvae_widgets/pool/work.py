@@ -32,10 +32,13 @@ from ssvae_widgets.pool.shards import (
 from .source import read_pictures
 
 # %% auto #0
-__all__ = ['BLOCK', 'WORK', 'pixels', 'feature_words', 'extractor_of', 'Task', 'embed_shard', 'write_shard', 'answered',
+__all__ = ['HERE', 'BLOCK', 'WORK', 'pixels', 'feature_words', 'extractor_of', 'Task', 'embed_shard', 'write_shard', 'answered',
            'answer_rows', 'score_shard', 'do_shard']
 
-# %% ../../nbs/pool/05_work.ipynb #d80158ec
+# %% ../../nbs/pool/05_work.ipynb #45381981
+HERE = "here"  # stands for a function that only one process knows
+
+
 def pixels(batch):
     "A picture itself, as numbers from 0 to 1."
     return batch.reshape(len(batch), -1).astype(np.float32) / 255
@@ -43,6 +46,7 @@ def pixels(batch):
 # %% ../../nbs/pool/05_work.ipynb #ec12b7a5
 def feature_words(
     features: Any,  # a name, an .onnx file, a function of a module, "module:function", or None for pixels
+    here: bool = False,  # whether only this process is to work: any function will do
 ) -> str | None:
     "How the extractor is written in the manifest; `ArgumentError` for what no worker could find."
     if features is None or isinstance(features, str | Path):
@@ -50,6 +54,8 @@ def feature_words(
         return str(Path(text).resolve()) if text and text.lower().endswith(".onnx") else text
     module, name = getattr(features, "__module__", None), getattr(features, "__qualname__", "<object>")
     if not callable(features) or module in (None, "__main__") or "<" in name:
+        if here and callable(features):
+            return HERE
         raise ArgumentError(
             f"features is {name}, which workers cannot import: put the function into a module beside your notebook and "
             "give it as 'module:function', or use engine='here', which works in this process."
@@ -69,6 +75,8 @@ def extractor_of(
         return function_extractor(pixels, size or 16, "pixels", "1")
     if callable(given):
         return find_extractor(given, size)
+    if words == HERE:
+        raise ValueError("This pool was made with a function of a notebook: give it, pool.embed('here', features=…).")
     if ":" in words and not words.lower().endswith(".onnx"):
         module, _, name = words.partition(":")
         found: Any = importlib.import_module(module)
@@ -125,11 +133,15 @@ def embed_shard(
     source = manifest.sources[next(s.source for s in manifest.shards if s.number == shard)]
     items = read_table(shard_path(folder, "items", shard))
     ids, where, extractor = items["id"].to_pylist(), items["where"].to_pylist(), _extractor(manifest, task.features)
-    parts = []
+    parts, gone = [], []
     for i in range(0, len(ids), task.batch):
         some = slice(i, i + task.batch)
         batch = {"id": ids[some], "picture": read_pictures(source, where[some])}
+        gone += [p for p in batch["picture"] if isinstance(p, Exception)]
         parts.append(embed(batch, extractor, space, manifest.thumb))
+    if len(gone) == len(ids) > 1:
+        told = f"none of the {len(ids)} pictures of shard {shard} can be fetched ({gone[0]})"
+        raise DataError(f"{told}: is the source there?")
     out = {k: [v for p in parts for v in p[k]] for k in ("thumb", "reason")}
     out |= {k: np.concatenate([p[k] for p in parts]) for k in ("features", "small")}
     return write_shard(folder, shard, ids, out)
