@@ -74,4 +74,4 @@ def outlook(
         return Outlook(n, more)
     reach = math.log1p(more / n) / math.log(1.25)
     change = float((changed.mean() + changed.std(ddof=1)) * reach + _FLOOR)
-    return Outlook(n, more, -change / 2, min(change, error))
+    return Outlook(n, more, -change / 3, min(change, error))
