@@ -46,8 +46,8 @@ class Outlook:
         if self.enough:
             return f"{self.more} more labels would buy less than 1 right answer in 100: you may stop"
         most = max(round(100 * self.high), 1)
-        least = f"{-round(100 * self.low)} fewer" if round(100 * self.low) < 0 else f"{round(100 * self.low)} more"
-        return f"{self.more} more labels: between {least} and {most} more right in 100"
+        least = f"{-round(100 * self.low)} fewer" if round(100 * self.low) < 0 else f"{round(100 * self.low)}"
+        return f"{self.more} more labels: {least} to {most} more right in 100"
 
 # %% ../../nbs/assess/08_outlook.ipynb #ddeb5cd0
 ENOUGH = 50  # labels below which nothing is said
