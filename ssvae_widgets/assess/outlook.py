@@ -42,7 +42,7 @@ class Outlook:
     def message(self) -> str:
         "One sentence."
         if not self.known:
-            return f"What {self.more} more labels would buy cannot be known yet: {self.why}" if self.why else ""
+            return f"{self.more} more labels: not known yet, {self.why}" if self.why else ""
         if self.enough:
             return f"{self.more} more labels would buy less than 1 right answer in 100: you may stop"
         most = max(round(100 * self.high), 1)
