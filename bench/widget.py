@@ -41,7 +41,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "artifacts" / "bench" / "widget.json"
-PARTS = ("compare", "keys", "disk", "lasso", "pan", "pictures", "cycles", "storm")
+PARTS = ("compare", "keys", "next", "disk", "lasso", "pan", "pictures", "cycles", "storm")
 spec = importlib.util.spec_from_file_location("browser_tools", ROOT / "tests" / "browser" / "conftest.py")
 tools = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tools)
@@ -348,6 +348,55 @@ def keys(bench, sizes, presses=60):
     return out
 
 
+LABELER = """
+import numpy as np
+from ssvae_widgets import LatentLabeler, load_mnist
+images, truth = load_mnist(n={n})
+app = LatentLabeler(images, labels=None, classes=10, features=None)
+app
+"""
+# At each digit key: how long until the preview shows another picture, and in how many frames.
+SWITCH = """() => {
+  const root = document.querySelector('.ssvae-labeler'), preview = root.querySelector('.ssvae-preview');
+  const seen = window.switched = { ms: [], frames: [] };
+  const now = () => Number(preview.dataset.serial ?? -1);
+  let pressed = null, frame = 0;
+  const count = () => { frame++; requestAnimationFrame(count); };
+  count();
+  window.addEventListener('keydown', (e) => {
+    if (/^[0-9]$/.test(e.key)) pressed = { at: e.timeStamp, frame, from: now() }; }, true);
+  new MutationObserver(() => {
+    if (!pressed || now() === pressed.from || now() < 0) return;
+    seen.ms.push(performance.now() - pressed.at); seen.frames.push(frame - pressed.frame); pressed = null;
+  }).observe(preview, { attributes: true, attributeFilter: ['data-serial'] }); }"""
+
+
+def following(bench, n=12_000, presses=60):
+    "Key to next picture at the page: *What next* answered by digits, with an idle kernel and with one that trains."
+    out = {}
+    for state in ("idle", "training"):
+        book = bench.open([LABELER.format(n=n)])
+        bench.run_cell(book, 0)
+        page = book.page
+        page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
+        book.until("'app' in globals() and app.session.wait(0.1)", timeout=120)
+        root = page.locator(".ssvae-labeler").first
+        root.press("n")
+        page.wait_for_function("() => Number(document.querySelector('.ssvae-preview').dataset.serial ?? -1) >= 0")
+        if state == "training":
+            book.execute("app.session.train(500)")
+            book.until("app.session.training.doing == 'training'", timeout=300)
+        page.evaluate(SWITCH)
+        for k in range(presses):
+            root.press(str(k % 10))
+            page.wait_for_timeout(250)
+        seen = page.evaluate("() => window.switched")
+        out[f"{state}/{n}"] = summary(seen["ms"]) | {"frames_p95": float(np.quantile(seen["frames"], 0.95))}
+        print(f"next {state:>9}", {k: round(v, 1) for k, v in out[f"{state}/{n}"].items()}, flush=True)
+        bench.close(book)
+    return out
+
+
 def disk(bench, n=60_000, presses=80):
     "Key → label in the log on disk (fsync done), kernel idle; the page and Python read the same clock."
     book = start_ours(bench, n, STORE)
@@ -639,6 +688,7 @@ def main():
     todo = {
         "compare": lambda b: compare(b, a.sizes, a.repeats),
         "keys": lambda b: keys(b, a.sizes),
+        "next": following,
         "disk": disk,
         "lasso": lasso,
         "pan": lambda b: pan(b, a.sizes),

@@ -42,12 +42,12 @@ class Outlook:
     def message(self) -> str:
         "One sentence."
         if not self.known:
-            return f"What {self.more} more labels would buy cannot be known yet: {self.why}" if self.why else ""
+            return f"{self.more} more labels: not known yet, {self.why}" if self.why else ""
         if self.enough:
             return f"{self.more} more labels would buy less than 1 right answer in 100: you may stop"
         most = max(round(100 * self.high), 1)
-        least = f"{-round(100 * self.low)} fewer" if round(100 * self.low) < 0 else f"{round(100 * self.low)} more"
-        return f"{self.more} more labels: between {least} and {most} more right in 100"
+        least = f"{-round(100 * self.low)} fewer" if round(100 * self.low) < 0 else f"{round(100 * self.low)}"
+        return f"{self.more} more labels: {least} to {most} more right in 100"
 
 # %% ../../nbs/assess/08_outlook.ipynb #ddeb5cd0
 ENOUGH = 50  # labels below which nothing is said
@@ -74,4 +74,4 @@ def outlook(
         return Outlook(n, more)
     reach = math.log1p(more / n) / math.log(1.25)
     change = float((changed.mean() + changed.std(ddof=1)) * reach + _FLOOR)
-    return Outlook(n, more, -change / 2, min(change, error))
+    return Outlook(n, more, -change / 3, min(change, error))

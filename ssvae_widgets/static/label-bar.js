@@ -129,10 +129,15 @@ function status(model, el) {
     timer = 0;
   const write = () => {
     el.setAttribute("data-refused", note ? "yes" : "no");
-    message.textContent = note || clean(model.get("message"));
-    message.title = note || clean(model.get("message"), 1000);
+    message.textContent = show.gone || note || clean(model.get("message"));
+    message.title = show.gone || note || clean(model.get("message"), 1000);
   };
   const unlisten = show.listen(() => {
+    el.closest(".ssvae-labeler")?.classList.toggle("ssvae-gone", Boolean(show.gone));
+    if (show.gone) {
+      el.setAttribute("data-level", "error");
+      return write();
+    }
     if (show.note === note) return;
     note = show.note;
     clearTimeout(timer);

@@ -21,6 +21,7 @@ export class OnShow {
     this.drawn = -1;
     this.said = -1; // previews on the page, what they show, and the class they predict
     this.note = "";
+    this.gone = ""; // why nothing that is asked is heard any more
     this.listeners = new Set();
     this.openers = new Set(); // of the previews: show the picture in full size; true when one did
     this.light = null; // the dialog with that picture, while it is open
@@ -34,6 +35,13 @@ export class OnShow {
   }
   tell() {
     for (const f of this.listeners) f();
+  }
+
+  /** Nobody hears what is asked from now on. */
+  leave(why) {
+    this.gone = why;
+    this.asked = 0;
+    this.tell();
   }
 
   /** The picture on show in full size; false when no preview can. */
@@ -99,6 +107,7 @@ export class OnShow {
 
   /** Why a key may not act on these points; empty when it may. */
   refusal(serials) {
+    if (this.gone) return this.gone;
     if (this.waiting) return "The next image is not here yet: the key was not used";
     if (!this.views || serials.length !== 1) return "";
     const i = serials[0];

@@ -3,6 +3,7 @@ import { ease, lerp } from "./geometry.mjs";
 import { HIDDEN, LABELED, NONE } from "./raster.mjs";
 import { Recent } from "./map-pictures.mjs";
 import { PointState } from "./state.mjs";
+import { GONE, watchKernel } from "./kernel-watch.mjs";
 import { onShow } from "./on-show.mjs";
 import { typed } from "./dom.mjs";
 
@@ -31,6 +32,7 @@ export class Shared {
       for (const message of this.waiting) model.send(...message);
       this.waiting = null;
     });
+    watchKernel(model, model.get("key"), () => this.lost());
     this.first();
     model.on("change:positions", () => this.move());
     model.on("change:sample change:sample_codes", () => {
@@ -86,6 +88,13 @@ export class Shared {
     if (!this.looking || this.asking) return;
     this.asking = true;
     this.model.send({ type: "more" });
+  }
+
+  /** The kernel is gone: what was not acknowledged is not shown as labeled. */
+  lost() {
+    for (const gesture of [...this.state.pending.keys()]) this.state.settle(gesture, false);
+    this.tell("points");
+    this.show.leave(GONE);
   }
 
   /** Nothing moves where the person has asked for that. */
@@ -286,7 +295,7 @@ export class Shared {
   propose(name) {
     const { show } = this,
       here = this.state.selected.length === 1 && this.state.selected[0] === show.at;
-    if (!show.views) return this.intent(name); // a map alone proposes nothing
+    if (!show.views || show.gone) return this.intent(name); // a map alone proposes nothing
     if (this.looking || show.waiting) return;
     const i =
       name === "back"
@@ -314,6 +323,7 @@ export class Shared {
   /** Undo, and back to the proposal whose answer it takes away; redo, and on again. */
   undo(name) {
     const { show } = this;
+    if (show.gone) return this.intent(name);
     if (name === "redo") {
       show.redo();
       return this.intent(name);
@@ -325,6 +335,7 @@ export class Shared {
   }
 
   intent(type, extra = {}, serials = null) {
+    if (this.show.gone) return this.show.say(this.show.gone);
     const message = [
       { type: "intent", intent: { type, ...extra } },
       undefined,
@@ -337,6 +348,7 @@ export class Shared {
   /** Give the label (null: take it away) to the selection, painted at once. */
   label(label, source = "key") {
     const serials = this.state.selected;
+    if (this.show.gone) return this.intent("label");
     if (!serials.length || !this.model.get("listening")) return false;
     const gesture = ++this.gesture,
       facts = { gesture, source: this.source === "lasso" || this.source === "box" ? this.source : source };
@@ -352,6 +364,7 @@ export class Shared {
   accept() {
     const serials = this.state.selected,
       said = this.show.said;
+    if (this.show.gone) return this.intent("accept");
     if (serials.length !== 1 || !this.model.get("listening") || !(said >= 0) || this.show.drawn !== serials[0]) {
       this.show.did(-1);
       return this.intent("accept", {}, serials);

@@ -1,5 +1,8 @@
 /** The list behind *Take away*: what there is, where to, and what was written. */
 import { clean, h } from "./dom.mjs";
+import { GONE } from "./kernel-watch.mjs";
+
+const PATIENCE = 30; // seconds until it is said that no answer has come
 
 /**
  * A dialog inside `root`, closed at first; `send` has something written, or tells what there is.
@@ -41,7 +44,11 @@ export function takeAway(root, model, closed) {
     early = early && !there;
   };
   const chosen = () => [...list.querySelectorAll("input:checked")].map((box) => box.value);
+  let clock;
+  const trouble = (text) => said.replaceChildren(h("p", { class: "ssvae-problem", text }));
+  const gone = () => root.classList.contains("ssvae-gone");
   function ask() {
+    if (gone()) return trouble(GONE);
     const empty = !folder.value.trim();
     early = !list.childElementCount || (empty && !model.get("place"));
     if (early) return;
@@ -49,6 +56,23 @@ export function takeAway(root, model, closed) {
     write.disabled = true;
     said.replaceChildren(h("p", { text: "Writing …" }));
     model.send({ type: "export", folder: folder.value.trim(), what: chosen() });
+    wait(PATIENCE);
+  }
+  /** Nobody waits for ever: the kernel may be busy for long, or gone. */
+  function wait(seconds) {
+    clearInterval(clock);
+    clock = setInterval(() => {
+      if (gone()) {
+        clearInterval(clock);
+        ready();
+        trouble(GONE);
+      } else if (--seconds === 0)
+        said.append(
+          h("p", {
+            text: `No answer for ${PATIENCE} s: the kernel is busy. It writes as soon as it can; you may close this.`,
+          }),
+        );
+    }, 1000);
   }
   const ready = () => {
     write.disabled = !chosen().length;
@@ -73,6 +97,7 @@ export function takeAway(root, model, closed) {
     const { n: now = 0, lines = [], problem = "" } = model.get("taken");
     if (now === n) return;
     n = now;
+    clearInterval(clock);
     ready();
     said.replaceChildren(
       ...(problem
@@ -95,14 +120,16 @@ export function takeAway(root, model, closed) {
   for (const [name, f] of Object.entries(heard)) model.on(`change:${name}`, f);
   return {
     open() {
-      said.replaceChildren();
       early = false;
+      if (gone()) trouble(GONE);
+      else said.replaceChildren();
       offers();
       place();
       model.send({ type: "export" });
       dialog.showModal();
     },
     remove() {
+      clearInterval(clock);
       for (const [name, f] of Object.entries(heard)) model.off(`change:${name}`, f);
       dialog.remove();
     },

@@ -5,7 +5,7 @@ import { duration } from "./view-core.mjs";
 /** Whole seconds, `3 min 05 s`, `1 h 12 min`; never zero. */
 export function about(seconds) {
   if (!Number.isFinite(seconds) || seconds < 0) return "";
-  return seconds < 60 ? `${Math.max(1, Math.ceil(seconds))} s` : duration(seconds);
+  return seconds < 60 ? `${Math.max(1, Math.ceil(seconds))}\u00a0s` : duration(seconds).replaceAll(" ", "\u00a0");
 }
 
 /** What is said while a program is compiled: how long it has been, and what is known of how long it will be. */
@@ -16,10 +16,16 @@ export function compiling(lasted, lastTime) {
     : `compiling, ${about(lasted)} so far; ${about(lastTime)} last time`;
 }
 
+/** An estimate: seconds below a hundred, then whole minutes. */
+function roughly(seconds) {
+  if (seconds < 99.5) return `${Math.max(1, Math.round(seconds))}\u00a0s`;
+  return seconds < 3570 ? `${Math.round(seconds / 60)}\u00a0min` : about(seconds);
+}
+
 /** What a choice of so many epochs will take, or an empty string where that is nothing to speak of or not known. */
 export function price(epochs, each, least = 3) {
   return epochs >= 1 && each * epochs >= least
-    ? `${count(epochs)} epoch${epochs === 1 ? "" : "s"}: about ${about(each * epochs)}`
+    ? `${count(epochs)} epoch${epochs === 1 ? "" : "s"}: about ${roughly(each * epochs)}`
     : "";
 }
 
@@ -33,8 +39,10 @@ export function runWords(s, age = 0, wanted = s.epochs) {
     quick = each > 0 && (each < 2 || (s.doing === "preparing the epoch" && lasted < 1));
   if (!s.running) {
     const said = clean(s.message) || (s.total ? `${count(s.total)} epochs trained` : "not trained yet");
-    const drawing = s.doing === "drawing the map" ? s.doing : "";
-    return [said, drawing || price(wanted, each || s.ahead)].filter(Boolean).join(" · ");
+    if (s.doing === "drawing the map") return `${said.split(",")[0]} · ${s.doing}`;
+    const cost = price(wanted, each || s.ahead),
+      both = [said, cost].filter(Boolean).join(" · ");
+    return both.length <= 48 ? both : said; // two lines; the cost stands in the title
   }
   if (s.stopping) return "stopping";
   if (!s.doing && !s.batches && !s.epoch) return clean(s.message) || "starting";

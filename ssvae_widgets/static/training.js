@@ -1,5 +1,5 @@
 import { clean, count, h, svg } from "./dom.mjs";
-import { runWords } from "./training-words.mjs";
+import { price, runWords } from "./training-words.mjs";
 import { follow, giveKeysBack } from "./view-core.mjs";
 
 /** A slider through the rounds that were kept; its right end is now. Below: what the last round did. */
@@ -224,7 +224,8 @@ function controls(model, el) {
   const say = () => {
     const s = Object.fromEntries(names.map((name) => [name, model.get(name)]));
     facts.textContent = runWords(s, (performance.now() - came) / 1000, wanted() ?? NaN);
-    facts.title = [facts.textContent, s.running ? "" : clean(model.get("ahead_from"))].filter(Boolean).join("\n");
+    const cost = s.running ? [] : [price(wanted() ?? NaN, s.seconds || s.ahead), clean(model.get("ahead_from"))];
+    facts.title = [facts.textContent, ...cost].filter(Boolean).join("\n");
   };
   field.addEventListener("input", say);
   const clock = setInterval(() => {

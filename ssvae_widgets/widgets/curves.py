@@ -47,7 +47,7 @@ def value_ticks(
     high: float,
     log: bool = False,  # whether equal steps are equal factors
 ) -> dict[float, str]:  # value -> as it is written; each text once
-    "Two or three round values between two others, or the middle where none is round enough."
+    "One or two round values between two others, or the middle where none is round enough."
     if not math.isfinite(low + high):
         return {}
     if high <= low:
@@ -60,7 +60,7 @@ def value_ticks(
         step = next(s for s in (5 * power, 2 * power, power, power / 2, power / 5) if (high - low) / s >= 2)
         found = [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
     inside = [v for v in found if low <= v <= high]
-    inside = inside[:: max(-(-len(inside) // 3), 1)] or [(low * high) ** 0.5 if log else (low + high) / 2]
+    inside = inside[:: max(len(inside) - 1, 1)] or [(low * high) ** 0.5 if log else (low + high) / 2]
     return {v: f"{v:.6g}" for v in inside}
 
 # %% ../../nbs/widgets/12_curves.ipynb #880e4d12
@@ -79,7 +79,7 @@ class Curves:
         axes = [
             self.below,
             self.beside,
-            bqplot.Axis(scale=right, side="right", tick_values=[0.0, 0.5, 1.0], tick_format=".1f", grid_lines="none"),
+            bqplot.Axis(scale=right, side="right", tick_values=[0.0, 1.0], tick_format=".0f", grid_lines="none"),
         ]
         self.figure = bqplot.Figure(
             marks=[self.loss, self.accuracy, self.marks, self.names],
@@ -88,7 +88,7 @@ class Curves:
             display_toolbar=False,
             min_aspect_ratio=0.1,
             max_aspect_ratio=100,
-            fig_margin={"top": 16, "bottom": 20, "left": 38, "right": 34},
+            fig_margin={"top": 15, "bottom": 20, "left": 38, "right": 34},
             background_style={"fill": "none"},
             layout={"width": "100%", "height": f"{height}px", "min_width": "0"},
         )
@@ -107,7 +107,7 @@ def stage_marks(x: bqplot.Scale, y: bqplot.Scale) -> tuple[bqplot.Lines, bqplot.
         default_size=10,
         font_weight="normal",
         colors=["#8a8a8a"],
-        y_offset=-4,
+        y_offset=-9,
         x_offset=2,
         apply_clip=False,
         **still,

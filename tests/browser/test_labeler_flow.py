@@ -230,6 +230,29 @@ def test_fast_typing_loses_nothing(open_notebook):
     assert typed == [[k % 10] for k in range(50)] + [[k % 10] for k in range(1, 51)]
 
 
+GONE = "The kernel is gone. Labels that were saved are on disk: run the cell again to go on."
+
+
+def says_that_the_kernel_is_gone(page):
+    "The page says so at once, a key paints nothing and is answered, and the list of what to take away does not wait."
+    told = "said => document.querySelector('.ssvae-status .ssvae-message')?.textContent === said"
+    page.wait_for_function(told, arg=GONE, timeout=20_000)
+    page.locator("dialog[open] button:has-text('Write')").click()
+    page.wait_for_function(
+        "said => document.querySelector('dialog[open] .ssvae-taken').textContent === said", arg=GONE, timeout=5_000
+    )
+    page.keyboard.press("Escape")
+    counts = "() => [...document.querySelectorAll('.ssvae-class')].map(e => e.dataset.count).join()"
+    before = page.evaluate(counts)
+    for key in "5", "n", "Control+z", "t":
+        page.locator(".ssvae-labeler").first.press(key)
+    page.wait_for_timeout(300)
+    assert page.evaluate(counts) == before and page.evaluate(told, GONE)
+    assert page.locator("canvas.ssvae-points").first.bounding_box()["height"] > 150, "the map keeps its size"
+    icon = "() => getComputedStyle(document.querySelector('.ssvae-labeler'), '::before').display"
+    assert page.evaluate(icon) == "none", "no broken links over the app"
+
+
 def test_second_view_reload_and_restart(open_notebook):
     nb = open_notebook([OPEN, "app"])
     app = App(nb)
@@ -260,7 +283,11 @@ def test_second_view_reload_and_restart(open_notebook):
     app.wait_count(4, 1)
     assert app.status()["seq"] == 1
     nb.disconnect()
+    page.locator("button[aria-label='Take away']").first.click()
+    page.locator("dialog[open] .ssvae-place").fill("taken")
     page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()")
+    says_that_the_kernel_is_gone(page)
+    nb.screenshot("kernel-gone")
     page.wait_for_timeout(1500)
     nb.run_all()
     app = App(nb)
