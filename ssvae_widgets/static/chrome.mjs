@@ -257,7 +257,7 @@ function card(root, label, ...content) {
 /** The list of keys: over the page, so that it is in view wherever the map stands; grouped, and searched as one types. */
 export function showHelp(root, overrides) {
   const groups = helpGroups(overrides),
-    list = h("div", { class: "ssvae-m-keys" }),
+    list = h("div", { class: "ssvae-m-keys", role: "group", "aria-label": "All keys", tabindex: "0" }),
     none = h("p", { class: "ssvae-m-no-key", role: "status" });
   const search = h("input", {
     type: "search",

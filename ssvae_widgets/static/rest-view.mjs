@@ -19,7 +19,7 @@ export function extent(xy) {
  */
 export function restView(home, ends, w, h, side) {
   const axis = (low, high, first, last, size) => {
-    const margin = Math.min(side / 2 + 4, size / 4),
+    const margin = Math.min(side + 4, size / 4), // it lies over its point, but not always with its middle
       scale = (last - first) / (size - 2 * margin);
     if (!side || !(size > 0) || !(scale > 0)) return [low, high];
     return [Math.min(low, first - margin * scale), Math.max(high, last + margin * scale)];

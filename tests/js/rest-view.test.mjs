@@ -18,7 +18,7 @@ test("a picture over the outermost point is inside of the frame, and nothing is 
     const v = restView(home, ends, w, h, side),
       x = (a) => ((a - v.x0) / (v.x1 - v.x0)) * w,
       y = (a) => ((a - v.y0) / (v.y1 - v.y0)) * h;
-    const room = Math.min(side / 2, h / 4, w / 4) - 1e-6;
+    const room = Math.min(side, h / 4, w / 4) - 1e-6;
     assert.ok(x(-1) >= room && x(1) <= w - room && y(-2) >= room && y(2) <= h - room);
     assert.ok(v.x0 <= home[0] && v.x1 >= home[1] && v.y0 <= home[2] && v.y1 >= home[3]);
   }
