@@ -32,10 +32,10 @@ export function price(epochs, each, least = 3) {
 }
 
 /**
- * The line below the buttons. `s` holds the traits of the controls, `age` the seconds since they came.
+ * The line below the buttons. `s` holds the traits of the controls, `age` the seconds since they came; where it is `narrow` the bar alone counts batches.
  * @returns {string}
  */
-export function runWords(s, age = 0, wanted = s.epochs) {
+export function runWords(s, age = 0, wanted = s.epochs, narrow = false) {
   const each = s.seconds,
     lasted = s.lasted + age,
     quick = each > 0 && (each < 2 || (s.doing === "preparing the epoch" && lasted < 1));
@@ -55,8 +55,9 @@ export function runWords(s, age = 0, wanted = s.epochs) {
   if (s.epoch >= s.target || (s.doing !== "training" && s.doing && !quick))
     parts.push(SHORT[s.doing] || s.doing || "drawing the map");
   else {
-    parts.push(left > 0.5 ? `${roughly(left)} left` : "nearly done"); // first: where it is narrow the end is cut
-    parts.push(quick || !s.batches ? `${duration(each)} each` : `batch ${count(s.batch)} of ${count(s.batches)}`);
+    parts.push(left > 0.5 ? `${roughly(left)} left` : "nearly done");
+    if (!narrow)
+      parts.push(quick || !s.batches ? `${duration(each)} each` : `batch ${count(s.batch)} of ${count(s.batches)}`);
   }
   return parts.join(" · ");
 }

@@ -38,6 +38,7 @@ test("compiling says how long it has been, and of how long it will be only what 
 test("within a long epoch there are batches and what is left, which counts down between two words", () => {
   const s = { ...run, seconds: 20, batch: 36, batches: 450, left: 199.2 };
   assert.equal(runWords(s), "epoch 1 of 10 · 3 min left · batch 36 of 450");
+  assert.equal(runWords(s, 0, 10, true), "epoch 1 of 10 · 3 min left");
   assert.equal(runWords(s, 120), "epoch 1 of 10 · 79 s left · batch 36 of 450");
   assert.equal(runWords({ ...s, seconds: 0.3, epoch: 6, left: 1.2 }), "epoch 7 of 10 · 1 s left · 0.3 s each");
 });
