@@ -2,6 +2,8 @@
 import { clean, count } from "./dom.mjs";
 import { duration } from "./view-core.mjs";
 
+const SHORT = { "preparing the epoch": "getting ready" };
+
 /** Whole seconds, `3 min 05 s`, `1 h 12 min`; never zero. */
 export function about(seconds) {
   if (!Number.isFinite(seconds) || seconds < 0) return "";
@@ -10,10 +12,10 @@ export function about(seconds) {
 
 /** What is said while a program is compiled: how long it has been, and what is known of how long it will be. */
 export function compiling(lasted, lastTime) {
-  if (!(lastTime > 0)) return `compiling, ${about(lasted)} so far; never measured on this computer`;
+  if (!(lastTime > 0)) return `compiling: ${about(lasted)}, never measured here`;
   return lasted < lastTime
-    ? `compiling, about ${about(lastTime - lasted)} left; ${about(lastTime)} last time`
-    : `compiling, ${about(lasted)} so far; ${about(lastTime)} last time`;
+    ? `compiling: ${about(lasted)} of about ${about(lastTime)}`
+    : `compiling: ${about(lasted)}, last time ${about(lastTime)}`;
 }
 
 /** An estimate: seconds below a hundred, then whole minutes. */
@@ -30,10 +32,10 @@ export function price(epochs, each, least = 3) {
 }
 
 /**
- * The line below the buttons. `s` holds the traits of the controls, `age` the seconds since they came.
+ * The line below the buttons. `s` holds the traits of the controls, `age` the seconds since they came; where it is `narrow` the bar alone counts batches.
  * @returns {string}
  */
-export function runWords(s, age = 0, wanted = s.epochs) {
+export function runWords(s, age = 0, wanted = s.epochs, narrow = false) {
   const each = s.seconds,
     lasted = s.lasted + age,
     quick = each > 0 && (each < 2 || (s.doing === "preparing the epoch" && lasted < 1));
@@ -49,12 +51,13 @@ export function runWords(s, age = 0, wanted = s.epochs) {
   const now = Math.min(s.epoch + (s.epoch < s.target ? 1 : 0), s.target),
     left = s.left - age;
   const parts = [`epoch ${count(now)} of ${count(s.target)}`];
-  if (s.doing === "compiling") parts.push(compiling(lasted, s.last_time));
-  else if (s.epoch >= s.target || (s.doing !== "training" && s.doing && !quick))
-    parts.push(s.doing || "drawing the map");
+  if (s.doing === "compiling") return compiling(lasted, s.last_time);
+  if (s.epoch >= s.target || (s.doing !== "training" && s.doing && !quick))
+    parts.push(SHORT[s.doing] || s.doing || "drawing the map");
   else {
-    parts.push(quick || !s.batches ? `${duration(each)} each` : `batch ${count(s.batch)} of ${count(s.batches)}`);
-    parts.push(left > 0.5 ? `${about(left)} left` : "nearly done");
+    parts.push(left > 0.5 ? `${roughly(left)} left` : "nearly done");
+    if (!narrow)
+      parts.push(quick || !s.batches ? `${duration(each)} each` : `batch ${count(s.batch)} of ${count(s.batches)}`);
   }
   return parts.join(" · ");
 }

@@ -223,9 +223,10 @@ function controls(model, el) {
   let came = performance.now();
   const say = () => {
     const s = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-    facts.textContent = runWords(s, (performance.now() - came) / 1000, wanted() ?? NaN);
+    const age = (performance.now() - came) / 1000;
+    facts.textContent = runWords(s, age, wanted() ?? NaN, facts.clientWidth > 0 && facts.clientWidth < 140);
     const cost = s.running ? [] : [price(wanted() ?? NaN, s.seconds || s.ahead), clean(model.get("ahead_from"))];
-    facts.title = [facts.textContent, ...cost].filter(Boolean).join("\n");
+    facts.title = [runWords(s, age, NaN), ...cost].filter(Boolean).join("\n");
   };
   field.addEventListener("input", say);
   const clock = setInterval(() => {

@@ -29,30 +29,28 @@ const idle = {
 const run = { ...idle, running: true, target: 10, doing: "training" };
 
 test("compiling says how long it has been, and of how long it will be only what was measured", () => {
-  assert.equal(compiling(4, 0), "compiling, 4 s so far; never measured on this computer");
-  assert.equal(compiling(4, 12), "compiling, about 8 s left; 12 s last time");
-  assert.equal(compiling(14, 12), "compiling, 14 s so far; 12 s last time");
-  assert.equal(
-    runWords({ ...run, doing: "compiling", lasted: 3, last_time: 12 }, 2),
-    "epoch 1 of 10 · compiling, about 7 s left; 12 s last time",
-  );
+  assert.equal(compiling(4, 0), "compiling: 4 s, never measured here");
+  assert.equal(compiling(4, 12), "compiling: 4 s of about 12 s");
+  assert.equal(compiling(14, 12), "compiling: 14 s, last time 12 s");
+  assert.equal(runWords({ ...run, doing: "compiling", lasted: 3, last_time: 12 }, 2), "compiling: 5 s of about 12 s");
 });
 
 test("within a long epoch there are batches and what is left, which counts down between two words", () => {
   const s = { ...run, seconds: 20, batch: 36, batches: 450, left: 199.2 };
-  assert.equal(runWords(s), "epoch 1 of 10 · batch 36 of 450 · 3 min 19 s left");
-  assert.equal(runWords(s, 10), "epoch 1 of 10 · batch 36 of 450 · 3 min 09 s left");
-  assert.equal(runWords({ ...s, seconds: 0.3, epoch: 6, left: 1.2 }), "epoch 7 of 10 · 0.3 s each · 2 s left");
+  assert.equal(runWords(s), "epoch 1 of 10 · 3 min left · batch 36 of 450");
+  assert.equal(runWords(s, 0, 10, true), "epoch 1 of 10 · 3 min left");
+  assert.equal(runWords(s, 120), "epoch 1 of 10 · 79 s left · batch 36 of 450");
+  assert.equal(runWords({ ...s, seconds: 0.3, epoch: 6, left: 1.2 }), "epoch 7 of 10 · 1 s left · 0.3 s each");
 });
 
 test("what takes time is named, and nothing counts down to zero while it lasts", () => {
   const over = { ...run, epoch: 10, seconds: 20, doing: "drawing the map", left: 0 };
   for (let age = 0; age < 60; age += 7) assert.equal(runWords(over, age), "epoch 10 of 10 · drawing the map");
   const late = { ...run, epoch: 9, seconds: 20, batch: 440, batches: 450, left: 1 };
-  assert.equal(runWords(late, 30), "epoch 10 of 10 · batch 440 of 450 · nearly done");
+  assert.equal(runWords(late, 30), "epoch 10 of 10 · nearly done · batch 440 of 450");
   const soon = { ...run, epoch: 1, seconds: 20, doing: "preparing the epoch", left: 160 };
-  assert.equal(runWords(soon), "epoch 2 of 10 · 20 s each · 2 min 40 s left"); // a moment between two epochs
-  assert.equal(runWords(soon, 2), "epoch 2 of 10 · preparing the epoch");
+  assert.equal(runWords(soon), "epoch 2 of 10 · 3 min left · 20 s each"); // a moment between two epochs
+  assert.equal(runWords(soon, 2), "epoch 2 of 10 · getting ready");
   assert.equal(runWords({ ...run, stopping: true }), "stopping");
   assert.equal(runWords({ ...run, doing: "", message: "Preparing the model" }), "Preparing the model");
 });
