@@ -196,3 +196,17 @@ def test_a_strategy_of_ones_own_is_asked_for_by_a_session():
                 session.strategy = "luck"
     finally:
         del acquire.STRATEGIES["last"]
+
+
+def test_groups_of_many_points_are_those_of_a_sample():
+    rng = np.random.default_rng(0)
+    cloud = rng.permutation(np.repeat(np.arange(6), 3500))
+    z = (rng.normal(size=(21_000, 6)) + 12 * np.eye(6)[cloud]).astype(np.float32)
+    codes = np.where((cloud < 2) & (rng.random(21_000) < 0.003), cloud, -1)
+    found = suggest(8, "cover", codes=codes, z=z, rng=1)
+    assert {2, 3, 4, 5} <= set(cloud[found.indices]) and (codes[found.indices] < 0).all()
+    counted = [int(r.split("about ")[1].split(" ")[0].replace(",", "")) for r in found.reasons if "no label" in r]
+    assert counted and max(counted) <= 4000 and sum(counted) > 7000, "of all points, not of the sample"
+    many = np.where(rng.random(21_000) < 0.8, cloud, -1)  # more labels than points of a sample
+    again = suggest(3, "cover", codes=many, z=z, neighbors=None, rng=1)
+    assert len(again) == 3 and (many[again.indices] < 0).all()

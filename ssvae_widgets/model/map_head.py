@@ -278,5 +278,5 @@ def laid_over(
     "Places turned, mirrored, shifted and brought to the size of those shown before, as close to them as that allows."
     now, there = xy - xy.mean(0), before - before.mean(0)
     u, _, vt = np.linalg.svd(now.T @ there)
-    size = np.sqrt(np.square(there).sum() / max(float(np.square(now).sum()), 1e-12))
+    size = np.sqrt(np.square(there).sum() / max(float(np.square(now).sum()), 1e-12)) if there.any() else 1.0
     return (size * now @ (u @ vt) + before.mean(0)).astype(np.float32)
