@@ -84,7 +84,7 @@ def test_a_bad_network_is_not_shown_and_the_number_is_the_graphs():
         assert (
             s.standing.source == "graph"
             and f"{right.mean():.0%} right" in s.standing.message
-            and "60 of your labels" in s.standing.message
+            and "60 of your own labels" in s.standing.message
         )
         assert s.standing.value == s.accuracy.value and s.standing.truth == pytest.approx((s.pred == TRUTH).mean())
 

@@ -49,10 +49,10 @@ class Accuracy:
         parts = []
         checked = f"{self.n:,} random picks, answered blind"
         if self.how == "left out":  # entries of earlier versions do not say how many
-            checked = f"{self.n:,} of your labels left out in turn" if self.n else "your labels left out in turn"
+            checked = f"{self.n:,} of your own labels" if self.n else "your own labels"
         if self.value == self.value:
             interval = f"{self.value:.0%} right ({100 * self.low:.0f}–{100 * self.high:.0f})"
-            parts.append(f"{interval} on {checked}")
+            parts.append(f"{interval}, checked on {checked}")
         if self.why:
             parts.append(self.why)
         if self.asked >= 3 and self.how == "left out":
