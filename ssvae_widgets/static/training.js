@@ -254,7 +254,8 @@ function controls(model, el) {
       h("span", { class: "ssvae-key-loss", text: loss === null ? "loss" : `loss ${Number(loss).toPrecision(3)}` }),
       h("span", {
         class: "ssvae-key-accuracy",
-        text: accuracy === null ? "accuracy on labels" : `accuracy on labels ${Number(accuracy).toFixed(2)}`,
+        title: "On labels that it has learned from: how good the predictions are stands beside the chart",
+        text: accuracy === null ? "training accuracy" : `training accuracy ${Number(accuracy).toFixed(2)}`,
       }),
     );
   });
