@@ -380,6 +380,7 @@ WRONG = [
     ("ssvae-label", "--project", "/no/such"),
     ("ssvae-label", "digits", "--port", "0"),
     ("ssvae-label", "digits", "--labels", "/"),
+    ("ssvae-label", "digits", "--labels", "notes.txt"),
     ("ssvae-label", "digits", "--labels", "/dev/null/l.csv"),
     ("ssvae-label", "no.png", "digits.png"),
     ("ssvae-label-sets", "--budgets", "0"),

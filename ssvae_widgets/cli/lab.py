@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli/lab.html.md"""
 # %% ../../nbs/cli/08_lab.ipynb #4a320b56
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -120,14 +121,16 @@ def wait_for(
 @patch
 def stop(self: Lab) -> None:
     "End the server and its kernels."
-    if self.process.poll() is None:
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
+    try:
+        if self.process.poll() is None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(15)
+    finally:  # also when somebody presses Ctrl-C once more
+        if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-    self.folder.cleanup()
+        self.folder.cleanup()
 
 # %% ../../nbs/cli/08_lab.ipynb #b3be7319
 def widget_of(output: dict) -> str | None:

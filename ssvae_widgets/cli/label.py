@@ -21,28 +21,21 @@ from .arguments import add_reading_flags, reading_options
 from .common import SKIP_ADVICE, UsageError, make_parser, run_command, say, sentence_of
 
 # %% auto #0
-__all__ = ['is_project', 'labels_beside', 'check_source', 'near', 'app_cell', 'app_notebook', 'has_cell', 'choose_notebook',
-           'label_parser', 'sources_of', 'write_notebook', 'open_lab', 'label']
+__all__ = ['is_project', 'located', 'labels_beside', 'check_source', 'near', 'app_cell', 'app_notebook', 'has_cell',
+           'choose_notebook', 'label_parser', 'sources_of', 'write_notebook', 'open_lab', 'label']
 
 # %% ../../nbs/cli/09_label.ipynb #19fc1d76
 def is_project(source: str) -> bool:
     "Whether a path is the folder of a saved project."
     return Path(source, "project.json").is_file()
 
-# %% ../../nbs/cli/09_label.ipynb #954d5449
-def labels_beside(
-    sources: Sequence[str],  # as they were given
-) -> Path:  # .csv
-    "Where labels of pictures are kept when nothing is said: beside them, under their name."
-    from ssvae_widgets.data.load import is_built_in
-
-    first = Path(sources[0])
-    if is_built_in(sources[0]):
-        return Path(f"{first}_labels.csv")
-    place = Path(os.path.abspath(first))
-    place = place.parent if len(sources) > 1 else place  # several files: beside their folder
-    name = (place.name if place.is_dir() else place.stem) or "pictures"
-    return place.with_name(f"{name}_labels.csv") if place.name else place / f"{name}_labels.csv"
+# %% ../../nbs/cli/09_label.ipynb #c7a1e0d2
+def located(path: str | Path) -> Path:
+    "Absolute, with the links on the way to it followed; its own name stays as it was given."
+    path = Path(path)
+    if ".." in path.parts or not path.name:
+        return Path(os.path.realpath(path))
+    return Path(os.path.realpath(path.parent), path.name)
 
 # %% ../../nbs/cli/09_label.ipynb #092faaa1
 def labels_beside(
@@ -54,9 +47,9 @@ def labels_beside(
     first = Path(sources[0])
     if is_built_in(sources[0]):
         return Path(f"{first}_labels.csv")
-    place = Path(os.path.abspath(first))
+    place = located(first)
     place = place.parent if len(sources) > 1 else place  # several files: beside their folder
-    name = (place.name if place.is_dir() else place.stem) or "pictures"
+    name = (place.name if place.is_dir() else place.stem).lstrip(".") or "pictures"  # JupyterLab opens no hidden file
     return place.with_name(f"{name}_labels.csv") if place.name else place / f"{name}_labels.csv"
 
 # %% ../../nbs/cli/09_label.ipynb #f487ca9e
@@ -84,31 +77,11 @@ def check_source(
 def near(path: str | Path, folder: Path) -> str:
     "A path as it is seen from a folder; absolute on another drive."
     try:
-        return Path(os.path.relpath(path, folder)).as_posix()
+        return Path(os.path.relpath(located(path), os.path.realpath(folder))).as_posix()
     except ValueError:
-        return Path(path).resolve().as_posix()
+        return located(path).as_posix()
 
 # %% ../../nbs/cli/09_label.ipynb #958ee348
-def app_cell(
-    sources: Sequence[str],
-    labels: Path | None,  # None: a project
-    folder: Path,  # of the notebook
-    options: dict[str, Any],  # of `load_images`
-) -> str:
-    "The code that shows the app."
-    from ssvae_widgets.data.load import is_built_in
-
-    seen = [s if is_built_in(s) else near(s, folder) for s in sources]
-    if labels is None:
-        return f"from ssvae_widgets import LatentLabeler\n\napp = LatentLabeler.open({seen[0]!r})\napp"
-    given = repr(seen[0]) if len(seen) == 1 else "[\n" + "".join(f"    {s!r},\n" for s in seen) + "]"
-    names = "LatentLabeler"
-    if options:
-        given = f"load_images({given}, {', '.join(f'{k}={v!r}' for k, v in options.items())})"
-        names = "LatentLabeler, load_images"
-    return f"from ssvae_widgets import {names}\n\napp = LatentLabeler({given}, labels={near(labels, folder)!r})\napp"
-
-# %% ../../nbs/cli/09_label.ipynb #05955b25
 def app_cell(
     sources: Sequence[str],
     labels: Path | None,  # None: a project
@@ -238,27 +211,10 @@ def _label(args) -> None:
     labels = None if project else Path(args.labels or labels_beside(sources))
     if labels is not None and labels.is_dir():
         raise UsageError(f"--labels {labels} is a folder; give the name of a file.")
-    wish = Path(os.path.abspath(labels or Path(sources[0], "labels.csv"))).with_suffix(".ipynb")
-    code = app_cell(sources, labels, wish.parent, options)
-    notebook, there = choose_notebook(wish, code)
-    if not there:
-        write_notebook(notebook, app_notebook(code, near(labels or wish.with_suffix(".csv"), wish.parent)))
-    kept = str(labels or Path(sources[0], "labels.csv"))
-    report = dict(notebook=near(notebook, Path(".")), new=not there, labels=kept)
-    say(args, report, "{notebook}: labels are kept in {labels}")
-    if not args.no_open:
-        open_lab(args, notebook, code)
-
-# %% ../../nbs/cli/09_label.ipynb #877d1f3e
-def _label(args) -> None:
-    sources, project = sources_of(args)
-    options = reading_options(args)
-    if not project:
-        check_source(sources, options)
-    labels = None if project else Path(args.labels or labels_beside(sources))
-    if labels is not None and labels.is_dir():
-        raise UsageError(f"--labels {labels} is a folder; give the name of a file.")
-    wish = Path(os.path.abspath(labels or Path(sources[0], "labels.csv"))).with_suffix(".ipynb")
+    if labels is not None and labels.suffix.lower() != ".csv":
+        raise UsageError(f"--labels {labels} is no .csv file: labels are kept in one, such as {labels.stem}.csv.")
+    wish = located(labels or Path(sources[0], "labels.csv")).with_suffix(".ipynb")
+    wish = wish.with_name(wish.name.lstrip("."))
     code = app_cell(sources, labels, wish.parent, options)
     notebook, there = choose_notebook(wish, code)
     if not there:
