@@ -133,10 +133,11 @@ MOST_GROUPS = 500  # one for each label, but not more
 def sampled(
     pool: Pool,
     rng: np.random.Generator,
+    least: int = 0,  # points that are asked for
 ) -> tuple[Int[np.ndarray, "some"], Pool]:  # rows; a pool of these
     "The labeled points, and some of those that may be suggested."
     pool.need("z")
-    labeled, few = np.flatnonzero(pool.codes >= 0), min(SAMPLED, len(pool.candidates))
+    labeled, few = np.flatnonzero(pool.codes >= 0), min(max(SAMPLED, least), len(pool.candidates))
     rows = np.union1d(rng.choice(pool.candidates, few, replace=False), labeled)
     free = pool.codes[rows] < 0
     share = pool.size(pool.candidates) / max(pool.size(rows[free]), 1)
@@ -176,7 +177,7 @@ def _joined(*parts: tuple) -> tuple:
 def cover(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
     "Typical members of groups without a label: groups far from all labels, then the largest ones."
     if len(pool.codes) > LARGE and pool.typicality is None:  # else these are a sample already
-        rows, some = sampled(pool, rng)
+        rows, some = sampled(pool, rng, n)
         picks, *said = cover(some, n, rng)
         return rows[picks], *said
     far = _far_groups(pool, (n + 1) // 2, 0.01, n + min(int((pool.codes >= 0).sum()), MOST_GROUPS))

@@ -53,6 +53,7 @@ class Measured:
     ):
         self._path, self.most = path, most
         self._known: dict[str, dict[str, float]] | None = None  # name -> kind -> seconds; None: not read yet
+        self._noted: dict[str, dict[str, float]] = {}  # of these, what this process has measured
         self._lock = threading.Lock()
 
     @property
@@ -80,7 +81,7 @@ def _read(path: Path | None) -> dict[str, dict[str, float]]:
             str(name): {str(kind): float(s) for kind, s in kinds.items() if 0 <= float(s) < 1e6}
             for name, kinds in said.items()
         }
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         return {}
 
 
@@ -94,10 +95,13 @@ def note(
     "Keep what something took."
     with self._lock:
         known = {**(self._known or {}), **_read(self.path)}  # others may have written meanwhile
-        kinds = known.pop(name, {}) | {kind: round(float(seconds), 4)}
-        known[name] = kinds  # the newest is the last
+        before = known.get(name, {}).get(kind, math.nan)
+        self._noted[name] = self._noted.pop(name, {}) | {kind: round(float(seconds), 4)}
+        for mine, kinds in self._noted.items():
+            known[mine] = known.pop(mine, {}) | kinds  # the newest is the last
         self._known = dict(list(known.items())[-self.most :])
-        if (path := self.path) is not None:
+        news = not abs(seconds - before) <= 0.1 * before  # the same as before need not be written for each epoch
+        if (path := self.path) is not None and news:
             with contextlib.suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 atomic_write(path, json.dumps(self._known).encode())

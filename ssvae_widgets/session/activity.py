@@ -79,4 +79,4 @@ class Activity:
         self.message = f"{job.capitalize()} failed: {error}"
         self.events.emit("error", job=job, message=self.message, error=error)
         if job in ("training", "preparation") or not self.status.target:
-            self.update(phase="idle", target=0, message=self.message)
+            self.update(phase="idle", target=0, message=self.message, doing="", batch=0, batches=0)

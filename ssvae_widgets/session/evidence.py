@@ -104,8 +104,12 @@ def leave_out(
     said = {}
     for space in spaces:
         said[id(space)] = yield from self._graph_without(space, rows, codes)
-    self._look_out(codes)
+    before = predictions.space
     self._choose_space(spaces, said, rows, codes)
+    if predictions.space is before:
+        self._look_out(codes)
+    else:
+        self.outlook = Outlook(0)  # the answers on hand are those of other features
     linear = self._linear_without(predictions.space, rows, codes)
     with self.activity.lock:
         self.left_out = dict(graph=(rows, said[id(predictions.space)]), linear=(rows, linear))
@@ -206,7 +210,8 @@ def _exam_answers(
     rows = valid_exams(exams, codes, self.activity.status.total)
     rows = rows[~np.isin(rows, self.data.store.rows_with("accepted"))]
     said = {name: self.now(exams[int(row)].said.get(name, -1) for row in rows) for name in SOURCES}
-    said["network"] = self._exam_probs(rows).argmax(1)
+    if len(rows):
+        said["network"] = self._exam_probs(rows).argmax(1)
     for name, (out, probs) in self.left_out.items():  # those that had no label to go by when the network was asked
         place = np.full(len(codes), -1)
         place[out] = np.arange(len(out))

@@ -306,6 +306,8 @@ def _chosen(what, able: dict[str, str], why_not: dict[str, str]) -> list[str]:
     if what is None:
         return list(able)
     wanted = [what] if isinstance(what, str) else list(what)
+    if not wanted:
+        raise ArgumentError(f"what is empty; expected some of {', '.join(able)}, or None for all of them.")
     for name in wanted:
         if name not in able:
             known = ", ".join(PLACES)

@@ -51,7 +51,7 @@ def current(self: Follow) -> bool:
 @patch
 def seconds(self: Follow) -> float:
     "Median of the last epochs; the first one counts only while it is alone."
-    recent = self.times[-9:][-8 if len(self.times) > 1 else 0 :]
+    recent = self.times[1:][-8:] or self.times
     return float(np.median(recent)) if recent else 0.0
 
 # %% ../../nbs/session/13_pace.ipynb #c38a3ced

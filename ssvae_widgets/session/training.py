@@ -253,7 +253,7 @@ def train(
             activity.status = replace(status, phase="training", target=target, message=f"Now {target} epochs")
         else:
             self.number += 1
-            new = dict(epoch=0, seconds=0.0, message=f"{target} epochs to go", batch=0, batches=0)
+            new = dict(epoch=0, seconds=0.0, message=f"{target} epochs to go", batch=0, batches=0, doing="")
             activity.status = replace(status, phase="training", target=target, **new)
             activity.jobs.ask("training", job=self.run)
     activity.events.emit("training", status=activity.status)
@@ -410,13 +410,13 @@ def look(
     self.activity.update(doing=BETWEEN[2], since=time.monotonic())
     if self.frozen is not None and self.model.feature_space is not None:
         self.frozen.lend_map(self.model)
-    if self.model.map.shown is None and len(predictions.view.xy) == self.data.n_items:
+    if len(predictions.view.xy) == self.data.n_items:
         self.model.map = self.model.map._replace(shown=predictions.view.xy)  # the next map lies over what is on show
     seen = self.model.embed(self.inputs, map_steps, within)
     informed, xy = examination.informed, np.asarray(seen.xy, np.float32)
     if map_steps == 0 and self._may_be_plain and self.model.map.shown is not None:
         xy = laid_over(xy, predictions.view.xy)
-        self.model.map = self.model.map._replace(shown=xy)
+    self.model.map = self.model.map._replace(shown=xy)
     with self.activity.lock:
         predictions.change(xy=xy, weights=self.model.snapshot(within))
         if informed:

@@ -350,7 +350,9 @@ export function showClasses(root, names, colors, choose, add = null) {
       .map((n, i) => [clean(n, 60), i])
       .filter(([n, i]) => !q || n.toLowerCase().includes(q) || String(i) === q)
       .slice(0, 100);
-    at = Math.max(0, Math.min(at, shown.length - 1));
+    const name = input.value.trim().normalize("NFC"),
+      fresh = Boolean(add && name && !names.some((n) => clean(n, 60).toLowerCase() === name.toLowerCase()));
+    at = Math.max(0, Math.min(at, shown.length - (fresh ? 0 : 1)));
     list.replaceChildren(
       ...shown.map(([n, i], k) => {
         const dot = h("span", { class: "ssvae-m-swatch", "aria-hidden": "true" });
@@ -368,11 +370,10 @@ export function showClasses(root, names, colors, choose, add = null) {
         return o;
       }),
     );
-    const name = input.value.trim().normalize("NFC");
-    if (add && name && !names.some((n) => clean(n, 60).toLowerCase() === name.toLowerCase())) {
+    if (fresh) {
       const o = h(
         "div",
-        { class: "ssvae-m-option ssvae-m-new", role: "option", "aria-selected": String(!shown.length) },
+        { class: "ssvae-m-option ssvae-m-new", role: "option", "aria-selected": String(at === shown.length) },
         `Add the class “${clean(name, 60)}”`,
       );
       o.addEventListener("click", () => {

@@ -14,6 +14,7 @@ function initialize({ model }) {
   const key = model.get("key");
   shared.set(key, new Shared(model));
   return () => {
+    shared.get(key)?.unwatch();
     shared.delete(key);
     forgetShow(key);
   };

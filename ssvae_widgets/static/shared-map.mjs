@@ -32,7 +32,7 @@ export class Shared {
       for (const message of this.waiting) model.send(...message);
       this.waiting = null;
     });
-    watchKernel(model, model.get("key"), () => this.lost());
+    this.unwatch = watchKernel(model, model.get("key"), () => this.lost());
     this.first();
     model.on("change:positions", () => this.move());
     model.on("change:sample change:sample_codes", () => {
@@ -263,6 +263,7 @@ export class Shared {
   reselect() {
     const back = this.state.recall();
     if (!back) return false;
+    this.reveal(back);
     this.state.recalling = true;
     this.select(back, "key");
     this.state.recalling = false;
@@ -279,14 +280,18 @@ export class Shared {
   /** Is a proposal still unlabeled here? */
   open = (i) => i < this.state.n && !(this.state.flags[i] & LABELED);
 
+  /** What is about to be selected can be seen: a filter that hides some of it ends. */
+  reveal(serials) {
+    if (!serials.some((i) => this.state.flags[i] & HIDDEN)) return;
+    this.model.set("filter", bytes(new Uint32Array(0)));
+    this.state.setFilter(null);
+    this.tell("points");
+  }
+
   /** Show a proposal that is held: selection, picture and reason in this frame. */
   goTo(i) {
     if (i < 0 || i >= this.state.n) return;
-    if (this.state.flags[i] & HIDDEN) {
-      this.model.set("filter", bytes(new Uint32Array(0)));
-      this.state.setFilter(null);
-      this.tell("points");
-    }
+    this.reveal([i]);
     this.select(Uint32Array.of(i), "next");
     for (const v of this.views) v.focusOn(i);
   }

@@ -44,7 +44,8 @@ export function takeAway(root, model, closed) {
     early = early && !there;
   };
   const chosen = () => [...list.querySelectorAll("input:checked")].map((box) => box.value);
-  let clock;
+  let clock,
+    busy = false; // it is being written
   const trouble = (text) => said.replaceChildren(h("p", { class: "ssvae-problem", text }));
   const gone = () => root.classList.contains("ssvae-gone");
   function ask() {
@@ -53,6 +54,9 @@ export function takeAway(root, model, closed) {
     early = !list.childElementCount || (empty && !model.get("place"));
     if (early) return;
     if (empty) return folder.focus();
+    if (busy) return;
+    if (!chosen().length) return trouble("Tick what you want to take away.");
+    busy = true;
     write.disabled = true;
     said.replaceChildren(h("p", { text: "Writing …" }));
     model.send({ type: "export", folder: folder.value.trim(), what: chosen() });
@@ -64,6 +68,7 @@ export function takeAway(root, model, closed) {
     clock = setInterval(() => {
       if (gone()) {
         clearInterval(clock);
+        busy = false;
         ready();
         trouble(GONE);
       } else if (--seconds === 0)
@@ -75,7 +80,7 @@ export function takeAway(root, model, closed) {
     }, 1000);
   }
   const ready = () => {
-    write.disabled = !chosen().length;
+    write.disabled = busy || !chosen().length;
   };
   const offers = () => {
     const off = new Set([...list.querySelectorAll("input:not(:checked):not(:disabled)")].map((box) => box.value));
@@ -98,6 +103,7 @@ export function takeAway(root, model, closed) {
     if (now === n) return;
     n = now;
     clearInterval(clock);
+    busy = false;
     ready();
     said.replaceChildren(
       ...(problem

@@ -470,7 +470,7 @@ def paint_standing(self: Presenter):
     reason = "" if self.session.model is None else self.session.model.augmentation_reason
     view.detail = HOW_WELL + (f" Distortions while training: {reason}" if reason else "")
     said, gaps = self.session.outlook, self.session.unlabeled_groups  # nobody may stop while a group has no label
-    silent = standing.source == "network" or (gaps and (said.enough or not said.known))
+    silent = standing.source != "graph" or (gaps and (said.enough or not said.known))
     view.outlook = "" if silent else said.message
     view.draw(standing.message, learning_curve(self.session.standings))
 
