@@ -138,3 +138,10 @@ def test_every_name_becomes_one_of_a_file(name, tmp_path):
     (tmp_path / got).mkdir()
     assert os.listdir(tmp_path) == [got] and got not in ("nul", "con") and len(got.encode()) <= 201
     assert kept_apart([got, got.upper(), got])[0] == got and len({*kept_apart([got, got, got])}) == 3
+
+
+def test_nothing_is_no_export(files, tmp_path):
+    with LabelingSession(files, None) as s:
+        with pytest.raises(ArgumentError, match="what is empty"):
+            s.export(tmp_path / "out", [])
+    assert not (tmp_path / "out").exists()

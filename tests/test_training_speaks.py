@@ -8,9 +8,15 @@ import pytest
 from waiting import until
 
 from ssvae_widgets.config import SSVAEConfig
+from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.data.standard import load_digits
 from ssvae_widgets.model import loop, measured
 from ssvae_widgets.session.session import LabelingSession
+
+PLAIN = SSVAEConfig(
+    encoder_type="dense", hidden_dims=(16,), latent_dim=2, batch_size=64, consistency_weight=0.0, augmentation="none"
+)
+WIDE = PLAIN.replace(latent_dim=8)
 
 DIGITS, TRUTH = load_digits()
 MANY = np.tile(DIGITS, (12, 1, 1))
@@ -142,3 +148,57 @@ def test_the_outlook_is_silent_with_few_labels_and_stays_within_the_answers_that
         assert s.wait(60)
         told = s.outlook
         assert told.low <= (s.pred == TRUTH).mean() - before <= told.high + 0.01
+
+
+def test_a_folder_without_classes_is_trained_and_says_so():
+    files = ImageSet(np.random.default_rng(0).random((40, 8, 8)), names=[f"{k}.png" for k in range(40)])
+    with LabelingSession(files, None, config=PLAIN, features=None) as s:
+        s.subscribe(lambda event: problems.append(event) if event["type"] == "error" else None)
+        problems = []
+        assert s.n_classes == 0 and s.accuracy.n == 0
+        s.train(1)
+        assert s.wait(120) and s.training.message == "Trained 1 epoch" and not problems
+
+
+def test_an_opened_model_goes_on_from_the_map_that_is_on_show(tmp_path):
+    images = np.random.default_rng(0).random((60, 8, 8), np.float32)
+    with LabelingSession(images, None, classes=2, config=WIDE) as s:
+        s.train(1)
+        assert s.wait(120)
+        s.model.save(tmp_path / "m.ckpt")
+    with LabelingSession(images, None, classes=2, model=tmp_path / "m.ckpt") as s:
+        s.prepare()
+        assert s.wait(120) and s.model.map_head is not None
+        seen = s.predictions.view.xy
+        np.testing.assert_array_equal(s.model.map.shown, seen)
+        s.train(1)
+        assert s.wait(120)
+        now = s.predictions.view.xy
+        assert np.corrcoef((now - now.mean(0)).ravel(), (seen - seen.mean(0)).ravel())[0, 1] > 0.5
+        assert 0.9 < now.std() / seen.std() < 1.1
+
+
+def test_a_look_that_fails_draws_no_map_for_ever(monkeypatch):
+    with LabelingSession(np.random.default_rng(0).random((40, 8, 8)), None, classes=2, config=PLAIN) as s:
+        s.prepare()
+        assert s.wait(120)
+        monkeypatch.setattr(type(s.model), "features", lambda *a: (_ for _ in ()).throw(MemoryError("no room, none")))
+        s.train(1)
+        until(lambda: not s.training.running and "no room, none" in s.training.message)
+        assert s.training.doing == ""
+        monkeypatch.undo()
+        s.train(1)
+        assert s.wait(120) and s.training.message == "Trained 1 epoch"
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": {"piece": 1%s}}' % ("0" * 400), "[1]", "\udcff", ""])
+def test_damaged_measurements_are_none(tmp_path, text):
+    path = tmp_path / "measured.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    kept = measured.Measured(path)
+    assert np.isnan(kept.get("a", "piece"))
+    kept.note("a", "piece", 0.5)
+    assert measured.Measured(path).get("a", "piece") == 0.5
+    path.write_text('{"a": {"piece": 9.0}}')  # of another process, older than what was measured here
+    kept.note("b", "piece", 1.0)
+    assert kept.get("a", "piece") == 0.5
