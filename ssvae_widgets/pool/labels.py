@@ -87,12 +87,6 @@ class PoolLabels:
             self._catch_up()
             return list(self._classes)
 
-    def times(self, names: Iterable[str]) -> dict[str, float]:
-        "When some names were labeled last, or their label removed, in seconds since 1970; without those unheard of."
-        with self._lock:
-            self._catch_up()
-            return {name: self._when[name] for name in names if name in self._when}
-
     def __len__(self):
         return len(self.now)
 
@@ -118,14 +112,24 @@ class PoolLabels:
         self._read_to += whole
         return lines
 
-    def _hear(self, told: dict[str, Any]) -> None:
-        self._when[told["id"]] = float(told.get("when") or 0)
-        if told["label"] is None:
-            self._now.pop(told["id"], None)
-        else:
-            label = spelled(told["label"])
-            self._now[told["id"]] = label
-            self._classes.setdefault(label)
+# %% ../../nbs/pool/07_labels.ipynb #917c3ed6
+@patch
+def times(self: PoolLabels, names: Iterable[str]) -> dict[str, float]:
+    "When some names were labeled last, or their label removed, in seconds since 1970; without those unheard of."
+    with self._lock:
+        self._catch_up()
+        return {name: self._when[name] for name in names if name in self._when}
+
+
+@patch
+def _hear(self: PoolLabels, told: dict[str, Any]) -> None:
+    self._when[told["id"]] = float(told.get("when") or 0)
+    if told["label"] is None:
+        self._now.pop(told["id"], None)
+    else:
+        label = spelled(told["label"])
+        self._now[told["id"]] = label
+        self._classes.setdefault(label)
 
 # %% ../../nbs/pool/07_labels.ipynb #3f753c03
 @patch
