@@ -207,7 +207,8 @@ def _given(
                 break
             about = entries[record["target"]].record if record.get("target") in entries else record
             if record["op"] in ("set", "undo", "redo") and (told := wanted.intersection(about.get("serials", ()))):
-                out.update(dict.fromkeys(told, datetime.fromisoformat(record["time"]).timestamp()))
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # a log that somebody else has written
+                    out.update(dict.fromkeys(told, datetime.fromisoformat(record["time"]).timestamp()))
                 wanted.difference_update(told)
 
     store.decide(look)
@@ -232,7 +233,9 @@ def follow(
 
     def stop() -> None:
         end()
-        with contextlib.suppress(OSError):  # the labels are in the file of the sample, and are taken from there
+        with contextlib.suppress(
+            OSError, DataError
+        ):  # the labels are in the file of the sample, and are taken from there
             bring()
 
     bring()
