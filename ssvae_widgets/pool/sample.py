@@ -233,9 +233,7 @@ def follow(
 
     def stop() -> None:
         end()
-        with contextlib.suppress(
-            OSError, DataError
-        ):  # the labels are in the file of the sample, and are taken from there
+        with contextlib.suppress(OSError, DataError):  # the file of the sample has the labels, too
             bring()
 
     bring()
