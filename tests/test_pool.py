@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ssvae_widgets.cli.pool import read_label_table
 from ssvae_widgets.errors import ArgumentError, DataError
+from ssvae_widgets.labels.store import LabelStore
 from ssvae_widgets.pool import Pool, StalledError, WorkerError
 from ssvae_widgets.pool.engines import ENGINES
 from ssvae_widgets.pool.functions import NO_CLASS, Thumb, embed
-from ssvae_widgets.pool.labels import PoolLabels
+from ssvae_widgets.pool.labels import PoolLabels, to_line
 from ssvae_widgets.pool.learner import Learner, deep_map
 from ssvae_widgets.pool.reduce import merge_smallest, merge_summaries, smallest, summarize
+from ssvae_widgets.pool.sample import exchange, recover_labels, sample_folder
 from ssvae_widgets.pool.shards import KINDS, read_arrays, read_table, shard_path, small_rows
 from ssvae_widgets.pool.work import Task, extractor_of
 
@@ -323,6 +327,129 @@ def test_the_log_takes_two_notebooks_and_a_torn_line(tmp_path):
     one.set({"d": None, "e": "x"})
     assert one.now == two.now == PoolLabels(tmp_path).now == {"a": "z", "b": "y", "e": "x"}
     assert (tmp_path / "labels.csv").read_text() == "id,label\na,z\nb,y\ne,x\n"
+
+
+@pytest.fixture
+def shared(tmp_path):
+    "A sample of six pictures, its store and the labels of the pool; and how to bring both together."
+    ids, labels = [f"{i}.png" for i in range(6)], PoolLabels(tmp_path)
+    folder = sample_folder(tmp_path, ids)
+    with LabelStore(folder / "labels.csv", 6, ["cat", "dog"]) as store:
+        yield ids, labels, store, lambda: exchange(folder, ids, store, labels)
+
+
+def said(ids, store) -> dict[str, str]:
+    return {ids[row]: store.classes[store.codes[row]] for row in np.flatnonzero(store.codes >= 0)}
+
+
+def test_a_label_given_while_labels_are_exchanged_stays(shared, monkeypatch):
+    "Also where the pool has just said something else of the picture."
+    ids, labels, store, bring = shared
+    labels.set({"1.png": "dog"})
+    give = PoolLabels.set
+
+    def meanwhile(self, *given, **more):
+        store.set([0, 1], "cat")
+        return give(self, *given, **more)
+
+    with monkeypatch.context() as m:
+        m.setattr(PoolLabels, "set", meanwhile)
+        assert bring() == (0, 0)
+    assert said(ids, store) == {"0.png": "cat", "1.png": "cat"} and labels.now == {"1.png": "dog"}
+    assert bring() == (2, 0) and labels.now == said(ids, store) == {"0.png": "cat", "1.png": "cat"}
+    seq = store.seq
+    assert bring() == (0, 0) and store.seq == seq
+
+
+def test_a_class_that_is_gone_from_the_session_is_what_became_of_it(shared):
+    ids, labels, store, bring = shared
+    store.set([0], "cat")
+    bring()
+    store.merge_classes("cat", "dog")
+    labels.set({"3.png": "cat"})
+    assert bring() == (2, 1) and labels.now == said(ids, store) == {"0.png": "dog", "3.png": "dog"}
+    seq = store.seq
+    assert bring() == (0, 0) and store.seq == seq
+    store.rename_class("dog", "hound")
+    labels.set({"4.png": "dog"})
+    assert bring() == (3, 1) and labels.now == said(ids, store) == dict.fromkeys(["0.png", "3.png", "4.png"], "hound")
+    store.delete_class("hound")
+    assert bring() == (3, 0) and labels.now == {}
+    labels.set({"5.png": "hound"})  # somebody else still has it
+    assert bring() == (0, 1) and bring() == (0, 0) and labels.now == said(ids, store) == {"5.png": "hound"}
+
+
+def test_a_class_has_one_spelling(shared, tmp_path):
+    "Of a call, of a CSV, and of a log that was written before."
+    ids, labels, store, bring = shared
+    store.set([0], "cat")
+    old = {"1.png": " cat ", "2.png": "a\nb", "3.png": "cafe\u0301", "4.png": "\u200b"}
+    labels.path.write_bytes(b"".join(to_line({"id": i, "label": v, "when": 1.0}) for i, v in old.items()))
+    assert bring() == (1, 3) and bring() == (0, 0)
+    assert said(ids, store) == {"0.png": "cat", "1.png": "cat", "2.png": "a b", "3.png": "café"}
+    assert labels.now == said(ids, store) | {"4.png": "\u200b"}
+    assert labels.set({"1.png": "\tcat", "5.png": " dog"}) == 1 and labels.now["5.png"] == "dog"
+    with pytest.raises(ArgumentError, match="no visible character"):
+        labels.set({"5.png": "\u200b"})
+    table = tmp_path / "given.csv"
+    table.write_text("id,label\n0.png, dog \n1.png,  \n")
+    assert read_label_table(str(table)) == {"0.png": "dog", "1.png": None}
+
+
+def test_the_newer_label_counts_however_late_it_comes(tmp_path):
+    ids = ["a.png", "b.png", "c.png"]
+    labels, folder = PoolLabels(tmp_path), sample_folder(tmp_path, ids)
+    with LabelStore(folder / "labels.csv", 3, ["cat", "dog"]) as store:
+        exchange(folder, ids, store, labels)
+        store.set([0, 2], "cat")
+        time.sleep(0.01)
+        labels.set({"a.png": "dog", "b.png": "dog"})
+        time.sleep(0.01)
+        store.set([1], "cat")
+        store.add_class("cow")  # says nothing of a picture
+    assert recover_labels(tmp_path, labels) == 2  # the notebook was killed
+    assert labels.now == {"a.png": "dog", "b.png": "cat", "c.png": "cat"} and recover_labels(tmp_path, labels) == 0
+    times = labels.times(ids)
+    assert times["c.png"] < times["a.png"] < times["b.png"]
+    with LabelStore(folder / "labels.csv", 3) as store:
+        assert said(ids, store) == labels.now
+
+
+def test_another_process_behind_one_s_own_line_is_no_broken_disk(tmp_path, monkeypatch):
+    import ssvae_widgets.pool.labels as module
+
+    one, two, add = PoolLabels(tmp_path), PoolLabels(tmp_path), module.append_bytes
+
+    def first(fd, data):
+        add(fd, data)
+        monkeypatch.setattr(module, "append_bytes", add)
+        two.set({"a": "theirs"})
+
+    monkeypatch.setattr(module, "append_bytes", first)
+    assert one.set({"a": "mine", "b": "mine"}) == 2
+    assert one.now == two.now == {"a": "theirs", "b": "mine"}
+    assert (tmp_path / "labels.csv").read_text() == "id,label\na,theirs\nb,mine\n"
+    monkeypatch.setattr(module, "append_bytes", lambda fd, data: None)
+    with pytest.raises(OSError, match="does not hold what was written"):
+        one.set({"c": "mine"})
+
+
+def test_training_holds_no_label_up(plain, tmp_path):
+    "The thread of the session's jobs is busy for as long as it trains."
+    from ssvae_widgets import LabelingSession
+
+    pool, busy = copied(plain.folder, tmp_path / "pool"), threading.Event()
+    session = LabelingSession(pool.sample(20), classes=["cat", "dog"])
+    try:
+        session.jobs.ask("training", job=lambda: busy.wait(20))
+        session.label([3], "cat")
+        end = time.monotonic() + 10
+        while not len(pool.labels) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert session.jobs.busy and pool.labels.now == {session.names[3]: "cat"}
+    finally:
+        busy.set()
+        session.close()
 
 
 def test_an_extractor_that_fails_on_everything_is_an_error():

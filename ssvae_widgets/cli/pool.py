@@ -144,13 +144,15 @@ def read_label_table(path: str) -> dict[str, str | None]:
     "Labels by name from a CSV; an empty label removes. `UsageError` for a file without these columns."
     import csv
 
+    from ssvae_widgets.labels.csv_table import unguard_cell
+
     try:
         with open(path, newline="", encoding="utf-8-sig") as f:
             rows = csv.DictReader(f)
             if not {"id", "label"} <= {*(rows.fieldnames or ())}:
                 have = ", ".join(rows.fieldnames or ()) or "no header"
                 raise UsageError(f"--labels {path}: expected the columns id and label, it has {have}.")
-            return {row["id"]: row["label"] or None for row in rows if row["id"]}
+            return {row["id"]: unguard_cell((row["label"] or "").strip()) or None for row in rows if row["id"]}
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"--labels {path} cannot be read: {e}.") from None
 

@@ -14,17 +14,19 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastcore.basics import patch
 
+from ..data.names import clean_name
 from ..errors import ArgumentError, describe
 from ..io.files import append_bytes, atomic_write, open_append, write_all
 
 # %% auto #0
-__all__ = ['to_line', 'from_line', 'PoolLabels', 'round_time', 'three_way']
+__all__ = ['to_line', 'from_line', 'spelled', 'PoolLabels', 'round_time', 'three_way']
 
 # %% ../../nbs/pool/07_labels.ipynb #7807d937
 def to_line(told: dict[str, Any]) -> bytes:
@@ -44,6 +46,17 @@ def from_line(line: bytes) -> dict[str, Any] | None:  # None: it is damaged
     except (ValueError, KeyError, TypeError):
         return None
 
+# %% ../../nbs/pool/07_labels.ipynb #06498d18
+@lru_cache(4096)
+def spelled(
+    label: str,  # class name as it stands in a log
+) -> str:
+    "A class name as stores spell it."
+    try:
+        return clean_name(label)
+    except ArgumentError:
+        return label
+
 # %% ../../nbs/pool/07_labels.ipynb #50b799fe
 class PoolLabels:
     "Labels by the names of pictures; safe to use from several threads and processes."
@@ -56,6 +69,7 @@ class PoolLabels:
         self.damaged = 0  # lines that could not be read
         self._lock = threading.RLock()
         self._now: dict[str, str] = {}
+        self._when: dict[str, float] = {}  # of the newest line of each name
         self._classes: dict[str, None] = {}
         self._read_to = 0
 
@@ -79,29 +93,43 @@ class PoolLabels:
     def __repr__(self):
         return f"PoolLabels({len(self):,} labels of {len(self.classes)} classes, {self.path})"
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> list[bytes]:  # lines
         "Read what was added."
         try:
             with open(self.path, "rb") as f:
                 f.seek(self._read_to)
                 new = f.read()
         except FileNotFoundError:
-            return
+            return []
         whole = new.rfind(b"\n") + 1  # what comes after it is still being written, or never will be
-        for line in new[:whole].splitlines():
+        lines = new[:whole].split(b"\n")
+        for line in lines:
             told = from_line(line) if line else None
             if told is not None:
                 self._hear(told)
             elif line:
                 self.damaged += 1
         self._read_to += whole
+        return lines
 
-    def _hear(self, told: dict[str, Any]) -> None:
-        if told["label"] is None:
-            self._now.pop(told["id"], None)
-        else:
-            self._now[told["id"]] = told["label"]
-            self._classes.setdefault(told["label"])
+# %% ../../nbs/pool/07_labels.ipynb #917c3ed6
+@patch
+def times(self: PoolLabels, names: Iterable[str]) -> dict[str, float]:
+    "When some names were labeled last, or their label removed, in seconds since 1970; without those unheard of."
+    with self._lock:
+        self._catch_up()
+        return {name: self._when[name] for name in names if name in self._when}
+
+
+@patch
+def _hear(self: PoolLabels, told: dict[str, Any]) -> None:
+    self._when[told["id"]] = float(told.get("when") or 0)
+    if told["label"] is None:
+        self._now.pop(told["id"], None)
+    else:
+        label = spelled(told["label"])
+        self._now[told["id"]] = label
+        self._classes.setdefault(label)
 
 # %% ../../nbs/pool/07_labels.ipynb #3f753c03
 @patch
@@ -110,22 +138,25 @@ def set(
     labels: Mapping[str, str | None],  # name of a picture -> class; None removes
     who: str = "",
     round: int | None = None,  # of the learner that was on show
+    when: Mapping[str, float] | None = None,  # seconds since 1970, of labels that were given earlier
 ) -> int:  # how many have changed
-    "Give or remove labels; they are on the disk when this returns. Raises `OSError` when the disk refuses."
+    """Give or remove labels; they are on the disk when this returns. Raises `OSError` when the disk refuses, and
+    `ArgumentError` for what can be no class."""
     for name, label in labels.items():
         if not isinstance(name, str) or not isinstance(label, str | None) or label == "":
             raise ArgumentError(
                 f"labels has {describe(name)}: {describe(label)}; expected names of pictures and class names, or "
                 "None to remove a label."
             )
+    labels = {name: label if label is None else clean_name(label) for name, label in labels.items()}
     with self._lock:
         self._catch_up()
         fresh = {name: label for name, label in labels.items() if self._now.get(name) != label}
         if fresh:
-            more = {"when": round_time(), "who": who, "round": round}
-            self._append(b"".join(to_line({"id": i, "label": v, **more}) for i, v in fresh.items()))
-            self._catch_up()
-            if any(self._now.get(i) != v for i, v in fresh.items()):
+            now, times, more = round_time(), when or {}, {"who": who, "round": round}
+            lines = [to_line({"id": i, "label": v, "when": times.get(i, now), **more}) for i, v in fresh.items()]
+            self._append(b"".join(lines))
+            if not {line.rstrip() for line in lines} <= {*self._catch_up()}:
                 raise OSError(f"{self.path} does not hold what was written: look at the disk, and label again.")
             self.write_csv()
         return len(fresh)
@@ -152,7 +183,8 @@ def write_csv(self: PoolLabels) -> Path:
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["id", "label"])
     rows.writerows(sorted(self._now.items()))
-    return atomic_write(self.path.with_name("labels.csv"), out.getvalue().encode("utf-8", "surrogateescape"))
+    path = atomic_write(self.path.with_name("labels.csv"), out.getvalue().encode("utf-8", "surrogateescape"))
+    return self.write_csv() if any(self._catch_up()) else path  # somebody else has written meanwhile
 
 # %% ../../nbs/pool/07_labels.ipynb #d788a5be
 def round_time() -> float:
@@ -164,8 +196,10 @@ def three_way(
     base: Mapping[str, str],  # what both agreed on
     mine: Mapping[str, str],  # of a session now
     theirs: Mapping[str, str],  # of the pool now, of the same pictures
+    newer: Container[str] = (),  # pictures of which the pool has said something later than the session
 ) -> tuple[dict[str, str | None], dict[str, str | None]]:  # changes for the pool, changes for the session; None removes
     "What either side has to hear of the other."
-    push = {i: mine.get(i) for i in {**base, **mine} if mine.get(i) != base.get(i)}
+    lost = {i for i in {**base, **theirs} if i in newer and theirs.get(i) != base.get(i)}
+    push = {i: mine.get(i) for i in {**base, **mine} if mine.get(i) != base.get(i) and i not in lost}
     pull = {i: theirs.get(i) for i in {**base, **theirs} if i not in push and theirs.get(i) != mine.get(i)}
     return {i: v for i, v in push.items() if theirs.get(i) != v}, pull

@@ -12,22 +12,27 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import Timeout
 from jaxtyping import Float32, Shaped
 
 from ..data.featured import FeaturedImages, FeatureSpace
 from ..data.image_set import ImageSet
-from ..errors import DataError
+from ..data.names import clean_name
+from ..errors import ArgumentError, DataError
 from ..io.files import atomic_write, parse_json, read_plain
+from ..io.presence import one_at_a_time
+from ..labels.gestures import add_classes, set_labels
 from ..labels.store import LabelStore
 from .labels import PoolLabels, three_way
 from .shards import read_table, write_table
 
 # %% auto #0
-__all__ = ['Sample', 'sample_folder', 'exchange', 'follow', 'recover_labels']
+__all__ = ['PATIENCE', 'Sample', 'sample_folder', 'exchange', 'follow', 'recover_labels']
 
 # %% ../../nbs/pool/10_sample.ipynb #6b8b3b9e
 @dataclass(frozen=True, eq=False)
@@ -73,9 +78,13 @@ class Sample:
         "What `LabelingSession` asks for."
         return self
 
-    def follow(self, session: Any) -> Callable[[], None]:  # call it to stop
+    def follow(
+        self,
+        session: Any,
+        jobs: Any = None,  # a `JobQueue` that brings them; None: that of the session
+    ) -> Callable[[], None]:  # call it to stop
         "From now on the labels of a session on these pictures are those of the pool, both ways."
-        return follow(self, session)
+        return follow(self, session, jobs)
 
     def rows(self, ids: list[str]) -> np.ndarray:
         "Rows of some names; those that are not here are left out."
@@ -101,9 +110,22 @@ def _agreed(folder: Path) -> dict[str, Any]:
 
 # %% ../../nbs/pool/10_sample.ipynb #dd3c97b1
 def _said(store: LabelStore, ids: list[str]) -> dict[str, str]:
-    "The labels of a store by name."
+    "The labels of a store by name; under its lock."
     codes, classes = np.asarray(store.codes), store.classes
     return {ids[row]: classes[codes[row]] for row in np.flatnonzero(codes >= 0).tolist()}
+
+
+def _names_here(
+    store: LabelStore,
+    labels: set[str],  # classes of the pool
+) -> dict[str, str]:  # what they are called here; without those that can be no class
+    "A class that was renamed or merged has another name here; under the lock of the store."
+    table, out = store.log.replay.table, {}
+    for label in labels:
+        code = table.find(label)
+        with contextlib.suppress(ArgumentError):
+            out[label] = clean_name(label) if code is None else table.names[table.resolve(code)]
+    return out
 
 # %% ../../nbs/pool/10_sample.ipynb #19fb2ac3
 def exchange(
@@ -114,23 +136,83 @@ def exchange(
     who: str = "",
     round: int | None = None,  # of the learner that is on show
 ) -> tuple[int, int]:  # labels that the pool has taken, labels that the session has taken
-    "Bring the labels of a session and of the pool together."
-    here, mine = {*ids}, _said(store, ids)
-    theirs = {i: label for i, label in labels.now.items() if i in here}
-    push, pull = three_way(_agreed(folder)["labels"], mine, theirs)
-    labels.set(push, who, round)
+    "Bring the labels of a session and of the pool together; one process at a time does so for a sample."
+    try:
+        with one_at_a_time(folder / ".lock", PATIENCE):
+            return _exchange(folder, ids, store, labels, who, round)
+    except Timeout:
+        raise DataError(f"{folder} is in use by another process for {PATIENCE:g} s: try again later.") from None
+
+
+PATIENCE = 30.0  # seconds to wait for another process
+
+# %% ../../nbs/pool/10_sample.ipynb #fc2d921c
+def _exchange(folder: Path, ids: list[str], store: LabelStore, labels: PoolLabels, who, round) -> tuple[int, int]:
+    known, size = _agreed(folder), _log_size(folder)
+    base, here, raw = known["labels"], {*ids}, labels.now
+    raw = {i: label for i, label in raw.items() if i in here}
+    mine, names = store.decide(lambda: (_said(store, ids), _names_here(store, {*raw.values()})))
+    theirs = {i: names.get(label, base.get(i)) for i, label in raw.items()}
+    theirs = {i: label for i, label in theirs.items() if label is not None}
     row = {name: r for r, name in enumerate(ids)}
-    for label in dict.fromkeys(pull.values()):
-        rows = [row[i] for i, v in pull.items() if v == label]
-        if label is not None and label not in store.classes:
-            store.add_class(label)
-        told = store.clear(rows, "import") if label is None else store.set(rows, label, "import")
-        if not told.saved:
-            return len(push), 0  # the disk refuses: next time
-    if push or pull or not (folder / "synced.json").exists():
-        agreed = {"labels": _said(store, ids), "log": _log_size(folder)}
-        atomic_write(folder / "synced.json", json.dumps(agreed).encode())
-    return len(push), len(pull)
+    changed = [i for i in {**base, **mine} if i in row and mine.get(i) != base.get(i)]
+    given = _given(store, [row[i] for i in changed])
+    both = [i for i in changed if row[i] in given and theirs.get(i) not in (base.get(i), mine.get(i))]
+    newer = {i for i, when in labels.times(both).items() if when > given[row[i]]}
+    push, pull = three_way(base, mine, theirs, newer)
+    moved = {i: theirs[i] for i, label in raw.items() if label in names and names[label] != label and i not in push}
+    when = {i: given[row[i]] for i in push if row[i] in given} | labels.times(moved)
+    labels.set(push | moved, who, round, when)
+    pulled = _pull(store, row, ids, mine, pull)
+    if pulled is not None:  # None: the disk refuses, next time
+        agreed = {i: v for i, v in (mine | pulled).items() if v is not None}
+        if known != (told := {"labels": agreed, "log": size}):
+            atomic_write(folder / "synced.json", json.dumps(told).encode())
+    return len(push) + len(moved), len(pulled or ())
+
+# %% ../../nbs/pool/10_sample.ipynb #439e036b
+def _pull(
+    store: LabelStore,
+    row: dict[str, int],
+    ids: list[str],
+    mine: dict[str, str],  # what was looked at
+    pull: dict[str, str | None],  # what the session has to hear
+) -> dict[str, str | None] | None:  # what it has taken; None: it is not on the disk
+    "One gesture, where nobody has said anything else meanwhile."
+
+    def decide() -> dict[str, str | None] | None:
+        now = _said(store, ids)
+        take = {i: label for i, label in pull.items() if i in row and now.get(i) == mine.get(i)}
+        if not take:
+            return {}
+        shown = {store.classes[code] for code in store.shown}
+        add_classes(store.log, [c for c in dict.fromkeys(take.values()) if c is not None and c not in shown])
+        told = set_labels(store.log, np.array([row[i] for i in take], np.int64), [*take.values()], "import", {})
+        return take if told.saved else None
+
+    return store.decide(decide) if pull else {}
+
+# %% ../../nbs/pool/10_sample.ipynb #3fbefed5
+def _given(
+    store: LabelStore,
+    rows: list[int],
+) -> dict[int, float]:  # row -> seconds since 1970; without rows of which the log no longer says it
+    "When somebody has last said something of some rows."
+    wanted, out = {*rows}, {}
+
+    def look() -> None:
+        entries = store.log.replay.entries
+        for record, _ in reversed(store.log.records):
+            if not wanted:
+                break
+            about = entries[record["target"]].record if record.get("target") in entries else record
+            if record["op"] in ("set", "undo", "redo") and (told := wanted.intersection(about.get("serials", ()))):
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # a log that somebody else has written
+                    out.update(dict.fromkeys(told, datetime.fromisoformat(record["time"]).timestamp()))
+                wanted.difference_update(told)
+
+    store.decide(look)
+    return out
 
 # %% ../../nbs/pool/10_sample.ipynb #2f1dbb81
 def _log_size(folder: Path) -> int:
@@ -141,6 +223,7 @@ def _log_size(folder: Path) -> int:
 def follow(
     sample: Sample,
     session: Any,  # a `LabelingSession` on its pictures
+    jobs: Any = None,  # a `JobQueue`; None: that of the session
 ) -> Callable[[], None]:  # call it to stop
     "From now on labels of a session and of its pool are the same."
 
@@ -150,11 +233,12 @@ def follow(
 
     def stop() -> None:
         end()
-        with contextlib.suppress(OSError):  # the labels are in the file of the sample, and are taken from there
+        with contextlib.suppress(OSError, DataError):  # the file of the sample has the labels, too
             bring()
 
     bring()
-    end = session.store.observe(lambda event: session.jobs.ask("labels of the pool", job=bring))
+    queue = session.jobs if jobs is None else jobs
+    end = session.store.observe(lambda event: queue.ask("labels of the pool", job=bring))
     return stop
 
 # %% ../../nbs/pool/10_sample.ipynb #7673d795

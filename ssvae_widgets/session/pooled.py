@@ -7,15 +7,18 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/pooled.html.md"""
 # %% ../../nbs/session/06_pooled.ipynb #7b4f77d1
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError
 from .frozen_features import keep_map
+from .jobs import JobQueue
 
 # %% auto #0
-__all__ = ['unpack_sample', 'keep_pool_map']
+__all__ = ['unpack_sample', 'keep_pool_map', 'follow_pool']
 
 # %% ../../nbs/session/06_pooled.ipynb #926c51e1
 def unpack_sample(
@@ -43,3 +46,20 @@ def keep_pool_map(
     if sample is not None and sample.xy is not None and np.isfinite(sample.xy).all():
         place = sample.labels_path.with_name(f"{sample.labels_path.name}.features.map")
         keep_map(place, sample.vectors, seed, sample.xy)
+
+# %% ../../nbs/session/06_pooled.ipynb #036ddc74
+def follow_pool(
+    session: Any,  # a `LabelingSession` on a sample
+) -> Callable[[], None]:  # call it to stop
+    "From now on labels of a session and of its pool are the same, also while it trains."
+    jobs = JobQueue(session.activity.failed, name="ssvae-pool")
+    stop = session.sample.follow(session, jobs)
+    wait = partial(jobs.wait, 5.0)
+    end = session.store.observe(lambda event: session.jobs.ask("labels of the pool", job=wait))
+
+    def close() -> None:
+        end()
+        jobs.close()
+        stop()
+
+    return close

@@ -32,7 +32,7 @@ from .journal import LabelTimeline, replay_training
 from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
-from .pooled import keep_pool_map, unpack_sample
+from .pooled import follow_pool, keep_pool_map, unpack_sample
 from .predictions import Predictions
 from .project import read_names, read_parts, remember_features, said_whole
 from .queue import Proposals
@@ -163,7 +163,7 @@ def _begin(
         self.resume.find()
     ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups)]
     if self.sample is not None:
-        ends.append(self.sample.follow(self))
+        ends.append(follow_pool(self))
     self._forget = lambda: [end() for end in ends]
     self._unsubscribe = self.store.observe(self._labels_changed)
     self.predictions.merged = self.store.merged
