@@ -47,7 +47,7 @@ from ssvae_widgets.pool.shards import (
     small_rows,
     write_manifest,
 )
-from .source import list_source, need_pyarrow
+from .source import list_again, list_source, need_pyarrow
 from .work import Task, answered, extractor_of, feature_words
 
 # %% auto #0
@@ -135,7 +135,7 @@ def create(
     try:
         if (home / "manifest.json").exists():
             _same_features(read_manifest(home), extractor.record())
-            _same_source(read_manifest(home), source)
+            building.check_source(read_manifest(home), source)
         else:
             found = list_source(source)
             some = building.look_at_some(found, look_at)
@@ -159,13 +159,6 @@ def _same_features(manifest: Manifest, record: dict) -> None:
         )
 
 # %% ../../nbs/pool/12_pool.ipynb #c5a0810f
-def _same_source(manifest: Manifest, source: Any) -> None:
-    roots = [s["root"] for s in manifest.sources if "root" in s]
-    if isinstance(source, str | os.PathLike) and "://" not in str(source) and roots:
-        if str(Path(source).expanduser().resolve()) not in roots:
-            raise ArgumentError(f"There is a pool of {roots[0]} here: grow(source) takes in more pictures.")
-
-
 Pool.create = classmethod(create)
 
 # %% ../../nbs/pool/12_pool.ipynb #5a3fe101
@@ -210,17 +203,12 @@ def grow(
     lock = only_one_driver(self.folder)
     try:
         manifest = self.manifest
-        first = manifest.sources[0]
-        if source is None and "root" not in first and "files" not in first:
-            raise ArgumentError("this pool was made of a list of addresses: give the new list.")
-        found = list_source(first.get("root", first.get("files")) if source is None else source)
+        found = list_again(manifest.sources[0]) if source is None else list_source(source)
         new = building.only_new(self.folder, manifest, found)
         if new.ids:
-            sources = [*manifest.sources]
-            if new.source not in sources:
-                sources.append(new.source)
-            shards = building.deal(self.folder, new, sources.index(new.source), shard_rows)
-            grown = manifest._replace(shards=(*manifest.shards, *shards), sources=tuple(sources))
+            sources, number = building.with_source(manifest.sources, new.source)
+            shards = building.deal(self.folder, new, number, shard_rows, manifest)
+            grown = manifest._replace(shards=(*manifest.shards, *shards), sources=sources)
             write_manifest(self.folder, grown)
     finally:
         lock.release()

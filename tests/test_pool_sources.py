@@ -1,0 +1,139 @@
+"""What a pool is made of: names stay and are told apart, sources that have changed are noticed, answers have one learner."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from ssvae_widgets.errors import ArgumentError, DataError
+from ssvae_widgets.pool import Pool
+from ssvae_widgets.pool.building import ids_of
+from ssvae_widgets.pool.rounds import fetch_thumbs
+
+MAKE = dict(features=None, engine="here", progress=False)
+
+
+def draw(folder: Path, names, low: int = 0) -> Path:
+    "Pictures of different grays."
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, name in enumerate(names):
+        pixels = np.random.default_rng(low + i).integers(0, 100, (8, 8)) + (low + 5 * i) % 150
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
+    return folder
+
+
+def draw_table(path: Path, n: int, gray: int) -> Path:
+    "A Parquet file of nearly even pictures, a little brighter from row to row."
+    rows = []
+    for i in range(n):
+        out = io.BytesIO()
+        a = np.random.default_rng(i).integers(0, 3, (8, 8)) + gray + i
+        Image.fromarray(a.astype(np.uint8)).save(out, "PNG")
+        rows.append(out.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"image": rows}), path, row_group_size=4)
+    return path
+
+
+def names(pool: Pool) -> list[str]:
+    return [i for s in pool.manifest.shards for i in ids_of(pool.folder, s.number).to_pylist()]
+
+
+def gray(pool: Pool, name: str) -> float:
+    shard, row = pool.find([name])[name]
+    return float(pool.manifest.thumb.decode(fetch_thumbs(pool.folder, np.array([shard]), np.array([row]))[0]).mean())
+
+
+NAMES = [f"{i:02}.png" for i in range(12)]
+
+
+def test_a_name_of_two_sources_is_refused(tmp_path):
+    pool = Pool.create(draw(tmp_path / "a", NAMES), tmp_path / "pool", shard_rows=5, **MAKE)
+    other = draw(tmp_path / "b", NAMES[:2] + ["new.png"], 200)
+    with pytest.raises(DataError, match="picture '00.png' of .*a, and .*b has one of this name.*whole paths"):
+        pool.grow(other, "here", progress=False)
+    assert len(pool) == 12 and len(pool.manifest.sources) == 1
+    files = [str(p) for p in sorted(other.iterdir())]
+    assert pool.grow(files, "here", progress=False) == 3 and gray(pool, str(other / "01.png")) > gray(pool, "01.png")
+    assert pool.grow(files + [str(tmp_path / "a" / "00.png")], "here", progress=False) == 1
+    x = np.random.default_rng(0).integers(0, 255, (9, 8, 8), dtype=np.uint8)
+    (tmp_path / "sub").mkdir()
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "sub" / "x.npy", 255 - x)
+    pool = Pool.create(tmp_path / "x.npy", tmp_path / "array", **MAKE)
+    with pytest.raises(DataError, match="picture 'x#0'"):
+        pool.grow(tmp_path / "sub" / "x.npy", "here", progress=False)
+
+
+def test_rows_of_parquet_files_keep_their_names(tmp_path):
+    for file, level in (("a", 0), ("c", 100)):
+        draw_table(tmp_path / "q" / f"{file}.parquet", 10, level)
+    pool = Pool.create(tmp_path / "q", tmp_path / "pool", **MAKE)
+    assert names(pool) == [f"{f}.parquet#{i}" for f in "ac" for i in range(10)]
+    assert gray(pool, "c.parquet#5") == pytest.approx(106, abs=1)
+    draw_table(tmp_path / "q" / "b.parquet", 5, 200)
+    assert pool.grow(None, "here", progress=False) == 5 and len(pool) == 25 and len(pool.manifest.sources) == 1
+    assert gray(pool, "b.parquet#4") == pytest.approx(205, abs=1) and gray(pool, "c.parquet#5") < 110
+    again = Pool.create(tmp_path / "q", tmp_path / "again", **MAKE)
+    assert sorted(names(again)) == sorted(names(pool)) and gray(again, "c.parquet#5") == gray(pool, "c.parquet#5")
+
+
+def test_the_number_of_a_living_shard_is_given_once(tmp_path):
+    pool = Pool.create(draw(tmp_path / "a", NAMES), tmp_path / "pool", shard_rows=4, **MAKE)
+    (pool.folder / "items" / "000002.parquet").unlink()
+    draw(tmp_path / "a", ["n0.png", "n1.png"], 50)
+    assert pool.grow(None, "here", progress=False) == 2
+    assert [s.number for s in pool.manifest.shards] == [0, 1, 2, 3] and {*pool.find(["n0.png"])} == {"n0.png"}
+    assert len({i for i, _, _ in pool.draw(50)}) == 14
+
+
+def test_another_source_of_any_kind_is_noticed(tmp_path):
+    draw_table(tmp_path / "q" / "a.parquet", 9, 0)
+    draw_table(tmp_path / "other" / "z.parquet", 9, 0)
+    folder = draw(tmp_path / "a", NAMES)
+    files = [str(p) for p in sorted(folder.iterdir())]
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (9, 8, 8), dtype=np.uint8))
+    for n, (one, two) in enumerate(
+        [(tmp_path / "q", tmp_path / "other"), (folder, files), (files, files[:5]), (tmp_path / "x.npy", folder)]
+    ):
+        Pool.create(one, tmp_path / f"pool{n}", **MAKE)
+        assert len(Pool.create(one, tmp_path / f"pool{n}", **MAKE)) in (9, 12)
+        with pytest.raises(ArgumentError, match="takes in more pictures"):
+            Pool.create(two, tmp_path / f"pool{n}", **MAKE)
+    array = Pool.open(tmp_path / "pool3")
+    np.save(tmp_path / "x.npy", np.zeros((5, 8, 8), np.uint8))
+    with pytest.raises(ArgumentError, match="has 5 rows now, and had 9"):
+        Pool.create(tmp_path / "x.npy", array.folder, **MAKE)
+    (array.folder / "small" / "000000.parquet").unlink()
+    with pytest.raises(DataError, match="5 rows now.*replaced"):
+        array.embed("here", progress=False)
+    table = Pool.open(tmp_path / "pool0")
+    draw_table(tmp_path / "q" / "a.parquet", 6, 0)
+    (table.folder / "small" / "000000.parquet").unlink()
+    with pytest.raises(DataError, match="6 rows now.*replaced"):
+        table.embed("here", progress=False)
+
+
+def test_a_path_means_the_same_everywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(draw(tmp_path / "a", NAMES))
+    pool = Pool.create(["00.png", "./00.png", *NAMES[1:6]], tmp_path / "pool", embed=False, **MAKE)
+    assert sorted(names(pool)) == [str(tmp_path / "a" / n) for n in NAMES[:6]]
+    monkeypatch.chdir("/")
+    assert pool.embed("here", progress=False).unreadable == 0
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path):
+    folder = draw(tmp_path / "a", NAMES)
+    try:
+        os.link(folder / "00.png", os.fsencode(folder) + b"/bad\xff.png")
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    with pytest.raises(DataError, match="is not UTF-8"):
+        Pool.create(folder, tmp_path / "pool", **MAKE)
