@@ -1,9 +1,10 @@
-"""What a pool is made of: names stay and are told apart, sources that have changed are noticed, answers have one learner."""
+"""What a pool is made of: names stay and are told apart, changed sources are noticed, answers have one learner."""
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from PIL import Image
 from ssvae_widgets.errors import ArgumentError, DataError
 from ssvae_widgets.pool import Pool
 from ssvae_widgets.pool.building import ids_of
-from ssvae_widgets.pool.rounds import fetch_thumbs
+from ssvae_widgets.pool.learner import Learner, deep_map
+from ssvae_widgets.pool.rounds import fetch_thumbs, put_learner
+from ssvae_widgets.pool.shards import read_arrays, read_table, shard_path
 
 MAKE = dict(features=None, engine="here", progress=False)
 
@@ -137,3 +140,42 @@ def test_a_name_that_is_no_text_is_told(tmp_path):
         pytest.skip("this disk takes no such name")
     with pytest.raises(DataError, match="is not UTF-8"):
         Pool.create(folder, tmp_path / "pool", **MAKE)
+
+
+@pytest.fixture
+def pool(tmp_path) -> Pool:
+    "A dozen pictures in three shards, half of them labeled."
+    pool = Pool.create(draw(tmp_path / "a", NAMES), tmp_path / "pool", shard_rows=4, **MAKE)
+    pool.label({name: "ab"[i % 2] for i, name in enumerate(NAMES[:6])})
+    return pool
+
+
+def test_answers_are_of_one_learner(pool):
+    assert pool.train() == 1
+    first = pool.score(engine="here", progress=False)
+    assert first.complete and pool.status()["scored"] == 1
+    before = answers(pool, 1)
+    shutil.rmtree(pool.folder / "learner")
+    pool.label({name: "ba"[i % 2] for i, name in enumerate(NAMES[:6])})
+    assert pool.train() == 1 and pool.status()["scored"] == 0 and pool.round().share == 0
+    second = pool.score(engine="here", progress=False)
+    flipped = [1 - c for c in before]
+    assert answers(pool, 1) == flipped and second.counts.tolist() == first.counts.tolist()[::-1]
+    names = read_table(pool.folder / "top" / "1.parquet")
+    assert names["class"].to_pylist() == second.candidates["class"].tolist()
+
+
+def answers(pool: Pool, number: int) -> list[int]:
+    tables = [read_table(shard_path(pool.folder, f"answers/{number}", s.number)) for s in pool.manifest.shards]
+    return [c for t in tables for c in t["class"].to_pylist()]
+
+
+def test_two_who_train_at_once_get_two_numbers(pool):
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool.train()
+    place = pool.folder / "learner" / "1"
+    learner = Learner(read_arrays(place / "learner.npz"), deep_map(read_arrays(place / "map.npz")))
+    with ThreadPoolExecutor(8) as hands:
+        numbers = [*hands.map(lambda _: put_learner(pool.folder, learner), range(16))]
+    assert sorted(numbers) == [*range(2, 18)]

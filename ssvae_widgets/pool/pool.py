@@ -453,7 +453,8 @@ def proposals(self: Pool, n: int = 200) -> dict[str, str]:  # name -> why
 
     for number in range(newest_learner(self.folder) or 0, 0, -1):
         done = self.folder / "answers" / str(number) / "_done"
-        if done.exists() and (found := read_round(self.folder, number)).complete:
+        there = done.exists() and (learner_folder(self.folder, number) / "learner.npz").is_file()
+        if there and (found := read_round(self.folder, number)).complete:
             known, top = self.labels.now, found.candidates
             free = np.array([i for i, name in enumerate(top["id"]) if name not in known], np.int64)
             first = free[spread_out(read_space(self.folder).decode(top["small"][free]), n)] if len(free) else free
