@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from ssvae_widgets.cli.pool import pool as main
 from ssvae_widgets.errors import ArgumentError, DataError
 from ssvae_widgets.pool import Pool
 from ssvae_widgets.pool.building import ids_of
@@ -179,3 +180,59 @@ def test_two_who_train_at_once_get_two_numbers(pool):
     with ThreadPoolExecutor(8) as hands:
         numbers = [*hands.map(lambda _: put_learner(pool.folder, learner), range(16))]
     assert sorted(numbers) == [*range(2, 18)]
+
+
+def test_labels_that_teach_nothing_are_told(pool, tmp_path, capsys):
+    (pool.folder.parent / "a" / "bad.png").write_bytes(b"no picture")
+    assert pool.grow(None, "here", progress=False) == 1
+    pool.label("bad.png", "c")  # a class that only an unreadable picture has
+    with pytest.warns(UserWarning, match="2 of 3 names are not in the pool, such as 'no0.png'"):
+        assert pool.label({"no0.png": "x", "no1.png": "y", NAMES[7]: "a"}) == 3
+    assert pool.labels.now["no0.png"] == "x"  # kept: a shard may be lost for a while
+    told = pool.status()
+    assert told["labels"] == 10 and told["labels_in_the_pool"] == 8
+    assert main(["train", str(pool.folder), "--n", "50"]) == 0
+    assert "learned from 7 of 10 labels" in capsys.readouterr().out and pool.learned_from == 7
+    assert pool.round().classes == ["a", "b"]
+    alone = Pool.create(tmp_path / "a", tmp_path / "alone", **MAKE)
+    with pytest.raises(DataError, match="there are no labels"):
+        alone.train()
+    with pytest.warns(UserWarning, match="1 of 1"):
+        alone.label("no.png", "x")
+    with pytest.raises(DataError, match="none of the 1 labels is of a picture that is embedded and readable"):
+        alone.train()
+    for wrong in (lambda: pool.train(0), lambda: pool.train(-5), lambda: pool.train(candidates=-3)):
+        with pytest.raises(ArgumentError, match="expected a whole number"):
+            wrong()
+    for wrong in (lambda: pool.draw(0), lambda: pool.sample(5, -1), lambda: pool.proposals(-1)):
+        with pytest.raises(ArgumentError, match="expected a whole number"):
+            wrong()
+
+
+def test_a_fault_of_storage_passes(pool, tmp_path, monkeypatch):
+    import ssvae_widgets.pool.source as source
+
+    real, left = source._bytes_of, [10**6]
+
+    def flaky(where, root=None):
+        if "03" in where and left[0] > 0:
+            left[0] -= 1
+            raise OSError(5, "Input/output error")
+        return real(where, root)
+
+    monkeypatch.setattr(source, "_bytes_of", flaky)
+    monkeypatch.setattr(source, "WAITS", (0.0, 0.0))
+    shard = pool.find(["03.png"])["03.png"][0]
+    shard_path(pool.folder, "small", shard).unlink()
+    with pytest.raises(OSError, match="03.png cannot be fetched .*Input/output error.*call this again"):
+        pool.embed("here", progress=False)
+    assert pool.status()["missing"] == [shard]
+    left[0] = 2  # it passes at the third try
+    assert pool.embed("here", progress=False).unreadable == 0 and left[0] == 0
+    shard_path(pool.folder, "small", shard).unlink()
+    (tmp_path / "a" / "03.png").unlink()
+    assert pool.embed("here", progress=False).unreadable == 1 and "03.png" in dict(pool.unreadable())
+    shard_path(pool.folder, "small", shard).unlink()
+    shard_path(pool.folder, "items", shard).unlink()
+    with pytest.raises(DataError, match="is lost.*backup"):
+        pool.embed("here", progress=False)

@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/building.html.md"""
 # %% ../../nbs/pool/11_building.ipynb #af23a482
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ssvae_widgets.pool.shards import (
     Manifest,
     Shard,
     is_embedded,
+    read_items,
     read_manifest,
     read_table,
     shard_path,
@@ -30,7 +31,7 @@ from ssvae_widgets.pool.shards import (
 from .source import Listing, need_pyarrow, quick_record, read_pictures
 
 # %% auto #0
-__all__ = ['next_number', 'deal', 'ids_of', 'source_key', 'with_source', 'check_source', 'only_new', 'spread_rows',
+__all__ = ['next_number', 'deal', 'ids_of', 'source_key', 'with_source', 'check_source', 'only_new', 'Names', 'spread_rows',
            'look_at_some', 'thumb_for', 'find_space', 'put_space', 'cut_anew']
 
 # %% ../../nbs/pool/11_building.ipynb #6c0c39a6
@@ -131,6 +132,38 @@ def only_new(folder: Path, manifest: Manifest, found: Listing) -> Listing:
     keep = [i for i, name in enumerate(found.ids) if name not in known]
     return Listing(found.source, [found.ids[i] for i in keep], [found.where[i] for i in keep])
 
+# %% ../../nbs/pool/11_building.ipynb #b0e12b5e
+class Names:
+    "The names in a pool."
+
+    def __init__(self, folder: Path):
+        self.folder, self._seen = folder, {}
+
+    def _of(self, shard: int) -> np.ndarray:  # hashes, ascending
+        import pandas as pd
+
+        if shard not in self._seen:
+            try:
+                names = np.asarray(ids_of(self.folder, shard).to_pylist(), object)
+            except DataError:
+                return np.zeros(0, np.uint64)  # a lost shard: its files may come back
+            self._seen[shard] = np.sort(pd.util.hash_array(names, categorize=False))
+        return self._seen[shard]
+
+    def unknown(self, manifest: Manifest, ids: Iterable[str]) -> list[str]:
+        "Names that no shard lists."
+        import pandas as pd
+
+        ids = list(ids)
+        if not ids:
+            return []
+        key, there = pd.util.hash_array(np.asarray(ids, object), categorize=False), np.zeros(len(ids), bool)
+        for shard in manifest.shards:
+            held = self._of(shard.number)
+            if len(held):
+                there |= held[np.minimum(np.searchsorted(held, key), len(held) - 1)] == key
+        return [name for name, known in zip(ids, there) if not known]
+
 # %% ../../nbs/pool/11_building.ipynb #e32e90c8
 def spread_rows(
     n: int,  # items
@@ -202,7 +235,9 @@ def _chunks(folder: Path, shards: Sequence[Shard], kind: str, rows: int) -> Iter
     "All rows of one kind of file in tables of so many rows."
     pa, held = need_pyarrow(), None
     for shard in shards:
-        table = read_table(shard_path(folder, kind, shard.number))
+        table = (
+            read_items(folder, shard.number) if kind == "items" else read_table(shard_path(folder, kind, shard.number))
+        )
         held = table if held is None else pa.concat_tables([held, table])
         while len(held) >= rows:
             yield held.slice(0, rows).combine_chunks()

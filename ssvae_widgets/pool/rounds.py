@@ -70,7 +70,8 @@ def put_learner(
     hand_in, exact = share_of_shard(candidates, max(1, len(read_manifest(folder).shards)))
     place = learner_folder(folder, number)
     write_arrays(place / "map.npz", flat_map(learner.map))
-    more = {"hand_in": np.int64(hand_in), "exact": np.bool_(exact), "candidates": np.int64(candidates)}
+    more = {"labels": np.int64(learner.labels)}
+    more |= {"hand_in": np.int64(hand_in), "exact": np.bool_(exact), "candidates": np.int64(candidates)}
     write_arrays(place / "learner.npz", learner.arrays | more)
     return number
 

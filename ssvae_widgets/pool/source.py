@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +20,9 @@ import numpy as np
 from ..errors import ArgumentError, DataError, describe
 
 # %% auto #0
-__all__ = ['ID_COLUMNS', 'Listing', 'id_hash', 'list_folder', 'list_addresses', 'need_pyarrow', 'picture_column', 'list_parquet',
-           'list_array', 'list_source', 'list_again', 'quick_record', 'need_fsspec', 'read_pictures']
+__all__ = ['ID_COLUMNS', 'ABSENT', 'WAITS', 'Listing', 'id_hash', 'list_folder', 'list_addresses', 'need_pyarrow',
+           'picture_column', 'list_parquet', 'list_array', 'list_source', 'list_again', 'quick_record', 'need_fsspec',
+           'FetchError', 'read_pictures']
 
 # %% ../../nbs/pool/03_source.ipynb #39f59963
 class Listing(NamedTuple):
@@ -232,11 +234,39 @@ def _bytes_of(where: str, root: str | None = None) -> bytes:
 
     return read_plain(where if root is None else os.path.join(root, where))
 
+# %% ../../nbs/pool/03_source.ipynb #36fd964f
+class FetchError(OSError):
+    "Storage did not give a picture, which may pass."
+
+
+ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+WAITS = (0.2, 1.0)  # seconds before it is tried again
+
+
+def _refused(where: str, error: BaseException) -> str:
+    return f"{where} cannot be fetched ({type(error).__name__}: {error}): look at the storage, then call this again."
+
+# %% ../../nbs/pool/03_source.ipynb #e973b097
+def _fetch(where: str, root: str | None = None) -> bytes:
+    "The bytes of a file, tried three times; `FetchError` where storage refuses to give it."
+    for wait in (*WAITS, None):
+        try:
+            return _bytes_of(where, root)
+        except (*ABSENT, ImportError):
+            raise
+        except Exception as e:
+            if wait is None:
+                raise FetchError(_refused(where, e)) from e
+            time.sleep(wait)
+    raise AssertionError
+
 # %% ../../nbs/pool/03_source.ipynb #4c6779e4
 def _or_error(work, *args) -> Any:
     "What some work gives, or the exception that it raised."
     try:
         return work(*args)
+    except (FetchError, ImportError):
+        raise
     except Exception as e:
         return e
 
@@ -270,6 +300,8 @@ def _read_rows(source: dict[str, Any], where: Sequence[str]) -> list[Any]:
         except DataError:
             raise
         except Exception as e:
+            if isinstance(e, OSError) and e.errno is not None and not isinstance(e, ABSENT):
+                raise FetchError(_refused(name, e)) from e
             values = [e] * len(here)
         for i, v in zip(here, values):
             out[i] = v["bytes"] if isinstance(v, dict) else v
@@ -297,4 +329,8 @@ def read_pictures(
     for address in [w for w in where if "://" in w][:1]:
         need_fsspec(address)  # what is missing on this machine is no fault of a picture
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda w: _or_error(_bytes_of, w, root), where))
+        try:
+            return list(pool.map(lambda w: _or_error(_fetch, w, root), where))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # storage that is down is not asked for the others
+            raise

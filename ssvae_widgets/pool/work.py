@@ -23,6 +23,7 @@ from ssvae_widgets.pool.shards import (
     Manifest,
     is_embedded,
     read_arrays,
+    read_items,
     read_manifest,
     read_space,
     read_table,
@@ -133,7 +134,7 @@ def embed_shard(
         return {"rows": 0, "unreadable": 0}
     manifest, space = read_manifest(folder), read_space(folder)
     source = manifest.sources[next(s.source for s in manifest.shards if s.number == shard)]
-    items = read_table(shard_path(folder, "items", shard))
+    items = read_items(folder, shard)
     ids, where, extractor = items["id"].to_pylist(), items["where"].to_pylist(), _extractor(manifest, task.features)
     parts, gone = [], []
     for i in range(0, len(ids), task.batch):
