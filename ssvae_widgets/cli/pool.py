@@ -164,8 +164,8 @@ def _train(args) -> None:
     taken = pool.label(read_label_table(args.labels)) if args.labels else 0
     number = pool.train(args.n, args.candidates)
     report = dict(pool=args.pool, round=number, labels=len(pool.labels), learned_from=pool.learned_from, taken=taken)
-    text = "{pool}: round {round} has learned from {learned_from} of {labels} labels; ssvae-pool score asks all pictures"
-    say(args, report, text)
+    text = "{pool}: round {round} has learned from {learned_from} of {labels} labels"
+    say(args, report, text + "; ssvae-pool score asks all pictures")
 
 # %% ../../nbs/cli/10_pool.ipynb #d9aceda4
 def _score(args) -> None:

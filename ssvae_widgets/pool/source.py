@@ -161,7 +161,7 @@ def list_again(source: dict[str, Any]) -> Listing:
     "All pictures of a source of the manifest as they are now; `ArgumentError` for a list, which nobody has kept."
     if source["kind"] == "folder":
         return _checked(list_folder(Path(source["root"])))
-    if source["kind"] == "addresses" and "root" not in source:
+    if source["kind"] == "addresses":
         raise ArgumentError("this pool was made of a list of addresses: give the new list.")
     if source["kind"] == "parquet" and "root" in source:
         root = Path(source["root"])
