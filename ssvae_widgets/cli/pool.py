@@ -121,7 +121,9 @@ def _create(args) -> None:
 def _tell_status(args, pool) -> None:
     told = pool.status()
     text = "{pool}: {rows} pictures, {embedded} of {shards} shards embedded, {labels} labels, features {features}{more}"
-    scored = f", round {told['round']} scored to {100 * told['scored']:.0f} %" if told["round"] is not None else ""
+    away = told["labels"] - told["labels_in_the_pool"]
+    scored = f", {away} labels are of pictures that are not in the pool" if away else ""
+    scored += f", round {told['round']} scored to {100 * told['scored']:.0f} %" if told["round"] is not None else ""
     say(args, {"pool": str(pool.folder)} | told, text, more=scored)
 
 # %% ../../nbs/cli/10_pool.ipynb #677275af
@@ -163,8 +165,9 @@ def _train(args) -> None:
     pool = Pool.open(args.pool)
     taken = pool.label(read_label_table(args.labels)) if args.labels else 0
     number = pool.train(args.n, args.candidates)
-    report = dict(pool=args.pool, round=number, labels=len(pool.labels), taken=taken)
-    say(args, report, "{pool}: round {round} has learned from {labels} labels; ssvae-pool score asks all pictures")
+    report = dict(pool=args.pool, round=number, labels=len(pool.labels), learned_from=pool.learned_from, taken=taken)
+    text = "{pool}: round {round} has learned from {learned_from} of {labels} labels"
+    say(args, report, text + "; ssvae-pool score asks all pictures")
 
 # %% ../../nbs/cli/10_pool.ipynb #d9aceda4
 def _score(args) -> None:

@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/building.html.md"""
 # %% ../../nbs/pool/11_building.ipynb #af23a482
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ssvae_widgets.pool.shards import (
     Manifest,
     Shard,
     is_embedded,
+    read_items,
     read_manifest,
     read_table,
     shard_path,
@@ -27,16 +28,21 @@ from ssvae_widgets.pool.shards import (
     write_manifest,
     write_table,
 )
-from .source import Listing, need_pyarrow, read_pictures
+from .source import Listing, need_pyarrow, quick_record, read_pictures
 
 # %% auto #0
-__all__ = ['next_number', 'deal', 'ids_of', 'only_new', 'spread_rows', 'look_at_some', 'thumb_for', 'find_space', 'put_space',
-           'cut_anew']
+__all__ = ['next_number', 'deal', 'ids_of', 'source_key', 'with_source', 'check_source', 'only_new', 'Names', 'spread_rows',
+           'look_at_some', 'thumb_for', 'find_space', 'put_space', 'cut_anew']
 
 # %% ../../nbs/pool/11_building.ipynb #6c0c39a6
-def next_number(folder: Path) -> int:
-    "A shard number that no file has or had."
-    there = [int(p.stem) for p in (Path(folder) / "items").glob("*.parquet") if p.stem.isdecimal()]
+def next_number(
+    folder: Path,
+    manifest: Manifest | None = None,  # None: there is none yet
+) -> int:
+    "A shard number that no shard and no file has or had."
+    places = [*(Path(folder) / kind for kind in ("items", *KINDS)), *Path(folder).glob("answers/*")]
+    there = [int(p.stem) for place in places for p in place.glob("*.parquet") if p.stem.isdecimal()]
+    there += [s.number for s in (manifest.shards if manifest is not None else ())]
     return max(there, default=-1) + 1
 
 # %% ../../nbs/pool/11_building.ipynb #26f7d7db
@@ -45,9 +51,10 @@ def deal(
     found: Listing,
     source: int,  # its place among the sources of the manifest
     rows: int,  # of a shard
+    manifest: Manifest | None = None,  # None: there is none yet
 ) -> list[Shard]:
     "Write the items of new shards, of about equal size."
-    number, n = next_number(folder), len(found.ids)
+    number, n = next_number(folder, manifest), len(found.ids)
     cuts = np.linspace(0, n, max(1, -(-n // rows)) + 1).astype(int).tolist() if n else [0]
     shards = []
     for a, b in zip(cuts, cuts[1:]):
@@ -64,14 +71,98 @@ def ids_of(folder: Path, shard: int) -> Any:  # pyarrow.ChunkedArray of names
             return read_table(shard_path(folder, kind, shard), ["id"]).column("id")
     raise DataError(f"shard {shard} of {folder} is lost, with the names in it: bring its files back from a backup.")
 
+# %% ../../nbs/pool/11_building.ipynb #df658812
+def source_key(source: dict[str, Any]) -> tuple:
+    "What tells a source from others."
+    return source["kind"], source.get("root", source.get("listed", tuple(source.get("files", ()))))
+
+# %% ../../nbs/pool/11_building.ipynb #8dace33a
+def _same_places(folder: Path, shard: Shard, source: dict, other: dict, place: dict[str, str]) -> None:
+    "`DataError` unless the names of a shard that another source has too lead to the same files."
+    path, before = shard_path(folder, "items", shard.number), {}
+    if path.is_file():
+        items = read_table(path)
+        before = dict(zip(items["id"].to_pylist(), items["where"].to_pylist()))
+    whole = all(s["kind"] == "addresses" or "files" in s for s in (source, other))
+    for name in sorted(place):
+        if not whole or before.get(name) != place[name]:
+            here, there = (s.get("root", f"a list of {s['kind']}") for s in (source, other))
+            raise DataError(
+                f"the pool has a picture {name!r} of {here}, and {there} has one of this name: labels belong to names. "
+                "Rename the file or its folder, or give a list of the files, which are named by their whole paths."
+            )
+
+# %% ../../nbs/pool/11_building.ipynb #59fa9b2f
+def with_source(
+    sources: Sequence[dict[str, Any]],  # of the manifest
+    new: dict[str, Any],
+) -> tuple[tuple[dict[str, Any], ...], int]:  # all of them, and the place of the new one
+    "Sources with one more, or with the one that was there as it is now."
+    keys, key, made = [source_key(s) for s in sources], source_key(new), list(sources)
+    if key not in keys:
+        return (*made, new), len(made)
+    number = keys.index(key)
+    made[number] = new | {"white": made[number]["white"]} if "white" in new else new
+    return tuple(made), number
+
+# %% ../../nbs/pool/11_building.ipynb #09136b23
+def check_source(manifest: Manifest, source: Any) -> None:
+    "`ArgumentError` when a source is none of the pool's, or has become another one."
+    given = quick_record(source)
+    for kept in manifest.sources:
+        if source_key(kept)[1] == source_key(given)[1]:
+            if kept.get("rows") != given.get("rows"):
+                told = f"{given['root']} has {given['rows']} rows now, and had {kept['rows']} when it was listed"
+                raise ArgumentError(f"{told}: grow() takes in rows that were added; a replaced file needs a new pool.")
+            return
+    first = manifest.sources[0]
+    what = first.get("root") or f"{'another list' if 'listed' in first else ', '.join(first['files'][:2])}"
+    raise ArgumentError(f"There is a pool of {what} here: grow(source) takes in more pictures.")
+
 # %% ../../nbs/pool/11_building.ipynb #d6851664
 def only_new(folder: Path, manifest: Manifest, found: Listing) -> Listing:
-    "What of a listing is not in the pool yet."
-    known: set[str] = set()
+    "What of a listing is not in the pool yet; `DataError` when the pool has another picture of such a name."
+    place, known = dict(zip(found.ids, found.where)), set()
     for shard in manifest.shards:
-        known.update(ids_of(folder, shard.number).to_pylist())
+        here = place.keys() & set(ids_of(folder, shard.number).to_pylist())
+        source = manifest.sources[shard.source]
+        if here and source_key(source) != source_key(found.source):
+            _same_places(folder, shard, source, found.source, {name: place[name] for name in here})
+        known |= here
     keep = [i for i, name in enumerate(found.ids) if name not in known]
     return Listing(found.source, [found.ids[i] for i in keep], [found.where[i] for i in keep])
+
+# %% ../../nbs/pool/11_building.ipynb #b0e12b5e
+class Names:
+    "The names in a pool."
+
+    def __init__(self, folder: Path):
+        self.folder, self._seen = folder, {}
+
+    def _of(self, shard: int) -> np.ndarray:  # hashes, ascending
+        import pandas as pd
+
+        if shard not in self._seen:
+            try:
+                names = np.asarray(ids_of(self.folder, shard).to_pylist(), object)
+            except DataError:
+                return np.zeros(0, np.uint64)  # a lost shard: its files may come back
+            self._seen[shard] = np.sort(pd.util.hash_array(names, categorize=False))
+        return self._seen[shard]
+
+    def unknown(self, manifest: Manifest, ids: Iterable[str]) -> list[str]:
+        "Names that no shard lists."
+        import pandas as pd
+
+        ids = list(ids)
+        if not ids:
+            return []
+        key, there = pd.util.hash_array(np.asarray(ids, object), categorize=False), np.zeros(len(ids), bool)
+        for shard in manifest.shards:
+            held = self._of(shard.number)
+            if len(held):
+                there |= held[np.minimum(np.searchsorted(held, key), len(held) - 1)] == key
+        return [name for name, known in zip(ids, there) if not known]
 
 # %% ../../nbs/pool/11_building.ipynb #e32e90c8
 def spread_rows(
@@ -144,7 +235,9 @@ def _chunks(folder: Path, shards: Sequence[Shard], kind: str, rows: int) -> Iter
     "All rows of one kind of file in tables of so many rows."
     pa, held = need_pyarrow(), None
     for shard in shards:
-        table = read_table(shard_path(folder, kind, shard.number))
+        table = (
+            read_items(folder, shard.number) if kind == "items" else read_table(shard_path(folder, kind, shard.number))
+        )
         held = table if held is None else pa.concat_tables([held, table])
         while len(held) >= rows:
             yield held.slice(0, rows).combine_chunks()
@@ -172,7 +265,7 @@ def cut_anew(
     manifest = read_manifest(folder)
     if missing := [s.number for s in manifest.shards if not is_embedded(folder, s.number)]:
         raise ArgumentError(f"{len(missing)} shards are not complete, such as {missing[0]}: finish the pool first.")
-    number, shards = next_number(folder), []
+    number, shards = next_number(folder, manifest), []
     for source in dict.fromkeys(s.source for s in manifest.shards):
         mine = [s for s in manifest.shards if s.source == source]
         total = sum(s.rows for s in mine)

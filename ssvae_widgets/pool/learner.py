@@ -30,7 +30,12 @@ def teach_head(
     "A linear head from few labels; `DataError` with less than two classes."
     labeled = np.flatnonzero(codes >= 0)
     if len(np.unique(codes[labeled])) < 2:
-        raise DataError(f"{len(labeled)} labels of one class teach nothing: label pictures of two classes at least.")
+        have = (
+            f"the {len(labeled)} labels are of one class, which teaches nothing"
+            if len(labeled)
+            else "there are no labels"
+        )
+        raise DataError(f"{have}: label pictures of two classes at least.")
     rows = np.arange(len(z))
     if len(rows) > landmarks:
         drawn = np.random.default_rng(seed).choice(len(rows), landmarks, replace=False)
@@ -72,6 +77,7 @@ class Learner(NamedTuple):
 
     arrays: dict[str, np.ndarray]  # of the head and the map, `classes` and `extent`
     map: dict[str, Any]  # of `fit_map`
+    labels: int = -1  # that it has learned from; −1: nobody has counted
 
     @property
     def classes(self) -> list[str]:
@@ -114,4 +120,8 @@ def fit_learner(
     layers = map_arrays(space, drawn)
     xy = place({"small": small}, layers)["xy"].astype(np.float32)
     arrays = head_arrays(space, head, middle, length) | {f"map_{k}": v for k, v in layers.items()}
-    return Learner(arrays | {"classes": np.array(classes, np.str_), "extent": np.array(extent_of(xy))}, drawn)
+    return Learner(
+        arrays | {"classes": np.array(classes, np.str_), "extent": np.array(extent_of(xy))},
+        drawn,
+        int((np.asarray(codes) >= 0).sum()),
+    )

@@ -8,7 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/pool.html.md"""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ from ssvae_widgets.pool.shards import (
     small_rows,
     write_manifest,
 )
-from .source import list_source, need_pyarrow
+from .source import list_again, list_source, need_pyarrow
 from .work import Task, answered, extractor_of, feature_words
 
 # %% auto #0
@@ -64,7 +65,7 @@ class Pool:
         self.folder = Path(check_path(folder, "folder")).expanduser()
         need_pyarrow()
         read_manifest(self.folder)
-        self.labels = PoolLabels(self.folder)
+        self.labels, self._names = PoolLabels(self.folder), building.Names(self.folder)
 
     @classmethod
     def open(cls, folder: str | os.PathLike) -> "Pool":
@@ -80,10 +81,11 @@ class Pool:
         return self.manifest.rows
 
     def __repr__(self):
-        told, m = self.status(), self.manifest
-        state = "" if told["embedded"] == told["shards"] else f", {told['embedded']} of them embedded"
+        m = self.manifest
+        done = sum(is_embedded(self.folder, s.number) for s in m.shards)
+        state = "" if done == len(m.shards) else f", {done} of them embedded"
         n = len(self.labels)
-        return f"Pool({m.rows:,} pictures in {told['shards']} shards{state}, {n:,} labels, {self.folder})"
+        return f"Pool({m.rows:,} pictures in {len(m.shards)} shards{state}, {n:,} labels, {self.folder})"
 
 # %% ../../nbs/pool/12_pool.ipynb #fb5d9e81
 def _told(progress: bool | Callable[[Progress], None]) -> Callable[[Progress], None] | None:
@@ -135,7 +137,7 @@ def create(
     try:
         if (home / "manifest.json").exists():
             _same_features(read_manifest(home), extractor.record())
-            _same_source(read_manifest(home), source)
+            building.check_source(read_manifest(home), source)
         else:
             found = list_source(source)
             some = building.look_at_some(found, look_at)
@@ -159,13 +161,6 @@ def _same_features(manifest: Manifest, record: dict) -> None:
         )
 
 # %% ../../nbs/pool/12_pool.ipynb #c5a0810f
-def _same_source(manifest: Manifest, source: Any) -> None:
-    roots = [s["root"] for s in manifest.sources if "root" in s]
-    if isinstance(source, str | os.PathLike) and "://" not in str(source) and roots:
-        if str(Path(source).expanduser().resolve()) not in roots:
-            raise ArgumentError(f"There is a pool of {roots[0]} here: grow(source) takes in more pictures.")
-
-
 Pool.create = classmethod(create)
 
 # %% ../../nbs/pool/12_pool.ipynb #5a3fe101
@@ -210,17 +205,12 @@ def grow(
     lock = only_one_driver(self.folder)
     try:
         manifest = self.manifest
-        first = manifest.sources[0]
-        if source is None and "root" not in first and "files" not in first:
-            raise ArgumentError("this pool was made of a list of addresses: give the new list.")
-        found = list_source(first.get("root", first.get("files")) if source is None else source)
+        found = list_again(manifest.sources[0]) if source is None else list_source(source)
         new = building.only_new(self.folder, manifest, found)
         if new.ids:
-            sources = [*manifest.sources]
-            if new.source not in sources:
-                sources.append(new.source)
-            shards = building.deal(self.folder, new, sources.index(new.source), shard_rows)
-            grown = manifest._replace(shards=(*manifest.shards, *shards), sources=tuple(sources))
+            sources, number = building.with_source(manifest.sources, new.source)
+            shards = building.deal(self.folder, new, number, shard_rows, manifest)
+            grown = manifest._replace(shards=(*manifest.shards, *shards), sources=sources)
             write_manifest(self.folder, grown)
     finally:
         lock.release()
@@ -241,7 +231,7 @@ def reshard(self: Pool, shard_rows: int) -> None:
 # %% ../../nbs/pool/12_pool.ipynb #164ce7d5
 @patch
 def status(self: Pool) -> dict[str, Any]:
-    "Rows, shards, how many are embedded, labels, the newest round and the share that it has scored."
+    "Rows, shards, how many are embedded, labels (all, and of pictures here), the newest round and its share."
     manifest, number = self.manifest, newest_learner(self.folder)
     done = [s for s in manifest.shards if is_embedded(self.folder, s.number)]
     scored = [s for s in manifest.shards if number is not None and answered(self.folder, number, s.number)]
@@ -251,6 +241,7 @@ def status(self: Pool) -> dict[str, Any]:
         embedded=len(done),
         missing=[s.number for s in manifest.shards if s not in done],
         labels=len(self.labels),
+        labels_in_the_pool=len(self.labels) - len(self.unknown(self.labels.now)),
         classes=self.labels.classes,
         round=number,
         scored=sum(s.rows for s in scored) / max(1, manifest.rows),
@@ -269,7 +260,7 @@ def unreadable(self: Pool) -> Iterator[tuple[str, str]]:
 # %% ../../nbs/pool/12_pool.ipynb #6c38a692
 @patch
 def find(self: Pool, ids: Sequence[str]) -> dict[str, tuple[int, int]]:  # name -> shard and row
-    "Where pictures are; those that no shard holds now are left out."
+    "Where pictures are; those that no shard holds now, or that cannot be read, are left out."
     pa = need_pyarrow()
     import pyarrow.compute as pc
 
@@ -277,8 +268,10 @@ def find(self: Pool, ids: Sequence[str]) -> dict[str, tuple[int, int]]:  # name 
     for shard in self.manifest.shards if len(ids) else ():
         path = shard_path(self.folder, "small", shard.number)
         if path.is_file():
-            names = read_table(path, ["id"]).column("id")
-            rows = np.flatnonzero(pc.is_in(names, value_set=wanted).to_numpy(zero_copy_only=False))
+            table = read_table(path)
+            names = table.column("id")
+            here = pc.is_in(names, value_set=wanted).to_numpy(zero_copy_only=False)
+            rows = np.flatnonzero(here & small_rows(table)[1]) if here.any() else np.zeros(0, np.int64)
             found |= {name: (shard.number, int(r)) for name, r in zip(names.take(rows).to_pylist(), rows)}
     return found
 
@@ -299,7 +292,7 @@ def draw(
     "Pictures at random, the same whenever it is asked; those that cannot be read are left out."
     import pandas as pd
 
-    key, best = np.zeros(0, np.uint64), []
+    n, key, best = check_whole(n, "n", 1, 10**9), np.zeros(0, np.uint64), []
     for number, table in self._embedded():
         ok = small_rows(table)[1]
         names = np.asarray(table["id"].to_pylist(), object)
@@ -337,7 +330,7 @@ def sample(
     chosen = self.draw(check_whole(n, "n", 1, 10**7))
     if not chosen:
         raise DataError("no shard is embedded yet: call embed(), or wait for the first one.")
-    proposed = self.proposals(candidates)
+    proposed = self.proposals(check_whole(candidates, "candidates", 0, 10**7))
     held = {name for name, _, _ in chosen}
     extra = self.find(sorted({*self.labels.now, *proposed} - held))
     ids = [name for name, _, _ in chosen] + sorted(extra)
@@ -390,10 +383,21 @@ def label(
     ids: str | Sequence[str] | Mapping[str, str | None],  # names of pictures, or names with their classes
     label: str | None = None,  # class of all of them; None removes
 ) -> int:  # how many have changed
-    "Give or remove labels by name; they are on the disk when this returns."
-    if isinstance(ids, Mapping):
-        return self.labels.set(ids)
-    return self.labels.set(dict.fromkeys([ids] if isinstance(ids, str) else ids, label))
+    "Give or remove labels by name; they are on the disk when this returns. Names that are not here are kept, and told."
+    labels = ids if isinstance(ids, Mapping) else dict.fromkeys([ids] if isinstance(ids, str) else ids, label)
+    changed = self.labels.set(labels)
+    if gone := self.unknown(labels):
+        told = f"{len(gone):,} of {len(labels):,} names are not in the pool, such as {gone[0]!r}"
+        warnings.warn(
+            f"{told}: their labels are kept, and count once such pictures are there.", UserWarning, stacklevel=2
+        )
+    return changed
+
+# %% ../../nbs/pool/12_pool.ipynb #2c89565a
+@patch
+def unknown(self: Pool, ids: Iterable[str]) -> list[str]:
+    "Which of some names no shard lists."
+    return self._names.unknown(self.manifest, ids)
 
 # %% ../../nbs/pool/12_pool.ipynb #2cb7a8eb
 @patch
@@ -418,11 +422,16 @@ def train(
     seed: int = 0,
 ) -> int:  # number of the round that can be scored now
     "Learn from all labels and a sample. Raises `DataError` with labels of less than two classes."
+    check_whole(candidates, "candidates", 0, 10**9)
     self.take()
     labels, chosen, number = self.labels.now, self.draw(n), newest_learner(self.folder)
     held = {name for name, _, _ in chosen}
     places = {name: (s, r) for name, s, r in chosen} | self.find(sorted({*labels} - held))
-    classes = [c for c in self.labels.classes if c in {*labels.values()}]
+    used = {labels[i] for i in places if i in labels}
+    if labels and not used:
+        told = f"none of the {len(labels):,} labels is of a picture that is embedded and readable"
+        raise DataError(f"{told}; one is for {next(iter(labels))!r}.")
+    classes = [c for c in self.labels.classes if c in used]
     codes = np.array([classes.index(labels[i]) if i in labels else -1 for i in places], np.int64)
     small = self._small([*places.values()])
     before = None if number is None else deep_map(read_arrays(learner_folder(self.folder, number) / "map.npz"))
@@ -457,15 +466,26 @@ def round(self: Pool, number: int | None = None) -> Round | None:  # None: nothi
     number = newest_learner(self.folder) if number is None else number
     return None if number is None else read_round(self.folder, number)
 
+# %% ../../nbs/pool/12_pool.ipynb #507ae5cc
+def _learned_from(self: Pool) -> int:
+    "How many labels the newest learner has learned from; 0 while there is none."
+    number = newest_learner(self.folder)
+    return 0 if number is None else int(read_arrays(learner_folder(self.folder, number) / "learner.npz")["labels"])
+
+
+Pool.learned_from = property(_learned_from)
+
 # %% ../../nbs/pool/12_pool.ipynb #3667beab
 @patch
 def proposals(self: Pool, n: int = 200) -> dict[str, str]:  # name -> why
     "Candidates of the newest complete round without a label, as unlike each other as possible."
     from ssvae_widgets.pool.rounds import why
 
+    n = check_whole(n, "n", 0, 10**7)
     for number in range(newest_learner(self.folder) or 0, 0, -1):
         done = self.folder / "answers" / str(number) / "_done"
-        if done.exists() and (found := read_round(self.folder, number)).complete:
+        there = done.exists() and (learner_folder(self.folder, number) / "learner.npz").is_file()
+        if there and (found := read_round(self.folder, number)).complete:
             known, top = self.labels.now, found.candidates
             free = np.array([i for i, name in enumerate(top["id"]) if name not in known], np.int64)
             first = free[spread_out(read_space(self.folder).decode(top["small"][free]), n)] if len(free) else free

@@ -26,7 +26,7 @@ from ssvae_widgets.pool.shards import (
     write_arrays,
     write_table,
 )
-from .work import answered
+from .work import answered, learner_key, summary_path
 
 # %% auto #0
 __all__ = ['PROPOSED', 'learner_folder', 'newest_learner', 'put_learner', 'Round', 'read_round', 'finish_round', 'why',
@@ -44,6 +44,19 @@ def newest_learner(folder: Path) -> int | None:  # None: there is none
     there = [int(p.name) for p in place.iterdir() if p.name.isdecimal()] if place.is_dir() else []
     return max((n for n in there if (learner_folder(folder, n) / "learner.npz").is_file()), default=None)
 
+# %% ../../nbs/pool/09_rounds.ipynb #5793bb48
+def _new_number(folder: Path) -> int:
+    "The number of a new round, whose folder is made."
+    place = Path(folder) / "learner"
+    place.mkdir(parents=True, exist_ok=True)
+    number = max((int(p.name) for p in place.iterdir() if p.name.isdecimal()), default=0) + 1
+    while True:
+        try:
+            learner_folder(folder, number).mkdir()
+            return number
+        except FileExistsError:
+            number += 1
+
 # %% ../../nbs/pool/09_rounds.ipynb #db30d683
 def put_learner(
     folder: Path,
@@ -53,11 +66,12 @@ def put_learner(
     "Keep a learner as the newest."
     from ssvae_widgets.pool.learner import flat_map
 
-    number = (newest_learner(folder) or 0) + 1
+    number = _new_number(folder)
     hand_in, exact = share_of_shard(candidates, max(1, len(read_manifest(folder).shards)))
     place = learner_folder(folder, number)
     write_arrays(place / "map.npz", flat_map(learner.map))
-    more = {"hand_in": np.int64(hand_in), "exact": np.bool_(exact), "candidates": np.int64(candidates)}
+    more = {"labels": np.int64(learner.labels)}
+    more |= {"hand_in": np.int64(hand_in), "exact": np.bool_(exact), "candidates": np.int64(candidates)}
     write_arrays(place / "learner.npz", learner.arrays | more)
     return number
 
@@ -102,9 +116,9 @@ def read_round(
 ) -> Round:
     "What the shards that have answered say together; `FileNotFoundError` where there is no such learner."
     manifest, learner = read_manifest(folder), read_arrays(learner_folder(folder, number) / "learner.npz")
-    classes, answers = [str(c) for c in learner["classes"]], f"answers/{number}"
+    classes, key = [str(c) for c in learner["classes"]], learner_key(folder, number)
     here = [s.number for s in manifest.shards if answered(folder, number, s.number)]
-    summaries = {s: read_arrays(shard_path(folder, answers, s).with_suffix(".npz")) for s in here}
+    summaries = {s: read_arrays(summary_path(folder, number, s, key)) for s in here}
     whole = merge_summaries(summaries, int(learner["candidates"]), len(classes))
     complete, (shard, row, margin) = len(here) == len(manifest.shards), whole["top"]
     if not complete:
@@ -140,8 +154,8 @@ def finish_round(
     "The round, with its candidates written where it is complete."
     done = Path(folder) / "answers" / str(number) / "_done"
     found = read_round(folder, number)
-    shards = [s.number for s in read_manifest(folder).shards]
-    if not found.complete or _done_shards(done) == shards:
+    shards, key = [s.number for s in read_manifest(folder).shards], learner_key(folder, number)
+    if not found.complete or _done_shards(done, key) == shards:
         return found
     top = found.candidates
     first = spread_out(space.decode(top["small"]), PROPOSED) if len(top["id"]) else np.zeros(0, np.int64)
@@ -155,14 +169,15 @@ def finish_round(
     reason = [why(found, i) for i in range(len(rank))]
     columns |= {"reason": reason, "rank": rank, "thumb": pictures}
     write_table(Path(folder) / "top" / f"{number}.parquet", columns)
-    told = {"shards": shards, "rows": read_manifest(folder).rows, "counts": found.counts.tolist()}
+    told = {"learner": key, "shards": shards, "rows": read_manifest(folder).rows, "counts": found.counts.tolist()}
     atomic_write(done, json.dumps(told).encode())
     return found
 
 # %% ../../nbs/pool/09_rounds.ipynb #79f4b0b7
-def _done_shards(done: Path) -> list[int] | None:
+def _done_shards(done: Path, key: str) -> list[int] | None:  # None: not of this learner
     try:
-        return parse_json(read_plain(done))["shards"]
+        told = parse_json(read_plain(done))
+        return told["shards"] if told["learner"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

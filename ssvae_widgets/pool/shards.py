@@ -22,8 +22,9 @@ from .functions import SmallSpace, Thumb
 from .source import need_pyarrow
 
 # %% auto #0
-__all__ = ['KINDS', 'shard_path', 'is_embedded', 'write_table', 'read_table', 'small_rows', 'feature_rows', 'read_some',
-           'write_arrays', 'read_arrays', 'Shard', 'Manifest', 'write_manifest', 'read_manifest', 'read_space']
+__all__ = ['KINDS', 'shard_path', 'is_embedded', 'write_table', 'read_table', 'read_items', 'small_rows', 'feature_rows',
+           'read_some', 'write_arrays', 'read_arrays', 'Shard', 'Manifest', 'write_manifest', 'read_manifest',
+           'read_space']
 
 # %% ../../nbs/pool/04_shards.ipynb #df90dd27
 KINDS = ("features", "small", "thumbs")  # what embedding a shard leaves, in the order in which it is written
@@ -83,6 +84,15 @@ def read_table(
         raise
     except (pa.ArrowException, OSError) as e:
         raise DataError(f"{path} cannot be read ({e}): remove it, and it is made again.") from None
+
+# %% ../../nbs/pool/04_shards.ipynb #cf4453ce
+def read_items(folder: Path, shard: int) -> Any:  # pyarrow.Table
+    "Names of a shard and where their pictures are; `DataError` where the file is lost."
+    path = shard_path(folder, "items", shard)
+    try:
+        return read_table(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} is lost, which says what is in this shard: bring it back from a backup.") from None
 
 # %% ../../nbs/pool/04_shards.ipynb #2e7f4462
 def small_rows(table: Any) -> tuple[Int8[np.ndarray, "batch small"], Bool[np.ndarray, " batch"]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +20,9 @@ import numpy as np
 from ..errors import ArgumentError, DataError, describe
 
 # %% auto #0
-__all__ = ['ID_COLUMNS', 'Listing', 'id_hash', 'list_folder', 'list_addresses', 'need_pyarrow', 'picture_column', 'list_parquet',
-           'list_array', 'list_source', 'need_fsspec', 'read_pictures']
+__all__ = ['ID_COLUMNS', 'ABSENT', 'WAITS', 'Listing', 'id_hash', 'list_folder', 'list_addresses', 'need_pyarrow',
+           'picture_column', 'list_parquet', 'list_array', 'list_source', 'list_again', 'quick_record', 'need_fsspec',
+           'FetchError', 'read_pictures']
 
 # %% ../../nbs/pool/03_source.ipynb #39f59963
 class Listing(NamedTuple):
@@ -55,8 +57,10 @@ def list_folder(folder: Path) -> Listing:
 # %% ../../nbs/pool/03_source.ipynb #733ac7dd
 def list_addresses(addresses: Sequence[str]) -> Listing:
     "Files and addresses (`s3://…`) by what they are called."
-    ids = list(dict.fromkeys(os.fspath(a) for a in addresses))
-    return Listing({"kind": "addresses"}, *_shuffled(ids, ids))
+    plain = (os.fspath(a) for a in addresses)
+    ids = list(dict.fromkeys(a if "://" in a else os.path.abspath(os.path.expanduser(a)) for a in plain))
+    listed = hashlib.blake2b("\n".join(sorted(ids)).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    return Listing({"kind": "addresses", "listed": listed}, *_shuffled(ids, ids))
 
 # %% ../../nbs/pool/03_source.ipynb #dbcf4e0c
 ID_COLUMNS = ("id", "path", "key", "__key__")
@@ -87,20 +91,25 @@ def picture_column(schema: Any) -> str:
     )
 
 # %% ../../nbs/pool/03_source.ipynb #d7004207
-def list_parquet(files: Sequence[Path]) -> Listing:
+def list_parquet(
+    files: Sequence[Path],
+    root: Path | None = None,  # folder that all of them are in; None: they are named by their whole paths
+) -> Listing:
     "Rows of Parquet files with pictures in them."
     pq = need_pyarrow().parquet
     ids, where = [], []
-    for number, file in enumerate(files):
+    files = [Path(os.path.abspath(Path(f).expanduser())) for f in files]
+    for file in files:
+        name = str(file) if root is None else file.relative_to(os.path.abspath(root)).as_posix()
         with pq.ParquetFile(file) as f:
             picture_column(f.schema_arrow)
             column = next((c for c in ID_COLUMNS if c in f.schema_arrow.names), None)
-            for group in range(f.num_row_groups):
-                n = f.metadata.row_group(group).num_rows
-                names = f.read_row_group(group, [column]).column(0).to_pylist() if column else None
-                ids += [str(v) for v in names] if names else [f"{file.name}#{len(ids) + i}" for i in range(n)]
-                where += [f"{number}:{group}:{i}" for i in range(n)]
-    return Listing({"kind": "parquet", "files": [str(f.resolve()) for f in files]}, ids, where)
+            n = f.metadata.num_rows
+            names = f.read([column]).column(0).to_pylist() if column else None
+            ids += [f"{name}#{i}" for i in range(n)] if names is None else [str(v) for v in names]
+            where += [f"{i}:{name}" for i in range(n)]
+    place = {"files": [str(f) for f in files]} if root is None else {"root": str(Path(root).resolve())}
+    return Listing({"kind": "parquet", **place}, ids, where)
 
 # %% ../../nbs/pool/03_source.ipynb #0746d2a7
 def list_array(file: Path) -> Listing:
@@ -114,7 +123,8 @@ def list_array(file: Path) -> Listing:
     seen = as_pictures(a)
     white = None if seen is a else float(seen.value_range[1])
     ids = [f"{file.stem}#{i}" for i in range(len(a))]
-    return Listing({"kind": "array", "root": str(file.resolve()), "white": white}, ids, [str(i) for i in range(len(a))])
+    source = {"kind": "array", "root": str(file.resolve()), "white": white, "rows": len(a)}
+    return Listing(source, ids, [str(i) for i in range(len(a))])
 
 # %% ../../nbs/pool/03_source.ipynb #7fc4e9c6
 def list_source(
@@ -124,10 +134,11 @@ def list_source(
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         if "://" in str(source):
-            source = _expand(str(source))
+            found = _checked(list_addresses(_expand(str(source))))
+            return found._replace(source={"kind": "addresses", "root": str(source)})
         elif path.is_dir():
             files = sorted(path.glob("*.parquet"))
-            return _checked(list_parquet(files) if files else list_folder(path))
+            return _checked(list_parquet(files, path) if files else list_folder(path))
         elif path.suffix == ".parquet":
             return _checked(list_parquet([path]))
         elif path.suffix == ".npy":
@@ -145,10 +156,39 @@ def list_source(
         need_fsspec(str(address))
     return _checked(list_addresses(source))
 
+# %% ../../nbs/pool/03_source.ipynb #0969e52c
+def list_again(source: dict[str, Any]) -> Listing:
+    "All pictures of a source of the manifest as they are now; `ArgumentError` for a list, which nobody has kept."
+    if source["kind"] == "folder":
+        return _checked(list_folder(Path(source["root"])))
+    if source["kind"] == "addresses":
+        raise ArgumentError("this pool was made of a list of addresses: give the new list.")
+    if source["kind"] == "parquet" and "root" in source:
+        root = Path(source["root"])
+        return _checked(list_parquet(sorted(root.glob("*.parquet")), root))
+    return list_source(source["root"] if "root" in source else source["files"])
+
+# %% ../../nbs/pool/03_source.ipynb #8c0bee54
+def quick_record(source: Any) -> dict[str, Any]:
+    "The record of a source for the manifest, where it can be had without listing a folder."
+    if isinstance(source, str | os.PathLike):
+        path = Path(source).expanduser()
+        if "://" in str(source):
+            return {"kind": "addresses", "root": str(source)}
+        if path.is_dir():
+            kind = "parquet" if any(path.glob("*.parquet")) else "folder"
+            return {"kind": kind, "root": str(path.resolve())}
+        if path.suffix == ".parquet":
+            return {"kind": "parquet", "files": [os.path.abspath(path)]}
+    return list_source(source).source
+
 # %% ../../nbs/pool/03_source.ipynb #a8311977
 def _checked(found: Listing) -> Listing:
     if not found.ids:
         raise DataError("the source holds no pictures: check its path and the endings of its files.")
+    for name in found.ids:
+        if not _is_text(name):
+            raise DataError(f"the name {name!r} is not UTF-8, so that no label could be kept for it: rename the file.")
     if len({*found.ids}) < len(found.ids):
         twice = next(i for i, n in zip(found.ids, _seen_before(found.ids)) if n)
         raise DataError(f"two pictures are called {twice!r}: labels belong to names, so each has to be there once.")
@@ -160,6 +200,14 @@ def _seen_before(ids: Sequence[str]) -> Iterator[bool]:
     for i in ids:
         yield i in seen
         seen.add(i)
+
+# %% ../../nbs/pool/03_source.ipynb #b65b93f8
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 # %% ../../nbs/pool/03_source.ipynb #2908f6b4
 def need_fsspec(address: str) -> Any:  # the module
@@ -186,27 +234,74 @@ def _bytes_of(where: str, root: str | None = None) -> bytes:
 
     return read_plain(where if root is None else os.path.join(root, where))
 
+# %% ../../nbs/pool/03_source.ipynb #36fd964f
+class FetchError(OSError):
+    "Storage did not give a picture, which may pass."
+
+
+ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+WAITS = (0.2, 1.0)  # seconds before it is tried again
+
+
+def _refused(where: str, error: BaseException) -> str:
+    return f"{where} cannot be fetched ({type(error).__name__}: {error}): look at the storage, then call this again."
+
+# %% ../../nbs/pool/03_source.ipynb #e973b097
+def _fetch(where: str, root: str | None = None) -> bytes:
+    "The bytes of a file, tried three times; `FetchError` where storage refuses to give it."
+    for wait in (*WAITS, None):
+        try:
+            return _bytes_of(where, root)
+        except (*ABSENT, ImportError):
+            raise
+        except Exception as e:
+            if wait is None:
+                raise FetchError(_refused(where, e)) from e
+            time.sleep(wait)
+    raise AssertionError
+
 # %% ../../nbs/pool/03_source.ipynb #4c6779e4
 def _or_error(work, *args) -> Any:
     "What some work gives, or the exception that it raised."
     try:
         return work(*args)
+    except (FetchError, ImportError):
+        raise
     except Exception as e:
         return e
+
+# %% ../../nbs/pool/03_source.ipynb #619ed0a1
+def _shorter(file: Any, now: int, then: int) -> str:
+    return f"{file} has {now} rows now, and had {then} or more: it was replaced. Bring it back, or make a new pool."
+
+
+def _rows_of(f: Any, name: str, rows: list[int]) -> list[Any]:
+    "Some rows of an open Parquet file; each row group is read once."
+    if max(rows) >= f.metadata.num_rows:
+        raise DataError(_shorter(name, f.metadata.num_rows, max(rows) + 1))
+    ends = np.cumsum([f.metadata.row_group(g).num_rows for g in range(f.num_row_groups)])
+    group, out, column = np.searchsorted(ends, rows, "right"), {}, picture_column(f.schema_arrow)
+    for g in np.unique(group).tolist():
+        here, first = [r for r, k in zip(rows, group) if k == g], int(ends[g - 1]) if g else 0
+        out |= zip(here, f.read_row_group(g, [column]).column(0).take([r - first for r in here]).to_pylist())
+    return [out[r] for r in rows]
 
 # %% ../../nbs/pool/03_source.ipynb #8d4afede
 def _read_rows(source: dict[str, Any], where: Sequence[str]) -> list[Any]:
     "Pictures from Parquet files; a row group is read once."
     pq = need_pyarrow().parquet
-    places = [tuple(map(int, w.split(":"))) for w in where]
+    places = [(name, int(row)) for row, _, name in (w.partition(":") for w in where)]
     out: list[Any] = [None] * len(where)
-    for file, group in dict.fromkeys(p[:2] for p in places):
-        here = [i for i, p in enumerate(places) if p[:2] == (file, group)]
+    for name in dict.fromkeys(p[0] for p in places):
+        here = [i for i, p in enumerate(places) if p[0] == name]
         try:
-            with pq.ParquetFile(source["files"][file]) as f:
-                column = f.read_row_group(group, [picture_column(f.schema_arrow)]).column(0)
-            values = column.take([places[i][2] for i in here]).to_pylist()
+            with pq.ParquetFile(os.path.join(source.get("root", ""), name)) as f:
+                values = _rows_of(f, name, [places[i][1] for i in here])
+        except DataError:
+            raise
         except Exception as e:
+            if isinstance(e, OSError) and e.errno is not None and not isinstance(e, ABSENT):
+                raise FetchError(_refused(name, e)) from e
             values = [e] * len(here)
         for i, v in zip(here, values):
             out[i] = v["bytes"] if isinstance(v, dict) else v
@@ -224,6 +319,8 @@ def read_pictures(
         from ssvae_widgets.data.arrays import as_uint8
 
         a, white = np.load(source["root"], mmap_mode="r", allow_pickle=False), source["white"]
+        if len(a) < source.get("rows", 0):
+            raise DataError(_shorter(source["root"], len(a), source["rows"]))
         rows = [_or_error(a.__getitem__, int(w)) for w in where]
         return [r if isinstance(r, Exception) or white is None else as_uint8(r[None], (0, white))[0] for r in rows]
     if kind == "parquet":
@@ -232,4 +329,8 @@ def read_pictures(
     for address in [w for w in where if "://" in w][:1]:
         need_fsspec(address)  # what is missing on this machine is no fault of a picture
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda w: _or_error(_bytes_of, w, root), where))
+        try:
+            return list(pool.map(lambda w: _or_error(_fetch, w, root), where))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # storage that is down is not asked for the others
+            raise

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/work.html.md"""
 # %% ../../nbs/pool/05_work.ipynb #7a945083
 from __future__ import annotations
 
+import hashlib
 import importlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ArgumentError, DataError
+from ..io.files import read_plain
 from .functions import embed, place, score
 from .reduce import summarize
 from ssvae_widgets.pool.shards import (
@@ -21,6 +23,7 @@ from ssvae_widgets.pool.shards import (
     Manifest,
     is_embedded,
     read_arrays,
+    read_items,
     read_manifest,
     read_space,
     read_table,
@@ -32,8 +35,8 @@ from ssvae_widgets.pool.shards import (
 from .source import read_pictures
 
 # %% auto #0
-__all__ = ['HERE', 'BLOCK', 'WORK', 'pixels', 'feature_words', 'extractor_of', 'Task', 'embed_shard', 'write_shard', 'answered',
-           'answer_rows', 'score_shard', 'do_shard']
+__all__ = ['HERE', 'BLOCK', 'WORK', 'pixels', 'feature_words', 'extractor_of', 'Task', 'embed_shard', 'write_shard',
+           'learner_key', 'summary_path', 'answered', 'answer_rows', 'score_shard', 'do_shard']
 
 # %% ../../nbs/pool/05_work.ipynb #45381981
 HERE = "here"  # stands for a function that only one process knows
@@ -131,7 +134,7 @@ def embed_shard(
         return {"rows": 0, "unreadable": 0}
     manifest, space = read_manifest(folder), read_space(folder)
     source = manifest.sources[next(s.source for s in manifest.shards if s.number == shard)]
-    items = read_table(shard_path(folder, "items", shard))
+    items = read_items(folder, shard)
     ids, where, extractor = items["id"].to_pylist(), items["where"].to_pylist(), _extractor(manifest, task.features)
     parts, gone = [], []
     for i in range(0, len(ids), task.batch):
@@ -168,11 +171,34 @@ def write_shard(
 # %% ../../nbs/pool/05_work.ipynb #e39a7687
 BLOCK = 16_384  # rows at a time
 
+# %% ../../nbs/pool/05_work.ipynb #8e2a90ca
+_keys: dict[tuple, str] = {}
+
+
+def learner_key(folder: Path, number: int) -> str:
+    "A hash of a learner; `FileNotFoundError` where there is none."
+    path = Path(folder) / "learner" / str(number) / "learner.npz"
+    seen = path.stat()
+    at = (str(path), seen.st_mtime_ns, seen.st_size, seen.st_ino)
+    if at not in _keys:
+        _keys[at] = hashlib.blake2b(read_plain(path), digest_size=6).hexdigest()
+    return _keys[at]
+
+
+def summary_path(folder: Path, number: int, shard: int, key: str) -> Path:
+    "Where a shard leaves what it hands in for a learner."
+    return shard_path(folder, f"answers/{number}", shard).with_suffix(f".{key}.npz")
+
 # %% ../../nbs/pool/05_work.ipynb #f3bd04c2
 def answered(folder: Path, number: int, shard: int) -> bool:
     "Whether a round has the answers of a shard."
-    path = shard_path(folder, f"answers/{number}", shard)
-    return path.is_file() and path.with_suffix(".npz").is_file()
+    try:
+        key = learner_key(folder, number)
+    except FileNotFoundError:
+        return False
+    return (
+        shard_path(folder, f"answers/{number}", shard).is_file() and summary_path(folder, number, shard, key).is_file()
+    )
 
 # %% ../../nbs/pool/05_work.ipynb #326013d8
 def answer_rows(
@@ -200,6 +226,7 @@ def score_shard(
     "Answer for one shard in a round, or do nothing when that is done."
     if answered(folder, task.number, shard):
         return {"rows": 0, "unreadable": 0}
+    key = learner_key(folder, task.number)
     learner = read_arrays(Path(folder) / "learner" / str(task.number) / "learner.npz")
     small, ok = small_rows(read_table(shard_path(folder, "small", shard), ["small"]))
     said = answer_rows(small, ok, learner)
@@ -211,10 +238,12 @@ def score_shard(
     for kind in ("top", "audit"):
         summary[f"{kind}_id"] = np.array(names.take(summary[f"{kind}_row"]).to_pylist(), np.str_)
     summary["top_small"] = small[summary["top_row"]]
-    write_arrays(path.with_suffix(".npz"), summary)
+    for stale in path.parent.glob(f"{shard:06d}.*.npz") if path.exists() else ():
+        stale.unlink(missing_ok=True)  # of another learner, whose answers are replaced
     kept = {k: said[k] for k in ("class", "certainty")} | {"margin": said["margin"].astype(np.float16)}
     xy = said["xy"]
     write_table(path, {"x": np.ascontiguousarray(xy[:, 0]), "y": np.ascontiguousarray(xy[:, 1]), **kept})
+    write_arrays(summary_path(folder, task.number, shard, key), summary)
     return {"rows": len(small), "unreadable": int((~ok).sum())}
 
 # %% ../../nbs/pool/05_work.ipynb #4d370769
