@@ -33,9 +33,12 @@ def opened(tmp_path):
                 break
         else:
             pytest.fail("".join(said))
-        yield found[1], tmp_path
-        p.send_signal(signal.SIGINT)
-        assert p.wait(60) == 130
+        try:
+            yield found[1], tmp_path
+            p.send_signal(signal.SIGINT)
+            assert p.wait(60) == 130
+        finally:
+            p.kill()
 
 
 def test_from_a_folder_to_exported_labels_by_keys_alone(opened, browser):
