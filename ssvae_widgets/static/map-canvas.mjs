@@ -340,10 +340,7 @@ export class MapCanvas {
     const travelling = this.s.t < 1,
       { at } = this.s.show,
       proposal = at >= 0 && this.s.open(at) ? at : -1;
-    if (!travelling) {
-      const r = this.padded(home); // the cells of the first view fill it
-      p.layOut(st.xy, st.flags, v, [r.x0, r.x1, r.y0, r.y1], this.side, proposal);
-    }
+    if (!travelling) p.layOut(st.xy, st.flags, v, home, this.side, proposal);
     if (!p.cells) return;
     g.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
     const missing = p.draw(g, this.s.shownXY(), v, {
