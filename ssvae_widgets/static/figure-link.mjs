@@ -72,7 +72,7 @@ export class FigureLink {
     };
   }
 
-  /** Move the scales; Python hears of it a moment later, once. @param {any} v @param {boolean | "now"} save "now": at once */
+  /** Move the scales; Python hears of it a moment later, once. */
   setDomain(v, save = true) {
     const put = (scale, a, b) => {
       const same = scale.model.get("min") === a && scale.model.get("max") === b;
@@ -82,11 +82,9 @@ export class FigureLink {
     put(this.ys, v.y0, v.y1);
     if (!save) return;
     clearTimeout(this.saving);
-    const tell = () => {
+    this.saving = setTimeout(() => {
       for (const s of [this.xs, this.ys]) s.model.save_changes();
-    };
-    if (save === "now") tell();
-    else this.saving = setTimeout(tell, 180);
+    }, 180);
   }
 
   /** Call `f` when the plot area changes its place or size, `g` when the domain does. */

@@ -1,4 +1,3 @@
-import { extent, restView, sameView } from "./rest-view.mjs";
 import { countInView, toPixel } from "./geometry.mjs";
 import {
   HIDDEN,
@@ -159,25 +158,6 @@ export class MapCanvas {
     return this.link.domain;
   }
 
-  /** A home as it is shown here, with room for the pictures at its edges. @param {number[]} home x0, x1, y0, y1 */
-  padded(home) {
-    const { xy } = this.s.state,
-      { w, h } = this.view;
-    if (this.ends?.xy !== xy) this.ends = { xy, of: extent(xy) };
-    return restView(home, this.ends.of, w, h, this.side || 0);
-  }
-
-  /** A map at rest makes room for its pictures. Python is not told: for it the map is at home. @param {any} v */
-  settle(v) {
-    const home = this.model.get("home"),
-      here = [v.x0, v.x1, v.y0, v.y1];
-    if (this.s.t < 1 || this.s.looking || home?.length !== 4) return;
-    if (!sameView(here, home) && !sameView(here, this.rested)) return;
-    const to = this.padded(home);
-    this.rested = [to.x0, to.x1, to.y0, to.y1];
-    if (!sameView(here, this.rested)) this.link.setDomain(to, false);
-  }
-
   colors() {
     const m = this.model;
     this.bar.columns(m.get("columns"), m.get("color_by"));
@@ -277,7 +257,6 @@ export class MapCanvas {
     }
     this.need.clear();
     this.drawInk(v);
-    this.settle(v); // last: another view asks for another frame
   }
 
   /** Which points lie under their picture and are not painted, where points are so large that they would look out from it. @returns {boolean} other ones than before */

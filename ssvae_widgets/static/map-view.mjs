@@ -15,7 +15,6 @@ import { actionOf, buildKeymap } from "./keymap.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
 import { showClasses, showHelp, showNames, tooltip } from "./chrome.mjs";
 import { clean, count, h } from "./dom.mjs";
-import { knowsSteps } from "./on-show.mjs";
 import { bytes } from "./shared-map.mjs";
 import { MapCanvas } from "./map-canvas.mjs";
 
@@ -371,9 +370,7 @@ export class MapView extends MapCanvas {
   // ---- view ----
   reset() {
     const d = this.model.get("home");
-    if (d?.length !== 4 || !this.link) return;
-    this.link.setDomain({ x0: d[0], x1: d[1], y0: d[2], y1: d[3] }, "now");
-    this.link.setDomain(this.padded(d), false);
+    if (d && d.length === 4) this.link?.setDomain({ x0: d[0], x1: d[1], y0: d[2], y1: d[3] });
   }
 
   focusOn(i) {
@@ -588,9 +585,8 @@ export class MapView extends MapCanvas {
       return;
     }
     this.quiet();
-    if (!this.s.label(label)) return this.speak("Labels are not taken here");
-    knowsSteps(label !== null);
-    this.speak();
+    if (!this.s.label(label)) this.speak("Labels are not taken here");
+    else this.speak();
   }
 
   quiet() {

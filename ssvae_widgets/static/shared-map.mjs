@@ -148,24 +148,22 @@ export class Shared {
       next = typed(m.get("positions"), Float32Array),
       how = m.get("move") || {};
     const old = this.shownXY(),
-      n = this.state.n,
-      view = [...this.views].find((v) => v.link);
-    const d = view?.link.domain,
+      to = how.domain,
+      n = this.state.n;
+    const d = [...this.views].find((v) => v.link)?.link.domain,
       was = d && [d.x0, d.x1, d.y0, d.y1];
     this.state.setPositions(next);
-    const rest = how.domain?.length === 4 && view?.padded(how.domain),
-      to = rest && [rest.x0, rest.x1, rest.y0, rest.y1];
     const ms = next.length === 2 * n && n > 0 && !calm() ? how.ms || 0 : 0;
     if (!ms) {
       this.from = next;
       this.t = 1;
-      this.toDomain(how.domain);
+      this.toDomain(to);
       if (next.length !== 2 * n) this.readBase();
       this.tell("points");
       return;
     }
     this.from = Float32Array.from(old);
-    if (to && was) {
+    if (to && to.length === 4 && was) {
       const ax = (to[1] - to[0]) / (was[1] - was[0]),
         ay = (to[3] - to[2]) / (was[3] - was[2]);
       for (let i = 0; i < this.from.length; i += 2) {
@@ -173,7 +171,7 @@ export class Shared {
         this.from[i + 1] = to[2] + (this.from[i + 1] - was[2]) * ay;
       }
     }
-    this.toDomain(how.domain);
+    this.toDomain(to);
     this.t = 0;
     this.start = performance.now();
     this.ms = ms;
@@ -189,7 +187,7 @@ export class Shared {
 
   toDomain(d) {
     if (!d || d.length !== 4) return;
-    for (const v of this.views) v.link?.setDomain(v.padded(d), false);
+    for (const v of this.views) v.link?.setDomain({ x0: d[0], x1: d[1], y0: d[2], y1: d[3] }, false);
   }
 
   /** Positions as painted: on the way while points move. */
