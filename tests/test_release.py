@@ -87,6 +87,7 @@ def test_metadata(root, sdist):
         "ssvae-label-sets",
         "ssvae-experiment",
         "ssvae-collect",
+        "ssvae-pool",
     } <= set(scripts)
     for target in scripts.values():
         module, function = target.split(":")
