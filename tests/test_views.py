@@ -12,12 +12,13 @@ from waiting import until
 
 from ssvae_widgets.session.jobs import JobQueue
 from ssvae_widgets.widgets.contact_sheet import ContactSheet, sheet_order
+from ssvae_widgets.widgets.curves import thin
 from ssvae_widgets.widgets.intents import serials_from
 from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons, StatusLine
 from ssvae_widgets.widgets.latent_map import LatentMap
 from ssvae_widgets.widgets.pixels import wire_image
 from ssvae_widgets.widgets.preview import Preview, top_classes
-from ssvae_widgets.widgets.training_panel import TrainingControls, thin
+from ssvae_widgets.widgets.training_panel import TrainingControls
 
 IMAGES = np.arange(20 * 9, dtype=np.uint8).reshape(20, 3, 3)
 MAKERS = {

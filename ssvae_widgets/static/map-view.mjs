@@ -15,6 +15,7 @@ import { actionOf, buildKeymap } from "./keymap.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
 import { showClasses, showHelp, showNames, tooltip } from "./chrome.mjs";
 import { clean, count, h } from "./dom.mjs";
+import { knowsSteps } from "./on-show.mjs";
 import { bytes } from "./shared-map.mjs";
 import { MapCanvas } from "./map-canvas.mjs";
 
@@ -585,8 +586,9 @@ export class MapView extends MapCanvas {
       return;
     }
     this.quiet();
-    if (!this.s.label(label)) this.speak("Labels are not taken here");
-    else this.speak();
+    if (!this.s.label(label)) return this.speak("Labels are not taken here");
+    knowsSteps(label !== null);
+    this.speak();
   }
 
   quiet() {

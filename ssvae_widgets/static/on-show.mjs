@@ -220,3 +220,13 @@ export function onShow(key) {
 export function forgetShow(key) {
   globalThis[Symbol.for("ssvae_widgets.on-show")]?.delete(key);
 }
+
+/** Whether somebody at this browser has labeled already, or has taken the hints away: they stay away then. */
+export function knowsSteps(now = false) {
+  try {
+    if (now) localStorage.setItem("ssvae-steps-known", "yes");
+    return localStorage.getItem("ssvae-steps-known") === "yes";
+  } catch {
+    return now; // a page that may not keep anything
+  }
+}

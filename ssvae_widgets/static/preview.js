@@ -2,7 +2,7 @@ import { array, clean, count, h } from "./dom.mjs";
 import { lightbox } from "./lightbox.mjs";
 import { colour, fit, follow, giveKeysBack, paint, toMap } from "./view-core.mjs";
 import { fitWindow } from "./fit-window.mjs";
-import { onShow } from "./on-show.mjs";
+import { knowsSteps, onShow } from "./on-show.mjs";
 
 /** What to do first, while nothing is shown. @param {boolean} named there is a class */
 const firstSteps = (named) => [
@@ -10,16 +10,6 @@ const firstSteps = (named) => [
   named ? ["0 – 9", "give it a class"] : ["/", "name a first class; its key is 0"],
   ["n", "ask what to label next"],
 ];
-
-/** Whether somebody at this browser has labeled already, or has taken the hints away: they stay away then. */
-function knowsSteps(now = false) {
-  try {
-    if (now) localStorage.setItem("ssvae-steps-known", "yes");
-    return localStorage.getItem("ssvae-steps-known") === "yes";
-  } catch {
-    return now; // a page that may not keep anything
-  }
-}
 
 /** @param {{model: any, el: HTMLElement}} context */
 function render({ model, el }) {

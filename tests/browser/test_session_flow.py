@@ -62,7 +62,9 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     nb.until("len(app.session.rounds) == 3 and not app.session.training.running", timeout=300)
     page.wait_for_selector(".ssvae-changes")
     assert "changed" in page.locator(".ssvae-changes").text_content()
-    page.wait_for_function("() => document.querySelector('.ssvae-standing-text').textContent.includes('left out')")
+    page.wait_for_function(
+        "() => document.querySelector('.ssvae-standing-text').textContent.includes('of your own labels')"
+    )
     if nb.python("len(app.session.changes.rows)"):
         root.press("w")
         nb.until(

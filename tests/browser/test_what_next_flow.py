@@ -177,7 +177,9 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     nb.until("(app.session.codes == 7).sum() == 5", timeout=60)
     assert nb.python(f"app.session.codes[{out}]") == -1
     # undo returns to the proposal whose answer it takes away, in the same moment
-    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # the sheet
+    page.locator(".ssvae-sheet").first.wait_for(state="hidden")
+    page.keyboard.press("Escape")  # the selection
     nb.until("len(app.map.selected) == 0")
     begin(nb, app)
     nb.until("app.flush(0.1)")
