@@ -98,19 +98,22 @@ function rowsOf(xy, flags) {
  * A few hundred points each show theirs, `dx` and `dy` CSS pixels away from their place: at it, or at the nearest place that is free; where that is too
  * crowded, in cells, which pack more closely. Those for which nothing was free nearby are missing.
  * @param {number} kx pixels of a unit of the plane @param {number} ky
+ * @param {number[] | null} home x0, x1, y0, y1 out of which no picture is moved: it would be cut off in the view at rest
  * @returns {{row: number, dx: number, dy: number}[]}
  */
-export function chooseAll(xy, flags, kx, ky, side) {
+export function chooseAll(xy, flags, kx, ky, side, home = null) {
   const rows = rowsOf(xy, flags),
-    free = atPlaces(rows, xy, kx, ky, 1.1 * side);
-  return free.length >= ENOUGH * rows.length ? free : inCells(rows, xy, kx, ky, side);
+    [x0, x1, y0, y1] = home || [-Infinity, Infinity, -Infinity, Infinity],
+    within = (x, y) => Math.min(x - x0 * kx, x1 * kx - x, y + y1 * ky, -y0 * ky - y) >= side / 2, // pixels; y goes down
+    free = atPlaces(rows, xy, kx, ky, 1.1 * side, within);
+  return free.length >= ENOUGH * rows.length ? free : inCells(rows, xy, kx, ky, side, within);
 }
 
 /** Which share of a few hundred pictures has to find a place. */
 const ENOUGH = 0.97;
 
 /** Pictures at their places, or at the nearest free ones; `gap` pixels from one middle to the next at least. */
-function atPlaces(rows, xy, kx, ky, gap) {
+function atPlaces(rows, xy, kx, ky, gap, within) {
   const taken = new Map(), // square of the plane -> x, y, x, y, … of the pictures in it
     out = [],
     later = [],
@@ -142,7 +145,7 @@ function atPlaces(rows, xy, kx, ky, gap) {
   }
   let lost = 0;
   for (const [row, x, y] of later) {
-    const way = NEAR.find(([ux, uy]) => free(x + ux * gap, y + uy * gap));
+    const way = NEAR.find(([ux, uy]) => within(x + ux * gap, y + uy * gap) && free(x + ux * gap, y + uy * gap));
     if (way) put(row, x, y, way[0] * gap, way[1] * gap);
     else if (++lost > (1 - ENOUGH) * rows.length) break;
   }
@@ -150,25 +153,30 @@ function atPlaces(rows, xy, kx, ky, gap) {
 }
 
 /** Pictures in cells, each in its own or in the nearest free one, as near to its place as the cell allows. */
-function inCells(rows, xy, kx, ky, side) {
+function inCells(rows, xy, kx, ky, side, within) {
   const cell = 1.16 * side,
     play = (cell - side) / 2,
     taken = new Set(),
     out = [],
     later = [],
+    off = (to, from) => to - from - Math.max(-play, Math.min(play, to - from)),
+    way = (x, y, cx, cy) => [off((cx + 0.5) * cell, x), off((cy + 0.5) * cell, y)],
+    open = (x, y, cx, cy) => {
+      const [dx, dy] = way(x, y, cx, cy);
+      return !taken.has(`${cx} ${cy}`) && within(x + dx, y + dy);
+    },
     put = (row, x, y, cx, cy) => {
-      const dx = (cx + 0.5) * cell - x,
-        dy = (cy + 0.5) * cell - y;
+      const [dx, dy] = way(x, y, cx, cy);
       taken.add(`${cx} ${cy}`);
-      out.push({ row, dx: dx - Math.max(-play, Math.min(play, dx)), dy: dy - Math.max(-play, Math.min(play, dy)) });
+      out.push({ row, dx, dy });
     };
   for (const row of rows) {
     const x = xy[2 * row] * kx,
       y = -xy[2 * row + 1] * ky,
       cx = Math.floor(x / cell),
       cy = Math.floor(y / cell);
-    if (taken.has(`${cx} ${cy}`)) later.push([row, x, y, cx, cy]);
-    else put(row, x, y, cx, cy);
+    if (open(x, y, cx, cy)) put(row, x, y, cx, cy);
+    else later.push([row, x, y, cx, cy]);
   }
   for (const [row, x, y, cx, cy] of later) {
     let far = (AWAY + 0.5) * cell,
@@ -176,7 +184,7 @@ function inCells(rows, xy, kx, ky, side) {
     for (let b = cy - AWAY; b <= cy + AWAY; b++)
       for (let a = cx - AWAY; a <= cx + AWAY; a++) {
         const d = Math.hypot((a + 0.5) * cell - x, (b + 0.5) * cell - y);
-        if (d < far && !taken.has(`${a} ${b}`)) {
+        if (d < far && open(x, y, a, b)) {
           far = d;
           to = [a, b];
         }
@@ -200,7 +208,7 @@ export function fitting(xy, flags, home, w, h) {
   let side = sideFor(there, w * h);
   if (n > ALL) return side;
   for (; side > 20; side = Math.max(20, side - 4))
-    if (chooseAll(xy, flags, w / (x1 - x0), h / (y1 - y0), side).length >= ENOUGH * there) break;
+    if (chooseAll(xy, flags, w / (x1 - x0), h / (y1 - y0), side, home).length >= ENOUGH * there) break;
   return side;
 }
 
@@ -355,7 +363,8 @@ export class Pictures {
     this.cells = cells;
     if (few) {
       this.part = null;
-      this.placed = chooseAll(xy, flags, v.w / (v.x1 - v.x0), v.h / (v.y1 - v.y0), side);
+      const bound = v.x1 - v.x0 <= 1.001 * (home[1] - home[0]) ? home : null;
+      this.placed = chooseAll(xy, flags, v.w / (v.x1 - v.x0), v.h / (v.y1 - v.y0), side, bound);
       return;
     }
     const down = (a, s) => s.origin + Math.floor((a - s.origin) / s.cell) * s.cell,

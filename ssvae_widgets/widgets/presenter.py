@@ -245,15 +245,15 @@ def paint_members(self: Presenter):
 def set_classes(self: Presenter, classes: list[str], colors: list[str], order: list[int]):
     "Classes are others, or look otherwise, here or in another process: every view learns names, colors and order."
     v, self.looks = self.views, (classes, colors, order)
-    for view in (v.buttons, v.preview, v.sheet):
+    if v.map.palette == self.map_palette:  # else somebody chose another one for this map
+        v.map.palette = self.map_palette = for_map(colors)
+    v.map.classes = classes
+    v.map.layer.order = order  # before the buttons: whoever sees a key on one may press it
+    for view in (v.preview, v.sheet, v.buttons):
         with view.hold_sync():
             view.classes, view.palette = classes, colors
             if view is v.buttons:
                 view.order = order
-    v.map.layer.order = order
-    if v.map.palette == self.map_palette:  # else somebody chose another one for this map
-        v.map.palette = self.map_palette = for_map(colors)
-    v.map.classes = classes
 
 # %% ../../nbs/widgets/17_presenter.ipynb #08a425bb
 @patch

@@ -131,6 +131,16 @@ test("a few hundred all find a place, where there is room, at their own where th
     all = chooseAll(spread, flags, 800 / 3, 500 / 3, side);
   assert.ok(side >= 20 && all.length >= 290, `${all.length} at ${side}`);
   assert.ok(all.every((p) => Math.hypot(p.dx, p.dy) <= 4 * side));
+  const rest = [-1.6, 1.6, -1.6, 1.6],
+    [kx, ky] = [800 / 3.2, 500 / 3.2];
+  for (const size of [side, 1.5 * side, 2 * side]) {
+    const held = chooseAll(spread, flags, kx, ky, size, rest);
+    assert.ok(held.length > 60);
+    for (const q of held.filter((q) => q.dx || q.dy)) {
+      const [x, y] = [(spread[2 * q.row] - rest[0]) * kx + q.dx, (rest[3] - spread[2 * q.row + 1]) * ky + q.dy];
+      assert.ok(Math.min(x, 800 - x, y, 500 - y) >= size / 2 - 1e-3, "none is moved out of the view at rest");
+    }
+  }
   const near = chooseAll(spread, flags, (4 * 800) / 3, (4 * 500) / 3, 32);
   assert.ok(near.length === 300 && near.filter((p) => !p.dx && !p.dy).length > 240, "closer, at their own places");
   const p = new Pictures(canvas);
