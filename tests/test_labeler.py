@@ -131,6 +131,22 @@ def test_a_sheet_that_loses_images_keeps_what_was_left_out(quiet):
     app.close()
 
 
+def test_a_sheet_that_was_closed_stays_closed_until_something_else_is_selected(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.map.selected = np.arange(10)
+    assert app.flush() and app.sheet.shown
+    app.act({"type": "close", "keep": True})
+    app.act({"type": "label", "label": 1})
+    app.presenter.queue.ask("selection", "labels", "map")
+    assert app.flush() and not app.sheet.shown and app.selected.tolist() == list(range(10))
+    app.map.selected = []
+    assert app.flush() and not app.sheet.shown
+    app.map.selected = np.arange(10)
+    assert app.flush() and app.sheet.shown
+    app.close()
+
+
 def test_intents_never_raise_and_wrong_ones_change_nothing(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)

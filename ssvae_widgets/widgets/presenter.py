@@ -124,6 +124,7 @@ class Presenter:
         self.members: dict[int, int] = {}  # class -> the image that stands beside its name
         self.grouped = ()  # the groups without a label that are colored
         self.enlarged: deque[int] = deque(maxlen=4)  # rows of the pictures that pages wait for in full size
+        self.reselected = False  # something was selected since the contact sheet last followed
         self.found: np.ndarray | None = None  # images that were asked for by likeness, the most similar first
         self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
@@ -355,12 +356,14 @@ def paint_selection(self: Presenter):
         v.buttons.guess, v.buttons.can_accept = shared_class(pred), bool(pred.size and (pred >= 0).all())
     v.status.n_selected = int(selected.size)
     with self.lock:
+        new, self.reselected = self.reselected, False
         selected = self.selected
-        same = v.sheet.shown and np.array_equal(np.sort(v.sheet.kept), selected)
         self.forget_found(selected)
-        if selected.size > 1 and not same:
+        if not new or v.sheet.shown and np.array_equal(np.sort(v.sheet.kept), selected):
+            return  # a sheet that was closed stays closed, whatever is labeled or trained meanwhile
+        if selected.size > 1:
             v.sheet.fill(self.order(selected), s.codes, s.pred)
-        elif selected.size < 2 and v.sheet.shown and not same:
+        elif v.sheet.shown:
             v.sheet.close_sheet()
 
 # %% ../../nbs/widgets/17_presenter.ipynb #3795bde5
@@ -390,6 +393,8 @@ def look_at(self: Presenter, change):
     "The selection or the pointer moved."
     name = change["name"]
     self.following = name if name == "selected" or self.views.map.hovered >= 0 else "selected"
+    if name == "selected":
+        self.reselected = True
     self.queue.ask(*(("selection",) if name == "selected" else ()), "preview")
 
 # %% ../../nbs/widgets/17_presenter.ipynb #90ef5143

@@ -70,12 +70,14 @@ def test_from_a_folder_to_exported_labels_by_keys_alone(opened, browser):
     # what next?, a first class, its key
     press("n")
     page.wait_for_selector(".ssvae-preview[data-serial]")
+    answered = set()
     for k, name in enumerate(("round", "lobed")):
         press("/")
         write(name)
         press("Enter")
         page.wait_for_function("n => document.querySelectorAll('.ssvae-class').length === n", arg=k + 1)
         serial = page.locator(".ssvae-preview").get_attribute("data-serial")
+        answered.add(int(serial))
         press(str(k))
         page.wait_for_function("s => document.querySelector('.ssvae-preview').dataset.serial !== s", arg=serial)
 
@@ -101,7 +103,10 @@ def test_from_a_folder_to_exported_labels_by_keys_alone(opened, browser):
     selected(10)
     sheet.wait_for()
     press("1")
-    page.wait_for_function("() => document.querySelector('.ssvae-status').textContent.includes('12 of 40 labeled')")
+    n = len(answered | set(range(10, 20)))  # which pictures were proposed depends on what was ready then
+    page.wait_for_function(
+        "t => document.querySelector('.ssvae-status').textContent.includes(t)", arg=f"{n} of 40 labeled"
+    )
 
     # taken away, with file names; the hints are gone, and stay away
     press("e")
@@ -113,7 +118,7 @@ def test_from_a_folder_to_exported_labels_by_keys_alone(opened, browser):
     until(table.exists, 30)
     rows = [*csv.DictReader(table.read_text().splitlines())]
     names = [next(v for v in row.values() if v.endswith(".jpg")) for row in rows]
-    assert len(rows) == 12 and {f"cell_{k:04}.jpg" for k in range(10, 20)} <= set(names)
+    assert len(rows) == n and {f"cell_{k:04}.jpg" for k in range(10, 20)} <= set(names)
     for _ in range(3):
         press("Escape")
     page.locator(".ssvae-empty").wait_for()
