@@ -409,11 +409,12 @@ def save(
 def export(
     self: LabelingSession,
     folder,  # where to; made when it is not there
-    what=None,  # some of "labels", "predictions", "folders", "model", "project"; None: all that can be had
+    what=None,  # "labels", "predictions", "folders", "model", "project"; None: all of them that can be had
     **more,  # `names` and parts of a view, for `export_session`
 ) -> list[Written]:  # each with its `path`
     """Take away labels with file names, predictions, a folder per class, the model and the project.
 
+    For other programs, by name: "card", "huggingface", "coco", "cvat", "label-studio", "onnx", "script".
     `ArgumentError` for what cannot be had, `FileExistsError` where something else lies in the way, `OSError`.
     """
     return export_session(self, folder, what, **more)
