@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from ..errors import ArgumentError, check_whole, describe
 from .beside import chain, snapshot_in
+from .flags import flag_rows
 from .line import no_garbage
 from .past import Namings
 from .replay import Entry, Replay
@@ -125,6 +126,21 @@ def on_row(self: History, row: int, last: int | None = None) -> list[dict]:  # o
         return []
     entries = self.whole().gestures_on(row)[-last if last else None :]
     return [self.told(entry, entry.record["serials"].index(row)) for entry in entries]
+
+# %% ../../nbs/labels/15_history.ipynb #18f814a4
+@patch
+def flags_on_row(
+    self: History, row: int
+) -> list[dict]:  # oldest first: seq, set, clear or note, source, time, session, gesture, undone
+    "Every gesture that flagged an image or noted something of it."
+    found = []
+    for entry in self.whole().flags.entries:
+        if row in flag_rows(entry.record):
+            r, told = entry.record, entry.record["flags"]
+            what = {k: told[k] for k in ("set", "clear", "note") if k in told}
+            said = {k: r.get(k) for k in ("source", "time", "session")}
+            found.append({"seq": entry.seq, **what, **said, "gesture": r["id"], "undone": not entry.active})
+    return found
 
 # %% ../../nbs/labels/15_history.ipynb #6b30f5b2
 @patch

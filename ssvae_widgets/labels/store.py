@@ -26,6 +26,7 @@ from ..io.files import explain_os_error
 from .beside import log_beside
 from .csv_mirror import CsvMirror
 from .csv_table import LabelFileError
+from .flagging import Flagging
 from .gestures import ClassChanges
 from .history import History
 from .observers import LabelEvent, Observers
@@ -90,6 +91,7 @@ class LabelStore:
         self.ticker = Ticker(self, poll)
         self.decide = Decide(self.log, self.ticker)
         self.changes = ClassChanges(self.log, self.decide)
+        self.flagging = Flagging(self.log, self.past, self.decide)
         self._compact_after = AUTO_COMPACT  # gestures in the log from which on the worker compacts it
         try:
             with self.csv.lock, self.log.lock:
@@ -241,6 +243,10 @@ LabelStore.merge_classes = method("changes", ClassChanges.merge_classes)
 LabelStore.delete_class = method("changes", ClassChanges.delete_class)
 LabelStore.reorder_classes = method("changes", ClassChanges.reorder_classes)
 LabelStore.recolor_class = method("changes", ClassChanges.recolor_class)
+LabelStore.flags = attribute("flagging.flags", "The flags and notes of all images, as they are now.")
+LabelStore.flag = method("flagging", Flagging.flag)
+LabelStore.note = method("flagging", Flagging.note)
+LabelStore.flag_history = method("flagging", Flagging.flag_history)
 
 # %% ../../nbs/labels/20_store.ipynb #81933b37
 @patch

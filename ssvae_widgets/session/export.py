@@ -71,6 +71,7 @@ def offers(
             _no_answer(session),
         ),
         Offer("folders", f"by_class: {n:,} labeled pictures in a folder per class", flat or unlabeled),
+        Offer("flags", "flags.csv: flags and notes with the names of the pictures", _no_flags(session)),
         Offer("model", "model.ckpt: for ssvae-infer, ssvae-view and SSVAE.load", _no_model(session)),
         Offer("project", "project: all of it, for LatentLabeler.open anywhere"),
         *_for_others(session, flat, unlabeled),
@@ -94,6 +95,10 @@ def _for_others(session, flat: str, unlabeled: str) -> list[Offer]:
         ("script", "predict: the trained network as a page of Python, needs numpy alone", network),
     ]
     return [Offer(name, text, why_not, usual=False) for name, text, why_not in parts]
+
+
+def _no_flags(session) -> str:
+    return "" if session.store.flags else "no picture has a flag or a note"
 
 
 def _no_answer(session) -> str:
@@ -162,6 +167,16 @@ def _write_predictions(session, path: Path, names) -> None:
     atomic_write(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))
 
 
+def _write_flags(session, path: Path, names) -> None:
+    "A line for each picture that has a flag or a note."
+    flags, names = session.store.flags, session.names if names is None else names
+    lines = ["id,image,flags,note"]
+    for row in sorted({*flags.notes, *(row for rows in flags.rows.values() for row in rows)}):
+        name = f"image-{row}" if names is None else names[row]
+        lines.append(_csv_line(row, name, " ".join(flags.of(row)), flags.notes.get(row, "")))
+    path.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+
+
 def _write_labels(session, path: Path, names) -> None:
     export_labels(session.store, path, format="hf", images=session.names if names is None else names)
 
@@ -211,6 +226,7 @@ PLACES = {
     "labels": "labels.csv",
     "predictions": "predictions.csv",
     "folders": "by_class",
+    "flags": "flags.csv",
     "model": "model.ckpt",
     "project": "project",
     "page": "map.html",
@@ -310,6 +326,7 @@ def export_session(
         "labels": lambda path: _write_labels(session, path, names),
         "predictions": lambda path: _write_predictions(session, path, names),
         "folders": lambda path: _write_folders(session, path, names),
+        "flags": lambda path: _write_flags(session, path, names),
         "model": lambda path: session.model.save(path),
         **_ways_for_others(session, names),
     }

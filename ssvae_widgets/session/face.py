@@ -39,15 +39,20 @@ SessionFace.store = attribute("data.store", "The `LabelStore`.")
 SessionFace.n_items = attribute("data.n_items", "How many images there are.")
 SessionFace.classes = attribute("data.classes", "The class names; a label's code is its place in this list.")
 SessionFace.n_classes = attribute("data.n_classes", "How many classes there are.")
-SessionFace.codes = attribute("data.codes", "The label of every item as a class code, −1 where there is none.")
+SessionFace.codes = attribute(
+    "data.store.codes", "The label of every item as a class code, −1 where there is none; also of excluded ones."
+)
 SessionFace.seq = attribute("data.seq", "Number of the last gesture in the label log.")
-SessionFace.counts = attribute("data.counts", "How many items each class has been given.")
-SessionFace.n_labeled = attribute("data.n_labeled", "How many items have a label.")
+SessionFace.counts = attribute("data.store.counts", "How many items each class has been given.")
+SessionFace.n_labeled = attribute("data.store.n_labeled", "How many items have a label.")
 SessionFace.events = attribute("activity.events", "The subscribers, and what they raised.")
 SessionFace.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
 SessionFace.label = method("labeling", Labeling.label)
 SessionFace.accept = method("labeling", Labeling.accept)
 SessionFace.clear = method("labeling", Labeling.clear)
+SessionFace.flag = method("labeling", Labeling.flag)
+SessionFace.note = method("labeling", Labeling.note)
+SessionFace.flags = attribute("data.store.flags", "The flags and notes of all items, as they are now: `Flags`.")
 SessionFace.class_order = attribute(
     "data.order", "Codes of the classes in use, in the order of their buttons and digit keys."
 )

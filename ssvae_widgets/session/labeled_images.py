@@ -153,6 +153,7 @@ class LabeledImages:
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
         self.store: LabelStore | None = None  # until `open`
+        self._counting: tuple = (None, None)  # view of the labels, and those of them that count
         self.truth: np.ndarray | None = None  # codes, −1: not known; None: nothing is known
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5a3e0002
@@ -273,8 +274,22 @@ def n_classes(self: LabeledImages) -> int:
 # %% ../../nbs/session/04_labeled_images.ipynb #d82195f7
 @patch(as_prop=True)
 def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
-    "The label of every item as a class code, −1 where there is none."
-    return self.store.codes
+    "The labels that count, as class codes: −1 where there is none, and for items that are excluded."
+    view, known = self.store.log.view, self._counting
+    if known[0] is not view:
+        codes = view.codes
+        if len(out := view.flags.having("exclude")):
+            codes = codes.copy()
+            codes[out] = -1
+            codes.flags.writeable = False
+        known = self._counting = view, codes
+    return known[1]
+
+
+@patch(as_prop=True)
+def excluded(self: LabeledImages) -> frozenset[int]:
+    "Rows of the items that are excluded."
+    return self.store.flags.rows.get("exclude", frozenset())
 
 # %% ../../nbs/session/04_labeled_images.ipynb #722a8668
 @patch(as_prop=True)
@@ -285,14 +300,15 @@ def seq(self: LabeledImages) -> int:
 # %% ../../nbs/session/04_labeled_images.ipynb #93fbf470
 @patch(as_prop=True)
 def counts(self: LabeledImages) -> Int[np.ndarray, "classes"]:
-    "How many items each class has been given."
-    return self.store.counts
+    "How many labels that count each class has."
+    codes = self.codes
+    return np.bincount(codes[codes >= 0], minlength=self.n_classes)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #c1f64692
 @patch(as_prop=True)
 def n_labeled(self: LabeledImages) -> int:
-    "How many items have a label."
-    return int(self.store.counts.sum())
+    "How many items have a label that counts."
+    return int((self.codes >= 0).sum())
 
 # %% ../../nbs/session/04_labeled_images.ipynb #3cf549b2
 @patch

@@ -50,6 +50,7 @@ class SuggestionQueue:
         self.waiting: list[Suggestion] = []
         self.visited: list[Suggestion] = []
         self.skipped: set[int] = set()
+        self.out: frozenset[int] = frozenset()  # rows that are excluded
         self.dry = False  # the last look for more found nothing new
 
     def choose(
@@ -67,7 +68,8 @@ class SuggestionQueue:
 
     def open(self, item: Suggestion, codes: Int[np.ndarray, "batch"]) -> bool:
         "Is a proposal still worth showing?"
-        return item.serial not in self.skipped and (codes[item.serial] < 0 or item.strategy == "suspects")
+        away = item.serial in self.skipped or item.serial in self.out
+        return not away and (codes[item.serial] < 0 or item.strategy == "suspects")
 
     def take(
         self,
@@ -251,12 +253,13 @@ class Proposals:
         from ssvae_widgets.assess.acquire import suggest
 
         n = check_whole(n, "n", 0, self.data.n_items + 1_000_000)
+        skip = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
         view, codes = self.predictions.view, self.data.codes
         probs = None if view.probs is None else self.predictions.wide(view.probs)
         if strategy == "auto":
             enough = probs is not None and (codes >= 0).sum() >= 2 * len(self.data.order)
             if enough and (first := self._of_groups((n + 1) // 2, within, skip)):
-                away = [*check_rows(skip, self.data.n_items, "skip"), *(s.serial for s in first)]
+                away = [*skip, *(s.serial for s in first)]
                 return [*first, *self.suggest(n - len(first), "boundary", within, away)]
             strategy = "boundary" if enough else "start"
         if strategy == "boundary" and (probs is None or probs.shape[1] < 2):
@@ -331,6 +334,7 @@ def next(self: Proposals) -> Suggestion | None:
     "The next item to label, or None when everything is labeled or skipped."
     self._forget_old()
     with self.activity.lock:
+        self.queue.out = self.data.excluded
         found = self.queue.take(self.data.codes)
     if found is None:
         seq, batch = self.data.seq, fill(self.queue, self.suggest)
@@ -363,6 +367,7 @@ def upcoming(
     "What `next` will go to, without going there."
     n = check_whole(n, "n", 0, 2**53)
     self._forget_old()
+    self.queue.out = self.data.excluded
     return self.queue.ahead(self.data.codes, n)
 
 # %% ../../nbs/session/09_queue.ipynb #1588cf03

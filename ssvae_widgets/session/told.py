@@ -57,15 +57,24 @@ def records_of(
     files, classes = own_files(session), np.array([*session.classes, None], object)  # the last one stands for −1
     answered = view.probs is not None
     certainty = [float(c) for c in view.certainty] if answered else [None] * session.n_items
+    label = [None if name is None or name != name else name for name in table["label"].tolist()]
+    when = [told if isinstance(told, str) else None for told in table["time"].tolist()]
+    pred = classes[view.pred].tolist() if answered else [None] * session.n_items
+    out = session.store.flags.rows.get("exclude", ())
+    rows = [row for row in range(session.n_items) if row not in out]
+
+    def of(column: Sequence) -> list:
+        return [column[row] for row in rows]
+
     return Records(
         [session.classes[k] for k in session.class_order],
-        table["id"].tolist(),
-        table["image"].tolist(),
-        [None if label is None or label != label else label for label in table["label"].tolist()],
-        [None] * len(table),
-        [when if isinstance(when, str) else None for when in table["time"].tolist()],
-        classes[view.pred].tolist() if answered else [None] * session.n_items,
-        certainty,
+        rows,
+        of(table["image"].tolist()),
+        of(label),
+        [None] * len(rows),
+        of(when),
+        of(pred),
+        of(certainty),
         lambda row: full_picture(session, row),
         files.__getitem__,
         model=view.source,
@@ -102,8 +111,9 @@ def missing(
 # %% ../../nbs/session/26_told.ipynb #a04dd213
 def _left_out(session) -> list[str]:
     told = list(session.data.found.notes)
-    unlabeled = session.n_items - session.n_labeled
-    return [*told, *([f"{unlabeled:,} images have no label"] if unlabeled else [])]
+    unlabeled, out = session.n_items - session.n_labeled, len(session.data.excluded)
+    without = [f"{unlabeled:,} images have no label"] if unlabeled else []
+    return [*told, *without, *([f"{out:,} images were excluded by hand: not learned from, not judged"] if out else [])]
 
 
 def _doubts(session, counts: list[tuple[str, int]]) -> list[str]:
@@ -118,7 +128,7 @@ def card_facts(
     session,  # a `LabelingSession`
 ) -> CardFacts:
     "What the model card of a session tells."
-    counts = [(session.classes[k], int(session.counts[k])) for k in session.class_order]
+    counts = [(session.classes[k], int(session.data.counts[k])) for k in session.class_order]
     network = "" if no_classifier(session) else classifier_of(session)
     epochs = session.training.total
     return CardFacts(
