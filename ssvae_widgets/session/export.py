@@ -71,9 +71,9 @@ def offers(
             _no_answer(session),
         ),
         Offer("folders", f"by_class: {n:,} labeled pictures in a folder per class", flat or unlabeled),
-        Offer("flags", "flags.csv: flags and notes with the names of the pictures", _no_flags(session)),
         Offer("model", "model.ckpt: for ssvae-infer, ssvae-view and SSVAE.load", _no_model(session)),
         Offer("project", "project: all of it, for LatentLabeler.open anywhere"),
+        Offer("flags", "flags.csv: flags and notes with the names of the pictures", _no_flags(session)),
         *_for_others(session, flat, unlabeled),
     ]
 
