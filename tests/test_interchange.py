@@ -236,7 +236,7 @@ def test_vectors_are_no_pictures_and_have_a_card(tmp_path):
     assert "| a | 0 |" in card and "| b | 1 |" in card and "8 images have no label" in card
     assert "too few labels to say" in card and "%" not in card.split("## Accuracy")[1].replace("95 % interval", "")
     offers = [offer.name for offer in app.commands.take_away.offers()]
-    assert offers[:7] == ["labels", "predictions", "folders", "model", "project", "page", "card"]
+    assert offers[:8] == ["labels", "predictions", "folders", "model", "project", "flags", "page", "card"]
     app.close()
 
 

@@ -21,7 +21,7 @@ from .shared_log import SharedLog
 from .status import NOBODY, Gesture
 
 # %% auto #0
-__all__ = ['check_flag', 'clean_note', 'Flagging']
+__all__ = ['check_flag', 'clean_note', 'check_annotator', 'Flagging']
 
 # %% ../../nbs/labels/19_flagging.ipynb #84b6cba6
 def check_flag(name: Any) -> str:
@@ -42,6 +42,16 @@ def clean_note(text: Any) -> str | None:
     if len(kept) > LONGEST_NOTE:
         raise ArgumentError(f"note has {len(kept):,} characters; expected at most {LONGEST_NOTE:,}.")
     return kept or None
+
+# %% ../../nbs/labels/19_flagging.ipynb #7c6b64b6
+def check_annotator(name: Any) -> str | None:
+    "A name of a person as it is kept; None for nobody, an `ArgumentError` for what is no name."
+    if name is None:
+        return None
+    plain = " ".join(name.split()) if isinstance(name, str) else ""
+    if not 0 < len(plain) <= 80 or not plain.isprintable():
+        raise ArgumentError(f"annotator is {describe(name)}; expected a name of 1 to 80 characters, or None.")
+    return plain
 
 # %% ../../nbs/labels/19_flagging.ipynb #2e24dfa4
 class Flagging:

@@ -142,6 +142,22 @@ def flags_on_row(
             found.append({"seq": entry.seq, **what, **said, "gesture": r["id"], "undone": not entry.active})
     return found
 
+# %% ../../nbs/labels/15_history.ipynb #5493690f
+@patch
+def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of every image, −1: said nothing of it
+    "The last word of each person on each image, in the codes of now."
+    with self.log.lock:
+        whole, view = self.whole(), self.log.view
+        table, code_of = whole.table, {uid: k for k, uid in enumerate(view.uids)}
+        now = np.array([*(code_of.get(uid, -1) for uid in table.uids), -1], np.int32)
+        said: dict[str, np.ndarray] = {}
+        for entry in whole.entries.values():
+            if entry.active and entry.record["op"] == "set" and len(entry.rows):
+                who = entry.record.get("annotator")
+                mine = said.setdefault(who if isinstance(who, str) else "", np.full(whole.n_items, -1, np.int32))
+                mine[np.asarray(entry.rows, np.int64)] = now[table.holders(np.asarray(entry.codes, np.int32))]
+    return {who: codes for who, codes in said.items() if (codes >= 0).any()}
+
 # %% ../../nbs/labels/15_history.ipynb #6b30f5b2
 @patch
 def to_pandas(self: History):

@@ -26,7 +26,7 @@ from ..io.files import explain_os_error
 from .beside import log_beside
 from .csv_mirror import CsvMirror
 from .csv_table import LabelFileError
-from .flagging import Flagging
+from .flagging import Flagging, check_annotator
 from .gestures import ClassChanges
 from .history import History
 from .observers import LabelEvent, Observers
@@ -146,6 +146,12 @@ LabelStore.n_items = attribute("log.n_items", "Number of images.")
 LabelStore.fingerprint = attribute("log.fingerprint", "What identifies the images, or None.")
 LabelStore.log_path = attribute("log.log_path", "The append-only log, the truth.")
 LabelStore.session = attribute("log.session", "What gestures of this store are signed with.")
+LabelStore.annotator = attribute(
+    "log.author.annotator",
+    "Who labels here, as every line names them; None: nobody.",
+    settable=True,
+    check=check_annotator,
+)
 LabelStore.codes = attribute(
     "log.view.codes", "Class code of every image, −1 = unlabeled: int32 `(n_items,)`, read-only."
 )
@@ -417,6 +423,7 @@ def history(
 
 # %% ../../nbs/labels/20_store.ipynb #54b9d9de
 LabelStore.to_pandas = method("past", History.to_pandas)
+LabelStore.said_by = method("past", History.said_by)
 LabelStore.rows_with = method("past", History.rows_with)
 LabelStore.changed_since = method("past", History.changed_since)
 

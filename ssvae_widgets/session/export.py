@@ -77,7 +77,7 @@ def offers(
         *_for_others(session, flat, unlabeled),
     ]
 
-
+# %% ../../nbs/session/27_export.ipynb #14c45c9e
 def _for_others(session, flat: str, unlabeled: str) -> list[Offer]:
     "Parts that other programs read, for those who name them."
     network, total = no_classifier(session), f"{session.n_items:,}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..errors import check_number, check_whole
 from ..parts import attribute, method
+from .annotators import Annotators
 from .jobs import Events, JobQueue
 from .labeled_images import LabeledImages
 from .labeling import Labeling
@@ -50,9 +51,6 @@ SessionFace.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
 SessionFace.label = method("labeling", Labeling.label)
 SessionFace.accept = method("labeling", Labeling.accept)
 SessionFace.clear = method("labeling", Labeling.clear)
-SessionFace.flag = method("labeling", Labeling.flag)
-SessionFace.note = method("labeling", Labeling.note)
-SessionFace.flags = attribute("data.store.flags", "The flags and notes of all items, as they are now: `Flags`.")
 SessionFace.class_order = attribute(
     "data.order", "Codes of the classes in use, in the order of their buttons and digit keys."
 )
@@ -65,6 +63,20 @@ SessionFace.reorder_classes = method("labeling", Labeling.reorder_classes)
 SessionFace.recolor_class = method("labeling", Labeling.recolor_class)
 SessionFace.undo = method("labeling", Labeling.undo)
 SessionFace.redo = method("labeling", Labeling.redo)
+
+# %% ../../nbs/session/23_face.ipynb #6bb5cb6a
+SessionFace.annotator = attribute(
+    "data.store.annotator", "Who labels here, as every line of the log names them; None: nobody.", settable=True
+)
+SessionFace.said_by = method("annotators", Annotators.said_by)
+SessionFace.agreement = method("annotators", Annotators.agreement)
+SessionFace.disputes = method("annotators", Annotators.disputes)
+SessionFace.settle = method("annotators", Annotators.settle)
+SessionFace.flag = method("labeling", Labeling.flag)
+SessionFace.note = method("labeling", Labeling.note)
+SessionFace.flags = attribute("data.store.flags", "The flags and notes of all items, as they are now: `Flags`.")
+
+# %% ../../nbs/session/23_face.ipynb #eb9f4b39
 SessionFace.subscribe = method("events", Events.subscribe)
 SessionFace.wait = method("jobs", JobQueue.wait)
 SessionFace.training = attribute("activity.status", "The `TrainingStatus`.")

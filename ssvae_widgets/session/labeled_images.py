@@ -20,6 +20,7 @@ from ..data.arrays import encode_labels, image_shape
 from ..data.fingerprints import Fingerprint, fingerprint, picture_digests
 from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, as_whole, check_row, check_whole, describe
+from ..labels.flagging import check_annotator
 from ..labels.picture_names import Pictures, carry_over, find_move, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
@@ -143,12 +144,14 @@ class LabeledImages:
         classes=None,  # class names, or how many; by default those of `truth`, else none for files, digits for arrays
         truth=None,  # the real labels where they are known: never used for training
         seed: int = 0,
+        annotator: str | None = None,  # who labels here; None: nobody is named
     ):
         # `pictures`: images as they are learned from and shown
         found, self.pictures, truth, classes = check_image_set(images, truth, classes)
         self.found, self.images, self.names = found, found.images, found.names
         self.image_shape = image_shape(self.images)
         self.seed = check_whole(seed, "seed", 0, 2**31 - 1)
+        self.annotator = check_annotator(annotator)
         self.place = check_labels(labels, len(self.images))  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
@@ -209,6 +212,8 @@ def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
 def open(self: LabeledImages) -> LabeledImages:  # itself
     "Open the labels."
     self.store, self.truth = self.opened()
+    if self.annotator is not None:
+        self.store.annotator = self.annotator
     return self
 
 # %% ../../nbs/session/04_labeled_images.ipynb #ade3ecb4

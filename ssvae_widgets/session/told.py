@@ -71,7 +71,7 @@ def records_of(
         rows,
         of(table["image"].tolist()),
         of(label),
-        [None] * len(rows),
+        of([told if isinstance(told, str) else None for told in table["annotator"].tolist()]),
         of(when),
         of(pred),
         of(certainty),
@@ -121,6 +121,9 @@ def _doubts(session, counts: list[tuple[str, int]]) -> list[str]:
     groups = sum(group.size for group in session.unlabeled_groups)
     alike = [f"{groups:,} images look alike within their groups and none of them is labeled"] if groups else []
     unheard = session.unheard if session.training.total else 0
+    people = session.agreement()
+    differ = [f"people differ on {len(people.disputed):,} of {people.shared:,} images ({people.message})"]
+    few += differ if len(people.disputed) else []
     return [*few, *alike, *([f"the network has not heard {unheard:,} of the labels yet"] if unheard else [])]
 
 # %% ../../nbs/session/26_told.ipynb #8183ae5e
@@ -143,6 +146,7 @@ def card_facts(
         why=session.why,
         epochs=epochs,
         n_parameters=sum(a.size for s in network.steps for a in s.arrays) if network else 0,
+        by_person=[(who or "nobody named", int((c >= 0).sum())) for who, c in session.said_by().items()],
         left_out=_left_out(session),
         doubts=_doubts(session, counts),
     )

@@ -113,10 +113,11 @@ class LatentLabeler(Whole):
         seed: int = 0,
         session=None,  # an existing `LabelingSession` instead of images
         features="auto",  # what is learned from, as `LabelingSession` takes it; None: pixels
+        annotator: str | None = None,  # who labels here, as every line of the log names them
     ):
         height = None if height is None else check_whole(height, "height", 240, 4000)
         look = {"height": height, "keymap": as_keymap(keymap)}
-        more = dict(truth=truth, classes=classes, model=model, config=config, features=features)
+        more = dict(truth=truth, classes=classes, model=model, config=config, features=features, annotator=annotator)
         own = session_for(images, session, labels, epochs, seed, names, columns, **more)
         views, columns = (), dict(columns or {})
         try:
