@@ -118,6 +118,9 @@ SessionFace.why = attribute(
     "evidence.why", "Whose predictions are on show, and why, in one sentence; empty while there are none."
 )
 SessionFace.outlook = attribute("evidence.outlook", "What twenty more labels would buy: an `Outlook`.")
+SessionFace.group_gap = attribute(
+    "evidence.gap", "How good the graph is on new groups and on known ones: a `GroupGap`, or None without groups."
+)
 SessionFace.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
 SessionFace.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
 

@@ -24,7 +24,7 @@ from ..labels.flagging import check_annotator
 from ..labels.picture_names import Pictures, carry_over, find_move, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
-from .arguments import check_image_set, check_labels, check_truth
+from .arguments import check_groups, check_image_set, check_labels, check_truth
 
 # %% auto #0
 __all__ = ['open_store', 'name_order', 'places_of_names', 'truth_codes', 'LabeledImages']
@@ -145,6 +145,7 @@ class LabeledImages:
         truth=None,  # the real labels where they are known: never used for training
         seed: int = 0,
         annotator: str | None = None,  # who labels here; None: nobody is named
+        groups=None,  # plate, patient, film … of each image: accuracy is that on new ones; None: there are none
     ):
         # `pictures`: images as they are learned from and shown
         found, self.pictures, truth, classes = check_image_set(images, truth, classes)
@@ -152,6 +153,7 @@ class LabeledImages:
         self.image_shape = image_shape(self.images)
         self.seed = check_whole(seed, "seed", 0, 2**31 - 1)
         self.annotator = check_annotator(annotator)
+        self.of_group = check_groups(groups, len(self.images))  # number of the group of each item, or None
         self.place = check_labels(labels, len(self.images))  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]

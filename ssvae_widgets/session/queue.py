@@ -299,6 +299,17 @@ def _of_people(self: Proposals, n: int, strategy: str, within, skip) -> list[Sug
     ask = self.people.disputes if strategy == "disputes" else self.people.to_ask_again
     return [item for item in ask(self.data.n_items) if wanted[item.serial]][:n]
 
+# %% ../../nbs/session/09_queue.ipynb #dc5da918
+@patch
+def suggest_spread(self: Proposals, n: int, strategy: str = "auto", skip=()) -> list[Suggestion]:
+    "As `suggest`, with as many groups among them as there are; random picks stay random."
+    groups = self.data.of_group
+    if groups is None or strategy == "audit":
+        return self.suggest(n, strategy, skip=skip)
+    found, seen = self.suggest(3 * n, strategy, skip=skip), set()
+    first = [item for item in found if groups[item.serial] not in seen and not seen.add(groups[item.serial])]
+    return [*first, *(item for item in found if item not in first)][:n]
+
 # %% ../../nbs/session/09_queue.ipynb #b330dcff
 @patch
 def _among(self: Proposals, marks, features, codes, probs, within, skip) -> tuple[Int[np.ndarray, "rows"], dict]:
@@ -347,7 +358,7 @@ def next(self: Proposals) -> Suggestion | None:
         self.queue.out = self.data.excluded
         found = self.queue.take(self.data.codes)
     if found is None:
-        seq, batch = self.data.seq, fill(self.queue, self.suggest)
+        seq, batch = self.data.seq, fill(self.queue, self.suggest_spread)
         with self.activity.lock:
             self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
             found = self.queue.take(self.data.codes)
@@ -386,7 +397,7 @@ def look_ahead(self: Proposals) -> None:
     "Let more proposals wait; takes as long as `suggest`."
     if self.queue.dry:
         return
-    strategy, seq, more = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest)
+    strategy, seq, more = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest_spread)
     with self.activity.lock:
         if self.queue.strategy == strategy:  # else another was chosen meanwhile
             self.queue.add(more)

@@ -67,20 +67,20 @@ class LabelingSession(SessionFace):
         epochs: int = 10,  # epochs of one press on "train"
         seed: int = 0,
         annotator: str | None = None,  # who labels here, as every line of the log names them; None: nobody
+        groups=None,  # plate, patient, film … of each image: accuracy is that on new groups; None: there are none
         # what is learned from: "auto" (features of a pretrained network where pictures call for them), the name of an
         # extractor, None (pixels), an (n, d) array or .npy, a function of a batch of pictures, or an .onnx file
         features="auto",
     ):
         epochs = check_whole(epochs, "epochs")
         self.sample, images, labels, features = unpack_sample(images, labels, features)  # None: of no pool
-        self.data, self.activity = LabeledImages(images, labels, classes, truth, seed, annotator), Activity()
+        self.data, self.activity = LabeledImages(images, labels, classes, truth, seed, annotator, groups), Activity()
         check_model(model, config, self.data.images)
         check_features(features, self.data.images)
         self.learned: LearnedFrom | None = None  # once it is composed
-        self.closed, self.replaced = False, False  # it has ended; a newer session goes on with its labels
+        self.closed, self.replaced, self._unsubscribe = False, False, lambda: None  # ended; a newer one goes on; hears
         self.auto, self.ended = AutoTrain(), threading.Event()  # training by itself; closed, and its folder is free
         self.files: SessionFiles | None = None  # from the moment that it has them
-        self._unsubscribe = lambda: None  # from the store
         self.activity.gathering = True  # what is said while it opens belongs together
         with opening():
             former = take_over(self.data, self.activity)
