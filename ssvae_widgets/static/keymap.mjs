@@ -83,7 +83,7 @@ export const KEY_HELP = {
   reselect: "bring back the selection before; again: the one before that",
   take: "take away: labels with file names, pictures, the model …",
   "flag:unsure": "unsure, or no longer",
-  "flag:exclude": "keep out: not learned from, proposed or judged; again: back in",
+  "flag:exclude": "keep out (exclude), or back in",
   "flag:star": "a star, or none",
   note: "write a note",
 };
