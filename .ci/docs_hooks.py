@@ -121,7 +121,7 @@ def api_page(module: str) -> str:
     return "\n\n".join(out) + "\n"
 
 
-ROOMS = ["io", "data", "labels", "graph", "model", "assess", "pool", "session", "widgets", "cli"]
+ROOMS = ["io", "data", "labels", "graph", "model", "assess", "pool", "interchange", "session", "widgets", "cli"]
 
 
 def chapters() -> list[Path]:

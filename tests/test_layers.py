@@ -22,6 +22,7 @@ ORDER = [
     "labels graph model",
     "assess",
     "pool",
+    "interchange",
     "plots",
     "experiments",
     "results",
@@ -105,7 +106,7 @@ def test_core_imports_no_widget_library_and_widgets_no_jax(root):
         assert not bad, f"{name} imports {bad}"
 
 
-@pytest.mark.parametrize("name", "io data labels graph model assess pool session widgets cli".split())
+@pytest.mark.parametrize("name", "io data labels graph model assess pool interchange session widgets cli".split())
 def test_every_room_has_its_door(root, name):
     "A first notebook that names all chapters, and an `__init__` whose public names can be imported."
     folder = root / "nbs" / name

@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float, Int
 from .metrics import apply_temperature, matching_temperature, wilson_interval
 
 # %% auto #0
-__all__ = ['SOURCES', 'Source', 'judged', 'assign_folds', 'linear_head', 'Exam', 'valid_exams', 'ahead', 'replaces', 'choose',
-           'Temper', 'fit_temper', 'trust', 'examined_trust']
+__all__ = ['SOURCES', 'Source', 'judged', 'independent', 'assign_folds', 'assign_group_folds', 'linear_head', 'Exam',
+           'valid_exams', 'ahead', 'replaces', 'choose', 'Temper', 'fit_temper', 'trust', 'examined_trust']
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000005
 SOURCES = ("graph", "linear", "network")  # the simplest first
@@ -54,12 +54,29 @@ class Source:
 def judged(
     right: Bool[np.ndarray, "labels"],  # which left-out labels were predicted
     how: str = "left out",  # or "blind test"
+    groups: Int[np.ndarray, "labels"] | None = None,  # group of each of them; None: each stands for itself
 ) -> Source:
     "A share of right answers with Wilson's interval."
     right = np.asarray(right, bool)
     if not right.size:
         return Source(how=how)
-    return Source(float(right.mean()), *wilson_interval(int(right.sum()), right.size), right.size, how)
+    n = right.size if groups is None else independent(right, groups)
+    return Source(float(right.mean()), *wilson_interval(round(n * right.mean()), n), right.size, how)
+
+# %% ../../nbs/assess/03_evidence.ipynb #916f2de5
+def independent(
+    right: Bool[np.ndarray, "labels"],  # which labels were predicted
+    groups: Int[np.ndarray, "labels"],  # group of each
+) -> int:  # between the number of groups and that of labels
+    "How many independent labels would tell the share of right answers as well as these."
+    _, place = np.unique(groups, return_inverse=True)
+    count, p = np.bincount(place), float(np.mean(right))
+    k, n = len(count), len(right)
+    if k < 2 or p in (0.0, 1.0):
+        return k
+    off = np.bincount(place, right) - p * count
+    variance = k / (k - 1) * float((off**2).sum()) / n**2
+    return int(np.clip(round(p * (1 - p) / max(variance, 1e-12)), min(k, n), n))
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000009
 def assign_folds(
@@ -76,6 +93,27 @@ def assign_folds(
         fewest = table[codes[row]] * len(codes) + table.sum(0)  # of this class, then of all
         fold[row] = fewest.argmin()
         table[codes[row], fold[row]] += 1
+    return fold
+
+# %% ../../nbs/assess/03_evidence.ipynb #9f302e0a
+def assign_group_folds(
+    codes: Int[np.ndarray, "batch"],  # class of each point, -1: unlabeled
+    groups: Int[np.ndarray, "batch"],  # group of each point
+    before: Int[np.ndarray, "batch"] | None = None,  # folds until now, -1: none
+    k: int = 5,  # how many
+) -> Int[np.ndarray, "batch"]:  # fold of each labeled point, -1: not labeled
+    "Folds of whole groups, with classes as even as groups allow; a group that has a fold keeps it."
+    labeled = np.flatnonzero(codes >= 0)
+    table, of_group = np.zeros((int(codes.max(initial=-1)) + 1, k), int), {}
+    if before is not None:
+        of_group = {int(groups[row]): int(before[row]) for row in labeled if before[row] >= 0}
+    fold = np.full(len(codes), -1)
+    mine = {int(g): labeled[groups[labeled] == g] for g in dict.fromkeys(groups[labeled].tolist())}
+    for g, rows in sorted(mine.items(), key=lambda item: (item[0] not in of_group, -len(item[1]))):
+        counts = np.bincount(codes[rows], minlength=len(table))
+        fewest = (table * counts[:, None]).sum(0) * len(codes) + table.sum(0)  # of these classes, then of all
+        fold[rows] = of_group.get(g, int(fewest.argmin()))
+        table[:, fold[rows[0]]] += counts
     return fold
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000013

@@ -32,6 +32,7 @@ from ssvae_widgets.labels.beside import (
     stem,
 )
 from .csv_table import LabelFileError
+from .flags import moved_table
 from .history import History
 from .line import encode_line, no_garbage
 from .log import LogFile
@@ -302,4 +303,5 @@ def _moved(body: dict, move: Callable[[np.ndarray], np.ndarray]) -> tuple[dict, 
         for name, rows in body["facts"].items()
     }
     labels = [u for u, ok in zip(body["labels"], fits) if ok]
-    return {**body, "serials": new[fits].tolist(), "labels": labels, "facts": facts}, int((~fits).sum())
+    moved = {"facts": facts, "flagged": moved_table(body["flagged"], move)}
+    return {**body, "serials": new[fits].tolist(), "labels": labels, **moved}, int((~fits).sum())

@@ -179,6 +179,7 @@ class Author:
 
     def __init__(self, log: Path | None):  # None: labels in memory only
         self.log, self.presence = log, None
+        self.annotator: str | None = None  # who labels here; None: nobody said so
         self.forked()
 
     def forked(self) -> None:
@@ -194,7 +195,8 @@ class Author:
 def record(self: Author, op: str, **kw) -> dict:
     "A line of this session."
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return {"id": f"{self.session}-{next(self._count)}", "op": op, **kw, "time": now, "session": self.session}
+    who = {} if self.annotator is None else {"annotator": self.annotator}  # `kw` may name somebody else
+    return {"id": f"{self.session}-{next(self._count)}", "op": op, **who, **kw, "time": now, "session": self.session}
 
 
 @patch

@@ -48,7 +48,7 @@ def label_table(
     images: Sequence[str] | None = None,  # file name or address of each image; None = "image-<row>"
     unlabeled: bool = False,  # also list images without a label
 ):
-    "Current labels as a table: id, image, label (name), code, source, time, gesture."
+    "Current labels as a table: id, image, label (name), code, source, time, gesture, annotator."
     import pandas as pd
 
     if images is not None and len(images) != store.n_items:
@@ -65,11 +65,11 @@ def label_table(
             "image": f"image-{r}" if images is None else _text(images[r]),
             "label": names[codes[r]] if codes[r] >= 0 else None,
             "code": int(codes[r]),
-            **{k: _none(last.get(int(r), {}).get(k)) for k in ("source", "time", "gesture")},
+            **{k: _none(last.get(int(r), {}).get(k)) for k in ("source", "time", "gesture", "annotator")},
         }
         for r in rows
     ]
-    table = pd.DataFrame(out, columns=["id", "image", "label", "code", "source", "time", "gesture"])
+    table = pd.DataFrame(out, columns=["id", "image", "label", "code", "source", "time", "gesture", "annotator"])
     table.attrs["classes"] = list(names)
     return table
 

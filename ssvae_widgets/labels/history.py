@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from ..errors import ArgumentError, check_whole, describe
 from .beside import chain, snapshot_in
+from .flags import flag_rows
 from .line import no_garbage
 from .past import Namings
 from .replay import Entry, Replay
@@ -125,6 +126,37 @@ def on_row(self: History, row: int, last: int | None = None) -> list[dict]:  # o
         return []
     entries = self.whole().gestures_on(row)[-last if last else None :]
     return [self.told(entry, entry.record["serials"].index(row)) for entry in entries]
+
+# %% ../../nbs/labels/15_history.ipynb #18f814a4
+@patch
+def flags_on_row(
+    self: History, row: int
+) -> list[dict]:  # oldest first: seq, set, clear or note, source, time, session, gesture, undone
+    "Every gesture that flagged an image or noted something of it."
+    found = []
+    for entry in self.whole().flags.entries:
+        if row in flag_rows(entry.record):
+            r, told = entry.record, entry.record["flags"]
+            what = {k: told[k] for k in ("set", "clear", "note") if k in told}
+            said = {k: r.get(k) for k in ("source", "time", "session")}
+            found.append({"seq": entry.seq, **what, **said, "gesture": r["id"], "undone": not entry.active})
+    return found
+
+# %% ../../nbs/labels/15_history.ipynb #5493690f
+@patch
+def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of every image, −1: said nothing of it
+    "The last word of each person on each image, in the codes of now."
+    with self.log.lock:
+        whole, view = self.whole(), self.log.view
+        table, code_of = whole.table, {uid: k for k, uid in enumerate(view.uids)}
+        now = np.array([*(code_of.get(uid, -1) for uid in table.uids), -1], np.int32)
+        said: dict[str, np.ndarray] = {}
+        for entry in whole.entries.values():
+            if entry.active and entry.record["op"] == "set" and len(entry.rows):
+                who = entry.record.get("annotator")
+                mine = said.setdefault(who if isinstance(who, str) else "", np.full(whole.n_items, -1, np.int32))
+                mine[np.asarray(entry.rows, np.int64)] = now[table.holders(np.asarray(entry.codes, np.int32))]
+    return {who: codes for who, codes in said.items() if (codes >= 0).any()}
 
 # %% ../../nbs/labels/15_history.ipynb #6b30f5b2
 @patch

@@ -159,7 +159,7 @@ def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool:  # whether co
         self.shown.append((self.replay.seq, changed))
     if record["op"] in GESTURES and not self.opening:
         self._tell(record, changed, new_class)
-    told = record["op"] in ("undo", "redo", "log", "snapshot") or about_classes(record)
+    told = record["op"] in ("undo", "redo", "log", "snapshot") or about_classes(record) or "flags" in record
     return bool(len(changed)) or told or new_class
 
 # %% ../../nbs/labels/13_shared_log.ipynb #aadcbd72

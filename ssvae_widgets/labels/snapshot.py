@@ -15,6 +15,7 @@ import numpy as np
 
 from .classes import decimal
 from .csv_table import LabelFileError
+from .flags import VERSION, as_table, flag_rows, move_flags
 from .line import FORMAT, deletes
 from .log import LogFile
 from .replay import GESTURES, Replay
@@ -40,6 +41,8 @@ CORE = (
     "classes",
     "deletes",
     "exports",
+    "flags",
+    "flagged",
 )
 
 
@@ -74,6 +77,7 @@ def snapshot_of(
         "serials": rows.tolist(),
         "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()],
         "facts": _facts(r),
+        "flagged": as_table(r.flags.now),
         "exports": [*r.exports][-1_000:],
     }
 
@@ -152,7 +156,10 @@ def below(
         return None
     was = r.raw.copy()
     r.apply(record if target is None else {k: v for k, v in record.items() if k not in ("on", "after")})
+    flagged = "flagged" in record or (target is not None and bool(flag_rows(target.record)))
     record = {**{k: v for k, v in record.items() if k != "facts"}, "on": head, "after": after}
+    if flagged:
+        record["flagged"] = as_table(r.flags.now, move)
     if "classes" in record or (target and target.record["op"] != "set"):
         return {**record, **class_table(r)}
     old = (
@@ -215,11 +222,17 @@ def late_lines(
     present: Sequence[dict],  # lines that it has
     n_items: int,  # number of images
 ) -> list[dict]:  # lines that it lacks
-    "What was added to the log before, behind the part that the snapshot knows."
+    "What was added to the log before, behind the part that the snapshot knows, and flags that it does not know."
     name, covered = head.get("former_log") or head.get("archive"), head.get("covered")
     path = folder / os.path.basename(str(name))
-    if not name or covered is None or not path.is_file() or path.stat().st_size <= covered:
+    if not name or covered is None or not path.is_file():
         return []
+    flags = _left_behind(path, head, {r.get("id") for r in present}, n_items)
+    return flags + (_added_late(path, name, head, present, n_items) if path.stat().st_size > covered else [])
+
+
+def _added_late(path: Path, name: str, head: dict, present: Sequence[dict], n_items: int) -> list[dict]:
+    covered = head["covered"]
     before, have = read_lines(path, 0, covered), {r.get("id") for r in present}
     known = {r.get("id") for r in before}  # a line can stand in a log twice
     late = [r for r in read_lines(path, covered) if r["op"] in GESTURES and r.get("id") not in known]
@@ -230,7 +243,7 @@ def late_lines(
         r["serials"]
         for r in before + late
         if r["op"] in ("set", "snapshot") or (names_snapshot(r) and "classes" not in r)
-    ]
+    ] + [_flagged_rows(r) for r in before + late]
     n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1))  # room for those that are named
     if n_former > max(MOST_FORMER, n_items):
         raise LabelFileError(
@@ -253,6 +266,7 @@ def late_lines(
 def _moved(record, move):
     if record["op"] != "set" or move is None:
         return record
+    record = move_flags(record, move)
     new = move(np.asarray(record["serials"], np.int64)).tolist()
     keep = [i for i, row in enumerate(new) if row >= 0]
     return {
@@ -260,3 +274,32 @@ def _moved(record, move):
         "serials": [new[i] for i in keep],
         **{k: [record[k][i] for i in keep] for k in ("labels", "previous") if record.get(k) is not None},
     }
+
+# %% ../../nbs/labels/07_snapshot.ipynb #adf7d23d
+def _flagged_rows(record: dict) -> list[int]:
+    "Rows that a line of any kind says flags of."
+    table = record.get("flagged")
+    if type(table) is not dict or type(table.get("rows")) is not dict:
+        return flag_rows(record)
+    return [row for rows in table["rows"].values() for row in rows] + [row for row, _ in table["notes"]]
+
+
+def _left_behind(path: Path, head: dict, have: set, n_items: int) -> list[dict]:
+    "Flags in the log before that its snapshot does not speak of."
+    if head["op"] != "snapshot" or "flagged" in head:
+        return []
+    with open(path, "rb") as file:
+        data = file.read(head["covered"])
+    if b'"flags":{"v":' not in data and b'"flagged":{"v":' not in data:
+        return []
+    n_former = n_items if head.get("former_items") is None else head["former_items"]
+    flags = replayed(read_lines(path, 0, head["covered"]), min(n_former, max(MOST_FORMER, n_items))).flags.now
+    told = [dict(rows=sorted(rows), set=[name]) for name, rows in flags.rows.items()]
+    told += [dict(rows=[row], note=text) for row, text in sorted(flags.notes.items())]
+    move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
+    lines = []
+    for k, one in enumerate(told):
+        said = {"serials": [], "labels": [], "previous": [], "flags": {"v": VERSION, **one}}
+        line = {"id": f"flags-{head['id']}-{k}", "op": "set", **said, "source": "recovery", "undoable": False}
+        lines.append(line if move is None else move_flags(line, move))
+    return [line for line in lines if line["id"] not in have]

@@ -26,6 +26,7 @@ from ..io.files import explain_os_error
 from .beside import log_beside
 from .csv_mirror import CsvMirror
 from .csv_table import LabelFileError
+from .flagging import Flagging, check_annotator
 from .gestures import ClassChanges
 from .history import History
 from .observers import LabelEvent, Observers
@@ -90,6 +91,7 @@ class LabelStore:
         self.ticker = Ticker(self, poll)
         self.decide = Decide(self.log, self.ticker)
         self.changes = ClassChanges(self.log, self.decide)
+        self.flagging = Flagging(self.log, self.past, self.decide)
         self._compact_after = AUTO_COMPACT  # gestures in the log from which on the worker compacts it
         try:
             with self.csv.lock, self.log.lock:
@@ -144,6 +146,12 @@ LabelStore.n_items = attribute("log.n_items", "Number of images.")
 LabelStore.fingerprint = attribute("log.fingerprint", "What identifies the images, or None.")
 LabelStore.log_path = attribute("log.log_path", "The append-only log, the truth.")
 LabelStore.session = attribute("log.session", "What gestures of this store are signed with.")
+LabelStore.annotator = attribute(
+    "log.author.annotator",
+    "Who labels here, as every line names them; None: nobody.",
+    settable=True,
+    check=check_annotator,
+)
 LabelStore.codes = attribute(
     "log.view.codes", "Class code of every image, −1 = unlabeled: int32 `(n_items,)`, read-only."
 )
@@ -241,6 +249,10 @@ LabelStore.merge_classes = method("changes", ClassChanges.merge_classes)
 LabelStore.delete_class = method("changes", ClassChanges.delete_class)
 LabelStore.reorder_classes = method("changes", ClassChanges.reorder_classes)
 LabelStore.recolor_class = method("changes", ClassChanges.recolor_class)
+LabelStore.flags = attribute("flagging.flags", "The flags and notes of all images, as they are now.")
+LabelStore.flag = method("flagging", Flagging.flag)
+LabelStore.note = method("flagging", Flagging.note)
+LabelStore.flag_history = method("flagging", Flagging.flag_history)
 
 # %% ../../nbs/labels/20_store.ipynb #81933b37
 @patch
@@ -411,6 +423,7 @@ def history(
 
 # %% ../../nbs/labels/20_store.ipynb #54b9d9de
 LabelStore.to_pandas = method("past", History.to_pandas)
+LabelStore.said_by = method("past", History.said_by)
 LabelStore.rows_with = method("past", History.rows_with)
 LabelStore.changed_since = method("past", History.changed_since)
 

@@ -32,7 +32,7 @@ class LabelView:
         replay: Replay,
         known: Sequence[str] = (),  # identity of the class of each code so far; new ones come behind
     ):
-        table = replay.table
+        table, self.flags = replay.table, replay.flags.now  # flags and notes of all images
         for uid in known:
             table.add(uid)
         self.uids = [*known]  # identity of the class of each code
@@ -118,7 +118,7 @@ def colors(self: LabelView) -> list[str]:  # "#rrggbb"
 
 @patch(as_prop=True)
 def looks(self: LabelView) -> tuple:  # differs when a page has to draw the classes anew
-    return self.names, self._shown, self.chosen
+    return self.names, self._shown, self.chosen, self.flags
 
 
 @patch(as_prop=True)

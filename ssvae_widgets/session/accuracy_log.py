@@ -101,7 +101,7 @@ def note(
         None,
         codes,
         view.pred,
-        self.data.truth,
+        self._counting_truth(),
         {row: said for row, said in evidence.audits.items() if said not in gone},
         seq,
         epochs,
@@ -114,6 +114,13 @@ def note(
     with self.activity.lock:
         self.entries = keep_accuracy(self.entries, new)
     self.activity.events.emit("standing", standing=new)
+
+# %% ../../nbs/session/12_accuracy_log.ipynb #7b050cac
+@patch
+def _counting_truth(self: AccuracyLog) -> Int[np.ndarray, "batch"] | None:
+    "The truth of the items that are not excluded, −1 for the others."
+    truth, out = self.data.truth, self.data.excluded
+    return truth if truth is None or not out else np.where(np.isin(np.arange(len(truth)), [*out]), -1, truth)
 
 # %% ../../nbs/session/12_accuracy_log.ipynb #05fe1d87
 @patch

@@ -25,7 +25,8 @@ from ..labels.store import LabelStore
 from ..labels.view import MAX_CLASSES
 
 # %% auto #0
-__all__ = ['RESERVED', 'check_truth', 'check_labels', 'check_model', 'check_columns', 'check_each', 'check_image_set']
+__all__ = ['RESERVED', 'check_truth', 'check_labels', 'check_model', 'check_columns', 'check_each', 'check_groups',
+           'check_image_set']
 
 # %% ../../nbs/session/02_arguments.ipynb #74905b99
 def check_truth(
@@ -147,6 +148,22 @@ def check_each(values: Any, name: str, n_items: int) -> None:
     if n != n_items:
         got = f"{describe(values)} for" if n is None else n
         raise ArgumentError(f"got {got} {name}, expected {n_items}, one for each image")
+
+# %% ../../nbs/session/02_arguments.ipynb #23e494e9
+def check_groups(
+    groups: Any,  # one value an item, or None
+    n_items: int,
+) -> Int[np.ndarray, "batch"] | None:  # number of the group of each item
+    "Groups of the user as numbers. Raises `ArgumentError` for what is no value for each item."
+    if groups is None:
+        return None
+    check_each(groups, "groups", n_items)
+    places: dict[Any, int] = {}
+    try:
+        values = [("", k) if v is None or v != v else v for k, v in enumerate(np.asarray(groups, object).tolist())]
+        return np.array([places.setdefault(v, len(places)) for v in values], np.int64)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"groups is {describe(groups)}; expected names or numbers, one for each image.") from None
 
 # %% ../../nbs/session/02_arguments.ipynb #d93079b3
 def check_image_set(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ssvae_widgets.assess.evidence import (
     Temper,
     ahead,
     assign_folds,
+    assign_group_folds,
     choose,
     examined_trust,
     fit_temper,
@@ -39,7 +41,7 @@ from .labeled_images import LabeledImages
 from .predictions import Predictions
 
 # %% auto #0
-__all__ = ['Evidence']
+__all__ = ['Evidence', 'GroupGap']
 
 # %% ../../nbs/session/11_evidence.ipynb #519ea9c7
 class Evidence:
@@ -56,6 +58,7 @@ class Evidence:
             str, tuple
         ] = {}  # "graph" and "linear" -> rows, and what was said of them without their labels
         self.outlook = Outlook(0)  # what more labels would buy, by the answers of the graph
+        self.gap: GroupGap | None = None  # new groups and known ones compared; None: there are none, or too few labels
         self.audits: dict[int, int] = {}  # random picks that were answered: row -> class predicted before the answer
         self.blind: dict[int, tuple[int, dict[str, int]]] = {}  # the same: labels there were, and what each source said
         # two threads that label random picks; never held while anything is made or written
@@ -66,7 +69,10 @@ class Evidence:
         row: int,  # a random pick, about to be labeled
         said: int,  # the class on show, −1: none
     ) -> None:
-        "An exam question with the answers written down beforehand."
+        "An exam question with the answers written down beforehand; none where its group has labels already."
+        groups = self.data.of_group
+        if groups is not None and (self.data.codes[groups == groups[row]] >= 0).any():
+            return
         answers = {name: int(probs[row].argmax()) for name, probs in self.predictions.by_source.items()}
         with self._picks:
             self.audits = {**self.audits, row: said}
@@ -95,9 +101,13 @@ def leave_out(
 ) -> Iterator[bool]:  # False after each piece of work
     "What graph and linear head say of labels left out, fold by fold, in each space of features without labels."
     if (codes >= 0).sum() < 10 or len(np.unique(codes[codes >= 0])) < 2:
-        self.left_out, self.folds, self.outlook = {}, None, Outlook(0)
+        self.left_out, self.folds, self.outlook, self.gap = {}, None, Outlook(0), None
         return
-    self.folds = assign_folds(codes, self.folds)
+    groups = self.data.of_group
+    if groups is not None and len(np.unique(groups[codes >= 0])) < 2:
+        self.left_out, self.folds, self.outlook, self.gap = {}, None, Outlook(0), None  # of one group nobody can tell
+        return
+    self.folds = assign_folds(codes, self.folds) if groups is None else assign_group_folds(codes, groups, self.folds)
     rows, predictions = np.flatnonzero(codes >= 0), self.predictions
     spaces = predictions.spaces
     predictions.graphs.keep_folds(spaces)
@@ -114,6 +124,8 @@ def leave_out(
     with self.activity.lock:
         self.left_out = dict(graph=(rows, said[id(predictions.space)]), linear=(rows, linear))
     yield False
+    if groups is not None:
+        yield from self._compare_groups(rows, codes)
 
 # %% ../../nbs/session/11_evidence.ipynb #bebe5a82
 @patch
@@ -127,6 +139,39 @@ def _graph_without(self: Evidence, space: np.ndarray, rows: np.ndarray, codes: n
             probs[out] = self.predictions.graphs.left_out(space, fold, left, rows[out])
             yield False
     return probs
+
+# %% ../../nbs/session/11_evidence.ipynb #e4b3d240
+@dataclass(frozen=True)
+class GroupGap:
+    "How good the graph is on groups that it has no label of, and on those that it has some of."
+
+    new: Source  # each group left out as a whole
+    known: Source  # the same labels, left out at random
+    differ: bool  # whether the second is better by more than chance
+
+    @property
+    def message(self) -> str:
+        "In words."
+        both = f"{self.new.accuracy:.0%} on new groups"
+        return f"{both}, not the {self.known.accuracy:.0%} that groups with labels suggest" if self.differ else both
+
+
+@patch
+def _compare_groups(self: Evidence, rows: np.ndarray, codes: np.ndarray):
+    "The graph on the same labels, left out without regard to groups; a piece for each fold."
+    space, fold = self.predictions.space, assign_folds(codes)
+    probs = np.zeros((len(rows), self.data.n_classes), np.float32)
+    for k in range(5):
+        out = fold[rows] == k
+        if out.any():
+            left = np.where(fold == k, -1, codes)
+            probs[out] = self.predictions.graphs.left_out(space, -2 - k, left, rows[out])
+            yield False
+    own = ~np.isin(rows, self.data.store.rows_with("accepted"))
+    groups = self.data.of_group[rows[own]]
+    known = (probs.argmax(1) == codes[rows])[own]
+    new = (self.left_out["graph"][1].argmax(1) == codes[rows])[own]
+    self.gap = GroupGap(judged(new, groups=groups), judged(known, groups=groups), replaces(*ahead(known, new), False))
 
 # %% ../../nbs/session/11_evidence.ipynb #8044b53d
 @patch
@@ -186,7 +231,8 @@ def judge(
     for name in SOURCES[:2]:
         asked = said[name] >= 0
         pairs[name, "network"] = answers[name][asked], right["network"][asked]
-    return {name: judged(r) for name, r in right.items()} | self._blind_tests(codes), pairs
+    by = self._groups_judged(codes, rows)
+    return {name: judged(r, groups=by.get(name)) for name, r in right.items()} | self._blind_tests(codes), pairs
 
 # %% ../../nbs/session/11_evidence.ipynb #8193b562
 @patch
@@ -199,6 +245,18 @@ def _right_when_left_out(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dic
         if keep.any():
             right[name] = self.predictions.live(probs[keep]).argmax(1) == codes[rows[keep]]
     return right
+
+# %% ../../nbs/session/11_evidence.ipynb #30371325
+@patch
+def _groups_judged(
+    self: Evidence, codes: Int[np.ndarray, "batch"], examined: Int[np.ndarray, "rows"]
+) -> dict[str, Int[np.ndarray, "labels"]]:
+    "The group of each label that a source is judged on, in their order; empty without groups."
+    groups, accepted = self.data.of_group, self.data.store.rows_with("accepted")
+    if groups is None:
+        return {}
+    left = {name: rows[(codes[rows] >= 0) & ~np.isin(rows, accepted)] for name, (rows, _) in self.left_out.items()}
+    return {name: groups[rows] for name, rows in {**left, "network": examined}.items()}
 
 # %% ../../nbs/session/11_evidence.ipynb #ff2f3fcb
 @patch
@@ -240,7 +298,9 @@ def _blind_tests(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, S
         answers = self.now(said[name] for _, said in fresh if name in said)
         counts = answers >= 0  # what a source would have said had there not been a class that is gone, nobody knows
         if counts.sum() >= 10:
-            found[name] = judged((answers == codes[rows])[counts], "blind test")
+            groups = self.data.of_group
+            by = None if groups is None else groups[rows][counts]
+            found[name] = judged((answers == codes[rows])[counts], "blind test", by)
     return found
 
 # %% ../../nbs/session/11_evidence.ipynb #1782ea44
@@ -303,8 +363,9 @@ def why(self: Evidence) -> str:
     if name not in SOURCES:
         return ""
     through = predictions.through if name == "graph" else ""
+    groups = "" if self.gap is None else f"; {self.gap.message}"
     if predictions.wanted == name and predictions.wanted != predictions.chosen:
-        return f"on show because you asked for it: {_NAMES[name]}{through}"
+        return f"on show because you asked for it: {_NAMES[name]}{through}{groups}"
     there = "network" in predictions.by_source
     others = [
         f"{_NAMES[n]} {s.accuracy:.0%}"
@@ -313,7 +374,7 @@ def why(self: Evidence) -> str:
     ]
     if there and name != "network" and sources["network"].n < 8:
         others.append("the network is not checked yet")
-    return f"on show: {_NAMES[name]}{through}" + (f" ({', '.join(others)})" if others else "")
+    return f"on show: {_NAMES[name]}{through}" + (f" ({', '.join(others)})" if others else "") + groups
 
 # %% ../../nbs/session/11_evidence.ipynb #d56ccb6e
 @patch

@@ -65,6 +65,9 @@ class Examination:
         fresh = (codes >= 0) & ~self.ever
         fresh[[row for row in self.exams if row < len(fresh)]] = False
         fresh[self.data.store.rows_with("accepted")] = False
+        groups = self.data.of_group
+        if groups is not None:  # of a group that it knows, an answer is no surprise
+            fresh[np.isin(groups, groups[self.ever])] = False
         return np.flatnonzero(fresh)
 
 # %% ../../nbs/session/10_examination.ipynb #b3d3d7f0
@@ -84,7 +87,10 @@ def hold_back(
     done, target = self.activity.status.epoch, self.activity.status.target
     if not done and target > 1 and not self.informed:
         rows = np.random.default_rng([self.data.seed, 5]).permutation(self.fresh_rows(codes))
-        self.held = _half_of_each_class(rows, codes, most)
+        groups = self.data.of_group
+        self.held = (
+            _half_of_each_class(rows, codes, most) if groups is None else _half_of_the_groups(rows, groups, most)
+        )
         self.release = max(1, target // 2)
     elif done >= self.release:
         self.held = _NONE
@@ -104,6 +110,16 @@ def _half_of_each_class(
         mine = rows[codes[rows] == code]
         half.append(mine[: (codes == code).sum() // 2])
     return np.sort(np.concatenate(half)[:most])
+
+# %% ../../nbs/session/10_examination.ipynb #bd03955b
+def _half_of_the_groups(
+    rows: Int[np.ndarray, "rows"],  # in random order
+    groups: Int[np.ndarray, "batch"],
+    most: int,
+) -> Int[np.ndarray, "some"]:
+    "All of these rows that are in every second group, at most so many, sorted."
+    each = list(dict.fromkeys(groups[rows].tolist()))
+    return np.sort(rows[np.isin(groups[rows], each[: len(each) // 2])][:most])
 
 # %% ../../nbs/session/10_examination.ipynb #e2e6392c
 @patch

@@ -1,4 +1,4 @@
-"""Labels with file names, a folder per class, predictions with their certainty, the model, the project: written into one folder, and nothing of somebody else's is touched.
+"""Labels with file names, a folder per class, predictions with their certainty, the model, the project, files for other programs: written into one folder, and nothing of somebody else's is touched.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/export.html.md"""
 
@@ -14,20 +14,32 @@ import os
 import shutil
 import time
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from ..data.scales import choose_channels, paint
-from ..errors import ArgumentError, DataError, check_path, describe
+from ..errors import ArgumentError, check_path, describe
+from ..interchange.annotations import coco_json, cvat_xml, label_studio_json
+from ..interchange.card import model_card
+from ..interchange.datasets import write_parquet
+from ..interchange.onnx_model import onnx_model
+from ..interchange.records import png_bytes
+from ..interchange.script import FILES, write_script
 from ..io.files import atomic_write, temporary_name
 from ..labels.csv_table import guard_cell, unguard_cell
 from ..labels.exchange import export_labels
+from ssvae_widgets.session.told import (
+    card_facts,
+    classifier_of,
+    full_picture,
+    missing,
+    no_classifier,
+    own_files,
+    records_of,
+)
 
 # %% auto #0
 __all__ = ['FORBIDDEN', 'RESERVED', 'NOTE', 'INDEX', 'PLACES', 'Offer', 'offers', 'as_file_name', 'kept_apart',
@@ -41,6 +53,7 @@ class Offer:
     name: str  # as `what` of `export_session` takes it
     text: str  # in words
     why_not: str = ""  # why it cannot be had now; empty: it can
+    usual: bool = True  # whether it is taken where nothing is asked for by name
 
 
 def offers(
@@ -60,7 +73,32 @@ def offers(
         Offer("folders", f"by_class: {n:,} labeled pictures in a folder per class", flat or unlabeled),
         Offer("model", "model.ckpt: for ssvae-infer, ssvae-view and SSVAE.load", _no_model(session)),
         Offer("project", "project: all of it, for LatentLabeler.open anywhere"),
+        Offer("flags", "flags.csv: flags and notes with the names of the pictures", _no_flags(session)),
+        *_for_others(session, flat, unlabeled),
     ]
+
+# %% ../../nbs/session/27_export.ipynb #14c45c9e
+def _for_others(session, flat: str, unlabeled: str) -> list[Offer]:
+    "Parts that other programs read, for those who name them."
+    network, total = no_classifier(session), f"{session.n_items:,}"
+    parts = [
+        ("card", "model_card.md: what it is for, what it learned from, how good it is", ""),
+        (
+            "huggingface",
+            f"huggingface.parquet: {total} pictures with labels and predictions",
+            flat or missing("pyarrow"),
+        ),
+        ("coco", "coco.json: labels of whole pictures, for COCO readers", flat or unlabeled),
+        ("cvat", "cvat.xml: labels as tags, for CVAT", flat or unlabeled),
+        ("label-studio", "label_studio.json: labels and predictions, for Label Studio", flat),
+        ("onnx", "classifier.onnx: the trained network for any language", network or missing("onnx")),
+        ("script", "predict: the trained network as a page of Python, needs numpy alone", network),
+    ]
+    return [Offer(name, text, why_not, usual=False) for name, text, why_not in parts]
+
+
+def _no_flags(session) -> str:
+    return "" if session.store.flags else "no picture has a flag or a note"
 
 
 def _no_answer(session) -> str:
@@ -129,36 +167,32 @@ def _write_predictions(session, path: Path, names) -> None:
     atomic_write(path, table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace"))
 
 
+def _write_flags(session, path: Path, names) -> None:
+    "A line for each picture that has a flag or a note."
+    flags, names = session.store.flags, session.names if names is None else names
+    lines = ["id,image,flags,note"]
+    for row in sorted({*flags.notes, *(row for rows in flags.rows.values() for row in rows)}):
+        name = f"image-{row}" if names is None else names[row]
+        lines.append(_csv_line(row, name, " ".join(flags.of(row)), flags.notes.get(row, "")))
+    path.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+
+
 def _write_labels(session, path: Path, names) -> None:
     export_labels(session.store, path, format="hf", images=session.names if names is None else names)
-
-# %% ../../nbs/session/27_export.ipynb #9e56073d
-def _png(picture: np.ndarray) -> bytes:
-    "Bytes (height, width[, channels]) as a file; more than four channels, or two, in their colors."
-    picture = np.asarray(picture)
-    if picture.ndim == 3 and picture.shape[2] == 1:
-        picture = picture[..., 0]
-    if picture.ndim == 3 and picture.shape[2] not in (3, 4):
-        colors = choose_channels(picture.shape[2], None)
-        picture = paint(picture[..., list(colors)], list(colors.values()))
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(out, "PNG")
-    return out.getvalue()
 
 # %% ../../nbs/session/27_export.ipynb #115a61d1
 def _write_folders(session, folder: Path, names) -> None:
     "Every labeled picture under the name of its class, and `index.csv`, which says what is which."
     folder.mkdir()
     index = ["file,image,label"]
-    files = session.data.found.files
-    shared = Counter(files or ())  # a file with several pictures
+    files = own_files(session)
     names = session.names if names is None else names
     rooms = kept_apart(map(as_file_name, session.classes))
     for k, room in enumerate(rooms):
         rows = np.flatnonzero(session.codes == k)
         if not len(rows):
             continue
-        whole = [files is not None and shared[files[r]] == 1 and os.path.isfile(files[r]) for r in rows]
+        whole = [files[r] is not None for r in rows]
         called = [os.path.basename(str(names[r])) if names is not None else f"image-{r}" for r in rows]
         ends = [os.path.splitext(files[r])[1] if w else ".png" for r, w in zip(rows, whole)]
         called = [n if n.lower().endswith(e.lower()) else f"{n}{e}" for n, e in zip(map(as_file_name, called), ends)]
@@ -167,17 +201,9 @@ def _write_folders(session, folder: Path, names) -> None:
             if copy:
                 shutil.copyfile(files[row], folder / room / name)
             else:
-                (folder / room / name).write_bytes(_png(_picture(session, row)))
+                (folder / room / name).write_bytes(png_bytes(full_picture(session, row)))
             index.append(_csv_line(f"{room}/{name}", row if names is None else names[row], session.classes[k]))
     (folder / INDEX).write_text("\n".join(index) + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def _picture(session, row: int) -> np.ndarray:
-    "A picture in full size; as it is shown where its file is gone or damaged."
-    try:
-        return session.original(row)
-    except (DataError, OSError):
-        return np.asarray(session.pictures[row])
 
 
 def _csv_line(*cells) -> str:
@@ -200,9 +226,17 @@ PLACES = {
     "labels": "labels.csv",
     "predictions": "predictions.csv",
     "folders": "by_class",
+    "flags": "flags.csv",
     "model": "model.ckpt",
     "project": "project",
     "page": "map.html",
+    "card": "model_card.md",
+    "huggingface": "huggingface.parquet",
+    "coco": "coco.json",
+    "cvat": "cvat.xml",
+    "label-studio": "label_studio.json",
+    "onnx": "classifier.onnx",
+    "script": "predict",
 }
 
 
@@ -227,15 +261,17 @@ def _check_folder(folder: Path, parts: Sequence[str], labels: Path | None) -> No
                 f"{folder} has a {PLACES[part]} that was not exported from here; give another folder. "
                 "Nothing was written."
             )
-        if part == "folders" and place.is_dir() and not _as_written(place):
+        if part in ("folders", "script") and place.is_dir() and not _as_written(place, part):
             raise FileExistsError(
                 f"{place} was changed by hand since it was exported; give another folder, so that this one stays. "
                 "Nothing was written."
             )
 
 
-def _as_written(place: Path) -> bool:
-    "Whether a folder of classes holds the files of its index and no others."
+def _as_written(place: Path, part: str) -> bool:
+    "Whether a folder of an export holds what was written there and nothing else."
+    if part == "script":
+        return {path.name for path in place.iterdir()} <= {*FILES, "__pycache__"}
     try:
         with open(place / INDEX, newline="", encoding="utf-8") as file:
             told = {unguard_cell(row["file"]) for row in csv.DictReader(file)} | {INDEX}
@@ -270,26 +306,29 @@ def _put(path: Path, write: Callable[[Path], Any]) -> None:
 def export_session(
     session,  # a `LabelingSession`
     folder: str | os.PathLike,  # where to; made when it is not there
-    what: Sequence[str] | None = None,  # names of `offers`; None: everything that can be had
+    what: Sequence[str] | None = None,  # names of `offers`; None: the usual ones that can be had
     *,
     names: Sequence[str] | None = None,  # of the pictures; None: those of the session
     more: dict[str, Callable[[Path], Any]] | None = None,  # parts of a view, by name: each writes itself
 ) -> list[Written]:
-    """Write labels, predictions, pictures, model and project into one folder.
+    """Write labels, predictions, pictures, model, project, or files for other programs into one folder.
 
     Raises `ArgumentError` for what cannot be had, `FileExistsError` where something else lies in the way, `OSError`.
     """
     folder, there, more = Path(os.path.expanduser(check_path(folder, "folder"))), offers(session), more or {}
     able = {offer.name: offer.text for offer in there if not offer.why_not}
     able |= {name: f"{PLACES[name]}: the map as a page" for name in more}
-    parts = _chosen(what, able, {o.name: o.why_not for o in there})
+    usual = [name for name in able if name in more or any(o.name == name and o.usual for o in there)]
+    parts = _chosen(what, able, usual, {o.name: o.why_not for o in there})
     _check_folder(folder, parts, session.store.path)
     folder.mkdir(parents=True, exist_ok=True)
     ways = {
         "labels": lambda path: _write_labels(session, path, names),
         "predictions": lambda path: _write_predictions(session, path, names),
         "folders": lambda path: _write_folders(session, path, names),
+        "flags": lambda path: _write_flags(session, path, names),
         "model": lambda path: session.model.save(path),
+        **_ways_for_others(session, names),
     }
     for part in parts:
         path = folder / PLACES[part]
@@ -301,10 +340,22 @@ def export_session(
     return [Written(part, folder / PLACES[part], able[part]) for part in parts]
 
 # %% ../../nbs/session/27_export.ipynb #edbc83d4
-def _chosen(what, able: dict[str, str], why_not: dict[str, str]) -> list[str]:
+def _ways_for_others(session, names) -> dict[str, Callable[[Path], Any]]:
+    return {
+        "card": lambda path: path.write_text(model_card(card_facts(session)), "utf-8", "backslashreplace"),
+        "huggingface": lambda path: write_parquet(records_of(session, names), path),
+        "coco": lambda path: path.write_bytes(coco_json(records_of(session, names))),
+        "cvat": lambda path: path.write_bytes(cvat_xml(records_of(session, names))),
+        "label-studio": lambda path: path.write_bytes(label_studio_json(records_of(session, names))),
+        "onnx": lambda path: path.write_bytes(onnx_model(classifier_of(session)).SerializeToString()),
+        "script": lambda path: write_script(classifier_of(session), path),
+    }
+
+
+def _chosen(what, able: dict[str, str], usual: list[str], why_not: dict[str, str]) -> list[str]:
     "The parts that are wanted, or an `ArgumentError`."
     if what is None:
-        return list(able)
+        return usual
     wanted = [what] if isinstance(what, str) else list(what)
     if not wanted:
         raise ArgumentError(f"what is empty; expected some of {', '.join(able)}, or None for all of them.")

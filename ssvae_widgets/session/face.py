@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..errors import check_number, check_whole
 from ..parts import attribute, method
+from .annotators import Annotators
 from .jobs import Events, JobQueue
 from .labeled_images import LabeledImages
 from .labeling import Labeling
@@ -39,10 +40,12 @@ SessionFace.store = attribute("data.store", "The `LabelStore`.")
 SessionFace.n_items = attribute("data.n_items", "How many images there are.")
 SessionFace.classes = attribute("data.classes", "The class names; a label's code is its place in this list.")
 SessionFace.n_classes = attribute("data.n_classes", "How many classes there are.")
-SessionFace.codes = attribute("data.codes", "The label of every item as a class code, −1 where there is none.")
+SessionFace.codes = attribute(
+    "data.store.codes", "The label of every item as a class code, −1 where there is none; also of excluded ones."
+)
 SessionFace.seq = attribute("data.seq", "Number of the last gesture in the label log.")
-SessionFace.counts = attribute("data.counts", "How many items each class has been given.")
-SessionFace.n_labeled = attribute("data.n_labeled", "How many items have a label.")
+SessionFace.counts = attribute("data.store.counts", "How many items each class has been given.")
+SessionFace.n_labeled = attribute("data.store.n_labeled", "How many items have a label.")
 SessionFace.events = attribute("activity.events", "The subscribers, and what they raised.")
 SessionFace.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
 SessionFace.label = method("labeling", Labeling.label)
@@ -60,6 +63,20 @@ SessionFace.reorder_classes = method("labeling", Labeling.reorder_classes)
 SessionFace.recolor_class = method("labeling", Labeling.recolor_class)
 SessionFace.undo = method("labeling", Labeling.undo)
 SessionFace.redo = method("labeling", Labeling.redo)
+
+# %% ../../nbs/session/23_face.ipynb #6bb5cb6a
+SessionFace.annotator = attribute(
+    "data.store.annotator", "Who labels here, as every line of the log names them; None: nobody.", settable=True
+)
+SessionFace.said_by = method("annotators", Annotators.said_by)
+SessionFace.agreement = method("annotators", Annotators.agreement)
+SessionFace.disputes = method("annotators", Annotators.disputes)
+SessionFace.settle = method("annotators", Annotators.settle)
+SessionFace.flag = method("labeling", Labeling.flag)
+SessionFace.note = method("labeling", Labeling.note)
+SessionFace.flags = attribute("data.store.flags", "The flags and notes of all items, as they are now: `Flags`.")
+
+# %% ../../nbs/session/23_face.ipynb #eb9f4b39
 SessionFace.subscribe = method("events", Events.subscribe)
 SessionFace.wait = method("jobs", JobQueue.wait)
 SessionFace.training = attribute("activity.status", "The `TrainingStatus`.")
@@ -101,6 +118,9 @@ SessionFace.why = attribute(
     "evidence.why", "Whose predictions are on show, and why, in one sentence; empty while there are none."
 )
 SessionFace.outlook = attribute("evidence.outlook", "What twenty more labels would buy: an `Outlook`.")
+SessionFace.group_gap = attribute(
+    "evidence.gap", "How good the graph is on new groups and on known ones: a `GroupGap`, or None without groups."
+)
 SessionFace.standings = attribute("accuracy_log.entries", "How well it was going, oldest first.")
 SessionFace.standing = attribute("accuracy_log.latest", "How well it is going, as last seen, or None.")
 

@@ -209,7 +209,7 @@ class LabelTimeline:
         self,
         seq: int,  # number of the last gesture to count
     ) -> Int[np.ndarray, "batch"]:
-        "Class codes after that gesture; `DataError` for a gesture that the log does not know."
+        "Class codes after that gesture, −1 for what was excluded; `DataError` for one that the log does not know."
         if seq < self.replay.seq:
             self._begin()
         while self.place < len(self.records) and (
@@ -224,7 +224,9 @@ class LabelTimeline:
             )
         codes_of = {uid: k for k, uid in enumerate(self.store.log.view.uids)}
         code = np.array([*(codes_of[uid] for uid in self.replay.table.uids), -1], np.int32)
-        return code[self.replay.codes]
+        codes = code[self.replay.codes]
+        codes[self.replay.flags.now.having("exclude")] = -1
+        return codes
 
 # %% ../../nbs/session/16_journal.ipynb #cf79e23e
 _NEEDS = {

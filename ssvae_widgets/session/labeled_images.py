@@ -20,10 +20,11 @@ from ..data.arrays import encode_labels, image_shape
 from ..data.fingerprints import Fingerprint, fingerprint, picture_digests
 from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, as_whole, check_row, check_whole, describe
+from ..labels.flagging import check_annotator
 from ..labels.picture_names import Pictures, carry_over, find_move, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
-from .arguments import check_image_set, check_labels, check_truth
+from .arguments import check_groups, check_image_set, check_labels, check_truth
 
 # %% auto #0
 __all__ = ['open_store', 'name_order', 'places_of_names', 'truth_codes', 'LabeledImages']
@@ -143,16 +144,21 @@ class LabeledImages:
         classes=None,  # class names, or how many; by default those of `truth`, else none for files, digits for arrays
         truth=None,  # the real labels where they are known: never used for training
         seed: int = 0,
+        annotator: str | None = None,  # who labels here; None: nobody is named
+        groups=None,  # plate, patient, film … of each image: accuracy is that on new ones; None: there are none
     ):
         # `pictures`: images as they are learned from and shown
         found, self.pictures, truth, classes = check_image_set(images, truth, classes)
         self.found, self.images, self.names = found, found.images, found.names
         self.image_shape = image_shape(self.images)
         self.seed = check_whole(seed, "seed", 0, 2**31 - 1)
+        self.annotator = check_annotator(annotator)
+        self.of_group = check_groups(groups, len(self.images))  # number of the group of each item, or None
         self.place = check_labels(labels, len(self.images))  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
         self.store: LabelStore | None = None  # until `open`
+        self._counting: tuple = (None, None)  # view of the labels, and those of them that count
         self.truth: np.ndarray | None = None  # codes, −1: not known; None: nothing is known
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5a3e0002
@@ -208,6 +214,8 @@ def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
 def open(self: LabeledImages) -> LabeledImages:  # itself
     "Open the labels."
     self.store, self.truth = self.opened()
+    if self.annotator is not None:
+        self.store.annotator = self.annotator
     return self
 
 # %% ../../nbs/session/04_labeled_images.ipynb #ade3ecb4
@@ -273,8 +281,22 @@ def n_classes(self: LabeledImages) -> int:
 # %% ../../nbs/session/04_labeled_images.ipynb #d82195f7
 @patch(as_prop=True)
 def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
-    "The label of every item as a class code, −1 where there is none."
-    return self.store.codes
+    "The labels that count, as class codes: −1 where there is none, and for items that are excluded."
+    view, known = self.store.log.view, self._counting
+    if known[0] is not view:
+        codes = view.codes
+        if len(out := view.flags.having("exclude")):
+            codes = codes.copy()
+            codes[out] = -1
+            codes.flags.writeable = False
+        known = self._counting = view, codes
+    return known[1]
+
+
+@patch(as_prop=True)
+def excluded(self: LabeledImages) -> frozenset[int]:
+    "Rows of the items that are excluded."
+    return self.store.flags.rows.get("exclude", frozenset())
 
 # %% ../../nbs/session/04_labeled_images.ipynb #722a8668
 @patch(as_prop=True)
@@ -285,14 +307,15 @@ def seq(self: LabeledImages) -> int:
 # %% ../../nbs/session/04_labeled_images.ipynb #93fbf470
 @patch(as_prop=True)
 def counts(self: LabeledImages) -> Int[np.ndarray, "classes"]:
-    "How many items each class has been given."
-    return self.store.counts
+    "How many labels that count each class has."
+    codes = self.codes
+    return np.bincount(codes[codes >= 0], minlength=self.n_classes)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #c1f64692
 @patch(as_prop=True)
 def n_labeled(self: LabeledImages) -> int:
-    "How many items have a label."
-    return int(self.store.counts.sum())
+    "How many items have a label that counts."
+    return int((self.codes >= 0).sum())
 
 # %% ../../nbs/session/04_labeled_images.ipynb #3cf549b2
 @patch

@@ -69,6 +69,35 @@ def redo(self: Labeling):  # the `Gesture`; None when there is nothing to redo
     self.data.check_open()
     return self.data.store.redo()
 
+# %% ../../nbs/session/13_labeling.ipynb #471c2f8b
+@patch
+def flag(
+    self: Labeling,
+    serials,  # one row number, many, or a mask
+    name: str,  # "unsure", "exclude" or "star"
+    on: bool | None = True,  # False takes it away; None: the other way round, where all have it already
+    source: str = "api",
+):  # the `Gesture`; None for no items
+    "Flag items: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
+    self.data.check_open()
+    rows, store = check_rows(serials, self.data.n_items), self.data.store
+    if on is None:
+        on = not np.isin(rows, store.flags.having(name)).all()
+    return store.flag(rows, name, on, source) if rows.size else None
+
+
+@patch
+def note(
+    self: Labeling,
+    serials,  # one row number, many, or a mask
+    text: str | None,  # None removes it
+    source: str = "api",
+):  # the `Gesture`; None for no items
+    "Keep a note of items: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
+    self.data.check_open()
+    rows = check_rows(serials, self.data.n_items)
+    return self.data.store.note(rows, text, source) if rows.size else None
+
 # %% ../../nbs/session/13_labeling.ipynb #47c5ad9e
 @patch
 def add_class(

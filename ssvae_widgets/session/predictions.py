@@ -109,6 +109,7 @@ class Predictions:
         self.wanted: str | None = None  # the source that somebody asked to see
         self.answered = -1  # gesture up to which the graph has heard
         self.merged: dict[int, int] = data.store.merged  # classes that are no more, and what they became
+        self.excluded: frozenset[int] = data.excluded  # rows whose labels do not count
         self._norms = None  # features and their squared lengths
         self._shown_for: tuple = ()  # the classes there were when the answer was put on show
         self._label_time, self._hurry = 0.0, False  # when the last label came; did it follow another at once?
@@ -148,7 +149,8 @@ def labels_changed(
     now = time.monotonic()
     self._hurry, self._label_time = now - self._label_time < 0.1, now
     before, self.merged = self.merged, self.data.store.merged
-    return bool(len(event.serials) or before != self.merged or event.kind == "classes")
+    was, self.excluded = self.excluded, self.data.excluded
+    return bool(len(event.serials) or before != self.merged or was != self.excluded or event.kind == "classes")
 
 # %% ../../nbs/session/08_predictions.ipynb #7972e31b
 @patch

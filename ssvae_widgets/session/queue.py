@@ -21,7 +21,7 @@ from .labeled_images import LabeledImages
 from .predictions import Predictions
 
 # %% auto #0
-__all__ = ['STRATEGIES', 'Suggestion', 'SuggestionQueue', 'fill', 'Proposals']
+__all__ = ['STRATEGIES', 'OF_PEOPLE', 'Suggestion', 'SuggestionQueue', 'fill', 'Proposals']
 
 # %% ../../nbs/session/09_queue.ipynb #b50b2801
 STRATEGIES = {  # ours, and what `acquire` calls them
@@ -30,6 +30,7 @@ STRATEGIES = {  # ours, and what `acquire` calls them
     "suspects": "suspects",
     "audit": "audit",
 }
+OF_PEOPLE = ("again", "disputes")  # what others have labeled already; see `session.annotators`
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class SuggestionQueue:
         self.waiting: list[Suggestion] = []
         self.visited: list[Suggestion] = []
         self.skipped: set[int] = set()
+        self.out: frozenset[int] = frozenset()  # rows that are excluded
         self.dry = False  # the last look for more found nothing new
 
     def choose(
@@ -59,15 +61,16 @@ class SuggestionQueue:
         "Ask for something else from now on; what waits is dropped. Raises `ArgumentError` for an unknown strategy."
         from ssvae_widgets.assess import acquire
 
-        if strategy not in ("auto", *STRATEGIES, *acquire.STRATEGIES):
+        if strategy not in ("auto", *STRATEGIES, *OF_PEOPLE, *acquire.STRATEGIES):
             others = [name for name in acquire.STRATEGIES if name not in ("auto", *STRATEGIES.values())]
-            known = ", ".join(["auto", *STRATEGIES, *others])
+            known = ", ".join(["auto", *STRATEGIES, *OF_PEOPLE, *others])
             raise ArgumentError(f"There is no strategy {strategy!r}; choose one of {known}.")
         self.strategy, self.waiting, self.dry = strategy, [], False
 
     def open(self, item: Suggestion, codes: Int[np.ndarray, "batch"]) -> bool:
         "Is a proposal still worth showing?"
-        return item.serial not in self.skipped and (codes[item.serial] < 0 or item.strategy == "suspects")
+        away = item.serial in self.skipped or item.serial in self.out
+        return not away and (codes[item.serial] < 0 or item.strategy in ("suspects", *OF_PEOPLE))
 
     def take(
         self,
@@ -171,7 +174,7 @@ def load(
     waiting, visited = _read(saved.get("waiting", ()), n_items), _read(saved.get("visited", ()), n_items)
     skipped = {_row(i) for i in saved.get("skipped", ()) if 0 <= _row(i) < n_items}
     current = next(iter(_read([saved.get("current")], n_items)), None)
-    if saved.get("strategy") in ("auto", *STRATEGIES):
+    if saved.get("strategy") in ("auto", *STRATEGIES, *OF_PEOPLE):
         self.strategy = saved["strategy"]
     self.waiting, self.visited, self.skipped, self.current = waiting, visited, skipped, current
 
@@ -208,7 +211,7 @@ def fill(
         batch = suggest(n, queue.strategy, skip=away)
         if batch:
             break
-    if queue.strategy in ("suspects", "audit"):
+    if queue.strategy in ("suspects", "audit", *OF_PEOPLE):
         return batch
     picks = suggest(len(batch) // 5, "audit", skip=[*away, *(s.serial for s in batch)])
     for place, pick in zip(range(4, len(batch), 5), picks):
@@ -227,7 +230,7 @@ class Proposals:
         groups: Callable[[], Sequence[Any]] = tuple,  # gives each `Group` without a label, most important first
     ):
         self.data, self.activity, self.predictions, self.groups = data, activity, predictions, groups
-        self.queue = SuggestionQueue()
+        self.queue, self.people = SuggestionQueue(), None  # people: the `Annotators`, once there are some
         self._proposed = data.seq  # gesture up to which labels were known when the newest of them were proposed
 
     @property
@@ -251,20 +254,22 @@ class Proposals:
         from ssvae_widgets.assess.acquire import suggest
 
         n = check_whole(n, "n", 0, self.data.n_items + 1_000_000)
+        skip = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
+        if strategy in OF_PEOPLE:
+            return self._of_people(n, strategy, within, skip)
         view, codes = self.predictions.view, self.data.codes
         probs = None if view.probs is None else self.predictions.wide(view.probs)
         if strategy == "auto":
             enough = probs is not None and (codes >= 0).sum() >= 2 * len(self.data.order)
             if enough and (first := self._of_groups((n + 1) // 2, within, skip)):
-                away = [*check_rows(skip, self.data.n_items, "skip"), *(s.serial for s in first)]
+                away = [*skip, *(s.serial for s in first)]
                 return [*first, *self.suggest(n - len(first), "boundary", within, away)]
             strategy = "boundary" if enough else "start"
         if strategy == "boundary" and (probs is None or probs.shape[1] < 2):
             strategy = "start"
         if strategy == "suspects":
             return self._suspects(n, probs if view.source == "network" else None, within, skip)
-        # random picks are drawn from all: landmarks are answered better than the points that they stand for
-        marks = None if strategy == "audit" else self.predictions.landmarks(view.features)
+        marks = None if strategy == "audit" else self.predictions.landmarks(view.features)  # which are answered better
         if marks is None:
             rows, known = None, dict(z=view.features, neighbors=lambda: self.predictions.near(view.features))
             known.update(codes=codes, probs=probs, within=within, skip=skip)
@@ -285,6 +290,25 @@ def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
         for group in self.groups()
         if wanted[group.typical]
     ][:n]
+
+# %% ../../nbs/session/09_queue.ipynb #43d2d47b
+@patch
+def _of_people(self: Proposals, n: int, strategy: str, within, skip) -> list[Suggestion]:
+    "Items that others have labeled: all that differ, or some at random."
+    wanted = self._wanted(np.ones(self.data.n_items, bool), within, skip)
+    ask = self.people.disputes if strategy == "disputes" else self.people.to_ask_again
+    return [item for item in ask(self.data.n_items) if wanted[item.serial]][:n]
+
+# %% ../../nbs/session/09_queue.ipynb #dc5da918
+@patch
+def suggest_spread(self: Proposals, n: int, strategy: str = "auto", skip=()) -> list[Suggestion]:
+    "As `suggest`, with as many groups among them as there are; random picks stay random."
+    groups = self.data.of_group
+    if groups is None or strategy == "audit":
+        return self.suggest(n, strategy, skip=skip)
+    found, seen = self.suggest(3 * n, strategy, skip=skip), set()
+    first = [item for item in found if groups[item.serial] not in seen and not seen.add(groups[item.serial])]
+    return [*first, *(item for item in found if item not in first)][:n]
 
 # %% ../../nbs/session/09_queue.ipynb #b330dcff
 @patch
@@ -331,9 +355,10 @@ def next(self: Proposals) -> Suggestion | None:
     "The next item to label, or None when everything is labeled or skipped."
     self._forget_old()
     with self.activity.lock:
+        self.queue.out = self.data.excluded
         found = self.queue.take(self.data.codes)
     if found is None:
-        seq, batch = self.data.seq, fill(self.queue, self.suggest)
+        seq, batch = self.data.seq, fill(self.queue, self.suggest_spread)
         with self.activity.lock:
             self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
             found = self.queue.take(self.data.codes)
@@ -363,6 +388,7 @@ def upcoming(
     "What `next` will go to, without going there."
     n = check_whole(n, "n", 0, 2**53)
     self._forget_old()
+    self.queue.out = self.data.excluded
     return self.queue.ahead(self.data.codes, n)
 
 # %% ../../nbs/session/09_queue.ipynb #1588cf03
@@ -371,7 +397,7 @@ def look_ahead(self: Proposals) -> None:
     "Let more proposals wait; takes as long as `suggest`."
     if self.queue.dry:
         return
-    strategy, seq, more = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest)
+    strategy, seq, more = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest_spread)
     with self.activity.lock:
         if self.queue.strategy == strategy:  # else another was chosen meanwhile
             self.queue.add(more)

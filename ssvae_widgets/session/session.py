@@ -21,6 +21,7 @@ from fastcore.basics import patch
 from ..errors import ClosedError, check_path, check_row, check_whole
 from .accuracy_log import AccuracyLog
 from .activity import Activity
+from .annotators import Annotators
 from .arguments import check_model
 from .evidence import Evidence
 from .examination import Examination
@@ -65,21 +66,21 @@ class LabelingSession(SessionFace):
         config=None,  # an `SSVAEConfig` for a new model
         epochs: int = 10,  # epochs of one press on "train"
         seed: int = 0,
+        annotator: str | None = None,  # who labels here, as every line of the log names them; None: nobody
+        groups=None,  # plate, patient, film … of each image: accuracy is that on new groups; None: there are none
         # what is learned from: "auto" (features of a pretrained network where pictures call for them), the name of an
         # extractor, None (pixels), an (n, d) array or .npy, a function of a batch of pictures, or an .onnx file
         features="auto",
     ):
         epochs = check_whole(epochs, "epochs")
         self.sample, images, labels, features = unpack_sample(images, labels, features)  # None: of no pool
-        self.data, self.activity = LabeledImages(images, labels, classes, truth, seed), Activity()
+        self.data, self.activity = LabeledImages(images, labels, classes, truth, seed, annotator, groups), Activity()
         check_model(model, config, self.data.images)
         check_features(features, self.data.images)
         self.learned: LearnedFrom | None = None  # once it is composed
-        self.auto = AutoTrain()  # when training starts by itself
-        self.closed, self.replaced = False, False  # it has ended; a newer session goes on with its labels
-        self.ended = threading.Event()  # closed, and its folder is free
+        self.closed, self.replaced, self._unsubscribe = False, False, lambda: None  # ended; a newer one goes on; hears
+        self.auto, self.ended = AutoTrain(), threading.Event()  # training by itself; closed, and its folder is free
         self.files: SessionFiles | None = None  # from the moment that it has them
-        self._unsubscribe = lambda: None  # from the store
         self.activity.gathering = True  # what is said while it opens belongs together
         with opening():
             former = take_over(self.data, self.activity)
@@ -121,6 +122,8 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.groups = UnlabeledGroups(data, activity, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
+    self.annotators = Annotators(data)
+    self.proposals.people = self.annotators
     self.network = Training(
         data,
         activity,
@@ -409,11 +412,12 @@ def save(
 def export(
     self: LabelingSession,
     folder,  # where to; made when it is not there
-    what=None,  # some of "labels", "predictions", "folders", "model", "project"; None: all that can be had
+    what=None,  # "labels", "predictions", "folders", "model", "project"; None: all of them that can be had
     **more,  # `names` and parts of a view, for `export_session`
 ) -> list[Written]:  # each with its `path`
     """Take away labels with file names, predictions, a folder per class, the model and the project.
 
+    For other programs, by name: "card", "huggingface", "coco", "cvat", "label-studio", "onnx", "script".
     `ArgumentError` for what cannot be had, `FileExistsError` where something else lies in the way, `OSError`.
     """
     return export_session(self, folder, what, **more)

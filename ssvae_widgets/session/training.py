@@ -363,7 +363,7 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     self.tell_classes()
     store, examination = self.data.store, self.examination
     while True:  # a label may arrive between the two
-        seq, codes = store.seq, store.codes
+        seq, codes = store.seq, self.data.codes
         if seq == store.seq:
             break
     examination.hold_back(codes)

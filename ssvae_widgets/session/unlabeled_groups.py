@@ -50,14 +50,20 @@ class UnlabeledGroups:
     @property
     def now(self) -> tuple[Group, ...]:
         "Those that have no label at this moment."
-        codes = self.data.codes
+        codes = self.settled
         return tuple(group for group in self.found if (codes[group.rows] < 0).all())
+
+    @property
+    def settled(self) -> Int[np.ndarray, "batch"]:
+        "Labels, where one that was excluded has some class: somebody has looked at its group."
+        codes, out = self.data.codes, self.data.excluded
+        return np.where(np.isin(np.arange(len(codes)), [*out]), 0, codes) if out else codes
 
 # %% ../../nbs/session/22_unlabeled_groups.ipynb #9e3eb766
 @patch
 def find(self: UnlabeledGroups) -> None:
     "Look for groups without a label."
-    codes, space, found = self.data.codes, self.predictions.space, []
+    codes, space, found = self.settled, self.predictions.space, []
     began = time.monotonic()
     if len(codes) >= self.least and (codes >= 0).sum() >= self.enough:
         marks = self.predictions.landmarks(space)

@@ -332,6 +332,34 @@ export function showNames(root, choose) {
   input.focus({ preventScroll: true });
 }
 
+/** A note of `n` pictures that reads `text` now; `keep(text)` gets the new one. */
+export function showNote(root, text, n, keep) {
+  const input = h("textarea", {
+    class: "ssvae-m-search ssvae-m-written",
+    rows: 4,
+    maxlength: 1000,
+    placeholder: "What is worth remembering?",
+    "aria-label": n === 1 ? "Note" : `Note of ${n} pictures`,
+  });
+  input.value = text;
+  const c = card(
+    root,
+    "Note",
+    input,
+    h("div", {
+      class: "ssvae-m-note",
+      text: `Enter keeps it${n > 1 ? ` with all ${count(n)} pictures` : ""}, Shift+Enter begins a line, empty removes it.`,
+    }),
+  );
+  input.addEventListener("keydown", (e) => {
+    if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
+    e.preventDefault();
+    c.close();
+    keep(input.value.trim());
+  });
+  input.focus({ preventScroll: true });
+}
+
 /** Search the class names; `choose(index)` gets the one taken, `add(name)`, where there is one, the name of a class that is not there yet. */
 export function showClasses(root, names, colors, choose, add = null) {
   const input = h("input", {

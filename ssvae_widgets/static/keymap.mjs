@@ -40,6 +40,10 @@ export const DEFAULT_KEYS = {
   find: ["p"],
   reselect: ["u"],
   take: ["e"],
+  "flag:unsure": ["y"],
+  "flag:exclude": ["k"],
+  "flag:star": ["*"],
+  note: ["j"],
 };
 
 export const KEY_HELP = {
@@ -78,6 +82,10 @@ export const KEY_HELP = {
   find: "find pictures by a part of their file name",
   reselect: "bring back the selection before; again: the one before that",
   take: "take away: labels with file names, pictures, the model …",
+  "flag:unsure": "unsure, or no longer",
+  "flag:exclude": "keep out (exclude), or back in",
+  "flag:star": "a star, or none",
+  note: "write a note",
 };
 
 /** What belongs together in the help. An action that stands nowhere comes last. @type {any[]} */
@@ -85,6 +93,7 @@ export const KEY_GROUPS = [
   ["Label", ["label", "accept", "clear", "undo", "redo", "classes"]],
   ["What next", ["next", "skip", "back", "walk"]],
   ["Select", ["tool:lasso", "tool:box", "move", "grow", "selectall", "invert", "reselect", "escape"]],
+  ["Flag", ["flag:unsure", "flag:exclude", "flag:star", "note"]],
   ["Find and look", ["similar", "find", "original", "filter", "color"]],
   ["Map", ["tool:pointer", "tool:pan", "zoom:in", "zoom:out", "reset", "trails"]],
   ["Train", ["train", "stop", "snapshot:back", "snapshot:forward"]],

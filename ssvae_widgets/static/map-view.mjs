@@ -13,7 +13,7 @@ import {
 import { HIDDEN, LABELED, NONE, SELECTED } from "./raster.mjs";
 import { actionOf, buildKeymap } from "./keymap.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
-import { showClasses, showHelp, showNames, tooltip } from "./chrome.mjs";
+import { showClasses, showHelp, showNames, showNote, tooltip } from "./chrome.mjs";
 import { clean, count, h } from "./dom.mjs";
 import { knowsSteps } from "./on-show.mjs";
 import { bytes } from "./shared-map.mjs";
@@ -428,7 +428,7 @@ export class MapView extends MapCanvas {
   act(name, arg, e) {
     const st = this.s.state,
       m = this.model;
-    if (["help", "classes", "find"].includes(name)) this.s.show.light?.close(); // their cards would lie behind it
+    if (["help", "classes", "find", "note"].includes(name)) this.s.show.light?.close(); // their cards would lie behind it
     if (name === "label") this.give(arg);
     else if (name === "clear") this.give(null);
     else if (name === "tool") this.setTool(arg);
@@ -443,7 +443,9 @@ export class MapView extends MapCanvas {
     else if (name === "move") this.step(arg, e?.shiftKey);
     else if (name === "escape") this.escape();
     else if (name === "filter") this.filter();
-    else if (["help", "classes", "find"].includes(name) && !m.get("dialogs")) this.s.intent(name);
+    else if (name === "flag") this.s.intent("flag", { name: arg }, st.selected);
+    else if (["help", "classes", "find", "note"].includes(name) && !m.get("dialogs")) this.s.intent(name);
+    else if (name === "note") this.note(st.selected);
     else if (name === "find") showNames(this.map, (text) => this.s.intent("find", { text }));
     else if (name === "reselect") this.s.reselect() || this.speak("No selection was dropped");
     else if (name === "take") this.takeAway();
@@ -542,6 +544,15 @@ export class MapView extends MapCanvas {
     }
     e.preventDefault();
     this.act(name, arg);
+  }
+
+  /** A note of these points, with what is there already where it is one. @param {Uint32Array} rows */
+  note(rows) {
+    if (!rows.length) return this.refuse("Select points first, then write a note");
+    const { drawn, written } = this.s.show;
+    showNote(this.map, rows.length === 1 && rows[0] === drawn ? written : "", rows.length, (text) =>
+      this.s.intent("note", { text }, rows),
+    );
   }
 
   /** Enter: yes to what is asked, else the prediction that is on show. */

@@ -20,6 +20,7 @@ export class OnShow {
     this.views = 0;
     this.drawn = -1;
     this.said = -1; // previews on the page, what they show, and the class they predict
+    this.written = ""; // a note of what they show
     this.note = "";
     this.gone = ""; // why nothing that is asked is heard any more
     this.listeners = new Set();
@@ -102,6 +103,7 @@ export class OnShow {
   drew(info) {
     this.drawn = info?.serial ?? -1;
     this.said = info?.prediction ?? -1;
+    this.written = info?.written ?? "";
     if (this.following === "hovered" && this.drawn === this.hovered && this.drawn !== this.pointed) this.pointed = -1;
   }
 

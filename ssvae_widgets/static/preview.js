@@ -160,6 +160,18 @@ function render({ model, el }) {
         h("span", { text: info.label >= 0 ? name(info.label) : "unlabeled" }),
       ),
     );
+    const flags = (info.flags || []).map((flag) =>
+      h("span", { class: "ssvae-flag", "data-flag": flag, text: flag === "exclude" ? "excluded" : flag }),
+    );
+    const remarks =
+      flags.length || info.written
+        ? h(
+            "div",
+            { class: "ssvae-remarks" },
+            ...flags,
+            info.written ? h("span", { class: "ssvae-written", text: clean(info.written, 2000) }) : null,
+          )
+        : null;
 
     if (!info.coming || info.reconstruction) drawn = Boolean(info.reconstruction);
     const pair = h(
@@ -247,6 +259,7 @@ function render({ model, el }) {
     el.replaceChildren(
       title,
       ...(info.reason ? [h("div", { class: "ssvae-reason", text: info.reason })] : []),
+      ...(remarks ? [remarks] : []),
       pair,
       probabilities,
       ...(neighbours ? [neighbours] : []),

@@ -83,11 +83,11 @@ export function takeAway(root, model, closed) {
     write.disabled = busy || !chosen().length;
   };
   const offers = () => {
-    const off = new Set([...list.querySelectorAll("input:not(:checked):not(:disabled)")].map((box) => box.value));
+    const before = new Map([...list.querySelectorAll("input:not(:disabled)")].map((box) => [box.value, box.checked]));
     list.replaceChildren(
-      ...model.get("offers").map(({ name, text, why_not: why }) => {
+      ...model.get("offers").map(({ name, text, why_not: why, usual = true }) => {
         const box = h("input", { type: "checkbox", value: name, onchange: ready, disabled: Boolean(why) });
-        box.checked = !why && !off.has(name) && (list.childElementCount > 0 || name !== "project");
+        box.checked = !why && (before.get(name) ?? (usual && name !== "project"));
         return h("label", { class: "ssvae-offer" }, box, h("span", { text: why ? `${text} (${why})` : text }));
       }),
     );

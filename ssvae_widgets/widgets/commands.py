@@ -15,6 +15,7 @@ from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
 from .class_commands import ClassCommands
 from .find import ByName
+from .flagged import FlagCommands
 from .intents import BY_CLICK, BY_KEY
 from .presenter import Presenter
 from .proposals import ProposalDeck
@@ -56,7 +57,7 @@ class Commands:
         self.session, self.presenter, self.proposals, self.views = session, presenter, proposals, presenter.views
         self.question, self.naming = Question(self.views.sheet), ClassCommands(session, presenter)
         self.take_away, self.more_like = TakeAway(session, presenter), MoreLikeThese(session, presenter)
-        self.by_name = ByName(session, presenter)
+        self.by_name, self.flagging = ByName(session, presenter), FlagCommands(session, presenter)
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -173,6 +174,8 @@ def too_many(serials, intent: dict, above: int) -> bool:
 Commands.export = method("take_away", TakeAway.export)
 Commands.similar = method("more_like", MoreLikeThese.similar)
 Commands.find = method("by_name", ByName.find)
+Commands.flag = method("flagging", FlagCommands.flag)
+Commands.note = method("flagging", FlagCommands.note)
 
 # %% ../../nbs/widgets/19_commands.ipynb #42c76807
 WHAT = {"accept": "Accept the predictions of", "clear": "Remove the labels of"}

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt32
 
 from ..errors import check_number, check_whole, describe
+from ..labels.flags import FLAGS
 
 # %% ../../nbs/widgets/02_intents.ipynb #4d988167
 def whole(
@@ -158,6 +159,8 @@ BY_KEY = {
     "walk": MOVE,
     "similar": {"serials?": rows},
     "find": {"text?": text},
+    "flag": {"name": one_of(FLAGS), "serials?": rows},
+    "note": {"text?": text, "serials?": rows},
     "trails": {},
     "train": {"epochs?": epochs},
     "stop": {},

@@ -113,10 +113,13 @@ class LatentLabeler(Whole):
         seed: int = 0,
         session=None,  # an existing `LabelingSession` instead of images
         features="auto",  # what is learned from, as `LabelingSession` takes it; None: pixels
+        annotator: str | None = None,  # who labels here, as every line of the log names them
+        groups=None,  # plate, patient, film … of each image: accuracy is that on new groups
     ):
         height = None if height is None else check_whole(height, "height", 240, 4000)
         look = {"height": height, "keymap": as_keymap(keymap)}
         more = dict(truth=truth, classes=classes, model=model, config=config, features=features)
+        more |= dict(annotator=annotator, groups=groups)
         own = session_for(images, session, labels, epochs, seed, names, columns, **more)
         views, columns = (), dict(columns or {})
         try:

@@ -25,6 +25,7 @@ from ..session.jobs import JobQueue
 from .acknowledge import Acknowledgements
 from .columns import Column
 from .contact_sheet import FOUND, sheet_order
+from .flagged import FlagColors
 from .label_bar import shared_class
 from .timeline import Timeline
 from .views import GROUPED, Views, for_map
@@ -71,6 +72,8 @@ def facts(
         history=[past(entry, session.classes) for entry in list(p["history"])[:-6:-1]],
         reason=reason,
         name="" if names is None else names[serial],
+        flags=session.flags.of(serial),
+        written=session.flags.notes.get(serial, ""),
     )
 
 # %% ../../nbs/widgets/17_presenter.ipynb #ec1655c3
@@ -126,6 +129,7 @@ class Presenter:
         self.enlarged: deque[int] = deque(maxlen=4)  # rows of the pictures that pages wait for in full size
         self.reselected = False  # something was selected since the contact sheet last followed
         self.found: np.ndarray | None = None  # images that were asked for by likeness, the most similar first
+        self.flag_colors = FlagColors(views.map)
         self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
@@ -226,6 +230,7 @@ def paint_labels(self: Presenter):
     v.map.set_codes(codes, "label")
     v.map.set_labeled(codes >= 0)
     v.buttons.counts = [int(c) for c in s.store.counts]
+    self.flag_colors.show(s.flags)
     with v.actions.hold_sync():
         v.actions.can_undo, v.actions.can_redo = bool(s.store.can_undo), bool(s.store.can_redo)
     if v.sheet.shown:

@@ -68,6 +68,8 @@ def card(
     history=(),  # (label, when) of earlier labels, newest first
     reason: str = "",  # why this point was proposed
     name: str = "",  # its file name or title
+    flags=(),  # such as "star"
+    written: str = "",  # a note that somebody wrote
     kind: str = "selected",  # "selected" or "hovered"
 ) -> tuple[dict, bytes]:  # what the page draws of it, and the bytes of its pictures
     "All that is shown of one item."
@@ -79,6 +81,8 @@ def card(
         "kind": kind,
         "name": str(name).encode("utf-8", "replace").decode(),
         "reason": str(reason),
+        "flags": [str(flag) for flag in flags],
+        "written": str(written).encode("utf-8", "replace").decode(),
         "source": str(source),
         "original": original,
         "reconstruction": reconstructed,

@@ -41,7 +41,8 @@ class TakeAway:
 @patch
 def offers(self: TakeAway) -> list[Offer]:
     "What can be taken away now."
-    return [*offers(self.session), Offer("page", "map.html: the map with pictures, for any browser, offline")]
+    page = Offer("page", "map.html: the map with pictures, for any browser, offline")
+    return sorted([*offers(self.session), page], key=lambda offer: not offer.usual)
 
 # %% ../../nbs/widgets/18_take_away.ipynb #ddec78af
 @patch

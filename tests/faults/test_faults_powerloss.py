@@ -53,12 +53,16 @@ def one_of(acks, upto, found):
 def test_labels(tmp_path, count):
     root = tmp_path / "w"
     root.mkdir()
-    acks = [(0, [-1] * N)]
+    acks = [(0, ([-1] * N, {}, {}))]
+
+    def all_of(store):
+        return store.codes.tolist(), store.flags.rows, store.flags.notes
+
     with Recording(root) as rec:
         s = LabelStore(root / "labels.csv", N, classes=3, poll=3600)
 
         def ack():
-            acks.append((len(rec.ops), s.codes.tolist()))
+            acks.append((len(rec.ops), all_of(s)))
 
         s.set([0], 1)
         ack()
@@ -71,15 +75,21 @@ def test_labels(tmp_path, count):
         s.flush()
         s.set([5], 0)
         ack()
+        s.flag([2, 7], "star")
+        ack()
+        s.note(7, "why?")
+        ack()
         s.compact(keep=1)
         ack()
         s.set([6], 1)
+        ack()
+        s.flag(7, "star", on=False)
         ack()
         s.close()
 
     def check(there, upto):
         with LabelStore(there / "labels.csv", N, classes=3, poll=3600) as store:
-            return one_of(acks, upto, store.codes.tolist())
+            return one_of(acks, upto, all_of(store))
 
     assert crash_everywhere(rec, tmp_path, check, count(3, 1)) > count(50, 150)
 
