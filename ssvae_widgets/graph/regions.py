@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 # %% auto #0
-__all__ = ['HEARD', 'FEW', 'Regions', 'cells_of', 'extent_of', 'spread_of', 'find_regions']
+__all__ = ['HEARD', 'FEW', 'CROWD', 'Regions', 'cells_of', 'extent_of', 'spread_of', 'find_regions']
 
 # %% ../../nbs/graph/05_regions.ipynb #b819ea61
 class Regions(NamedTuple):
@@ -61,7 +61,7 @@ def extent_of(
     return tuple(float(v) for v in np.c_[low - pad, high + pad].ravel())
 
 # %% ../../nbs/graph/05_regions.ipynb #adcc43a9
-HEARD, FEW = 10.0, 2.0  # points that a place hears, and those that it needs at least
+HEARD, FEW, CROWD = 10.0, 2.0, 3  # points that a place hears, those that it needs, and those that a cell counts as
 
 
 def spread_of(
@@ -103,11 +103,12 @@ def find_regions(
     cell, codes, size = cell[there], np.asarray(codes)[there], shape[0] * shape[1]
     sure = np.ones(len(cell)) if certainty is None else np.nan_to_num(np.asarray(certainty, np.float64)[there])
     best, code, crowd = np.zeros(shape, np.float32), np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
+    near = np.zeros(shape, np.float32)
     if len(cell):
         count = np.bincount(cell, minlength=size).reshape(shape)
         spread = spread_of(count)
-        part, smooth = _smoothed(count, spread)
-        crowd[part] = smooth
+        part, crowd[part] = _smoothed(count, spread)
+        part, near[part] = _smoothed(np.minimum(count, CROWD), spread)
         order = np.argsort(codes.astype(np.int16 if codes.max() < 2**15 else np.int32), kind="stable")
         names, first = np.unique(codes[order], return_index=True)
         for name, rows in zip(names, np.split(order, first[1:])):
@@ -116,7 +117,7 @@ def find_regions(
                 part, smooth = _smoothed(mass, spread)
                 more = smooth > best[part]
                 best[part][more], code[part][more] = smooth[more], name
-        crowd[crowd < FEW / (2 * np.pi * spread**2)] = 0
+        crowd[near < FEW / (2 * np.pi * spread**2)] = 0
     known = (crowd > 0) & (code >= 0)
     share = np.where(known, np.minimum(best / np.where(known, crowd, 1), 1), np.nan).astype(np.float32)
     return Regions(np.where(known, code, -1), share, extent)
