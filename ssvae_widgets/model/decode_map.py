@@ -8,16 +8,16 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/decode_map.html.md"""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, check_whole
 from .map_head import two_columns
 
 # %% auto #0
-__all__ = ['NEAR', 'ANCHORS', 'mean_weights', 'MapDecoder', 'map_decoder', 'typical_spacing']
+__all__ = ['NEAR', 'ANCHORS', 'mean_weights', 'MapDecoder', 'map_decoder', 'typical_spacing', 'Atlas', 'grid_of', 'draw_atlas']
 
 # %% ../../nbs/model/13_decode_map.ipynb #1c8715ac
 def mean_weights(
@@ -114,3 +114,49 @@ def typical_spacing(
     if near < 1:
         return 1.0
     return float(np.quantile(cKDTree(xy).query(some, near + 1)[0][:, -1], share)) or 1.0
+
+# %% ../../nbs/model/13_decode_map.ipynb #4ab905c7
+class Atlas(NamedTuple):
+    "What the decoder draws all over a map."
+
+    images: Float[np.ndarray, "rows columns ..."]  # pictures in [0, 1], or vectors; row 0 lies at the top of the map
+    near: Bool[np.ndarray, "rows columns"]  # whether there are points around; elsewhere the picture is a dream
+    extent: tuple[float, float, float, float]  # x0, x1, y0, y1 of the whole
+
+    def __repr__(self):
+        rows, columns = self.near.shape
+        return f"Atlas({rows} × {columns} of shape {self.images.shape[2:]}, {self.near.mean():.0%} near points)"
+
+# %% ../../nbs/model/13_decode_map.ipynb #978c2510
+def grid_of(
+    grid: int | tuple[int, int],  # columns, or rows and columns
+    extent: tuple[float, float, float, float],
+    shape: tuple[int, ...],  # of a picture, or of a vector
+) -> tuple[int, int]:  # rows and columns
+    "Rows and columns of an atlas. Raises `ArgumentError` for what is no grid."
+    if np.ndim(grid):
+        return tuple(check_whole(n, "grid", 1, 500) for n in grid)
+    columns = check_whole(grid, "grid", 1, 500)
+    height, width = shape[:2] if len(shape) > 1 else (1, 1)
+    tall = (extent[3] - extent[2]) / (extent[1] - extent[0]) * width / height
+    return int(np.clip(round(columns * tall), 1, 500)), columns
+
+
+def draw_atlas(
+    draw: MapDecoder,
+    grid: int | tuple[int, int] = 16,  # columns, or rows and columns
+    extent: tuple[float, float, float, float] | None = None,  # x0, x1, y0, y1; None: around all points
+) -> Atlas:
+    "The decoder all over a map."
+    if extent is None:
+        low, high = draw.positions.min(0), draw.positions.max(0)
+        pad = np.where(high > low, (high - low) * 0.02, 1.0)
+        extent = tuple(float(v) for v in np.c_[low - pad, high + pad].ravel())
+    rows, columns = grid_of(grid, extent, draw(draw.positions[:1]).shape[1:])
+    x0, x1, y0, y1 = extent
+    step = (x1 - x0) / columns, (y1 - y0) / rows
+    x, y = np.meshgrid(x0 + (np.arange(columns) + 0.5) * step[0], y1 - (np.arange(rows) + 0.5) * step[1])
+    places = np.c_[x.ravel(), y.ravel()].astype(np.float32)
+    images = np.concatenate([draw(places[i : i + 512]) for i in range(0, len(places), 512)])
+    near = draw.gap(places) <= max(1.0, 0.5 * min(step) / draw.spacing)
+    return Atlas(images.reshape(rows, columns, *images.shape[1:]), near.reshape(rows, columns), extent)
