@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/plots.html.md"""
 
 # %% auto #0
 __all__ = ['Figure', 'plot_latent', 'plot_certainty', 'plot_reconstructions', 'plot_predictions', 'plot_comparison',
-           'plot_regions', 'plot_atlas', 'plot_history', 'show_augmentations']
+           'plot_regions', 'plot_rounds', 'plot_atlas', 'plot_history', 'show_augmentations']
 
 # %% ../nbs/03_plots.ipynb #c44760d6
 import io
@@ -17,7 +17,7 @@ import matplotlib.patheffects
 import numpy as np
 from jaxtyping import Float, Int
 
-from .graph.regions import Regions
+from .graph.regions import Regions, find_regions
 from .palettes import UNLABELED, palette
 
 # %% ../nbs/03_plots.ipynb #492d5d96
@@ -292,6 +292,19 @@ def plot_regions(
     if len(maps) > 1:
         fig.suptitle(title, fontsize=12)
     return fig
+
+# %% ../nbs/03_plots.ipynb #8780de55
+def plot_rounds(
+    rounds: Sequence,  # frames of `session.rounds`, left to right: `xy`, `pred`, `certainty`, `epochs`, `labels`
+    *,
+    classes: int | Sequence[str] | None = None,  # class names, their number, or None: counted
+    title: str = "What changed",
+) -> Figure:
+    "Maps and regions of several rounds of a session."
+    count = lambda n, what: f"{n:,} {what}{'s' * (n != 1)}"  # noqa: E731
+    said = [f"{count(f.epochs, 'epoch')} · {count(f.labels, 'label')}" for f in rounds]
+    maps = [(name, find_regions(f.xy, f.pred, f.certainty), f.xy, f.pred) for name, f in zip(said, rounds)]
+    return plot_regions(maps, classes=classes, title=title)
 
 # %% ../nbs/03_plots.ipynb #7386c02a
 def _inked(

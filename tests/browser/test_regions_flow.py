@@ -4,6 +4,12 @@ import numpy as np
 from test_map import Map
 from waiting import until
 
+from ssvae_widgets.session.rounds import Frame
+from ssvae_widgets.widgets.film import film_html
+
+CLOUD = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+PRED, SURE = np.arange(400) % 2, np.full(400, 0.9)
+
 CELL = """
 import numpy as np
 from ssvae_widgets import LatentMap
@@ -69,3 +75,37 @@ def test_regions_are_switched_on_follow_answers_and_view_and_are_calm(open_noteb
     nb.until("not m.regions")
     until(lambda: not ground.is_visible())
     assert np.isfinite(m.domain).all()
+
+
+def test_a_film_plays_without_kernel_and_network(browser, tmp_path):
+    frames = [
+        Frame(k, k, -1, 0, "graph", 0.0, {}, np.float32([[k, 0], [0, 1]])[np.arange(400) % 2] + CLOUD, PRED, SURE, SURE)
+        for k in (0, 30)
+    ]
+    (tmp_path / "film.html").write_text(
+        film_html(frames, ["<img src=x onerror=alert(1)>", "b"], ["#0000ff", "#ff0000"])
+    )
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce", offline=True)
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: wrong.append(dialog.message))
+    page.on("request", lambda request: request.url.startswith("file:") or wrong.append(request.url))
+    page.goto((tmp_path / "film.html").as_uri())
+    points, said = page.locator("canvas.ssvae-points"), page.locator(".ssvae-film-said")
+    page.wait_for_selector("canvas[data-at='0.00']")  # motion is not wanted: it waits
+    assert said.inner_text().startswith("1 of 2") and page.locator("img").count() == 0
+    before = points.evaluate("c => c.toDataURL()")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("canvas[data-at='1.00']")
+    assert said.inner_text().startswith("2 of 2") and points.evaluate("c => c.toDataURL()") != before
+    assert (
+        page.locator("canvas.ssvae-ground")
+        .nth(1)
+        .evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v)")
+    )
+    page.get_by_text("Play again").click()
+    page.wait_for_function("() => Number(document.querySelector('canvas.ssvae-points').dataset.at) > 0.3")
+    page.keyboard.press("Home")
+    page.wait_for_selector("canvas[data-at='0.00']")
+    assert points.evaluate("c => c.toDataURL()") == before and wrong == []
+    context.close()
