@@ -3,11 +3,11 @@
     python bench/generative.py [regions] [honest] [atlas] [--quick]
 
 Adds to artifacts/bench/generative.json. "regions": milliseconds for class and certainty of every place of clouds of
-points, bytes on the wire, and how long after an answer a map of so many points has the new ones. "honest": half of the points
-are left out; at their places the answers of the points around (the regions) are compared with what the network says of
-its own drawings there: share that is right, expected calibration error, and how much of the left-out half is spoken
-of; and how far a picture drawn at the place of a point is from the point's own reconstruction, by the mean of near
-latents and by the learned way back. "atlas": seconds for 24 columns, and the size of a film. Data:
+points, bytes on the wire, and how long after an answer a map of so many points has the new ones. "honest": half of the
+points are left out; at their places the answers of the points around (the regions) are compared with what the network
+says of its own drawings there: share that is right, expected calibration error, and how much of the left-out half is
+spoken of; and how far a picture drawn at the place of a point is from the point's own reconstruction, by the mean of
+near latents and by the learned way back. "atlas": milliseconds for 24 columns, and the size of a film. Data:
 $SSVAE_WIDGETS_DATA/mnist, without it the small digits alone.
 """
 

@@ -276,6 +276,7 @@ export class MapCanvas {
       plain = m.get("kind") === "values" || String(m.get("categories")) !== String(m.get("classes")),
       theme = this.map.dataset.theme,
       colors = plain ? [] : m.get("class_colors");
+    if (!on && !this.ground.dataset.of) return;
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.clearRect(0, 0, this.W, this.H);
     this.ground.classList.toggle("ssvae-m-there", !!on);

@@ -33,14 +33,19 @@ export function contours(field, rows, columns, level) {
   for (let r = 0; r + 1 < rows; r++)
     for (let c = 0; c + 1 < columns; c++) {
       const at = r * columns + c,
-        corner = [field[at], field[at + 1], field[at + columns + 1], field[at + columns]];
-      if (corner.includes(SILENT)) continue;
-      const above = corner.map((v) => v >= value),
+        one = field[at],
+        two = field[at + 1],
+        three = field[at + columns + 1],
+        four = field[at + columns];
+      if (one === SILENT || two === SILENT || three === SILENT || four === SILENT) continue;
+      const high = Number(one >= value) + Number(two >= value) + Number(three >= value) + Number(four >= value);
+      if (high === 0 || high === 4) continue;
+      const above = [one >= value, two >= value, three >= value, four >= value],
         edges = [2 * at, 2 * (at + 1) + 1, 2 * (at + columns), 2 * at + 1], // below, right, above, left
         cut = [0, 1, 2, 3].filter((k) => above[k] !== above[(k + 1) % 4]).map((k) => edges[k]);
       if (cut.length === 2) join(cut[0], cut[1]);
       else if (cut.length === 4) {
-        const middle = (corner[0] + corner[1] + corner[2] + corner[3]) / 4 >= value;
+        const middle = (one + two + three + four) / 4 >= value;
         if (middle === above[0]) {
           join(cut[0], cut[1]);
           join(cut[2], cut[3]);
@@ -197,7 +202,6 @@ export class Areas {
       this.image.getContext("2d").putImageData(made, 0, 0);
     }
     g.setTransform(...to);
-    g.imageSmoothingQuality = "high";
     if (colors.length) g.drawImage(this.image, 0, 0);
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.strokeStyle = line;
