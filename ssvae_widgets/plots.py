@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/plots.html.md"""
 
 # %% auto #0
 __all__ = ['Figure', 'plot_latent', 'plot_certainty', 'plot_reconstructions', 'plot_predictions', 'plot_comparison',
-           'plot_history', 'show_augmentations']
+           'plot_regions', 'plot_rounds', 'plot_atlas', 'plot_history', 'show_augmentations']
 
 # %% ../nbs/03_plots.ipynb #c44760d6
 import io
@@ -17,6 +17,7 @@ import matplotlib.patheffects
 import numpy as np
 from jaxtyping import Float, Int
 
+from .graph.regions import Regions, find_regions
 from .palettes import UNLABELED, palette
 
 # %% ../nbs/03_plots.ipynb #492d5d96
@@ -235,6 +236,114 @@ def plot_comparison(
         fig.legend(handles=handles, loc="outside lower center", ncols=min(10, len(handles)), frameon=False, fontsize=9)
     if title:
         fig.suptitle(title, fontsize=12)
+    return fig
+
+# %% ../nbs/03_plots.ipynb #6f1df793
+def _tint(
+    regions: Regions,
+    n_classes: int,  # length of the palette
+    most: float = 0.34,  # of the color of a class, where it is certain
+) -> Float[np.ndarray, "rows columns 4"]:
+    "Regions as colors with opacity."
+    from matplotlib.colors import to_rgb
+    from scipy.ndimage import gaussian_filter
+
+    colors = np.array([to_rgb(c) for c in palette(n_classes) or [UNLABELED]])
+    known = regions.codes >= 0
+    opacity = np.where(known, most * (0.25 + 0.75 * np.nan_to_num(regions.certainty)), 0)
+    light = np.dstack([colors[np.where(known, regions.codes, 0) % len(colors)] * opacity[..., None], opacity])
+    light = gaussian_filter(light, (0.8, 0.8, 0), mode="constant")  # soft edges
+    return np.dstack([light[..., :3] / np.maximum(light[..., 3:], 1e-9), light[..., 3]])
+
+
+def _ground(ax, regions: Regions, n_classes: int):
+    "Tint the regions and draw their lines."
+    x0, x1, y0, y1 = regions.extent
+    ax.imshow(_tint(regions, n_classes), extent=regions.extent, origin="lower", interpolation="bilinear", zorder=0)
+    sure = np.ma.masked_invalid(regions.certainty)
+    rows, columns = sure.shape
+    x, y = (low + (np.arange(n) + 0.5) / n * (high - low) for low, high, n in ((x0, x1, columns), (y0, y1, rows)))
+    for level, style in ((0.9, "solid"), (0.5, "dashed")):
+        if sure.count() and sure.min() < level < sure.max():
+            ax.contour(x, y, sure, [level], colors="#1a1a1a", linewidths=0.6, linestyles=style, alpha=0.55, zorder=1)
+
+# %% ../nbs/03_plots.ipynb #28b85af9
+def plot_regions(
+    maps: Regions
+    | Sequence[tuple],  # or (title, regions, places on the map or None, their classes or None), left to right
+    xy: Float[np.ndarray, "batch 2"] | None = None,  # places on the map, of a single one
+    codes: Int[np.ndarray, "batch"] | None = None,  # classes of the points, -1: none
+    *,
+    labeled: np.ndarray | None = None,  # mask or row numbers marked in the last one
+    classes: int | Sequence[str] | None = None,  # class names, their number, or None: counted
+    title: str = "Regions",
+) -> Figure:
+    "What is said between the points of one map or of several, such as rounds of a training."
+    maps = [(title, maps, xy, codes)] if isinstance(maps, Regions) else list(maps)
+    classes = _classes([part for m in maps for part in (m[1].codes.ravel(), m[3]) if part is not None], classes)
+    fig = _figure(5.4 if len(maps) == 1 else 4.4 * len(maps), 5 if len(maps) == 1 else 4.3)
+    for k, (ax, (name, regions, places, said)) in enumerate(zip(fig.subplots(1, len(maps), squeeze=False)[0], maps)):
+        _ground(_bare(ax, name), regions, len(classes))
+        if places is not None:
+            _scatter(ax, places, said, None, labeled if k == len(maps) - 1 else None, len(classes))
+            if said is not None:
+                _names(ax, places, np.asarray(said), classes)
+        ax.set(aspect="auto", xlim=regions.extent[:2], ylim=regions.extent[2:])
+    if len(maps) > 1:
+        fig.suptitle(title, fontsize=12)
+    return fig
+
+# %% ../nbs/03_plots.ipynb #8780de55
+def plot_rounds(
+    rounds: Sequence,  # frames of `session.rounds`, left to right: `xy`, `pred`, `certainty`, `epochs`, `labels`
+    *,
+    classes: int | Sequence[str] | None = None,  # class names, their number, or None: counted
+    title: str = "What changed",
+) -> Figure:
+    "Maps and regions of several rounds of a session."
+    count = lambda n, what: f"{n:,} {what}{'s' * (n != 1)}"  # noqa: E731
+    said = [f"{count(f.epochs, 'epoch')} · {count(f.labels, 'label')}" for f in rounds]
+    maps = [(name, find_regions(f.xy, f.pred, f.certainty), f.xy, f.pred) for name, f in zip(said, rounds)]
+    return plot_regions(maps, classes=classes, title=title)
+
+# %% ../nbs/03_plots.ipynb #7386c02a
+def _inked(
+    picture: Float[np.ndarray, "height width"],  # gray, in [0, 1]
+    color,  # of full ink; None: black
+) -> Float[np.ndarray, "height width 3"]:
+    "A gray picture as ink of a color on white paper."
+    from matplotlib.colors import to_rgb
+
+    return 1 - np.clip(picture, 0, 1)[..., None] * (1 - np.array(to_rgb(color or "#000000")))
+
+
+def plot_atlas(
+    atlas,  # of `SSVAE.atlas`
+    regions: Regions | None = None,  # of the same map: gray pictures take the color of their class
+    *,
+    classes: int | Sequence[str] | None = None,  # class names, their number, or None: counted
+    title: str = "What the decoder draws between the points",
+) -> Figure:
+    "What the decoder draws all over a map; white where there are no points. `ValueError` for vectors."
+    rows, columns, *shape = atlas.images.shape
+    if len(shape) not in (2, 3):
+        raise ValueError(f"an atlas of vectors of length {shape[0]} has no pictures to draw")
+    height, width = shape[:2]
+    gray, paper = len(shape) == 2 or shape[2] == 1, np.ones((rows * height, columns * width, 3))
+    x0, x1, y0, y1 = atlas.extent
+    x, y = np.meshgrid(
+        x0 + (np.arange(columns) + 0.5) / columns * (x1 - x0), y1 - (np.arange(rows) + 0.5) / rows * (y1 - y0)
+    )
+    codes = np.full(x.size, -1) if regions is None else regions.at(np.c_[x.ravel(), y.ravel()])[0]
+    colors = palette(len(_classes([codes if regions is None else regions.codes.ravel()], classes)))
+    for k, (row, column) in enumerate(np.ndindex(rows, columns)):
+        if atlas.near[row, column]:
+            picture = atlas.images[row, column]
+            ink = None if regions is None else colors[codes[k]] if codes[k] >= 0 else UNLABELED
+            part = _inked(picture.reshape(height, width), ink) if gray else np.clip(picture[..., :3], 0, 1)
+            paper[row * height : (row + 1) * height, column * width : (column + 1) * width] = part
+    fig = _figure(7, np.clip(7 * paper.shape[0] / paper.shape[1], 2, 12) + 0.4)
+    _bare(fig.add_subplot(), title).imshow(paper, interpolation="nearest", aspect="auto")
     return fig
 
 # %% ../nbs/03_plots.ipynb #05a92ca4

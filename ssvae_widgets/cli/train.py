@@ -29,7 +29,7 @@ from ssvae_widgets.cli.arguments import (
 from .common import UsageError, check_target, make_parser, run_command, say
 
 # %% auto #0
-__all__ = ['train_parser', 'translate', 'train']
+__all__ = ['train_parser', 'draw_map', 'translate', 'train']
 
 # %% ../../nbs/cli/03_train.ipynb #58009c5b
 def train_parser() -> argparse.ArgumentParser:
@@ -52,6 +52,7 @@ def train_parser() -> argparse.ArgumentParser:
             "class names",
             "ssvae_history.csv": "one line an epoch, over the life of the model",
             "ssvae_loss.png": "the same as curves",
+            "atlas.png": "with --atlas atlas.png: what the decoder draws all over the map",
             "ssvae.features": "what the extractor made of the pictures, where features are learned from",
         },
     )
@@ -71,6 +72,12 @@ def train_parser() -> argparse.ArgumentParser:
         "--resume",
         action="store_true",
         help="go on from --weights for --max-epochs more, with their optimizer state and configuration",
+    )
+    p.add_argument(
+        "--atlas",
+        metavar="PNG",
+        help="a picture of what the decoder draws all over the map, "
+        "colored by class where there are labels; takes a few seconds",
     )
     add_data_flags(p)
     add_config_flags(p, SSVAEConfig)
@@ -101,11 +108,17 @@ def _train(args) -> None:
         )
     if not args.resume:
         check_target("--weights", weights, b"\x89SSVAE", "checkpoint")
+    if args.atlas:
+        check_target("--atlas", Path(args.atlas), b"\x89PNG", "picture")
+        if found.images.ndim == 2:
+            raise UsageError("--atlas: vectors have no pictures; train without it.")
     from ssvae_widgets.model.callbacks import ProgressBar, default_callbacks
 
     silent, terminal, start = args.quiet or args.json, sys.stderr and sys.stderr.isatty(), time.perf_counter()
     callbacks = default_callbacks(weights, False if silent else ProgressBar() if terminal else True)
-    vae, history = (_go_on if args.resume else _begin)(args, found, labels, classes, weights, callbacks)
+    vae, history, x = (_go_on if args.resume else _begin)(args, found, labels, classes, weights, callbacks)
+    if args.atlas:
+        draw_map(vae, x, args.atlas)
     report = dict(
         weights=str(weights),
         images=len(found),
@@ -132,7 +145,7 @@ def _begin(args, found, labels, classes, weights, callbacks):
         args.preset = "features"
     vae = SSVAE(found.images.shape[1:], read_config(args), classes=classes, features=space)
     vae.reading = reading_record(found)
-    return vae, vae.fit(x, labels, weights_path=weights, defaults=callbacks)
+    return vae, vae.fit(x, labels, weights_path=weights, defaults=callbacks), x
 
 # %% ../../nbs/cli/03_train.ipynb #a3b6c04b
 def _go_on(args, found, labels, classes, weights, callbacks):
@@ -160,7 +173,29 @@ def _go_on(args, found, labels, classes, weights, callbacks):
     for c in callbacks:
         if isinstance(c, CSVExporter):
             c.after = last  # a row and the weights of its epoch appear together, also when the process is killed
-    return vae, InteractiveTrainer(vae, defaults=[last, *callbacks]).train_epochs(epochs, x, labels)
+    return vae, InteractiveTrainer(vae, defaults=[last, *callbacks]).train_epochs(epochs, x, labels), x
+
+# %% ../../nbs/cli/03_train.ipynb #43853771
+def draw_map(
+    vae,  # an SSVAE
+    x,  # images that it has learned from
+    path,  # PNG to write
+    most: int = 12_000,  # images that are on the map
+    grid: int = 24,  # columns
+) -> None:
+    "Write the atlas of a model as a picture."
+    import io
+
+    from ssvae_widgets.graph.regions import find_regions
+    from ssvae_widgets.io.files import atomic_write
+    from ssvae_widgets.plots import plot_atlas
+
+    x = x[:: -(-len(x) // most)]
+    made, picture = vae.embed(x), io.BytesIO()
+    said = None if not vae.n_classes else find_regions(made.xy, made.probs.argmax(1), made.probs.max(1))
+    plot_atlas(vae.atlas(x, grid, made), said, classes=vae.n_classes or None).savefig(picture, format="png", dpi=120)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, picture.getvalue())
 
 # %% ../../nbs/cli/03_train.ipynb #35c41bb3
 def translate(

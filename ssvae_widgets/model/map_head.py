@@ -6,9 +6,10 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/map_head.html.md"""
 
 # %% auto #0
 __all__ = ['MapHead', 'SAMPLE', 'init_map', 'map_encode', 'map_decode', 'align', 'most_steps', 'fit_map', 'compile_map',
-           'MapState', 'follow_map', 'two_columns', 'leading_components', 'laid_over']
+           'MapState', 'follow_map', 'two_columns', 'leading_components', 'laid_over', 'place_points']
 
 # %% ../../nbs/model/07_map_head.ipynb #7da0838f
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -280,3 +281,23 @@ def laid_over(
     u, _, vt = np.linalg.svd(now.T @ there)
     size = np.sqrt(np.square(there).sum() / max(float(np.square(now).sum()), 1e-12)) if there.any() else 1.0
     return (size * now @ (u @ vt) + before.mean(0)).astype(np.float32)
+
+# %% ../../nbs/model/07_map_head.ipynb #f73022b1
+def place_points(
+    drawn: MapState,
+    points: Float[np.ndarray, "batch latent"],  # posterior means, or prepared vectors
+    epoch: int,  # epochs of the model now
+    step: int,  # its optimizer steps now
+    steps: int | None,  # as for `follow_map`; 0: the map stays as it is
+    fixed: bool,  # whether the points never move
+    moved: Callable[[], bool],  # asked where the model has learned meanwhile: are these the points of its training?
+    seed: int = 0,
+) -> tuple[MapState, Float[np.ndarray, "batch 2"]]:
+    "A map that has followed the training where it must, and the places of the points on it."
+    if drawn.head is None and (steps == 0 or not (fixed or step)):
+        return drawn, leading_components(points)
+    stale = not fixed and drawn.step != step
+    if drawn.head is not None and (steps == 0 or not (stale and moved())):
+        return drawn, np.asarray(map_encode(drawn.head, points, np))
+    drawn = follow_map(drawn, points, epoch, step, None if fixed else steps, seed)
+    return drawn, drawn.shown

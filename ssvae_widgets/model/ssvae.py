@@ -29,11 +29,12 @@ from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_ca
 from .callbacks import default_callbacks as callbacks_by_default
 from .compile_cache import enable_compilation_cache
 from .data_source import DataSource, EpochPlan, Labels, scale_of, split_labels, without_channel
+from .decode_map import Atlas, draw_atlas, map_decoder
 from .few_labels import hear_graph, unit_features_of
 from .few_labels import plan_epoch as plan_of
 from .loop import FitRun, advance, codes_of
 from .loop import run_epochs as run_loop
-from .map_head import MapHead, MapState, follow_map, leading_components, map_encode, two_columns
+from .map_head import MapHead, MapState, place_points, two_columns
 from .model_file import asked_spec, check_arrays, check_same_space, read_model, restored, write_model
 from .networks import input_shape
 from ssvae_widgets.model.progress import (
@@ -285,19 +286,9 @@ def save(
     the one before stays."""
     with self._lock:
         progress, drawn, names = self.progress, self.map, self.class_names
-    write_model(
-        path,
-        progress,
-        drawn,
-        config=self.config,
-        class_names=names,
-        fixed_classes=self.fixed_classes,
-        value_range=self.value_range,
-        fingerprint=self.fingerprint,
-        input_shape=self.input_shape,
-        space=self.feature_space,
-        reading=self.reading,
-    )
+    known = dict(config=self.config, class_names=names, fixed_classes=self.fixed_classes, space=self.feature_space)
+    seen = dict(input_shape=self.input_shape, value_range=self.value_range, fingerprint=self.fingerprint)
+    write_model(path, progress, drawn, **known, **seen, reading=self.reading)
 
 # %% ../../nbs/model/16_ssvae.ipynb #024f4fe9
 @patch(cls_method=True)
@@ -467,19 +458,16 @@ def _place(self: SSVAE, x, z, steps, progress) -> Float[np.ndarray, "batch 2"]:
     "Places of `z`, or of prepared vectors `x`, with a map that has followed the training where it must."
     if z.shape[1] <= 2:
         return two_columns(z)
-    fixed = self.feature_space is not None  # prepared vectors do not move: their map is fitted once
-    points = x if fixed else z
+    fixed, known = self.feature_space is not None, self.fingerprint  # prepared vectors do not move: fitted once
+    moved = lambda: known is not None and len(x) == known.n_items and fingerprint(x).matches(known)  # noqa: E731
+    when, seed = (progress.epoch, int(progress.state.step)), self.config.random_seed
     with self._map_lock:
-        drawn, step, known = self.map, int(progress.state.step), self.fingerprint
-        if drawn.head is None and (steps == 0 or not (fixed or step)):
-            return leading_components(points)
-        stale = not fixed and drawn.step != step and known is not None and len(x) == known.n_items
-        if drawn.head is not None and (steps == 0 or not (stale and fingerprint(x).matches(known))):
-            return np.asarray(map_encode(drawn.head, points, np))
-        drawn = follow_map(drawn, points, progress.epoch, step, None if fixed else steps, self.config.random_seed)
-        with self._lock:
-            self.map = drawn
-        return drawn.shown
+        before = self.map
+        drawn, xy = place_points(before, x if fixed else z, *when, steps, fixed, moved, seed)
+        if drawn is not before:
+            with self._lock:
+                self.map = drawn
+    return xy
 
 # %% ../../nbs/model/16_ssvae.ipynb #79726d3f
 @patch
@@ -498,3 +486,15 @@ def decode_map(
 ) -> Float[np.ndarray, "batch ..."]:
     "Images of places on the map."
     return self.snapshot().decode_map(xy)
+
+# %% ../../nbs/model/16_ssvae.ipynb #08928d32
+@patch
+def atlas(
+    self: SSVAE,
+    x: Any,  # images or vectors that are on the map, such as those it has learned from
+    grid: int | tuple[int, int] = 16,  # columns, or rows and columns
+    made: Embedding | None = None,  # of `embed(x)`, where it is there already
+) -> Atlas:
+    "What the decoder draws all over the map of `x`, and where there are points around."
+    made = self.embed(x) if made is None else made
+    return draw_atlas(map_decoder(self, made.xy, made.z), grid)

@@ -63,6 +63,7 @@ export function toolbar(act) {
     return b;
   };
   const axes = toggle("axes", "Axes"),
+    regions = toggle("regions", "Regions: what is predicted between the points, and how certain"),
     pictures = toggle("pictures", "Pictures instead of dots"),
     size = h("input", {
       type: "range",
@@ -99,7 +100,7 @@ export function toolbar(act) {
   const el = h(
     "div",
     { class: "ssvae-m-toolbar", role: "toolbar", "aria-label": "Map tools" },
-    h("div", { class: "ssvae-m-group" }, ...buttons.values(), reset, axes),
+    h("div", { class: "ssvae-m-group" }, ...buttons.values(), reset, axes, regions),
     pictured,
     colorBox,
     select,
@@ -114,6 +115,9 @@ export function toolbar(act) {
     },
     axes(on) {
       axes.setAttribute("aria-pressed", String(!!on));
+    },
+    regions(on) {
+      regions.setAttribute("aria-pressed", String(!!on));
     },
     /** @param {boolean} there are pictures at all @param {boolean} on @param {number} side in CSS pixels, 0 while none are shown */
     pictures(there, on, side) {
@@ -136,6 +140,20 @@ export function toolbar(act) {
       );
     },
   };
+}
+
+/** What the regions under the points mean. */
+export function areasKey() {
+  const line = (name) => h("span", { class: `ssvae-m-level ssvae-m-${name}`, "aria-hidden": "true" });
+  return h(
+    "div",
+    { class: "ssvae-m-areas", hidden: true },
+    h("span", {}, "Regions: class predicted by the points around · certainty"),
+    line("sure"),
+    h("span", {}, "0.9"),
+    line("even"),
+    h("span", {}, "0.5 · nothing far from points"),
+  );
 }
 
 /** The legend below the figure: one button for each class with its count, or a ramp for values on which a threshold can be picked. */

@@ -16,8 +16,9 @@ import {
   thinOut,
 } from "./raster.mjs";
 import { AT_ONCE, PITCH, Pictures } from "./map-pictures.mjs";
-import { legend, tell, toolbar } from "./chrome.mjs";
+import { areasKey, legend, tell, toolbar } from "./chrome.mjs";
 import { Flashes } from "./flash.mjs";
+import { Areas } from "./regions.mjs";
 import { clean, h } from "./dom.mjs";
 
 /** The canvas of a map and what is painted on it: points, ink above them, legend and counts. `MapView` adds pointer and keys. */
@@ -50,7 +51,11 @@ export class MapCanvas {
     this.ink = null;
     /** @type {HTMLCanvasElement | null} of the pictures */
     this.shots = null;
-    this.pictures = new Pictures((width, height) => Object.assign(document.createElement("canvas"), { width, height }));
+    /** @type {HTMLCanvasElement | null} of the regions under the points */
+    this.ground = null;
+    const make = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
+    this.areas = new Areas(make);
+    this.pictures = new Pictures(make);
     /** @type {Uint8Array | null} */
     this.covered = null;
     this.under = "";
@@ -64,13 +69,16 @@ export class MapCanvas {
     this.pg = null;
     /** @type {CanvasRenderingContext2D | null} */
     this.ig = null;
+    /** @type {CanvasRenderingContext2D | null} */
+    this.gg = null;
     this.bar = toolbar(act);
     this.legend = legend(act);
+    this.areasKey = areasKey();
     this.live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" });
     this.status = h("span", { class: "ssvae-m-map-status" });
     this.keysOn = h("span", { class: "ssvae-m-keys-active", "aria-hidden": "true" }, "keys active");
     this.foot = h("div", { class: "ssvae-m-foot" }, this.live, this.status, this.keysOn);
-    el.append(this.bar.el, this.legend.el, this.foot);
+    el.append(this.bar.el, this.legend.el, this.areasKey, this.foot);
     this.bar.el.hidden = !model.get("toolbar");
     common.views.add(this);
   }
@@ -103,7 +111,7 @@ export class MapCanvas {
       dpr = window.devicePixelRatio || 1,
       W = Math.max(1, Math.round(w * dpr)),
       H = Math.max(1, Math.round(hh * dpr));
-    for (const c of [this.canvas, this.shots, this.ink]) {
+    for (const c of [this.ground, this.canvas, this.shots, this.ink]) {
       if (c.width !== W || c.height !== H) {
         c.width = W;
         c.height = H;
@@ -209,6 +217,7 @@ export class MapCanvas {
     if (!this.link || !this.alive) return;
     if (this.dpr !== (window.devicePixelRatio || 1)) this.resize();
     const v = this.view;
+    if ((this.need.has("points") || this.need.has("areas")) && v.w > 0 && v.h > 0) this.drawGround(v);
     if (this.need.size > Number(this.need.has("ink")) && v.w > 0 && v.h > 0) {
       this.drawPictures(v);
       if (this.cover()) this.need.add("points");
@@ -257,6 +266,24 @@ export class MapCanvas {
     }
     this.need.clear();
     this.drawInk(v);
+  }
+
+  /** Regions under the points, as they are now: none while points travel, no colours of classes under others. */
+  drawGround(v) {
+    const m = this.model,
+      g = (this.gg ||= this.ground.getContext("2d")),
+      on = m.get("regions") && this.areas.grid && this.s.t >= 1,
+      plain = m.get("kind") === "values" || String(m.get("categories")) !== String(m.get("classes")),
+      theme = this.map.dataset.theme,
+      colors = plain ? [] : m.get("class_colors");
+    if (!on && !this.ground.dataset.of) return;
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.clearRect(0, 0, this.W, this.H);
+    this.ground.classList.toggle("ssvae-m-there", !!on);
+    this.ground.dataset.of = on ? String(m.get("areas").of) : "";
+    if (!on) return;
+    const look = { theme, colors: theme === "dark" ? colors.map(onDark) : colors, line: this.theme.ring };
+    this.areas.draw(g, { view: v, dpr: this.dpr, ...look });
   }
 
   /** Which points lie under their picture and are not painted, where points are so large that they would look out from it. @returns {boolean} other ones than before */

@@ -37,6 +37,7 @@ export class MapView extends MapCanvas {
     this.watch("change:home", () => 0);
     this.watch("change:pictures change:picture_size change:thumb", () => this.ask("pictures"));
     this.watch("change:axes", () => this.axes());
+    this.watch("change:areas change:regions", () => this.regions());
     this.keys = buildKeymap(model.get("keymap"));
     this.status.textContent = clean(model.get("status"), 200);
     this.tool();
@@ -60,10 +61,13 @@ export class MapView extends MapCanvas {
     this.canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": "Map of points" });
     this.ink = h("canvas", { class: "ssvae-ink", "aria-hidden": "true" });
     this.shots = h("canvas", { class: "ssvae-shots", "aria-hidden": "true" });
+    this.ground = h("canvas", { class: "ssvae-ground", role: "img" });
+    link.insert(this.ground);
     link.insert(this.canvas);
     link.insert(this.shots);
     link.insert(this.ink);
     this.off.push(() => {
+      this.ground.remove();
       this.canvas.remove();
       this.shots.remove();
       this.ink.remove();
@@ -106,7 +110,21 @@ export class MapView extends MapCanvas {
     this.resize();
     this.colors();
     this.axes();
+    this.regions();
     this.changed("selection");
+  }
+
+  /** Regions are there when they are asked for; what they say stands in words on their canvas. */
+  regions() {
+    const on = this.model.get("regions"),
+      areas = this.model.get("areas");
+    this.bar.regions(on);
+    this.areasKey.hidden = !on;
+    if (!this.map) return;
+    this.areas.read(on ? areas : null);
+    this.ground.hidden = !on;
+    this.ground.setAttribute("aria-label", clean(areas.words || "Regions", 600));
+    this.ask("areas");
   }
 
   /** Axes are there when they are asked for. */
@@ -472,7 +490,7 @@ export class MapView extends MapCanvas {
         this.s.intent("color", { column: next });
       }
       if (this.root) this.root.focus({ preventScroll: true });
-    } else if (name === "pictures" || name === "axes") {
+    } else if (name === "pictures" || name === "axes" || name === "regions") {
       m.set(name, !m.get(name));
       m.save_changes();
       this.root?.focus({ preventScroll: true });

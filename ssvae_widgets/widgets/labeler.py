@@ -27,6 +27,7 @@ from ..session.labeling import Labeling
 from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
 from .commands import Commands
+from .film import write_film
 from .point_layer import as_keymap
 from .presenter import Presenter
 from .proposals import ProposalDeck
@@ -148,7 +149,20 @@ FACE = (
     *("session", "labels", "names", "extra", "selected", "ask_above", "error", "retired"),
     *("map", "preview", "sheet", "actions", "buttons", "training", "status"),
     *("rename_class", "merge_classes", "delete_class", "reorder_classes", "recolor_class"),
-    *("save", "export", "open", "to_html", "act", "say", "flush", "close", "commands", "presenter", "proposals"),
+    *(
+        "save",
+        "export",
+        "open",
+        "to_html",
+        "film",
+        "act",
+        "say",
+        "flush",
+        "close",
+        "commands",
+        "presenter",
+        "proposals",
+    ),
 )
 
 
@@ -402,3 +416,15 @@ def _repr_mimebundle_(self: LatentLabeler, **kwargs):
         labeled = f"A picture of the map with its {self.session.n_labeled:,} labels"
         show_when_reopened(png, f"{labeled}: run the cell again for the live one.")
     return bundle
+
+# %% ../../nbs/widgets/20_labeler.ipynb #81720669
+@patch
+def film(
+    self: LatentLabeler,
+    path,  # file to write
+    frames=None,  # of `recording`; None: the rounds that were kept
+) -> Path:
+    "Write the rounds as a page that plays, without network and kernel. `ArgumentError` where there is none."
+    path = write_film(self.session, path, frames)
+    self.say(f"The film is in {path}")
+    return path

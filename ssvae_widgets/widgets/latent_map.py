@@ -32,6 +32,7 @@ from ssvae_widgets.widgets.columns import (
 )
 from .intents import one_of
 from .map_figure import MapFigure, place_marks, place_names
+from .map_regions import MapRegions
 from .map_selection import SelectsPoints
 from .map_tiles import Tiles
 from ssvae_widgets.widgets.point_layer import (
@@ -64,6 +65,7 @@ class LatentMap(StillMap, SelectsPoints, Whole):
     pictures = traitlets.Bool(True, help="pictures instead of dots, where there is room")
     picture_size = traitlets.Int(0, min=0, max=256, help="side of a picture in pixels; 0: by their number")
     axes = traitlets.Bool(False, help="axes with numbers")
+    regions = traitlets.Bool(False, help="what is predicted between the points, and how certain")
 
     @traitlets.validate("color_by")
     def _known_column(self, proposal):
@@ -88,6 +90,7 @@ class LatentMap(StillMap, SelectsPoints, Whole):
         dialogs: bool = True,  # `?` and `/` open the map's own dialogs; else they are intents
         pictures: bool = True,  # see `pictures`
         axes: bool = False,  # see `axes`
+        regions: bool = False,  # see `regions`
     ):
         looks = dict(toolbar=toolbar, legend=legend, dialogs=dialogs, keymap=as_keymap(keymap))
         looks["point_size"] = check_number(point_size, "point_size", 0)
@@ -106,7 +109,7 @@ class LatentMap(StillMap, SelectsPoints, Whole):
         self.color_by = color_by or next(iter(self._columns))
         self._paint()
         self._bind()
-        self.pictures, self.axes = pictures, axes
+        self.pictures, self.axes, self.regions = pictures, axes, regions
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #5a62cfac
 def _names_of(classes) -> list[str]:
@@ -180,15 +183,15 @@ def parts(self: LatentMap) -> tuple:
     "Everything that is closed with the map."
     if getattr(self, "layer", None) is None:
         return ()
-    ends = [self.tiles] if "tiles" in self.__dict__ else []
+    ends = [self.tiles, self.ground] if "ground" in self.__dict__ else []
     return (*self.marks.parts(), self.layer.layout, self.layout, self.layer, *ends)
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #b2e42ecd
 @patch
 def _bind(self: LatentMap):
-    for name in ("hovered", "color_by", "tool", "status", "pictures", "picture_size", "axes"):
+    for name in ("hovered", "color_by", "tool", "status", "pictures", "picture_size", "axes", "regions"):
         traitlets.link((self, name), (self.layer, name))
-    self.tiles = Tiles(self.images, self.layer.send)
+    self.tiles, self.ground = Tiles(self.images, self.layer.send), MapRegions(self)
     self.layer.thumbnails = self.tiles.ask
     self.layer.on_intent(self.handle)
     from_page = lambda change: self.set_trait("selected", np.frombuffer(change["new"], "<u4"))  # noqa: E731
@@ -196,6 +199,7 @@ def _bind(self: LatentMap):
     self.observe(self._selection_to_page, "selected")
     self.observe(lambda _: self._paint(), ["color_by", "palette", "classes"])
     self.observe(lambda _: self._dress(), ["pictures", "axes"])
+    self.observe(lambda _: self.ground.ask(), ["regions", "classes"])
     self._dress()
 
 
@@ -363,6 +367,7 @@ def set_column(
     "Add or replace a column; repaint if it is the one shown."
     with self.layer.lock:
         self._keep(name, fit_column(values, self.n, self.classes, kind))
+        self.ground.ask()
         if name in ("prediction", "certainty") and self.color_by == "label":
             self._send_pale()
             self._place_names()
@@ -486,6 +491,7 @@ def set_positions(
         with self.layer.hold_sync():
             self.layer.positions, self.layer.home = positions, self._home
             self.layer.move = {"ms": 500 if animate else 0, "domain": self._home if at_rest else []}
+        self.ground.ask()
         if at_rest:
             self.marks.show(self._home)
         self._place_marks()

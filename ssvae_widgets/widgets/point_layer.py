@@ -210,6 +210,8 @@ class LayerState(SharedModule):
     pictures = traitlets.Bool(True).tag(sync=True)
     picture_size = traitlets.Int(0).tag(sync=True)
     axes = traitlets.Bool(False).tag(sync=True)
+    regions = traitlets.Bool(False).tag(sync=True)
+    areas = traitlets.Dict().tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     toolbar = traitlets.Bool(True).tag(sync=True)
     legend = traitlets.Bool(True).tag(sync=True)
@@ -330,6 +332,7 @@ FROM_PAGE = {
     "pictures": flag,
     "picture_size": whole(0, 257),
     "axes": flag,
+    "regions": flag,
 }
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #a36b4d9a

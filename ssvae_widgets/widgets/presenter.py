@@ -195,7 +195,8 @@ def failed(self: Presenter, kind: str, error: BaseException):
 @patch
 def wait(self: Presenter, timeout: float) -> bool:  # False when the time ran out
     "Until the page shows the newest state."
-    return self.slow.wait(timeout, late=True) and self.queue.wait(timeout, late=True)
+    queues = self.slow, self.queue, self.views.map.ground.jobs
+    return all(queue.wait(timeout, late=True) for queue in queues)
 
 
 @patch
@@ -343,9 +344,9 @@ def restore_color(self: Presenter):
 
 @patch
 def restore_looks(self: Presenter):
-    "Pictures, their size and axes as they were last time; what is chosen from now on is kept."
+    "Pictures, their size, axes and regions as they were last time; what is chosen from now on is kept."
     map, kept = self.views.map, self.session.view
-    for name in ("pictures", "picture_size", "axes"):
+    for name in ("pictures", "picture_size", "axes", "regions"):
         with contextlib.suppress(TraitError):  # a file that was edited by hand
             setattr(map, name, kept.get(name, getattr(map, name)))
         map.observe(lambda change: self.session.keep_view(**{change["name"]: change["new"]}), [name])
