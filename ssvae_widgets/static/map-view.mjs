@@ -178,6 +178,7 @@ export class MapView extends MapCanvas {
     this.probe = new Probe({
       root,
       view: () => this.view,
+      box: () => this.canvas.getBoundingClientRect(),
       xy: () => s.state.xy,
       skip: () => s.state.skip,
       picture: (i) => s.thumbs.get(i) || null,

@@ -26,6 +26,7 @@ function put(canvas, picture) {
  * @typedef {object} Host the map that is looked at
  * @property {HTMLElement} root where the card is put
  * @property {() => import("./geometry.mjs").View} view
+ * @property {() => DOMRect} box of the map on the page
  * @property {() => ArrayLike<number>} xy
  * @property {() => any} skip points that are hidden
  * @property {(i: number) => any} picture of a point: {w, h, c, data}, or null
@@ -224,18 +225,27 @@ export class Probe {
     this.place();
   }
 
-  /** The card stands beside the pointer, or beside the end of a way, inside the map. */
+  /** The card stands beside the pointer; beside a way, in the corner of the map that the arrow does not cross. */
   place() {
-    const at = this.way && !this.way.open ? this.way.end : this.at;
-    if (!at) return;
     const r = this.host.root.getBoundingClientRect(),
       w = this.card.offsetWidth,
-      hh = this.card.offsetHeight,
-      x = at.cx - r.left,
-      y = at.cy - r.top,
-      left = x + 24 + w <= r.width ? x + 24 : Math.max(4, x - w - 24),
-      below = !at.touch && y + 18 + hh <= r.height,
-      top = below ? y + 18 : Math.max(4, Math.min(y - hh - (at.touch ? 48 : 18), r.height - hh - 4));
+      hh = this.card.offsetHeight;
+    let left, top;
+    if (this.way && !this.way.open) {
+      const box = this.host.box(),
+        v = this.host.view(),
+        ends = [this.way.from, this.way.to].map((p) => toPixel(v, p[0], p[1]));
+      [left, top] = corner(box.width, box.height, w, hh, ends);
+      left += box.left - r.left;
+      top += box.top - r.top;
+    } else if (this.at) {
+      const { touch } = this.at,
+        x = this.at.cx - r.left,
+        y = this.at.cy - r.top,
+        below = !touch && y + 18 + hh <= r.height;
+      left = x + 24 + w <= r.width ? x + 24 : Math.max(4, x - w - 24);
+      top = below ? y + 18 : Math.max(4, Math.min(y - hh - (touch ? 48 : 18), r.height - hh - 4));
+    } else return;
     this.card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
 
@@ -256,7 +266,7 @@ export class Probe {
   end(p) {
     const { way, at } = this;
     if (!way?.open) return;
-    Object.assign(way, { open: false, playing: true, seen: p, end: at, t: 0, frames: new Map() });
+    Object.assign(way, { open: false, playing: true, seen: p, t: 0, frames: new Map() });
     if (at) this.play(way);
   }
 
@@ -368,6 +378,30 @@ export class Probe {
     cancelAnimationFrame(this.playing);
     this.card.remove();
   }
+}
+
+/**
+ * The corner of a box for a card that leaves the line between two places free, as far as that goes.
+ * @param {number} W @param {number} H of the box @param {number} w @param {number} h of the card @param {number[][]} ends of the line, in the box
+ * @returns {number[]} left and top
+ */
+export function corner(W, H, w, h, [a, b]) {
+  let best = [0, 0],
+    least = Infinity;
+  for (const top of [6, H - h - 6])
+    for (const left of [W - w - 6, 6]) {
+      let covered = 0;
+      for (let k = 0; k <= 40; k++) {
+        const x = a[0] + ((b[0] - a[0]) * k) / 40,
+          y = a[1] + ((b[1] - a[1]) * k) / 40;
+        if (x > left - 12 && x < left + w + 12 && y > top - 12 && y < top + h + 12) covered++;
+      }
+      if (covered < least) {
+        least = covered;
+        best = [left, top];
+      }
+    }
+  return best;
 }
 
 /** A key that is held for a moment, or pressed for good: what it switches on goes off again when it was held. */

@@ -181,6 +181,7 @@ def bind(self: LatentLabeler, session, views, names, columns):
     self.commands = Commands(session, self.presenter, self.proposals)
     timeline = self.presenter.timeline
     self.decoding = DecoderFeed(session.decoding, self.map.layer, lambda: timeline.looking_at is None)
+    self.map.decoding = self.decoding
     for view in views[:-1]:
         view.on_intent(self.act)
     self.map.layer.family = [widget.model_id for widget in family(self)]
