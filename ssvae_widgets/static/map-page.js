@@ -407,6 +407,7 @@ async function start() {
     const way = { ArrowLeft: [-30, 0], ArrowRight: [30, 0], ArrowUp: [0, -30], ArrowDown: [0, 30] }[e.key];
     if (!way) return;
     e.preventDefault();
+    if (probe.on) return probe.nudge(e.key.slice(5).toLowerCase(), e.shiftKey);
     const from = hover >= 0 ? toPixel(view, xy[2 * hover], xy[2 * hover + 1]) : [view.w / 2, view.h / 2],
       near = nearestK(xy, view, from[0] + way[0], from[1] + way[1], 2, Infinity).filter((i) => i !== hover);
     if (near.length) {

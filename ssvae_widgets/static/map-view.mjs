@@ -516,6 +516,7 @@ export class MapView extends MapCanvas {
           m.get("home"),
         ),
       );
+    else if (name === "move" && this.probe?.on) this.probe.nudge(arg, e?.shiftKey);
     else if (name === "move") this.step(arg, e?.shiftKey);
     else if (name === "escape") this.escape();
     else if (name === "filter") this.filter();

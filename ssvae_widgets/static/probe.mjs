@@ -14,7 +14,7 @@ const BESIDE = 6,
 /** What is said of a place. @param {number} odd share of the data that is less odd @param {number} far from which share on it is no data */
 export function words(odd, far) {
   if (odd >= far) return "far from every picture: a dream, not data";
-  return odd >= 0.9 ? `at the edge of the data: odder than ${Math.floor(100 * odd)} % of it` : "among the pictures";
+  return odd >= 0.9 ? `at the edge: odder than ${Math.floor(100 * odd)} % of the data` : "among the pictures";
 }
 
 /** A picture of numbers in [0, 1] or of bytes on a canvas. */
@@ -117,6 +117,18 @@ export class Probe {
     this.at = { x, y, cx: e.clientX, cy: e.clientY, touch: e.pointerType === "touch" };
     if (way) way.to = [x, y];
     this.soon();
+  }
+
+  /** An arrow key: some pixels that way, from the place on show or from the middle. @param {string} way @param {boolean} far */
+  nudge(way, far) {
+    const v = this.host.view(),
+      box = this.host.box(),
+      step = far ? 80 : 16,
+      from = this.at ? toPixel(v, this.at.x, this.at.y) : [v.w / 2, v.h / 2],
+      [dx, dy] = { left: [-step, 0], right: [step, 0], up: [0, -step], down: [0, step] }[way],
+      p = [Math.max(0, Math.min(v.w, from[0] + dx)), Math.max(0, Math.min(v.h, from[1] + dy))];
+    this.forget();
+    this.move(p, { clientX: box.left + p[0], clientY: box.top + p[1] });
   }
 
   /** The same place again: the map, or who draws, is another one. */
