@@ -10,79 +10,86 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float, UInt8
 
-from ..assess.metrics import ood_score
 from .labeled_images import LabeledImages
 from .predictions import Predictions, View
 
 # %% auto #0
-__all__ = ['NEAREST', 'FAR', 'HALF_ABOVE', 'HALF_ERROR', 'NOTHING_TRAINED', 'NO_PICTURES', 'Surroundings', 'surroundings',
-           'Drawing', 'Decoding']
+__all__ = ['NEAREST', 'FAR', 'HALF_ABOVE', 'HALF_ERROR', 'NOTHING_TRAINED', 'NO_PICTURES', 'Surroundings', 'Drawing', 'Decoding']
 
 # %% ../../nbs/session/22_decoding.ipynb #794d4886
 NEAREST = 5  # points that a distance is the mean of
 FAR = 0.99  # odder than this share of the data: far from every picture
 
 
-def _mean_distance(points: np.ndarray, k: int, others: np.ndarray | None = None) -> Float[np.ndarray, "places"]:
-    "From each point to its nearest ones, itself left out, or to those of others."
+def _to_others(points: np.ndarray, k: int) -> Float[np.ndarray, "points"]:
+    "Mean distance of each point to its nearest others."
     from sklearn.neighbors import NearestNeighbors
 
     found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points)
-    return found.kneighbors(others)[0].mean(1).astype(np.float32)
+    return found.kneighbors()[0].mean(1).astype(np.float32)
 
 
-class Surroundings(NamedTuple):
-    "What a place is compared with."
-
-    positions: Float[np.ndarray, "anchors 2"]
-    latents: Float[np.ndarray, "anchors latent"] | None  # None: nothing is trained
-    gaps: Float[np.ndarray, "anchors"]  # mean distance to the nearest others on the map
-    odds: Float[np.ndarray, "anchors"] | None  # the same in the latent
-    k: int  # how many the nearest are
-
-    def oddness(
-        self,
-        xy: Float[np.ndarray, "places 2"],
-        z: Float[np.ndarray, "places latent"] | None = None,  # their latents, where something is trained
-    ) -> Float[np.ndarray, "places"]:
-        "Share of the data that is less odd."
-        if not self.k:
-            return np.zeros(len(xy), np.float32)
-        gap = _mean_distance(self.positions, self.k, np.asarray(xy, np.float32))
-        if z is None or self.odds is None:
-            return ood_score(None, gap, (None, self.gaps))
-        return ood_score(gap, _mean_distance(self.latents, self.k, z), (self.gaps, self.odds))
-
-    @property
-    def usual(self) -> Float[np.ndarray, "anchors"]:
-        "The larger rank of each anchor, sorted."
-        ranks = [_ranks(self.gaps)] + ([] if self.odds is None else [_ranks(self.odds)])
-        return np.sort(np.max(ranks, axis=0)).astype(np.float32)
+def _to_points(places: np.ndarray, points: np.ndarray, k: int) -> Float[np.ndarray, "places"]:
+    "Mean distance of each place to the nearest points; a place takes a tenth of a millisecond."
+    away = (np.linalg.norm(points - place, axis=1) for place in places)
+    return np.array([np.partition(d, k - 1)[:k].mean() for d in away], np.float32)
 
 
-def _ranks(values: Float[np.ndarray, "anchors"]) -> Float[np.ndarray, "anchors"]:
-    known = np.sort(values)
+def _rank(values, known: np.ndarray) -> np.ndarray:
+    "Share of sorted known values that are smaller, and half of those that are equal."
     both = np.searchsorted(known, values) + np.searchsorted(known, values, side="right")
     return both / (2 * max(len(known), 1))
 
+# %% ../../nbs/session/22_decoding.ipynb #5c73a10c
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    "What a place is compared with: a sample of the data, and how far its points are from each other."
+
+    positions: Float[np.ndarray, "anchors 2"]
+    latents: Float[np.ndarray, "anchors latent"] | None = None  # None: nothing is trained
+
+    @cached_property
+    def k(self) -> int:
+        "How many the nearest are; 0: there is nothing to compare with."
+        return max(0, min(NEAREST, len(self.positions) - 1))
+
+    @cached_property
+    def signs(self) -> list[Float[np.ndarray, "anchors"]]:
+        "Mean distance of each anchor to the nearest others: on the map, and in the latent where there is one."
+        points = [self.positions] + ([] if self.latents is None else [self.latents])
+        return [_to_others(each, self.k) for each in points] if self.k else []
+
+    @cached_property
+    def known(self) -> list[Float[np.ndarray, "anchors"]]:
+        "The same, sorted."
+        return [np.sort(sign) for sign in self.signs]
+
+    @cached_property
+    def usual(self) -> Float[np.ndarray, "anchors"]:
+        "The larger rank of each anchor, sorted."
+        ranks = [_rank(sign, known) for sign, known in zip(self.signs, self.known)]
+        return np.sort(np.max(ranks, axis=0)).astype(np.float32) if ranks else np.zeros(0, np.float32)
+
 # %% ../../nbs/session/22_decoding.ipynb #b9ae7e29
-def surroundings(
-    positions: Float[np.ndarray, "anchors 2"],
-    latents: Float[np.ndarray, "anchors latent"] | None = None,
-) -> Surroundings:
-    "Anchors, and how far they are from each other."
-    k = min(NEAREST, len(positions) - 1)
-    if k < 1:
-        none = np.zeros(0, np.float32)
-        return Surroundings(positions, latents, none, None, 0)
-    odds = None if latents is None else _mean_distance(latents, k)
-    return Surroundings(positions, latents, _mean_distance(positions, k), odds, k)
+@patch
+def oddness(
+    self: Surroundings,
+    xy: Float[np.ndarray, "places 2"],
+    z: Float[np.ndarray, "places latent"] | None = None,  # their latents, where something is trained
+) -> Float[np.ndarray, "places"]:
+    "Share of the data that is less odd."
+    if not self.k:
+        return np.zeros(len(xy), np.float32)
+    places = [(np.asarray(xy, np.float32), self.positions)] + ([] if z is None else [(z, self.latents)])
+    far = [_to_points(here, points, self.k) for here, points in places]
+    worst = np.max([_rank(sign, known) for sign, known in zip(far, self.known)], axis=0).astype(np.float32)
+    return _rank(worst, self.usual)
 
 # %% ../../nbs/session/22_decoding.ipynb #ad25f13f
 @dataclass(frozen=True, eq=False)
@@ -100,10 +107,10 @@ class Drawing:
     def around(self) -> Surroundings:
         "The anchors."
         if self.decoder is not None:
-            return surroundings(self.decoder.positions, self.decoder.latents)
+            return Surroundings(self.decoder.positions, self.decoder.latents)
         xy = np.asarray(self.view.xy, np.float32)
         rows = np.flatnonzero(np.isfinite(xy).all(1))
-        return surroundings(xy[rows[:: max(1, -(-len(rows) // 4000))]])
+        return Surroundings(xy[rows[:: max(1, -(-len(rows) // 4000))]])
 
     def __repr__(self):
         return f"Drawing({self.kind}{f', {self.why}' if self.why else ''}, revision {self.revision})"
@@ -151,17 +158,16 @@ def arrays(
     weights: bool = True,  # also what draws
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:  # words and numbers; arrays by name
     "All that a page draws with, and compares a place with."
-    around, decoder, plain = self.around, self.decoder, self.plain if weights else None
+    decoder, plain = self.decoder, self.plain if weights else None
+    around = self.around if plain is not None else Surroundings(self.around.positions)
     told = {**self.facts(), "odd": around.k, "far": FAR, "shape": [], "latent": 0, "near": 0, "direct": False}
-    sorted_ = {"gaps": np.sort(around.gaps), "usual": around.usual if around.k else around.gaps}
-    found = {"positions": around.positions.astype(np.float32), **sorted_}
+    found = {"positions": around.positions.astype(np.float32), "usual": around.usual}
+    found |= dict(zip(("gaps", "odds"), around.known))
     if plain is None:
         return told, found
     told |= {"shape": list(plain.shape), "link": plain.link, "slope": plain.slope, "direct": decoder.direct}
     told |= {"latent": int(decoder.latents.shape[1]), "near": decoder.near}
     found |= {"latents": decoder.latents.astype(np.float16)}
-    if around.odds is not None:
-        found["odds"] = np.sort(around.odds)
     for k, kernel in enumerate(_kernels(plain, decoder.latents[:: -(-len(decoder.latents) // 64)])):
         found |= {f"kernel{k}": kernel, f"bias{k}": plain.layers[k][1].astype(np.float32)}
     return told, found

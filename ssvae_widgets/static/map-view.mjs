@@ -380,7 +380,7 @@ export class MapView extends MapCanvas {
     if (this.probe?.on) {
       if (e) this.mouse = [e.clientX, e.clientY, p || [0, 0]];
       if (!p) this.mouse = null;
-      return this.probe.move(this.s.looking || this.s.t < 1 ? null : p, e);
+      return this.probe.move(this.s.looking ? null : p, e);
     }
     if (!p) {
       this.mouse = null;

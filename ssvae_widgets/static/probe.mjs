@@ -174,8 +174,9 @@ export class Probe {
     const fx = Math.fround(x),
       fy = Math.fround(y);
     if (kind === "page" && decoder?.draws) {
-      const z = decoder.latent(fx, fy);
-      return { data: asBytes(decoder.draw(z)), shape: decoder.shape, odd: decoder.oddness(fx, fy, z) };
+      const z = decoder.latent(fx, fy),
+        values = decoder.draw(z);
+      return { data: asBytes(values), values, shape: decoder.shape, odd: decoder.oddness(fx, fy, z) };
     }
     return { data: null, shape: [], odd: decoder ? decoder.oddness(fx, fy) : null };
   }
@@ -233,6 +234,7 @@ export class Probe {
     this.word.textContent = said.join(" · ");
     this.card.setAttribute("aria-label", `${caption}: ${this.word.textContent}`);
     if (this.spoken !== this.word.textContent) this.host.speak((this.spoken = this.word.textContent));
+    Object.assign(this.card, { drawn: got }); // for those who look at the page from outside
     this.card.hidden = false;
     this.place();
   }

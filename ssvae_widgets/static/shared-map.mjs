@@ -155,7 +155,8 @@ export class Shared {
     const d = [...this.views].find((v) => v.link)?.link.domain,
       was = d && [d.x0, d.x1, d.y0, d.y1];
     this.state.setPositions(next);
-    const ms = next.length === 2 * n && n > 0 && !calm() ? how.ms || 0 : 0;
+    const calmly = calm() || this.decoding.wanted; // who looks between the points is not kept waiting
+    const ms = next.length === 2 * n && n > 0 && !calmly ? how.ms || 0 : 0;
     if (!ms) {
       this.from = next;
       this.t = 1;
