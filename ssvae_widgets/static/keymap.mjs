@@ -57,7 +57,7 @@ export const KEY_HELP = {
   "tool:box": "box (Shift adds, Alt subtracts)",
   "tool:pointer": "pointer: click selects, drag pans",
   "tool:pan": "pan: drag moves the map",
-  "tool:decode": "hold: what the model would draw at the pointer (a short press keeps it on); drag: what lies between",
+  "tool:decode": "hold (or press, and press again): what the model would draw here; drag: what lies between",
   original: "open the picture in full size",
   color: "next colouring",
   train: "train",
