@@ -92,7 +92,7 @@ class DecoderFeed:
 
     def close(self):
         "No more answers."
-        self.jobs.close(timeout=0.0)
+        self.jobs.close(timeout=2.0)
 
 # %% ../../nbs/widgets/07_decoder_wire.ipynb #9ceccf74
 @patch

@@ -137,6 +137,7 @@ class LatentLabeler(Whole):
             self.unsubscribe = None
             end()
             if not self.retired:
+                self.decoding.close()
                 self.session.close()
             close_all(*self.children, self.layout)
         super().close()
