@@ -22,6 +22,7 @@ import { Pictures } from "./map-pictures.mjs";
 import { clean, count, h, icon } from "./dom.mjs";
 import { Decoder } from "./decoder.mjs";
 import { Probe, Spring } from "./probe.mjs";
+import { Areas } from "./regions.mjs";
 import { legend, tell, tooltip } from "./chrome.mjs";
 
 const data = (id) => document.getElementById(id).textContent;
@@ -77,11 +78,20 @@ async function start() {
     canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": `Map of ${n} points` }),
     shots = h("canvas", { class: "ssvae-shots", "aria-hidden": "true" }),
     ink = h("canvas", { class: "ssvae-ink", "aria-hidden": "true" }),
-    stage = h("div", { class: "ssvae-stage" }, canvas, shots, ink),
+    ground = h("canvas", { class: "ssvae-ground", role: "img", "aria-label": info.regions?.words || "" }),
+    stage = h("div", { class: "ssvae-stage" }, ground, canvas, shots, ink),
     pictures = new Pictures((w, high) => Object.assign(document.createElement("canvas"), { width: w, height: high })),
     size = t ? t.w * t.h * t.c : 0,
     image = (i) => (i < cutUntil ? { w: t.w, h: t.h, c: t.c, data: thumbs.subarray(i * size, (i + 1) * size) } : null),
-    show = h("input", { type: "checkbox", checked: true });
+    show = h("input", { type: "checkbox", checked: true }),
+    under = h("input", { type: "checkbox" }),
+    areas = new Areas((width, height) => Object.assign(document.createElement("canvas"), { width, height }));
+  if (info.regions)
+    areas.read({
+      ...info.regions,
+      codes: await buffer("regions_codes"),
+      certainty: await buffer("regions_certainty"),
+    });
   const choose = h(
     "select",
     { "aria-label": "Colour by" },
@@ -128,6 +138,9 @@ async function start() {
       h("strong", {}, clean(info.title || "Latent map", 120)),
       h("span", { class: "ssvae-m-gap" }),
       drawing ? between : null,
+      info.regions
+        ? h("label", { class: "ssvae-m-field", title: info.regions.words }, under, h("span", {}, "Regions"))
+        : null,
       t ? h("label", { class: "ssvae-m-field" }, show, h("span", {}, "Pictures")) : null,
       h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), choose),
       h(
@@ -142,6 +155,7 @@ async function start() {
   );
   const tip = tooltip(root);
   show.addEventListener("change", () => ask());
+  under.addEventListener("change", () => ask());
   choose.value = String(at);
   choose.addEventListener("change", () => {
     at = Number(choose.value);
@@ -208,13 +222,14 @@ async function start() {
       H = Math.max(1, Math.round(hh * dpr)),
       [x0, x1, y0, y1] = info.home;
     view = view ? { ...view, w, h: hh } : { x0, x1, y0, y1, w, h: hh };
-    for (const c of [canvas, shots, ink])
+    for (const c of [ground, canvas, shots, ink])
       if (c.width !== W || c.height !== H) {
         c.width = W;
         c.height = H;
         c.style.width = `${w}px`;
         c.style.height = `${hh}px`;
       }
+    drawGround(dpr, W, H);
     const radius = radiusFor(countInView(xy, view), w * hh);
     drawPictures(dpr, W, H);
     if (thin) {
@@ -267,6 +282,18 @@ async function start() {
       g.strokeStyle = theme.ring;
       g.stroke();
     }
+  }
+  /** Regions under the points, where they are switched on: tinted while the points have the colours of these classes, else lines alone. */
+  function drawGround(dpr, W, H) {
+    const g = ground.getContext("2d"),
+      c = columns[at],
+      told = columns.find((one) => one.name === "prediction"),
+      same = c.kind === "classes" && told && c.names.join("\n") === told.names.join("\n");
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.clearRect(0, 0, W, H);
+    ground.hidden = !under.checked;
+    if (under.checked)
+      areas.draw(g, { view, dpr, colors: same ? theme.hex : [], theme: root.dataset.theme, line: theme.ring });
   }
   /** Pictures instead of dots, as in the notebook. */
   function drawPictures(dpr, W, H) {
@@ -331,13 +358,14 @@ async function start() {
     between.setAttribute("aria-pressed", String(on));
     root.dataset.tool = on ? "decode" : "pointer";
     hover = -1;
+    live.textContent = "";
     tip.hide();
     if (on && mouse) probe.move(local(mouse), mouse);
   }
   const spring = new Spring(look);
   addEventListener("keydown", (e) => {
     if (e.key.toLowerCase() !== "x" || e.ctrlKey || e.metaKey || e.altKey || e.repeat) return;
-    if (!(/** @type {HTMLElement} */ (e.target).closest?.("select, input"))) spring.down(e.key, probe.on, e.timeStamp);
+    if (!(/** @type {HTMLElement} */ (e.target).closest?.("select"))) spring.down(e.key, probe.on, e.timeStamp);
   });
   addEventListener("keydown", (e) => {
     if (e.key === "Escape" && probe.on) look(false);

@@ -28,6 +28,7 @@ from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
 from .commands import Commands
 from .decoder_wire import DecoderFeed
+from .page import write_page
 from .point_layer import as_keymap
 from .presenter import Presenter
 from .proposals import ProposalDeck
@@ -393,7 +394,7 @@ def to_html(
     path,  # file to write
 ) -> Path:
     "Write the map with its colorings, labels and images as one page that needs no network and no kernel."
-    return self.map.to_html(path)
+    return write_page(self.map, path)
 
 
 @patch

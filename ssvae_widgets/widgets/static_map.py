@@ -183,6 +183,7 @@ def map_html(
     title: str = "",
     palette="auto",  # see `colors_for`
     decoder: tuple[dict, bytes] | None = None,  # what draws between the points, as `pack_drawing` gives it
+    regions: dict | None = None,  # what lies under the points, as `pack_regions` gives it, and `words` for it
     room: int = ROOM,  # bytes of everything
     pictures: int | None = None,  # bytes of pictures at most; None: what room is left, 0: none
 ) -> str:  # a whole HTML document
@@ -191,6 +192,9 @@ def map_html(
     info = {"title": title, "color_by": color_by, **told}
     if decoder is not None:
         info["decoder"], blobs["decoder"] = decoder
+    if regions is not None:
+        blobs |= {f"regions_{name}": regions[name] for name in ("codes", "certainty")}
+        info["regions"] = {name: value for name, value in regions.items() if not isinstance(value, bytes)}
     packed = {name: zlib.compress(data, 6) for name, data in blobs.items()}
     left = room - sum(map(len, packed.values()))
     left = left if pictures is None else min(left, pictures)
@@ -224,7 +228,8 @@ body {{ margin: 0; height: 100vh; display: flex; background: light-dark(#fff, #1
 .ssvae-stage {{ touch-action: none; }}
 .ssvae-map[data-tool="decode"] .ssvae-stage {{ cursor: crosshair; }}
 .ssvae-m-toolbar strong {{ font-size: 15px; }} .ssvae-m-live {{ flex: none; min-height: 20px; order: 3; }}
-.ssvae-m-tip-text {{ white-space: normal; }}</style></head>
+.ssvae-m-tip-text {{ white-space: normal; }}
+.ssvae-map canvas.ssvae-ground {{ position: absolute; pointer-events: none; opacity: 1; }}</style></head>
 <body><main class="ssvae-map"></main>
 <script type="application/json" id="info">{words}</script>
 {parts}
@@ -274,12 +279,13 @@ class StillMap:
         self,
         path,  # file to write
         thumbnails: int | None = None,  # bytes of pictures at most; None: what room is left, 0: none
+        **more,  # `regions`, for `map_html`
     ) -> Path:  # the file
         "Write one self-contained page: map, colourings, labels, pictures, what draws; no network, no kernel."
         images = None if self.images is None or thumbnails == 0 or not self.n else self.images
         decoder = None if self.decoding is None else self.decoding.for_page()
         shown = self.xy, self.columns, self.color_by, self.labeled, images, self.figure.title, self.palette
-        atomic_write(path, map_html(*shown, decoder=decoder, pictures=thumbnails).encode())
+        atomic_write(path, map_html(*shown, decoder=decoder, pictures=thumbnails, **more).encode())
         return Path(path)
 
     def _repr_mimebundle_(self, **kwargs):

@@ -19,6 +19,10 @@ PIXELS = """() => { const c = document.querySelector('.ssvae-p-picture'), shown 
   return [[...document.querySelector('.ssvae-p-card').drawn.values], bytes]; }"""
 
 
+PAINTED = """() => { const c = document.querySelector('canvas.ssvae-ground');
+  return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v > 0); }"""
+
+
 class OnMap:
     "A map on a page, app or file, and where its places are."
 
@@ -109,6 +113,8 @@ def check_offline(nb, places, m):
     page.goto((nb.folder / "map.html").as_uri())
     page.wait_for_selector("main[data-ready]", timeout=20_000)
     m = OnMap(page)
+    page.get_by_role("checkbox", name="Regions").check()
+    page.wait_for_function(PAINTED)
     page.mouse.move(*m.within(0.5, 0.5))
     page.keyboard.down("x")
     for place in [m.at(p) for p in places] + [m.within(0.98, 0.02)]:
