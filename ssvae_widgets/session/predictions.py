@@ -67,6 +67,7 @@ class View:
     probs: Float[np.ndarray, "batch classes"] | None = None  # class probabilities; None: nothing can be said yet
     source: str = "none"  # where they come from: "none", "graph", "linear" or "network"
     weights: Any = None  # of the network that made the positions, to reconstruct images with; None: no network
+    latents: Any = None  # (batch, latent) posterior means that it has placed there
 
     @property
     def pred(self) -> Int[np.ndarray, "batch"]:
@@ -368,7 +369,7 @@ def forget_network(self: Predictions) -> None:
     self.latent = None
     self.chosen = None if self.chosen == "network" else self.chosen
     self.wanted = None if self.wanted == "network" else self.wanted
-    self.change(weights=None)
+    self.change(weights=None, latents=None)
 
 # %% ../../nbs/session/08_predictions.ipynb #e105fac8
 @patch

@@ -23,6 +23,7 @@ from .accuracy_log import AccuracyLog
 from .activity import Activity
 from .annotators import Annotators
 from .arguments import check_model
+from .decoding import Decoding
 from .evidence import Evidence
 from .examination import Examination
 from .export import Written, export_session
@@ -120,6 +121,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.evidence = Evidence(data, activity, self.predictions, self.examination)
     self.accuracy_log = AccuracyLog(data, activity, self.evidence)
     self.groups = UnlabeledGroups(data, activity, self.predictions)
+    self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
     self.annotators = Annotators(data)

@@ -418,7 +418,7 @@ def look(
         xy = laid_over(xy, predictions.view.xy)
     self.model.map = self.model.map._replace(shown=xy)
     with self.activity.lock:
-        predictions.change(xy=xy, weights=self.model.snapshot(within))
+        predictions.change(xy=xy, weights=self.model.snapshot(within), latents=np.asarray(seen.z))
         if informed:
             predictions.by_source = {**predictions.by_source, "network": np.asarray(seen.probs)}
     predictions.show()

@@ -16,6 +16,7 @@ const TOOLS = [
   ["lasso", "Lasso: Shift adds, Alt subtracts (l)"],
   ["box", "Box: Shift adds, Alt subtracts (m)"],
   ["pan", "Pan (h)"],
+  ["decode", "What the model would draw here; drag: what lies between (hold x)"],
 ];
 const OPS = [
   ["select:all", "All points shown"],
@@ -112,6 +113,10 @@ export function toolbar(act) {
     el,
     tool(name) {
       for (const [k, b] of buttons) b.setAttribute("aria-pressed", String(k === name));
+    },
+    /** @param {boolean} there whether there is somebody who draws */
+    decode(there) {
+      buttons.get("decode").hidden = !there;
     },
     axes(on) {
       axes.setAttribute("aria-pressed", String(!!on));

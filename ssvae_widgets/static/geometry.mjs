@@ -56,6 +56,29 @@ export function nearestK(xy, v, px, py, k, radius = 60) {
     .map((f) => f[1]);
 }
 
+/** Up to `k` indices nearest to a pixel, nearest first, however far they are; `skip[i]` true leaves a point out. @param {ArrayLike<number>} xy @param {View} v @returns {number[]} */
+export function nearestFew(xy, v, px, py, k, skip = null) {
+  const kx = v.w / (v.x1 - v.x0),
+    ky = v.h / (v.y1 - v.y0),
+    [ux, uy] = toData(v, px, py),
+    at = [],
+    far = [];
+  for (let i = 0, n = xy.length >> 1; i < n; i++) {
+    const dx = (xy[2 * i] - ux) * kx,
+      dy = (xy[2 * i + 1] - uy) * ky,
+      d = dx * dx + dy * dy;
+    if (!(d < Infinity) || (at.length === k && !(d < far[k - 1])) || (skip && skip[i])) continue;
+    let j = Math.min(at.length, k - 1);
+    for (; j > 0 && far[j - 1] > d; j--) {
+      far[j] = far[j - 1];
+      at[j] = at[j - 1];
+    }
+    far[j] = d;
+    at[j] = i;
+  }
+  return at;
+}
+
 /** Drop path vertices closer than `step` pixels to the one kept before: a slow hand does not make a slow lasso. */
 export function simplifyPath(path, step = 2) {
   const out = [];

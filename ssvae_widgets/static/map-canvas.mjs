@@ -74,6 +74,8 @@ export class MapCanvas {
     this.bar = toolbar(act);
     this.legend = legend(act);
     this.areasKey = areasKey();
+    /** @type {import("./probe.mjs").Probe | null} what looks between the points */
+    this.probe = null;
     this.live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" });
     this.status = h("span", { class: "ssvae-m-map-status" });
     this.keysOn = h("span", { class: "ssvae-m-keys-active", "aria-hidden": "true" }, "keys active");
@@ -466,6 +468,7 @@ export class MapCanvas {
       ring(this.hover, r - 0.5, 1.5, this.theme.ring);
     const place = (i) => toPixel(v, xy[2 * i], xy[2 * i + 1]);
     if (this.flashes.now.length && this.flashes.draw(g, place, r, performance.now(), this.s.still)) this.ask();
+    this.probe?.ink(g, v, this.theme);
     const d = this.drag;
     if (d && d.moved && (d.kind === "lasso" || d.kind === "box")) {
       g.beginPath();

@@ -19,33 +19,79 @@ import {
   thinOut,
 } from "./raster.mjs";
 import { Pictures } from "./map-pictures.mjs";
-import { clean, count, h } from "./dom.mjs";
+import { clean, count, h, icon } from "./dom.mjs";
+import { Decoder } from "./decoder.mjs";
+import { Probe, Spring } from "./probe.mjs";
+import { Areas } from "./regions.mjs";
 import { legend, tell, tooltip } from "./chrome.mjs";
 
 const data = (id) => document.getElementById(id).textContent;
-function buffer(id) {
+
+/** The bytes of an element. */
+async function buffer(id) {
   const text = atob(data(id)),
-    out = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
-  return out.buffer;
+    packed = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).arrayBuffer();
 }
 
-function start() {
+/** The pictures of all points, a sheet at a time. @param {any} t how they lie on the sheets @param {Uint8Array} out @param {(until: number) => void} came */
+async function cut(t, n, out, came) {
+  const paper = h("canvas", {}),
+    g = paper.getContext("2d", { willReadFrequently: true }),
+    size = t.w * t.h * t.c;
+  for (let k = 0; k * t.tiles < n; k++) {
+    const sheet = Object.assign(new Image(), { src: data(`sheet${k}`) });
+    await sheet.decode();
+    paper.width = sheet.width;
+    paper.height = sheet.height;
+    g.drawImage(sheet, 0, 0);
+    const rgba = g.getImageData(0, 0, sheet.width, sheet.height).data,
+      until = Math.min(n, (k + 1) * t.tiles);
+    for (let i = k * t.tiles; i < until; i++) {
+      const j = i - k * t.tiles,
+        left = (j % t.across) * t.wide,
+        top = Math.floor(j / t.across) * t.tall;
+      for (let y = 0, to = i * size; y < t.h; y++)
+        for (let x = 0, from = 4 * ((top + y) * sheet.width + left); x < t.w; x++, from += 4)
+          for (let c = 0; c < t.c; c++) out[to++] = rgba[from + c];
+    }
+    came(until);
+  }
+}
+
+async function start() {
   const info = JSON.parse(data("info")),
-    xy = new Float32Array(buffer("xy")),
+    xy = new Float32Array(await buffer("xy")),
     n = xy.length >> 1,
-    labeled = new Uint8Array(buffer("labeled"));
-  const columns = info.columns.map((c, k) => ({ ...c, codes: new Uint16Array(buffer(`codes${k}`)) }));
-  const t = info.thumb,
-    thumbs = t ? new Uint8Array(buffer("thumbs")) : null;
+    labeled = new Uint8Array(await buffer("labeled"));
+  const columns = [];
+  for (const [k, c] of info.columns.entries())
+    columns.push({ ...c, codes: new Uint16Array(await buffer(`codes${k}`)) });
+  const drawing = info.decoder,
+    decoder = drawing ? new Decoder(drawing, await buffer("decoder")) : null;
+  const t = info.thumb?.w ? info.thumb : null,
+    thumbs = t ? new Uint8Array(n * t.w * t.h * t.c) : null;
+  let cutUntil = 0;
   const root = /** @type {HTMLElement} */ (document.querySelector(".ssvae-map")),
     canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": `Map of ${n} points` }),
     shots = h("canvas", { class: "ssvae-shots", "aria-hidden": "true" }),
-    stage = h("div", { class: "ssvae-stage" }, canvas, shots),
+    ink = h("canvas", { class: "ssvae-ink", "aria-hidden": "true" }),
+    ground = h("canvas", { class: "ssvae-ground", role: "img", "aria-label": info.regions?.words || "" }),
+    stage = h("div", { class: "ssvae-stage" }, ground, canvas, shots, ink),
     pictures = new Pictures((w, high) => Object.assign(document.createElement("canvas"), { width: w, height: high })),
     size = t ? t.w * t.h * t.c : 0,
-    image = (i) => ({ w: t.w, h: t.h, c: t.c, data: thumbs.subarray(i * size, (i + 1) * size) }),
-    show = h("input", { type: "checkbox", checked: true });
+    image = (i) => (i < cutUntil ? { w: t.w, h: t.h, c: t.c, data: thumbs.subarray(i * size, (i + 1) * size) } : null),
+    show = h("input", { type: "checkbox", checked: true }),
+    under = h("input", { type: "checkbox" }),
+    areas = new Areas((width, height) => Object.assign(document.createElement("canvas"), { width, height }));
+  if (info.regions)
+    areas.read({
+      ...info.regions,
+      codes: await buffer("regions_codes"),
+      certainty: await buffer("regions_certainty"),
+    });
   const choose = h(
     "select",
     { "aria-label": "Colour by" },
@@ -69,6 +115,18 @@ function start() {
     thinned = "",
     kept = null,
     covered = null;
+  const between = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-m-tool ssvae-m-between",
+      title: "What the model would draw here; drag: what lies between (hold x)",
+      "aria-label": "What the model would draw here; drag: what lies between (hold x)",
+      "aria-pressed": "false",
+      onclick: () => look(!probe.on),
+    },
+    icon("decode", "ssvae-m-icon"),
+  );
   const key = legend((_, arg) => {
     only = only === arg.code ? null : arg.code;
     filter();
@@ -79,6 +137,10 @@ function start() {
       { class: "ssvae-m-toolbar" },
       h("strong", {}, clean(info.title || "Latent map", 120)),
       h("span", { class: "ssvae-m-gap" }),
+      drawing ? between : null,
+      info.regions
+        ? h("label", { class: "ssvae-m-field", title: info.regions.words }, under, h("span", {}, "Regions"))
+        : null,
       t ? h("label", { class: "ssvae-m-field" }, show, h("span", {}, "Pictures")) : null,
       h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), choose),
       h(
@@ -93,6 +155,7 @@ function start() {
   );
   const tip = tooltip(root);
   show.addEventListener("change", () => ask());
+  under.addEventListener("change", () => ask());
   choose.value = String(at);
   choose.addEventListener("change", () => {
     at = Number(choose.value);
@@ -132,7 +195,12 @@ function start() {
       dark = matchMedia("(prefers-color-scheme: dark)").matches,
       css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
     root.dataset.theme = dark ? "dark" : "light";
-    theme = { none: css("--ssvae-none"), ring: css("--ssvae-ring"), surface: css("--ssvae-surface") };
+    theme = {
+      none: css("--ssvae-none"),
+      ring: css("--ssvae-ring"),
+      surface: css("--ssvae-surface"),
+      accent: css("--ssvae-accent"),
+    };
     const hex = dark && c.kind === "classes" ? c.colors.map(onDark) : c.colors,
       counts = new Array(c.names.length + 1).fill(0);
     for (let i = 0; i < n; i++) counts[Math.min(c.codes[i], c.names.length)]++;
@@ -154,13 +222,14 @@ function start() {
       H = Math.max(1, Math.round(hh * dpr)),
       [x0, x1, y0, y1] = info.home;
     view = view ? { ...view, w, h: hh } : { x0, x1, y0, y1, w, h: hh };
-    for (const c of [canvas, shots])
+    for (const c of [ground, canvas, shots, ink])
       if (c.width !== W || c.height !== H) {
         c.width = W;
         c.height = H;
         c.style.width = `${w}px`;
         c.style.height = `${hh}px`;
       }
+    drawGround(dpr, W, H);
     const radius = radiusFor(countInView(xy, view), w * hh);
     drawPictures(dpr, W, H);
     if (thin) {
@@ -198,6 +267,10 @@ function start() {
     });
     g.putImageData(image, 0, 0);
     canvas.dataset.domain = [view.x0, view.x1, view.y0, view.y1].join(",");
+    const over = ink.getContext("2d");
+    over.setTransform(dpr, 0, 0, dpr, 0, 0);
+    over.clearRect(0, 0, w, hh);
+    probe.ink(over, view, theme);
     if (hover >= 0) {
       const [x, y] = toPixel(view, xy[2 * hover], xy[2 * hover + 1]);
       const box = pictures.box(hover),
@@ -209,6 +282,18 @@ function start() {
       g.strokeStyle = theme.ring;
       g.stroke();
     }
+  }
+  /** Regions under the points, where they are switched on: tinted while the points have the colours of these classes, else lines alone. */
+  function drawGround(dpr, W, H) {
+    const g = ground.getContext("2d"),
+      c = columns[at],
+      told = columns.find((one) => one.name === "prediction"),
+      same = c.kind === "classes" && told && c.names.join("\n") === told.names.join("\n");
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.clearRect(0, 0, W, H);
+    ground.hidden = !under.checked;
+    if (under.checked)
+      areas.draw(g, { view, dpr, colors: same ? theme.hex : [], theme: root.dataset.theme, line: theme.ring });
   }
   /** Pictures instead of dots, as in the notebook. */
   function drawPictures(dpr, W, H) {
@@ -223,7 +308,7 @@ function start() {
       pictures.layOut(xy, flags, view, info.home, side, -1);
       const frame = (i) => {
         const c = shades[i],
-          color = c === NONE ? theme.none : c < PALE ? theme.hex[c % theme.hex.length] : theme.pale[c - PALE];
+          color = shadeOf(i);
         return flags[i] & LABELED ? [color, 2.5, 1, theme.ring, 1] : [color, c === NONE ? 0.5 : 2, 1, "", 0];
       };
       pictures.draw(g, xy, view, { side, dpr, travelling: false, image, frame });
@@ -231,6 +316,11 @@ function start() {
     covered = n < 5000 ? new Uint8Array(n) : null;
     if (covered) for (const d of pictures.drawn) if (d[5]) covered[d[0]] = 1;
     shots.dataset.pictures = String(pictures.drawn.length);
+  }
+  /** The colour that a point has on the map. */
+  function shadeOf(i) {
+    const c = shades[i];
+    return c === NONE ? theme.none : c < PALE ? theme.hex[c % theme.hex.length] : theme.pale[c - PALE];
   }
   const describe = (i) =>
     `#${i} · ` +
@@ -245,15 +335,62 @@ function start() {
     const r = canvas.getBoundingClientRect();
     return [e.clientX - r.left, e.clientY - r.top];
   };
-  stage.addEventListener("pointerdown", (e) => {
-    drag = { at: local(e), view };
-    stage.setPointerCapture(e.pointerId);
+  const probe = new Probe({
+    root,
+    view: () => view,
+    box: () => canvas.getBoundingClientRect(),
+    xy: () => xy,
+    skip: () => (only === null ? null : flags.map((f) => f & HIDDEN)),
+    picture: (i) => (t ? image(i) : null),
+    want: () => 0,
+    about: (i) => ({ name: describe(i), color: shadeOf(i) }),
+    source: () => ({ kind: drawing?.kind || "none", why: drawing?.why || "", decoder }),
+    ask,
+    speak: (text) => (live.textContent = text),
+    still: () => matchMedia("(prefers-reduced-motion: reduce)").matches,
   });
-  stage.addEventListener("pointerup", () => {
+  /** @type {any} */
+  let mouse = null;
+  /** Look between the points, or not any more. */
+  function look(on) {
+    if (!drawing || (!on && probe.linger(() => look(false)))) return;
+    probe[on ? "enter" : "leave"]();
+    between.setAttribute("aria-pressed", String(on));
+    root.dataset.tool = on ? "decode" : "pointer";
+    hover = -1;
+    live.textContent = "";
+    tip.hide();
+    if (on && mouse) probe.move(local(mouse), mouse);
+  }
+  const spring = new Spring(look);
+  addEventListener("keydown", (e) => {
+    if (e.key.toLowerCase() !== "x" || e.ctrlKey || e.metaKey || e.altKey || e.repeat) return;
+    if (!(/** @type {HTMLElement} */ (e.target).closest?.("select"))) spring.down(e.key, probe.on, e.timeStamp);
+  });
+  addEventListener("keydown", (e) => {
+    if (e.key === "Escape" && probe.on) look(false);
+  });
+  addEventListener("keyup", (e) => spring.up(e.key, e.timeStamp));
+  addEventListener("blur", (e) => spring.up("", e.timeStamp, true));
+  stage.addEventListener("pointerdown", (e) => {
+    drag = { at: local(e), view, moved: false };
+    stage.setPointerCapture(e.pointerId);
+    if (!probe.on) return;
+    probe.begin(drag.at);
+    probe.move(drag.at, e);
+  });
+  stage.addEventListener("pointerup", (e) => {
+    if (probe.on && drag) {
+      if (drag.moved) probe.end(local(e));
+      else probe.forget();
+    }
     drag = null;
   });
   stage.addEventListener("pointermove", (e) => {
     const p = local(e);
+    mouse = e;
+    if (drag && Math.hypot(p[0] - drag.at[0], p[1] - drag.at[1]) >= 4) drag.moved = true;
+    if (probe.on) return probe.move(p, e);
     if (drag) {
       view = panBy(drag.view, p[0] - drag.at[0], p[1] - drag.at[1]);
       tip.hide();
@@ -272,7 +409,9 @@ function start() {
   });
   stage.addEventListener("pointerleave", () => {
     hover = -1;
+    mouse = null;
     tip.hide();
+    if (!drag) probe.move(null);
     ask();
   });
   stage.addEventListener(
@@ -282,6 +421,7 @@ function start() {
       const p = local(e);
       view = zoomAround(view, p[0], p[1], Math.exp(Math.max(-240, Math.min(240, e.deltaY)) * 0.0018));
       ask();
+      probe.move(p, e);
     },
     { passive: false },
   );
@@ -295,6 +435,7 @@ function start() {
     const way = { ArrowLeft: [-30, 0], ArrowRight: [30, 0], ArrowUp: [0, -30], ArrowDown: [0, 30] }[e.key];
     if (!way) return;
     e.preventDefault();
+    if (probe.on) return probe.nudge(e.key.slice(5).toLowerCase(), e.shiftKey);
     const from = hover >= 0 ? toPixel(view, xy[2 * hover], xy[2 * hover + 1]) : [view.w / 2, view.h / 2],
       near = nearestK(xy, view, from[0] + way[0], from[1] + way[1], 2, Infinity).filter((i) => i !== hover);
     if (near.length) {
@@ -306,6 +447,14 @@ function start() {
   new ResizeObserver(ask).observe(stage);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", colors);
   filter();
+  if (t)
+    await cut(t, n, thumbs, (until) => {
+      cutUntil = until;
+      pictures.stale();
+      probe.put();
+      ask();
+    });
+  root.dataset.ready = "yes";
 }
 
 export default start;

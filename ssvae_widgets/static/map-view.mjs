@@ -5,6 +5,7 @@ import {
   nearestInDirection,
   nearestK,
   panBy,
+  nearestFew,
   pickNearest,
   simplifyPath,
   toPixel,
@@ -16,6 +17,7 @@ import { FigureLink, findFigure } from "./figure-link.mjs";
 import { showClasses, showHelp, showNames, showNote, tooltip } from "./chrome.mjs";
 import { clean, count, h } from "./dom.mjs";
 import { knowsSteps } from "./on-show.mjs";
+import { Probe, Spring } from "./probe.mjs";
 import { bytes } from "./shared-map.mjs";
 import { MapCanvas } from "./map-canvas.mjs";
 
@@ -39,6 +41,8 @@ export class MapView extends MapCanvas {
     this.watch("change:axes", () => this.axes());
     this.watch("change:areas change:regions", () => this.regions());
     this.keys = buildKeymap(model.get("keymap"));
+    this.spring = new Spring((on) => this.between(on));
+    this.former = "pointer"; // the tool before one looked between the points
     this.status.textContent = clean(model.get("status"), 200);
     this.tool();
   }
@@ -75,6 +79,7 @@ export class MapView extends MapCanvas {
     });
     this.tip = tooltip(root);
     this.off.push(() => this.tip.el.remove());
+    this.lookBetween(root);
     this.root.tabIndex = 0;
     this.root.setAttribute("data-lm-suppress-shortcuts", "true");
     if (!this.root.getAttribute("role")) {
@@ -91,6 +96,7 @@ export class MapView extends MapCanvas {
       () => {
         this.ask("points");
         this.hoverAgain(true);
+        this.probe?.again();
       },
     );
     this.watchTheme();
@@ -98,6 +104,8 @@ export class MapView extends MapCanvas {
     this.hear(window, "resize", () => this.resize());
     this.pointer();
     this.hear(this.root, "keydown", (e) => this.key(e));
+    this.hear(document, "keyup", (e) => this.spring.up(e.key, e.timeStamp), true);
+    this.hear(window, "blur", (e) => this.spring.up("", e.timeStamp, true));
     this.hear(this.root, "ssvae-act", (e) => this.button(e));
     // A button that was clicked gives the keys back: Enter is for the next point, not for that button again.
     this.hear(this.root, "click", (e) => {
@@ -136,6 +144,9 @@ export class MapView extends MapCanvas {
 
   changed(what, serials) {
     const st = this.s.state;
+    if (what === "decoder") return this.decoderChanged();
+    if (what === "thumbs") this.probe?.put();
+    if (what === "points") this.probe?.again();
     if (what !== "moving" && what !== "thumbs" && what !== "refused") this.pictures.stale();
     if (what === "thumbs") this.ask("pictures");
     if (what === "points" || what === "moving") {
@@ -174,6 +185,47 @@ export class MapView extends MapCanvas {
       this.map.dataset.tool = t;
       this.speak();
     }
+    this.decoderChanged();
+  }
+
+  /** What the model would draw at a place: a card, and who draws it. @param {HTMLElement} root */
+  lookBetween(root) {
+    const { s } = this,
+      link = s.decoding,
+      remote = (x, y) => link.remote(x, y);
+    this.probe = new Probe({
+      root,
+      view: () => this.view,
+      box: () => this.canvas.getBoundingClientRect(),
+      xy: () => s.state.xy,
+      skip: () => s.state.skip,
+      picture: (i) => s.thumbs.get(i) || null,
+      want: (ids) => s.want(ids),
+      about: (i) => ({ name: this.describe(i), color: this.frameOf(i)[0] }),
+      source: () => ({ kind: link.kind, why: link.why, decoder: link.decoder, remote }),
+      ask: () => this.ask(),
+      speak: (text) => this.speak(text),
+      still: () => s.still,
+    });
+    this.off.push(() => this.probe.close());
+  }
+
+  /** The tool, the map or who draws is another one. */
+  decoderChanged() {
+    const on = this.model.get("tool") === "decode",
+      { decoding } = this.s;
+    this.bar.decode(decoding.there);
+    if (!this.probe) return;
+    if (on !== this.probe.on) {
+      decoding.want(on);
+      this.probe[on ? "enter" : "leave"]();
+      if (on) {
+        if (this.hover >= 0) this.setHover(-1);
+        this.tip.hide();
+        if (this.mouse) this.probe.move(this.mouse[2], { clientX: this.mouse[0], clientY: this.mouse[1] });
+      }
+    }
+    this.probe.again();
   }
 
   setTool(t) {
@@ -214,7 +266,7 @@ export class MapView extends MapCanvas {
       const kind =
         e.button === 1 || tool === "pan"
           ? "pan"
-          : tool === "lasso" || tool === "box"
+          : tool === "lasso" || tool === "box" || tool === "decode"
             ? tool
             : mod === "replace"
               ? "pan"
@@ -232,12 +284,17 @@ export class MapView extends MapCanvas {
       };
       fig.setPointerCapture?.(e.pointerId);
       if (e.button === 1 || kind !== "pan") e.preventDefault();
+      if (kind === "decode") {
+        this.probe.begin(p);
+        this.probe.move(p, e);
+      }
     });
     this.hear(fig, "pointermove", (e) => {
       const p = this.local(e),
         d = this.drag;
       if (!d) return this.hoverAt(inside(p) && e.pointerType !== "touch" ? p : null, e);
       d.to = p;
+      if (d.kind === "decode") this.probe.move(p, e);
       if (!d.moved && Math.hypot(p[0] - d.at[0], p[1] - d.at[1]) < 4) return;
       d.moved = true;
       if (d.kind === "lasso") for (const q of e.getCoalescedEvents?.() || [e]) d.path.push(this.local(q));
@@ -252,6 +309,13 @@ export class MapView extends MapCanvas {
       if (!d) return;
       if (fig.hasPointerCapture?.(d.id)) fig.releasePointerCapture(d.id);
       if (!this.root.contains(document.activeElement)) this.root.focus({ preventScroll: true });
+      if (d.kind === "decode") {
+        if (d.moved && e.type !== "pointercancel") return this.probe.end(d.to);
+        this.probe.forget();
+        if (e.type === "pointercancel") return this.ask();
+        if (e.pointerType !== "touch") this.s.select(Uint32Array.from(this.around(d.at)).sort(), "click");
+        return this.ask();
+      }
       if (e.type === "pointercancel") return this.ask();
       if (!d.moved) {
         if (d.button === 0 && this.model.get("tool") !== "pan") this.click(d.at, d.mod);
@@ -323,8 +387,19 @@ export class MapView extends MapCanvas {
     this.s.select(combine(st.selected, [i], mod === "add" ? "toggle" : mod, st.n), "click");
   }
 
+  /** The points whose pictures stand beside what is drawn. @param {number[]} p */
+  around(p) {
+    const st = this.s.state;
+    return nearestFew(st.xy, this.view, p[0], p[1], 9, st.skip);
+  }
+
   hoverAt(p, e) {
     if (this.s.show.light) return; // the pointer is over the dialog
+    if (this.probe?.on) {
+      if (e) this.mouse = [e.clientX, e.clientY, p || [0, 0]];
+      if (!p) this.mouse = null;
+      return this.probe.move(this.s.looking ? null : p, e);
+    }
     if (!p) {
       this.mouse = null;
       if (this.hover >= 0) this.setHover(-1);
@@ -449,6 +524,7 @@ export class MapView extends MapCanvas {
     if (["help", "classes", "find", "note"].includes(name)) this.s.show.light?.close(); // their cards would lie behind it
     if (name === "label") this.give(arg);
     else if (name === "clear") this.give(null);
+    else if (name === "tool" && arg === "decode") this.decodeKey(e);
     else if (name === "tool") this.setTool(arg);
     else if (name === "reset") this.reset();
     else if (name === "zoom")
@@ -458,6 +534,7 @@ export class MapView extends MapCanvas {
           m.get("home"),
         ),
       );
+    else if (name === "move" && this.probe?.on) this.probe.nudge(arg, e?.shiftKey);
     else if (name === "move") this.step(arg, e?.shiftKey);
     else if (name === "escape") this.escape();
     else if (name === "filter") this.filter();
@@ -525,6 +602,20 @@ export class MapView extends MapCanvas {
     else if (name === "undo" || name === "redo") this.s.undo(name);
     else if (["next", "skip", "back", "walk"].includes(name)) this.s.propose(name);
     else this.s.intent(name);
+  }
+
+  /** Held, it looks between the points until it is let go; pressed for a moment, until it is pressed again. */
+  decodeKey(e) {
+    const on = this.model.get("tool") === "decode";
+    if (!on && !this.s.decoding.there) return this.speak("No model is connected to this map");
+    if (!e) return this.between(!on);
+    this.spring.down(e.key, on, e.timeStamp);
+  }
+
+  /** Look between the points, or not any more; what lies between two places is played to its end. */
+  between(on) {
+    if (on) this.former = this.model.get("tool") === "decode" ? "pointer" : this.model.get("tool");
+    if (on || !this.probe?.linger(() => this.setTool(this.former))) this.setTool(on ? "decode" : this.former);
   }
 
   /** A button of another view asks for what a key does: here it is known what is on show. Not taken: more points than are labeled without a question. */
@@ -640,8 +731,10 @@ export class MapView extends MapCanvas {
     }
     if (this.drag) {
       this.drag = null;
+      this.probe?.forget();
       return this.ask();
     }
+    if (this.probe?.on) return this.setTool(this.former);
     const sheet = this.root?.querySelector?.(".ssvae-sheet:not([hidden])");
     if (sheet && sheet.getClientRects().length) return sheet.dispatchEvent(new CustomEvent("ssvae-fold"));
     if (this.s.state.selected.length) {
@@ -698,6 +791,7 @@ const HINTS = {
   lasso: "Draw around points; Shift adds, Alt subtracts",
   box: "Draw a box; Shift adds, Alt subtracts",
   pan: "Drag moves the map, the wheel zooms",
+  decode: "What the model would draw at the pointer; drag: what lies between; click selects the nearest pictures",
 };
 
 /** Keep the zoom between a 10,000th of the home view and ten times it. */

@@ -5,6 +5,7 @@ import { Recent } from "./map-pictures.mjs";
 import { PointState } from "./state.mjs";
 import { GONE, watchKernel } from "./kernel-watch.mjs";
 import { onShow } from "./on-show.mjs";
+import { DecodeLink } from "./decode-link.mjs";
 import { typed } from "./dom.mjs";
 
 /** A typed array as the trait of a model. */
@@ -23,6 +24,7 @@ export class Shared {
     this.t = 1;
     this.waiting = [];
     this.show = onShow(model.get("key"));
+    this.decoding = new DecodeLink(model, () => this.tell("decoder"));
     this.show.thumb = (i) => {
       const t = this.thumbs.get(i),
         c = this.state.codes[i];
@@ -153,7 +155,8 @@ export class Shared {
     const d = [...this.views].find((v) => v.link)?.link.domain,
       was = d && [d.x0, d.x1, d.y0, d.y1];
     this.state.setPositions(next);
-    const ms = next.length === 2 * n && n > 0 && !calm() ? how.ms || 0 : 0;
+    const calmly = calm() || this.decoding.wanted; // who looks between the points is not kept waiting
+    const ms = next.length === 2 * n && n > 0 && !calmly ? how.ms || 0 : 0;
     if (!ms) {
       this.from = next;
       this.t = 1;
@@ -240,7 +243,8 @@ export class Shared {
         );
       if (to >= 0) this.goTo(to);
       else if (asked && !this.show.waiting) this.show.select(this.state.selected, "python");
-    } else if (m.type === "focus") for (const v of this.views) v.focusOn(m.index);
+    } else if (this.decoding.message(m, buffers)) return;
+    else if (m.type === "focus") for (const v of this.views) v.focusOn(m.index);
     else if (m.type === "reset") for (const v of this.views) v.reset();
   }
 

@@ -201,6 +201,8 @@ BY_PAGE = {
     "more": {},  # all points, after a sample of them
     "deck": {},  # the proposals that it may hold
     "thumbs": {"serials": in_order},  # images on the map and beside the pointer
+    "decoder": {},  # all that it draws with at the pointer
+    "decode": {"x": number, "y": number, "move": count},  # one picture of a place, where it cannot draw
     "thumbnails": {"serials": tiles, "version": count, "pixels?": whole(16, 513)},  # images of the contact sheet
 }
 INTENTS = BY_KEY | BY_CLICK | BY_PAGE

@@ -27,7 +27,9 @@ from ..session.labeling import Labeling
 from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
 from .commands import Commands
+from .decoder_wire import DecoderFeed
 from .film import write_film
+from .page import write_page
 from .point_layer import as_keymap
 from .presenter import Presenter
 from .proposals import ProposalDeck
@@ -140,6 +142,7 @@ class LatentLabeler(Whole):
             self.unsubscribe = None
             end()
             if not self.retired:
+                self.decoding.close()
                 self.session.close()
             close_all(*self.children, self.layout)
         super().close()
@@ -149,20 +152,8 @@ FACE = (
     *("session", "labels", "names", "extra", "selected", "ask_above", "error", "retired"),
     *("map", "preview", "sheet", "actions", "buttons", "training", "status"),
     *("rename_class", "merge_classes", "delete_class", "reorder_classes", "recolor_class"),
-    *(
-        "save",
-        "export",
-        "open",
-        "to_html",
-        "film",
-        "act",
-        "say",
-        "flush",
-        "close",
-        "commands",
-        "presenter",
-        "proposals",
-    ),
+    *("save", "export", "open", "to_html", "film", "act", "say", "flush", "close"),
+    *("commands", "presenter", "proposals", "decoding"),
 )
 
 
@@ -194,6 +185,9 @@ def bind(self: LatentLabeler, session, views, names, columns):
     self.presenter = Presenter(session, views, names)
     self.proposals = ProposalDeck(session, self.presenter)
     self.commands = Commands(session, self.presenter, self.proposals)
+    timeline = self.presenter.timeline
+    self.decoding = DecoderFeed(session.decoding, self.map.layer, lambda: timeline.looking_at is None)
+    self.map.decoding = self.decoding
     for view in views[:-1]:
         view.on_intent(self.act)
     self.map.layer.family = [widget.model_id for widget in family(self)]
@@ -211,6 +205,7 @@ def heard(self: LatentLabeler, event: dict):
     if event.get("type") != "replaced":
         self.presenter.heard(event)
         self.proposals.heard(event)
+        self.decoding.heard(event)
     elif event.get("app") is not self:
         self.retire(event["by"])
 
@@ -286,7 +281,7 @@ LatentLabeler.names = property(_names, _set_names, doc="(n,) names of the items,
 # %% ../../nbs/widgets/20_labeler.ipynb #84a382c3
 LET_GO = (
     *("map", "preview", "sheet", "actions", "buttons", "training"),
-    *("extra", "presenter", "proposals", "commands"),
+    *("extra", "presenter", "proposals", "commands", "decoding"),
 )
 
 # %% ../../nbs/widgets/20_labeler.ipynb #c5d6e7f8
@@ -296,7 +291,7 @@ def abandon(self: LatentLabeler, views):
     if self.unsubscribe is not None:
         self.unsubscribe()
     self.unsubscribe = None
-    for part in ("presenter", "proposals"):
+    for part in ("presenter", "proposals", "decoding"):
         if part in self.__dict__:
             self.__dict__[part].close()
     close_all(*views, self)
@@ -313,7 +308,7 @@ def retire(self: LatentLabeler, session):
     self.status.ended = True
     if again:
         return
-    for part in (self.presenter, self.proposals):
+    for part in (self.presenter, self.proposals, self.decoding):
         part.close()
     body, self.children = self.children[0], [self.status]
     close_all(body)
@@ -403,7 +398,7 @@ def to_html(
     path,  # file to write
 ) -> Path:
     "Write the map with its colorings, labels and images as one page that needs no network and no kernel."
-    return self.map.to_html(path)
+    return write_page(self.map, path)
 
 
 @patch

@@ -18,6 +18,7 @@ from functools import cache
 
 import numpy as np
 import traitlets
+from fastcore.basics import patch
 from jaxtyping import Float, Integer, UInt32
 
 from ..errors import ArgumentError, as_whole, check_row, check_rows, check_whole, describe
@@ -167,7 +168,7 @@ def point_numbers(
     return v
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #285b658f
-TOOLS = ("pointer", "lasso", "box", "pan")
+TOOLS = ("pointer", "lasso", "box", "pan", "decode")
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #02e5294c
 class LayerState(SharedModule):
@@ -212,6 +213,7 @@ class LayerState(SharedModule):
     axes = traitlets.Bool(False).tag(sync=True)
     regions = traitlets.Bool(False).tag(sync=True)
     areas = traitlets.Dict().tag(sync=True)
+    decoder = traitlets.Dict(help="who draws at the pointer: revision, kind and why; empty: nobody").tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     toolbar = traitlets.Bool(True).tag(sync=True)
     legend = traitlets.Bool(True).tag(sync=True)
@@ -339,7 +341,7 @@ FROM_PAGE = {
 class PointLayer(LayerArrays):
     "The canvas half of a map: its traits, and checked messages from the page. Made by `LatentMap`."
 
-    accepts = {kind: whole_row(kind) for kind in (*BY_KEY, "more", "deck", "thumbs")}
+    accepts = {kind: whole_row(kind) for kind in (*BY_KEY, "more", "deck", "thumbs", "decoder", "decode")}
     accepts |= {"snapshot": ("step",), "train": (), "select": ("op", "value?"), "new_class": ("name",)}
 
     def __init__(self, **traits):
@@ -347,7 +349,7 @@ class PointLayer(LayerArrays):
         if unknown := set(traits) - own - {"family"}:
             raise TypeError(f"PointLayer got {', '.join(sorted(unknown))}, expected one of {', '.join(sorted(own))}")
         self.refused, self.handlers = 0, []
-        self.thumbnails = lambda serials: None  # called with the points whose images a page wants
+        self.thumbnails = self.drawer = lambda wanted: None  # called with points, or a place, whose pictures are wanted
         self.dealer = lambda: None  # called when a page asks for the proposals that it may hold
         super().__init__(**traits)
         self.add_class("ssvae-layer")
@@ -385,14 +387,18 @@ class PointLayer(LayerArrays):
             self.dealer()
         elif kind == "thumbs":
             self.thumbnails(intent["serials"])
+        elif kind.startswith("decode"):
+            self.drawer(intent)
         else:
             for fn in list(self.handlers):
                 fn(intent)
 
-    def refuse(self, content):
-        "Count it; if it was a gesture, the page takes its paint back."
-        self.refused += 1
-        raw = content.get("intent") if isinstance(content, dict) else None
-        with contextlib.suppress(ValueError):
-            gesture = check_whole(raw.get("gesture") if isinstance(raw, dict) else None, "gesture", 0, 2**53)
-            self.send({"type": "ack", "gesture": gesture, "ok": False, "message": "refused"})
+# %% ../../nbs/widgets/04_point_layer.ipynb #4fb89dac
+@patch
+def refuse(self: PointLayer, content):
+    "Count it; if it was a gesture, the page takes its paint back."
+    self.refused += 1
+    raw = content.get("intent") if isinstance(content, dict) else None
+    with contextlib.suppress(ValueError):
+        gesture = check_whole(raw.get("gesture") if isinstance(raw, dict) else None, "gesture", 0, 2**53)
+        self.send({"type": "ack", "gesture": gesture, "ok": False, "message": "refused"})

@@ -9,12 +9,14 @@ __all__ = ['TakeAway']
 
 # %% ../../nbs/widgets/18_take_away.ipynb #efb7ee56
 import os
+from functools import partial
 from pathlib import Path
 
 from fastcore.basics import patch
 
 from ..session.export import Offer, Written, export_session, offers
 from ..session.jobs import JobQueue
+from .page import write_page
 from .presenter import Presenter
 
 # %% ../../nbs/widgets/18_take_away.ipynb #62ad1133
@@ -48,7 +50,7 @@ def offers(self: TakeAway) -> list[Offer]:
 @patch
 def write(self: TakeAway, folder, what=None) -> list[Written]:
     "Write it; errors as those of `export_session`."
-    page = self.presenter.views.map.to_html
+    page = partial(write_page, self.presenter.views.map)
     more = {"page": page} if what is None or "page" in what else {}
     return export_session(self.session, folder, what, names=self.presenter.names, more=more)
 
