@@ -18,7 +18,13 @@ def digits():
 
 
 def labeled(images, truth, rows, **how):
-    s = LabelingSession(images, truth=truth, features=None, config=SSVAEConfig(encoder_type="dense"), **how)
+    s = LabelingSession(
+        images,
+        truth=truth,
+        features=None,
+        config=SSVAEConfig(encoder_type="dense", hidden_dims=(16,), latent_dim=2),
+        **how,
+    )
     for row in rows:
         s.label(row, int(truth[row]))
     assert s.wait(60)
