@@ -391,7 +391,7 @@ def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
         app.session.label(np.flatnonzero(truth == k)[:3], k)
     assert app.session.wait(300) and app.flush()
     app.map.color_by = "certainty"
-    app.map.layer.set_state({"pictures": False, "picture_size": 48, "axes": True})
+    app.map.layer.set_state({"pictures": False, "picture_size": 48, "axes": True, "regions": True})
     app.act({"type": "next"})
     assert app.flush()
     folder, codes, current = app.save(tmp_path / "project"), app.session.codes, app.session.current
@@ -403,7 +403,7 @@ def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
         and again.names[7] == "<7>.png"
         and list(again.extra) == ["size"]
     )
-    assert (again.map.pictures, again.map.picture_size, again.map.axes) == (False, 48, True)
+    assert (again.map.pictures, again.map.picture_size) == (False, 48) and again.map.axes and again.map.regions
     again.session.label(np.flatnonzero(codes < 0)[:1], 0)
     assert again.session.wait(300) and again.flush() and again.map.color_by == "certainty", (
         "the colouring comes back as soon as it can"

@@ -444,6 +444,8 @@ def test_accessible(open_notebook):
     app.page.evaluate(source)
     app.click(app.alone(1)[0])
     app.page.wait_for_selector(".ssvae-preview[data-serial]")
+    nb.execute("app.map.regions = True")
+    app.page.locator(".ssvae-m-areas").wait_for()
     bad = []
 
     def problems(what):
