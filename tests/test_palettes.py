@@ -5,7 +5,7 @@ CIEDE2000: G. Sharma, W. Wu, E. N. Dalal, "The CIEDE2000 color-difference formul
 30 (2005), whose test data are checked here. Simulation: G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A
 physiologically-based model for simulation of color vision deficiency", IEEE TVCG 15 (2009), matrices for severity 1,
 which act on linear RGB. A page with a dark theme lightens what has less than 3 to 1 against it (`onDark` in
-`static/raster.mjs`).
+`static/on-dark.mjs`).
 """
 
 import re

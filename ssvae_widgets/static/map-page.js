@@ -12,12 +12,11 @@ import {
   fillLayers,
   labeledRadius,
   mixed,
-  onDark,
-  packColor,
   paint,
   radiusFor,
   thinOut,
 } from "./raster.mjs";
+import { onDark, packColor } from "./on-dark.mjs";
 import { Pictures } from "./map-pictures.mjs";
 import { clean, count, h } from "./dom.mjs";
 import { legend, tell, tooltip } from "./chrome.mjs";
