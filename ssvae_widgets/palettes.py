@@ -29,16 +29,16 @@ PETROFF_10 = (
     "#92dadd",
 )
 FIRST_TEN = (
-    "#498aee",
-    "#d9be14",
-    "#1a9243",
-    "#ff150d",
-    "#643282",
-    "#4be3d9",
-    "#d28a81",
-    "#85374a",
-    "#2dcafd",
-    "#f3cca0",
+    "#359cf6",
+    "#fac700",
+    "#077358",
+    "#bf2800",
+    "#3f2ca1",
+    "#84e1d4",
+    "#e97944",
+    "#ea036d",
+    "#3ad8fb",
+    "#e8cd9c",
 )
 UNLABELED = "#c4c7cc"  # points without a label: gray, small, below
 MAX_CLASS_COLORS = 64  # with more, two colors are too much alike to search for another one

@@ -8,10 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli/label.html.md"""
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
-import webbrowser
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -19,10 +17,11 @@ from typing import Any
 
 from .arguments import add_reading_flags, reading_options
 from .common import SKIP_ADVICE, UsageError, make_parser, run_command, say, sentence_of
+from .lab import open_lab
 
 # %% auto #0
 __all__ = ['is_project', 'located', 'labels_beside', 'check_source', 'near', 'app_cell', 'app_notebook', 'has_cell',
-           'choose_notebook', 'label_parser', 'sources_of', 'write_notebook', 'open_lab', 'label']
+           'choose_notebook', 'label_parser', 'sources_of', 'write_notebook', 'label']
 
 # %% ../../nbs/cli/09_label.ipynb #19fc1d76
 def is_project(source: str) -> bool:
@@ -224,24 +223,6 @@ def _label(args) -> None:
     say(args, report, "{notebook}: labels are kept in {labels}")
     if not args.no_open:
         open_lab(args, notebook, code)
-
-# %% ../../nbs/cli/09_label.ipynb #7c8f29dd
-def open_lab(args, notebook: Path, code: str) -> None:
-    "JupyterLab on the app; it runs until Ctrl-C."
-    from ssvae_widgets.cli.lab import Lab, show_cell, wait_for
-
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise UsageError(f"JupyterLab is not installed: pip install jupyterlab, or open {notebook} in another Jupyter.")
-    tell = (lambda text: None) if args.quiet or args.json else (lambda text: print(text, flush=True))
-    with Lab(notebook, args.port) as lab:
-        wait_for(lab)
-        tell("The pictures are being read; the app opens when that is done …")
-        page = show_cell(lab, code)
-        tell(f"The app is at {page}\nCtrl-C here ends it; labels are on disk all the time.")
-        if not args.no_browser:
-            webbrowser.open(page)
-        if code := lab.process.wait():
-            raise RuntimeError(f"JupyterLab ended with exit code {code}.")
 
 # %% ../../nbs/cli/09_label.ipynb #bbd73d62
 def label(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/queue.html.md"""
 # %% ../../nbs/session/09_queue.ipynb #a1b715d0
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -53,6 +55,7 @@ class SuggestionQueue:
         self.skipped: set[int] = set()
         self.out: frozenset[int] = frozenset()  # rows that are excluded
         self.dry = False  # the last look for more found nothing new
+        self.seconds = 0.0  # that the last look took
 
     def choose(
         self,
@@ -205,12 +208,14 @@ def fill(
 ) -> list[Suggestion]:
     "A new batch, of what neither waits nor was visited."
     batch: list[Suggestion] = []
+    start = time.monotonic()
     seen, held = {s.serial for s in queue.visited}, {s.serial for s in queue.waiting}
     for passed in (seen | held,) if held else (seen, set()):  # what was passed by comes again when nothing else is left
         away = sorted(queue.skipped | passed)
         batch = suggest(n, queue.strategy, skip=away)
         if batch:
             break
+    queue.seconds = time.monotonic() - start
     if queue.strategy in ("suspects", "audit", *OF_PEOPLE):
         return batch
     picks = suggest(len(batch) // 5, "audit", skip=[*away, *(s.serial for s in batch)])
@@ -231,6 +236,7 @@ class Proposals:
     ):
         self.data, self.activity, self.predictions, self.groups = data, activity, predictions, groups
         self.queue, self.people = SuggestionQueue(), None  # people: the `Annotators`, once there are some
+        self._looking = threading.Lock()  # one look at a time: a second one would make both slower
         self._proposed = data.seq  # gesture up to which labels were known when the newest of them were proposed
 
     @property
@@ -358,18 +364,28 @@ def next(self: Proposals) -> Suggestion | None:
         self.queue.out = self.data.excluded
         found = self.queue.take(self.data.codes)
     if found is None:
-        seq, batch = self.data.seq, fill(self.queue, self.suggest_spread)
-        with self.activity.lock:
-            self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
-            found = self.queue.take(self.data.codes)
+        with self._looking:
+            found = self._find()
     self.activity.events.emit("queue", current=found)
     return found
+
+
+@patch
+def _find(self: Proposals) -> Suggestion | None:
+    "What `look_ahead` has found meanwhile, or the first of a new batch."
+    with self.activity.lock:
+        if found := self.queue.take(self.data.codes):
+            return found
+    seq, batch = self.data.seq, fill(self.queue, self.suggest_spread)
+    with self.activity.lock:
+        self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
+        return self.queue.take(self.data.codes)
 
 # %% ../../nbs/session/09_queue.ipynb #38757437
 @patch
 def _forget_old(self: Proposals) -> None:
-    "Let go of what was proposed many labels ago."
-    if self.data.seq > self._proposed + 2 * len(self.queue.waiting) + 10:
+    "Let go of what was proposed many labels ago, unless newer ones are being looked for: nobody waits for these."
+    if not self._looking.locked() and self.data.seq > self._proposed + 2 * len(self.queue.waiting) + 10:
         self.propose_anew()
 
 # %% ../../nbs/session/09_queue.ipynb #5abec139
@@ -393,15 +409,20 @@ def upcoming(
 
 # %% ../../nbs/session/09_queue.ipynb #1588cf03
 @patch
-def look_ahead(self: Proposals) -> None:
+def look_ahead(
+    self: Proposals,
+    n: int = 10,  # how many more
+) -> None:
     "Let more proposals wait; takes as long as `suggest`."
-    if self.queue.dry:
-        return
-    strategy, seq, more = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest_spread)
-    with self.activity.lock:
-        if self.queue.strategy == strategy:  # else another was chosen meanwhile
-            self.queue.add(more)
-            self._proposed = seq
+    n = check_whole(n, "n", 1, 2**53)
+    with self._looking:
+        if self.queue.dry:
+            return
+        strategy, seq, more = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest_spread, n)
+        with self.activity.lock:
+            if self.queue.strategy == strategy:  # else another was chosen meanwhile
+                self.queue.add(more)
+                self._proposed = seq
 
 # %% ../../nbs/session/09_queue.ipynb #2c988324
 @patch

@@ -277,6 +277,12 @@ function card(root, label, ...content) {
   return { box, close };
 }
 
+/** Whether the pointer is on an element, its padding too. @param {HTMLElement} box @param {PointerEvent} e */
+function within(box, e) {
+  const r = box.getBoundingClientRect();
+  return e.clientX >= r.left && e.clientX <= r.right && e.clientY >= r.top && e.clientY <= r.bottom;
+}
+
 /** The list of keys: over the page, so that it is in view wherever the map stands; grouped, and searched as one types. */
 export function showHelp(root, overrides) {
   const groups = helpGroups(overrides),
@@ -319,7 +325,7 @@ export function showHelp(root, overrides) {
   });
   box.addEventListener("pointerdown", (e) => {
     e.stopPropagation();
-    if (e.target === box) box.close(); // beside it
+    if (e.target === box && !within(box, e)) box.close(); // beside it
   });
   box.addEventListener("close", () => {
     box.remove();

@@ -1,7 +1,7 @@
 /** The classes beside the map: a button for each, which labels; names, colours and order are changed where they stand. */
 import { array, clean, count, drawImage, h, icon } from "./dom.mjs";
 import { askFirst, colorCard, mergeCard, menuCard } from "./class-cards.mjs";
-import { colour, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
+import { classColour, colour, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
 
 /** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */
 export function press(model, el, type, label) {
@@ -173,7 +173,7 @@ export class ClassBar {
         type: "button",
         class: "ssvae-class",
         "data-class": code,
-        style: { "--c": colour(this.model.get("palette"), code) },
+        style: classColour(this.model.get("palette"), code),
         onclick: (event) => {
           if (event.detail < 2) this.unselected = !this.model.get("n_selected");
           press(this.model, this.el, "label", code);

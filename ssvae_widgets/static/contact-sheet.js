@@ -1,5 +1,5 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
-import { colour, follow, giveKeysBack, paint, scrolling, toMap, visibleRows } from "./view-core.mjs";
+import { classColour, follow, giveKeysBack, paint, scrolling, toMap, visibleRows } from "./view-core.mjs";
 
 /** CSS pixels: the smallest side of a tile, the largest, and the first one. */
 const [SMALLEST, LARGEST, FIRST] = [48, 256, 64];
@@ -183,7 +183,8 @@ function render({ model, el }) {
     const classes = model.get("classes"),
       k = codes[i],
       g = guesses[i];
-    node.style.setProperty("--c", k >= 0 ? colour(model.get("palette"), k) : "transparent");
+    const own = k >= 0 ? classColour(model.get("palette"), k) : { "--c": "transparent", "--c-dark": "transparent" };
+    for (const [name, value] of Object.entries(own)) node.style.setProperty(name, value);
     node.classList.toggle("ssvae-out", out[i] === 1);
     node.classList.toggle("ssvae-cursor", i === cursor);
     node.setAttribute("aria-selected", out[i] !== 1);

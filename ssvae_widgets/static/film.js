@@ -3,19 +3,8 @@
  * between them goes over; a slider, a button and the keys of a player. Data come from elements of the page: JSON for words and numbers, compressed arrays as base64.
  */
 import { ease, lerp } from "./geometry.mjs";
-import {
-  LABELED,
-  NONE,
-  PALE,
-  TINTS,
-  fillLayers,
-  labeledRadius,
-  mixed,
-  onDark,
-  packColor,
-  paint,
-  radiusFor,
-} from "./raster.mjs";
+import { LABELED, NONE, PALE, TINTS, fillLayers, labeledRadius, mixed, paint, radiusFor } from "./raster.mjs";
+import { onDark, packColor } from "./on-dark.mjs";
 import { Areas } from "./regions.mjs";
 import { clean, h } from "./dom.mjs";
 

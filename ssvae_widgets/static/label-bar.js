@@ -164,9 +164,11 @@ function status(model, el) {
       const when = model.get("when"),
         problem = clean(model.get("problem"));
       saved.textContent = model.get("in_memory")
-        ? `in memory only · ${count(model.get("seq"))}`
+        ? "in memory only"
         : state === "yes"
-          ? `saved ${count(model.get("seq"))}${when ? ` · ${when}` : ""}`
+          ? when
+            ? `all saved · ${when}`
+            : "all saved"
           : state === "saving"
             ? "saving …"
             : `NOT SAVED${problem ? `: ${problem}` : ""}`;

@@ -9,12 +9,11 @@ import {
   TINTS,
   labeledRadius,
   mixed,
-  onDark,
-  packColor,
   paint,
   radiusFor,
   thinOut,
 } from "./raster.mjs";
+import { onDark, packColor } from "./on-dark.mjs";
 import { AT_ONCE, PITCH, Pictures } from "./map-pictures.mjs";
 import { areasKey, legend, tell, toolbar } from "./chrome.mjs";
 import { Flashes } from "./flash.mjs";

@@ -12,12 +12,11 @@ import {
   fillLayers,
   labeledRadius,
   mixed,
-  onDark,
-  packColor,
   paint,
   radiusFor,
   thinOut,
 } from "./raster.mjs";
+import { onDark, packColor } from "./on-dark.mjs";
 import { Pictures } from "./map-pictures.mjs";
 import { clean, count, h, icon } from "./dom.mjs";
 import { Decoder } from "./decoder.mjs";

@@ -1,6 +1,6 @@
 import { array, clean, count, h } from "./dom.mjs";
 import { lightbox } from "./lightbox.mjs";
-import { colour, fit, follow, giveKeysBack, paint, toMap } from "./view-core.mjs";
+import { classColour, fit, follow, giveKeysBack, paint, toMap } from "./view-core.mjs";
 import { fitWindow } from "./fit-window.mjs";
 import { knowsSteps, onShow } from "./on-show.mjs";
 
@@ -146,8 +146,7 @@ function render({ model, el }) {
         h("figcaption", { text: caption }),
       );
 
-    const swatch = (k) =>
-      h("span", { class: "ssvae-swatch", style: { "--c": colour(palette, k) }, "aria-hidden": "true" });
+    const swatch = (k) => h("span", { class: "ssvae-swatch", style: classColour(palette, k), "aria-hidden": "true" });
     const title = h(
       "div",
       { class: "ssvae-preview-title" },
@@ -195,7 +194,7 @@ function render({ model, el }) {
         h(
           "span",
           { class: "ssvae-prob-track" },
-          h("span", { class: "ssvae-prob-fill", style: { width: `${percent}%`, "--c": colour(palette, k) } }),
+          h("span", { class: "ssvae-prob-fill", style: { width: `${percent}%`, ...classColour(palette, k) } }),
         ),
         h("span", { class: "ssvae-prob-value", text: p.toFixed(2) }),
       );
@@ -218,7 +217,7 @@ function render({ model, el }) {
         {
           type: "button",
           class: "ssvae-neighbour",
-          style: { "--c": colour(palette, n.label) },
+          style: classColour(palette, n.label),
           "data-serial": n.serial,
           title: `#${n.serial} · ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
           "aria-label": `Neighbour ${n.serial}, ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,

@@ -1,5 +1,6 @@
 /** Regions under the points of a map: a soft tint of the class that the points around say, and thin lines of equal certainty. The grid comes from Python; what is worked out here is pure, `Areas` paints it. */
-import { NONE, packColor } from "./raster.mjs";
+import { packColor } from "./on-dark.mjs";
+import { NONE } from "./raster.mjs";
 import { typed } from "./dom.mjs";
 
 /** A certainty that nothing is said of; the others are steps of 1/254. */

@@ -1,5 +1,6 @@
 /** What the views around the map share: drawings of vectors, sizes, times, colours, and what a view does when a trait changes. Pure where it can be, so that `node --test` can import it. */
 import { array, drawImage } from "./dom.mjs";
+import { onDark } from "./on-dark.mjs";
 
 /** Bars of a vector as rectangles [x, y, width, height] in a box, zero line included; more values than pixels are averaged. */
 export function bars(values, width, height) {
@@ -73,6 +74,12 @@ export function digitKey(k) {
 export function colour(palette, k) {
   const value = k >= 0 && palette.length ? palette[k % palette.length] : "";
   return /^#[0-9a-fA-F]{6}$/.test(value) ? value : "#9a9a9a";
+}
+
+/** Style of what has the colour of class `k`: its `--c`, and the one that a dark page shows, as the map does (`views.css` takes it there). */
+export function classColour(palette, k) {
+  const value = colour(palette, k);
+  return { "--c": value, "--c-dark": onDark(value) };
 }
 
 /** Let the map of this app do it, which knows what is on show: true when it did; else `serials` are the points that were selected, if there is a map. */

@@ -109,11 +109,9 @@ class Presenter:
         names=None,  # (n,) names of the items
     ):
         self.session, self.views, self.names = session, views, names
-        self.lock = threading.RLock()
+        self.lock, self.color_lock = threading.RLock(), threading.RLock()  # a coloring is chosen by one at a time
         self.queue = JobQueue(self.failed, self.paint, order=KINDS, pause=PAUSES, name="ssvae-painter")
-        self.slow = JobQueue(
-            self.failed, self.paint, order=["original", "clusters"], name="ssvae-clusters"
-        )  # what takes seconds
+        self.slow = JobQueue(self.failed, self.paint, order=["original", "clusters"], name="ssvae-clusters")
         settle = lambda gestures: views.map.acknowledge(gestures, seq=session.seq)  # noqa: E731
         later = lambda: self.queue.ask("settled")  # noqa: E731
         self.acks = Acknowledgements(settle, views.status.say, later, PAUSES["settled"])
@@ -130,7 +128,6 @@ class Presenter:
         self.reselected = False  # something was selected since the contact sheet last followed
         self.found: np.ndarray | None = None  # images that were asked for by likeness, the most similar first
         self.flag_colors = FlagColors(views.map)
-        self.color_lock = threading.RLock()  # a coloring is chosen by one at a time
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
     @property

@@ -477,9 +477,37 @@ def test_accessible(open_notebook):
         nb.execute("app.map.selected = []")
         app.page.wait_for_selector(".ssvae-empty")
         bad += problems(f"{theme}, nothing selected")
+        bad += problems_of_what_opens(nb, theme, problems)
     assert not bad, "\n".join(bad)
     nb.execute("app.map.selected = [7]")
     every_control_has_a_name_and_can_be_reached(app)
+
+
+def problems_of_what_opens(nb, theme, problems) -> list[str]:
+    "The picture in full size, the cards of a class, and training."
+    page, bad = nb.page, []
+    nb.execute("app.map.selected = [7]")
+    page.wait_for_selector(".ssvae-preview[data-serial='7']")
+    page.locator(".ssvae-labeler").first.press("o")
+    page.wait_for_selector(".ssvae-light[open]")
+    bad += problems(f"{theme}, picture in full size")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".ssvae-light[open]", state="detached")
+    for choice in ("", "Color", "Merge into"):
+        page.locator(".ssvae-class-more").first.click()
+        page.wait_for_selector(".ssvae-card")
+        if choice:
+            page.locator(f".ssvae-menu-item:has-text('{choice}')").first.click()
+        bad += problems(f"{theme}, card {choice or 'of a class'}")
+        page.keyboard.press("Escape")
+        page.wait_for_selector(".ssvae-card", state="detached")
+    nb.execute("app.session.train(2000)")
+    nb.until("app.session.training.running", timeout=120)
+    page.wait_for_timeout(500)
+    bad += problems(f"{theme}, training")
+    nb.execute("app.session.stop()")
+    nb.until("not app.session.training.running", timeout=120)
+    return bad
 
 
 def every_control_has_a_name_and_can_be_reached(app):

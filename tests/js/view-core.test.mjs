@@ -10,6 +10,7 @@ import {
   fit,
   scrolling,
   visibleRows,
+  classColour,
 } from "../../ssvae_widgets/static/view-core.mjs";
 
 test("clean drops what reorders or ends text and keeps everything else", () => {
@@ -135,4 +136,10 @@ test("only #rrggbb reaches a style", () => {
   assert.equal(colour(["url(x)"], 0), "#9a9a9a");
   assert.equal(colour([], 3), "#9a9a9a");
   assert.equal(colour(["#112233"], -1), "#9a9a9a");
+});
+
+test("a dark page has its own shade of a class colour", () => {
+  assert.deepEqual(classColour(["#3f2ca1", "#fac700"], 1), { "--c": "#fac700", "--c-dark": "#fac700" });
+  const { "--c": light, "--c-dark": dark } = classColour(["#3f2ca1"], 0);
+  assert.ok(light === "#3f2ca1" && dark !== light && /^#[0-9a-f]{6}$/.test(dark));
 });

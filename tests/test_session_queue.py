@@ -1,0 +1,58 @@
+"""Proposals when a look for more is slow, as it is while a network is trained on the same cores."""
+
+import threading
+
+import pytest
+from sessions import session
+
+from ssvae_widgets.session.queue import Proposals
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    "Looks that begin and end when the test says so; their sizes are kept."
+    begun, go, sizes, true = threading.Event(), threading.Event(), [], Proposals.suggest
+
+    def suggest(self, n=10, *args, **kw):
+        if kw.get("skip") is not None and args[:1] != ("audit",):
+            sizes.append(n)
+            begun.set()
+            assert go.wait(60)
+        return true(self, n, *args, **kw)
+
+    monkeypatch.setattr(Proposals, "suggest", suggest)
+    return begun, go, sizes
+
+
+def test_somebody_who_waits_takes_what_a_running_look_finds(slow):
+    begun, go, sizes = slow
+    with session(classes=10) as s:
+        look = threading.Thread(target=s.look_ahead, args=(20,))
+        look.start()
+        assert begun.wait(60)
+        found = []
+        asker = threading.Thread(target=lambda: found.append(s.next()))
+        asker.start()
+        asker.join(0.2)
+        assert not found
+        go.set()
+        look.join(60), asker.join(60)
+        assert sizes == [20] and found[0].serial == s.current.serial
+        assert len(s.upcoming(60)) >= 15 and s.queue.seconds > 0
+
+
+def test_old_proposals_stay_until_newer_ones_are_there(slow):
+    begun, go, sizes = slow
+    go.set()
+    with session(classes=10) as s:
+        first = s.next()
+        go.clear(), begun.clear()
+        look = threading.Thread(target=s.look_ahead)
+        look.start()
+        assert begun.wait(60)
+        for row in [i for i in range(200) if i not in {item.serial for item in s.upcoming(60)}][:60]:
+            s.label([row], 0)
+        assert s.upcoming(5), "nobody has to wait for the look"
+        go.set()
+        look.join(60)
+        assert s.next().serial != first.serial
