@@ -142,13 +142,14 @@ def test_the_same_for_people_who_lack_cones(root, theme, eyes):
         assert ciede2000(labs[a], labs[b]) >= 15, (a, b)
 
 
-def test_more_classes_change_no_color():
+def test_more_classes_change_no_color(root):
     whole = palette(200)
     assert whole[:10] == list(FIRST_TEN) and len({*whole}) == 200
     assert all(palette(n) == whole[:n] for n in (0, 1, 2, 8, 9, 10, 11, 12, 64, 65))
     assert glasbey(5, FIRST_TEN) == tuple(whole[10:15])
     for color in whole[10:40]:
-        assert ciede2000(lab(linear(color)), lab(linear(UNLABELED))) >= 10
+        for gray in (UNLABELED, *grays(root)):
+            assert ciede2000(lab(linear(color)), lab(linear(gray))) >= 10
 
 
 def test_what_is_too_near():
