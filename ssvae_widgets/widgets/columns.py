@@ -240,7 +240,7 @@ def home_domain(
     margin: float | None = None,  # of the range, on each side; None: as many points need
 ) -> list[float]:  # x0, x1, y0, y1
     "A domain that shows every point, and room for half a picture around each of a few hundred."
-    margin, out = (0.09 if len(xy) <= PICTURED else 0.04) if margin is None else margin, []
+    margin, out = (0.09 if len(xy) <= PICTURED else 0.05) if margin is None else margin, []
     for v in np.asarray(xy, np.float64).T:
         low, high = (float(v.min()), float(v.max())) if v.size else (0.0, 1.0)
         if not np.isfinite(high - low):  # the slow way only where it is needed
