@@ -151,9 +151,11 @@ class Classes(RuleBasedStateMachine):
         if not gone:
             return
         code, into, seq = gone[k % len(gone)], into % self.store.n_classes, self.store.seq
-        changes = self.store.changes
+        changes, table = self.store.changes, self.store.log.replay.table
+        place = table.place[self.store.log.view.uids[code]]
+        merged = place in table.into and place not in table.deleted  # such a one may let go of its name
         for gesture in (
-            lambda: changes.rename_class(code, "yak"),
+            *(() if merged else (lambda: changes.rename_class(code, "yak"),)),
             lambda: changes.delete_class(code),
             lambda: changes.recolor_class(code, "#123456"),
             lambda: changes.merge_classes(code, into),
