@@ -268,8 +268,7 @@ class Proposals:
         if strategy == "auto":
             enough = probs is not None and (codes >= 0).sum() >= 2 * len(self.data.order)
             if enough and (first := self._of_groups((n + 1) // 2, within, skip)):
-                away = [*skip, *(s.serial for s in first)]
-                return [*first, *self.suggest(n - len(first), "boundary", within, away)]
+                return [*first, *self.suggest(n - len(first), "boundary", within, [*skip, *(s.serial for s in first)])]
             strategy = "boundary" if enough else "start"
         if strategy == "boundary" and (probs is None or probs.shape[1] < 2):
             strategy = "start"
