@@ -105,6 +105,7 @@ if __name__ == "__main__":
     except (OSError, ValueError) as error:
         sys.exit(f"{sys.argv[1]}: {error}")
     out = csv.writer(sys.stdout)
+    classes = ["'" + name if name[:1] in "=+-@\\t\\r" else name for name in classes]  # no formula for a spreadsheet
     out.writerow(["row", "prediction", "certainty"])
     out.writerows([i, classes[p.argmax()], round(float(p.max()), 4)] for i, p in enumerate(probs))
 """

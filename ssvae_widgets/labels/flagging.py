@@ -48,7 +48,7 @@ def check_annotator(name: Any) -> str | None:
     "A name of a person as it is kept; None for nobody, an `ArgumentError` for what is no name."
     if name is None:
         return None
-    plain = " ".join(name.split()) if isinstance(name, str) else ""
+    plain = unicodedata.normalize("NFC", " ".join(name.split())) if isinstance(name, str) else ""
     if not 0 < len(plain) <= 80 or not plain.isprintable():
         raise ArgumentError(f"annotator is {describe(name)}; expected a name of 1 to 80 characters, or None.")
     return plain

@@ -145,18 +145,32 @@ def flags_on_row(
 # %% ../../nbs/labels/15_history.ipynb #5493690f
 @patch
 def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of every image, −1: said nothing of it
-    "The last word of each person on each image, in the codes of now."
+    "The last word of each person on each image, in the codes of now; not a class that is gone, or an accepted answer."
     with self.log.lock:
         whole, view = self.whole(), self.log.view
         table, code_of = whole.table, {uid: k for k, uid in enumerate(view.uids)}
         now = np.array([*(code_of.get(uid, -1) for uid in table.uids), -1], np.int32)
+        now[~np.isin(now, view.shown)] = -1
         said: dict[str, np.ndarray] = {}
         for entry in whole.entries.values():
             if entry.active and entry.record["op"] == "set" and len(entry.rows):
                 who = entry.record.get("annotator")
                 mine = said.setdefault(who if isinstance(who, str) else "", np.full(whole.n_items, -1, np.int32))
-                mine[np.asarray(entry.rows, np.int64)] = now[table.holders(np.asarray(entry.codes, np.int32))]
+                held = now[table.holders(np.asarray(entry.codes, np.int32))]
+                mine[np.asarray(entry.rows, np.int64)] = -1 if entry.record.get("accepted") else held
     return {who: codes for who, codes in said.items() if (codes >= 0).any()}
+
+
+@patch
+def signed(self: History) -> np.ndarray:  # (n_items,) whether the last gesture on an image has the name of a person
+    "Which images nobody without a name has decided since."
+    with self.log.lock:
+        whole = self.whole()
+        out = np.zeros(whole.n_items, bool)
+        for entry in whole.entries.values():
+            if entry.active and entry.record["op"] == "set" and len(entry.rows):
+                out[np.asarray(entry.rows, np.int64)] = isinstance(entry.record.get("annotator"), str)
+    return out
 
 # %% ../../nbs/labels/15_history.ipynb #6b30f5b2
 @patch

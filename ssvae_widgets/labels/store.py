@@ -424,6 +424,7 @@ def history(
 # %% ../../nbs/labels/20_store.ipynb #54b9d9de
 LabelStore.to_pandas = method("past", History.to_pandas)
 LabelStore.said_by = method("past", History.said_by)
+LabelStore.signed = method("past", History.signed)
 LabelStore.rows_with = method("past", History.rows_with)
 LabelStore.changed_since = method("past", History.changed_since)
 

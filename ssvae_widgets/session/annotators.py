@@ -72,12 +72,12 @@ def settle(
     self: Annotators,
     least: int = 2,  # people who must have labeled an item
 ):  # the `Gesture`; None: nothing changes
-    "Give every item the class that most people gave it. Raises `ClosedError`."
+    "Give items the class that most people gave them; a newer decision without a name stays. Raises `ClosedError`."
     self.data.check_open()
     least = check_whole(least, "least", 1, 10**6)
     codes, share = consensus(self._named(), self.data.n_classes, least)
-    now = self.data.store.codes
-    rows = np.flatnonzero((codes >= 0) & (codes != now)) if len(codes) else codes
+    now, open_ = self.data.store.codes, self.data.store.signed()  # what was talked over stays
+    rows = np.flatnonzero((codes >= 0) & (codes != now) & open_) if len(codes) else codes
     if not len(rows):
         return None
     votes = [round(float(part), 4) for part in share[rows]]

@@ -61,7 +61,8 @@ def offers(
 ) -> list[Offer]:
     "What can be taken away now, and what cannot."
     n, total = session.n_labeled, f"{session.n_items:,}"
-    unlabeled = "" if n else "nothing is labeled yet"
+    counted, nothing = int((session.data.codes >= 0).sum()), "nothing is labeled yet"
+    unlabeled = "" if n else nothing
     flat = "these are vectors, no pictures" if len(session.image_shape) == 1 else ""
     return [
         Offer("labels", f"labels.csv: {n:,} labels with the names of their pictures", unlabeled),
@@ -70,7 +71,11 @@ def offers(
             f"predictions.csv: what {total} pictures are taken for, and how certainly",
             _no_answer(session),
         ),
-        Offer("folders", f"by_class: {n:,} labeled pictures in a folder per class", flat or unlabeled),
+        Offer(
+            "folders",
+            f"by_class: {counted:,} labeled pictures in a folder per class",
+            flat or ("" if counted else nothing),
+        ),
         Offer("model", "model.ckpt: for ssvae-infer, ssvae-view and SSVAE.load", _no_model(session)),
         Offer("project", "project: all of it, for LatentLabeler.open anywhere"),
         Offer("flags", "flags.csv: flags and notes with the names of the pictures", _no_flags(session)),
@@ -80,7 +85,7 @@ def offers(
 # %% ../../nbs/session/27_export.ipynb #14c45c9e
 def _for_others(session, flat: str, unlabeled: str) -> list[Offer]:
     "Parts that other programs read, for those who name them."
-    network, total = no_classifier(session), f"{session.n_items:,}"
+    network, total = no_classifier(session), f"{session.n_items - len(session.data.excluded):,}"
     parts = [
         ("card", "model_card.md: what it is for, what it learned from, how good it is", ""),
         (
@@ -182,14 +187,14 @@ def _write_labels(session, path: Path, names) -> None:
 
 # %% ../../nbs/session/27_export.ipynb #115a61d1
 def _write_folders(session, folder: Path, names) -> None:
-    "Every labeled picture under the name of its class, and `index.csv`, which says what is which."
+    "Every labeled picture that is not excluded under the name of its class, and `index.csv`, which says what is which."
     folder.mkdir()
     index = ["file,image,label"]
     files = own_files(session)
     names = session.names if names is None else names
-    rooms = kept_apart(map(as_file_name, session.classes))
+    rooms = kept_apart([INDEX, *map(as_file_name, session.classes)])[1:]  # a class may be called like the index
     for k, room in enumerate(rooms):
-        rows = np.flatnonzero(session.codes == k)
+        rows = np.flatnonzero(session.data.codes == k)
         if not len(rows):
             continue
         whole = [files[r] is not None for r in rows]

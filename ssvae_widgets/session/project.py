@@ -35,7 +35,7 @@ from ssvae_widgets.io.files import (
 from ..io.presence import one_at_a_time
 from ..labels.rejoin import classes_since
 from ..labels.store import LabelStore
-from .arguments import check_truth
+from .arguments import check_groups, check_truth
 from .frozen_features import check_features
 from .stored_images import read_array, read_images
 
@@ -47,7 +47,7 @@ __all__ = ['SAVED', 'LABELS', 'SESSION', 'PLAIN', 'ProjectError', 'is_ours', 'lo
 # %% ../../nbs/session/25_project.ipynb #5e9cb6d2
 SAVED = ".project-saved"  # a save that counts and has not been moved into place yet
 LABELS, SESSION = "labels.csv", "labels.csv.session"
-PLAIN = ("images.npy", "truth.npy", "features.npy", "columns.npz")
+PLAIN = ("images.npy", "truth.npy", "groups.npy", "features.npy", "columns.npz")
 
 
 class ProjectError(SSVAEWidgetsError):
@@ -234,6 +234,7 @@ def _sensible(facts: dict[str, Any]) -> bool:
         and re.fullmatch(r"[<>=|]?(bool|u?int\d+|float\d+|[biuf]\d+)", images["dtype"]) is not None
         and isinstance(images.get("bytes"), bool)
         and isinstance(facts.get("truth"), bool)
+        and isinstance(facts.get("groups", False), bool)
         and isinstance(classes, list)
         and all(isinstance(c, str) for c in classes)
         and whole(facts.get("seed"), 0, 2**31 - 1)
@@ -341,6 +342,11 @@ def read_parts(
         except (OSError, ValueError, TypeError, IndexError, MemoryError) as error:
             truth, problems = None, [*problems, put_aside(folder / "truth.npy", "The real labels", error)]
     kept = dict(classes=_classes_now(folder, facts, len(images)), epochs=facts["epochs"], seed=facts["seed"])
+    if facts.get("groups", False) and "groups" not in given:
+        try:
+            kept["groups"] = check_groups(read_array(folder / "groups.npy"), len(images))
+        except (OSError, ValueError, TypeError, IndexError, MemoryError) as error:
+            problems.append(put_aside(folder / "groups.npy", "Groups", error))
     if "features" not in given:
         kept["features"], said = _read_features(folder, facts.get("features", "auto"), images)
         problems += [said] if said else []

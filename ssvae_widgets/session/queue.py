@@ -236,7 +236,7 @@ class Proposals:
     ):
         self.data, self.activity, self.predictions, self.groups = data, activity, predictions, groups
         self.queue, self.people = SuggestionQueue(), None  # people: the `Annotators`, once there are some
-        self._looking = threading.Lock()  # one look at a time: a second one would make both slower
+        self._looking = threading.RLock()  # one look at a time: a second one would make both slower
         self._proposed = data.seq  # gesture up to which labels were known when the newest of them were proposed
 
     @property
@@ -375,17 +375,24 @@ def _find(self: Proposals) -> Suggestion | None:
     with self.activity.lock:
         if found := self.queue.take(self.data.codes):
             return found
-    seq, batch = self.data.seq, fill(self.queue, self.suggest_spread)
-    with self.activity.lock:
-        self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
-        return self.queue.take(self.data.codes)
+    while True:
+        strategy, seq, batch = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest_spread)
+        with self.activity.lock:
+            if self.queue.strategy != strategy:  # another was chosen meanwhile
+                continue
+            self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
+            self.queue.out = self.data.excluded
+            return self.queue.take(self.data.codes)
 
 # %% ../../nbs/session/09_queue.ipynb #38757437
 @patch
 def _forget_old(self: Proposals) -> None:
     "Let go of what was proposed many labels ago, unless newer ones are being looked for: nobody waits for these."
-    if not self._looking.locked() and self.data.seq > self._proposed + 2 * len(self.queue.waiting) + 10:
-        self.propose_anew()
+    if self.data.seq > self._proposed + 2 * len(self.queue.waiting) + 10 and self._looking.acquire(blocking=False):
+        try:
+            self.propose_anew()
+        finally:
+            self._looking.release()
 
 # %% ../../nbs/session/09_queue.ipynb #5abec139
 @patch

@@ -131,6 +131,7 @@ def _write(
         format=1,
         images=write_images(stage / "images.npy", data.images),
         truth=data.truth is not None,
+        groups=data.of_group is not None,
         classes=list(view.names),
         identities=list(view.uids),
         seed=data.seed,
@@ -140,6 +141,8 @@ def _write(
     )
     if data.truth is not None:
         write_array(stage / "truth.npy", data.truth)
+    if data.of_group is not None:
+        write_array(stage / "groups.npy", data.of_group)
     for name, content in more.items():
         atomic_write(stage / name, [content])
     session.state.write()

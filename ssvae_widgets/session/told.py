@@ -58,7 +58,13 @@ def records_of(
     answered = view.probs is not None
     certainty = [float(c) for c in view.certainty] if answered else [None] * session.n_items
     label = [None if name is None or name != name else name for name in table["label"].tolist()]
-    when = [told if isinstance(told, str) else None for told in table["time"].tolist()]
+    who, when = (  # of a label; who took one away is no annotator of the picture
+        [
+            told if said is not None and isinstance(told, str) else None
+            for said, told in zip(label, table[name].tolist())
+        ]
+        for name in ("annotator", "time")
+    )
     pred = classes[view.pred].tolist() if answered else [None] * session.n_items
     out = session.store.flags.rows.get("exclude", ())
     rows = [row for row in range(session.n_items) if row not in out]
@@ -71,7 +77,7 @@ def records_of(
         rows,
         of(table["image"].tolist()),
         of(label),
-        of([told if isinstance(told, str) else None for told in table["annotator"].tolist()]),
+        of(who),
         of(when),
         of(pred),
         of(certainty),

@@ -322,6 +322,9 @@ def open_notebook(lab, browser):
         page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
         nb = Notebook(lab, page, relative)
         opened.append(nb)
+        page.wait_for_function("() => document.body.dataset.jpThemeLight")
+        if page.evaluate("() => document.body.dataset.jpThemeLight") == "false":  # as the test before this one left it
+            nb.theme("light")
         if run:
             nb.run_all(timeout)
         return nb
