@@ -145,3 +145,15 @@ def test_nothing_is_no_export(files, tmp_path):
         with pytest.raises(ArgumentError, match="what is empty"):
             s.export(tmp_path / "out", [])
     assert not (tmp_path / "out").exists()
+
+
+def test_excluded_pictures_are_in_no_folder_and_a_class_may_be_called_like_the_index(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (6, 8, 8), np.uint8)
+    with LabelingSession(images, None, classes=["cat", "index.csv"]) as s:
+        s.label([0, 1, 2], "cat")
+        s.label([3, 4], "index.csv")
+        s.flag([1, 4], "exclude")
+        s.export(tmp_path / "out", ["folders"])
+    place = tmp_path / "out" / "by_class"
+    assert len(rows_of(place / "index.csv")) == 3
+    assert sorted(p.parent.name for p in place.rglob("*.png")) == ["cat", "cat", "index-2.csv"]

@@ -124,3 +124,19 @@ def test_an_app_passes_groups_on():
     app = LatentLabeler(x, labels=None, classes=3, groups=groups)
     assert app.session.data.of_group.tolist() == np.repeat(np.arange(12), 20).tolist()
     app.close()
+
+
+def test_a_saved_project_keeps_its_groups(tmp_path):
+    x, truth, groups = plates(6, 10)
+    with labeled(groups, truth, x, range(0, 60, 3)) as s:
+        s.save(tmp_path / "kept")
+        kept, said = s.data.of_group, s.standing.message
+    with LabelingSession.open(tmp_path / "kept") as again:
+        assert again.wait(120) and (again.data.of_group == kept).all()
+        assert "new groups" in said and "new groups" in again.standing.message
+    (tmp_path / "kept" / "groups.npy").write_bytes(b"nothing")
+    with LabelingSession.open(tmp_path / "kept") as damaged:
+        assert damaged.data.of_group is None and (damaged.codes >= 0).sum() == 20, "labels open all the same"
+        assert "Groups" in damaged.message
+    with LabelingSession.open(tmp_path / "kept", groups=groups) as given:
+        assert (given.data.of_group == kept).all()

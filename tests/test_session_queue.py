@@ -56,3 +56,18 @@ def test_old_proposals_stay_until_newer_ones_are_there(slow):
         go.set()
         look.join(60)
         assert s.next().serial != first.serial
+
+
+def test_a_look_that_was_overtaken_by_another_strategy_or_by_flags_is_not_used(slow):
+    begun, go, _ = slow
+    with session(classes=10) as s:
+        found = []
+        asker = threading.Thread(target=lambda: found.append(s.next()))
+        asker.start()
+        assert begun.wait(60)
+        s.strategy = "audit"
+        s.flag(range(100), "exclude")
+        go.set()
+        asker.join(60)
+        assert found[0].strategy == "audit" and found[0].serial >= 100
+        assert all(item.strategy == "audit" and item.serial >= 100 for item in s.upcoming(60))
