@@ -20,7 +20,7 @@ from jaxtyping import Int64
 
 # %% auto #0
 __all__ = ['SSVAEWidgetsError', 'ArgumentError', 'RowError', 'DataError', 'ClosedError', 'describe', 'check_rows', 'as_whole',
-           'check_row', 'check_whole', 'check_number', 'check_path', 'check_file']
+           'check_row', 'check_whole', 'check_extent', 'check_number', 'check_path', 'check_file']
 
 # %% ../nbs/01_errors.ipynb #4289a218
 class SSVAEWidgetsError(ValueError):
@@ -208,6 +208,19 @@ def check_whole(
     return whole
 
 # %% ../nbs/01_errors.ipynb #69eebbf4
+def check_extent(
+    value: Any,  # x0, x1, y0, y1
+) -> tuple[float, float, float, float]:
+    "A rectangle with some width and height, or an `ArgumentError`."
+    try:
+        x0, x1, y0, y1 = (float(v) for v in value)
+    except (TypeError, ValueError):
+        x0 = x1 = y0 = y1 = math.nan
+    if not (x0 < x1 and y0 < y1 and math.isfinite(x1 - x0) and math.isfinite(y1 - y0)):
+        raise ArgumentError(f"extent is {describe(value)}; expected x0 < x1, y0 < y1.")
+    return x0, x1, y0, y1
+
+
 def check_number(
     value: Any,
     name: str = "value",  # what it is called in the message

@@ -53,14 +53,10 @@ def fleiss_kappa(
     if not len(votes):
         return float("nan")
     n = votes.sum(1)
-    seen = float(((votes**2).sum(1) - n).sum() / (n * (n - 1)).sum()) if (n == n[0]).all() else _mean_pairs(votes, n)
+    seen = float((((votes**2).sum(1) - n) / (n * (n - 1))).mean())  # pairs of people who agree, averaged over images
     share = votes.sum(0) / votes.sum()
     chance = float(share @ share)
     return 1.0 if chance == 1 else (seen - chance) / (1 - chance)
-
-
-def _mean_pairs(votes: np.ndarray, n: np.ndarray) -> float:
-    return float((((votes**2).sum(1) - n) / (n * (n - 1))).mean())
 
 # %% ../../nbs/assess/09_agreement.ipynb #6fd27911
 @dataclass(frozen=True)

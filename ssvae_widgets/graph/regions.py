@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..errors import check_extent
+
 # %% auto #0
 __all__ = ['HEARD', 'FEW', 'CROWD', 'Regions', 'cells_of', 'extent_of', 'spread_of', 'find_regions']
 
@@ -53,10 +55,9 @@ def extent_of(
 ) -> tuple[float, float, float, float]:  # x0, x1, y0, y1
     "A rectangle around all points that are somewhere."
     xy = np.asarray(xy, np.float64)
-    xy = xy[np.isfinite(xy).all(1)]
-    if not len(xy):
-        return 0.0, 1.0, 0.0, 1.0
-    low, high = xy.min(0), xy.max(0)
+    if not np.isfinite(xy.sum()):  # the slow way only where it is needed
+        xy = xy[np.isfinite(xy).all(1)]
+    low, high = (xy.min(0), xy.max(0)) if len(xy) else (np.zeros(2), np.ones(2))
     pad = np.where(high > low, (high - low) * margin, np.maximum(np.abs(high), 1.0) * 0.5)
     return tuple(float(v) for v in np.c_[low - pad, high + pad].ravel())
 
@@ -97,8 +98,10 @@ def find_regions(
     extent: tuple[float, float, float, float] | None = None,  # x0, x1, y0, y1; None: `extent_of` the points
     shape: tuple[int, int] = (128, 128),  # rows and columns of the grid
 ) -> Regions:
-    "Class and certainty of each place of a map, from the points around it; nothing where there are none."
-    extent = extent_of(xy) if extent is None else tuple(float(v) for v in extent)
+    """Class and certainty of each place of a map, from the points around it; nothing where there are none.
+
+    `ArgumentError` for an extent that is no rectangle."""
+    extent = extent_of(xy) if extent is None else check_extent(extent)
     cell, there = cells_of(xy, extent, shape)
     cell, codes, size = cell[there], np.asarray(codes)[there], shape[0] * shape[1]
     sure = np.ones(len(cell)) if certainty is None else np.nan_to_num(np.asarray(certainty, np.float64)[there])

@@ -143,6 +143,14 @@ def flags_on_row(
     return found
 
 # %% ../../nbs/labels/15_history.ipynb #5493690f
+def _words(replay: Replay):
+    "Gestures that label images and count: each with its person (None: no name) and its rows."
+    for entry in replay.entries.values():
+        if entry.active and entry.record["op"] == "set" and len(entry.rows):
+            who = entry.record.get("annotator")
+            yield entry, who if isinstance(who, str) else None, np.asarray(entry.rows, np.int64)
+
+
 @patch
 def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of every image, −1: said nothing of it
     "The last word of each person on each image, in the codes of now; not a class that is gone, or an accepted answer."
@@ -152,12 +160,11 @@ def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of 
         now = np.array([*(code_of.get(uid, -1) for uid in table.uids), -1], np.int32)
         now[~np.isin(now, view.shown)] = -1
         said: dict[str, np.ndarray] = {}
-        for entry in whole.entries.values():
-            if entry.active and entry.record["op"] == "set" and len(entry.rows):
-                who = entry.record.get("annotator")
-                mine = said.setdefault(who if isinstance(who, str) else "", np.full(whole.n_items, -1, np.int32))
-                held = now[table.holders(np.asarray(entry.codes, np.int32))]
-                mine[np.asarray(entry.rows, np.int64)] = -1 if entry.record.get("accepted") else held
+        for entry, who, rows in _words(whole):
+            mine = said.setdefault(who or "", np.full(whole.n_items, -1, np.int32))
+            mine[rows] = now[table.holders(np.asarray(entry.codes, np.int32))]
+            accepted = entry.noted().get("accepted", ())  # None: all of them
+            mine[rows if accepted is None else [*accepted]] = -1
     return {who: codes for who, codes in said.items() if (codes >= 0).any()}
 
 
@@ -167,9 +174,8 @@ def signed(self: History) -> np.ndarray:  # (n_items,) whether the last gesture 
     with self.log.lock:
         whole = self.whole()
         out = np.zeros(whole.n_items, bool)
-        for entry in whole.entries.values():
-            if entry.active and entry.record["op"] == "set" and len(entry.rows):
-                out[np.asarray(entry.rows, np.int64)] = isinstance(entry.record.get("annotator"), str)
+        for _, who, rows in _words(whole):
+            out[rows] = who is not None
     return out
 
 # %% ../../nbs/labels/15_history.ipynb #6b30f5b2

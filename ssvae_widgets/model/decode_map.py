@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..errors import ArgumentError, check_whole
+from ..errors import ArgumentError, check_extent, check_whole
 from .map_head import two_columns
 
 # %% auto #0
@@ -61,6 +61,8 @@ class MapDecoder:
     def latents_at(self, xy: Float[np.ndarray, "places 2"]) -> Float[np.ndarray, "places latent"]:
         "The latent that belongs to each place."
         xy = np.atleast_2d(np.asarray(xy, np.float32))
+        if not np.isfinite(xy).all():
+            raise ArgumentError("A place has a coordinate that is no finite number; expected (places, 2) on the map.")
         if self.direct:
             return xy[:, : self.latents.shape[1]]
         if self.near < 1:
@@ -147,11 +149,12 @@ def draw_atlas(
     grid: int | tuple[int, int] = 16,  # columns, or rows and columns
     extent: tuple[float, float, float, float] | None = None,  # x0, x1, y0, y1; None: around all points
 ) -> Atlas:
-    "The decoder all over a map."
+    "The decoder all over a map. `ArgumentError` for an extent that is no rectangle."
     if extent is None:
         low, high = draw.positions.min(0), draw.positions.max(0)
         pad = np.where(high > low, (high - low) * 0.02, 1.0)
         extent = tuple(float(v) for v in np.c_[low - pad, high + pad].ravel())
+    extent = check_extent(extent)
     rows, columns = grid_of(grid, extent, draw(draw.positions[:1]).shape[1:])
     x0, x1, y0, y1 = extent
     step = (x1 - x0) / columns, (y1 - y0) / rows

@@ -161,7 +161,8 @@ def check_groups(
     places: dict[Any, int] = {}
     try:
         values = [("", k) if v is None or v != v else v for k, v in enumerate(np.asarray(groups, object).tolist())]
-        return np.array([places.setdefault(v, len(places)) for v in values], np.int64)
+        numbers = np.array([places.setdefault(v, len(places)) for v in values], np.int64)
+        return numbers if len(places) < n_items else None  # each image by itself: there are no groups
     except (TypeError, ValueError):
         raise ArgumentError(f"groups is {describe(groups)}; expected names or numbers, one for each image.") from None
 

@@ -280,10 +280,11 @@ def _without_deleted(
 ) -> Float[np.ndarray, "batch classes"]:
     "What was said of classes that are deleted goes to the others, in proportion."
     gone = [code for code in self.deleted() if code < probs.shape[1]]
-    if not gone or len(gone) == probs.shape[1]:
+    alive = self._alive(probs.shape[1])
+    if not gone or not len(alive):
         return probs
     probs[:, gone] = 0
-    total, alive = probs.sum(1, keepdims=True), self._alive(probs.shape[1])
+    total = probs.sum(1, keepdims=True)
     probs[total[:, 0] <= 0] = np.isin(np.arange(probs.shape[1]), alive) / len(alive)
     return probs / np.where(total > 0, total, 1)
 

@@ -377,14 +377,17 @@ export function showNote(root, text, n, keep) {
     input,
     h("div", {
       class: "ssvae-m-note",
-      text: `Enter keeps it${n > 1 ? ` with all ${count(n)} pictures` : ""}, Shift+Enter begins a line, empty removes it.`,
+      text:
+        n > 1
+          ? `Enter keeps it with all ${count(n)} pictures, in place of notes that they have; Shift+Enter begins a line.`
+          : "Enter keeps it, Shift+Enter begins a line, empty removes it.",
     }),
   );
   input.addEventListener("keydown", (e) => {
     if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
     e.preventDefault();
     c.close();
-    keep(input.value.trim());
+    if (input.value !== text) keep(input.value.trim()); // Enter alone takes nothing away
   });
   input.focus({ preventScroll: true });
 }

@@ -1,6 +1,6 @@
 /**
  * The decoder of a model in plain JavaScript: from a place on the map to a picture, and how far that place is from all data. The app and the page
- * that is written to a file run this same code; what it is given is described in nbs/widgets/18_decode_anywhere. Pure; tested in node, and against
+ * that is written to a file run this same code; what it is given is described in nbs/session/22_decoding and nbs/widgets/07_decoder_wire. Pure; tested in node, and against
  * the numbers of Python.
  */
 import { typed } from "./dom.mjs";

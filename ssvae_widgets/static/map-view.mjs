@@ -658,6 +658,8 @@ export class MapView extends MapCanvas {
   /** A note of these points, with what is there already where it is one. @param {Uint32Array} rows */
   note(rows) {
     if (!rows.length) return this.refuse("Select points first, then write a note");
+    const why = this.s.show.refusal(rows); // what a picture has is known once it is shown
+    if (why) return this.refuse(why);
     const { drawn, written } = this.s.show;
     showNote(this.map, rows.length === 1 && rows[0] === drawn ? written : "", rows.length, (text) =>
       this.s.intent("note", { text }, rows),

@@ -16,6 +16,7 @@ import traitlets
 from jaxtyping import Float, Integer
 
 from ..errors import ArgumentError, describe
+from ..graph.regions import extent_of
 from ..palettes import OKABE_ITO, PETROFF_10, glasbey
 from ..palettes import palette as class_palette
 
@@ -240,12 +241,5 @@ def home_domain(
     margin: float | None = None,  # of the range, on each side; None: as many points need
 ) -> list[float]:  # x0, x1, y0, y1
     "A domain that shows every point, and room for half a picture around each of a few hundred."
-    margin, out = (0.09 if len(xy) <= PICTURED else 0.05) if margin is None else margin, []
-    for v in np.asarray(xy, np.float64).T:
-        low, high = (float(v.min()), float(v.max())) if v.size else (0.0, 1.0)
-        if not np.isfinite(high - low):  # the slow way only where it is needed
-            v = v[np.isfinite(v)]
-            low, high = (float(v.min()), float(v.max())) if v.size else (0.0, 1.0)
-        pad = (high - low) * margin or max(abs(high), 1.0) * 0.5
-        out += [low - pad, high + pad]
-    return out
+    margin = (0.09 if len(xy) <= PICTURED else 0.05) if margin is None else margin
+    return list(extent_of(xy, margin))

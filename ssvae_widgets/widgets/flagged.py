@@ -71,8 +71,8 @@ def flag(self: FlagCommands, intent: dict):
     rows, name = self.targets(intent), intent["name"]
     if not rows.size:
         return self.presenter.views.status.say("Select points first, then flag them.")
-    on = not np.isin(rows, self.session.flags.having(name)).all()
-    self.session.flag(rows, name, on, source="key")
+    self.session.flag(rows, name, None, source="key")
+    on = int(rows[0]) in self.session.flags.rows.get(name, ())
     self.presenter.say(f"{_how_many(rows)} {WORDS[name][not on]}")
 
 

@@ -73,7 +73,7 @@ class MapRegions:
 
     def __init__(self, map):  # a `LatentMap`
         self.map, self.made, self.last = map, 0, ()
-        self.jobs = JobQueue(lambda name, error: None, self.draw, pause={"regions": 0.15}, name="ssvae-regions")
+        self.jobs = JobQueue(self.failed, self.draw, pause={"regions": 0.15}, name="ssvae-regions")
 
     def ask(self):
         "Something is new: make them again, if they are shown."
@@ -95,6 +95,11 @@ class MapRegions:
             regions = find_regions(xy, *answers)
             areas |= pack_regions(regions) | {"words": regions_in_words(regions, names)}
         map.layer.areas = areas
+
+    def failed(self, name: str, error: BaseException):
+        "The page shows none, and says so; the next change tries again."
+        self.last = ()
+        self.map.layer.areas = {"words": f"Regions could not be made: {error}", "of": self.made}
 
     def wait(self, timeout: float) -> bool:  # False when the time ran out
         "Until they are of the newest state."
