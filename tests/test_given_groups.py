@@ -25,7 +25,7 @@ def labeled(groups, truth, x, rows, **how):
     s = LabelingSession(x, truth=truth, classes=3, groups=groups, config=SSVAEConfig(latent_dim=2), **how)
     for row in rows:
         s.label(row, int(truth[row]))
-    assert s.wait(120)
+    assert s.wait(120, late=True)
     return s
 
 
@@ -96,12 +96,12 @@ def test_the_network_is_examined_on_groups_that_it_has_not_heard():
     x, truth, groups = plates(n=12)
     with labeled(groups, truth, x, range(0, 240, 2), epochs=2) as s:
         s.train()
-        assert s.wait(180)
+        assert s.wait(180, late=True)
         heard = {groups[row] for row in np.flatnonzero(s.examination.taught >= 0)}
         assert s.exams and len({groups[row] for row in s.exams}) <= 6 and heard
         s.label(1, int(truth[1]))  # of a plate that the network knows
         s.train(1)
-        assert s.wait(180) and 1 not in s.exams
+        assert s.wait(180, late=True) and 1 not in s.exams
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_saved_project_keeps_its_groups(tmp_path):
         s.save(tmp_path / "kept")
         kept, said = s.data.of_group, s.standing.message
     with LabelingSession.open(tmp_path / "kept") as again:
-        assert again.wait(120) and (again.data.of_group == kept).all()
+        assert again.wait(120, late=True) and (again.data.of_group == kept).all()
         assert "new groups" in said and "new groups" in again.standing.message
     (tmp_path / "kept" / "groups.npy").write_bytes(b"nothing")
     with LabelingSession.open(tmp_path / "kept") as damaged:

@@ -142,7 +142,7 @@ def session(files, tmp_path):
     with LabelingSession(files, tmp_path / "labels.csv", classes=CLASSES, features=None) as s:
         for row, code in enumerate([0, 1, 2, 1]):
             s.label(row, code)
-        assert s.wait(60)
+        assert s.wait(60, late=True)
         yield s
 
 
@@ -209,11 +209,11 @@ def test_a_session_gives_away_its_classifier_in_the_classes_of_now(tmp_path):
         for k in range(10):
             s.label(np.flatnonzero(truth[:60] == k), k)
         s.train()
-        assert s.wait(120)
+        assert s.wait(120, late=True)
         s.merge_classes("d1", "d7")
         s.delete_class("d9")
         s.reorder_classes([7, 0, 2, 3, 4, 5, 6, 8])
-        assert s.wait(60)
+        assert s.wait(60, late=True)
         place = s.export(tmp_path / "out", "script")[0].path
         got, raw = run_script(place, images[:300]), s.model.predict_proba(images[:300])
         want = raw[:, [7, 0, 2, 3, 4, 5, 6, 8]] + np.eye(8)[0] * raw[:, [1]]

@@ -27,7 +27,7 @@ def labeled(images, truth, rows, **how):
     )
     for row in rows:
         s.label(row, int(truth[row]))
-    assert s.wait(60)
+    assert s.wait(60, late=True)
     return s
 
 
@@ -36,19 +36,19 @@ def test_excluded_labels_count_as_if_never_given(digits):
     rows, wrong = range(40), [50, 51, 52, 53]
     with labeled(images, truth, rows) as clean, labeled(images, truth, rows) as s:
         s.label(wrong, 0)
-        assert s.wait(60) and not np.array_equal(s.pred, clean.pred)
+        assert s.wait(60, late=True) and not np.array_equal(s.pred, clean.pred)
         s.flag(wrong, "exclude")
-        assert s.wait(60)
+        assert s.wait(60, late=True)
         assert np.allclose(s.probs, clean.probs, atol=1e-5) and s.sources["graph"] == clean.sources["graph"]
         assert (s.codes[wrong] == 0).all() and s.n_labeled == 44, "the labels themselves stay"
         s.train(1)
-        assert s.wait(120)
+        assert s.wait(120, late=True)
         taught = s.examination.taught
         assert (taught[wrong] == -1).all() and (taught >= 0).sum() == 40, "what the network has heard"
         timeline = LabelTimeline(s.store)
         assert (timeline.at(s.seq)[wrong] == -1).all() and (timeline.at(s.seq - 1)[wrong] == 0).all()
         s.undo()
-        assert s.wait(60) and s.data.n_labeled == 44 and s.unheard == 4
+        assert s.wait(60, late=True) and s.data.n_labeled == 44 and s.unheard == 4
 
 
 def test_what_is_excluded_is_not_proposed_and_not_judged(digits):
@@ -64,7 +64,7 @@ def test_what_is_excluded_is_not_proposed_and_not_judged(digits):
         assert s.next().serial not in s.data.excluded
         before = s.accuracy.n
         s.flag(range(10), "exclude")
-        assert s.wait(60) and before == 40 and s.accuracy.n == 30
+        assert s.wait(60, late=True) and before == 40 and s.accuracy.n == 30
         assert not any(set(group.rows) & s.data.excluded for group in s.unlabeled_groups)
 
 
