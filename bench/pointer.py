@@ -2,7 +2,8 @@
 it trains; what a page without a kernel weighs. Writes artifacts/bench/pointer.json.
 
     python bench/pointer.py                     # 12,000 digits, the page draws
-    python bench/pointer.py --kernel            # a convolutional decoder: the kernel draws
+    python bench/pointer.py --conv              # the same with a convolutional decoder
+    python bench/pointer.py --kernel            # a decoder of one's own: the kernel draws
 
 A time runs from the pointer's event to the frame that shows the picture, both told by the page. Software rendering, one
 core shared by kernel, server and browser where there is no other: ratios count.
@@ -33,6 +34,7 @@ APP = """
 import numpy as np, resource, time
 from pathlib import Path
 from ssvae_widgets import LatentLabeler, SSVAEConfig, load_mnist
+{own}
 images, digits = load_mnist(n={n})
 app = LatentLabeler(images, None, digits, config={config})
 for k in range(10):
@@ -40,6 +42,12 @@ for k in range(10):
 app.session.train(2)
 assert app.session.wait(600) and app.flush(60)
 app
+"""
+OWN = """
+from ssvae_widgets.model.networks import ConvDecoder, register
+@register("decoder", "own")
+class OwnDecoder(ConvDecoder):
+    pass
 """
 WATCH = """() => {
   const card = document.querySelector('.ssvae-p-card'), times = (window.times = []);
@@ -64,9 +72,10 @@ def follow(page, moves: int) -> dict:
     return {**widget.summary(page.evaluate("window.times")), "pictures": len(page.evaluate("window.times"))}
 
 
-def pointer(bench, n: int, kernel: bool, moves: int) -> dict:
-    config = "SSVAEConfig(decoder_type='conv')" if kernel else "None"
-    book = bench.open([APP.format(n=n, config=config)])
+def pointer(bench, n: int, kind: str, moves: int) -> dict:
+    decoder = {"page": "dense", "conv": "conv", "kernel": "own"}[kind]
+    config = f"SSVAEConfig(decoder_type={decoder!r})"
+    book = bench.open([APP.format(n=n, config=config, own=OWN if kind == "kernel" else "")])
     page = book.page
     bench.run_cell(book, 0)
     page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=600_000)
@@ -112,6 +121,7 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=12_000, help="images")
     parser.add_argument("--moves", type=int, default=100, help="of the pointer")
+    parser.add_argument("--conv", action="store_true", help="a convolutional decoder")
     parser.add_argument("--kernel", action="store_true", help="a decoder that the page cannot run")
     args = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp())
@@ -121,8 +131,9 @@ def main(argv=None) -> int:
             path = widget.tools.chromium_path()
             browser = play.chromium.launch(executable_path=path, args=widget.tools.CHROMIUM_ARGS)
             bench = widget.Bench(lab, browser)
-            name = f"{'kernel' if args.kernel else 'page'}/{args.n}"
-            result = {name: pointer(bench, args.n, args.kernel, args.moves)}
+            kind = "kernel" if args.kernel else "conv" if args.conv else "page"
+            name = f"{kind}/{args.n}"
+            result = {name: pointer(bench, args.n, kind, args.moves)}
             browser.close()
     finally:
         lab.stop()

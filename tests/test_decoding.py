@@ -12,6 +12,7 @@ import pytest
 
 from ssvae_widgets import SSVAE, LabelingSession, SSVAEConfig, load_digits
 from ssvae_widgets.model.decode_map import map_decoder
+from ssvae_widgets.model.networks import DenseDecoder, register
 from ssvae_widgets.model.plain_decoder import plain_decoder
 from ssvae_widgets.session import decoding
 from ssvae_widgets.session.decoding import FAR, NO_PICTURES, NOTHING_TRAINED, Decoding, Drawing
@@ -66,6 +67,8 @@ CASES = {
     "a wide latent": (dict(latent_dim=7, hidden_dims=(40, 20)), {}),
     "the latent is the map": (dict(latent_dim=2, hidden_dims=(30,)), {}),
     "colors, means of a Gaussian": (dict(hidden_dims=(30, 20), likelihood="gaussian"), dict(shape=(9, 11, 3))),
+    "convolutions": (dict(decoder_type="conv", conv_channels=(6, 8), conv_features=20), dict(shape=(13, 10, 3))),
+    "one convolution": (dict(latent_dim=3, decoder_type="conv", conv_channels=(5,)), {}),
     "a single point": (dict(latent_dim=5, hidden_dims=(8,)), dict(n=1)),
 }
 
@@ -117,8 +120,13 @@ class Layer:
         self.sent.append((content, list(buffers)))
 
 
+@register("decoder", "of one's own")
+class OwnDecoder(DenseDecoder):
+    "What no page knows."
+
+
 def test_the_kernel_draws_where_the_page_cannot():
-    drawing, layer = drawing_of(dict(decoder_type="conv", latent_dim=4)), Layer()
+    drawing, layer = drawing_of(dict(decoder_type="of one's own", latent_dim=4)), Layer()
     feed = DecoderFeed(fake(drawing), layer)
     place = drawing.view.xy[5]
     layer.drawer({"type": "decode", "x": float(place[0]), "y": float(place[1]), "move": 11})

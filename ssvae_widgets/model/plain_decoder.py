@@ -1,4 +1,4 @@
-"""The dense decoder of a model as a list of matrices, for a page that draws by itself.
+"""The decoder of a model as a list of matrices, for a page that draws by itself.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/plain_decoder.html.md"""
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from .networks import DenseDecoder, leaky_relu, registered
+from .networks import ConvDecoder, DenseDecoder, leaky_relu, registered
 from .snapshot import Snapshot
 
 # %% auto #0
@@ -20,9 +20,11 @@ __all__ = ['MOST_WEIGHTS', 'PlainDecoder', 'plain_decoder', 'draw_plain']
 
 # %% ../../nbs/model/19_plain_decoder.ipynb #f6457130
 class PlainDecoder(NamedTuple):
-    "A dense decoder of pictures as matrices and vectors."
+    "A decoder of pictures as matrices and vectors."
 
-    layers: tuple[tuple[Float[np.ndarray, "in out"], Float[np.ndarray, "out"]], ...]  # kernel and bias, float32
+    layers: tuple[tuple[Float[np.ndarray, "... in out"], Float[np.ndarray, "out"]], ...]  # kernel and bias, float32
+    steps: tuple[str, ...]  # of each layer: "dense", "grow" or "conv"
+    start: tuple[int, ...]  # height, width, channel where "grow" or "conv" begins; of no use before
     shape: tuple[int, int, int]  # height, width, channel of the picture
     link: str  # "sigmoid" or "clip": from the last layer to pixels in [0, 1]
     slope: float = 0.1  # of the rectifier, left of zero
@@ -39,18 +41,32 @@ class PlainDecoder(NamedTuple):
 MOST_WEIGHTS = 4_000_000  # of a decoder that a page runs
 
 
+def _plan(spec) -> tuple[list[tuple[str, str]], tuple[int, ...]]:
+    "Layers of the decoder by their name in the weights, with their step; where it begins to grow; none if not known."
+    config, kind = spec.config, registered("decoder", spec.config.decoder_type)
+    if len(spec.drawn_shape) == 3 and kind is DenseDecoder:
+        return [(f"layers/{k}", "dense") for k in range(len(config.hidden_dims))] + [("out", "dense")], ()
+    if len(spec.drawn_shape) == 3 and kind is ConvDecoder:
+        n = len(config.conv_channels)
+        grow = [(f"grow/{k}", "grow") for k in range(n - 1)]
+        start = *(-(-side // 2**n) for side in spec.drawn_shape[:2]), config.conv_channels[-1]
+        return [("dense", "dense"), ("small", "dense"), *grow, ("out", "conv")], start
+    return [], ()
+
+
 def plain_decoder(
     snapshot: Snapshot,
     most: int = MOST_WEIGHTS,  # weights
-) -> PlainDecoder | None:  # None: it is not dense, draws no pictures, or has more weights
+) -> PlainDecoder | None:  # None: it is one of somebody's own, draws no pictures, or has more weights
     "The decoder of a model as matrices."
     spec, params = snapshot.spec, snapshot.params
-    if registered("decoder", spec.config.decoder_type) is not DenseDecoder or len(spec.drawn_shape) != 3:
+    plan, start = _plan(spec)
+    if not plan:
         return None
-    names = [f"decoder/layers/{k}" for k in range(len(spec.config.hidden_dims))] + ["decoder/out"]
-    layers = tuple(tuple(np.asarray(params[f"{name}/{part}"]) for part in ("kernel", "bias")) for name in names)
+    names, steps = zip(*plan)
+    layers = tuple(tuple(np.asarray(params[f"decoder/{name}/{part}"]) for part in ("kernel", "bias")) for name in names)
     link = "sigmoid" if spec.config.likelihood == "bernoulli" else "clip"
-    plain = PlainDecoder(layers, tuple(spec.drawn_shape), link)
+    plain = PlainDecoder(layers, steps, start, tuple(spec.drawn_shape), link)
     return plain if plain.weights <= most else None
 
 # %% ../../nbs/model/19_plain_decoder.ipynb #8a017035
@@ -59,10 +75,29 @@ def draw_plain(
     z: Float[np.ndarray, "batch latent"],
 ) -> Float[np.ndarray, "batch height width channel"]:  # in [0, 1]
     "Pictures of latent points."
-    *hidden, (kernel, bias) = plain.layers
     x = np.asarray(z, np.float32)
-    for inner, add in hidden:
-        x = leaky_relu(x @ inner + add, plain.slope)
-    x = x @ kernel + bias
+    for at, (step, (kernel, bias)) in enumerate(zip(plain.steps, plain.layers)):
+        if step != "dense" and x.ndim == 2:
+            x = x.reshape(-1, *plain.start)
+        if step == "conv":
+            x, kernel = _around(x), kernel.reshape(-1, len(bias))
+        x = x @ kernel + bias
+        if at < len(plain.layers) - 1:
+            x = leaky_relu(x, plain.slope)
+        x = x if step == "dense" else _shuffle(x)
     x = 0.5 * (np.tanh(0.5 * x) + 1) if plain.link == "sigmoid" else np.clip(x, 0, 1)
-    return x.reshape(-1, *plain.shape)
+    height, width, channels = plain.shape
+    return x.reshape(-1, *plain.shape) if x.ndim == 2 else np.ascontiguousarray(x[:, :height, :width, :channels])
+
+
+def _around(x: Float[np.ndarray, "batch height width channel"]) -> Float[np.ndarray, "batch height width around"]:
+    "The channels of the nine places around each place, zeros beyond the edge."
+    h, w = x.shape[1:3]
+    wide = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return np.stack([wide[:, i : i + h, j : j + w] for i in range(3) for j in range(3)], 3).reshape(*x.shape[:-1], -1)
+
+
+def _shuffle(x: Float[np.ndarray, "batch height width channel"]) -> Float[np.ndarray, "batch high wide out"]:
+    "Blocks of four channels as blocks of four places."
+    b, h, w, c = x.shape
+    return x.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)

@@ -167,6 +167,7 @@ def arrays(
         return told, found
     told |= {"shape": list(plain.shape), "link": plain.link, "slope": plain.slope, "direct": decoder.direct}
     told |= {"latent": int(decoder.latents.shape[1]), "near": decoder.near}
+    told |= {"steps": list(plain.steps), "start": list(plain.start)}
     found |= {"latents": decoder.latents.astype(np.float16)}
     for k, kernel in enumerate(_kernels(plain, decoder.latents[:: -(-len(decoder.latents) // 64)])):
         found |= {f"kernel{k}": kernel, f"bias{k}": plain.layers[k][1].astype(np.float32)}

@@ -78,7 +78,7 @@ export class Decoder {
     this.usual = a.usual?.values || new Float32Array(0);
     this.away = new Float64Array(this.positions.length >> 1);
     this.apart = new Float64Array(this.positions.length >> 1);
-    /** @type {{kernel: Float32Array, bias: Float32Array, n: number}[]} */
+    /** @type {Layer[]} */
     this.layers = [];
     for (let k = 0; a[`kernel${k}`]; k++)
       this.layers.push({
@@ -127,18 +127,17 @@ export class Decoder {
 
   /** The picture of a latent: numbers in [0, 1], row by row. @param {ArrayLike<number>} z @returns {Float64Array} */
   draw(z) {
-    const { slope, link } = this.layout;
-    let x = Float64Array.from(z);
-    this.layers.forEach(({ kernel, bias, n }, at) => {
-      const out = Float64Array.from(bias);
-      for (let i = 0; i < x.length; i++) {
-        const v = x[i];
-        if (v === 0) continue;
-        for (let j = 0, row = i * n; j < n; j++) out[j] += v * kernel[row + j];
-      }
-      if (at < this.layers.length - 1) for (let j = 0; j < n; j++) if (out[j] < 0) out[j] *= slope;
-      x = out;
+    const { slope, link, steps, start } = this.layout;
+    let x = Float64Array.from(z),
+      [h, w] = [1, 1];
+    this.layers.forEach((layer, at) => {
+      if (steps[at] !== "dense" && h * w === 1) [h, w] = start;
+      const out = steps[at] === "conv" ? convolve(x, h, w, layer) : product(x, h * w, layer);
+      if (at < this.layers.length - 1) for (let j = 0; j < out.length; j++) if (out[j] < 0) out[j] *= slope;
+      x = steps[at] === "dense" ? out : shuffle(out, h, w);
+      if (steps[at] !== "dense") [h, w] = [2 * h, 2 * w];
     });
+    if (x.length > this.shape[0] * this.shape[1] * this.shape[2]) x = crop(x, w, this.shape);
     for (let j = 0; j < x.length; j++)
       x[j] = link === "sigmoid" ? 1 / (1 + Math.exp(-x[j])) : Math.max(0, Math.min(1, x[j]));
     return x;
@@ -160,6 +159,70 @@ export class Decoder {
     }
     return this.usual.length ? percentile(this.usual, Math.fround(Math.max(...signs))) : 0;
   }
+}
+
+/**
+ * A layer of a decoder.
+ * @typedef {{kernel: Float32Array, bias: Float32Array, n: number}} Layer
+ */
+
+/** `to += v · row of kernel`, for the channels of one place. */
+function add(out, to, v, kernel, row, n) {
+  if (v !== 0) for (let j = 0; j < n; j++) out[to + j] += v * kernel[row + j];
+}
+
+/** The bias at every place. @param {number} places @param {Layer} layer */
+function biases(places, { bias, n }) {
+  const out = new Float64Array(places * n);
+  for (let p = 0; p < places; p++) out.set(bias, p * n);
+  return out;
+}
+
+/** A dense layer at each of some places. @param {Float64Array} x @param {number} places @param {Layer} layer */
+export function product(x, places, layer) {
+  const { kernel, n } = layer,
+    out = biases(places, layer),
+    c = x.length / places;
+  for (let p = 0; p < places; p++) for (let i = 0; i < c; i++) add(out, p * n, x[p * c + i], kernel, i * n, n);
+  return out;
+}
+
+/** A 3×3 convolution, zeros beyond the edge. @param {Float64Array} x @param {number} h @param {number} w @param {Layer} layer */
+export function convolve(x, h, w, layer) {
+  const { kernel, n } = layer,
+    out = biases(h * w, layer),
+    c = x.length / (h * w);
+  for (let y = 0; y < h; y++)
+    for (let u = 0; u < w; u++)
+      for (let k = 0; k < 9; k++) {
+        const row = y + Math.floor(k / 3) - 1,
+          col = u + (k % 3) - 1;
+        if (row < 0 || row >= h || col < 0 || col >= w) continue;
+        for (let i = 0, from = (row * w + col) * c; i < c; i++)
+          add(out, (y * w + u) * n, x[from + i], kernel, (k * c + i) * n, n);
+      }
+  return out;
+}
+
+/** Blocks of four channels as blocks of four places: the image is twice as high and wide. */
+export function shuffle(x, h, w) {
+  const out = new Float64Array(x.length),
+    c = x.length / (h * w * 4);
+  for (let y = 0; y < h; y++)
+    for (let u = 0; u < w; u++)
+      for (let k = 0; k < 4; k++) {
+        const from = ((y * w + u) * 4 + k) * c,
+          to = ((2 * y + (k >> 1)) * 2 * w + 2 * u + (k & 1)) * c;
+        for (let i = 0; i < c; i++) out[to + i] = x[from + i];
+      }
+  return out;
+}
+
+/** The upper left part of an image that is `w` wide. @param {Float64Array} x @param {number} w @param {number[]} shape */
+export function crop(x, w, [height, width, c]) {
+  const out = new Float64Array(height * width * c);
+  for (let y = 0; y < height; y++) out.set(x.subarray(y * w * c, (y * w + width) * c), y * width * c);
+  return out;
 }
 
 const mean = (v) => v.reduce((a, b) => a + b, 0) / Math.max(1, v.length);
