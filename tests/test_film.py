@@ -50,7 +50,7 @@ def test_a_film_shows_what_there_was_in_each_round(tmp_path):
     assert np.allclose(info["extent"], extent)
     then = find_regions(frames[1].xy, frames[1].pred, frames[1].certainty, extent, (CELLS, CELLS))
     assert (arrays["codes"][1].astype(int) == np.where(then.codes < 0, 65535, then.codes).ravel()).all()
-    x = extent[0] + arrays["xy"][2].reshape(-1, 2)[:, 0] / 65535 * (extent[1] - extent[0])
+    x = extent[0] + arrays["xy"][2].reshape(-1, 2)[:, 0] / 65534 * (extent[1] - extent[0])
     np.testing.assert_allclose(x, frames[2].xy[:, 0], atol=1e-3)
     assert [ax.get_title() for ax in plot_rounds(frames[:2]).axes] == ["0 epochs · 2 labels", "1 epoch · 4 labels"]
 

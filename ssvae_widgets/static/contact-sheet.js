@@ -1,5 +1,5 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
-import { classColour, follow, giveKeysBack, paint, scrolling, toMap, visibleRows } from "./view-core.mjs";
+import { classColour, follow, giveKeysBack, paintItem, scrolling, toMap, visibleRows } from "./view-core.mjs";
 
 /** CSS pixels: the smallest side of a tile, the largest, and the first one. */
 const [SMALLEST, LARGEST, FIRST] = [48, 256, 64];
@@ -171,13 +171,13 @@ function render({ model, el }) {
       node.replaceChildren(canvas);
       if (s.length === 1) {
         canvas.style.width = canvas.style.height = `${tile - 8}px`;
-        paint(canvas, array(known.data, Float32Array), s);
+        paintItem(canvas, array(known.data, Float32Array), s);
       } else {
         const scale = Math.min((tile - 8) / s[0], (tile - 8) / s[1]);
         canvas.style.width = `${Math.round(s[1] * scale)}px`;
         canvas.style.height = `${Math.round(s[0] * scale)}px`;
         canvas.classList.toggle("ssvae-pixelated", scale >= 1);
-        paint(canvas, known.data, s);
+        paintItem(canvas, known.data, s);
       }
     }
     const classes = model.get("classes"),

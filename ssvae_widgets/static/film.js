@@ -3,9 +3,7 @@
  * between them goes over; a slider, a button and the keys of a player. Data come from elements of the page: JSON for words and numbers, compressed arrays as base64.
  */
 import { ease, lerp } from "./geometry.mjs";
-import { LABELED, NONE, PALE, TINTS, fillLayers, labeledRadius, mixed, paint, radiusFor } from "./raster.mjs";
-import { onDark, packColor } from "./on-dark.mjs";
-import { Areas } from "./regions.mjs";
+import { Moments, paintGround, paintPoints, resized, themeOf } from "./moments.mjs";
 import { clean, h } from "./dom.mjs";
 
 const words = (id) => document.getElementById(id).textContent;
@@ -20,27 +18,13 @@ const SECONDS = 1.6; // from one round to the next, of which the points travel h
 
 async function play() {
   const info = JSON.parse(words("info")),
-    n = info.points,
-    frames = info.frames,
-    [xy, pred, sure, labels, codes, certainty] = await Promise.all(
-      ["xy", "pred", "sure", "labels", "codes", "certainty"].map(unpacked),
-    );
-  const part = (buffer, Type, k, size) => new Type(buffer, k * size * Type.BYTES_PER_ELEMENT, size),
-    cells = info.rows * info.columns;
-  const [x0, x1, y0, y1] = info.extent,
-    places = frames.map((_, k) => {
-      const raw = part(xy, Uint16Array, k, 2 * n),
-        out = new Float32Array(2 * n);
-      for (let i = 0; i < n; i++) {
-        out[2 * i] = x0 + (raw[2 * i] / 65535) * (x1 - x0);
-        out[2 * i + 1] = y0 + (raw[2 * i + 1] / 65535) * (y1 - y0);
-      }
-      return out;
-    });
+    names = ["xy", "pred", "sure", "labels", "codes", "certainty"],
+    arrays = await Promise.all(names.map(unpacked)),
+    moments = new Moments(info, Object.fromEntries(names.map((name, k) => [name, arrays[k]]))),
+    { frames } = info,
+    { places } = moments;
   const root = /** @type {HTMLElement} */ (document.querySelector(".ssvae-map")),
-    make = (width, height) => Object.assign(document.createElement("canvas"), { width, height }),
     grounds = [0, 1].map(() => h("canvas", { class: "ssvae-ground ssvae-m-there", "aria-hidden": "true" })),
-    areas = frames.map(() => null),
     canvas = h("canvas", { class: "ssvae-points", role: "img", "aria-label": clean(info.title, 120) }),
     stage = h("div", { class: "ssvae-stage" }, ...grounds, canvas),
     slider = h("input", {
@@ -68,11 +52,7 @@ async function play() {
     key,
     h("div", { class: "ssvae-film-bar" }, button, slider, said),
   );
-  const between = new Float32Array(2 * n),
-    shades = new Uint16Array(n),
-    flags = new Uint8Array(n),
-    layers = new Uint8Array(n),
-    blind = 1 / Math.max(2, info.classes.length);
+  const between = new Float32Array(2 * info.points);
   /** @type {any} */
   let theme = null;
   let at = 0,
@@ -80,42 +60,14 @@ async function play() {
     frame = 0,
     last = 0,
     playing = false;
-  /** What is painted of the points in round `k`: labels as they were then, else predictions in pale. */
-  const shade = (k) => {
-    const p = part(pred, Uint16Array, k, n),
-      s = part(sure, Uint8Array, k, n),
-      given = part(labels, Uint16Array, k, n);
-    for (let i = 0; i < n; i++) {
-      flags[i] = given[i] === NONE ? 0 : LABELED;
-      const step = Math.max(0, Math.min(3, Math.floor(((s[i] / 254 - blind) / (1 - blind)) * 4)));
-      shades[i] = given[i] !== NONE ? given[i] : p[i] === NONE ? NONE : PALE + 4 * p[i] + step;
-    }
-  };
-  const area = (k) => {
-    if (!areas[k]) {
-      areas[k] = new Areas(make);
-      const some = { codes: part(codes, Uint16Array, k, cells), certainty: part(certainty, Uint8Array, k, cells) };
-      areas[k].read({ rows: info.rows, columns: info.columns, extent: info.extent, ...some });
-    }
-    return areas[k];
-  };
   const colors = () => {
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches,
-      css = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "dark" : "light";
-    const hex = dark ? info.colors.map(onDark) : info.colors,
-      surface = css("--ssvae-surface"),
-      none = css("--ssvae-none");
-    theme = { name: root.dataset.theme, none, ring: css("--ssvae-ring"), surface, hex };
-    theme.lut = Uint32Array.from(hex.length ? hex : [none], packColor);
-    theme.tint = Uint32Array.from(
-      hex.flatMap((color) => TINTS.map((share) => mixed(surface, color, share))),
-      packColor,
-    );
+    theme = themeOf(root, info.colors, dark);
     const swatch = (color) => h("span", { class: "ssvae-m-swatch", style: { background: color } });
     key.replaceChildren(
       ...info.classes.map((name, k) =>
-        h("span", { class: "ssvae-m-chip" }, swatch(hex[k % hex.length]), h("span", {}, clean(name, 24))),
+        h("span", { class: "ssvae-m-chip" }, swatch(theme.hex[k % theme.hex.length]), h("span", {}, clean(name, 24))),
       ),
     );
     painted = [-1, -1];
@@ -132,50 +84,21 @@ async function play() {
     const w = stage.clientWidth,
       hh = stage.clientHeight,
       dpr = devicePixelRatio || 1,
-      W = Math.max(1, Math.round(w * dpr)),
-      H = Math.max(1, Math.round(hh * dpr)),
       k = Math.min(frames.length - 1, Math.floor(at)),
       next = Math.min(frames.length - 1, k + 1),
       share = ease(Math.max(0, Math.min(1, 2 * (at - k) - 0.5))),
-      view = { x0, x1, y0, y1, w, h: hh };
-    for (const c of [...grounds, canvas])
-      if (c.width !== W || c.height !== H) {
-        Object.assign(c, { width: W, height: H });
-        Object.assign(c.style, { width: `${w}px`, height: `${hh}px` });
-        painted = [-1, -1];
-      }
+      view = moments.view(w, hh);
+    for (const c of [...grounds, canvas]) if (resized(c, w, hh, dpr)) painted = [-1, -1];
     grounds.forEach((c, side) => {
       const which = side ? next : k;
       c.style.transition = "none";
       c.style.opacity = regions.checked ? String(side ? (next === k ? 0 : share) : 1 - (next === k ? 0 : share)) : "0";
       if (painted[side] === which) return;
       painted[side] = which;
-      const g = c.getContext("2d");
-      g.setTransform(1, 0, 0, 1, 0, 0);
-      g.clearRect(0, 0, W, H);
-      area(which).draw(g, { view, dpr, colors: theme.hex, theme: theme.name, line: theme.ring });
+      paintGround(c, moments, which, view, dpr, theme);
     });
-    shade(share < 0.5 ? k : next);
-    const g = canvas.getContext("2d"),
-      image = g.createImageData(W, H),
-      tally = fillLayers(layers, flags, shades, false);
-    paint(new Uint32Array(image.data.buffer), W, H, {
-      xy: lerp(places[k], places[next], share, between),
-      view,
-      codes: shades,
-      flags,
-      layers,
-      lut: theme.lut,
-      tint: theme.tint,
-      none: packColor(theme.none),
-      ring: packColor(theme.ring),
-      surface: packColor(theme.surface),
-      radius: radiusFor(n, w * hh),
-      labeledRadius: labeledRadius(tally[3]),
-      dpr,
-      tally,
-    });
-    g.putImageData(image, 0, 0);
+    moments.shade(share < 0.5 ? k : next);
+    paintPoints(canvas, moments, lerp(places[k], places[next], share, between), view, dpr, theme);
     canvas.dataset.at = at.toFixed(2);
     const now_ = frames[share < 0.5 ? k : next];
     if (said.textContent !== now_) said.textContent = now_;

@@ -1,6 +1,6 @@
 import { array, clean, count, h } from "./dom.mjs";
 import { lightbox } from "./lightbox.mjs";
-import { classColour, fit, follow, giveKeysBack, paint, toMap } from "./view-core.mjs";
+import { classColour, fit, follow, giveKeysBack, paintItem, toMap } from "./view-core.mjs";
 import { fitWindow } from "./fit-window.mjs";
 import { knowsSteps, onShow } from "./on-show.mjs";
 
@@ -112,13 +112,13 @@ function render({ model, el }) {
       if (shape.length === 1) {
         canvas.style.width = `${box}px`;
         canvas.style.height = `${box}px`;
-        queueMicrotask(() => paint(canvas, array(bytes, Float32Array), shape));
+        queueMicrotask(() => paintItem(canvas, array(bytes, Float32Array), shape));
       } else {
         const size = fit(shape[0], shape[1], box);
         canvas.style.width = `${size.width}px`;
         canvas.style.height = `${size.height}px`;
         canvas.classList.toggle("ssvae-pixelated", size.pixelated);
-        paint(canvas, bytes, shape);
+        paintItem(canvas, bytes, shape);
       }
       return canvas;
     };

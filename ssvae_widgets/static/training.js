@@ -1,6 +1,7 @@
 import { clean, count, h, svg } from "./dom.mjs";
+import { beside } from "./beside.mjs";
 import { price, runWords } from "./training-words.mjs";
-import { follow, giveKeysBack } from "./view-core.mjs";
+import { follow, giveKeysBack, toMap } from "./view-core.mjs";
 
 /** A slider through the rounds that were kept; its right end is now. Below: what the last round did. */
 function rounds(model, el) {
@@ -36,13 +37,35 @@ function rounds(model, el) {
     "Go on from the weights of this round; labels stay as they are",
     () => ({ type: "goto", frame: model.get("frame") }),
   );
-  const below = h("div", { class: "ssvae-round-row" }, said, walk, trails, back);
+  /** @type {ReturnType<typeof beside> | null} */
+  let pair = null;
+  const compare = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-small ssvae-beside-open",
+      title: "This round, or the last one, beside the map of now",
+      onclick: () => {
+        pair ||= beside(
+          el.closest(".ssvae-labeler") || el,
+          (k) => model.send({ type: "beside", frame: k }),
+          (row) => toMap(el, "choose", row),
+        );
+        const [n, k] = [model.get("count"), model.get("frame")];
+        pair.open(k < n ? k : Math.max(0, n - 2), model.get("titles")); // the last one is now, but for labels
+      },
+    },
+    h("span", { text: "Side by side" }),
+  );
+  const received = (message, buffers) => message.type === "beside" && pair?.got(message, buffers);
+  model.on("msg:custom", received);
+  const below = h("div", { class: "ssvae-round-row" }, said, walk, trails, compare, back);
   slider.addEventListener("input", () => model.send({ type: "snapshot", frame: Number(slider.value) }));
   el.replaceChildren(
     h("div", { class: "ssvae-round-row" }, h("div", { class: "ssvae-track" }, dots, slider), text),
     below,
   );
-  return follow(model, ["count", "frame", "note", "kept", "titles", "changes", "n_changes", "trails"], () => {
+  const cleanup = follow(model, ["count", "frame", "note", "kept", "titles", "changes", "n_changes", "trails"], () => {
     const n = model.get("count"),
       k = model.get("frame"),
       kept = model.get("kept"),
@@ -70,10 +93,15 @@ function rounds(model, el) {
     said.textContent = said.title = message;
     walk.hidden = trails.hidden = past || !model.get("n_changes");
     back.hidden = !past || !kept[k];
-    below.hidden = !message;
+    below.hidden = n < 1;
     trails.setAttribute("aria-pressed", model.get("trails"));
     trails.classList.toggle("ssvae-on", model.get("trails"));
   });
+  return () => {
+    model.off("msg:custom", received);
+    pair?.remove();
+    cleanup();
+  };
 }
 
 /** How well it is going: a sentence and a curve against the number of labels; below, images that look alike without a label. */

@@ -29,7 +29,7 @@ export function bars(values, width, height) {
 }
 
 /** Paint one image ([height, width, channels] of bytes) or vector ([d] of float32) on a canvas. */
-export function paint(canvas, data, shape) {
+export function paintItem(canvas, data, shape) {
   const context = canvas.getContext("2d");
   if (shape.length === 1) {
     const values = data instanceof Float32Array ? data : array(data, Float32Array);

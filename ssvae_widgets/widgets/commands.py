@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
+from .beside import beside_message
 from .class_commands import ClassCommands
 from .find import ByName
 from .flagged import FlagCommands
@@ -366,6 +367,13 @@ def goto(self: Commands, intent):
     self.session.goto(intent["frame"])
     self.presenter.timeline.present()
     self.views.status.say(f"Going back to round {intent['frame'] + 1}; labels stay as they are …")
+
+
+@patch
+def beside(self: Commands, intent):
+    "An earlier round beside the map of now."
+    told, block = beside_message(self.session, intent["frame"])
+    self.views.training.rounds.send(told, [block])
 
 # %% ../../nbs/widgets/19_commands.ipynb #c3e1761c
 @patch

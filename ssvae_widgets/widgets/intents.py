@@ -190,6 +190,7 @@ BY_CLICK = {
     "epochs": {"epochs": epochs},
     "auto": {"choice": whole(0, lambda view: len(view.choices))},
     "goto": {"frame": frame},
+    "beside": {"frame": frame},
     "suspects": {},
     "unlabeled": {},
     "original": {"serial": row},

@@ -66,8 +66,8 @@ class Rounds(View):
     "A slider through the rounds, and what the last one did; position `count` is now."
 
     _esm = inline_esm("training.js")
-    _css = stylesheet("views.css", "training.css")
-    accepts = {"snapshot": ("frame",), "goto": ("frame",), "walk": (), "trails": ()}
+    _css = stylesheet("views.css", "training.css", "beside.css")
+    accepts = {"snapshot": ("frame",), "goto": ("frame",), "walk": (), "trails": (), "beside": ("frame",)}
     part = traitlets.Unicode("rounds").tag(sync=True)
     count = traitlets.Int(0, help="rounds to go back to").tag(sync=True)
     frame = traitlets.Int(0, help="the one on show; `count`: now").tag(sync=True)
