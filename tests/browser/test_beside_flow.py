@@ -1,4 +1,4 @@
-"""Two rounds side by side in the app: the same image is ringed in both, what changed is seen alone, a click shows it."""
+"""Two rounds side by side: the same image is ringed in both, what changed is seen alone, a click shows it."""
 
 import re
 
