@@ -81,7 +81,7 @@ def test_a_session_says_that_it_answers_through_landmarks_and_every_label_is_one
         label(session)
         n = len(marks_of(session))
         assert 200 < n <= 220 and f"answers through {n} landmarks" in repr(session)
-        assert f"the neighbours of your labels through {n} landmarks" in session.why
+        assert f"neighbors of your labels through {n} landmarks" in session.why
         assert "landmarks" in session.standing.message
         assert (session.pred == TRUTH).mean() > 0.97
         rows = np.flatnonzero(marks_of(session).place < 0)[:3]

@@ -8,7 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/assess/accuracy.html.md"""
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,11 @@ class Accuracy:
         if self.truth == self.truth:
             parts.append(f"truth: {self.truth:.1%}")
         return " · ".join(parts)
+
+    @property
+    def brief(self) -> str:
+        "The same for a narrow place: without what other answers reach."
+        return replace(self, why=re.sub(r"^(on show[^(;]*?) \([^)]*\)", r"\1", self.why)).message
 
     def to_dict(self) -> dict[str, Any]:
         "For JSON; what is not known is None."

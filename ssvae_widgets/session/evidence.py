@@ -352,7 +352,7 @@ def _network_temper(self: Evidence, codes: Int[np.ndarray, "batch"], most: float
     return fit_temper(said, given, share, belief=1)  # what a network claims is no evidence
 
 # %% ../../nbs/session/11_evidence.ipynb #35bad31f
-_NAMES = {"graph": "the neighbours of your labels", "linear": "a linear head", "network": "the trained network"}
+_NAMES = {"graph": "neighbors of your labels", "linear": "a linear head", "network": "the trained network"}
 
 # %% ../../nbs/session/11_evidence.ipynb #d06794d8
 @patch(as_prop=True)

@@ -476,11 +476,11 @@ def paint_standing(self: Presenter):
     if standing is None or not standing.message:
         return
     reason = "" if self.session.model is None else self.session.model.augmentation_reason
-    view.detail = HOW_WELL + (f" Distortions while training: {reason}" if reason else "")
+    view.detail = f"{standing.message}\n{HOW_WELL}" + (f" Distortions while training: {reason}" if reason else "")
     said, gaps = self.session.outlook, self.session.unlabeled_groups  # nobody may stop while a group has no label
     silent = standing.source != "graph" or (gaps and (said.enough or not said.known))
     view.outlook = "" if silent else said.message
-    view.draw(standing.message, learning_curve(self.session.standings))
+    view.draw(standing.brief, learning_curve(self.session.standings))
 
 # %% ../../nbs/widgets/17_presenter.ipynb #b5f3f746
 @patch
