@@ -406,7 +406,8 @@ async function start() {
     if (i < 0) return tip.hide();
     tip.show(e.clientX, e.clientY, describe(i), t ? image(i) : null);
   });
-  stage.addEventListener("pointerleave", () => {
+  stage.addEventListener("pointerleave", (e) => {
+    if (e.pointerType === "touch" && probe.on) return; // a finger that is lifted leaves what it asked for
     hover = -1;
     mouse = null;
     tip.hide();

@@ -332,8 +332,8 @@ export class MapView extends MapCanvas {
     };
     this.hear(fig, "pointerup", up);
     this.hear(fig, "pointercancel", up);
-    this.hear(fig, "pointerleave", () => {
-      if (!this.drag) this.hoverAt(null);
+    this.hear(fig, "pointerleave", (e) => {
+      if (!this.drag && e.pointerType !== "touch") this.hoverAt(null); // a finger that is lifted leaves what it asked for
     });
     this.hear(fig, "dblclick", (e) => {
       if (inside(this.local(e)) && this.model.get("tool") === "pan") this.reset();

@@ -91,6 +91,28 @@ def test_a_held_key_shows_what_the_model_would_draw(open_notebook):
     nb.execute("page = app.to_html('map.html')")
     places = [nb.python("app.session.xy[7].tolist()"), nb.python("app.session.xy.mean(0).tolist()")]
     check_offline(nb, places, m)
+    check_touch(nb)
+
+
+def check_touch(nb):
+    "With a finger: a tap draws and stays, a drag plays the way, nothing is selected."
+    size = {"width": 1024, "height": 768}
+    context = nb.page.context.browser.new_context(viewport=size, has_touch=True, offline=True)
+    page = context.new_page()
+    page.goto((nb.folder / "map.html").as_uri())
+    page.wait_for_selector("main[data-ready]", timeout=20_000)
+    m, touch = OnMap(page), context.new_cdp_session(page)
+    page.locator(".ssvae-m-between").tap()
+    page.touchscreen.tap(*m.within(0.5, 0.5))
+    page.wait_for_selector(".ssvae-p-card[data-at]", timeout=10_000)
+    page.wait_for_timeout(300)
+    assert page.locator(".ssvae-p-card").is_visible()
+    for kind, at in (("touchStart", 0.3), ("touchMove", 0.5), ("touchMove", 0.7)):
+        x, y = m.within(at, at)
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function("() => document.querySelector('.ssvae-p-card').dataset.film === 'played'", timeout=20_000)
+    context.close()
 
 
 def drag(page, m):
