@@ -10,7 +10,7 @@ __all__ = ['ImageSet', 'read_list']
 # %% ../../nbs/data/07_image_set.ipynb #84b02fda
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class ImageSet:
     names: list[str] | None = None  # file name of each image, relative to the folder: what labels know it by
     source: Source | None = None  # the files, where there are some
     notes: tuple[str, ...] = ()  # what was left out or decided while reading, in sentences
+    columns: dict[str, np.ndarray] = field(default_factory=dict)  # what a table says of each image, by name
+    table: str = ""  # the file of that table
 
     def __len__(self):
         return len(self.images)

@@ -154,7 +154,7 @@ class LabeledImages:
         self.seed = check_whole(seed, "seed", 0, 2**31 - 1)
         self.annotator = check_annotator(annotator)
         self.of_group = check_groups(groups, len(self.images))  # number of the group of each item, or None
-        self.place = check_labels(labels, len(self.images))  # where the labels are, as it was given
+        self.place = check_labels(labels, len(self.images), found.table)  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
         self.store: LabelStore | None = None  # until `open`
