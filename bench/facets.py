@@ -1,4 +1,4 @@
-"""How long one brush or one search takes until every column is counted anew: `python bench/facets.py [rows …]` prints JSON.
+"""How long one brush or search takes until every column is counted anew: `python bench/facets.py [rows …]` prints JSON.
 
 Processor seconds of this process, the median of some repetitions, on columns that are made up: a plate, a day, a size,
 a whole number, a remark that is another one in each row. `prepare` is what is done once, when the panel is opened.

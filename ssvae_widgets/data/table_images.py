@@ -83,7 +83,7 @@ def _read_paths(table: Table, column: str, options: ReadOptions, **how) -> Pictu
     if bad and options.errors != "skip":
         raise DataError(
             f"{len(bad)} of the {len(paths)} rows have no picture: {bad[0]}. Relative paths begin in "
-            f"{table.folder.resolve()}: folder= names another one, errors='skip' leaves these rows out."
+            f"{table.folder.resolve()} (folder= changes that): correct them, or load with errors='skip'."
         )
     here = np.array([path is not None for path in paths])
     here[gone] = False
@@ -145,13 +145,17 @@ def _each(work: Callable, cells: list, names: list[str], errors: str, bad: list[
 _NAMES = ("name", "filename", "file_name", "file", "image_id", "id", "key", "uuid")
 
 
-def _names_in(table: Table, cells: list) -> list[str]:
+def _names_in(table: Table, cells: list, column: str) -> list[str]:
     own = [str(cell.get("path") or "") if isinstance(cell, dict) else "" for cell in cells]
-    others = [column for column in table.frame.columns if column.lower() in _NAMES]
-    for names in (own, *(table.frame[column].astype("str").tolist() for column in others)):
+    others = [name for name in table.frame.columns if name.lower() in _NAMES and name != column]
+    for names in (own, *(_as_names(table.frame[name].tolist()) for name in others)):
         if len({*names}) == len(names) and "" not in names:
             return names
     return [f"row {row + 1}" for row in range(len(cells))]
+
+
+def _as_names(values: list) -> list[str]:
+    return [str(v).strip() if isinstance(v, str | int) else "" for v in values]
 
 
 def _arrays(cells: list) -> np.ndarray | None:
@@ -167,7 +171,7 @@ def _arrays(cells: list) -> np.ndarray | None:
 def _read_cells(table: Table, column: str, options: ReadOptions, limit=None, progress=None, cache=None) -> Pictured:
     "The pictures that a column holds."
     cells = table.frame[column].tolist()
-    names = _names_in(table, cells)
+    names = _names_in(table, cells, column)
     cells, bad = cells[:limit], []
     if options.size is None and (whole := _arrays(cells)) is not None:
         return Pictured(whole, names[: len(cells)], np.arange(len(cells)), None, [])
