@@ -51,7 +51,8 @@ def _numbers(s, gaps: np.ndarray) -> np.ndarray:
         return s.to_numpy(np.int64)
     x = s.to_numpy(np.float64, na_value=np.nan)
     there = x[~gaps]
-    if gaps.any() and there.size and (there == np.floor(there)).all() and len(np.unique(there)) <= FEW:
+    whole = there.size and np.isfinite(there).all() and (there == np.floor(there)).all()
+    if gaps.any() and whole and len(np.unique(there)) <= FEW:
         return np.array([None if gap else str(int(v)) for v, gap in zip(x, gaps)], object)
     return x
 

@@ -310,7 +310,8 @@ def _read_file(path: Path, text: str, n: int | None = None, options: dict | None
     with open(path, "rb") as f:
         head = f.read(6)
     kind = path.suffix.lower()
-    if is_table_file(path, head):
+    array = head == b"\x93NUMPY" or head[:2] in (b"PK", b"\x1f\x8b") or _idx_axes(path)
+    if not array and is_table_file(path, head):
         return _read_table(path, n, options or {})
     _no_table(options or {}, text)
     if head == b"\x93NUMPY":

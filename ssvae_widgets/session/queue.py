@@ -309,11 +309,12 @@ def _of_people(self: Proposals, n: int, strategy: str, within, skip) -> list[Sug
 def suggest_spread(self: Proposals, n: int, strategy: str = "auto", skip=()) -> list[Suggestion]:
     "As `suggest`, with as many groups among them as there are; random picks stay random."
     groups, within = self.data.of_group, self.within()
-    if strategy == "audit":  # picks among some would say nothing about all
-        return [] if within is not None and self.queue.strategy != "audit" else self.suggest(n, strategy, skip=skip)
-    if groups is None:
-        return self.suggest(n, strategy, within, skip)
-    found, seen = self.suggest(3 * n, strategy, within, skip), set()
+    among = {} if within is None or strategy == "audit" else {"within": within}
+    if strategy == "audit" and within is not None and self.queue.strategy != "audit":
+        return []  # picks among some would say nothing about all
+    if groups is None or strategy == "audit":
+        return self.suggest(n, strategy, skip=skip, **among)
+    found, seen = self.suggest(3 * n, strategy, skip=skip, **among), set()
     first = [item for item in found if groups[item.serial] not in seen and not seen.add(groups[item.serial])]
     return [*first, *(item for item in found if item not in first)][:n]
 

@@ -13,6 +13,7 @@ import threading
 import numpy as np
 from fastcore.basics import patch
 
+from ..data.column_kinds import FEW
 from ..errors import ArgumentError
 from ..session.arguments import RESERVED
 from .columns import Column, as_column
@@ -34,7 +35,10 @@ def table_colorings(
 ) -> dict:  # by the names that the map offers
     "The columns of a table that color the points of a map."
     ours = (*RESERVED, *GROUPED)
-    return {f"{k} (table)" if k in ours else k: v for k, v in columns.items() if colors_points(v)}
+    plain = {f"{k} (table)" if k in ours else k: v for k, v in columns.items()}
+    many = {k for k, v in plain.items() if v.dtype.kind in "iu" and len(np.unique(v)) > FEW}  # measured, not named
+    shown = {k: v.astype(np.float64) if k in many else v for k, v in plain.items()}
+    return {k: v for k, v in shown.items() if colors_points(v)}
 
 
 def as_facet_values(values):

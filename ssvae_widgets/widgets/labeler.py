@@ -127,7 +127,8 @@ class LatentLabeler(Whole):
         more = dict(truth=truth, classes=classes, model=model, config=config, features=features)
         more |= dict(annotator=annotator, groups=groups)
         own = session_for(images, session, labels, epochs, seed, names, columns, **more)
-        views, columns = (), {**table_colorings(own.columns), **(columns or {})}
+        views, self.given = (), dict(columns or {})
+        columns = {**table_colorings(own.columns), **self.given}
         try:
             views = make_views(own, columns, epochs, **look)
             super().__init__([arrange(views), views.status])
@@ -337,12 +338,6 @@ def _plain(values) -> np.ndarray:
     return np.array(["" if x is None or x != x else str(x) for x in v]) if v.dtype.hasobject else v
 
 
-def _given(app: LatentLabeler) -> dict:
-    "The columns of an app as they were given; those of the table are the session's."
-    ours = {name for name, values in table_colorings(app.session.columns).items() if app.extra.get(name) is values}
-    return {name: values for name, values in app.extra.items() if name not in ours}
-
-
 def columns_file(extra: dict, names) -> bytes:
     "The columns and names of an app as the bytes of an npz file."
     own = {f"column {name}": _plain(values) for name, values in extra.items()}
@@ -359,9 +354,8 @@ def save(
     folder,  # where to; made when it is not there
 ) -> Path:
     "Write images, labels with their history, rounds, weights, names and columns, for `LatentLabeler.open`."
-    folder = self.session.save(
-        folder, more={"columns.npz": columns_file({**self.session.columns, **_given(self)}, self.names)}
-    )
+    columns = {**self.session.columns, **self.given}
+    folder = self.session.save(folder, more={"columns.npz": columns_file(columns, self.names)})
     self.say(f"Saved in {folder}")
     return folder
 
