@@ -17,7 +17,8 @@ from .column_kinds import FEW, plain_column
 from ..errors import ArgumentError, describe
 
 # %% auto #0
-__all__ = ['MOST_BARS', 'BINS', 'Facet', 'nice_edges', 'make_facet', 'count_places', 'between', 'at_places', 'has_words']
+__all__ = ['MOST_BARS', 'BINS', 'Facet', 'nice_edges', 'make_facet', 'facet_of_plain', 'count_places', 'between', 'at_places',
+           'has_words']
 
 # %% ../../nbs/data/03_facets.ipynb #2d5d3349
 MOST_BARS, BINS = 50, 24  # different values up to which a column is a category; bins of a histogram, about
@@ -69,6 +70,13 @@ def make_facet(
     v = plain_column(values)
     if v is None:
         raise ArgumentError(f"got {describe(values)}; expected numbers, dates, truth values or text.")
+    return facet_of_plain(v)
+
+
+def facet_of_plain(
+    v: np.ndarray,  # from `plain_column`
+) -> Facet:
+    "The same of a column that is in a plain form already."
     if v.dtype.kind == "b":
         return Facet("category", np.where(v, 1, 0).astype(np.int32), ("False", "True"))
     if v.dtype.kind == "O":

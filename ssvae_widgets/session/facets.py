@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Int
 
 from ..data.column_kinds import plain_column
-from ..data.facets import Facet, at_places, between, count_places, has_words, make_facet
+from ..data.facets import Facet, at_places, between, count_places, facet_of_plain, has_words
 from ..data.names import is_missing
 from ..errors import ArgumentError, describe
 from .activity import Activity
@@ -110,7 +110,7 @@ class Facets:
             raise ArgumentError(f"there is no column {describe(name)}; expected one of {there}.")
         with self._lock:
             if name not in self._ready:
-                self._ready[name] = make_facet(self.columns[name])
+                self._ready[name] = facet_of_plain(self.columns[name])
             return self._ready[name]
 
 # %% ../../nbs/session/22_facets.ipynb #91c248c5
