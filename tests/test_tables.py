@@ -85,6 +85,26 @@ def test_arrays_of_one_shape_stay_what_they_are_and_others_are_pictures():
         load_images(pd.DataFrame({"x": [a / 255 for a in sizes], "n": ["a", "b", "c"]}))
 
 
+def test_pictures_of_the_table_are_looked_at_in_full_size():
+    big = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 600, 3)).astype(np.uint8))
+    data = io.BytesIO()
+    big.save(data, "PNG")
+    held = pd.DataFrame(
+        {"x": [{"bytes": data.getvalue(), "path": None}, {"bytes": b"none", "path": None}, big], "n": [*"abc"]}
+    )
+    with pytest.warns(UserWarning) as told:
+        found = load_images(held, errors="skip")
+    assert [str(w.message).split(":")[0] for w in told][0] == "1 pictures were skipped"
+    assert (
+        found.images.shape == (2, 128, 256, 3)
+        and found.names == ["row 1", "row 3"]
+        and found.columns["n"].tolist() == ["a", "c"]
+    )
+    with LabelingSession(found, config=CONFIG, features=None) as session:
+        for row in (0, 1):
+            assert np.array_equal(session.original(row), np.asarray(big))
+
+
 def test_the_first_few(folder):
     table().to_csv(folder / "t.csv", index=False)
     few = load_images(folder / "t.csv", n=5, label_column="kind")

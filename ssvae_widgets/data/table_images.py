@@ -26,6 +26,7 @@ from ssvae_widgets.data.pictures import (
     fit_picture,
     is_gray,
     open_picture,
+    plain_picture,
     plain_small_picture,
     strict_decoders,
     why_unreadable,
@@ -51,6 +52,7 @@ class Pictured(NamedTuple):
     rows: np.ndarray  # row of the table of each picture
     source: object  # `Source`, or None: the table holds the pictures
     notes: list[str]
+    stored: Callable[[int], np.ndarray] | None = None  # full size of a picture that the table holds
 
 # %% ../../nbs/data/10_table_images.ipynb #bd29c62a
 def _name_of(table: Table, path: Path, text: str) -> str:
@@ -190,7 +192,17 @@ def _read_cells(table: Table, column: str, options: ReadOptions, limit=None, pro
     rows = rows[[i for i, _ in found]]
     if bad:
         notes = [f"{len(bad)} pictures were skipped: {bad[0]}", *notes]
-    return Pictured(images, [names[i] for i in rows], rows, None, notes)
+    kept = [cells[i] for i in rows]
+    stored = lambda row: _full_size(kept[row], table.folder, names[rows[row]])  # noqa: E731
+    return Pictured(images, [names[i] for i in rows], rows, None, notes, stored)
+
+
+def _full_size(cell, folder: Path, name: str) -> np.ndarray:
+    try:
+        with strict_decoders():
+            return np.asarray(plain_picture(_opened(cell, folder)))
+    except Exception as e:  # decoders raise anything on damaged pictures
+        raise DataError(f"{name} cannot be read as a picture ({why_unreadable(e)}).") from None
 
 
 def _gray(row: np.ndarray) -> np.ndarray:
@@ -233,7 +245,7 @@ def read_table(
     for told in notes:
         warn_caller(told)
     file = os.path.abspath(os.path.expanduser(source)) if isinstance(source, str | os.PathLike) else ""
-    return ImageSet(found.images, truth, classes, found.names, found.source, tuple(notes), columns, file)
+    return ImageSet(found.images, truth, classes, found.names, found.source, tuple(notes), columns, file, found.stored)
 
 # %% ../../nbs/data/10_table_images.ipynb #872a12e0
 def _truth(table: Table, label: str | None, rows: np.ndarray) -> tuple[np.ndarray | None, list[str] | None]:

@@ -184,7 +184,8 @@ def original(
 ) -> np.ndarray:  # bytes (height, width[, 3]); without files, the image as it is shown
     "One picture in full size, read from its file now; `DataError` when the file is gone or damaged."
     row = check_row(row, self.n_items, "row")
-    return np.asarray(self.pictures[row]) if self.found.source is None else self.found.original(row)
+    plain = self.found.source is None and self.found.stored is None
+    return np.asarray(self.pictures[row]) if plain else self.found.original(row)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #fb8b815d
 @patch
