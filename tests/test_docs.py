@@ -212,6 +212,9 @@ def run_ours(line: str, cwd: Path, env: dict) -> None:
         (cwd / "data" / "labels.csv").write_text("Serial,label\n3,3\n4,4\n")
     if line.startswith("ssvae-label photos/"):
         write_cells(cwd / "photos", 6)
+    if line.startswith("ssvae-label cells.csv"):
+        names = write_cells(cwd / "cells", 6)
+        (cwd / "cells.csv").write_text("file,plate\n" + "".join(f"cells/{name},A\n" for name in names))
     done = subprocess.run(line, shell=True, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{line}\n{done.stderr}"
 

@@ -282,7 +282,7 @@ class Cuda(Tensor):
         ([G[0], G[1][:4]], r"different sizes \(image 0 \(8, 8\), image 1 \(4, 8\)\)"),
         ([Image.new("L", (8, 8)), G[0]], "at place 1, among pictures"),
         (["a.png", "b.png"], "'a.png' at place 0, which is no file"),
-        (pd.DataFrame({"a": [1.0, 2], "name": ["x", "y"]}), "column 'name'"),
+        (pd.DataFrame({"a": [1.0, 2], "name": ["x", "y"]}), r"column 'name'|no column of pictures \(it has a, name\)"),
         (np.ma.masked_equal(G, 0), "masked"),
         (Cuda(G), r"cuda:0.*detach\(\).cpu\(\)"),
         (object(), "expected an array"),

@@ -113,13 +113,14 @@ def test_the_keys_of_the_page_are_the_intents_of_python(root):
 def test_every_click_is_accepted_by_a_view():
     "A row of the table that no view accepts could be asked for by nobody; `suspects` is asked by the map itself."
     from ssvae_widgets.widgets.contact_sheet import ContactSheet
+    from ssvae_widgets.widgets.facet_panel import FacetPanel
     from ssvae_widgets.widgets.intents import INTENTS
     from ssvae_widgets.widgets.label_bar import ActionBar, ClassButtons
     from ssvae_widgets.widgets.point_layer import PointLayer
     from ssvae_widgets.widgets.preview import Preview
     from ssvae_widgets.widgets.training_panel import Rounds, Standing, TrainingControls
 
-    views = PointLayer, Preview, ContactSheet, ActionBar, ClassButtons, Rounds, Standing, TrainingControls
+    views = PointLayer, Preview, ContactSheet, ActionBar, ClassButtons, Rounds, Standing, TrainingControls, FacetPanel
     assert set().union(*(view.accepts for view in views)) == set(INTENTS) - {"suspects"}
     for view in views:
         for kind, fields in view.accepts.items():

@@ -126,6 +126,16 @@ def add_reading_flags(group) -> None:
     add("--class-level", level, metavar="LEVEL")
     add("--cache", "a .npy file that keeps the array until a picture changes", metavar="FILE")
     add("--skip-unreadable", "leave out pictures that cannot be read, with a note", action="store_true")
+    _add_table_flags(group)
+
+# %% ../../nbs/cli/02_arguments.ipynb #f616b8e1
+def _add_table_flags(group) -> None:
+    "Which columns of a table are what."
+    for name, text in (
+        ("--image-column", "the pictures or their paths (default: found by what stands in it)"),
+        ("--label-column", "the classes, shown as the truth (default: none)"),
+    ):
+        group.add_argument(name, default=argparse.SUPPRESS, metavar="NAME", help=f"tables: {text}")
 
 # %% ../../nbs/cli/02_arguments.ipynb #992b7dd0
 def add_data_flags(
@@ -137,8 +147,8 @@ def add_data_flags(
         "--data",
         default="digits",
         metavar="digits|mnist|cells|PATH",
-        help="a folder of images (sub-folders are classes), .npy, .npz, or a folder of IDX files; two-dimensional "
-        "arrays are vectors (default: digits)",
+        help="a folder of images (sub-folders are classes), a table of them, .npy, .npz, or a folder of IDX files; "
+        "two-dimensional arrays are vectors (default: digits)",
     )
     group.add_argument("--n", type=int, metavar="N", help="only the first N images")
     group.add_argument("--no-scale", dest="scale", action="store_false", help="digits, mnist: keep raw pixel values")
@@ -176,7 +186,7 @@ def reading_options(
     for flag, (low, high) in ((k, given[k]) for k in ("percentiles", "value_range") if k in given):
         if not low < high or flag == "percentiles" and not 0 <= low < high <= 100:
             raise UsageError(f"--{flag.replace('_', '-')} is {low:g} {high:g}; give black first, then white.")
-    options = {k: given[k] for k in ("fit", "color", "cache") if k in given}
+    options = {k: given[k] for k in ("fit", "color", "cache", "image_column", "label_column") if k in given}
     options |= {k: tuple(given[k]) for k in ("size", "percentiles", "value_range") if k in given}
     if "percentiles" in given and "value_range" in given:
         raise UsageError("--percentiles and --value-range both say what is black and white; give one of them.")

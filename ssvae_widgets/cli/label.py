@@ -149,6 +149,7 @@ def label_parser() -> argparse.ArgumentParser:
         "Open the labeling app in JupyterLab on pictures of your own. Classes are made in the app: click, type a name.",
         [
             "ssvae-label photos/",
+            "ssvae-label cells.csv --image-column file",
             "ssvae-label photos/ --labels results/mine.csv",
             "ssvae-label images.npy --no-browser --port 8890",
             "ssvae-label --project saved/",
@@ -158,7 +159,8 @@ def label_parser() -> argparse.ArgumentParser:
             "NAME_labels.ipynb": "the notebook, beside the labels; it is yours, and never replaced",
         },
     )
-    what = "a folder of pictures (sub-folders are classes), .npy, .npz, IDX files, a project, or several picture files"
+    what = "a folder of pictures (sub-folders are classes), a table of them (.csv, .parquet), .npy, .npz, IDX files, "
+    what += "a project, or several picture files"
     p.add_argument("source", nargs="*", metavar="FOLDER", help=what)
     p.add_argument("--labels", metavar="CSV", help="where labels are kept (default: NAME_labels.csv, beside them)")
     p.add_argument("--project", metavar="FOLDER", help="go on with a project that the app has saved")

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazily(
         "folders": ["read_folder"],
         "cells": ["make_cells", "write_cells"],
         "standard": ["load_digits", "load_mnist"],
+        "table_images": ["read_table"],
         "load": ["load_images"],
         "fingerprints": ["Fingerprint", "fingerprint"],
         "extractors": ["find_extractor", "register_extractor"],

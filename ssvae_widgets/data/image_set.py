@@ -9,8 +9,8 @@ __all__ = ['ImageSet', 'read_list']
 
 # %% ../../nbs/data/07_image_set.ipynb #84b02fda
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class ImageSet:
     names: list[str] | None = None  # file name of each image, relative to the folder: what labels know it by
     source: Source | None = None  # the files, where there are some
     notes: tuple[str, ...] = ()  # what was left out or decided while reading, in sentences
+    columns: dict[str, np.ndarray] = field(default_factory=dict)  # what a table says of each image, by name
+    table: str = ""  # the file of that table
+    stored: Callable[[int], np.ndarray] | None = None  # full size of a picture that a table holds itself, by its row
 
     def __len__(self):
         return len(self.images)
@@ -59,10 +62,12 @@ class ImageSet:
     def original(
         self,
         row: int,
-    ) -> np.ndarray:  # bytes (height, width[, 3]) in full size; without files, the image as it is
-        "One picture in full size, read from its file now; `DataError` when the file is gone or damaged."
+    ) -> np.ndarray:  # bytes (height, width[, 3]) in full size; of arrays, the image as it is
+        "One picture in full size, read from its file or table now; `DataError` when that is gone or damaged."
         row = check_row(row, len(self), "row")
-        return np.asarray(self.images[row]) if self.source is None else self.source.original(row)
+        if self.source is not None:
+            return self.source.original(row)
+        return np.asarray(self.images[row]) if self.stored is None else self.stored(row)
 
 # %% ../../nbs/data/07_image_set.ipynb #bffdc58c
 def read_list(

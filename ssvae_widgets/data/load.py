@@ -28,6 +28,8 @@ from .names import check_classes
 from .pictures import strict_decoders, unreadable
 from .reading import ReadOptions, check_options, read_files, warn_caller
 from .standard import IDX_TYPES, load_digits, load_mnist, most_unpacked, read_idx
+from .table_images import read_table
+from .tables import is_table, is_table_file
 from ..errors import ArgumentError, DataError, check_file, check_path, check_whole, describe
 from ..io.files import explain_os_error
 
@@ -227,7 +229,8 @@ def _from_idx(folder):
 
 # %% ../../nbs/data/11_load.ipynb #392c9b65
 BUILT_IN = ("digits", "mnist", "mnist-test", "cells")
-_OPTIONS = (*ReadOptions.__dataclass_fields__, "class_level", "cache", "progress")
+_OF_TABLES = ("image_column", "label_column", "folder")
+_OPTIONS = (*ReadOptions.__dataclass_fields__, "class_level", *_OF_TABLES, "cache", "progress")
 
 # %% ../../nbs/data/11_load.ipynb #0877feaa
 def is_built_in(
@@ -250,26 +253,28 @@ def _built_in(name: str, n: int | None, scale: bool, binarize: bool) -> ImageSet
 
 # %% ../../nbs/data/11_load.ipynb #baf1d2ec
 def load_images(
-    source: str | os.PathLike,  # "digits", "mnist", "mnist-test", "cells", a folder, a .npy, a .npz or an IDX file
+    source,  # "digits", "mnist", "mnist-test", "cells", a folder, a .npy, .npz or IDX file, a table (see `read_table`)
     *,
     n: int | None = None,  # only the first `n` images
     scale: bool = True,  # digits and mnist: scale to 0–1
     binarize: bool = True,  # digits and mnist: threshold at 0.5
-    **folder_options,  # size, color, fit, channels, class_level, cache and others of `read_folder`
+    **folder_options,  # size, color, fit, channels, class_level, cache and others of `read_folder` and `read_table`
 ) -> ImageSet:  # images with truth, class names and file names where they are known
     "Images from a name, a folder or a file."
-    if not isinstance(source, str | os.PathLike):
+    table = is_table(source)
+    if not table and not isinstance(source, str | os.PathLike):
         raise ArgumentError(
             f"source is {describe(source)}; expected digits, mnist, cells, or the path of a folder of images, a .npy, "
-            f"a .npz or IDX files."
+            f"a .npz, IDX files or a table."
         )
-    text = check_path(source, "source")
-    if n is not None:
-        n = check_whole(n, "n", 1, 2**62)
+    n = n if n is None else check_whole(n, "n", 1, 2**62)
     if unknown := {*folder_options} - {*_OPTIONS}:
         raise ArgumentError(
             f"{sorted(unknown)[0]} is no option of load_images; expected {', '.join(_OPTIONS[:-1])} or {_OPTIONS[-1]}."
         )
+    if table:
+        return _read_table(source, n, folder_options)
+    text = check_path(source, "source")
     if is_built_in(source):
         if folder_options:
             raise ArgumentError(
@@ -280,11 +285,11 @@ def load_images(
     try:
         if not path.exists():
             raise FileNotFoundError(
-                f"{text} does not exist; expected digits, mnist, cells, a folder of images, a .npy, a .npz or IDX "
-                f"files."
+                f"{text} does not exist; expected digits, mnist, cells, a folder of images, a .npy, a .npz, IDX "
+                f"files or a table."
             )
         found = (
-            _from_idx(path) or read_folder(path, limit=n, **folder_options)
+            _from_idx(path) or read_folder(path, limit=n, **_no_table(folder_options, text))
             if path.is_dir()
             else _read_file(path, text, n, folder_options)
         )
@@ -305,6 +310,10 @@ def _read_file(path: Path, text: str, n: int | None = None, options: dict | None
     with open(path, "rb") as f:
         head = f.read(6)
     kind = path.suffix.lower()
+    array = head == b"\x93NUMPY" or head[:2] in (b"PK", b"\x1f\x8b") or _idx_axes(path)
+    if not array and is_table_file(path, head):
+        return _read_table(path, n, options or {})
+    _no_table(options or {}, text)
     if head == b"\x93NUMPY":
         return ImageSet(read_npy(path))
     if head[:2] == b"PK":
@@ -328,6 +337,18 @@ def _read_file(path: Path, text: str, n: int | None = None, options: dict | None
 # %% ../../nbs/data/11_load.ipynb #cfe589cb
 _STACKS = (".gif", *TIFF_ENDINGS, *FITS_ENDINGS)
 
+# %% ../../nbs/data/11_load.ipynb #cac5d279
+def _read_table(source, n: int | None, options: dict) -> ImageSet:
+    if "class_level" in options:
+        raise ArgumentError("class_level is an option of folders; label_column= names the column of the classes.")
+    return read_table(source, limit=n, **options)
+
+
+def _no_table(options: dict, text: str) -> dict:  # the options
+    if wrong := [name for name in _OF_TABLES if name in options]:
+        raise ArgumentError(f"{wrong[0]} is an option of tables, and {text} is none.")
+    return options
+
 # %% ../../nbs/data/11_load.ipynb #6dbf3e07
 def _read_stack(path: Path, n: int | None, options: dict) -> ImageSet | None:
     "All pages of one file; None when it holds a single picture."
@@ -350,7 +371,7 @@ def as_image_set(
     images,  # whatever `load_images` or `as_array` takes
 ) -> ImageSet:  # images as an array, with what is known of them
     "Images with truth, class names and names, where they bring them along."
-    if isinstance(images, str | os.PathLike):
+    if isinstance(images, str | os.PathLike) or is_table(images):
         return load_images(images)
     if isinstance(images, ImageSet):
         return replace(images, images=as_array(images))

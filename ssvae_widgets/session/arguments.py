@@ -59,12 +59,15 @@ def check_truth(
 def check_labels(
     labels: Any,  # path, `LabelStore` or None
     n_items: int,
+    table: str = "",  # the file that the images are listed in
 ) -> Any:
     "A place for labels, checked."
     if isinstance(labels, LabelStore) and labels.n_items != n_items:
         raise ArgumentError(f"The label store is for {labels.n_items} items, there are {n_items} images.")
     if isinstance(labels, (str, os.PathLike)):
         check_path(labels, "labels")
+        if table and os.path.realpath(os.path.expanduser(labels)) == os.path.realpath(table):
+            raise ArgumentError(f"labels is {labels}, the table of the images itself; give labels another file.")
     if labels is None or isinstance(labels, (LabelStore, str, os.PathLike)):
         return labels
     hint = (

@@ -34,6 +34,7 @@ SessionFace.names = attribute("data.names", "Names of the images, or None.")
 SessionFace.truth = attribute(
     "data.truth", "The real class codes where they are known, −1 where not; None: nothing is known."
 )
+SessionFace.columns = attribute("facets.columns", "What is known of each image beside labels, by name; see `facets`.")
 SessionFace.image_shape = attribute("data.image_shape", "Shape of one image.")
 SessionFace.seed = attribute("data.seed", "Of everything that is random.")
 SessionFace.store = attribute("data.store", "The `LabelStore`.")

@@ -154,7 +154,7 @@ class LabeledImages:
         self.seed = check_whole(seed, "seed", 0, 2**31 - 1)
         self.annotator = check_annotator(annotator)
         self.of_group = check_groups(groups, len(self.images))  # number of the group of each item, or None
-        self.place = check_labels(labels, len(self.images))  # where the labels are, as it was given
+        self.place = check_labels(labels, len(self.images), found.table)  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
         self.store: LabelStore | None = None  # until `open`
@@ -184,7 +184,8 @@ def original(
 ) -> np.ndarray:  # bytes (height, width[, 3]); without files, the image as it is shown
     "One picture in full size, read from its file now; `DataError` when the file is gone or damaged."
     row = check_row(row, self.n_items, "row")
-    return np.asarray(self.pictures[row]) if self.found.source is None else self.found.original(row)
+    plain = self.found.source is None and self.found.stored is None
+    return np.asarray(self.pictures[row]) if plain else self.found.original(row)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #fb8b815d
 @patch

@@ -472,13 +472,18 @@ def _columns(file: Path, n_items: int) -> tuple[dict[str, np.ndarray], list[str]
 def read_columns(
     folder: Path,
     n_items: int,
+    aside: bool = True,  # whether a damaged file gets another name
 ) -> tuple[dict[str, np.ndarray], list[str] | None, str]:  # columns, names, and a sentence if something was left out
     "What the app had saved with the images."
     file = folder / "columns.npz"
     try:
         return *_columns(file, n_items), ""
     except Exception as error:
-        return {}, None, put_aside(file, "The columns and names", error)  # whatever a parser of archives may raise
+        return (
+            {},
+            None,
+            put_aside(file, "The columns and names", error) if aside else "",
+        )  # whatever a parser of archives may raise
 
 
 def read_names(folder: Path, n_items: int) -> list[str] | None:

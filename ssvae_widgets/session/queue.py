@@ -235,7 +235,7 @@ class Proposals:
         groups: Callable[[], Sequence[Any]] = tuple,  # gives each `Group` without a label, most important first
     ):
         self.data, self.activity, self.predictions, self.groups = data, activity, predictions, groups
-        self.queue, self.people = SuggestionQueue(), None  # people: the `Annotators`, once there are some
+        self.queue, self.people, self.within = SuggestionQueue(), None, lambda: None  # the `Annotators`; rows, or all
         self._looking = threading.RLock()  # one look at a time: a second one would make both slower
         self._proposed = data.seq  # gesture up to which labels were known when the newest of them were proposed
 
@@ -308,10 +308,13 @@ def _of_people(self: Proposals, n: int, strategy: str, within, skip) -> list[Sug
 @patch
 def suggest_spread(self: Proposals, n: int, strategy: str = "auto", skip=()) -> list[Suggestion]:
     "As `suggest`, with as many groups among them as there are; random picks stay random."
-    groups = self.data.of_group
+    groups, within = self.data.of_group, self.within()
+    among = {} if within is None or strategy == "audit" else {"within": within}
+    if strategy == "audit" and within is not None and self.queue.strategy != "audit":
+        return []  # picks among some would say nothing about all
     if groups is None or strategy == "audit":
-        return self.suggest(n, strategy, skip=skip)
-    found, seen = self.suggest(3 * n, strategy, skip=skip), set()
+        return self.suggest(n, strategy, skip=skip, **among)
+    found, seen = self.suggest(3 * n, strategy, skip=skip, **among), set()
     first = [item for item in found if groups[item.serial] not in seen and not seen.add(groups[item.serial])]
     return [*first, *(item for item in found if item not in first)][:n]
 

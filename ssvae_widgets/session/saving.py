@@ -54,17 +54,21 @@ def save_project(
         session.activity.say(conclude(folder))
         if not at_home:
             _check_labels(session, folder)
-        if "columns.npz" not in more and session.names is not None and not (folder / "columns.npz").exists():
-            more = {**more, "columns.npz": names_file(session.names)}
+        told = session.names is not None or session.columns
+        if "columns.npz" not in more and told and not (folder / "columns.npz").exists():
+            more = {**more, "columns.npz": names_file(session.names, session.columns)}
         with staged(folder) as stage:
             _write(session, stage, at_home, more)
     return folder
 
 # %% ../../nbs/session/26_saving.ipynb #068aa1bc
-def names_file(names: Sequence[Any]) -> bytes:
-    "Names of the images as the bytes of a `columns.npz`, for a session without an app, which writes its own."
+def names_file(names: Sequence[Any] | None, columns: dict[str, np.ndarray]) -> bytes:
+    "Names and columns as the bytes of a `columns.npz`, for a session without an app, which writes its own."
+    own = {} if names is None else {"names": np.array([str(name) for name in names])}
+    for name, v in columns.items():  # texts are written as such, and read again without pickle
+        own[f"column {name}"] = np.array(["" if x is None else x for x in v]) if v.dtype.hasobject else v
     data = io.BytesIO()
-    np.savez(data, allow_pickle=False, names=np.array([str(name) for name in names]))
+    np.savez(data, allow_pickle=False, **own)
     return data.getvalue()
 
 # %% ../../nbs/session/26_saving.ipynb #22a73595

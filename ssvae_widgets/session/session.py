@@ -28,6 +28,7 @@ from .evidence import Evidence
 from .examination import Examination
 from .export import Written, export_session
 from .face import SessionFace
+from .facets import Facets
 from .files import SessionFiles
 from .frozen_features import check_features
 from .journal import LabelTimeline, replay_training
@@ -36,7 +37,7 @@ from .labeling import Labeling
 from .learned_from import LearnedFrom
 from .pooled import follow_pool, keep_pool_map, unpack_sample
 from .predictions import Predictions
-from .project import read_names, read_parts, remember_features, said_whole
+from .project import read_columns, read_parts, remember_features, said_whole
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
@@ -126,6 +127,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
     self.annotators = Annotators(data)
     self.proposals.people = self.annotators
+    self.facets = Facets(data, activity, self.proposals)
     self.network = Training(
         data,
         activity,
@@ -433,9 +435,10 @@ def open(
 ):  # a session
     "Go on with a saved project. Raises `ProjectError`, or `FileNotFoundError` where there is none."
     project, problems = read_parts(folder, given)
-    names = read_names(Path(folder).expanduser(), len(project["images"]))
+    columns, names, _ = read_columns(Path(folder).expanduser(), len(project["images"]), aside=False)
     session = cls(**{**project, **given})
     remember_features(session, folder, given)
+    session.facets.add(columns if "images" not in given else {})
     if session.names is None and "images" not in given:
         session.data.names = names
     session.activity.gathering = True

@@ -140,7 +140,7 @@ export function toolbar(act) {
     tally(n, selected, filtered) {
       tally.replaceChildren(
         `${count(n)} point${n === 1 ? "" : "s"}`,
-        ...(filtered ? [` · ${count(filtered)} shown`] : []),
+        ...(filtered !== null ? [` · ${count(filtered)} shown`] : []),
         ...(selected ? [h("b", {}, ` · ${count(selected)} selected`)] : []),
       );
     },

@@ -182,7 +182,7 @@ export class MapCanvas {
 
   tally() {
     const st = this.s.state;
-    this.bar.tally(this.s.n, st.selected.length, st.filter ? st.filter.length : 0);
+    this.bar.tally(this.s.n, st.selected.length, st.filter ? st.filter.length : null);
   }
 
   /** Counts can wait until the picture is there. */

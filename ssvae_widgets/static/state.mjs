@@ -132,9 +132,9 @@ export class PointState {
     return back || null;
   }
 
-  /** Show only these points (null: all). The others stay as a faint trace and cannot be picked. */
+  /** Show only these points (null: all; one that there is not: none). The others stay as a faint trace and cannot be picked. */
   setFilter(serials) {
-    this.filter = serials && serials.length ? serials : null;
+    this.filter = serials && serials.length ? serials.filter((i) => i < this.n) : null;
     this.rebuild();
   }
 

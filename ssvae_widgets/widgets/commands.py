@@ -15,6 +15,7 @@ from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
 from .beside import beside_message
 from .class_commands import ClassCommands
+from .facet_commands import FacetDeck
 from .find import ByName
 from .flagged import FlagCommands
 from .intents import BY_CLICK, BY_KEY
@@ -59,6 +60,7 @@ class Commands:
         self.question, self.naming = Question(self.views.sheet), ClassCommands(session, presenter)
         self.take_away, self.more_like = TakeAway(session, presenter), MoreLikeThese(session, presenter)
         self.by_name, self.flagging = ByName(session, presenter), FlagCommands(session, presenter)
+        self.columns: FacetDeck | None = None  # where there is a panel of columns
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -399,6 +401,18 @@ def filter(self: Commands, intent):
 @patch
 def classes(self: Commands, intent):
     "The map has opened its search."
+
+
+@patch
+def facet(self: Commands, intent):
+    "A filter of a column."
+    self.columns.facet(intent)
+
+
+@patch
+def facets(self: Commands, intent):
+    "What the panel of columns asks for beside filters."
+    self.columns.facets_asked(intent["ask"])
 
 
 @patch

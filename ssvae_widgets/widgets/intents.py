@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/intents.html.md"""
 
 # %% auto #0
 __all__ = ['row', 'class_code', 'count', 'source', 'epochs', 'frame', 'op', 'MOVE', 'BY_KEY', 'BY_CLICK', 'BY_PAGE', 'INTENTS',
-           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'class_name', 'color', 'class_order', 'new_name',
-           'serials_from', 'rows', 'in_order', 'tiles', 'whole_row', 'check_intent']
+           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'places', 'class_name', 'color', 'class_order',
+           'new_name', 'serials_from', 'rows', 'in_order', 'tiles', 'whole_row', 'check_intent']
 
 # %% ../../nbs/widgets/02_intents.ipynb #13184b40
 import re
@@ -71,6 +71,13 @@ def texts(value, view) -> list[str]:
     if not isinstance(value, list) or len(value) > 20:
         raise ValueError(f"got {describe(value)}, expected a list of text")
     return [text(item, view) for item in value]
+
+
+def places(value, view) -> list[int]:
+    "A check for bars of a column."
+    if not isinstance(value, list) or len(value) > 200:
+        raise ValueError(f"got {describe(value)}, expected a list of places")
+    return [check_whole(place, "the value", 0, 10_000) for place in value]
 
 
 def class_name(value, view) -> str:
@@ -195,6 +202,8 @@ BY_CLICK = {
     "unlabeled": {},
     "original": {"serial": row},
     "export": {"folder?": text, "what?": texts},
+    "facet": {"column": one_of(lambda view: view.columns), "places?": places, "text?": text, "n?": count},
+    "facets": {"ask": one_of(("open", "fold", "clear", "select", "inside", "everywhere"))},
 }
 
 # %% ../../nbs/widgets/02_intents.ipynb #713c70e2

@@ -11,6 +11,7 @@ __all__ = ['REPLACED', 'FACE', 'LET_GO', 'check_items', 'session_for', 'Replaced
 # %% ../../nbs/widgets/20_labeler.ipynb #c01e23c4
 import base64
 import io
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import ipywidgets
 import numpy as np
 from fastcore.basics import patch
 
+from ..data.image_set import ImageSet
 from ..data.load import as_image_set
 from ..errors import ArgumentError, check_whole, describe
 from ..parts import method
@@ -28,6 +30,7 @@ from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
 from .commands import Commands
 from .decoder_wire import DecoderFeed
+from .facet_commands import FacetDeck, table_colorings
 from .film import write_film
 from .page import write_page
 from .point_layer import as_keymap
@@ -124,7 +127,8 @@ class LatentLabeler(Whole):
         more = dict(truth=truth, classes=classes, model=model, config=config, features=features)
         more |= dict(annotator=annotator, groups=groups)
         own = session_for(images, session, labels, epochs, seed, names, columns, **more)
-        views, columns = (), dict(columns or {})
+        views, self.given = (), dict(columns or {})
+        columns = {**table_colorings(own.columns), **self.given}
         try:
             views = make_views(own, columns, epochs, **look)
             super().__init__([arrange(views), views.status])
@@ -153,7 +157,7 @@ FACE = (
     *("map", "preview", "sheet", "actions", "buttons", "training", "status"),
     *("rename_class", "merge_classes", "delete_class", "reorder_classes", "recolor_class"),
     *("save", "export", "open", "to_html", "film", "act", "say", "flush", "close"),
-    *("commands", "presenter", "proposals", "decoding"),
+    *("commands", "presenter", "proposals", "decoding", "facets"),
 )
 
 
@@ -181,10 +185,11 @@ LatentLabeler.recolor_class = method("session", Labeling.recolor_class)
 def bind(self: LatentLabeler, session, views, names, columns):
     "Connect intents to commands and events to the presenter; show everything once; let the model be prepared."
     self.session, self.labels, self.extra = session, session.store, columns
-    self.map, self.preview, self.sheet, self.actions, self.buttons, self.training, self.status = views
+    self.map, self.preview, self.sheet, self.actions, self.buttons, self.training, _, self.status = views
     self.presenter = Presenter(session, views, names)
     self.proposals = ProposalDeck(session, self.presenter)
     self.commands = Commands(session, self.presenter, self.proposals)
+    self.commands.columns = self.facets = FacetDeck(session, self.presenter, columns)
     timeline = self.presenter.timeline
     self.decoding = DecoderFeed(session.decoding, self.map.layer, lambda: timeline.looking_at is None)
     self.map.decoding = self.decoding
@@ -206,6 +211,7 @@ def heard(self: LatentLabeler, event: dict):
         self.presenter.heard(event)
         self.proposals.heard(event)
         self.decoding.heard(event)
+        self.facets.heard(event)
     elif event.get("app") is not self:
         self.retire(event["by"])
 
@@ -281,7 +287,7 @@ LatentLabeler.names = property(_names, _set_names, doc="(n,) names of the items,
 # %% ../../nbs/widgets/20_labeler.ipynb #84a382c3
 LET_GO = (
     *("map", "preview", "sheet", "actions", "buttons", "training"),
-    *("extra", "presenter", "proposals", "commands", "decoding"),
+    *("extra", "presenter", "proposals", "commands", "decoding", "facets"),
 )
 
 # %% ../../nbs/widgets/20_labeler.ipynb #c5d6e7f8
@@ -291,7 +297,7 @@ def abandon(self: LatentLabeler, views):
     if self.unsubscribe is not None:
         self.unsubscribe()
     self.unsubscribe = None
-    for part in ("presenter", "proposals", "decoding"):
+    for part in ("presenter", "proposals", "decoding", "facets"):
         if part in self.__dict__:
             self.__dict__[part].close()
     close_all(*views, self)
@@ -308,7 +314,7 @@ def retire(self: LatentLabeler, session):
     self.status.ended = True
     if again:
         return
-    for part in (self.presenter, self.proposals, self.decoding):
+    for part in (self.presenter, self.proposals, self.decoding, self.facets):
         part.close()
     body, self.children = self.children[0], [self.status]
     close_all(body)
@@ -348,7 +354,8 @@ def save(
     folder,  # where to; made when it is not there
 ) -> Path:
     "Write images, labels with their history, rounds, weights, names and columns, for `LatentLabeler.open`."
-    folder = self.session.save(folder, more={"columns.npz": columns_file(self.extra, self.names)})
+    columns = {**self.session.columns, **self.given}
+    folder = self.session.save(folder, more={"columns.npz": columns_file(columns, self.names)})
     self.say(f"Saved in {folder}")
     return folder
 
@@ -375,6 +382,10 @@ def open_project(
 
     project, problems = read_parts(folder, given)
     project["columns"], project["names"], problem = read_columns(Path(folder).expanduser(), len(project["images"]))
+    images, columns = project["images"], project["columns"]
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    project["images"] = replace(images, columns=columns)
+    project["columns"] = {k: v for k, v in columns.items() if k in table_colorings(columns)}
     app = cls(**{**project, **given})
     remember_features(app.session, folder, given)
     if said := " ".join([*problems, problem, app.session.message]).strip():

@@ -42,8 +42,8 @@ class ProposalDeck:
 
     def heard(self, event: dict):
         "An event of the session: what was labeled elsewhere is proposed no more, and predictions on cards grow old."
-        if self.dealt and event.get("type") in ("labels", "map"):
-            self.asker.ask("deck" if event["type"] == "labels" else "cards")
+        if self.dealt and (event.get("type") in ("labels", "map") or event.get("anew")):
+            self.asker.ask("cards" if event["type"] == "map" else "deck")
 
     def wait(self, timeout: float) -> bool:  # False when the time ran out
         "Until nothing is asked for any more."

@@ -17,6 +17,7 @@ from ..palettes import palette as class_palette
 from ..session.queue import STRATEGIES
 from .columns import as_column, numbers_with_gaps
 from .contact_sheet import ContactSheet
+from .facet_panel import FacetPanel
 from .label_bar import ActionBar, ClassButtons, StatusLine
 from .latent_map import LatentMap
 from .preview import Preview
@@ -68,6 +69,7 @@ class Views(NamedTuple):
     actions: ActionBar
     buttons: ClassButtons
     training: TrainingPanel
+    facets: FacetPanel
     status: StatusLine
 
 # %% ../../nbs/widgets/14_views.ipynb #0d3be3e2
@@ -94,6 +96,7 @@ def make_views(
         ),
         buttons=ClassButtons(order=order, **look),
         training=TrainingPanel(epochs),
+        facets=FacetPanel(),
         status=StatusLine(n_items=n, of=map.layer.key),
     )
     views.training.controls.choices = list(BY_ITSELF)
@@ -108,4 +111,4 @@ def arrange(views: Views) -> ipywidgets.Box:  # all but the status line
 
     column = views.actions, views.preview, views.sheet, views.buttons
     parts = box("ssvae-map-box", views.map), box("ssvae-side", *column), box("ssvae-dock", views.training)
-    return box("ssvae-body", *parts)
+    return box("ssvae-body", box("ssvae-facet-box", views.facets), *parts)
