@@ -275,8 +275,6 @@ function render({ model, el }) {
     ),
     body = h("div", { class: "ssvae-facet-body", id, role: "region", "aria-label": "Columns" }, list, foot);
   el.replaceChildren(toggle, body);
-  // JupyterLab takes arrow keys and Enter from whatever has the focus unless it is said on that very element.
-  el.addEventListener("focusin", (e) => e.target.setAttribute("data-lm-suppress-shortcuts", "true"));
 
   const make = (card) => {
     const ask = (what) => out.ask(card.name, what),

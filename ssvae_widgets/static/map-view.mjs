@@ -82,6 +82,8 @@ export class MapView extends MapCanvas {
     this.lookBetween(root);
     this.root.tabIndex = 0;
     this.root.setAttribute("data-lm-suppress-shortcuts", "true");
+    // JupyterLab asks the element in focus itself: without this, arrow keys on a slider would move from cell to cell
+    this.hear(this.root, "focusin", (e) => e.target.setAttribute("data-lm-suppress-shortcuts", "true"));
     if (!this.root.getAttribute("role")) {
       this.root.setAttribute("role", "group");
       this.root.setAttribute(

@@ -35,6 +35,13 @@ def test_an_earlier_round_stands_beside_the_map_of_now(open_notebook):
     page, wrong = nb.page, []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
+    slider = page.locator(".ssvae-rounds .ssvae-slider")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")  # is the slider's, and not a step to the cell above
+    nb.until("app.presenter.timeline.looking_at == 2")
+    page.keyboard.press("ArrowRight")
+    nb.until("app.presenter.timeline.looking_at is None")
+    assert slider.evaluate("e => e === document.activeElement")
     opener = page.locator(".ssvae-beside-open")
     opener.click()
     dialog = page.locator("dialog.ssvae-beside")
