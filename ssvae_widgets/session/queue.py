@@ -263,6 +263,8 @@ class Proposals:
         skip = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
         if strategy in OF_PEOPLE:
             return self._of_people(n, strategy, within, skip)
+        if strategy != "suspects":
+            skip = [*skip, *self.data.same.redundant(self.data.store.codes >= 0).tolist()]  # of each picture one
         view, codes = self.predictions.view, self.data.codes
         probs = None if view.probs is None else self.predictions.wide(view.probs)
         if strategy == "auto":

@@ -24,6 +24,7 @@ from .activity import Activity
 from .annotators import Annotators
 from .arguments import check_model
 from .decoding import Decoding
+from .duplicates import Duplicates
 from .evidence import Evidence
 from .examination import Examination
 from .export import Written, export_session
@@ -124,6 +125,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
+    self.duplicates = self.labeling.copies = Duplicates(data, activity, self.accuracy_log.ask)
     self.annotators = Annotators(data)
     self.proposals.people = self.annotators
     self.network = Training(
@@ -166,7 +168,7 @@ def _begin(
     self.state.load(self.files.folder.state)
     if resume:
         self.resume.find()
-    ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups)]
+    ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups, self.duplicates)]
     if self.sample is not None:
         ends.append(follow_pool(self))
     self._forget = lambda: [end() for end in ends]
