@@ -193,6 +193,7 @@ BY_CLICK = {
     "suspects": {},
     "unlabeled": {},
     "original": {"serial": row},
+    "copies": {"serial": row},
     "export": {"folder?": text, "what?": texts},
 }
 

@@ -206,6 +206,7 @@ def heard(self: LatentLabeler, event: dict):
         self.presenter.heard(event)
         self.proposals.heard(event)
         self.decoding.heard(event)
+        self.commands.copied.heard(event)
     elif event.get("app") is not self:
         self.retire(event["by"])
 
