@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from fastcore.basics import patch
 from jaxtyping import Bool, Int
 
 from ..assess.copies import Stack, distinct, stack_numbers
@@ -17,7 +18,7 @@ from ..assess.copies import Stack, distinct, stack_numbers
 # %% auto #0
 __all__ = ['Stacks']
 
-# %% ../../nbs/session/03_stacks.ipynb #e84809c7
+# %% ../../nbs/session/03_stacks.ipynb #ef37113f
 class Stacks:
     "The stacks of a set of images, as far as they are known. From any thread."
 
@@ -46,28 +47,34 @@ class Stacks:
         rows = stacks[of[row]].rows
         return rows[rows != row]
 
-    def with_copies(self, rows: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "more"]:
-        "Some images and all copies of them, sorted."
-        of = self.of
-        if of is None or not len(rows):
-            return rows
-        return np.union1d(rows, np.flatnonzero((of >= 0) & np.isin(of, of[rows])))
+# %% ../../nbs/session/03_stacks.ipynb #c127d8ea
+@patch
+def with_copies(self: Stacks, rows: Int[np.ndarray, "rows"]) -> Int[np.ndarray, "more"]:
+    "Some images and all copies of them, sorted."
+    of = self.of
+    if of is None or not len(rows):
+        return rows
+    return np.union1d(rows, np.flatnonzero((of >= 0) & np.isin(of, of[rows])))
 
-    def one_each(
-        self,
-        codes: Int[np.ndarray, "batch"],  # class of each image, −1: unlabeled
-        late: Int[np.ndarray, "rows"] = (),  # rows whose labels give way to others of their stack
-    ) -> Int[np.ndarray, "batch"]:
-        "Labels, but one of each stack."
-        of = self.of
-        return codes if of is None else distinct(codes, of, np.isin(np.arange(len(codes)), late))
+# %% ../../nbs/session/03_stacks.ipynb #740d3917
+@patch
+def one_each(
+    self: Stacks,
+    codes: Int[np.ndarray, "batch"],  # class of each image, −1: unlabeled
+    late: Int[np.ndarray, "rows"] = (),  # rows whose labels give way to others of their stack
+) -> Int[np.ndarray, "batch"]:
+    "Labels, but one of each stack."
+    of = self.of
+    return codes if of is None else distinct(codes, of, np.isin(np.arange(len(codes)), late))
 
-    def redundant(self, labeled: Bool[np.ndarray, "batch"]) -> Int[np.ndarray, "rows"]:
-        "Images without a label of which a copy has one, or comes before them."
-        of = self.of
-        if of is None:
-            return np.zeros(0, np.int64)
-        rows = np.flatnonzero(of >= 0)
-        rows = rows[np.argsort(~labeled[rows], kind="stable")]
-        rest = np.delete(rows, np.unique(of[rows], return_index=True)[1])
-        return rest[~labeled[rest]]
+# %% ../../nbs/session/03_stacks.ipynb #c43faa03
+@patch
+def redundant(self: Stacks, labeled: Bool[np.ndarray, "batch"]) -> Int[np.ndarray, "rows"]:
+    "Images without a label of which a copy has one, or comes before them."
+    of = self.of
+    if of is None:
+        return np.zeros(0, np.int64)
+    rows = np.flatnonzero(of >= 0)
+    rows = rows[np.argsort(~labeled[rows], kind="stable")]
+    rest = np.delete(rows, np.unique(of[rows], return_index=True)[1])
+    return rest[~labeled[rest]]

@@ -104,11 +104,13 @@ class ContactSheet(View):
         "The serials that were not left out."
         return self.rows[np.frombuffer(self.excluded, np.uint8) == 0]
 
-    def checked(self, serials) -> np.ndarray:
-        "Serials as the page has them, or a `RowError`."
-        return check_rows(serials, self.n_items or 2**32).astype("<u4")
-
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #f85de291
+@patch
+def checked(self: ContactSheet, serials) -> np.ndarray:
+    "Serials as the page has them, or a `RowError`."
+    return check_rows(serials, self.n_items or 2**32).astype("<u4")
+
+
 @patch
 def fill(self: ContactSheet, serials, codes=None, guesses=None):
     "Show these serials in this order, or raise a `RowError`; `codes` and `guesses` are of all items."
