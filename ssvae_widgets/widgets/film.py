@@ -39,8 +39,9 @@ def film_arrays(
     labels: Sequence[Int[np.ndarray, "batch"]],  # codes of the labels in each of them, −1: none
 ) -> tuple[dict, dict[str, bytes]]:  # numbers; arrays by name, one round after the other
     "Frames as a page plays them."
-    last = np.flatnonzero(np.asarray(labels[-1]) >= 0)
-    others = np.setdiff1d(np.arange(len(frames[0].xy)), last)
+    placed = np.all([np.isfinite(f.xy).all(1) for f in frames], axis=0)  # a point without a place is nowhere
+    last = np.flatnonzero((np.asarray(labels[-1]) >= 0) & placed)
+    others = np.setdiff1d(np.flatnonzero(placed), last)
     room = min(len(others), max(0, POINTS - len(last)))
     rows = np.sort(np.append(last, np.random.default_rng(0).choice(others, room, replace=False)).astype(int))
     extent = extent_of(np.concatenate([f.xy for f in frames]))
