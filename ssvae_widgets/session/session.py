@@ -38,6 +38,7 @@ from .learned_from import LearnedFrom
 from .pooled import follow_pool, keep_pool_map, unpack_sample
 from .predictions import Predictions
 from .project import read_names, read_parts, remember_features, said_whole
+from .quality import Quality
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
@@ -125,6 +126,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
+    self.quality = Quality(data)
     self.duplicates = self.labeling.copies = Duplicates(data, activity, self.accuracy_log.ask)
     self.annotators = Annotators(data)
     self.proposals.people = self.annotators
