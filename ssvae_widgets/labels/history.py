@@ -103,6 +103,8 @@ def told(self: History, entry: Entry, i: int) -> dict:
     extra = {
         k: v[i] if isinstance(v, list) and len(v) == n else v for k, v in r.items() if k not in CORE and k not in known
     }
+    if extra.get("copy_of") is not None:
+        known["source"] = f"copy of row {extra['copy_of']}"
     return {_written(k): _written(v) for k, v in (known | extra).items()}
 
 # %% ../../nbs/labels/15_history.ipynb #72e5b009
@@ -153,7 +155,7 @@ def _words(replay: Replay):
 
 @patch
 def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of every image, −1: said nothing of it
-    "The last word of each person on each image, in the codes of now; not a class that is gone, or an accepted answer."
+    "The last word of each person on each image, in the codes of now; of no class that is gone, answer or copy."
     with self.log.lock:
         whole, view = self.whole(), self.log.view
         table, code_of = whole.table, {uid: k for k, uid in enumerate(view.uids)}
@@ -163,8 +165,9 @@ def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of 
         for entry, who, rows in _words(whole):
             mine = said.setdefault(who or "", np.full(whole.n_items, -1, np.int32))
             mine[rows] = now[table.holders(np.asarray(entry.codes, np.int32))]
-            accepted = entry.noted().get("accepted", ())  # None: all of them
-            mine[rows if accepted is None else [*accepted]] = -1
+            for fact in ("accepted", "copied"):
+                some = entry.noted().get(fact, ())  # None: all of them
+                mine[rows if some is None else [*some]] = -1
     return {who: codes for who, codes in said.items() if (codes >= 0).any()}
 
 

@@ -69,9 +69,11 @@ class Evidence:
         row: int,  # a random pick, about to be labeled
         said: int,  # the class on show, −1: none
     ) -> None:
-        "An exam question with the answers written down beforehand; none where its group has labels already."
+        "An exam question with the answers written down beforehand; none where its group or a copy has a label already."
         groups = self.data.of_group
         if groups is not None and (self.data.codes[groups == groups[row]] >= 0).any():
+            return
+        if (self.data.codes[self.data.same.others(row)] >= 0).any():
             return
         answers = {name: int(probs[row].argmax()) for name, probs in self.predictions.by_source.items()}
         with self._picks:
@@ -91,7 +93,7 @@ class Evidence:
     @property
     def sources(self) -> dict[str, Source]:
         "How good graph, linear head and network are on labels that they had not heard."
-        return self.judge(self.data.codes)[0]
+        return self.judge(self.data.distinct)[0]
 
 # %% ../../nbs/session/11_evidence.ipynb #f6243f3b
 @patch

@@ -61,8 +61,10 @@ class Examination:
         return self.foreign or bool(self.ever.any())
 
     def fresh_rows(self, codes: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "rows"]:
-        "Labels of a person's own that the network has not heard and was not asked."
-        fresh = (codes >= 0) & ~self.ever
+        "Labels of a person's own that the network has not heard, nor of a copy, and was not asked."
+        data = self.data
+        fresh = (data.same.one_each(codes, data.store.rows_with("copied")) >= 0) & ~self.ever
+        fresh[data.same.with_copies(np.flatnonzero(self.ever))] = False
         fresh[[row for row in self.exams if row < len(fresh)]] = False
         fresh[self.data.store.rows_with("accepted")] = False
         groups = self.data.of_group
@@ -91,6 +93,7 @@ def hold_back(
         self.held = (
             _half_of_each_class(rows, codes, most) if groups is None else _half_of_the_groups(rows, groups, most)
         )
+        self.held = self.data.same.with_copies(self.held)
         self.release = max(1, target // 2)
     elif done >= self.release:
         self.held = _NONE

@@ -15,6 +15,7 @@ from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
 from .predictions import Predictions
+from .quality import Quality
 from .queue import Proposals
 from .snapshots import Snapshots
 from .state import SavedState
@@ -129,6 +130,7 @@ SessionFace.standing = attribute("accuracy_log.latest", "How well it is going, a
 SessionFace.unlabeled_groups = attribute(
     "groups.now", "Each `Group` of images that look alike, none of them labeled; farthest from all labels first."
 )
+SessionFace.review = method("quality", Quality.review)
 SessionFace.queue = attribute("proposals.queue", "The `SuggestionQueue`.")
 SessionFace.current = attribute("proposals.queue.current", "The proposal that `next` went to last, or None.")
 SessionFace.strategy = attribute(

@@ -25,6 +25,7 @@ from ..labels.picture_names import Pictures, carry_over, find_move, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
 from .arguments import check_groups, check_image_set, check_labels, check_truth
+from .stacks import Stacks
 
 # %% auto #0
 __all__ = ['open_store', 'name_order', 'places_of_names', 'truth_codes', 'LabeledImages']
@@ -154,6 +155,7 @@ class LabeledImages:
         self.seed = check_whole(seed, "seed", 0, 2**31 - 1)
         self.annotator = check_annotator(annotator)
         self.of_group = check_groups(groups, len(self.images))  # number of the group of each item, or None
+        self.same = Stacks(len(self.images))  # which of them are the same picture
         self.place = check_labels(labels, len(self.images), found.table)  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
@@ -292,6 +294,13 @@ def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
             codes.flags.writeable = False
         known = self._counting = view, codes
     return known[1]
+
+
+@patch(as_prop=True)
+def distinct(self: LabeledImages) -> Int[np.ndarray, "batch"]:
+    "The labels that count, but one of each stack of copies: what accuracy is judged on."
+    known = self.same.of is not None
+    return self.same.one_each(self.codes, self.store.rows_with("copied")) if known else self.codes
 
 
 @patch(as_prop=True)

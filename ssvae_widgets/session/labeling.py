@@ -14,6 +14,8 @@ from fastcore.basics import patch
 from jaxtyping import Int
 
 from ..errors import ArgumentError, check_rows, describe
+from ..labels.gestures import set_labels
+from .duplicates import Duplicates
 from .evidence import Evidence
 from .labeled_images import LabeledImages
 from .queue import SuggestionQueue
@@ -27,6 +29,7 @@ class Labeling:
 
     def __init__(self, data: LabeledImages, evidence: Evidence, queue: SuggestionQueue):
         self.data, self.evidence, self.queue = data, evidence, queue
+        self.copies: Duplicates | None = None  # what a label may cover, once somebody looks for copies
 
 # %% ../../nbs/session/13_labeling.ipynb #210e7693
 @patch
@@ -41,7 +44,33 @@ def label(
     rows, code = check_rows(serials, self.data.n_items), self.data.code(label)
     if not rows.size:
         return None
-    return self.data.store.set(rows, code, source=source, **self._provenance(rows))
+    return self._give(rows, code, source, **self._provenance(rows))
+
+# %% ../../nbs/session/13_labeling.ipynb #9ae86bb9
+@patch
+def _give(
+    self: Labeling,
+    rows: Int[np.ndarray, "serials"],
+    codes,  # one class code, or one for each; −1 removes
+    source: str,
+    **facts,  # kept with the gesture
+):  # the `Gesture`
+    "Label images, and their copies where that is wanted."
+    store, copies = self.data.store, self.copies
+    if copies is None or not copies.cover:
+        return store.set(rows, codes, source=source, **facts)
+
+    def decided():
+        given = np.array(np.broadcast_to(codes, rows.shape))
+        follow = copies.covered(rows, given)
+        if not follow:
+            return set_labels(store.log, rows, given, source, facts)
+        of, leaders = dict(zip(rows.tolist(), given.tolist())), [*follow.values()]
+        told = dict(copied=[False] * len(rows) + [True] * len(follow), copy_of=[None] * len(rows) + leaders)
+        labels = np.concatenate([given, [of[row] for row in leaders]])
+        return set_labels(store.log, np.concatenate([rows, [*follow]]), labels, source, facts | told)
+
+    return store.decide(decided)
 
 # %% ../../nbs/session/13_labeling.ipynb #a239b73a
 @patch
@@ -53,7 +82,7 @@ def clear(
     "Remove labels: one gesture, one undo. Raises `RowError`, `ClosedError`."
     self.data.check_open()
     rows = check_rows(serials, self.data.n_items)
-    return self.data.store.clear(rows, source=source) if rows.size else None
+    return self._give(rows, -1, source) if rows.size else None
 
 # %% ../../nbs/session/13_labeling.ipynb #b7fed1f3
 @patch
@@ -185,7 +214,7 @@ def accept(
         codes = np.array(alive)[probs[rows][:, alive].argmax(1)]
     else:
         codes = np.array([self.data.code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
-    return self.data.store.set(rows, codes, source=source, accepted=True, **self._provenance(rows))
+    return self._give(rows, codes, source, accepted=True, **self._provenance(rows))
 
 # %% ../../nbs/session/13_labeling.ipynb #b183acfc
 @patch

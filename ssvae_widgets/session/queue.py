@@ -260,7 +260,7 @@ class Proposals:
         from ssvae_widgets.assess.acquire import suggest
 
         n = check_whole(n, "n", 0, self.data.n_items + 1_000_000)
-        skip = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
+        skip = self._left_out(skip, strategy)
         if strategy in OF_PEOPLE:
             return self._of_people(n, strategy, within, skip)
         view, codes = self.predictions.view, self.data.codes
@@ -284,6 +284,15 @@ class Proposals:
         found = suggest(n, STRATEGIES.get(strategy, strategy), classes=self.data.classes, rng=rng, **known)
         picks = found.indices if rows is None else rows[found.indices]
         return [Suggestion(int(i), why, strategy) for i, why in zip(picks, found.reasons)]
+
+# %% ../../nbs/session/09_queue.ipynb #7c3a55fa
+@patch
+def _left_out(self: Proposals, skip, strategy: str) -> list[int]:
+    "Rows that are not to be proposed."
+    rows = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
+    if strategy in ("suspects", *OF_PEOPLE):
+        return rows
+    return [*rows, *self.data.same.redundant(self.data.store.codes >= 0).tolist()]
 
 # %% ../../nbs/session/09_queue.ipynb #3cf71d62
 @patch

@@ -24,6 +24,7 @@ from .activity import Activity
 from .annotators import Annotators
 from .arguments import check_model
 from .decoding import Decoding
+from .duplicates import Duplicates
 from .evidence import Evidence
 from .examination import Examination
 from .export import Written, export_session
@@ -38,6 +39,7 @@ from .learned_from import LearnedFrom
 from .pooled import follow_pool, keep_pool_map, unpack_sample
 from .predictions import Predictions
 from .project import read_columns, read_parts, remember_features, said_whole
+from .quality import Quality
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
@@ -125,6 +127,8 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
+    self.quality = Quality(data)
+    self.duplicates = self.labeling.copies = Duplicates(data, activity, self.accuracy_log.ask)
     self.annotators = Annotators(data)
     self.proposals.people = self.annotators
     self.facets = Facets(data, activity, self.proposals)
@@ -168,7 +172,7 @@ def _begin(
     self.state.load(self.files.folder.state)
     if resume:
         self.resume.find()
-    ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups)]
+    ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups, self.duplicates)]
     if self.sample is not None:
         ends.append(follow_pool(self))
     self._forget = lambda: [end() for end in ends]

@@ -368,7 +368,7 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
             break
     examination.hold_back(codes)
     if examination.ask(codes):
-        self.accuracy_log.evidence.decide(codes)
+        self.accuracy_log.evidence.decide(self.data.distinct)
     return examination.teach(seq, codes)
 
 # %% ../../nbs/session/14_training.ipynb #4f7c8e09

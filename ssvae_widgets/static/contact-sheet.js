@@ -1,4 +1,5 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
+import { fold, marksOf, members } from "./stacks.mjs";
 import { classColour, follow, giveKeysBack, paintItem, scrolling, toMap, visibleRows } from "./view-core.mjs";
 
 /** CSS pixels: the smallest side of a tile, the largest, and the first one. */
@@ -115,6 +116,11 @@ function render({ model, el }) {
     out = new Uint8Array(0),
     codes = new Int32Array(0),
     guesses = new Int32Array(0),
+    marks = new Uint8Array(0),
+    stacks = new Int32Array(0),
+    open = new Set(), // stacks whose copies all stand here
+    cells = [], // place of the picture in each cell
+    sizes = [], // pictures that it stands for
     cursor = 0,
     sent = model.get("heard"), // number of the last picture that was left out or taken in here
     asked = new Map(); // serial -> pixels a side that were asked for
@@ -127,13 +133,15 @@ function render({ model, el }) {
     frame = 0;
 
   const layout = () => {
+    ({ cells, sizes } = fold(serials.length, stacks, open));
+    cursor = Math.max(0, Math.min(cursor, cells.length - 1));
     const width = box.clientWidth - 2;
     if (width <= 0) return;
     tile = Math.min(width, chosenSize());
     columns = Math.max(1, Math.floor(width / tile));
     tile = Math.floor(width / columns);
     const seen = box.clientHeight || 300;
-    roll = scrolling(Math.ceil(serials.length / columns) * tile, seen);
+    roll = scrolling(Math.ceil(cells.length / columns) * tile, seen);
     space.style.height = `${roll.height}px`;
     for (const node of tiles.values()) node.remove();
     tiles.clear();
@@ -147,7 +155,9 @@ function render({ model, el }) {
       });
   };
   const place = (i) => {
-    const serial = serials[i],
+    const at = cells[i],
+      size = sizes[i],
+      serial = serials[at],
       known = pictures.get(serial);
     let node = tiles.get(i);
     if (!node) {
@@ -164,6 +174,7 @@ function render({ model, el }) {
       space.append(node);
     }
     node.style.top = `${Math.floor(i / columns) * tile + box.scrollTop - roll.lookedAt(box.scrollTop)}px`;
+    let badge = node.querySelector(".ssvae-badge");
     if (known && node.firstChild?.picture !== known) {
       const s = known.shape,
         canvas = h("canvas", { "aria-hidden": "true" });
@@ -181,28 +192,39 @@ function render({ model, el }) {
       }
     }
     const classes = model.get("classes"),
-      k = codes[i],
-      g = guesses[i];
+      k = codes[at],
+      g = guesses[at],
+      unfolded = stacks[at] >= 0 && open.has(stacks[at]),
+      { signs, words: flags } = marksOf(marks[at] || 0);
+    if (size > 1 || unfolded || signs) {
+      badge = node.querySelector(".ssvae-badge") || node.appendChild(h("span", { class: "ssvae-badge" }));
+      badge.classList.toggle("ssvae-stack", size > 1 || unfolded);
+      const text = `${signs}${size > 1 ? ` ×${size}` : unfolded ? " =" : ""}`.trim();
+      if (badge.textContent !== text) badge.textContent = text;
+      badge.title = size > 1 ? "Show all copies" : unfolded ? "Fold the copies" : flags;
+    } else badge?.remove();
+    const gone = members(at, size, stacks).every((j) => out[j] === 1);
     const own = k >= 0 ? classColour(model.get("palette"), k) : { "--c": "transparent", "--c-dark": "transparent" };
     for (const [name, value] of Object.entries(own)) node.style.setProperty(name, value);
-    node.classList.toggle("ssvae-out", out[i] === 1);
+    node.classList.toggle("ssvae-out", gone);
+    node.classList.toggle("ssvae-unfolded", unfolded);
     node.classList.toggle("ssvae-cursor", i === cursor);
-    node.setAttribute("aria-selected", out[i] !== 1);
-    const words = `#${serial}, ${k >= 0 ? `labeled ${clean(classes[k])}` : "unlabeled"}${g >= 0 ? `, model says ${clean(classes[g])}` : ""}${out[i] ? ", left out" : ""}`;
+    node.setAttribute("aria-selected", !gone);
+    const words = `#${serial}, ${k >= 0 ? `labeled ${clean(classes[k])}` : "unlabeled"}${g >= 0 ? `, model says ${clean(classes[g])}` : ""}${gone ? ", left out" : ""}${size > 1 ? `, stands for ${size} copies: Enter shows them` : unfolded ? ", one of several copies: Enter folds them" : ""}${flags ? `, ${flags}` : ""}`;
     node.setAttribute("aria-label", words);
     node.title = words;
   };
   const show = () => {
     if (!model.get("shown")) return;
     const { first, last } = visibleRows(
-      serials.length,
+      cells.length,
       columns,
       tile,
       roll.lookedAt(box.scrollTop),
       box.clientHeight || 300,
     );
     const from = first * columns,
-      to = Math.min(serials.length, last * columns);
+      to = Math.min(cells.length, last * columns);
     for (const [i, node] of tiles)
       if (i < from || i >= to) {
         node.remove();
@@ -212,9 +234,9 @@ function render({ model, el }) {
     const missing = [],
       pixels = resolution(tile);
     for (let i = from; i < to && missing.length < 512; i++)
-      if (!(asked.get(serials[i]) >= pixels)) {
-        missing.push(serials[i]);
-        asked.set(serials[i], pixels);
+      if (!(asked.get(serials[cells[i]]) >= pixels)) {
+        missing.push(serials[cells[i]]);
+        asked.set(serials[cells[i]], pixels);
       }
     if (missing.length) {
       const want = Uint32Array.from(missing);
@@ -224,22 +246,32 @@ function render({ model, el }) {
   };
   /** Left out or taken in at once, on the map too: the next key is about what is seen. */
   const toggle = (i) => {
-    if (!(i >= 0 && i < serials.length)) return;
-    const serial = serials[i],
-      leave = out[i] !== 1;
-    out[i] = leave ? 1 : 0;
-    sent += 1;
-    model.send({ type: "exclude", serial, out: leave, n: sent });
-    toMap(el, "exclude", { serial, out: leave });
+    if (!(i >= 0 && i < cells.length)) return;
+    const all = members(cells[i], sizes[i], stacks),
+      leave = all.some((at) => out[at] !== 1);
+    for (const at of all) {
+      if ((out[at] === 1) === leave) continue;
+      out[at] = leave ? 1 : 0;
+      sent += 1;
+      model.send({ type: "exclude", serial: serials[at], out: leave, n: sent });
+      toMap(el, "exclude", { serial: serials[at], out: leave });
+    }
     place(i);
     head();
+  };
+  /** A stack of copies is opened, or folded again. */
+  const unfold = (i) => {
+    const stack = stacks[cells[i]];
+    if (!(stack >= 0) || (sizes[i] < 2 && !open.has(stack))) return;
+    if (!open.delete(stack)) open.add(stack);
+    layout();
   };
   /** Half of the pictures go when they take too much room; they are asked for again when they come into sight. */
   const forget = () => {
     let total = 0;
     for (const { data } of pictures.values()) total += data.length;
     if (total < KEPT) return;
-    const seen = new Set([...tiles.keys()].map((i) => serials[i]));
+    const seen = new Set([...tiles.keys()].map((i) => serials[cells[i]]));
     for (const [serial, { data }] of pictures) {
       if (seen.has(serial)) continue;
       pictures.delete(serial);
@@ -258,6 +290,7 @@ function render({ model, el }) {
     const node = event.target.closest(".ssvae-tile");
     if (node) {
       cursor = Number(node.dataset.i);
+      if (event.target.closest(".ssvae-stack")) return unfold(cursor);
       toggle(cursor);
       later();
     }
@@ -275,11 +308,12 @@ function render({ model, el }) {
       ArrowRight: 1,
       ArrowUp: -columns,
       ArrowDown: columns,
-      Home: -serials.length,
-      End: serials.length,
+      Home: -cells.length,
+      End: cells.length,
     }[event.key];
-    if (step !== undefined) cursor = Math.min(serials.length - 1, Math.max(0, cursor + step));
+    if (step !== undefined) cursor = Math.min(cells.length - 1, Math.max(0, cursor + step));
     else if (event.key === " ") toggle(cursor);
+    else if (event.key === "Enter" && stacks[cells[cursor]] >= 0) unfold(cursor);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -321,10 +355,18 @@ function render({ model, el }) {
         asked = new Map();
         sent = model.get("heard");
         cursor = 0;
+        open = new Set();
         box.scrollTop = 0;
       }
       serials = array(model.get("serials"), Uint32Array);
+      stacks = array(model.get("stacks"), Int32Array);
       layout();
+    }),
+    follow(model, ["stacks", "marks"], () => {
+      stacks = array(model.get("stacks"), Int32Array);
+      marks = array(model.get("marks"), Uint8Array);
+      layout();
+      head();
     }),
     follow(model, ["excluded", "heard", "codes", "guesses", "classes", "palette"], () => {
       const stale = model.get("heard") < sent && model.get("version") === version && out.length === serials.length;
@@ -358,7 +400,9 @@ function render({ model, el }) {
   ];
   function head() {
     const left = out.reduce((n, v) => n + v, 0),
-      kept = serials.length - left;
+      kept = serials.length - left,
+      folded = serials.length - cells.length;
+    title.title = folded ? `${count(folded)} of them are copies and not shown: ×2 opens a stack` : "";
     title.textContent = left ? `${count(kept)} of ${count(serials.length)}` : `${count(serials.length)} images`;
     hint.textContent =
       clean(model.get("note")) ||

@@ -162,11 +162,21 @@ function render({ model, el }) {
     const flags = (info.flags || []).map((flag) =>
       h("span", { class: "ssvae-flag", "data-flag": flag, text: flag === "exclude" ? "excluded" : flag }),
     );
+    const copies = info.copies
+      ? h("button", {
+          type: "button",
+          class: "ssvae-flag ssvae-copies",
+          text: `${count(info.copies)} ${info.copies > 1 ? "copies" : "copy"}`,
+          title: "Select this picture and its copies",
+          onclick: () => model.send({ type: "copies", serial: info.serial }),
+        })
+      : null;
     const remarks =
-      flags.length || info.written
+      flags.length || info.written || copies
         ? h(
             "div",
             { class: "ssvae-remarks" },
+            copies,
             ...flags,
             info.written ? h("span", { class: "ssvae-written", text: clean(info.written, 2000) }) : null,
           )

@@ -16,6 +16,7 @@ from ..parts import method
 from .beside import beside_message
 from .class_commands import ClassCommands
 from .facet_commands import FacetDeck
+from .copied import CopiesShown
 from .find import ByName
 from .flagged import FlagCommands
 from .intents import BY_CLICK, BY_KEY
@@ -61,6 +62,7 @@ class Commands:
         self.take_away, self.more_like = TakeAway(session, presenter), MoreLikeThese(session, presenter)
         self.by_name, self.flagging = ByName(session, presenter), FlagCommands(session, presenter)
         self.columns: FacetDeck | None = None  # where there is a panel of columns
+        self.copied = CopiesShown(session, presenter)
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -116,9 +118,10 @@ def label(self: Commands, intent):
     if too_many(serials, intent, self.views.map.layer.confirm_above):
         return self.ask(intent, serials)
     self.presenter.timeline.present()
-    self.session.label(serials, code, source=source_of(serials, self.presenter))
+    more = self.session.label(serials, code, source=source_of(serials, self.presenter)).serials.size - serials.size
     code = self.session.store.merged.get(code, code)  # a page may offer a class a moment longer than there is one
-    self.settle(intent, f"{how_many(serials)} labeled {self.session.classes[code]}")
+    with_copies = f" and {more:,} cop{'ies' if more > 1 else 'y'}" if more > 0 else ""
+    self.settle(intent, f"{how_many(serials)}{with_copies} labeled {self.session.classes[code]}")
     self.proposals.advance(serials, intent)
 
 # %% ../../nbs/widgets/19_commands.ipynb #4030b1d5
@@ -177,6 +180,7 @@ def too_many(serials, intent: dict, above: int) -> bool:
 Commands.export = method("take_away", TakeAway.export)
 Commands.similar = method("more_like", MoreLikeThese.similar)
 Commands.find = method("by_name", ByName.find)
+Commands.copies = method("copied", CopiesShown.copies)
 Commands.flag = method("flagging", FlagCommands.flag)
 Commands.note = method("flagging", FlagCommands.note)
 

@@ -65,6 +65,8 @@ class ContactSheet(View):
     excluded = traitlets.Bytes(help="uint8, 1: left out").tag(sync=True)
     codes = traitlets.Bytes(help="int32 label of each, -1: none").tag(sync=True)
     guesses = traitlets.Bytes(help="int32 predicted class of each, -1: none").tag(sync=True)
+    marks = traitlets.Bytes(help="uint8 flags of each, as `marks_of` gives them").tag(sync=True)
+    stacks = traitlets.Bytes(help="int32 stack of copies of each, -1: none").tag(sync=True)
     heard = traitlets.Int(0, help="number of the last picture that a page left out or took in").tag(sync=True)
     version = traitlets.Int(0, help="counts openings, so that late pixels are dropped").tag(sync=True)
     sorts = traitlets.List(traitlets.Unicode(), default_value=["distance", "certainty", "number"]).tag(sync=True)
@@ -74,8 +76,9 @@ class ContactSheet(View):
     note = traitlets.Unicode("", help="a hint above the images").tag(sync=True)
     n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")
 
-    def __init__(self, images: Callable, **traits):  # images(serial) -> one image
-        self.images = images
+    def __init__(self, images: Callable, beside: Callable | None = None, **traits):
+        # images(serial) -> one image; beside(rows) -> flags and stacks of some rows, uint8 and int32; None: none
+        self.images, self.beside = images, beside
         super().__init__(**traits)
 
     def check(self, content, buffers=()):
@@ -101,11 +104,13 @@ class ContactSheet(View):
         "The serials that were not left out."
         return self.rows[np.frombuffer(self.excluded, np.uint8) == 0]
 
-    def checked(self, serials) -> np.ndarray:
-        "Serials as the page has them, or a `RowError`."
-        return check_rows(serials, self.n_items or 2**32).astype("<u4")
-
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #f85de291
+@patch
+def checked(self: ContactSheet, serials) -> np.ndarray:
+    "Serials as the page has them, or a `RowError`."
+    return check_rows(serials, self.n_items or 2**32).astype("<u4")
+
+
 @patch
 def fill(self: ContactSheet, serials, codes=None, guesses=None):
     "Show these serials in this order, or raise a `RowError`; `codes` and `guesses` are of all items."
@@ -123,6 +128,8 @@ def mark(self: ContactSheet, codes=None, guesses=None):
     with self.hold_sync():
         self.codes = (none if codes is None else np.asarray(codes)[self.rows].astype("<i4")).tobytes()
         self.guesses = (none if guesses is None else np.asarray(guesses)[self.rows].astype("<i4")).tobytes()
+        marks, stacks = (b"", none) if self.beside is None else self.beside(self.rows)
+        self.marks, self.stacks = bytes(marks), np.asarray(stacks, "<i4").tobytes()
 
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #ce4dc6ad
 @patch

@@ -201,6 +201,7 @@ BY_CLICK = {
     "suspects": {},
     "unlabeled": {},
     "original": {"serial": row},
+    "copies": {"serial": row},
     "export": {"folder?": text, "what?": texts},
     "facet": {"column": one_of(lambda view: view.columns), "places?": places, "text?": text, "n?": count},
     "facets": {"ask": one_of(("open", "fold", "clear", "select", "inside", "everywhere"))},

@@ -212,6 +212,7 @@ def heard(self: LatentLabeler, event: dict):
         self.proposals.heard(event)
         self.decoding.heard(event)
         self.facets.heard(event)
+        self.commands.copied.heard(event)
     elif event.get("app") is not self:
         self.retire(event["by"])
 

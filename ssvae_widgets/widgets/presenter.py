@@ -74,6 +74,7 @@ def facts(
         name="" if names is None else names[serial],
         flags=session.flags.of(serial),
         written=session.flags.notes.get(serial, ""),
+        copies=len(session.duplicates.of(serial)),
     )
 
 # %% ../../nbs/widgets/17_presenter.ipynb #ec1655c3

@@ -33,7 +33,7 @@ class Preview(View):
 
     _esm = inline_esm("preview.js")
     _css = stylesheet("views.css", "preview.css")
-    accepts = {"select": ("serial",), "original": ("serial",)}
+    accepts = {"select": ("serial",), "original": ("serial",), "copies": ("serial",)}
     info = traitlets.Dict(help="what is shown, as the page draws it").tag(sync=True)
     pixels = traitlets.Bytes(help="bytes of all images on show").tag(sync=True)
     box = traitlets.Int(160, help="the two large pictures have twice as many pixels a side at most").tag(sync=True)
@@ -70,6 +70,7 @@ def card(
     name: str = "",  # its file name or title
     flags=(),  # such as "star"
     written: str = "",  # a note that somebody wrote
+    copies: int = 0,  # how often the same picture is there besides
     kind: str = "selected",  # "selected" or "hovered"
 ) -> tuple[dict, bytes]:  # what the page draws of it, and the bytes of its pictures
     "All that is shown of one item."
@@ -83,6 +84,7 @@ def card(
         "reason": str(reason),
         "flags": [str(flag) for flag in flags],
         "written": str(written).encode("utf-8", "replace").decode(),
+        "copies": int(copies),
         "source": str(source),
         "original": original,
         "reconstruction": reconstructed,

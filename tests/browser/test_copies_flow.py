@@ -1,0 +1,49 @@
+"""Copies in the app: one cell a stack, opened and left out as one; the preview says how many; flags on the sheet."""
+
+APP = """
+import numpy as np
+from PIL import Image
+from ssvae_widgets import LatentLabeler
+rng = np.random.default_rng(0)
+grow = lambda x, size: np.asarray(Image.fromarray(x).resize(size, Image.BICUBIC))
+images = np.stack([grow(rng.integers(0, 256, (5, 5, 3)).astype(np.uint8), (40, 40)) for _ in range(24)])
+copies = [images[3], grow(grow(images[3], (28, 28)), (40, 40)), (images[7] * 0.9).astype(np.uint8)]
+images = np.concatenate([images, np.stack(copies)])
+app = LatentLabeler(images, None, classes=["cat", "dog"], features=None)
+app.session.duplicates.find()
+app
+"""
+
+
+def test_a_stack_is_one_cell(open_notebook):
+    nb = open_notebook([APP], width=1280, height=800)
+    page = nb.page
+    nb.until("app.flush(5) and 'copies' in app.map.columns")
+    nb.execute("app.session.flag([5], 'star'); app.session.flag([6], 'exclude'); app.map.selected = list(range(27))")
+    page.wait_for_selector(".ssvae-badge.ssvae-stack")
+    assert page.locator(".ssvae-tile").count() == 24
+    stack = page.locator(".ssvae-tile:has(.ssvae-stack)", has_text="×3")
+    assert "stands for 3 copies" in stack.get_attribute("aria-label")
+    starred = page.locator("[data-serial='5']")
+    assert starred.text_content() == "★" and "starred" in starred.get_attribute("aria-label")
+    nb.screenshot("copies-folded")
+    stack.click(position={"x": 12, "y": 40})  # all three are left out at once, and come back
+    nb.until("len(app.map.selected) == 24")
+    stack.click(position={"x": 12, "y": 40})
+    nb.until("len(app.map.selected) == 27")
+    stack.locator(".ssvae-stack").click()
+    page.wait_for_function("() => document.querySelectorAll('.ssvae-unfolded').length === 3")
+    nb.screenshot("copies-open")
+    nb.execute("app.map.selected = []; app.map.focus(3)")
+    chip = page.locator(".ssvae-copies")
+    chip.wait_for()
+    assert chip.text_content() == "2 copies"
+    nb.screenshot("copies-preview")
+    chip.click()
+    nb.until("sorted(app.map.selected) == [3, 24, 25]")
+    nb.execute("app.session.duplicates.cover = True; app.map.selected = [7]; app.map.color_by = 'copies'")
+    page.locator(".ssvae-labeler").first.press("1")
+    nb.until("np.flatnonzero(app.session.codes == 1).tolist() == [7, 26]")
+    page.locator(".ssvae-labeler").first.press("Control+z")
+    nb.until("app.session.n_labeled == 0")
+    nb.screenshot("copies-coloring")
