@@ -15,8 +15,8 @@ from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
 from .beside import beside_message
 from .class_commands import ClassCommands
-from .facet_commands import FacetDeck
 from .copied import CopiesShown
+from .facet_commands import FacetDeck
 from .find import ByName
 from .flagged import FlagCommands
 from .intents import BY_CLICK, BY_KEY
