@@ -152,6 +152,22 @@ def clear(
     rows = np.unique(check_rows(serials, self.log.n_items))
     return self.decide(lambda: self._commit(rows[self.answered[rows]], source, provenance, clear=True))
 
+# %% ../../nbs/labels/19_answering.ipynb #1c95be06
+@patch
+def given(
+    self: Answering,
+    fact: str,  # name of something kept with answers, such as `accepted` or `strategy`
+    value: Any = True,  # of it
+) -> np.ndarray:  # rows, ascending
+    "Answered rows of which the last gesture that counts was given with that."
+    last: dict[int, bool] = {}
+    with self.log.lock:
+        for entry in self.past.whole().sets.entries:
+            if entry.active:
+                last |= dict.fromkeys(set_rows(entry.record), entry.record.get(fact) == value)
+    answered = self.answered
+    return np.array(sorted(row for row, said in last.items() if said and answered[row]), np.int64)
+
 # %% ../../nbs/labels/19_answering.ipynb #6aa83076
 @patch
 def take_over(self: Answering) -> Gesture:
