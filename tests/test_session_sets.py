@@ -1,6 +1,10 @@
 """Sessions on images that can have several classes: what follows from an answer, saved and opened again, the other kind
 of labels refused, and nothing of the sessions on single labels changed."""
 
+import csv
+import json
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
@@ -135,3 +139,42 @@ def test_training_draws_the_map_and_leaves_the_answers(tmp_path):
         s.train(1)
         assert s.wait(300) and s.training.total == 1 and s.source == "sets"
         np.testing.assert_array_equal(s.probs, before)
+
+
+def test_other_programs_get_all_classes_of_a_picture(tmp_path):
+    images = (np.random.default_rng(1).random((40, 8, 8)) * 255).astype(np.uint8)
+    truth = (images.reshape(40, -1)[:, :2] > 128).astype(int)
+    names = ["a", "b;c"]
+    with LabelingSession(images, None, classes=names, multilabel=True, annotator="ann", features=None) as s:
+        for row in range(20):
+            s.answer_sets(row, np.flatnonzero(truth[row]))
+        assert s.wait(60)
+        s.export(tmp_path, ["labels", "predictions", "folders", "huggingface", "coco", "cvat", "label-studio"])
+        for what, why in (("onnx", "does not hear sets"), ("card", "one class for each picture")):
+            with pytest.raises(ArgumentError, match=why):
+                s.export(tmp_path, [what])
+        said = s.probs >= 0.5
+    sets = [[n for n, t in zip(names, row) if t] for row in truth[:20]]
+    with open(tmp_path / "labels.csv", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [[int(r["is a"]), int(r["is b;c"])] for r in rows] == truth[:20].tolist()
+    assert [r["labels"].replace(";;", "/").split(";") if r["labels"] else [] for r in rows] == [
+        [n.replace(";", "/") for n in some] for some in sets
+    ]
+    with open(tmp_path / "predictions.csv", newline="") as file:
+        assert [r["prediction"] for r in csv.DictReader(file)] == [
+            ";".join(n.replace(";", ";;") for n, p in zip(names, row) if p) for row in said
+        ]
+    index = (tmp_path / "by_class" / "index.csv").read_text().splitlines()[1:]
+    assert len(index) == truth[:20].sum(), "a picture lies in the folder of each of its classes"
+    coco = json.loads((tmp_path / "coco.json").read_text())
+    pairs = {(a["image_id"] - 1, names[a["category_id"] - 1]) for a in coco["annotations"]}
+    assert pairs == {(row, n) for row, some in enumerate(sets) for n in some} and len(coco["images"]) == 40
+    assert {a["annotator"] for a in coco["annotations"]} == {"ann"}
+    tags = ElementTree.parse(tmp_path / "cvat.xml").findall("image")
+    assert [[t.get("label") for t in image.findall("tag")] for image in tags] == sets
+    tasks = json.loads((tmp_path / "label_studio.json").read_text())
+    assert [t["annotations"][0]["result"][0]["value"]["choices"] for t in tasks[:20]] == sets
+    table = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "huggingface.parquet")
+    assert table["label"].to_pylist() == [[names.index(n) for n in some] for some in sets] + [None] * 20
+    assert table["annotator"].to_pylist() == ["ann"] * 20 + [None] * 20

@@ -121,7 +121,7 @@ def fit_mixture(
             break
     return Mixture(scale, np.maximum(w[:n], 0), w[n:], judged, share)
 
-
+# %% ../../nbs/assess/10_sets.ipynb #72a87453
 def judge_mixture(
     scores: Float[np.ndarray, "sources answers classes"],  # of answers that were left out
     targets: Int8[np.ndarray, "answers classes"],
@@ -141,7 +141,7 @@ def judge_mixture(
 ENOUGH = 5  # answers of each kind, below which a class is not judged
 LEAST = 10  # answered images, below which nothing is judged
 
-
+# %% ../../nbs/assess/10_sets.ipynb #14cdf163
 @dataclass(frozen=True)
 class ClassScore:
     "How well one class is told."
@@ -189,7 +189,7 @@ def _f1(said: Bool[np.ndarray, "n classes"], targets: Int8[np.ndarray, "n classe
     known = (targets >= 0) if weights is None else (targets >= 0) * weights[:, None]
     return tuple((known * part).sum(0) for part in (said & (targets == 1), said & (targets >= 0), (targets == 1)))
 
-
+# %% ../../nbs/assess/10_sets.ipynb #f7562b9b
 def report_sets(
     probs: Float[np.ndarray, "answers classes"],  # said of answers that were not heard
     targets: Int8[np.ndarray, "answers classes"],  # the answers
@@ -223,7 +223,7 @@ def report_sets(
     alone = wilson_interval(int(exact.sum()), n)
     return SetReport(n, macro, float(low), float(high), float(exact.mean()), *alone, classes, groups is not None, drawn)
 
-
+# %% ../../nbs/assess/10_sets.ipynb #fefc9163
 def _class_score(name: str, hits: int, named: int, there: int, absent: int, fit: bool) -> ClassScore:
     if not fit:
         return ClassScore(name, there, absent)
@@ -236,7 +236,7 @@ def _entropy(p):
     p = np.clip(p, 1e-6, 1 - 1e-6)
     return -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
 
-
+# %% ../../nbs/assess/10_sets.ipynb #c9693ae5
 def suggest_sets(
     probs: Float[np.ndarray, "batch classes"],
     targets: Int8[np.ndarray, "batch classes"],
@@ -266,7 +266,7 @@ def suggest_sets(
         why.append(f"perhaps {names[k]} ({p}), which {has} have so far" if third else f"in doubt: {names[k]} ({p})")
     return [int(candidates[k]) for k in taken], why
 
-
+# %% ../../nbs/assess/10_sets.ipynb #fc02f2c4
 def _apart(features, order, taken, worth):
     "The best one of an order that is not near what is taken."
     free = [k for k in order.tolist() if k not in taken]

@@ -154,19 +154,24 @@ def clear(
 
 # %% ../../nbs/labels/19_answering.ipynb #1c95be06
 @patch
-def given(
+def last(
     self: Answering,
-    fact: str,  # name of something kept with answers, such as `accepted` or `strategy`
-    value: Any = True,  # of it
-) -> np.ndarray:  # rows, ascending
-    "Answered rows of which the last gesture that counts was given with that."
-    last: dict[int, bool] = {}
+    fact: str,  # name of something kept with answers, such as `annotator`, `time` or `strategy`
+) -> dict[int, Any]:  # row -> what it is; None: it was not given
+    "Of the last gesture on each answered image that counts, something that was kept with it."
+    found: dict[int, Any] = {}
     with self.log.lock:
         for entry in self.past.whole().sets.entries:
             if entry.active:
-                last |= dict.fromkeys(set_rows(entry.record), entry.record.get(fact) == value)
+                found |= dict.fromkeys(set_rows(entry.record), entry.record.get(fact))
     answered = self.answered
-    return np.array(sorted(row for row, said in last.items() if said and answered[row]), np.int64)
+    return {row: said for row, said in found.items() if answered[row]}
+
+
+@patch
+def given(self: Answering, fact: str, value: Any = True) -> np.ndarray:  # rows, ascending
+    "Answered rows of which the last gesture that counts was given with that."
+    return np.array(sorted(row for row, said in self.last(fact).items() if said == value), np.int64)
 
 # %% ../../nbs/labels/19_answering.ipynb #6aa83076
 @patch

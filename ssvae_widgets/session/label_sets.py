@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/label_sets.html.md""
 # %% ../../nbs/session/14_label_sets.ipynb #2286361a
 from __future__ import annotations
 
-import io
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,17 +66,6 @@ class LabelSets:
         self.report = self._judge(alone, targets[rows], rows)
         self.write()
 
-    def _judge(self, alone, targets, rows) -> SetReport:
-        "On answers that people gave themselves, in classes that there are."
-        live, groups = self.data.order, None if self.data.of_group is None else self.data.of_group[rows]
-        probs, ask = judge_mixture(alone, targets, groups), self.data.store.answering
-        own = ~np.isin(rows, ask.given("accepted"))
-        picked = own & np.isin(rows, ask.given("strategy", "audit"))
-        drawn = picked.sum() >= 20  # what was proposed is no fair sample
-        own = picked if drawn else own
-        names, mine = [self.data.classes[k] for k in live], None if groups is None else groups[own]
-        return report_sets(probs[own][:, live], targets[own][:, live], names, mine, drawn=bool(drawn))
-
     def said(self) -> tuple[str | None, Float[np.ndarray, "batch classes"] | None]:  # source, probabilities
         "What is on show: 0 for classes that are no more."
         probs = self._probs
@@ -90,6 +79,19 @@ class LabelSets:
     def why(self) -> str:
         "What is on show and how good it is, in one sentence; empty while there is nothing."
         return f"on show: graph and linear heads, class by class; {self.report.message}" if self.report.n else ""
+
+# %% ../../nbs/session/14_label_sets.ipynb #5e7b0002
+@patch
+def _judge(self: LabelSets, alone, targets, rows) -> SetReport:
+    "On answers that people gave themselves, in classes that there are."
+    live, groups = self.data.order, None if self.data.of_group is None else self.data.of_group[rows]
+    probs, ask = judge_mixture(alone, targets, groups), self.data.store.answering
+    own = ~np.isin(rows, ask.given("accepted"))
+    picked = own & np.isin(rows, ask.given("strategy", "audit"))
+    drawn = picked.sum() >= 20  # what was proposed is no fair sample
+    own = picked if drawn else own
+    names, mine = [self.data.classes[k] for k in live], None if groups is None else groups[own]
+    return report_sets(probs[own][:, live], targets[own][:, live], names, mine, drawn=bool(drawn))
 
 # %% ../../nbs/session/14_label_sets.ipynb #cae8b0a2
 @patch
@@ -105,7 +107,7 @@ def mark(
     rows, code = check_rows(serials, self.data.n_items), self.data.code(label)
     return self.data.store.answering.mark(rows, code, on, source, **self._provenance(rows)) if rows.size else None
 
-
+# %% ../../nbs/session/14_label_sets.ipynb #a2a555ed
 @patch
 def answer(
     self: LabelSets,
@@ -124,7 +126,7 @@ def clear(self: LabelSets, rows: Int[np.ndarray, "rows"], source: str):
     "Nobody has said anything of these items then."
     return self.data.store.answering.clear(rows, source)
 
-
+# %% ../../nbs/session/14_label_sets.ipynb #f4df479f
 @patch
 def accept(self: LabelSets, rows: Int[np.ndarray, "rows"], source: str):
     "Answer with what is on show, from 0.5 on; `ArgumentError` where nothing is."
@@ -135,14 +137,14 @@ def accept(self: LabelSets, rows: Int[np.ndarray, "rows"], source: str):
     told = self._provenance(rows)
     return self.data.store.answering.answer(rows, sets, source, accepted=True, **told)
 
-
+# %% ../../nbs/session/14_label_sets.ipynb #a3d5df64
 @patch
 def _check(self: LabelSets) -> None:
     self.data.check_open()
     if not self.data.multilabel:
         raise ArgumentError("Here each image has one class: open the labels with multilabel=True, or use label.")
 
-
+# %% ../../nbs/session/14_label_sets.ipynb #d788ddca
 @patch
 def _provenance(self: LabelSets, rows: Int[np.ndarray, "rows"]) -> dict[str, Any]:
     "What was on show: the model's step and the certainty; for a proposal, its strategy."
@@ -185,7 +187,7 @@ def named(
     row = self.data.store.answering.targets[check_row(serial, self.data.n_items)]
     return [self.data.classes[k] for k in self.data.order if row[k] == 1] if (row >= 0).any() else None
 
-
+# %% ../../nbs/session/14_label_sets.ipynb #f6edd614
 @patch
 def table(
     self: LabelSets,
@@ -209,26 +211,27 @@ def table(
         column[column == 2] = pd.NA
     return pd.DataFrame({**columns, **own})
 
-
+# %% ../../nbs/session/14_label_sets.ipynb #6a429853
 def joined(names: Sequence[str]) -> str:
     "Names in one cell; a semicolon within a name is doubled."
     return ";".join(name.replace(";", ";;") for name in names)
 
-
+# %% ../../nbs/session/14_label_sets.ipynb #261957b2
 @patch
-def write(self: LabelSets) -> None:
-    "The table beside the labels; a disk that refuses it is none of the labels' business."
-    path = self.data.store.path
-    if path is None or self.data.borrowed and self.data.store.closed:
-        return
-    out = io.StringIO()
-    table = self.table(self.data.names)
+def csv(self: LabelSets, names: Sequence[str] | None = None) -> bytes:
+    "The table as a CSV file, whose cells no spreadsheet takes for formulas."
+    table = self.table(names)
     for column in ("image", "labels"):
         if column in table:
             table[column] = [guard_cell(v) if isinstance(v, str) else v for v in table[column]]
     table.columns = [guard_cell(name) for name in table.columns]
-    table.to_csv(out, index=False, lineterminator="\n")
-    try:
-        atomic_write(path.with_name(path.name + ".sets.csv"), out.getvalue().encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass  # written again with the next answer
+    return table.to_csv(index=False, lineterminator="\n").encode("utf-8", "backslashreplace")
+
+# %% ../../nbs/session/14_label_sets.ipynb #70601ae6
+@patch
+def write(self: LabelSets) -> None:
+    "The table beside the labels; a disk that refuses it is none of the labels' business."
+    path = self.data.store.path
+    if path is not None:
+        with contextlib.suppress(OSError):  # written again with the next answer
+            atomic_write(path.with_name(path.name + ".sets.csv"), self.csv(self.data.names))

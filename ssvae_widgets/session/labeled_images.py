@@ -141,7 +141,7 @@ def check_multilabel(value) -> bool | str | None:
         return value
     raise ArgumentError(f"multilabel is {describe(value)}; expected True, False, None or 'convert'.")
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #889f2bd6
 def check_kind(store: LabelStore, multilabel: bool | str | None) -> None:
     "An `ArgumentError` where the labels are of the other kind."
     sets, n = store.answering.sets.heard, store.n_labeled
@@ -155,7 +155,7 @@ def check_kind(store: LabelStore, multilabel: bool | str | None) -> None:
             "multilabel='convert' makes each the whole answer of its image (undo takes that back)."
         )
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #fdfb3649
 def is_multilabel(store: LabelStore, multilabel: bool | str | None) -> bool:
     "Whether images can have several classes here."
     return store.answering.sets.heard if multilabel is None else bool(multilabel)
@@ -343,13 +343,13 @@ def targets(self: LabeledImages) -> Int8[np.ndarray, "batch classes"]:
         targets[out] = -1
     return targets
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #698f87fd
 @patch(as_prop=True)
 def settled(self: LabeledImages) -> Int[np.ndarray, "batch"]:
     "−1 for items that nobody has labeled: the codes that count, and 0 for each answered set."
     return np.where((self.targets >= 0).any(1), 0, -1).astype(np.int32) if self.multilabel else self.codes
 
-
+# %% ../../nbs/session/04_labeled_images.ipynb #3ddc3404
 @patch
 def rows_of(self: LabeledImages, code: int) -> Int[np.ndarray, "rows"]:
     "Items that have a class, and count."

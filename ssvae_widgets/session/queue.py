@@ -261,10 +261,8 @@ class Proposals:
 
         n = check_whole(n, "n", 0, self.data.n_items + 1_000_000)
         skip = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
-        if strategy in OF_PEOPLE:
-            return self._of_people(n, strategy, within, skip)
-        if self.predictions.sets is not None and strategy != "audit":
-            return self.predictions.sets.suggest(n, self._wanted(self.data.settled < 0, within, skip))
+        if strategy in OF_PEOPLE or (self.predictions.sets is not None and strategy != "audit"):
+            return self._otherwise(n, strategy, within, skip)
         view, codes = self.predictions.view, self.data.settled
         probs = None if view.probs is None else self.predictions.wide(view.probs)
         if strategy == "auto":
@@ -300,8 +298,10 @@ def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
 
 # %% ../../nbs/session/09_queue.ipynb #43d2d47b
 @patch
-def _of_people(self: Proposals, n: int, strategy: str, within, skip) -> list[Suggestion]:
-    "Items that others have labeled: all that differ, or some at random."
+def _otherwise(self: Proposals, n: int, strategy: str, within, skip) -> list[Suggestion]:
+    "Items that others have labeled: all that differ, or some at random; of sets of classes, what helps most."
+    if strategy not in OF_PEOPLE:
+        return self.predictions.sets.suggest(n, self._wanted(self.data.settled < 0, within, skip))
     wanted = self._wanted(np.ones(self.data.n_items, bool), within, skip)
     ask = self.people.disputes if strategy == "disputes" else self.people.to_ask_again
     return [item for item in ask(self.data.n_items) if wanted[item.serial]][:n]
