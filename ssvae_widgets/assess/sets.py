@@ -28,7 +28,7 @@ def head_scores(
     features: Float[np.ndarray, "batch features"],
     targets: Int8[np.ndarray, "batch classes"],  # 1, 0, −1: nobody has said
     groups: Int[np.ndarray, "batch"] | None = None,  # those of the same group are left out together
-    penalty: float = 1.0,  # larger: smoother
+    penalty: float = 0.1,  # larger: smoother
 ) -> tuple[Float[np.ndarray, "batch classes"], Float[np.ndarray, "batch classes"]]:
     "Log odds of all points, and those of answered points without their own answer (0 where there is none)."
     scores, alone = np.zeros(targets.shape, np.float32), np.zeros(targets.shape, np.float32)
@@ -97,9 +97,9 @@ class Mixture:
 def fit_mixture(
     scores: Float[np.ndarray, "sources answers classes"],  # of answers that were left out
     targets: Int8[np.ndarray, "answers classes"],
-    prior: float = 10.0,  # answers that the prior of each weight is worth
+    prior: float = 20.0,  # answers that the prior of each weight is worth
 ) -> Mixture:
-    "Logistic regression by Newton's method; weights are drawn to 1, shifts to the log odds of a class."
+    "Logistic regression by Newton's method; weights are drawn to 2, shifts to three tenths of the log odds of a class."
     yes, no = (targets == 1).sum(0), (targets == 0).sum(0)
     asked = yes + no
     overall = (yes.sum() + 0.5) / (asked.sum() + 2)
@@ -110,7 +110,7 @@ def fit_mixture(
     where = np.nonzero(mask)
     x = np.concatenate([(scores[:, *where] / scale[:, None]).T, np.eye(k)[where[1]]], 1)
     y = (targets[where] == 1).astype(float)
-    middle = np.concatenate([np.ones(n), 0.5 * np.log((yes + 0.5) / (no + 0.5))])
+    middle = np.concatenate([np.full(n, 2.0), 0.3 * np.log((yes + 0.5) / (no + 0.5))])
     hold = np.concatenate([np.full(n, prior * 0.25), np.ones(k)])
     w = middle.copy()
     for _ in range(30):
