@@ -61,7 +61,8 @@ class LabelView:
     def _labeled_all_the_same(self) -> set[int]:
         "Deleted classes with a label that came later."
         single = {*self.codes[np.isin(self.codes, [*self.deleted])].tolist()}
-        return single | {k for k in self.deleted if (self.sets.column(self.uids[k]) == 1).any()}
+        known = {k: self.sets.known[self.uids[k]] for k in self.deleted if self.uids[k] in self.sets.known}
+        return single | {k for k, column in known.items() if (column == 1).any()}
 
     def as_csv(self) -> bytes:
         "`labels.csv` with these labels."

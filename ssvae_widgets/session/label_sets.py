@@ -78,7 +78,9 @@ class LabelSets:
     @property
     def why(self) -> str:
         "What is on show and how good it is, in one sentence; empty while there is nothing."
-        return f"on show: graph and linear heads, class by class; {self.report.message}" if self.report.n else ""
+        many = self.predictions.graphs.landmarks(self.predictions.space) is not None
+        who = f"{'linear heads' if many else 'graph and linear heads'}, class by class"
+        return f"on show: {who}; {self.report.message}" if self.report.n else ""
 
 # %% ../../nbs/session/14_label_sets.ipynb #5e7b0002
 @patch

@@ -285,7 +285,7 @@ def point(
         probs=probs,
         truth=-1 if truth is None else int(truth[row]),
         neighbors=self.neighbors(row, n),
-        history=self.store.history(row, 20),
+        history=self.store.answering.history(row)[-20:] if self.multilabel else self.store.history(row, 20),
     )
 
 # %% ../../nbs/session/28_session.ipynb #4988f2c2
