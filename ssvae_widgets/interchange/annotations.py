@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from .records import Records, picture_size
+from .records import Records, named, picture_size
 
 # %% auto #0
 __all__ = ['coco_json', 'cvat_xml', 'label_studio_json']
@@ -19,18 +19,17 @@ __all__ = ['coco_json', 'cvat_xml', 'label_studio_json']
 def coco_json(
     records: Records,
 ) -> bytes:
-    "All pictures, and an annotation over the whole of each labeled one. Raises `OSError` for a file that is gone."
+    "All pictures, and an annotation over the whole for each class of a labeled one; `OSError` for a file that is gone."
     places = {name: k for k, name in enumerate(records.classes, 1)}
     images, annotations = [], []
     for k, row in enumerate(records.rows):
         width, height = picture_size(records, row)
         images.append(dict(id=row + 1, file_name=records.names[k], width=width, height=height))
-        if records.label[k] is None:
-            continue
         whole = dict(bbox=[0, 0, width, height], area=width * height, iscrowd=0, segmentation=[])
-        said = dict(image_id=row + 1, category_id=places[records.label[k]])
         told = {"annotator": records.who[k], "date_captured": records.when[k]}
-        annotations.append({"id": len(annotations) + 1, **said, **whole, **{n: v for n, v in told.items() if v}})
+        for name in named(records.label[k]):
+            said = dict(image_id=row + 1, category_id=places[name])
+            annotations.append({"id": len(annotations) + 1, **said, **whole, **{n: v for n, v in told.items() if v}})
     categories = [dict(id=k, name=name, supercategory="") for name, k in places.items()]
     return json.dumps(dict(images=images, annotations=annotations, categories=categories)).encode()
 
@@ -60,13 +59,14 @@ def cvat_xml(
         width, height = map(str, picture_size(records, row))
         said = dict(id=str(k), name=_xml(records.names[k]), width=width, height=height)
         image = ElementTree.SubElement(root, "image", said)
-        ElementTree.SubElement(image, "tag", dict(label=_xml(records.label[k]), source="manual"))
+        for name in named(records.label[k]):
+            ElementTree.SubElement(image, "tag", dict(label=_xml(name), source="manual"))
     ElementTree.indent(root)
     return ElementTree.tostring(root, "utf-8", xml_declaration=True)
 
 # %% ../../nbs/interchange/02_annotations.ipynb #abe69801
-def _choice(name: str) -> list[dict]:
-    return [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [name]}}]
+def _choice(said: str | list[str]) -> list[dict]:
+    return [{"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": named(said)}}]
 
 # %% ../../nbs/interchange/02_annotations.ipynb #6ee4bffb
 def label_studio_json(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ArgumentError
-from .records import Records, picture_file
+from .records import Records, named, picture_file
 
 # %% auto #0
 __all__ = ['BLOCK', 'write_parquet', 'as_dataset']
@@ -25,7 +25,8 @@ BLOCK = 64  # pictures in memory at once
 
 def _features(records: Records) -> dict[str, Any]:
     "The columns as the package `datasets` describes them."
-    classes = {"names": list(records.classes), "_type": "ClassLabel"}
+    classes: dict[str, Any] = {"names": list(records.classes), "_type": "ClassLabel"}
+    classes = {"feature": classes, "_type": "Sequence"} if records.several else classes
     text, number = {"dtype": "string", "_type": "Value"}, {"dtype": "float32", "_type": "Value"}
     return {
         "image": {"_type": "Image"},
@@ -42,6 +43,11 @@ def _features(records: Records) -> dict[str, Any]:
 def _blocks(records: Records) -> Iterator[dict[str, list]]:
     "The columns, a few rows at a time."
     places = {name: k for k, name in enumerate(records.classes)}
+
+    def codes(said):
+        several = records.several and said is not None
+        return [places[name] for name in named(said)] if several else places.get(said)
+
     for start in range(0, len(records), BLOCK):
         some = slice(start, start + BLOCK)
         rows, names = list(records.rows[some]), list(map(str, records.names[some]))
@@ -51,8 +57,8 @@ def _blocks(records: Records) -> Iterator[dict[str, list]]:
         ]
         yield {
             "image": [{"bytes": data, "path": os.path.basename(name)} for name, (data, _) in zip(ends, files)],
-            "label": [places.get(name) for name in records.label[some]],
-            "prediction": [places.get(name) for name in records.prediction[some]],
+            "label": [codes(said) for said in records.label[some]],
+            "prediction": [codes(said) for said in records.prediction[some]],
             "certainty": [None if c is None else float(c) for c in records.certainty[some]],
             "file_name": names,
             "row": rows,
@@ -65,7 +71,8 @@ def _schema(records: Records):
     import pyarrow as pa
 
     kinds = {"image": pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "row": pa.int64()}
-    kinds |= {"label": pa.int64(), "prediction": pa.int64(), "certainty": pa.float32()}
+    code = pa.list_(pa.int64()) if records.several else pa.int64()
+    kinds |= {"label": code, "prediction": code, "certainty": pa.float32()}
     features = _features(records)
     told = json.dumps({"info": {"features": features}})
     return pa.schema([(name, kinds.get(name, pa.string())) for name in features], metadata={"huggingface": told})

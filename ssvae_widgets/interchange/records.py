@@ -18,7 +18,7 @@ from PIL import Image
 from ..data.scales import choose_channels, paint
 
 # %% auto #0
-__all__ = ['COMMON', 'ORIENTATION', 'TURNED', 'Records', 'png_bytes', 'picture_file', 'picture_size']
+__all__ = ['COMMON', 'ORIENTATION', 'TURNED', 'Records', 'named', 'png_bytes', 'picture_file', 'picture_size']
 
 # %% ../../nbs/interchange/01_records.ipynb #63f7ab52
 @dataclass(frozen=True)
@@ -28,17 +28,23 @@ class Records:
     classes: Sequence[str]  # names, in the order of their buttons
     rows: Sequence[int]  # row of each picture in the session
     names: Sequence[str]  # file names, or `image-<row>`
-    label: Sequence[str | None]  # the class a person gave
+    label: Sequence[str | list[str] | None]  # the class a person gave; a list where images can have several
     who: Sequence[str | None]  # that person
     when: Sequence[str | None]  # ISO 8601
-    prediction: Sequence[str | None]  # the class on show; None: there is no answer
+    prediction: Sequence[str | list[str] | None]  # the class on show, or a list; None: there is no answer
     certainty: Sequence[float | None]  # its probability
     picture: Callable[[int], np.ndarray]  # row -> bytes (height, width[, channel]) in full size
     file: Callable[[int], str | None]  # row -> a file that holds this picture alone; None: there is none
     model: str = ""  # whose predictions these are
+    several: bool = False  # whether images can have several classes: then labels and predictions are lists
 
     def __len__(self):
         return len(self.rows)
+
+
+def named(said: str | list[str] | None) -> list[str]:
+    "A label or prediction as a list of classes."
+    return [] if said is None else [said] if isinstance(said, str) else list(said)
 
 # %% ../../nbs/interchange/01_records.ipynb #1fb6c4b9
 COMMON = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}  # what other programs open

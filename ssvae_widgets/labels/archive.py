@@ -38,6 +38,7 @@ from .line import encode_line, no_garbage
 from .log import LogFile
 from .rejoin import first_line
 from .replay import GESTURES
+from .sets import moved_table as moved_sets
 from .shared_log import SharedLog
 from .snapshot import mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
 
@@ -303,5 +304,6 @@ def _moved(body: dict, move: Callable[[np.ndarray], np.ndarray]) -> tuple[dict, 
         for name, rows in body["facts"].items()
     }
     labels = [u for u, ok in zip(body["labels"], fits) if ok]
-    moved = {"facts": facts, "flagged": moved_table(body["flagged"], move)}
+    answered = moved_sets(body["answered"], body["n_items"], move)
+    moved = {"facts": facts, "flagged": moved_table(body["flagged"], move), "answered": answered}
     return {**body, "serials": new[fits].tolist(), "labels": labels, **moved}, int((~fits).sum())

@@ -21,6 +21,7 @@ from ..errors import ArgumentError, describe
 from .classes import is_color
 from .line import plain
 from .rejoin import identities
+from .sets import VERSION as SETS
 from .shared_log import SharedLog
 from .snapshot import compact_uid
 from .status import NOBODY, Gesture
@@ -166,6 +167,9 @@ def delete_class(log: SharedLog, label: int | str) -> Gesture:
     code = _shown(log, label)
     rows = np.flatnonzero(log.view.codes == code)
     said = {"serials": rows.tolist(), "labels": [None] * len(rows), "previous": identities(log.replay, rows)}
+    if log.view.sets.heard:
+        parts = [old for old, now in log.view.merged.items() if now == code]
+        said["sets"] = {"v": SETS, "rows": [], "forget": [compact_uid(log.view.uids[k]) for k in (code, *parts)]}
     return log.commit(log.record("set", **said, source="classes", deletes=[compact_uid(log.view.uids[code])]))
 
 

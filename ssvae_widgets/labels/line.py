@@ -23,6 +23,8 @@ import numpy as np
 from ..errors import describe
 from .classes import LOOKS, is_class, is_color, is_text
 from .flags import flags_fault, is_table
+from .sets import is_table as is_sets_table
+from .sets import sets_fault
 
 # %% ../../nbs/labels/02_line.ipynb #b3388944
 _CRC = len(',"crc":"00000000"}')
@@ -185,7 +187,7 @@ def _labels_fault(record: dict) -> str:
 
 
 def _set_fault(record: dict) -> str:
-    if why := _labels_fault(record) or flags_fault(record):
+    if why := _labels_fault(record) or flags_fault(record) or sets_fault(record):
         return why
     before = record.get("previous")  # a line without it is a label all the same
     return (
@@ -263,6 +265,7 @@ _HEAD = {
         "rows for every name, of at most 1,000 names",
     ),
     "flagged": (is_table, "rows for every flag, and notes"),
+    "answered": (is_sets_table, "classes, and rows for every kind of answer"),
     "lineage": (are_texts, "names of logs"),
     "adopted": (lambda v: type(v) is str or are_texts(v), "names of logs"),
     "archive": (_is_file, "the name of a file"),
@@ -314,7 +317,7 @@ def _switch_fault(record: dict) -> str:
     if why := _first_wrong(record, _LOOKS):
         return why
     if "classes" not in record:
-        return _labels_fault(record) or _first_wrong(record, {k: _HEAD[k] for k in ("facts", "flagged")})
+        return _labels_fault(record) or _first_wrong(record, {k: _HEAD[k] for k in ("facts", "flagged", "answered")})
     return next(
         (_wrong(record, k, expected) for k, (right, expected) in _CLASSES.items() if not right(record.get(k))), ""
     )

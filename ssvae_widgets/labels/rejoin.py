@@ -228,7 +228,8 @@ def made_to_fit(
 # %% ../../nbs/labels/12_rejoin.ipynb #4602afe5
 def undecided(record: dict, new_id: str) -> dict:
     "The same undo or redo, to be decided again."
-    decided = ("on", "after", "serials", "labels", "classes", "former", "merged", "facts", "flagged", *LOOKS)
+    told = ("serials", "labels", "classes", "former", "merged", "facts", "flagged", "answered", *LOOKS)
+    decided = ("on", "after", *told)
     kept = {k: v for k, v in record.items() if k not in decided}
     return {**kept, "id": new_id, "instead_of": record.get("instead_of", record["id"])}
 

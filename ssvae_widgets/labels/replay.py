@@ -21,6 +21,7 @@ from .classes import LOOKS, MAX_NUMBERS, ClassTable, decimal, identity
 from .entry import Entry
 from .flags import FlagLog, flag_rows
 from .line import are_texts, deletes, looks
+from .sets import SetLog, set_classes, set_rows
 
 # %% ../../nbs/labels/03_replay.ipynb #056b4ee2
 class Replay:
@@ -58,7 +59,7 @@ class Replay:
             int, list
         ] = {}  # row -> gestures on it, the newest that counts first, once something was undone there
         self.fingerprint: dict | None = None  # of the images
-        self.flags = FlagLog()
+        self.flags, self.sets = FlagLog(), SetLog(n_items)
 
 # %% ../../nbs/labels/03_replay.ipynb #f12c796d
 @patch
@@ -147,12 +148,16 @@ def _settle(self: Replay):
 @patch
 def _set(self: Replay, record, mine):
     rows, labels = record["serials"], record["labels"]
-    self._check_rows(rows or flag_rows(record))
+    self._check_rows(rows or flag_rows(record) or set_rows(record))
+    self._codes_for(set_classes(record))
     codes = [self._code_of[labels[0]]] if len(labels) == 1 and labels[0] in self._code_of else self._codes_for(labels)
     entry, stacks = self._entry(record, mine, rows=rows, codes=codes), self.stacks
     self.flags.hear(entry)
+    self.sets.hear(entry)
     if deletes(record):
         self._class_move(entry)
+    if not rows:
+        return np.unique(np.array(set_rows(record), np.int64))
     if len(rows) == 1:
         stacks[rows[0]] = (entry, codes[0], stacks.get(rows[0]))
     else:
@@ -238,12 +243,14 @@ def _switch(self: Replay, record, mine, active, source, target):
         return _NO_ROWS
     entry.active = active
     self.flags.turned(entry)
+    answered = self.sets.turned(entry)
     if entry.record["op"] != "set" or deletes(entry.record):
         self.class_moves.append((self.seq, entry, active))
         regrouped = self._replay_classes()
     if entry.record["op"] != "set":
         return regrouped
-    return self._write(np.array(entry.rows, np.int64), [*map(self._top, entry.rows, repeat(record["target"]))])
+    changed = self._write(np.array(entry.rows, np.int64), [*map(self._top, entry.rows, repeat(record["target"]))])
+    return np.union1d(changed, np.array(answered, np.int64)) if answered else changed
 
 # %% ../../nbs/labels/03_replay.ipynb #9a2eba12
 @patch
@@ -252,6 +259,7 @@ def _switch_below(self: Replay, record):
     if "on" not in record or self.base is None:
         return _NO_ROWS
     self.flags.begin(record.get("flagged"), self.n_items)
+    self.sets.begin(record.get("answered"))
     regrouped = self._head_said(record) if "classes" in record or "deleted" in record else _NO_ROWS
     if "classes" in record:
         return regrouped
@@ -464,6 +472,7 @@ def _snapshot(self: Replay, record, mine):
     self.head = {**record, "classes": [*record.get("classes", ())], "fingerprint": self.fingerprint}
     self.seq, self.on = max(self.seq, record["seq"]), record["id"]
     self.flags.begin(record.get("flagged"), self.n_items)
+    self.sets.begin(record.get("answered"))
     self.noted = {name: {row for row in noted if row < self.n_items} for name, noted in record.get("facts", {}).items()}
     self.head["facts"] = {name: sorted(noted) for name, noted in self.noted.items()}
     for uid in _told_classes(record):

@@ -35,6 +35,7 @@ from ..parts import attribute, method
 
 # %% ../../nbs/labels/13_shared_log.ipynb #b01b0771
 _log = logging.getLogger("ssvae_widgets")
+_TELLING, _BESIDE = ("undo", "redo", "log", "snapshot"), {"flags", "sets"}  # lines after which a view is made anew
 
 # %% ../../nbs/labels/13_shared_log.ipynb #48456d05
 class SharedLog:
@@ -159,7 +160,7 @@ def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool:  # whether co
         self.shown.append((self.replay.seq, changed))
     if record["op"] in GESTURES and not self.opening:
         self._tell(record, changed, new_class)
-    told = record["op"] in ("undo", "redo", "log", "snapshot") or about_classes(record) or "flags" in record
+    told = record["op"] in _TELLING or about_classes(record) or not _BESIDE.isdisjoint(record)
     return bool(len(changed)) or told or new_class
 
 # %% ../../nbs/labels/13_shared_log.ipynb #aadcbd72

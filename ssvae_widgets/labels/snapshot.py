@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+import ssvae_widgets.labels.sets as sets
 from .classes import decimal
 from .csv_table import LabelFileError
 from .flags import VERSION, as_table, flag_rows, move_flags
@@ -43,6 +44,8 @@ CORE = (
     "exports",
     "flags",
     "flagged",
+    "sets",
+    "answered",
 )
 
 
@@ -78,6 +81,7 @@ def snapshot_of(
         "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()],
         "facts": _facts(r),
         "flagged": as_table(r.flags.now),
+        "answered": sets.as_table(r.sets.now),
         "exports": [*r.exports][-1_000:],
     }
 
@@ -160,6 +164,8 @@ def below(
     record = {**{k: v for k, v in record.items() if k != "facts"}, "on": head, "after": after}
     if flagged:
         record["flagged"] = as_table(r.flags.now, move)
+    if "answered" in record or (target is not None and sets.is_about_sets(target.record)):
+        record["answered"] = sets.as_table(r.sets.now, move)
     if "classes" in record or (target and target.record["op"] != "set"):
         return {**record, **class_table(r)}
     old = (
@@ -243,7 +249,7 @@ def _added_late(path: Path, name: str, head: dict, present: Sequence[dict], n_it
         r["serials"]
         for r in before + late
         if r["op"] in ("set", "snapshot") or (names_snapshot(r) and "classes" not in r)
-    ] + [_flagged_rows(r) for r in before + late]
+    ] + [_rows_beside(r) for r in before + late]
     n_former = min(n_former, 1 + max((max(some) for some in rows if some), default=-1))  # room for those that are named
     if n_former > max(MOST_FORMER, n_items):
         raise LabelFileError(
@@ -266,7 +272,7 @@ def _added_late(path: Path, name: str, head: dict, present: Sequence[dict], n_it
 def _moved(record, move):
     if record["op"] != "set" or move is None:
         return record
-    record = move_flags(record, move)
+    record = sets.move_sets(move_flags(record, move), move)
     new = move(np.asarray(record["serials"], np.int64)).tolist()
     keep = [i for i, row in enumerate(new) if row >= 0]
     return {
@@ -276,30 +282,44 @@ def _moved(record, move):
     }
 
 # %% ../../nbs/labels/07_snapshot.ipynb #adf7d23d
-def _flagged_rows(record: dict) -> list[int]:
-    "Rows that a line of any kind says flags of."
+_MARKS = {"flags": (b'"flags":{"v":', b'"flagged":{"v":'), "sets": (b'"sets":{"v":', b'"answered":{"v":')}
+
+
+def _rows_beside(record: dict) -> list[int]:
+    "Rows that a line of any kind says flags or sets of."
+    answered = sets.set_rows(record) + sets.table_rows(record.get("answered"))
     table = record.get("flagged")
     if type(table) is not dict or type(table.get("rows")) is not dict:
-        return flag_rows(record)
-    return [row for rows in table["rows"].values() for row in rows] + [row for row, _ in table["notes"]]
+        return flag_rows(record) + answered
+    return [row for rows in table["rows"].values() for row in rows] + [row for row, _ in table["notes"]] + answered
 
 
 def _left_behind(path: Path, head: dict, have: set, n_items: int) -> list[dict]:
-    "Flags in the log before that its snapshot does not speak of."
-    if head["op"] != "snapshot" or "flagged" in head:
+    "Flags and sets in the log before that its snapshot does not speak of."
+    silent = [kind for kind, key in (("flags", "flagged"), ("sets", "answered")) if key not in head]
+    if head["op"] != "snapshot" or not silent:
         return []
     with open(path, "rb") as file:
         data = file.read(head["covered"])
-    if b'"flags":{"v":' not in data and b'"flagged":{"v":' not in data:
+    silent = [kind for kind in silent if any(mark in data for mark in _MARKS[kind])]
+    if not silent:
         return []
     n_former = n_items if head.get("former_items") is None else head["former_items"]
-    flags = replayed(read_lines(path, 0, head["covered"]), min(n_former, max(MOST_FORMER, n_items))).flags.now
-    told = [dict(rows=sorted(rows), set=[name]) for name, rows in flags.rows.items()]
-    told += [dict(rows=[row], note=text) for row, text in sorted(flags.notes.items())]
+    before = replayed(read_lines(path, 0, head["covered"]), min(n_former, max(MOST_FORMER, n_items)))
     move = mover(head.get("moved"), n_former, n_items) if head.get("former_log") else None
-    lines = []
-    for k, one in enumerate(told):
-        said = {"serials": [], "labels": [], "previous": [], "flags": {"v": VERSION, **one}}
-        line = {"id": f"flags-{head['id']}-{k}", "op": "set", **said, "source": "recovery", "undoable": False}
-        lines.append(line if move is None else move_flags(line, move))
+    lines = [line for kind in silent for line in _told_anew(kind, before, head["id"])]
+    lines = lines if move is None else [sets.move_sets(move_flags(line, move), move) for line in lines]
     return [line for line in lines if line["id"] not in have]
+
+
+def _told_anew(kind: str, before: Replay, head: str) -> Iterable[dict]:
+    "Lines that say what is flagged, or which sets there are."
+    if kind == "sets":
+        told, version = sets.told_again(before.sets.now), sets.VERSION
+    else:
+        flags, version = before.flags.now, VERSION
+        told = [dict(rows=sorted(rows), set=[name]) for name, rows in flags.rows.items()]
+        told += [dict(rows=[row], note=text) for row, text in sorted(flags.notes.items())]
+    for k, one in enumerate(told):
+        said = {"serials": [], "labels": [], "previous": [], kind: {"v": version, **one}}
+        yield {"id": f"{kind}-{head}-{k}", "op": "set", **said, "source": "recovery", "undoable": False}

@@ -23,6 +23,7 @@ import ssvae_widgets.labels.archive as archive
 import ssvae_widgets.labels.gestures as gestures
 from ..errors import ArgumentError, ClosedError, check_number, check_row, check_rows, check_whole, describe
 from ..io.files import explain_os_error
+from .answering import Answering
 from .beside import log_beside
 from .csv_mirror import CsvMirror
 from .csv_table import LabelFileError
@@ -92,6 +93,7 @@ class LabelStore:
         self.decide = Decide(self.log, self.ticker)
         self.changes = ClassChanges(self.log, self.decide)
         self.flagging = Flagging(self.log, self.past, self.decide)
+        self.answering = Answering(self.log, self.past, self.decide)  # sets of classes, where images can have several
         self._compact_after = AUTO_COMPACT  # gestures in the log from which on the worker compacts it
         try:
             with self.csv.lock, self.log.lock:

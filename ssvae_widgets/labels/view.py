@@ -33,6 +33,8 @@ class LabelView:
         known: Sequence[str] = (),  # identity of the class of each code so far; new ones come behind
     ):
         table, self.flags = replay.table, replay.flags.now  # flags and notes of all images
+        self._targets: np.ndarray | None = None  # when somebody asks
+        self.sets = replay.sets.now  # classes of all images, where one can have several
         for uid in known:
             table.add(uid)
         self.uids = [*known]  # identity of the class of each code
@@ -53,8 +55,14 @@ class LabelView:
         self.chosen = {int(self.code_of[p]): color for p, color in table.colors.items()}  # code -> color, where given
         self.deleted = {int(self.code_of[p]) for p in table.deleted}  # codes; a label shows such a class again
         told = [int(self.code_of[p]) for p in table.order]
-        absent = {*self._merged, *(self.deleted - {*self.codes[np.isin(self.codes, [*self.deleted])].tolist()})}
+        absent = {*self._merged, *(self.deleted - self._labeled_all_the_same())}
         self._shown = [k for k in dict.fromkeys([*told, *range(len(self.order))]) if k not in absent]
+
+    def _labeled_all_the_same(self) -> set[int]:
+        "Deleted classes with a label that came later."
+        single = {*self.codes[np.isin(self.codes, [*self.deleted])].tolist()}
+        known = {k: self.sets.known[self.uids[k]] for k in self.deleted if self.uids[k] in self.sets.known}
+        return single | {k for k, column in known.items() if (column == 1).any()}
 
     def as_csv(self) -> bytes:
         "`labels.csv` with these labels."
@@ -89,6 +97,15 @@ def counts(self: LabelView) -> np.ndarray:  # int64 (n_classes,)
 def n_labeled(self: LabelView) -> int:
     return int((self.codes >= 0).sum())
 
+# %% ../../nbs/labels/09_view.ipynb #51b98d00
+@patch(as_prop=True)
+def targets(self: LabelView) -> np.ndarray:  # int8 (n_items, n_classes), read-only
+    "1 where an image has a class, 0 where it has not, −1 where nobody has said."
+    if self._targets is None:
+        gone = {k for k in self.deleted if k not in self._shown}
+        self._targets = self.sets.targets(self.uids, self._merged, gone)
+    return self._targets
+
 # %% ../../nbs/labels/09_view.ipynb #321e2d96
 @patch(as_prop=True)
 def in_order(self: LabelView) -> bool:
@@ -118,7 +135,7 @@ def colors(self: LabelView) -> list[str]:  # "#rrggbb"
 
 @patch(as_prop=True)
 def looks(self: LabelView) -> tuple:  # differs when a page has to draw the classes anew
-    return self.names, self._shown, self.chosen, self.flags
+    return self.names, self._shown, self.chosen, self.flags, self.sets
 
 
 @patch(as_prop=True)

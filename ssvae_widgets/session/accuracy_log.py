@@ -42,6 +42,8 @@ class AccuracyLog:
 
     def ask(self) -> None:
         "Check soon, unless it was done a moment ago and what it said of the answer on show still holds."
+        if self.data.multilabel:
+            return  # `LabelSets` reports
         lost = self._judged and not self.evidence.accuracy.n
         pause = 0.0 if lost else self._ended + 10 * self._cost - time.monotonic()
         self.activity.jobs.ask("standing", job=self.check, after=max(pause, 0.0))

@@ -360,6 +360,8 @@ _NAMES = {"graph": "neighbors of your labels", "linear": "a linear head", "netwo
 @patch(as_prop=True)
 def why(self: Evidence) -> str:
     "Whose predictions are on show, and why, in one sentence; empty while there are none."
+    if self.predictions.sets is not None:
+        return self.predictions.sets.why
     predictions, sources = self.predictions, self.sources
     name = predictions.view.source
     if name not in SOURCES:

@@ -31,6 +31,7 @@ from ..interchange.script import FILES, write_script
 from ..io.files import atomic_write, temporary_name
 from ..labels.csv_table import guard_cell, unguard_cell
 from ..labels.exchange import export_labels
+from .label_sets import joined
 from ssvae_widgets.session.told import (
     card_facts,
     classifier_of,
@@ -61,7 +62,7 @@ def offers(
 ) -> list[Offer]:
     "What can be taken away now, and what cannot."
     n, total = session.n_labeled, f"{session.n_items:,}"
-    counted, nothing = int((session.data.codes >= 0).sum()), "nothing is labeled yet"
+    counted, nothing = session.data.n_labeled, "nothing is labeled yet"
     unlabeled = "" if n else nothing
     flat = "these are vectors, no pictures" if len(session.image_shape) == 1 else ""
     return [
@@ -85,9 +86,10 @@ def offers(
 # %% ../../nbs/session/27_export.ipynb #14c45c9e
 def _for_others(session, flat: str, unlabeled: str) -> list[Offer]:
     "Parts that other programs read, for those who name them."
+    sets = "it speaks of one class for each picture" if session.multilabel else ""
     network, total = no_classifier(session), f"{session.n_items - len(session.data.excluded):,}"
     parts = [
-        ("card", "model_card.md: what it is for, what it learned from, how good it is", ""),
+        ("card", "model_card.md: what it is for, what it learned from, how good it is", sets),
         (
             "huggingface",
             f"huggingface.parquet: {total} pictures with labels and predictions",
@@ -156,14 +158,22 @@ def prediction_table(
     told = {
         "id": np.arange(session.n_items),
         "image": [f"image-{k}" for k in range(session.n_items)] if names is None else [str(n) for n in names],
-        "label": classes[codes],
-        "prediction": classes[view.pred],
+        **_said_of(session, classes[codes], classes[view.pred], probs),
         "certainty": np.round(view.certainty, 4),
     }
     own = {f"p({session.classes[k]})": probs[:, k] for k in session.class_order}
     return pd.DataFrame({**told, **own})
 
 # %% ../../nbs/session/27_export.ipynb #09cc997d
+def _said_of(session, label, prediction, probs) -> dict[str, Any]:
+    "The columns of labels and predictions; names of several classes are joined by semicolons."
+    if session.multilabel:
+        order, said = session.class_order, [session.classes_of(row) for row in range(session.n_items)]
+        label = [None if some is None else joined(some) for some in said]
+        prediction = [joined([session.classes[k] for k in order if row[k] >= 0.5]) for row in probs]
+    return {"label": label, "prediction": prediction}
+
+
 def _write_predictions(session, path: Path, names) -> None:
     table = prediction_table(session, names)
     for column in ("image", "label", "prediction"):
@@ -183,6 +193,9 @@ def _write_flags(session, path: Path, names) -> None:
 
 
 def _write_labels(session, path: Path, names) -> None:
+    if session.multilabel:
+        path.write_bytes(session.sets.csv(session.names if names is None else names))
+        return
     export_labels(session.store, path, format="hf", images=session.names if names is None else names)
 
 # %% ../../nbs/session/27_export.ipynb #115a61d1
@@ -194,7 +207,7 @@ def _write_folders(session, folder: Path, names) -> None:
     names = session.names if names is None else names
     rooms = kept_apart([INDEX, *map(as_file_name, session.classes)])[1:]  # a class may be called like the index
     for k, room in enumerate(rooms):
-        rows = np.flatnonzero(session.data.codes == k)
+        rows = session.data.rows_of(k)
         if not len(rows):
             continue
         whole = [files[r] is not None for r in rows]

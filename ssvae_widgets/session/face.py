@@ -11,6 +11,7 @@ from ..errors import check_number, check_whole
 from ..parts import attribute, method
 from .annotators import Annotators
 from .jobs import Events, JobQueue
+from .label_sets import LabelSets
 from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
@@ -46,8 +47,8 @@ SessionFace.codes = attribute(
     "data.store.codes", "The label of every item as a class code, −1 where there is none; also of excluded ones."
 )
 SessionFace.seq = attribute("data.seq", "Number of the last gesture in the label log.")
-SessionFace.counts = attribute("data.store.counts", "How many items each class has been given.")
-SessionFace.n_labeled = attribute("data.store.n_labeled", "How many items have a label.")
+SessionFace.counts = attribute("data.given_counts", "How many items each class has been given.")
+SessionFace.n_labeled = attribute("data.n_given", "How many items have a label, or an answer.")
 SessionFace.events = attribute("activity.events", "The subscribers, and what they raised.")
 SessionFace.jobs = attribute("activity.jobs", "The thread, as a `JobQueue`.")
 SessionFace.label = method("labeling", Labeling.label)
@@ -77,6 +78,17 @@ SessionFace.settle = method("annotators", Annotators.settle)
 SessionFace.flag = method("labeling", Labeling.flag)
 SessionFace.note = method("labeling", Labeling.note)
 SessionFace.flags = attribute("data.store.flags", "The flags and notes of all items, as they are now: `Flags`.")
+
+# %% ../../nbs/session/23_face.ipynb #84d8058d
+SessionFace.multilabel = attribute("data.multilabel", "Whether images can have several classes.")
+SessionFace.targets = attribute(
+    "data.store.answering.targets", "1 where an item has a class, 0 where it has not, −1 where nobody has said."
+)
+SessionFace.mark = method("sets", LabelSets.mark)
+SessionFace.answer_sets = method("sets", LabelSets.answer)
+SessionFace.classes_of = method("sets", LabelSets.named)
+SessionFace.sets_table = method("sets", LabelSets.table)
+SessionFace.sets_report = attribute("sets.report", "How good answers with several classes are: a `SetReport`.")
 
 # %% ../../nbs/session/23_face.ipynb #eb9f4b39
 SessionFace.subscribe = method("events", Events.subscribe)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Int
+from jaxtyping import Int, Int8
 
 from ..data.arrays import encode_labels, image_shape
 from ..data.fingerprints import Fingerprint, fingerprint, picture_digests
@@ -28,7 +28,8 @@ from .arguments import check_groups, check_image_set, check_labels, check_truth
 from .stacks import Stacks
 
 # %% auto #0
-__all__ = ['open_store', 'name_order', 'places_of_names', 'truth_codes', 'LabeledImages']
+__all__ = ['open_store', 'name_order', 'places_of_names', 'truth_codes', 'check_multilabel', 'check_kind', 'is_multilabel',
+           'LabeledImages']
 
 # %% ../../nbs/session/04_labeled_images.ipynb #9eeb3a07
 def open_store(
@@ -134,6 +135,32 @@ def truth_codes(
         check_truth(truth, n, [*dict.fromkeys([*store.classes, *places])])  # says which one there is not
     return np.array([*(places.get(name, -1) for name in names), -1], codes.dtype)[codes]
 
+# %% ../../nbs/session/04_labeled_images.ipynb #8c7b37b6
+def check_multilabel(value) -> bool | str | None:
+    "As it was given; an `ArgumentError` for what makes no sense."
+    if value is None or isinstance(value, bool) or value == "convert":
+        return value
+    raise ArgumentError(f"multilabel is {describe(value)}; expected True, False, None or 'convert'.")
+
+# %% ../../nbs/session/04_labeled_images.ipynb #889f2bd6
+def check_kind(store: LabelStore, multilabel: bool | str | None) -> None:
+    "An `ArgumentError` where the labels are of the other kind."
+    sets, n = store.answering.sets.heard, store.n_labeled
+    if sets and multilabel is False:
+        raise ArgumentError(
+            "These labels are sets, images can have several classes: leave multilabel out, or give True."
+        )
+    if n and not sets and multilabel is True:
+        raise ArgumentError(
+            f"There {'is 1 label' if n == 1 else f'are {n:,} labels'} of one class for each image; "
+            "multilabel='convert' makes each the whole answer of its image (undo takes that back)."
+        )
+
+# %% ../../nbs/session/04_labeled_images.ipynb #fdfb3649
+def is_multilabel(store: LabelStore, multilabel: bool | str | None) -> bool:
+    "Whether images can have several classes here."
+    return store.answering.sets.heard if multilabel is None else bool(multilabel)
+
 # %% ../../nbs/session/04_labeled_images.ipynb #08a74f86
 class LabeledImages:
     "Images, what is known of them, and the store of their labels."
@@ -147,6 +174,7 @@ class LabeledImages:
         seed: int = 0,
         annotator: str | None = None,  # who labels here; None: nobody is named
         groups=None,  # plate, patient, film … of each image: accuracy is that on new ones; None: there are none
+        multilabel=None,  # whether images can have several classes; None: as the log is, "convert": from single labels
     ):
         # `pictures`: images as they are learned from and shown
         found, self.pictures, truth, classes = check_image_set(images, truth, classes)
@@ -158,6 +186,7 @@ class LabeledImages:
         self.same = Stacks(len(self.images))  # which of them are the same picture
         self.place = check_labels(labels, len(self.images), found.table)  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
+        self.given_multilabel, self.multilabel = check_multilabel(multilabel), bool(multilabel)  # known once it is open
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
         self.store: LabelStore | None = None  # until `open`
         self._counting: tuple = (None, None)  # view of the labels, and those of them that count
@@ -204,7 +233,8 @@ def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
                 f"The labels have their classes in the order {order}; give classes= in this order, "
                 "new ones after them, or leave it out."
             )
-        if self.given_truth is None:
+        check_kind(store, self.given_multilabel)
+        if self.given_truth is None or is_multilabel(store, self.given_multilabel):
             return store, None
         return store, truth_codes(self.given_truth, self.truth_names, store, self.given_classes)
     except BaseException:
@@ -217,8 +247,11 @@ def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
 def open(self: LabeledImages) -> LabeledImages:  # itself
     "Open the labels."
     self.store, self.truth = self.opened()
+    self.multilabel = is_multilabel(self.store, self.given_multilabel)
     if self.annotator is not None:
         self.store.annotator = self.annotator
+    if self.given_multilabel == "convert":
+        self.store.answering.take_over()
     return self
 
 # %% ../../nbs/session/04_labeled_images.ipynb #ade3ecb4
@@ -288,7 +321,9 @@ def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
     view, known = self.store.log.view, self._counting
     if known[0] is not view:
         codes = view.codes
-        if len(out := view.flags.having("exclude")):
+        if self.multilabel:
+            codes = np.full_like(codes, -1)  # classes do not exclude each other: see `targets`
+        elif len(out := view.flags.having("exclude")):
             codes = codes.copy()
             codes[out] = -1
             codes.flags.writeable = False
@@ -308,6 +343,40 @@ def excluded(self: LabeledImages) -> frozenset[int]:
     "Rows of the items that are excluded."
     return self.store.flags.rows.get("exclude", frozenset())
 
+# %% ../../nbs/session/04_labeled_images.ipynb #e085c752
+@patch(as_prop=True)
+def targets(self: LabeledImages) -> Int8[np.ndarray, "batch classes"]:
+    "Of each item and class that counts 1 (has it), 0 (has it not) or −1 (nobody has said, or the item is excluded)."
+    targets, out = self.store.answering.targets, self.store.flags.having("exclude")
+    if len(out):
+        targets = targets.copy()
+        targets[out] = -1
+    return targets
+
+# %% ../../nbs/session/04_labeled_images.ipynb #698f87fd
+@patch(as_prop=True)
+def settled(self: LabeledImages) -> Int[np.ndarray, "batch"]:
+    "−1 for items that nobody has labeled: the codes that count, and 0 for each answered set."
+    return np.where((self.targets >= 0).any(1), 0, -1).astype(np.int32) if self.multilabel else self.codes
+
+# %% ../../nbs/session/04_labeled_images.ipynb #3ddc3404
+@patch
+def rows_of(self: LabeledImages, code: int) -> Int[np.ndarray, "rows"]:
+    "Items that have a class, and count."
+    return np.flatnonzero(self.targets[:, code] == 1 if self.multilabel else self.codes == code)
+
+
+@patch(as_prop=True)
+def n_given(self: LabeledImages) -> int:
+    "How many items have a label or an answer, also excluded ones."
+    return int(self.store.answering.answered.sum()) if self.multilabel else self.store.n_labeled
+
+
+@patch(as_prop=True)
+def given_counts(self: LabeledImages) -> Int[np.ndarray, "classes"]:
+    "How many items have been given each class, also excluded ones."
+    return (self.store.answering.targets == 1).sum(0) if self.multilabel else self.store.counts
+
 # %% ../../nbs/session/04_labeled_images.ipynb #722a8668
 @patch(as_prop=True)
 def seq(self: LabeledImages) -> int:
@@ -318,6 +387,8 @@ def seq(self: LabeledImages) -> int:
 @patch(as_prop=True)
 def counts(self: LabeledImages) -> Int[np.ndarray, "classes"]:
     "How many labels that count each class has."
+    if self.multilabel:
+        return (self.targets == 1).sum(0)
     codes = self.codes
     return np.bincount(codes[codes >= 0], minlength=self.n_classes)
 
@@ -325,7 +396,7 @@ def counts(self: LabeledImages) -> Int[np.ndarray, "classes"]:
 @patch(as_prop=True)
 def n_labeled(self: LabeledImages) -> int:
     "How many items have a label that counts."
-    return int((self.codes >= 0).sum())
+    return int((self.settled >= 0).sum())
 
 # %% ../../nbs/session/04_labeled_images.ipynb #3cf549b2
 @patch

@@ -30,6 +30,7 @@ class Labeling:
     def __init__(self, data: LabeledImages, evidence: Evidence, queue: SuggestionQueue):
         self.data, self.evidence, self.queue = data, evidence, queue
         self.copies: Duplicates | None = None  # what a label may cover, once somebody looks for copies
+        self.sets = None  # the `LabelSets`, where images can have several classes
 
 # %% ../../nbs/session/13_labeling.ipynb #210e7693
 @patch
@@ -39,7 +40,10 @@ def label(
     label: int | str,  # class code or class name
     source: str = "api",  # "key", "lasso", "queue", "import" or "api"
 ):  # the `Gesture`; None for no items
-    "Give one class to one or many items: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
+    """Give one class to one or many items (where they can have several, one more): one gesture, one undo.
+    Raises `RowError`, `ArgumentError`, `ClosedError`."""
+    if self.sets is not None:
+        return self.sets.mark(serials, label, True, source)
     self.data.check_open()
     rows, code = check_rows(serials, self.data.n_items), self.data.code(label)
     if not rows.size:
@@ -82,6 +86,8 @@ def clear(
     "Remove labels: one gesture, one undo. Raises `RowError`, `ClosedError`."
     self.data.check_open()
     rows = check_rows(serials, self.data.n_items)
+    if self.sets is not None and rows.size:
+        return self.sets.clear(rows, source)
     return self._give(rows, -1, source) if rows.size else None
 
 # %% ../../nbs/session/13_labeling.ipynb #b7fed1f3
@@ -203,6 +209,8 @@ def accept(
     rows, probs = check_rows(serials, self.data.n_items), self.evidence.predictions.view.probs
     if not rows.size:
         return None
+    if self.sets is not None:
+        return self.sets.accept(rows, source)
     if probs is None and said is None:
         raise ArgumentError("There are no predictions to accept yet: label a few items or train first.")
     if said is not None and np.shape(said) not in ((), rows.shape):

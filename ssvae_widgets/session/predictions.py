@@ -65,19 +65,24 @@ class View:
     xy: Float[np.ndarray, "batch 2"]  # positions on the map
     features: Float[np.ndarray, "batch features"]  # of the network, or pixels before training
     probs: Float[np.ndarray, "batch classes"] | None = None  # class probabilities; None: nothing can be said yet
-    source: str = "none"  # where they come from: "none", "graph", "linear" or "network"
+    source: str = "none"  # where they come from: "none", "graph", "linear" or "network"; "sets" of several classes
     weights: Any = None  # of the network that made the positions, to reconstruct images with; None: no network
     latents: Any = None  # (batch, latent) posterior means that it has placed there
 
     @property
     def pred(self) -> Int[np.ndarray, "batch"]:
-        "The most probable class of every item, −1 while there is no answer."
-        return np.full(len(self.xy), -1, np.int32) if self.probs is None else self.probs.argmax(1).astype(np.int32)
+        "The most probable class of every item, −1 while there is no answer, and where a set is empty."
+        if self.probs is None or not self.probs.shape[1]:
+            return np.full(len(self.xy), -1, np.int32)
+        best = self.probs.argmax(1).astype(np.int32)
+        return np.where(self.probs.max(1) >= 0.5, best, -1) if self.source == "sets" else best
 
     @property
     def certainty(self) -> Float[np.ndarray, "batch"]:
-        "Probability of that class, in [0, 1]; NaN while there is no answer."
-        return np.full(len(self.xy), np.nan, np.float32) if self.probs is None else self.probs.max(1)
+        "Probability of that class, of sets that of the class most in doubt, in [0, 1]; NaN while there is no answer."
+        if self.probs is None or not self.probs.shape[1]:
+            return np.full(len(self.xy), np.nan, np.float32)
+        return np.maximum(self.probs, 1 - self.probs).min(1) if self.source == "sets" else self.probs.max(1)
 
     @property
     def entropy(self) -> Float[np.ndarray, "batch"]:
@@ -85,6 +90,9 @@ class View:
         if self.probs is None:
             return np.full(len(self.xy), np.nan, np.float32)
         p = np.clip(self.probs, 1e-12, 1)
+        if self.source == "sets":  # of each class for itself
+            q = np.clip(1 - self.probs, 1e-12, 1)
+            return (-(p * np.log2(p) + q * np.log2(q)).mean(1)).astype(np.float32)
         return (-(p * np.log(p)).sum(1) / np.log(max(p.shape[1], 2))).astype(np.float32)
 
 # %% ../../nbs/session/08_predictions.ipynb #6490bee0
@@ -111,6 +119,7 @@ class Predictions:
         self.answered = -1  # gesture up to which the graph has heard
         self.merged: dict[int, int] = data.store.merged  # classes that are no more, and what they became
         self.excluded: frozenset[int] = data.excluded  # rows whose labels do not count
+        self.sets = None  # the `LabelSets`, where images can have several classes
         self._norms = None  # features and their squared lengths
         self._shown_for: tuple = ()  # the classes there were when the answer was put on show
         self._label_time, self._hurry = 0.0, False  # when the last label came; did it follow another at once?
@@ -190,6 +199,10 @@ def ask(
 ) -> None:
     "What the graph or the linear head says of every point by the labels of now, into `by_source`."
     seq = self.data.seq  # before the labels: one that comes between the two is asked for again
+    if self.sets is not None:
+        self.sets.ask()
+        self.answered = seq
+        return
     codes = self.data.codes
     with self.propagator(self.space) as graph:
         if name == "graph":
@@ -229,7 +242,9 @@ def show(self: Predictions) -> None:
         there = [name for name in SOURCES if name in self.by_source and self._knows(name)]
         name = next((n for n in (self.wanted, self.chosen, *there) if n in there), None)
         probs = None
-        if name is not None:
+        if self.sets is not None:
+            name, probs = self.sets.said()
+        elif name is not None:
             temper = self.tempers.get(name, self.first_temper())
             probs = self.live(self.by_source[name])
             alive = self._alive(probs.shape[1])

@@ -261,9 +261,9 @@ class Proposals:
 
         n = check_whole(n, "n", 0, self.data.n_items + 1_000_000)
         skip = self._left_out(skip, strategy)
-        if strategy in OF_PEOPLE:
-            return self._of_people(n, strategy, within, skip)
-        view, codes = self.predictions.view, self.data.codes
+        if strategy in OF_PEOPLE or (self.predictions.sets is not None and strategy != "audit"):
+            return self._otherwise(n, strategy, within, skip)
+        view, codes = self.predictions.view, self.data.settled
         probs = None if view.probs is None else self.predictions.wide(view.probs)
         if strategy == "auto":
             enough = probs is not None and (codes >= 0).sum() >= 2 * len(self.data.order)
@@ -298,7 +298,7 @@ def _left_out(self: Proposals, skip, strategy: str) -> list[int]:
 @patch
 def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
     "A typical image of each group without a label."
-    wanted = self._wanted(self.data.codes < 0, within, skip)
+    wanted = self._wanted(self.data.settled < 0, within, skip)
     return [
         Suggestion(group.typical, f"typical of {group.size:,} images that look alike, no label among them", "start")
         for group in self.groups()
@@ -307,8 +307,10 @@ def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
 
 # %% ../../nbs/session/09_queue.ipynb #43d2d47b
 @patch
-def _of_people(self: Proposals, n: int, strategy: str, within, skip) -> list[Suggestion]:
-    "Items that others have labeled: all that differ, or some at random."
+def _otherwise(self: Proposals, n: int, strategy: str, within, skip) -> list[Suggestion]:
+    "Items that others have labeled: all that differ, or some at random; of sets of classes, what helps most."
+    if strategy not in OF_PEOPLE:
+        return self.predictions.sets.suggest(n, self._wanted(self.data.settled < 0, within, skip))
     wanted = self._wanted(np.ones(self.data.n_items, bool), within, skip)
     ask = self.people.disputes if strategy == "disputes" else self.people.to_ask_again
     return [item for item in ask(self.data.n_items) if wanted[item.serial]][:n]
@@ -373,7 +375,7 @@ def next(self: Proposals) -> Suggestion | None:
     self._forget_old()
     with self.activity.lock:
         self.queue.out = self.data.excluded
-        found = self.queue.take(self.data.codes)
+        found = self.queue.take(self.data.settled)
     if found is None:
         with self._looking:
             found = self._find()
@@ -385,7 +387,7 @@ def next(self: Proposals) -> Suggestion | None:
 def _find(self: Proposals) -> Suggestion | None:
     "What `look_ahead` has found meanwhile, or the first of a new batch."
     with self.activity.lock:
-        if found := self.queue.take(self.data.codes):
+        if found := self.queue.take(self.data.settled):
             return found
     while True:
         strategy, seq, batch = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest_spread)
@@ -394,7 +396,7 @@ def _find(self: Proposals) -> Suggestion | None:
                 continue
             self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
             self.queue.out = self.data.excluded
-            return self.queue.take(self.data.codes)
+            return self.queue.take(self.data.settled)
 
 # %% ../../nbs/session/09_queue.ipynb #38757437
 @patch
@@ -423,7 +425,7 @@ def upcoming(
     n = check_whole(n, "n", 0, 2**53)
     self._forget_old()
     self.queue.out = self.data.excluded
-    return self.queue.ahead(self.data.codes, n)
+    return self.queue.ahead(self.data.settled, n)
 
 # %% ../../nbs/session/09_queue.ipynb #1588cf03
 @patch

@@ -33,6 +33,7 @@ from .facets import Facets
 from .files import SessionFiles
 from .frozen_features import check_features
 from .journal import LabelTimeline, replay_training
+from .label_sets import LabelSets
 from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
@@ -72,13 +73,13 @@ class LabelingSession(SessionFace):
         seed: int = 0,
         annotator: str | None = None,  # who labels here, as every line of the log names them; None: nobody
         groups=None,  # plate, patient, film … of each image: accuracy is that on new groups; None: there are none
-        # what is learned from: "auto" (features of a pretrained network where pictures call for them), the name of an
-        # extractor, None (pixels), an (n, d) array or .npy, a function of a batch of pictures, or an .onnx file
-        features="auto",
+        multilabel=None,  # whether images can have several classes; None: as the log is, "convert": from single labels
+        features="auto",  # or an extractor's name, None (pixels), an (n, d) array or .npy, a function, or an .onnx file
     ):
         epochs = check_whole(epochs, "epochs")
         self.sample, images, labels, features = unpack_sample(images, labels, features)  # None: of no pool
-        self.data, self.activity = LabeledImages(images, labels, classes, truth, seed, annotator, groups), Activity()
+        about = annotator, groups, multilabel
+        self.data, self.activity = LabeledImages(images, labels, classes, truth, seed, *about), Activity()
         check_model(model, config, self.data.images)
         check_features(features, self.data.images)
         self.learned: LearnedFrom | None = None  # once it is composed
@@ -129,6 +130,9 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
     self.quality = Quality(data)
     self.duplicates = self.labeling.copies = Duplicates(data, activity, self.accuracy_log.ask)
+    self.sets = LabelSets(data, activity, self.predictions, self.proposals.queue)
+    if data.multilabel:
+        self.predictions.sets = self.labeling.sets = self.sets
     self.annotators = Annotators(data)
     self.proposals.people = self.annotators
     self.facets = Facets(data, activity, self.proposals)
@@ -287,7 +291,7 @@ def point(
         probs=probs,
         truth=-1 if truth is None else int(truth[row]),
         neighbors=self.neighbors(row, n),
-        history=self.store.history(row, 20),
+        history=self.store.answering.history(row)[-20:] if self.multilabel else self.store.history(row, 20),
     )
 
 # %% ../../nbs/session/28_session.ipynb #4988f2c2

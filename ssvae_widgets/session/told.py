@@ -66,6 +66,8 @@ def records_of(
         for name in ("annotator", "time")
     )
     pred = classes[view.pred].tolist() if answered else [None] * session.n_items
+    if session.multilabel:
+        label, pred, who, when = _sets_of(session)
     out = session.store.flags.rows.get("exclude", ())
     rows = [row for row in range(session.n_items) if row not in out]
 
@@ -84,13 +86,27 @@ def records_of(
         lambda row: full_picture(session, row),
         files.__getitem__,
         model=view.source,
+        several=session.multilabel,
     )
+
+
+def _sets_of(session) -> tuple[list, list, list, list]:
+    "Classes that people gave to each image, those that are predicted, who spoke last of it, and when."
+    order, names, probs = session.class_order, session.classes, session.probs
+    said = [session.classes_of(row) for row in range(session.n_items)]
+    pred = [None] * session.n_items
+    if probs is not None:
+        pred = [[names[k] for k in order if row[k] >= 0.5] for row in probs]
+    who, when = (session.store.answering.last(fact) for fact in ("annotator", "time"))
+    return said, pred, *([told.get(row) for row in range(session.n_items)] for told in (who, when))
 
 # %% ../../nbs/session/26_told.ipynb #98a97cb7
 def classifier_of(
     session,  # a `LabelingSession`
 ) -> Classifier:
     "The trained network as steps. Raises `ArgumentError` where there is none, or one of another kind."
+    if session.multilabel:
+        raise ArgumentError("the network draws the map only, it does not hear sets of classes")
     if session.model is None or not session.model.trained:
         raise ArgumentError("nothing is trained yet")
     view = session.store.log.view

@@ -1,0 +1,180 @@
+"""Sessions on images that can have several classes: what follows from an answer, saved and opened again, the other kind
+of labels refused, and nothing of the sessions on single labels changed."""
+
+import csv
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets.assess.metrics import wilson_interval
+from ssvae_widgets.errors import ArgumentError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(240, 6)).astype(np.float32)
+TRUTH = (X[:, :3] > [0, 0.4, 0.9]).astype(np.int8)
+NAMES = ["right", "top", "far"]
+
+
+def opened(labels=None, **kw):
+    return LabelingSession(X, labels, **{"classes": NAMES, "multilabel": True, **kw})
+
+
+def told(s, rows):
+    for row in rows:
+        s.answer_sets(int(row), np.flatnonzero(TRUTH[row]))
+    assert s.wait(60)
+
+
+def test_answers_make_probabilities_a_report_and_proposals(tmp_path):
+    with opened(tmp_path / "labels.csv") as s:
+        assert s.probs is None and s.why == "" and s.next().strategy in ("start", "audit")
+        told(s, range(90))
+        right = ((s.probs >= 0.5) == TRUTH)[90:]
+        assert s.source == "sets" and right.mean() > 0.85 and "macro F1" in s.why
+        report = s.sets_report
+        assert report.n == 90 and [c.yes for c in report.classes] == TRUTH[:90].sum(0).tolist()
+        low, high = wilson_interval(int(right.all(1).sum()), 150)  # of images that nobody answered
+        assert report.exact_low < high and low < report.exact_high, "what was told agrees with it"
+        seen = [s.next() for _ in range(10)]
+        assert {item.serial for item in seen}.isdisjoint(range(90))
+        assert {item.strategy for item in seen} == {"boundary", "audit"}
+        assert s.counts.tolist() == TRUTH[:90].sum(0).tolist() and s.n_labeled == 90 and (s.codes == -1).all()
+
+
+def test_each_press_is_one_undo(tmp_path):
+    with opened(tmp_path / "labels.csv") as s:
+        s.label([3, 4], "top")
+        s.mark(3, "far")
+        s.mark([3, 4], "top", on=None)  # all have it: away with it
+        assert s.classes_of(3) == ["far"] and s.classes_of(4) == [] and s.classes_of(5) is None
+        s.undo()
+        assert s.classes_of(3) == ["top", "far"] and s.classes_of(4) == ["top"]
+        s.clear(4)
+        assert s.classes_of(4) is None
+        [s.undo() for _ in range(3)]
+        assert s.n_labeled == 0 and s.undo() is None and s.redo().serials.tolist() == [3, 4]
+        s.flag(3, "exclude")
+        assert s.data.n_labeled == 1 and s.n_labeled == 2
+
+
+def test_classes_come_merge_and_go(tmp_path):
+    with opened(tmp_path / "labels.csv") as s:
+        told(s, range(60))
+        s.add_class("new")
+        s.mark(0, "new")
+        assert s.wait(60) and s.probs.shape == (240, 4)
+        assert (s.targets[1:, 3] == -1).all(), "who was not asked has not said no"
+        s.merge_classes("far", "right")
+        assert s.wait(60) and (s.probs[:, 2] == 0).all()
+        assert s.targets[:60, 0].tolist() == (TRUTH[:60, 0] | TRUTH[:60, 2]).tolist()
+        s.undo()
+        s.delete_class("top")
+        assert s.wait(60) and (s.probs[:, 1] == 0).all()
+        s.undo()
+        assert (s.targets[:60, :3] == TRUTH[:60]).all()
+
+
+def test_the_log_says_of_which_kind_it_is(tmp_path):
+    path = tmp_path / "labels.csv"
+    with opened(path) as s:
+        told(s, range(20))
+        s.save(tmp_path / "project")
+    with LabelingSession(X, path) as s:
+        assert s.multilabel and s.wait(60) and s.source == "sets"
+    with LabelingSession.open(tmp_path / "project") as s:
+        assert s.multilabel and (s.targets[:20] == TRUTH[:20]).all()
+    with pytest.raises(ArgumentError, match="These labels are sets"):
+        LabelingSession(X, path, multilabel=False)
+    with pytest.raises(ArgumentError, match="the app cannot show them yet"):
+        LatentLabeler(X, path)
+    with LabelingSession(X, path) as s:  # whoever was refused has left nothing locked
+        assert s.n_labeled == 20
+    table = (tmp_path / "labels.csv.sets.csv").read_text().splitlines()
+    assert table[0] == "serial,labels,is right,is top,is far" and len(table) == 21
+    cells = [line.split(",") for line in table[1:]]
+    assert [[int(v) for v in c[2:]] for c in cells] == TRUTH[:20].tolist()
+    assert [c[1] for c in cells] == [";".join(n for n, t in zip(NAMES, row) if t) for row in TRUTH[:20]]
+
+
+def test_single_labels_become_sets_only_when_asked(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelingSession(X, path, classes=NAMES) as s:
+        s.label([1, 2], "top")
+        s.label(5, "far")
+        assert not s.multilabel
+        with pytest.raises(ArgumentError, match="multilabel=True"):
+            s.mark(1, "top")
+    with pytest.raises(ArgumentError, match="3 labels of one class.*multilabel='convert'"):
+        LabelingSession(X, path, multilabel=True)
+    with pytest.raises(ArgumentError, match="expected True, False, None or 'convert'"):
+        LabelingSession(X, path, multilabel="yes")
+    with LabelingSession(X, path, multilabel="convert") as s:
+        assert s.classes_of(1) == ["top"] and s.classes_of(5) == ["far"] and s.n_labeled == 3
+        s.mark(1, "far")
+    with LabelingSession(X, path, multilabel="convert") as s:  # again: nothing is converted twice
+        assert s.classes_of(1) == ["top", "far"]
+        s.undo()
+        s.undo()
+        assert s.n_labeled == 0 and s.store.codes[[1, 2, 5]].tolist() == [1, 1, 2]
+
+
+def test_accepted_answers_and_groups(tmp_path):
+    plates = np.arange(240) // 8
+    with opened(tmp_path / "labels.csv", groups=plates) as s:
+        told(s, range(80))
+        s.accept(range(100, 110))
+        want = [[n for n, p in zip(NAMES, row) if p >= 0.5] for row in s.probs[100:110]]
+        assert [s.classes_of(row) for row in range(100, 110)] == want
+        assert s.wait(60) and s.sets_report.n == 80 and s.sets_report.groups
+        assert "on new groups" in s.sets_report.message
+
+
+def test_training_draws_the_map_and_leaves_the_answers(tmp_path):
+    with opened(tmp_path / "labels.csv") as s:
+        told(s, range(40))
+        before = s.probs.copy()
+        s.train(1)
+        assert s.wait(300) and s.training.total == 1 and s.source == "sets"
+        np.testing.assert_array_equal(s.probs, before)
+
+
+def test_other_programs_get_all_classes_of_a_picture(tmp_path):
+    images = (np.random.default_rng(1).random((40, 8, 8)) * 255).astype(np.uint8)
+    truth = (images.reshape(40, -1)[:, :2] > 128).astype(int)
+    names = ["a", "b;c"]
+    with LabelingSession(images, None, classes=names, multilabel=True, annotator="ann", features=None) as s:
+        for row in range(20):
+            s.answer_sets(row, np.flatnonzero(truth[row]))
+        assert s.wait(60)
+        s.export(tmp_path, ["labels", "predictions", "folders", "huggingface", "coco", "cvat", "label-studio"])
+        for what, why in (("onnx", "does not hear sets"), ("card", "one class for each picture")):
+            with pytest.raises(ArgumentError, match=why):
+                s.export(tmp_path, [what])
+        said = s.probs >= 0.5
+    sets = [[n for n, t in zip(names, row) if t] for row in truth[:20]]
+    with open(tmp_path / "labels.csv", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [[int(r["is a"]), int(r["is b;c"])] for r in rows] == truth[:20].tolist()
+    assert [r["labels"].replace(";;", "/").split(";") if r["labels"] else [] for r in rows] == [
+        [n.replace(";", "/") for n in some] for some in sets
+    ]
+    with open(tmp_path / "predictions.csv", newline="") as file:
+        assert [r["prediction"] for r in csv.DictReader(file)] == [
+            ";".join(n.replace(";", ";;") for n, p in zip(names, row) if p) for row in said
+        ]
+    index = (tmp_path / "by_class" / "index.csv").read_text().splitlines()[1:]
+    assert len(index) == truth[:20].sum(), "a picture lies in the folder of each of its classes"
+    coco = json.loads((tmp_path / "coco.json").read_text())
+    pairs = {(a["image_id"] - 1, names[a["category_id"] - 1]) for a in coco["annotations"]}
+    assert pairs == {(row, n) for row, some in enumerate(sets) for n in some} and len(coco["images"]) == 40
+    assert {a["annotator"] for a in coco["annotations"]} == {"ann"}
+    tags = ElementTree.parse(tmp_path / "cvat.xml").findall("image")
+    assert [[t.get("label") for t in image.findall("tag")] for image in tags] == sets
+    tasks = json.loads((tmp_path / "label_studio.json").read_text())
+    assert [t["annotations"][0]["result"][0]["value"]["choices"] for t in tasks[:20]] == sets
+    table = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "huggingface.parquet")
+    assert table["label"].to_pylist() == [[names.index(n) for n in some] for some in sets] + [None] * 20
+    assert table["annotator"].to_pylist() == ["ann"] * 20 + [None] * 20
