@@ -64,7 +64,7 @@ class Examination:
         "Labels of a person's own that the network has not heard and was not asked."
         fresh = (codes >= 0) & ~self.ever
         fresh[[row for row in self.exams if row < len(fresh)]] = False
-        fresh[self.data.store.rows_with("accepted")] = False
+        fresh[self.data.no_judges] = False
         groups = self.data.of_group
         if groups is not None:  # of a group that it knows, an answer is no surprise
             fresh[np.isin(groups, groups[self.ever])] = False
