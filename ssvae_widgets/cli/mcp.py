@@ -71,7 +71,7 @@ def arguments_of(
         fields[name] = (p.annotation, Field(default, description=told.get(name)))
     return create_model(method.__name__, __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
-
+# %% ../../nbs/cli/11_mcp.ipynb #f8d7450a
 def about(method) -> str:
     "The description of a tool: what the docstring says, without the errors of Python."
     return re.sub(r"\s*Raises .*", "", inspect.getdoc(method), flags=re.S)
@@ -116,7 +116,7 @@ def content_of(answer) -> list:
     seen = [ImageContent(type="image", data=base64.b64encode(p).decode(), mime_type="image/png") for p in pictures]
     return [text, *seen]
 
-
+# %% ../../nbs/cli/11_mcp.ipynb #8c17e98d
 def server_of(
     door,  # an `AgentDoor`
 ):  # an `mcp.server.lowlevel.Server`
@@ -253,7 +253,7 @@ def _mcp(args) -> None:
     finally:
         close(session)
 
-
+# %% ../../nbs/cli/11_mcp.ipynb #8a5df4c7
 def mcp(argv: Sequence[str] | None = None) -> int:
     "`ssvae-mcp`"
     return run_command(mcp_parser(), _mcp, argv)

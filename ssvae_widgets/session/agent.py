@@ -59,7 +59,7 @@ def training(self: AgentDoor) -> dict[str, Any]:
     told |= dict(seconds_left=number(now.eta, 1), doing=now.doing, message=now.message)
     return told | dict(last_epoch={name: number(value) for name, value in now.metrics.items()})
 
-
+# %% ../../nbs/session/30_agent.ipynb #a2ab4f2c
 @patch
 def status(self: AgentDoor) -> dict[str, Any]:
     "Images, classes with their counts, labels of people and of agents, training, accuracy, whether all is saved."
@@ -84,7 +84,7 @@ class Seen:
     told: list[dict[str, Any]]  # row, name, label, by
     pictures: list[bytes]  # PNG
 
-
+# %% ../../nbs/session/30_agent.ipynb #752d2fe3
 @patch
 def look(
     self: AgentDoor,
@@ -101,7 +101,7 @@ def look(
     parts = [found[k : k + ON_A_SHEET].tolist() for k in range(0, len(found), ON_A_SHEET)]
     return Seen(told, [sheet_png(self.session, part) for part in parts])
 
-
+# %% ../../nbs/session/30_agent.ipynb #1e4380a3
 @patch
 def known(self: AgentDoor, row: int) -> dict[str, Any]:
     "What has been said of one image."
@@ -132,7 +132,7 @@ def suggest(
         for item in self.session.proposals.suggest_spread(n, strategy)
     ]
 
-
+# %% ../../nbs/session/30_agent.ipynb #1ca93290
 @patch
 def predictions(
     self: AgentDoor,
@@ -153,7 +153,7 @@ def predictions(
         for row, top in zip(found.tolist(), best.tolist())
     ]
 
-
+# %% ../../nbs/session/30_agent.ipynb #c02360fc
 @patch
 def similar(
     self: AgentDoor,
@@ -184,13 +184,13 @@ def _spare(
             "leave them out, or give replace=true."
         )
 
-
+# %% ../../nbs/session/30_agent.ipynb #1fa101be
 @patch
 def _labeled_by_people(self: AgentDoor) -> set[int]:
     s = self.session
     return {*np.setdiff1d(np.flatnonzero(s.codes >= 0), s.data.by_agents).tolist()}
 
-
+# %% ../../nbs/session/30_agent.ipynb #2a71d9ec
 @patch
 def _done(self: AgentDoor, gesture, **told) -> dict[str, Any]:
     "What became of a gesture."
@@ -214,7 +214,7 @@ def label(
         gesture = self.session.label(rows, label, source=SOURCE)
         return self._done(gesture, rows=0 if gesture is None else len(gesture.serials), label=label)
 
-
+# %% ../../nbs/session/30_agent.ipynb #40b474e5
 @patch
 def clear(
     self: AgentDoor,
@@ -240,7 +240,7 @@ def _switch(self: AgentDoor, op: str) -> dict[str, Any]:
         gesture = self.session.undo() if op == "undo" else self.session.redo()
         return self._done(gesture, rows=0 if gesture is None else len(gesture.serials))
 
-
+# %% ../../nbs/session/30_agent.ipynb #30c1906e
 @patch
 def undo(self: AgentDoor) -> dict[str, Any]:
     "Take the newest gesture of an agent back. Raises `ArgumentError` where there is none, `ClosedError`."
@@ -268,7 +268,7 @@ def rename_class(self: AgentDoor, label: str, name: str) -> dict[str, Any]:
         gesture = self.session.rename_class(label, name)
         return self._done(gesture, classes=[self.session.classes[k] for k in self.session.class_order])
 
-
+# %% ../../nbs/session/30_agent.ipynb #aa44e497
 @patch
 def flag(
     self: AgentDoor,
@@ -284,7 +284,7 @@ def flag(
             self._spare(rows, replace, said, "labeled" if on else "excluded")
         return self._done(self.session.flag(rows, flag, on, source=SOURCE), flag=flag, on=on)
 
-
+# %% ../../nbs/session/30_agent.ipynb #e88e03d1
 @patch
 def note(
     self: AgentDoor,
@@ -337,7 +337,7 @@ def train(
     self.session.train(epochs)
     return self.training()
 
-
+# %% ../../nbs/session/30_agent.ipynb #dbc36dcc
 @patch
 def stop(self: AgentDoor) -> dict[str, Any]:
     "Stop the training; what it has learned so far is kept."
@@ -363,7 +363,7 @@ def accuracy(self: AgentDoor) -> dict[str, Any]:
     told |= dict(labels_by_people=by_people, labels_by_agents=by_agents)
     return told | dict(agreement_with_agents=self._agreement(by_agents))
 
-
+# %% ../../nbs/session/30_agent.ipynb #74733ae0
 @patch
 def _agreement(self: AgentDoor, by_agents: int) -> str:
     "How far the answers from labels alone agree with the agent, on labels of the agent that were left out."
@@ -387,7 +387,7 @@ def export(
     self.settle()
     return [dict(part=w.name, path=str(w.path), text=w.text) for w in self.session.export(self.out, what)]
 
-
+# %% ../../nbs/session/30_agent.ipynb #4d6bbb8e
 @patch
 def history(self: AgentDoor, row: int) -> list[dict[str, Any]]:
     "Who labeled one image, when and how, oldest first. Raises `RowError`."
