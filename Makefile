@@ -57,7 +57,7 @@ test-quick: $(STAMP) ## Notebooks in step, lint, and the tests that need no brow
 test-lowest: ## The quick tests with the lowest version of every dependency, in an environment of their own
 	@test -x $(LOWEST)/bin/python || "$(LOWEST_PYTHON)" -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/lowest.txt --editable ".[dev]"
-	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests $(NOT_QUICK)
+	$(LOWEST)/bin/python -m pytest -q -W ignore::DeprecationWarning -n 2 --dist loadfile --no-loadscope-reorder tests $(NOT_QUICK)
 
 test-slow: $(STAMP) ## The cells and tests that take minutes
 	$(BIN)/nbdev-test --n-workers 2 --flags slow
