@@ -256,7 +256,8 @@ def test_edited_while_closed(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:labels.csv")
 @pytest.mark.parametrize(
-    "data", [b"", b"PK\3\4 a workbook", b"\xff\xfe\0", b"Serial,label\n", b"serial\n1\n", random.Random(1).randbytes(300)]
+    "data",
+    [b"", b"PK\3\4 a workbook", b"\xff\xfe\0", b"Serial,label\n", b"serial\n1\n", random.Random(1).randbytes(300)],
 )
 def test_a_file_replaced_by_something_else(tmp_path, data):
     s = opened(tmp_path)
