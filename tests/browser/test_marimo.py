@@ -38,17 +38,8 @@ def test_pieces_in_marimo(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / "nb.py").write_text(NOTEBOOK.format(labels=str(tmp_path / "labels.csv")))
-    words = [
-        sys.executable,
-        "-m",
-        "marimo",
-        "run",
-        str(tmp_path / "nb.py"),
-        "--headless",
-        "--no-token",
-        "-p",
-        str(port),
-    ]
+    words = ["-m", "marimo", "run", str(tmp_path / "nb.py"), "--headless", "--no-token", "-p", str(port)]
+    words = [sys.executable, *words]
     with open(tmp_path / "said.txt", "w") as said, sync_playwright() as play:
         server = subprocess.Popen(words, stdout=said, stderr=said)
         path = os.environ.get("SSVAE_WIDGETS_CHROMIUM", "/usr/bin/chromium")
