@@ -146,3 +146,18 @@ def test_the_readme_quotes_what_was_measured(root):
         accuracy, seconds = measured[key]["accuracy"], measured[key]["cpu_seconds"]["mean"]
         row = f"| {name} | {accuracy['mean']:.1f} ± {accuracy['sd']:.1f} % ({accuracy['n']} draws) | {seconds:.0f} s |"
         assert row in readme, f"README.md should say: {row}"
+
+
+def test_lowest_versions_are_the_ends_of_the_ranges(root, pyproject):
+    "What `make test-lowest` installs: one line for each dependency of the package and of its tests."
+    told = (root / ".ci" / "lowest.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in told if not line.startswith("#"))
+    project = pyproject["project"]
+    specs = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert len(pins) == len(specs)
+    for spec in specs:
+        name, low = re.match(r"([\w.-]+)>=([\d.]+),<", spec).groups()
+        assert pins[name] == low, f"{spec}: run python .ci/lowest.py > .ci/lowest.txt"
+    for extra, specs in project["optional-dependencies"].items():  # one dependency, one lowest version
+        for name, low in (re.match(r"([\w.-]+)(?:\[\w+\])?[>=]=([\d.]+)", spec).groups() for spec in specs):
+            assert pins.get(name, low) == low, f"extra {extra}: {name}>={low}, elsewhere {pins[name]}"

@@ -180,6 +180,7 @@ class Author:
     def __init__(self, log: Path | None):  # None: labels in memory only
         self.log, self.presence = log, None
         self.annotator: str | None = None  # who labels here; None: nobody said so
+        self.source: str | None = None  # of lines that name no other, such as undo: "agent" for a program that labels
         self.forked()
 
     def forked(self) -> None:
@@ -195,7 +196,8 @@ class Author:
 def record(self: Author, op: str, **kw) -> dict:
     "A line of this session."
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    who = {} if self.annotator is None else {"annotator": self.annotator}  # `kw` may name somebody else
+    who = {"annotator": self.annotator, "source": None if op == "snapshot" else self.source}
+    who = {name: value for name, value in who.items() if value is not None}  # `kw` may name somebody else
     return {"id": f"{self.session}-{next(self._count)}", "op": op, **who, **kw, "time": now, "session": self.session}
 
 

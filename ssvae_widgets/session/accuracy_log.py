@@ -99,16 +99,17 @@ def note(
         codes, seq, epochs = self.data.codes, self.data.seq, self.activity.status.total
     evidence, view = self.evidence, self.evidence.predictions.view
     gone = evidence.predictions.deleted()  # what would have been said without these classes, nobody knows
+    agents = {*self.data.by_agents.tolist()}  # who answered a random pick anew
     self._judged = evidence.accuracy.n > 0
     new = measure_accuracy(
         None,
         codes,
         view.pred,
         self._counting_truth(),
-        {row: said for row, said in evidence.audits.items() if said not in gone},
+        {row: said for row, said in evidence.audits.items() if said not in gone and row not in agents},
         seq,
         epochs,
-        self.data.store.rows_with("accepted"),
+        self.data.no_judges,
         evidence.predictions.merged,
         source=view.source,
         checked=evidence.accuracy,

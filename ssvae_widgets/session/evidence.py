@@ -169,7 +169,7 @@ def _compare_groups(self: Evidence, rows: np.ndarray, codes: np.ndarray):
             left = np.where(fold == k, -1, codes)
             probs[out] = self.predictions.graphs.left_out(space, -2 - k, left, rows[out])
             yield False
-    own = ~np.isin(rows, self.data.store.rows_with("accepted"))
+    own = ~np.isin(rows, self.data.no_judges)
     groups = self.data.of_group[rows[own]]
     known = (probs.argmax(1) == codes[rows])[own]
     new = (self.left_out["graph"][1].argmax(1) == codes[rows])[own]
@@ -204,7 +204,7 @@ def _linear_without(
 @patch
 def _choose_space(self: Evidence, spaces: list, said: dict, rows: np.ndarray, codes: np.ndarray) -> None:
     "Of the features without labels, those whose graph finds more of the labels left out."
-    own = ~np.isin(rows, self.data.store.rows_with("accepted"))
+    own = ~np.isin(rows, self.data.no_judges)
     right = [(said[id(space)].argmax(1) == codes[rows])[own] for space in spaces]
     best = now = next(k for k, space in enumerate(spaces) if space is self.predictions.space)
     for k in range(len(spaces)):
@@ -241,7 +241,7 @@ def judge(
 def _right_when_left_out(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, Bool[np.ndarray, "labels"]]:
     "Which labels each source found while they were left out."
     right = {name: np.zeros(0, bool) for name in SOURCES}
-    accepted = self.data.store.rows_with("accepted")
+    accepted = self.data.no_judges
     for name, (rows, probs) in self.left_out.items():
         keep = (codes[rows] >= 0) & ~np.isin(rows, accepted)
         if keep.any():
@@ -254,7 +254,7 @@ def _groups_judged(
     self: Evidence, codes: Int[np.ndarray, "batch"], examined: Int[np.ndarray, "rows"]
 ) -> dict[str, Int[np.ndarray, "labels"]]:
     "The group of each label that a source is judged on, in their order; empty without groups."
-    groups, accepted = self.data.of_group, self.data.store.rows_with("accepted")
+    groups, accepted = self.data.of_group, self.data.no_judges
     if groups is None:
         return {}
     left = {name: rows[(codes[rows] >= 0) & ~np.isin(rows, accepted)] for name, (rows, _) in self.left_out.items()}
@@ -268,7 +268,7 @@ def _exam_answers(
     "What each source said of the labels that the network was examined with."
     exams = self.examination.exams
     rows = valid_exams(exams, codes, self.activity.status.total)
-    rows = rows[~np.isin(rows, self.data.store.rows_with("accepted"))]
+    rows = rows[~np.isin(rows, self.data.no_judges)]
     said = {name: self.now(exams[int(row)].said.get(name, -1) for row in rows) for name in SOURCES}
     if len(rows):
         said["network"] = self._exam_probs(rows).argmax(1)
@@ -294,7 +294,9 @@ def _exam_probs(self: Evidence, rows: Int[np.ndarray, "rows"]) -> Float[np.ndarr
 def _blind_tests(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, Source]:
     "Sources that ten random picks or more can judge, from the second half of the labels."
     found, total = {}, int((codes >= 0).sum())
-    fresh = [(row, said) for row, (n, said) in self.blind.items() if codes[row] >= 0 and 2 * n >= total]
+    out = {*self.data.by_agents.tolist()}
+    asked = {row: pick for row, pick in self.blind.items() if codes[row] >= 0 and row not in out}
+    fresh = [(row, said) for row, (n, said) in asked.items() if 2 * n >= total]
     for name in SOURCES:
         rows = [row for row, said in fresh if name in said]
         answers = self.now(said[name] for _, said in fresh if name in said)

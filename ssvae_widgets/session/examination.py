@@ -66,7 +66,7 @@ class Examination:
         fresh = (data.same.one_each(codes, data.store.rows_with("copied")) >= 0) & ~self.ever
         fresh[data.same.with_copies(np.flatnonzero(self.ever))] = False
         fresh[[row for row in self.exams if row < len(fresh)]] = False
-        fresh[self.data.store.rows_with("accepted")] = False
+        fresh[self.data.no_judges] = False
         groups = self.data.of_group
         if groups is not None:  # of a group that it knows, an answer is no surprise
             fresh[np.isin(groups, groups[self.ever])] = False

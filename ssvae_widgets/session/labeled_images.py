@@ -190,6 +190,7 @@ class LabeledImages:
         self.truth_names = None if truth is None else check_truth(truth, len(self.images), self.given_classes)[1]
         self.store: LabelStore | None = None  # until `open`
         self._counting: tuple = (None, None)  # view of the labels, and those of them that count
+        self._silent: tuple = (None, None)  # the same, and rows whose labels judge nothing
         self.truth: np.ndarray | None = None  # codes, −1: not known; None: nothing is known
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5a3e0002
@@ -335,13 +336,36 @@ def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
 def distinct(self: LabeledImages) -> Int[np.ndarray, "batch"]:
     "The labels that count, but one of each stack of copies: what accuracy is judged on."
     known = self.same.of is not None
-    return self.same.one_each(self.codes, self.store.rows_with("copied")) if known else self.codes
+    late = np.union1d(self.store.rows_with("copied"), self.no_judges) if known else ()
+    return self.same.one_each(self.codes, late)
 
 
 @patch(as_prop=True)
 def excluded(self: LabeledImages) -> frozenset[int]:
     "Rows of the items that are excluded."
     return self.store.flags.rows.get("exclude", frozenset())
+
+# %% ../../nbs/session/04_labeled_images.ipynb #20259b41
+@patch
+def _facts(self: LabeledImages) -> tuple[Int[np.ndarray, "rows"], Int[np.ndarray, "rows"]]:
+    "Rows that a program has labeled, and all whose labels judge nothing."
+    now, known = (self.store.log.view, self.store.seq), self._silent
+    if known[0] is None or known[0][0] is not now[0] or known[0][1] != now[1]:
+        agents = self.store.rows_with("agent")
+        known = self._silent = now, (agents, np.union1d(agents, self.store.rows_with("accepted")))
+    return known[1]
+
+
+@patch(as_prop=True)
+def by_agents(self: LabeledImages) -> Int[np.ndarray, "rows"]:
+    "Rows whose present label a program gave."
+    return self._facts()[0]
+
+
+@patch(as_prop=True)
+def no_judges(self: LabeledImages) -> Int[np.ndarray, "rows"]:
+    "Rows whose label teaches and does not judge: predictions that were accepted, and what a program said."
+    return self._facts()[1]
 
 # %% ../../nbs/session/04_labeled_images.ipynb #e085c752
 @patch(as_prop=True)

@@ -38,7 +38,7 @@ def label(
     self: Labeling,
     serials,  # one row number, many, or a mask
     label: int | str,  # class code or class name
-    source: str = "api",  # "key", "lasso", "queue", "import" or "api"
+    source: str = "api",  # "key", "lasso", "queue", "import", "api", or "agent": it never judges
 ):  # the `Gesture`; None for no items
     """Give one class to one or many items (where they can have several, one more): one gesture, one undo.
     Raises `RowError`, `ArgumentError`, `ClosedError`."""
@@ -48,7 +48,7 @@ def label(
     rows, code = check_rows(serials, self.data.n_items), self.data.code(label)
     if not rows.size:
         return None
-    return self._give(rows, code, source, **self._provenance(rows))
+    return self._give(rows, code, source, **self._provenance(rows, source))
 
 # %% ../../nbs/session/13_labeling.ipynb #9ae86bb9
 @patch
@@ -222,13 +222,14 @@ def accept(
         codes = np.array(alive)[probs[rows][:, alive].argmax(1)]
     else:
         codes = np.array([self.data.code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
-    return self._give(rows, codes, source, accepted=True, **self._provenance(rows))
+    return self._give(rows, codes, source, accepted=True, **self._provenance(rows, source))
 
 # %% ../../nbs/session/13_labeling.ipynb #b183acfc
 @patch
 def _provenance(
     self: Labeling,
     rows: Int[np.ndarray, "serials"],
+    source: str,
 ) -> dict[str, Any]:
     "What was on show: the model's step and its certainty; for a proposal, its strategy and the prediction."
     probs, current = self.evidence.predictions.view.probs, self.queue.current
@@ -237,6 +238,8 @@ def _provenance(
         model_step=self.evidence.activity.status.total,
         certainty=float(probs[rows].max(1).mean()) if known else None,
     )
+    if source == "agent":
+        return facts | {"agent": True}
     if len(rows) == 1 and current is not None and current.serial == rows[0]:
         said = int(probs[rows[0]].argmax()) if known else -1
         facts |= dict(strategy=current.strategy, said=said)

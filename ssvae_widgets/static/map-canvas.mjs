@@ -40,7 +40,7 @@ export class MapCanvas {
     this.hover = -1;
     /** @type {any} what is dragged: a lasso, a box, the plane */
     this.drag = null;
-    /** @type {import("./figure-link.mjs").FigureLink | null} */
+    /** @type {import("./figure-link.mjs").FigureLink | import("./plain-link.mjs").PlainLink | null} */
     this.link = null;
     /** @type {HTMLElement | null} the map, with its figure */
     this.map = null;

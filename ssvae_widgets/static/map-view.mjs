@@ -14,6 +14,7 @@ import {
 import { HIDDEN, LABELED, NONE, SELECTED } from "./raster.mjs";
 import { actionOf, buildKeymap } from "./keymap.mjs";
 import { FigureLink, findFigure } from "./figure-link.mjs";
+import { PlainLink } from "./plain-link.mjs";
 import { showClasses, showHelp, showNames, showNote, tooltip } from "./chrome.mjs";
 import { clean, count, h } from "./dom.mjs";
 import { knowsSteps } from "./on-show.mjs";
@@ -47,17 +48,24 @@ export class MapView extends MapCanvas {
     this.tool();
   }
 
+  /** The plot area of a bqplot figure; null when this view has gone meanwhile. */
+  async inFigure() {
+    const id = this.model.get("figure").replace("IPY_MODEL_", "");
+    const found = await findFigure(this.model.widget_manager, id, this.el, ".ssvae-map", () => this.alive);
+    return found && { root: found.root, link: await FigureLink.open(found.view) };
+  }
+
+  /** A box of its own, where no figure was named. */
+  async alone() {
+    while (this.alive && !this.el.isConnected) await new Promise((r) => setTimeout(r, 30));
+    this.el.classList.add("ssvae-map");
+    return this.alive && { root: this.el, link: new PlainLink(this.el, this.model.get("home")) };
+  }
+
   async attach() {
-    const found = await findFigure(
-      this.model.widget_manager,
-      this.model.get("figure").replace("IPY_MODEL_", ""),
-      this.el,
-      ".ssvae-map",
-      () => this.alive,
-    );
-    if (!found) return;
-    const { root, view } = found;
-    const link = await FigureLink.open(view);
+    const place = await (this.model.get("figure") ? this.inFigure() : this.alone());
+    if (!place) return;
+    const { root, link } = place;
     if (!this.alive) return link.close();
     this.link = link;
     this.map = root;
