@@ -50,9 +50,9 @@ def nice_edges(
     kind: str = "number",  # "number", "whole" or "date"
 ) -> Float[np.ndarray, "edges"]:  # the first at most `low`, the last above `high`
     "Edges of bins of one width."
-    width = (high - low) / BINS
-    if not np.isfinite(width):
-        return np.array([low / 2, high / 2]) * 2  # as wide as numbers go: one bin
+    width = (high / 2 - low / 2) / BINS * 2
+    if max(abs(low), abs(high)) > 1e300:  # as far as numbers go: one bin
+        return np.array(sorted({low, high} if low < high else {low, low / 2}))
     if kind == "date":
         step = next((w for w in _WIDTHS if w >= width), None) or 31_556_952 * np.ceil(width / 31_556_952)
     else:
