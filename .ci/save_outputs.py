@@ -1,7 +1,7 @@
 """Execute notebooks and save their outputs, small and without live widgets: python .ci/save_outputs.py NOTEBOOK…
 [--only-shrink]
 
-Pictures are saved with at most 1000 pixels of width and 128 colours, so that a notebook stays a few hundred kilobytes.
+Pictures are saved with at most 1000 pixels of width and 128 colors, so that a notebook stays a few hundred kilobytes.
 """
 
 import base64

@@ -154,7 +154,7 @@ def part_predict(args) -> dict:
 
 
 def part_features(args) -> dict:
-    "Pictures a second through the frozen network: with preparation from 64 × 64 colour bytes, and the network alone."
+    "Pictures a second through the frozen network: with preparation from 64 × 64 color bytes, and the network alone."
     from ssvae_widgets.data.extractors import find_extractor
     from ssvae_widgets.data.features import extract_features
 

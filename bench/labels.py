@@ -263,7 +263,7 @@ def interactive(b):
 
 
 def map_quality(b):
-    "The map of a model that has seen no label: neighbours, trustworthiness, image error through the map."
+    "The map of a model that has seen no label: neighbors, trustworthiness, image error through the map."
     from sklearn.neighbors import KNeighborsClassifier
 
     from ssvae_widgets.assess.metrics import map_trustworthiness
@@ -370,7 +370,7 @@ def planes(b):
     for ax, (name, xy) in zip(fig.subplots(1, 3), shown.items()):
         result[name] = round(100 * knn_purity(xy, b.t), 1)
         ax.scatter(*xy.T, s=0.7, c=colors[b.t], linewidths=0)
-        ax.set_title(f"{name}\nneighbours agree: {result[name]:.0f} %", fontsize=10)
+        ax.set_title(f"{name}\nneighbors agree: {result[name]:.0f} %", fontsize=10)
         ax.set(xticks=[], yticks=[])
     fig.savefig(PLANES, dpi=100, pil_kwargs=dict(optimize=True))
     from PIL import Image

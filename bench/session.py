@@ -1,4 +1,4 @@
-"""The session under load: does labelling wait for training, does stopping wait for an epoch, do rounds stay small?
+"""The session under load: does labeling wait for training, does stopping wait for an epoch, do rounds stay small?
 
     python bench/session.py [--quick] [--only NAME ...] [--no-browser]
 

@@ -51,8 +51,8 @@ def data_name() -> str:
 def _blobs(n: int):
     rng = np.random.default_rng(0)
     grid = np.arange(28)
-    centre, width = rng.uniform(6, 22, (n, 2, 1)), rng.uniform(2, 6, (n, 2, 1))
-    rows, cols = (np.exp(-(((grid - centre[:, k]) / width[:, k]) ** 2)) for k in (0, 1))
+    center, width = rng.uniform(6, 22, (n, 2, 1)), rng.uniform(2, 6, (n, 2, 1))
+    rows, cols = (np.exp(-(((grid - center[:, k]) / width[:, k]) ** 2)) for k in (0, 1))
     images = np.empty((n, 28, 28), np.uint8)
     for i in range(0, n, 4096):
         images[i : i + 4096] = ((rows[i : i + 4096, :, None] * cols[i : i + 4096, None]) > 0.3) * 255

@@ -8,7 +8,7 @@ jupyter-scatter, bqplot-gl's ScatterGL and bqplot's own Scatter run in the same 
 same points; install them with
 `pip install jupyter-scatter bqplot-gl`. "Painted" is seen from outside, in the same way for all: the picture on the
 screen, taken again and again, until it shows the new
-colour or the new place. One such look costs 30–90 ms, which every figure of `compare` therefore contains. On a shared
+color or the new place. One such look costs 30–90 ms, which every figure of `compare` therefore contains. On a shared
 machine the ratios count.
 A latent map of more than 250,000 points shows an even sample of 65,000 first (`first_paint_ms`) and every point a
 moment later (`all_painted_ms`).
@@ -54,7 +54,7 @@ left = np.c_[rng.uniform(0.05, 0.42, n), rng.uniform(0.05, 0.95, n)]
 right = left + [0.53, 0]
 for a in (left, right): a[0], a[1] = (0, 0), (1, 1)
 """
-# each: imports, make and show, recolour all, move all. Colours start red and become blue.
+# each: imports, make and show, recolor all, move all. Colors start red and become blue.
 LIBRARIES = {
     "latent map": (
         "from ssvae_widgets import LatentMap",
@@ -63,7 +63,7 @@ LIBRARIES = {
         "w.set_codes(np.ones(n, int))",
         "w.set_positions(right, animate=False)",
     ),
-    "latent map, travelling": (
+    "latent map, traveling": (
         "from ssvae_widgets import LatentMap",
         "w = LatentMap(left, colors=np.zeros(n, int), classes=2, palette=['#ff0000', '#0000ff'], height=480, "
         "legend=False)\nw",

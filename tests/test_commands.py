@@ -176,14 +176,14 @@ def test_folders_that_cannot_be_used(name, tmp_path, capfd):
 
 def odd_images() -> dict:
     rng = np.random.default_rng(0)
-    colour = rng.integers(0, 256, (30, 9, 7, 3), np.uint8)
+    color = rng.integers(0, 256, (30, 9, 7, 3), np.uint8)
     return {
         "one": X[:1],
         "two": X[:2],
         "constant": np.zeros((20, 8, 8)),
         "bytes": (X * 255).astype(np.uint8),
         "to 255": X * 255.0,
-        "colour": colour,
+        "color": color,
         "odd size": rng.random((20, 5, 11)),
         "fortran": np.asfortranarray(rng.random((20, 8, 8))),
         "vectors": rng.normal(size=(40, 6)),
@@ -403,7 +403,7 @@ def test_wrong_words(words, tmp_path, capfd, monkeypatch):
 
 @pytest.mark.parametrize(
     "toml",
-    ["latent_dim = ", "colour = 3", "latent_dim = 'wide'", "latent_dim = 0", "[model]\nlatent_dim = 4", "\xff\xfe"],
+    ["latent_dim = ", "color = 3", "latent_dim = 'wide'", "latent_dim = 0", "[model]\nlatent_dim = 4", "\xff\xfe"],
     ids=repr,
 )
 def test_wrong_config_files(toml, tmp_path, capfd):
@@ -467,7 +467,7 @@ def test_json_holds_no_words_for_people(model, tmp_path, capfd):
 
 
 def test_folder_of_mixed_pictures_with_a_broken_one(tmp_path, capfd):
-    """Colours, sizes and formats that differ; one file is no picture: refused with the flag that helps, then left
+    """Colors, sizes and formats that differ; one file is no picture: refused with the flag that helps, then left
     out with a short note."""
     from PIL import Image
 

@@ -75,7 +75,7 @@ def test_a_flag_is_the_option_of_the_same_name(words, options, stacks):
         ("--channels red", "--channels red: give numbers"),
         ("--channels 0=red 1", "a color to all of them or to none"),
         ("--channels 9", "channels"),
-        ("--channels 0=nocolor", "the colour 'nocolor'"),
+        ("--channels 0=nocolor", "the color 'nocolor'"),
         ("--percentiles 99 1", "--percentiles is 99 1; give black first"),
         ("--percentiles 0 101", "--percentiles is 0 101"),
         ("--value-range 7 7", "--value-range is 7 7"),

@@ -272,7 +272,7 @@ def test_folders_of_pictures(tmp_path):
         and s.images.shape == (4, 8, 8)
         and s.images.dtype == np.uint8
     )
-    assert np.abs(s.images.astype(int) - 100).max() <= 2  # padded with their own border colour
+    assert np.abs(s.images.astype(int) - 100).max() <= 2  # padded with their own border color
     assert load_images(tmp_path, n=2).names == ["0.gif", "a/1.jpg"] and load_images(
         tmp_path, size=(4, 6), color=True
     ).images.shape == (4, 4, 6, 3)
@@ -286,16 +286,16 @@ def _empty(tmp_path):
 
 
 def test_pictures_of_every_mode(tmp_path):
-    colour = np.zeros((4, 4, 3), np.uint8)
-    colour[..., 0] = 255
-    Image.fromarray(colour).save(tmp_path / "rgb.png")
-    Image.fromarray(np.dstack([colour, np.zeros((4, 4), np.uint8)])).save(
+    color = np.zeros((4, 4, 3), np.uint8)
+    color[..., 0] = 255
+    Image.fromarray(color).save(tmp_path / "rgb.png")
+    Image.fromarray(np.dstack([color, np.zeros((4, 4), np.uint8)])).save(
         tmp_path / "rgba.png"
     )  # transparent: white below
     Image.fromarray(np.full((4, 4), 32768, np.uint16)).save(tmp_path / "sixteen.png")
     Image.fromarray(np.ones((4, 4), bool)).save(tmp_path / "one.png")
-    Image.fromarray(colour).convert("P").save(tmp_path / "palette.png")
-    Image.fromarray(colour).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    Image.fromarray(color).convert("P").save(tmp_path / "palette.png")
+    Image.fromarray(color).convert("CMYK").save(tmp_path / "cmyk.jpg")
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = np.zeros((2, 4, 3), np.uint8)
@@ -305,11 +305,11 @@ def test_pictures_of_every_mode(tmp_path):
     got = dict(zip(s.names, s.images))
     assert (
         s.images.shape[-1] == 3
-        and (got["rgb.png"] == colour).all()
+        and (got["rgb.png"] == color).all()
         and (got["rgba.png"] == 255).all()
         and (got["sixteen.png"] == 128).all()
         and (got["one.png"] == 255).all()
-        and (got["palette.png"] == colour).all()
+        and (got["palette.png"] == color).all()
     )
     assert image_shape(read_folder(tmp_path, size=(4, 4), color=False).images) == (4, 4, 1)
     one = tmp_path / "only"

@@ -123,7 +123,7 @@ def clouds(shape, n_classes, n=360):
 
 
 @pytest.mark.parametrize(
-    "shape, n_classes", [((9, 14), 3), ((11, 7, 3), 2), ((20,), 11)], ids=["gray", "colour", "vectors"]
+    "shape, n_classes", [((9, 14), 3), ((11, 7, 3), 2), ((20,), 11)], ids=["gray", "color", "vectors"]
 )
 def test_other_sizes_channels_and_numbers_of_classes(shape, n_classes):
     items, truth = clouds(shape, n_classes)

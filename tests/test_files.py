@@ -98,7 +98,7 @@ def test_numbers_that_are_none_are_refused(tmp_path):
 
 @pytest.mark.parametrize("layout", ["planes", "last", "ome", "imagej"])
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 9])
-def test_channels_are_found_chosen_and_coloured(n, layout, tmp_path):
+def test_channels_are_found_chosen_and_colored(n, layout, tmp_path):
     x = rng.integers(0, 256, (n, 20, 24)).astype(np.uint8)
     path, gray = tmp_path / ("a.ome.tif" if layout == "ome" else "a.tif"), dict(photometric="minisblack")
     if layout == "planes":
@@ -134,14 +134,14 @@ def test_every_channel_has_its_own_scale(tmp_path):
     assert "channel 0 " in str(found.source.scales[2]) and "channel 1 " in str(found.source.scales[2])
 
 
-def test_opacity_of_deep_colours_is_no_channel(tmp_path):
+def test_opacity_of_deep_colors_is_no_channel(tmp_path):
     x = rng.integers(0, 65536, (20, 20, 4)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", x, photometric="rgb", extrasamples=["unassalpha"])
     found, words = said(lambda: read_folder(tmp_path, value_range=(0, 65280)))
     assert np.abs(found.images[0].astype(int) - x[..., :3] / 256).max() <= 1 and not words
 
 
-@pytest.mark.parametrize("wrong", [-1, "red", [0, 0], [0.5], list(range(8)), [], {0: "no colour"}, {0: 3}], ids=str)
+@pytest.mark.parametrize("wrong", [-1, "red", [0, 0], [0.5], list(range(8)), [], {0: "no color"}, {0: 3}], ids=str)
 def test_channels_that_cannot_be(wrong, tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     with pytest.raises(ArgumentError, match="channels"):

@@ -131,7 +131,7 @@ def page(wire, like):
     return np.frombuffer(wire, np.uint8).reshape(like.shape)
 
 
-@pytest.mark.parametrize("pixels", [G, C], ids=["gray", "colour"])
+@pytest.mark.parametrize("pixels", [G, C], ids=["gray", "color"])
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_shown_is_what_is_learned_from(form, pixels, tmp_path, idle):
     given = FORMS[form](pixels, tmp_path)

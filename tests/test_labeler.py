@@ -378,7 +378,7 @@ def test_images_that_cannot_be_used_are_said_at_once(images, says, quiet):
         LatentLabeler(images, None)
 
 
-def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
+def test_a_project_comes_back_with_names_columns_and_colors(quiet, tmp_path):
     images, truth = data()
     app = LatentLabeler(
         list(images),
@@ -406,12 +406,12 @@ def test_a_project_comes_back_with_names_columns_and_colours(quiet, tmp_path):
     assert (again.map.pictures, again.map.picture_size) == (False, 48) and again.map.axes and again.map.regions
     again.session.label(np.flatnonzero(codes < 0)[:1], 0)
     assert again.session.wait(300) and again.flush() and again.map.color_by == "certainty", (
-        "the colouring comes back as soon as it can"
+        "the coloring comes back as soon as it can"
     )
     again.close()
 
 
-def test_a_colouring_chosen_before_the_model_answers_stays(quiet, tmp_path):
+def test_a_coloring_chosen_before_the_model_answers_stays(quiet, tmp_path):
     images, truth = data()
     app = LatentLabeler(images, tmp_path / "labels.csv", truth)
     for k in range(3):
@@ -428,7 +428,7 @@ def test_a_colouring_chosen_before_the_model_answers_stays(quiet, tmp_path):
     again.close()
 
 
-def test_a_colouring_chosen_in_the_moment_the_other_comes_back_stays(quiet):
+def test_a_coloring_chosen_in_the_moment_the_other_comes_back_stays(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)
     app.presenter.wanted_color = "truth"
@@ -664,7 +664,7 @@ def test_all_suspects_are_found_when_they_are_asked_for(quiet):
     app.close()
 
 
-def test_colourings_keep_their_order_and_keys_can_be_chosen(quiet):
+def test_colorings_keep_their_order_and_keys_can_be_chosen(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth, columns={"size": truth / 3}, keymap={"undo": "u"})
     assert app.map.layer.keymap == {"undo": ["u"]} and app.map.layer.columns == ["label", "truth", "cluster", "size"]

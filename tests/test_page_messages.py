@@ -203,7 +203,7 @@ def test_a_page_holds_the_next_proposals_with_their_pictures_and_is_followed(app
     page, s = Page(app), app.session
     page.tell("next")
     assert app.flush() and page.at == s.current.serial and 3 <= len(page.order) <= 10
-    assert all({"original", "reason", "probs", "neighbours"} <= set(page.cards[i]) for i in [page.at, *page.order])
+    assert all({"original", "reason", "probs", "neighbors"} <= set(page.cards[i]) for i in [page.at, *page.order])
     assert all(page.cards[i]["reason"] for i in page.order)
     answered, hand = [], list(page.order)
     for label, to in enumerate(hand[:3]):  # faster than the kernel deals

@@ -33,7 +33,7 @@ def test_labels_made_while_training_are_kept_and_used(session):
     until(lambda: session.training.epoch >= 1)
     for i in range(100):
         session.label(i, int(session.truth[i]), source="key")
-    assert session.training.running, "labelling did not wait for training"
+    assert session.training.running, "labeling did not wait for training"
     assert (session.codes[:100] == session.truth[:100]).all()
     seen = session.training.epoch
     until(lambda: session.training.epoch > seen + 2)

@@ -230,7 +230,7 @@ def test_the_linear_head_is_scikit_learns():
 
 
 def test_labels_of_one_class_show_no_network():
-    "The neighbours say that class of everything as well: nothing tells the answers apart."
+    "The neighbors say that class of everything as well: nothing tells the answers apart."
     with LabelingSession(CLOUDS, None, classes=3, config=TINY) as s:
         s.label(np.arange(40), 0)
         s.train(2)

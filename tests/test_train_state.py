@@ -372,7 +372,7 @@ def test_augmentation_and_cutout_change_what_is_seen():
     "shape, changes",
     [((6,), {}), ((5, 7, 3), dict(encoder_type="conv", decoder_type="conv")), ((5, 7, 3), dict(encoder_type="conv"))],
 )
-def test_vectors_colour_and_odd_sizes_train(shape, changes):
+def test_vectors_color_and_odd_sizes_train(shape, changes):
     spec, state, weights, data = make(SMALL.replace(recon_weight=1.0, **changes), shape=shape, n=40)
     begun = last = None
     for i in range(40):

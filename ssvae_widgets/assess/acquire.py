@@ -52,14 +52,14 @@ class Pool:
                 raise ValueError(f"this strategy needs {name}=, which was not given")
 
     def near(self) -> Int[np.ndarray, "batch k"]:
-        "Nearest neighbours of every point."
+        "Nearest neighbors of every point."
         self.need("z")
         if self.neighbors is None or callable(self.neighbors):
             self.neighbors = nearest_neighbors(self.z, 10) if self.neighbors is None else self.neighbors()
         return np.asarray(self.neighbors[0])
 
     def density(self) -> Float[np.ndarray, "batch"]:
-        "Typicality: high where neighbours are close, as a rank in [0, 1]."
+        "Typicality: high where neighbors are close, as a rank in [0, 1]."
         if self.typicality is not None:
             return self.typicality
         self.near()
@@ -219,7 +219,7 @@ def _spread_out(
     score: Float[np.ndarray, "batch"],  # larger: wanted more
     n: int,
 ) -> Int[np.ndarray, "n"]:  # chosen candidates, best first
-    "The n best candidates, no two of them neighbours as long as others remain."
+    "The n best candidates, no two of them neighbors as long as others remain."
     order = pool.candidates[np.argsort(-score[pool.candidates], kind="stable")]
     if pool.z is None:
         return order[:n]
@@ -274,7 +274,7 @@ def disagreement(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
         return (
             picks,
             score[picks],
-            [f"the model says {name(voices[0, i])}, the neighbours say {name(voices[1, i])}" for i in picks],
+            [f"the model says {name(voices[0, i])}, the neighbors say {name(voices[1, i])}" for i in picks],
         )
     return (
         picks,
@@ -371,7 +371,7 @@ def suggest(
     stands: Int[np.ndarray, "batch"] | None = None,  # of how many points each is a sample; None: of itself
     rng: np.random.Generator | int = 0,  # source of randomness, or its seed
 ) -> Suggestions:
-    "The unlabeled points most worth labelling next, with a reason for each."
+    "The unlabeled points most worth labeling next, with a reason for each."
     chosen = STRATEGIES.get(strategy) if isinstance(strategy, str) else strategy
     if chosen is None:
         raise ValueError(f"no strategy is called {strategy!r}; there are {', '.join(sorted(STRATEGIES))}")

@@ -105,7 +105,7 @@ def apply_temperature(
     probs: Float[np.ndarray, "batch classes"],
     temperature: float,  # above 1: less certain
 ) -> Float[np.ndarray, "batch classes"]:
-    "Probabilities raised to 1 / temperature and normalised; the order of the classes stays."
+    "Probabilities raised to 1 / temperature and normalized; the order of the classes stays."
     p = np.maximum(np.asarray(probs), 1e-30) ** (1 / temperature)
     return p / p.sum(1, keepdims=True)
 
@@ -147,7 +147,7 @@ def map_trustworthiness(
     sample: int = 3000,  # points looked at when there are more: the measure is quadratic
     seed: int = 0,
 ) -> float:  # in [0, 1]
-    "Trustworthiness (Venna and Kaski, 2001) on a random sample: are neighbours on the map neighbours in the latent?"
+    "Trustworthiness (Venna and Kaski, 2001) on a random sample: are neighbors on the map neighbors in the latent?"
     from sklearn.manifold import trustworthiness
 
     rows = np.random.default_rng(seed).permutation(len(z))[:sample]

@@ -39,7 +39,7 @@ def viewer_notebook(
     text = [
         f"# {latent.name}\n",
         "\n",
-        "Click a point to see its image and reconstruction, press a digit to label it, `c` changes the colours, `?` "
+        "Click a point to see its image and reconstruction, press a digit to label it, `c` changes the colors, `?` "
         "shows all keys. ",
         "Labels are on disk as soon as the status line says *saved*.",
     ]
@@ -121,7 +121,7 @@ def view_parser() -> argparse.ArgumentParser:
     "The words of `ssvae-view`."
     p = make_parser(
         "ssvae-view",
-        "Open JupyterLab on a viewer for a file of ssvae-infer: click, look at original and reconstruction, colour, "
+        "Open JupyterLab on a viewer for a file of ssvae-infer: click, look at original and reconstruction, color, "
         "label by key. With --weights also train.",
         [
             "ssvae-view",

@@ -1,4 +1,4 @@
-"""A colour data set that is always at hand: blood cells as a microscope shows them, drawn by a program.
+"""A color data set that is always at hand: blood cells as a microscope shows them, drawn by a program.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/data/cells.html.md"""
 

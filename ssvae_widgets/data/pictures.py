@@ -124,7 +124,7 @@ def plain_picture(
 def is_gray(
     picture,  # PIL image, mode "L" or "RGB"
 ) -> bool:
-    "Whether a picture shows no colour."
+    "Whether a picture shows no color."
     if picture.mode == "L":
         return True
     a = np.asarray(picture)

@@ -66,7 +66,7 @@ class ReadOptions:
     color: bool | None = None  # True: RGB, False: gray, None: gray when every picture is
     fit: str = "pad"  # "pad", "crop" or "stretch" when a size differs
     errors: str = "raise"  # "skip" leaves out what cannot be read, with a warning
-    channels: dict[int, str] | None = None  # channels to look at, with their colours; None: all
+    channels: dict[int, str] | None = None  # channels to look at, with their colors; None: all
     percentiles: tuple[float, float] | None = None  # black and white of what is no bytes, in percent
     value_range: Scale | None = None  # black and white by hand
     pages: str | int = "first"  # "first", "all", or the number of a page, from 1
@@ -316,7 +316,7 @@ def channels_note(frames: Sequence[Frame], names: Sequence[str], options: ReadOp
     told = ", ".join(f"{c} {color}" for c, color in choose_channels(n, None).items())
     others = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
     return [
-        f"{names[odd[0]]}{others} have {n} channels, of which {min(n, 7) if n <= 7 else 3} are shown in colours "
+        f"{names[odd[0]]}{others} have {n} channels, of which {min(n, 7) if n <= 7 else 3} are shown in colors "
         f"(channel {told}): channels= chooses others."
     ]
 
@@ -340,7 +340,7 @@ class Rows(NamedTuple):
     "What filling an array came to."
 
     n: int  # rows that are filled
-    gray: bool  # whether no picture shows a colour
+    gray: bool  # whether no picture shows a color
     kept: list[int]  # place of each row's frame
 
 # %% ../../nbs/data/06_reading.ipynb #77fbfe30

@@ -109,14 +109,14 @@ _FEW = {1: ("white",), 2: ("lime", "magenta"), 3: ("red", "lime", "blue")}
 def channel_colors(
     n: int,  # channels that are shown
 ) -> tuple[str, ...]:
-    "A colour for each of a few channels."
+    "A color for each of a few channels."
     return _FEW.get(n) or CHANNEL_COLORS[:n]
 
 # %% ../../nbs/data/04_scales.ipynb #918268fc
 def check_channels(
-    channels: Any,  # a number, several, a table from number to colour, or None
-) -> dict[int, str] | None:  # colour of each channel, in order
-    "Channels and their colours, or an `ArgumentError`."
+    channels: Any,  # a number, several, a table from number to color, or None
+) -> dict[int, str] | None:  # color of each channel, in order
+    "Channels and their colors, or an `ArgumentError`."
     if channels is None:
         return None
     given = list(channels) if isinstance(channels, Iterable) and not isinstance(channels, str) else [channels]
@@ -140,14 +140,14 @@ def _rgb(color: Any) -> tuple[int, ...]:
         return ImageColor.getrgb(color)[:3]
     except (AttributeError, TypeError, ValueError):
         raise ArgumentError(
-            f"channels has the colour {describe(color)}; expected a name such as 'red', or '#ff8800'."
+            f"channels has the color {describe(color)}; expected a name such as 'red', or '#ff8800'."
         ) from None
 
 # %% ../../nbs/data/04_scales.ipynb #d574300a
 def choose_channels(
     n: int,  # channels that there are
     wanted: dict[int, str] | None,  # from `check_channels`
-) -> dict[int, str]:  # colour of each channel that is looked at
+) -> dict[int, str]:  # color of each channel that is looked at
     "Channels to look at; `DataError` where there are not so many."
     if wanted is None:
         shown = range(n) if n <= 7 else (0, n // 2, n - 1)
@@ -161,7 +161,7 @@ def paint(
     x: UInt8[np.ndarray, "height width channel"],
     colors: Sequence[str],  # one for each channel
 ) -> UInt8[np.ndarray, "height width ..."]:  # (height, width, 3), or (height, width) for one channel in white
-    "Channels in their colours, added."
+    "Channels in their colors, added."
     table: Float[np.ndarray, "channel 3"] = np.array([_rgb(c) for c in colors], np.float32) / 255
     if x.shape[2] == 1 and (table == 1).all():
         return x[..., 0]

@@ -124,7 +124,7 @@ def _label_studio(table) -> bytes:
 
 # %% ../../nbs/labels/21_exchange.ipynb #dd56509c
 def label_studio_config(classes: Sequence[str]) -> str:  # XML
-    "The labelling configuration for a Label Studio project with these classes."
+    "The labeling configuration for a Label Studio project with these classes."
     choices = "".join(f"<Choice value={quoteattr(c)}/>" for c in classes)
     return (
         '<View><Image name="image" value="$image"/>'

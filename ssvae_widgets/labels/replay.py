@@ -38,7 +38,7 @@ class Replay:
             int, tuple
         ] = {}  # row -> (newest gesture on it, its code, the same for the one before or None)
         self.base: np.ndarray | None = None  # raw codes of a snapshot
-        self.raw = np.full(n_items, -1, np.int32)  # code as labelled, before merges
+        self.raw = np.full(n_items, -1, np.int32)  # code as labeled, before merges
         self.codes = np.full(n_items, -1, np.int32)  # after merges
         self.changes: list[
             tuple[int, np.ndarray, np.ndarray, np.ndarray]

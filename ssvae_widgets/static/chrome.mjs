@@ -21,9 +21,9 @@ const TOOLS = [
 const OPS = [
   ["select:all", "All points shown"],
   ["select:unlabeled", "All unlabeled"],
-  ["select:class", "Same colour as the selection"],
+  ["select:class", "Same color as the selection"],
   ["select:invert", "Invert (i)"],
-  ["select:grow", "Grow to neighbours (g)"],
+  ["select:grow", "Grow to neighbors (g)"],
   ["select:uncertain", "Certainty below 0.5"],
   ["select:suspects", "All suspects"],
 ];
@@ -77,9 +77,9 @@ export function toolbar(act) {
     }),
     pictured = h("div", { class: "ssvae-m-group ssvae-m-pictured", hidden: true }, pictures, size);
   size.addEventListener("input", () => act("picture-size", Number(size.value)));
-  const color = h("select", { class: "ssvae-m-color", "aria-label": "Colour by" });
+  const color = h("select", { class: "ssvae-m-color", "aria-label": "Color by" });
   color.addEventListener("change", () => act("color", color.value));
-  const colorBox = h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), color);
+  const colorBox = h("label", { class: "ssvae-m-field" }, h("span", {}, "Color"), color);
   const select = h(
     "select",
     { class: "ssvae-m-select", "aria-label": "Select points" },

@@ -1,7 +1,7 @@
-/** The classes beside the map: a button for each, which labels; names, colours and order are changed where they stand. */
+/** The classes beside the map: a button for each, which labels; names, colors and order are changed where they stand. */
 import { array, clean, count, drawImage, h, icon } from "./dom.mjs";
 import { askFirst, colorCard, mergeCard, menuCard } from "./class-cards.mjs";
-import { classColour, colour, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
+import { classColor, classHex, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
 
 /** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */
 export function press(model, el, type, label) {
@@ -44,13 +44,13 @@ export function moved(list, from, to) {
   return [...rest.slice(0, to), list[from], ...rest.slice(to)];
 }
 
-/** One button per class: colour, key, name, how many so far; and what can be done with the class. */
+/** One button per class: color, key, name, how many so far; and what can be done with the class. */
 export class ClassBar {
   constructor(model, el) {
     this.model = model;
     this.el = el;
     this.buttons = new Map(); // code -> button
-    this.card = null; // menu, colours or a question that is open
+    this.card = null; // menu, colors or a question that is open
     el.classList.add("ssvae-classes");
     el.setAttribute("role", "group");
     el.setAttribute("aria-label", "Classes");
@@ -173,7 +173,7 @@ export class ClassBar {
         type: "button",
         class: "ssvae-class",
         "data-class": code,
-        style: classColour(this.model.get("palette"), code),
+        style: classColor(this.model.get("palette"), code),
         onclick: (event) => {
           if (event.detail < 2) this.unselected = !this.model.get("n_selected");
           press(this.model, this.el, "label", code);
@@ -380,12 +380,12 @@ export class ClassBar {
 
   colors(code) {
     const others = /** @type {[string, string][]} */ (
-      this.order.filter((k) => k !== code).map((k) => [this.name(k), colour(this.model.get("palette"), k)])
+      this.order.filter((k) => k !== code).map((k) => [this.name(k), classHex(this.model.get("palette"), k)])
     );
     this.show(
       colorCard(
         this.name(code),
-        colour(this.model.get("palette"), code),
+        classHex(this.model.get("palette"), code),
         this.model.get("swatches"),
         others,
         (color) => {
@@ -417,7 +417,7 @@ export class ClassBar {
     const others = /** @type {[string, string, () => void][]} */ (
       this.order
         .filter((k) => k !== code)
-        .map((k) => [this.name(k), colour(this.model.get("palette"), k), () => this.merge(code, k)])
+        .map((k) => [this.name(k), classHex(this.model.get("palette"), k), () => this.merge(code, k)])
     );
     this.show(mergeCard(`Merge ${this.name(code)} into`, others), code);
   }

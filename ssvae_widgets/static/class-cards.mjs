@@ -1,4 +1,4 @@
-/** Small cards above the classes: what can be done with one, its colours, and what is asked before labels change. One is open at a time. */
+/** Small cards above the classes: what can be done with one, its colors, and what is asked before labels change. One is open at a time. */
 import { h } from "./dom.mjs";
 import { hexColor, tooNear } from "./color-distance.mjs";
 
@@ -38,7 +38,7 @@ export function menuCard(name, items) {
   );
 }
 
-/** The other classes, to merge into. @param {string} title @param {[string, string, () => void][]} others name, colour, deed */
+/** The other classes, to merge into. @param {string} title @param {[string, string, () => void][]} others name, color, deed */
 export function mergeCard(title, others) {
   const swatch = (color) => h("span", { class: "ssvae-swatch", style: { "--c": color }, "aria-hidden": "true" });
   const card = menu(
@@ -65,7 +65,7 @@ export function askFirst(question, answer, done) {
   return roving(card, "button");
 }
 
-/** Colours for a class: some to choose from, and any other in a field; says what a colour is easily mixed up with. */
+/** Colors for a class: some to choose from, and any other in a field; says what a color is easily mixed up with. */
 export function colorCard(name, now, swatches, others, done) {
   const card = h("div", { class: "ssvae-card ssvae-colors", role: "dialog", "aria-label": `Color of ${name}` });
   const note = h("div", { class: "ssvae-color-note", role: "status" });

@@ -1,9 +1,9 @@
-/** How far apart two colours look: CIEDE2000 (Sharma, Wu and Dalal 2005), as `palettes.color_distance` in Python. Pure; tested in node. */
+/** How far apart two colors look: CIEDE2000 (Sharma, Wu and Dalal 2005), as `palettes.color_distance` in Python. Pure; tested in node. */
 
 /** Nearer than this, two classes are easily mixed up. */
 export const NEAR = 15;
 
-/** `#rrggbb` of what somebody typed, also of `b16` or `B01060`; empty when it is no colour. @param {unknown} text */
+/** `#rrggbb` of what somebody typed, also of `b16` or `B01060`; empty when it is no color. @param {unknown} text */
 export function hexColor(text) {
   const digits = String(text).trim().toLowerCase().replace(/^#/, "");
   const six = digits.length === 3 ? digits.replace(/./g, "$&$&") : digits;
@@ -22,7 +22,7 @@ export function lab(hex) {
   return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
 }
 
-/** CIEDE2000 of two colours. @param {string} one @param {string} other */
+/** CIEDE2000 of two colors. @param {string} one @param {string} other */
 export function colorDistance(one, other) {
   const [l1, a1, b1] = lab(one),
     [l2, a2, b2] = lab(other),
@@ -52,7 +52,7 @@ export function colorDistance(one, other) {
   return Math.sqrt(dl * dl + dc * dc + dh * dh + mixed * dc * dh);
 }
 
-/** Which of some named colours a colour is easily mixed up with, nearest first. @param {string} hex @param {[string, string][]} others name and colour */
+/** Which of some named colors a color is easily mixed up with, nearest first. @param {string} hex @param {[string, string][]} others name and color */
 export function tooNear(hex, others) {
   return others
     .map(([name, other]) => /** @type {[string, number]} */ ([name, colorDistance(hex, other)]))

@@ -1,6 +1,6 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
 import { fold, marksOf, members } from "./stacks.mjs";
-import { classColour, follow, giveKeysBack, paintItem, scrolling, toMap, visibleRows } from "./view-core.mjs";
+import { classColor, follow, giveKeysBack, paintItem, scrolling, toMap, visibleRows } from "./view-core.mjs";
 
 /** CSS pixels: the smallest side of a tile, the largest, and the first one. */
 const [SMALLEST, LARGEST, FIRST] = [48, 256, 64];
@@ -204,7 +204,7 @@ function render({ model, el }) {
       badge.title = size > 1 ? "Show all copies" : unfolded ? "Fold the copies" : flags;
     } else badge?.remove();
     const gone = members(at, size, stacks).every((j) => out[j] === 1);
-    const own = k >= 0 ? classColour(model.get("palette"), k) : { "--c": "transparent", "--c-dark": "transparent" };
+    const own = k >= 0 ? classColor(model.get("palette"), k) : { "--c": "transparent", "--c-dark": "transparent" };
     for (const [name, value] of Object.entries(own)) node.style.setProperty(name, value);
     node.classList.toggle("ssvae-out", gone);
     node.classList.toggle("ssvae-unfolded", unfolded);

@@ -75,7 +75,7 @@ const ICONS = {
   reset: ["M2.500 6V2.500H6M10 2.500h3.500V6M13.500 10v3.500H10M6 13.500H2.500V10M8 8h.01"],
 };
 
-/** A 16 px line icon drawn with the current text colour. @param {string} name @param {string} cls of the style sheet */
+/** A 16 px line icon drawn with the current text color. @param {string} name @param {string} cls of the style sheet */
 export function icon(name, cls = "ssvae-icon") {
   const lines = (ICONS[name] || []).map((d) => svg("path", { d }));
   return svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true", class: cls }, ...lines);
@@ -116,7 +116,7 @@ export function array(view, Type = Uint8Array) {
   return typed(view, Type).slice();
 }
 
-/** RGBA bytes of one image given as height × width × channels bytes; gray is spread over the three colours, two channels are green and magenta, the fourth of four is opacity. @param {ArrayLike<number>} pixels @param {number} height @param {number} width @param {number} channels */
+/** RGBA bytes of one image given as height × width × channels bytes; gray is spread over the three colors, two channels are green and magenta, the fourth of four is opacity. @param {ArrayLike<number>} pixels @param {number} height @param {number} width @param {number} channels */
 export function rgba(pixels, height, width, channels) {
   const out = new Uint8ClampedArray(4 * height * width);
   for (let i = 0, n = height * width; i < n; i++) {

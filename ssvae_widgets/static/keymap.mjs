@@ -63,7 +63,7 @@ export const KEY_HELP = {
   "tool:pan": "pan: drag moves the map",
   "tool:decode": "hold (or press, and press again): what the model would draw here; drag: what lies between",
   original: "open the picture in full size",
-  color: "next colouring",
+  color: "next coloring",
   train: "train",
   stop: "stop training",
   "snapshot:back": "the round before",
@@ -79,7 +79,7 @@ export const KEY_HELP = {
   invert: "invert the selection",
   walk: "walk through what the last round changed",
   trails: "trails of the points that moved",
-  grow: "grow the selection to its neighbours",
+  grow: "grow the selection to its neighbors",
   similar: "more like these, nearest first; again: without what was left out",
   find: "find pictures by a part of their file name",
   reselect: "bring back the selection before; again: the one before that",
@@ -170,7 +170,7 @@ export function helpGroups(overrides = {}, mac = isMac()) {
     const all = at === KEY_GROUPS.length - 1 ? [...actions, ...rest] : actions,
       rows = all.map((action) => [action === "label" ? "0–9" : keysOf(action), KEY_HELP[action]]);
     if (title === "Label")
-      rows.push(["F2  Del  c  Alt+←→", "on the button of a class: rename, delete, colour, move it"]);
+      rows.push(["F2  Del  c  Alt+←→", "on the button of a class: rename, delete, color, move it"]);
     return [title, rows.filter(([keys]) => keys)];
   });
   return groups.filter(([, rows]) => rows.length);

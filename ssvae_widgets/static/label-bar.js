@@ -44,7 +44,7 @@ function actions(model, el) {
     {
       type: "button",
       class: "ssvae-button ssvae-next",
-      title: "Show the point worth labelling next (n)",
+      title: "Show the point worth labeling next (n)",
       onclick: () => press(model, el, "next"),
     },
     h("span", { text: "What next?" }),

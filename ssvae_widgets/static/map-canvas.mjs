@@ -269,7 +269,7 @@ export class MapCanvas {
     this.drawInk(v);
   }
 
-  /** Regions under the points, as they are now: none while points travel, no colours of classes under others. */
+  /** Regions under the points, as they are now: none while points travel, no colors of classes under others. */
   drawGround(v) {
     const m = this.model,
       g = (this.gg ||= this.ground.getContext("2d")),
@@ -344,25 +344,25 @@ export class MapCanvas {
       this.shots.dataset.pictures = "0";
       return;
     }
-    const travelling = this.s.t < 1,
+    const traveling = this.s.t < 1,
       { at } = this.s.show,
       proposal = at >= 0 && this.s.open(at) ? at : -1;
-    if (!travelling) p.layOut(st.xy, st.flags, v, home, this.side, proposal);
+    if (!traveling) p.layOut(st.xy, st.flags, v, home, this.side, proposal);
     if (!p.cells) return;
     g.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
     const missing = p.draw(g, this.s.shownXY(), v, {
       side: this.side,
       dpr: this.dpr,
-      travelling,
+      traveling,
       image: (i) => this.s.thumbs.get(i),
       frame: (i) => this.frameOf(i),
     });
     this.shots.dataset.pictures = String(p.drawn.length);
     Object.assign(this.shots, { drawn: p.drawn }); // for those who look at the page from outside
-    this.fetch(travelling ? [] : missing);
+    this.fetch(traveling ? [] : missing);
   }
 
-  /** The frame of a picture: colour, width, opacity, the colour around it ("" for none) and how wide that is. */
+  /** The frame of a picture: color, width, opacity, the color around it ("" for none) and how wide that is. */
   frameOf(i) {
     const st = this.s.state,
       f = st.flags[i],

@@ -93,7 +93,7 @@ async function start() {
     });
   const choose = h(
     "select",
-    { "aria-label": "Colour by" },
+    { "aria-label": "Color by" },
     ...columns.map((c, k) => h("option", { value: k }, clean(c.name, 60))),
   );
   const live = h("div", { class: "ssvae-m-live", role: "status", "aria-live": "polite" }),
@@ -141,7 +141,7 @@ async function start() {
         ? h("label", { class: "ssvae-m-field", title: info.regions.words }, under, h("span", {}, "Regions"))
         : null,
       t ? h("label", { class: "ssvae-m-field" }, show, h("span", {}, "Pictures")) : null,
-      h("label", { class: "ssvae-m-field" }, h("span", {}, "Colour"), choose),
+      h("label", { class: "ssvae-m-field" }, h("span", {}, "Color"), choose),
       h(
         "span",
         { class: "ssvae-m-tally" },
@@ -282,7 +282,7 @@ async function start() {
       g.stroke();
     }
   }
-  /** Regions under the points, where they are switched on: tinted while the points have the colours of these classes, else lines alone. */
+  /** Regions under the points, where they are switched on: tinted while the points have the colors of these classes, else lines alone. */
   function drawGround(dpr, W, H) {
     const g = ground.getContext("2d"),
       c = columns[at],
@@ -310,13 +310,13 @@ async function start() {
           color = shadeOf(i);
         return flags[i] & LABELED ? [color, 2.5, 1, theme.ring, 1] : [color, c === NONE ? 0.5 : 2, 1, "", 0];
       };
-      pictures.draw(g, xy, view, { side, dpr, travelling: false, image, frame });
+      pictures.draw(g, xy, view, { side, dpr, traveling: false, image, frame });
     }
     covered = n < 5000 ? new Uint8Array(n) : null;
     if (covered) for (const d of pictures.drawn) if (d[5]) covered[d[0]] = 1;
     shots.dataset.pictures = String(pictures.drawn.length);
   }
-  /** The colour that a point has on the map. */
+  /** The color that a point has on the map. */
   function shadeOf(i) {
     const c = shades[i];
     return c === NONE ? theme.none : c < PALE ? theme.hex[c % theme.hex.length] : theme.pale[c - PALE];

@@ -378,25 +378,25 @@ export class Pictures {
   /**
    * Draw what is there.
    * @param {any} g 2D context, scaled to CSS pixels @param {Float32Array} xy as shown now @param {import("./geometry.mjs").View} v
-   * @param {{side: number, dpr: number, travelling: boolean, image: (row: number) => any, frame: (row: number) => any}} how
-   *   `frame` says [colour, width, opacity, second colour around it or "", its width]
+   * @param {{side: number, dpr: number, traveling: boolean, image: (row: number) => any, frame: (row: number) => any}} how
+   *   `frame` says [color, width, opacity, second color around it or "", its width]
    * @returns {number[]} rows in view whose picture is missing, those in the middle first
    */
-  draw(g, xy, v, { side, dpr, travelling, image, frame }) {
+  draw(g, xy, v, { side, dpr, traveling, image, frame }) {
     const missing = [],
       half = side / 2,
       snap = (a) => Math.round(a * dpr) / dpr,
       drawn = [];
     for (const p of this.placed) {
       const [ax, ay, px, py] = middle(v, xy, this.cells, p, half),
-        x = travelling ? px : ax,
-        y = travelling ? py : ay;
+        x = traveling ? px : ax,
+        y = traveling ? py : ay;
       if (!(x > -half && x < v.w + half && y > -half && y < v.h + half)) continue;
       const t = image(p.row);
       if (!t) missing.push([Math.hypot(x - v.w / 2, y - v.h / 2), p.row]);
       else drawn.push([p.row, x, y, px, py, t]);
     }
-    for (const [row, x, y, px, py] of travelling ? [] : drawn)
+    for (const [row, x, y, px, py] of traveling ? [] : drawn)
       if (Math.max(Math.abs(x - px), Math.abs(y - py)) > half) {
         g.beginPath();
         g.moveTo(x, y);

@@ -1,4 +1,4 @@
-/** Class colours on a dark page, where the map and all that stands beside it show the same ones. Pure; tested in node. */
+/** Class colors on a dark page, where the map and all that stands beside it show the same ones. Pure; tested in node. */
 
 /** "#rrggbb" to 0x00bbggrr, the order of bytes in ImageData. Anything else is mid gray. */
 export function packColor(hex) {
@@ -13,7 +13,7 @@ const luminance = (c) =>
     0,
   );
 
-/** A class colour for a dark page: black turns white, others get lighter until they stand out 3 to 1. @returns {string} "#rrggbb" */
+/** A class color for a dark page: black turns white, others get lighter until they stand out 3 to 1. @returns {string} "#rrggbb" */
 export function onDark(hex) {
   if (/^#(0{6}|1a1a1a)$/i.test(hex)) return "#f1f3f4";
   const c = packColor(hex),

@@ -78,7 +78,7 @@ export class OnShow {
 
   /** What to draw, given what Python sent last: that, a card that is held, a thumbnail, or null for what is there. */
   pick(info, pixels) {
-    if (this.waiting) return { info: { hint: "Looking for the image worth labelling next …" }, pixels };
+    if (this.waiting) return { info: { hint: "Looking for the image worth labeling next …" }, pixels };
     const i = this.wanted;
     if (i < 0 || info?.serial === i) return { info, pixels };
     const card = this.cards.get(i);

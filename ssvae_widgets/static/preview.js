@@ -1,6 +1,6 @@
 import { array, clean, count, h } from "./dom.mjs";
 import { lightbox } from "./lightbox.mjs";
-import { classColour, fit, follow, giveKeysBack, paintItem, toMap } from "./view-core.mjs";
+import { classColor, fit, follow, giveKeysBack, paintItem, toMap } from "./view-core.mjs";
 import { fitWindow } from "./fit-window.mjs";
 import { knowsSteps, onShow } from "./on-show.mjs";
 
@@ -146,7 +146,7 @@ function render({ model, el }) {
         h("figcaption", { text: caption }),
       );
 
-    const swatch = (k) => h("span", { class: "ssvae-swatch", style: classColour(palette, k), "aria-hidden": "true" });
+    const swatch = (k) => h("span", { class: "ssvae-swatch", style: classColor(palette, k), "aria-hidden": "true" });
     const title = h(
       "div",
       { class: "ssvae-preview-title" },
@@ -204,7 +204,7 @@ function render({ model, el }) {
         h(
           "span",
           { class: "ssvae-prob-track" },
-          h("span", { class: "ssvae-prob-fill", style: { width: `${percent}%`, ...classColour(palette, k) } }),
+          h("span", { class: "ssvae-prob-fill", style: { width: `${percent}%`, ...classColor(palette, k) } }),
         ),
         h("span", { class: "ssvae-prob-value", text: p.toFixed(2) }),
       );
@@ -221,16 +221,16 @@ function render({ model, el }) {
           text: info.coming ? "…" : "Label a few points and the prediction appears here.",
         });
 
-    const near = (info.neighbours || []).map((n) =>
+    const near = (info.neighbors || []).map((n) =>
       h(
         "button",
         {
           type: "button",
-          class: "ssvae-neighbour",
-          style: classColour(palette, n.label),
+          class: "ssvae-neighbor",
+          style: classColor(palette, n.label),
           "data-serial": n.serial,
           title: `#${n.serial} · ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
-          "aria-label": `Neighbour ${n.serial}, ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
+          "aria-label": `Neighbor ${n.serial}, ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
           onclick: () => {
             if (!toMap(el, "choose", n.serial).done) model.send({ type: "select", serial: n.serial });
           },
@@ -238,11 +238,11 @@ function render({ model, el }) {
         picture(n, model.get("small"), `item ${n.serial}`, { "aria-hidden": "true" }),
       ),
     );
-    const neighbours = near.length
+    const neighbors = near.length
       ? h(
           "div",
           { class: "ssvae-near" },
-          h("div", { class: "ssvae-caption", text: "nearest neighbours" }),
+          h("div", { class: "ssvae-caption", text: "nearest neighbors" }),
           h("div", { class: "ssvae-strip" }, ...near),
         )
       : null;
@@ -271,7 +271,7 @@ function render({ model, el }) {
       ...(remarks ? [remarks] : []),
       pair,
       probabilities,
-      ...(neighbours ? [neighbours] : []),
+      ...(neighbors ? [neighbors] : []),
       ...(history ? [history] : []),
     );
     resize.disconnect();

@@ -6,10 +6,10 @@
  */
 import { packColor } from "./on-dark.mjs";
 
-/** Colour index of a point that has none; from PALE on, 4 × a class that is only predicted + how certain that is, 0..3. */
+/** Color index of a point that has none; from PALE on, 4 × a class that is only predicted + how certain that is, 0..3. */
 export const NONE = 65535,
   PALE = 32768;
-/** How much of its class colour a prediction shows, by its certainty. */
+/** How much of its class color a prediction shows, by its certainty. */
 export const TINTS = [0.3, 0.45, 0.62, 0.8];
 /** Bits of a point's state. LABELED has a label, PENDING a label that Python has not acknowledged, SELECTED, HIDDEN by a filter. */
 export const LABELED = 1,
@@ -17,7 +17,7 @@ export const LABELED = 1,
   SELECTED = 4,
   HIDDEN = 8;
 
-/** `t` of the second colour in the first. @returns {string} "#rrggbb" */
+/** `t` of the second color in the first. @returns {string} "#rrggbb" */
 export function mixed(under, over, t) {
   const a = packColor(under),
     b = packColor(over);
@@ -31,8 +31,8 @@ export function mixed(under, over, t) {
 }
 
 /**
- * A disc of radius `r` pixels, once for each of `phases`² positions of its centre inside a pixel: the pixels it touches (dx, dy from the
- * pixel of the centre) and their coverage 1..255.
+ * A disc of radius `r` pixels, once for each of `phases`² positions of its center inside a pixel: the pixels it touches (dx, dy from the
+ * pixel of the center) and their coverage 1..255.
  */
 export function discStamps(r, phases = 4) {
   const half = Math.ceil(r + 0.5),
@@ -62,7 +62,7 @@ export function discStamps(r, phases = 4) {
   return { half, phases, stamps, W: 0 };
 }
 
-/** Blend colour `rgb` with coverage `a` (0..255) over the pixel `d`, neither premultiplied. @returns {number} the new pixel */
+/** Blend color `rgb` with coverage `a` (0..255) over the pixel `d`, neither premultiplied. @returns {number} the new pixel */
 export function blend(d, rgb, a) {
   const da = d >>> 24;
   if (a >= 255 || da === 0) return ((a << 24) | rgb) >>> 0;
@@ -75,13 +75,13 @@ export function blend(d, rgb, a) {
   return ((oa << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
 
-/** Lay colour `rgb` with coverage `a` over the pixel `d` without piling up: a crowd that is dimmed stays pale. @returns {number} the new pixel */
+/** Lay color `rgb` with coverage `a` over the pixel `d` without piling up: a crowd that is dimmed stays pale. @returns {number} the new pixel */
 export function veil(d, rgb, a) {
   const da = d >>> 24;
   return ((Math.max(a, da) << 24) | (a >= da ? rgb : d & 0xffffff)) >>> 0;
 }
 
-/** Stamp a disc centred at (X, Y) device pixels; clipped at the borders. */
+/** Stamp a disc centerd at (X, Y) device pixels; clipped at the borders. */
 export function stampDisc(px, W, H, X, Y, set, rgb, alpha, over = blend) {
   const fx = Math.floor(X),
     fy = Math.floor(Y),
@@ -121,7 +121,7 @@ const ALONE = 0.38; // of a place that points cover once
 
 /**
  * How opaque each point is painted (0..255, into `out`), so that a crowd shows how dense it is: where points lie over each other, what they cover
- * together grows with the logarithm of their number instead of being one flat colour.
+ * together grows with the logarithm of their number instead of being one flat color.
  * @param {Float32Array} xy @param {import("./geometry.mjs").View} v the part that is looked at; other points are opaque
  * @param {number} radius of a point in CSS pixels @param {Uint8Array} flags what is hidden does not count @param {Uint8Array} out
  */
@@ -172,11 +172,11 @@ export function stampsFor(r) {
 }
 
 /**
- * Paint everything, back to front: what is dimmed, what has no colour, what has one, what is labeled.
+ * Paint everything, back to front: what is dimmed, what has no color, what has one, what is labeled.
  * @param {Uint32Array} px cleared here, unless only `some` are painted over what is there @param {number} W @param {number} H device pixels
  * @param {{xy: Float32Array, view: import("./geometry.mjs").View, codes: Uint16Array, flags: Uint8Array, layers: Uint8Array, lut: Uint32Array,
  *   none: number, ring: number, surface: number, radius: number, labeledRadius: number, dpr: number, tally: number[], some?: Uint32Array, tint?: Uint32Array, thin?: Uint8Array | null, covered?: Uint8Array | null, accent?: number | null}} s
- *   `tint` holds the colours from PALE on; `thin` how opaque each point is; `accent` is laid around what is selected while the rest is dimmed; `covered`
+ *   `tint` holds the colors from PALE on; `thin` how opaque each point is; `accent` is laid around what is selected while the rest is dimmed; `covered`
  *   points lie under their picture;
  *   `layers` says where each point belongs and `tally` counts them, so that empty layers cost nothing; radii are in CSS pixels
  */
@@ -243,7 +243,7 @@ export function paint(px, W, H, s) {
   }
 }
 
-/** Which layer a point belongs to: 0 dimmed, 1 without colour, 2 coloured, 3 labeled. */
+/** Which layer a point belongs to: 0 dimmed, 1 without color, 2 colored, 3 labeled. */
 export function layerOf(f, c, dimming) {
   if (f & HIDDEN || (dimming && !(f & SELECTED))) return 0;
   return f & (LABELED | PENDING) ? 3 : c === NONE ? 1 : 2;

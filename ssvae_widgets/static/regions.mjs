@@ -101,7 +101,7 @@ function soften(values, rows, columns) {
 }
 
 /**
- * The tint of each cell: its class in a little of its colour, more where it is surer, with soft edges; clear where nothing is said.
+ * The tint of each cell: its class in a little of its color, more where it is surer, with soft edges; clear where nothing is said.
  * @param {ArrayLike<number>} codes NONE: nothing is said @param {ArrayLike<number>} certainty 0..254 @param {number} rows @param {number} columns
  * @param {string[]} colors "#rrggbb" by code @param {[number, number]} opacity of a doubtful and of a certain one, 0..1
  * @returns {Uint8ClampedArray<ArrayBuffer>} RGBA

@@ -1,5 +1,5 @@
 /**
- * What one map knows, shared by all its views: positions, colours, labels, selection and the gestures that Python has not
+ * What one map knows, shared by all its views: positions, colors, labels, selection and the gestures that Python has not
  * acknowledged yet. Pure; tested in node. A label shows at once and as unsaved; Python's answer settles it or takes it back.
  */
 import { HIDDEN, LABELED, NONE, PALE, PENDING, SELECTED, fillLayers, layerOf } from "./raster.mjs";
@@ -46,7 +46,7 @@ export class PointState {
     this.rebuild();
   }
 
-  /** Colours and label marks as Python knows them, empty for none; gestures under way stay painted on top. Wrong lengths are refused. */
+  /** Colors and label marks as Python knows them, empty for none; gestures under way stay painted on top. Wrong lengths are refused. */
   setBase(codes, labeled) {
     if (codes && codes.length === 0 && this.n) codes = new Uint16Array(this.n).fill(NONE);
     if (labeled && labeled.length === 0 && this.n) labeled = new Uint8Array(this.n);
@@ -211,7 +211,7 @@ export class PointState {
     return this.flags.map((f) => f & (HIDDEN | LABELED));
   }
 
-  /** Points of each colour index, and of none at the end. @returns {number[]} */
+  /** Points of each color index, and of none at the end. @returns {number[]} */
   counts(k) {
     const out = new Array(k + 1).fill(0);
     for (let i = 0; i < this.n; i++) {

@@ -1,4 +1,4 @@
-/** What the views around the map share: drawings of vectors, sizes, times, colours, and what a view does when a trait changes. Pure where it can be, so that `node --test` can import it. */
+/** What the views around the map share: drawings of vectors, sizes, times, colors, and what a view does when a trait changes. Pure where it can be, so that `node --test` can import it. */
 import { array, drawImage } from "./dom.mjs";
 import { onDark } from "./on-dark.mjs";
 
@@ -70,15 +70,15 @@ export function digitKey(k) {
   return k >= 0 && k <= 9 ? String(k) : "";
 }
 
-/** The colour of class `k`; gray without one. Only `#rrggbb` reaches a style. */
-export function colour(palette, k) {
+/** The color of class `k`; gray without one. Only `#rrggbb` reaches a style. */
+export function classHex(palette, k) {
   const value = k >= 0 && palette.length ? palette[k % palette.length] : "";
   return /^#[0-9a-fA-F]{6}$/.test(value) ? value : "#9a9a9a";
 }
 
-/** Style of what has the colour of class `k`: its `--c`, and the one that a dark page shows, as the map does (`views.css` takes it there). */
-export function classColour(palette, k) {
-  const value = colour(palette, k);
+/** Style of what has the color of class `k`: its `--c`, and the one that a dark page shows, as the map does (`views.css` takes it there). */
+export function classColor(palette, k) {
+  const value = classHex(palette, k);
   return { "--c": value, "--c-dark": onDark(value) };
 }
 

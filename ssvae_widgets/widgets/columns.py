@@ -23,7 +23,7 @@ from ..palettes import palette as class_palette
 # %% ../../nbs/widgets/05_columns.ipynb #a6f86c78
 @dataclass(frozen=True)
 class Column:
-    "One way to colour the points."
+    "One way to color the points."
 
     values: np.ndarray  # int32 codes with -1 for none, or float64 values with NaN for none
     kind: str  # "classes" or "values"
@@ -70,7 +70,7 @@ def as_column(
         return values
     v = np.asarray(values)
     if v.ndim != 1:
-        raise ValueError(f"got colours of shape {v.shape}, expected one value for each point")
+        raise ValueError(f"got colors of shape {v.shape}, expected one value for each point")
     if v.dtype.kind == "b":
         v, names = v.astype(np.int32), names or ("False", "True")
     if v.dtype.kind == "M":
@@ -94,7 +94,7 @@ def _from_names(v: np.ndarray, names) -> Column:
     there = {t for t in text if t is not None}
     found = tuple(names) if names else tuple(sorted(there))
     if len(found) > 1000:
-        said = f"got {len(found):,} different names such as {found[0]!r}; colours tell 1,000 classes apart at most"
+        said = f"got {len(found):,} different names such as {found[0]!r}; colors tell 1,000 classes apart at most"
         raise ValueError(f"{said}: group them, or give numbers.")
     if missing := there - set(found):
         raise ValueError(f"got the class {sorted(missing)[0]!r}, expected one of {', '.join(found)}")
@@ -132,7 +132,7 @@ def fit_column(
         known = len(names) and ours
         values = as_column(v, names if known else None, kind)
     if len(values.values) != n:
-        raise ValueError(f"got {len(values.values)} colours for {n} points, expected as many")
+        raise ValueError(f"got {len(values.values)} colors for {n} points, expected as many")
     return values
 
 # %% ../../nbs/widgets/05_columns.ipynb #ed3b5648
@@ -207,7 +207,7 @@ def colors_for(
     column: Column,  # what is shown
     palette="auto",  # "auto", "okabe-ito", "petroff", "glasbey" or a list of "#rrggbb"
 ) -> list[str]:  # one "#rrggbb" for each class, or 256 steps
-    "The colours of a column."
+    "The colors of a column."
     if column.kind == "values":
         from matplotlib import colormaps
 

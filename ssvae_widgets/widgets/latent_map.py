@@ -360,7 +360,7 @@ def reset_view(self: LatentMap):
 @patch
 def set_column(
     self: LatentMap,
-    name: str,  # how it appears in the list of colourings
+    name: str,  # how it appears in the list of colorings
     values,  # see `as_column`
     kind: str | None = None,  # "classes" or "values"
 ):
@@ -399,7 +399,7 @@ def set_codes(
     codes: Integer[np.ndarray, "points"],  # -1: none
     name: str | None = None,  # column; None: the one shown
 ):
-    "Colour by class."
+    "Color by class."
     self.set_column(name or self.color_by, codes, "classes")
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #88667380
@@ -409,7 +409,7 @@ def set_values(
     values: Float[np.ndarray, "points"],  # on a fixed 0–1 range; NaN: none
     name: str | None = None,  # column; None: the one shown
 ):
-    "Colour by a value between 0 and 1 on viridis."
+    "Color by a value between 0 and 1 on viridis."
     self.set_column(name or self.color_by, Column(np.asarray(values, np.float64), "values"))
 
 

@@ -29,7 +29,7 @@ class SelectsPoints:
         self.selected = ~np.isin(np.arange(self.n), self.selected)
 
     def grow(self, k: int = 5):
-        "Add the `k` nearest neighbours on the map of every selected point."
+        "Add the `k` nearest neighbors on the map of every selected point."
         from scipy.spatial import cKDTree
 
         fine = np.flatnonzero(np.isfinite(self.xy).all(1))

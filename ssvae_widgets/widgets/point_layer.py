@@ -26,7 +26,7 @@ from .assets import SharedModule, inline_esm, static_text, stylesheet
 from .intents import BY_KEY, check_intent, flag, one_of, serials_from, whole, whole_row
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #8e1e2740
-NONE = 65535  # colour index of a point without colour
+NONE = 65535  # color index of a point without color
 
 
 def as_positions(
@@ -72,7 +72,7 @@ def pack_positions(
 def pack_codes(
     codes: Integer[np.ndarray, "points"],  # -1: none
 ) -> bytes:  # little-endian uint16, 65535 for none
-    "Colour indices as the page wants them."
+    "Color indices as the page wants them."
     codes = np.asarray(codes)
     if codes.ndim != 1 or codes.dtype.kind not in "iu":
         said = f"got codes of type {codes.dtype} and shape {codes.shape}, expected one whole number for each point"

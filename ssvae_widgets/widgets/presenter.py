@@ -68,7 +68,7 @@ def facts(
         prediction=p["pred"],
         probs=p["probs"],
         source=SOURCES.get(p["answer"], ""),
-        neighbours=near,
+        neighbors=near,
         history=[past(entry, session.classes) for entry in list(p["history"])[:-6:-1]],
         reason=reason,
         name="" if names is None else names[serial],
@@ -463,7 +463,7 @@ def paint_rounds(self: Presenter):
 
 # %% ../../nbs/widgets/17_presenter.ipynb #9b128fdf
 HOW_WELL = (
-    "Neighbours and linear head are asked about your labels while these are left out, a fifth at a time; "
+    "Neighbors and linear head are asked about your labels while these are left out, a fifth at a time; "
     "the network before it hears them. The best one is shown, the simpler one when they are equal. "
     "Random picks compare your answer with what the app had said before: few, but fair. What more labels would buy is "
     "told by how many answers change when a fifth of your labels is left out."

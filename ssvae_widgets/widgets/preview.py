@@ -29,7 +29,7 @@ def top_classes(
 
 # %% ../../nbs/widgets/10_preview.ipynb #cbd89666
 class Preview(View):
-    "An item up close; `show` fills it, a click on a neighbour or on the picture is an intent."
+    "An item up close; `show` fills it, a click on a neighbor or on the picture is an intent."
 
     _esm = inline_esm("preview.js")
     _css = stylesheet("views.css", "preview.css")
@@ -37,7 +37,7 @@ class Preview(View):
     info = traitlets.Dict(help="what is shown, as the page draws it").tag(sync=True)
     pixels = traitlets.Bytes(help="bytes of all images on show").tag(sync=True)
     box = traitlets.Int(160, help="the two large pictures have twice as many pixels a side at most").tag(sync=True)
-    small = traitlets.Int(36, help="side of a neighbour, in CSS pixels").tag(sync=True)
+    small = traitlets.Int(36, help="side of a neighbor, in CSS pixels").tag(sync=True)
     of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")
 
@@ -63,8 +63,8 @@ def card(
     label: int = -1,  # class given by a person; -1: none
     prediction: int = -1,  # class given by the model; -1: none
     probs=None,  # (n_classes,) probabilities behind the prediction
-    source: str = "",  # where the probabilities come from, such as "model" or "neighbours"
-    neighbours=(),  # (serial, image, label) of the points nearby
+    source: str = "",  # where the probabilities come from, such as "model" or "neighbors"
+    neighbors=(),  # (serial, image, label) of the points nearby
     history=(),  # (label, when) of earlier labels, newest first
     reason: str = "",  # why this point was proposed
     name: str = "",  # its file name or title
@@ -75,7 +75,7 @@ def card(
 ) -> tuple[dict, bytes]:  # what the page draws of it, and the bytes of its pictures
     "All that is shown of one item."
     pair, (original, reconstructed) = pack_images([image, reconstruction], 2 * self.box)
-    near = list(neighbours)[:8]
+    near = list(neighbors)[:8]
     strip, tiles = pack_images([n[1] for n in near], 2 * self.small, len(pair))
     info = {
         "serial": check_row(serial, self.n_items or 2**53),
@@ -91,7 +91,7 @@ def card(
         "label": int(label),
         "prediction": int(prediction),
         "probs": [] if probs is None else [pair for pair in top_classes(probs) if pair[1] > 0],  # not of those gone
-        "neighbours": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
+        "neighbors": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
         "history": [{"label": int(past), "when": str(when)} for past, when in list(history)[:5]],
     }
     return info, pair + strip

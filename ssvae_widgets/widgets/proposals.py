@@ -83,7 +83,7 @@ def next(self: ProposalDeck, intent: dict):
     if late is not None and late is self.session.current and self.session.codes[late.serial] < 0:
         self.looked_at, self.late = self.presenter.selected, None
         return self.go(late)
-    self.views.status.say("Looking for the point worth labelling next …")
+    self.views.status.say("Looking for the point worth labeling next …")
     self.propose("next", intent)
 
 # %% ../../nbs/widgets/18_proposals.ipynb #581d13a6

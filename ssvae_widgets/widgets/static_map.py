@@ -40,7 +40,7 @@ def _disc(r, width):
 # %% ../../nbs/widgets/07_static_map.ipynb #97137c02
 def paint_points(
     xy: Float[np.ndarray, "points 2"],
-    codes: Integer[np.ndarray, "points"],  # -1: no colour
+    codes: Integer[np.ndarray, "points"],  # -1: no color
     colors: list[str],  # "#rrggbb" by code
     labeled: Bool[np.ndarray, "points"],
     domain: list[float],  # x0, x1, y0, y1
@@ -100,7 +100,7 @@ def with_pale(
 # %% ../../nbs/widgets/07_static_map.ipynb #ca5469a0
 def map_png(
     xy: Float[np.ndarray, "points 2"],
-    column: Column,  # what colours the points
+    column: Column,  # what colors the points
     labeled: Bool[np.ndarray, "points"] | None = None,
     title: str = "",
     palette="auto",  # see `colors_for`
@@ -159,7 +159,7 @@ ROOM = 4_300_000  # bytes in a page before they are written as text, which takes
 
 def page_arrays(
     xy: Float[np.ndarray, "points 2"],
-    columns: dict[str, Column],  # all colourings, by name
+    columns: dict[str, Column],  # all colorings, by name
     labeled: Bool[np.ndarray, "points"] | None,
     palette,  # see `colors_for`
 ) -> tuple[dict, dict[str, bytes]]:  # numbers and words; arrays by name
@@ -176,7 +176,7 @@ def page_arrays(
 # %% ../../nbs/widgets/07_static_map.ipynb #c65a3e7a
 def map_html(
     xy: Float[np.ndarray, "points 2"],
-    columns: dict[str, Column],  # all colourings, by name
+    columns: dict[str, Column],  # all colorings, by name
     color_by: str,  # the one to start with
     labeled: Bool[np.ndarray, "points"] | None = None,
     images=None,  # (points, height, width[, channel]) pictures of the points
@@ -187,7 +187,7 @@ def map_html(
     room: int = ROOM,  # bytes of everything
     pictures: int | None = None,  # bytes of pictures at most; None: what room is left, 0: none
 ) -> str:  # a whole HTML document
-    "A map as a self-contained page: pan, zoom, hover, colour, filter by class, draw between the points; no network."
+    "A map as a self-contained page: pan, zoom, hover, color, filter by class, draw between the points; no network."
     told, blobs = page_arrays(xy, columns, labeled, palette)
     info = {"title": title, "color_by": color_by, **told}
     if decoder is not None:
@@ -267,7 +267,7 @@ class StillMap:
     decoding = None  # gives what draws between the points, for a page: a `DecoderFeed`
 
     def to_png(self, width: int = 760, height: int = 520) -> bytes:
-        "The map as it is coloured now, with its legend, as a PNG file."
+        "The map as it is colored now, with its legend, as a PNG file."
         columns = self.columns
         name = self.color_by if self.color_by in columns else next(iter(columns))
         column, thought, sure = columns[name], columns.get("prediction"), columns.get("certainty")
@@ -281,7 +281,7 @@ class StillMap:
         thumbnails: int | None = None,  # bytes of pictures at most; None: what room is left, 0: none
         **more,  # `regions`, for `map_html`
     ) -> Path:  # the file
-        "Write one self-contained page: map, colourings, labels, pictures, what draws; no network, no kernel."
+        "Write one self-contained page: map, colorings, labels, pictures, what draws; no network, no kernel."
         images = None if self.images is None or thumbnails == 0 or not self.n else self.images
         decoder = None if self.decoding is None else self.decoding.for_page()
         shown = self.xy, self.columns, self.color_by, self.labeled, images, self.figure.title, self.palette

@@ -298,7 +298,7 @@ def test_second_view_reload_and_restart(open_notebook):
     nb.until("(app.session.codes >= 0).sum() == 0")
 
 
-def test_labelling_while_training_with_proposals(open_notebook):
+def test_labeling_while_training_with_proposals(open_notebook):
     nb = open_notebook([OPEN])
     app = App(nb)
     page, root = app.page, app.page.locator(".ssvae-labeler").first

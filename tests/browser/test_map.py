@@ -97,7 +97,7 @@ class Map:
         self.page.mouse.click(*self.at(i), **how)
 
     def color(self, i, size=1):
-        "The painted colour in the middle of point i: red, green, blue, alpha."
+        "The painted color in the middle of point i: red, green, blue, alpha."
         x, y = self.at(i)
         return self.points.evaluate(
             """(e, [x, y]) => { const r = e.getBoundingClientRect(), k = e.width / r.width;
@@ -521,7 +521,7 @@ def test_pictures_stand_instead_of_dots(open_notebook):
     page.keyboard.press("Escape")
     page.mouse.move(*m.box[:2])
     want = [int(nb.python("m.layer.lut[3]")[k : k + 2], 16) for k in (1, 3, 5)]
-    until(lambda: pictures.color(x - boxes[i][2] + 1.2, y)[:3] == want)  # a frame in the colour of the label
+    until(lambda: pictures.color(x - boxes[i][2] + 1.2, y)[:3] == want)  # a frame in the color of the label
 
     j, (x, y) = some[5]
     page.mouse.move(x, y)
@@ -650,11 +650,11 @@ def test_reload_finds_everything_again(open_notebook):
     assert nb.python("log[1]['label']") == 7
 
 
-def test_colour_images_and_saved_pictures(open_notebook):
+def test_color_images_and_saved_pictures(open_notebook):
     cell = cloud().replace(
         "images=images", "images=np.repeat(images[..., None], 3, -1) * np.array([1, 0, 0], np.uint8)"
     )
-    nb = open_notebook([cell + "page = m.to_html('map.html')\nm"], name="colour")
+    nb = open_notebook([cell + "page = m.to_html('map.html')\nm"], name="color")
     m, page = Map(nb), nb.page
     page.mouse.move(*m.at(int(m.visible()[123])))
     page.wait_for_function(
@@ -665,7 +665,7 @@ def test_colour_images_and_saved_pictures(open_notebook):
     )
     assert max(shown[0::4]) > 0 and max(shown[1::4]) == 0
     nb.save()
-    assert '"image/png": "iVBOR' in (nb.folder / "colour.ipynb").read_text()
+    assert '"image/png": "iVBOR' in (nb.folder / "color.ipynb").read_text()
     still = page.context.new_page()
     asked = []
     still.on("request", lambda r: asked.append(r.url))

@@ -1,4 +1,4 @@
-"""Selecting by meaning: a class, below a certainty, suspects, neighbours; groups, new classes, large sheets; labels
+"""Selecting by meaning: a class, below a certainty, suspects, neighbors; groups, new classes, large sheets; labels
 that come from Python are spoken."""
 
 import numpy as np

@@ -22,7 +22,7 @@ def log_of(nb) -> list[dict]:
     ]
 
 
-def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open_notebook):
+def test_labeling_through_training_loses_nothing_and_time_can_be_traveled(open_notebook):
     nb = open_notebook([OPEN])
     app = App(nb)
     page, root = app.page, app.page.locator(".ssvae-labeler").first
@@ -76,7 +76,7 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
         nb.screenshot("session-changes")
         root.press("a")
         nb.until("not app.training.rounds.trails")
-    neighbours_are_in_sight(page)
+    neighbors_are_in_sight(page)
     # back in time, and go on from there
     root.press("[")
     root.press("[")
@@ -107,8 +107,8 @@ def test_labelling_through_training_loses_nothing_and_time_can_be_travelled(open
     assert not errors, errors
 
 
-def neighbours_are_in_sight(page):
-    """With curves, timeline and standing on show, the neighbours of the selected point are not cut off at a height of
+def neighbors_are_in_sight(page):
+    """With curves, timeline and standing on show, the neighbors of the selected point are not cut off at a height of
     600."""
     page.wait_for_selector(".ssvae-strip")
     # once the panels below have found their height

@@ -23,7 +23,7 @@ def place(page, xy) -> tuple[float, float]:
 
 
 def pixel(page, at) -> np.ndarray:
-    "The mean colour of the 3 × 3 pixels around a place on the screen."
+    "The mean color of the 3 × 3 pixels around a place on the screen."
     shot = page.screenshot(clip={"x": round(at[0]) - 1, "y": round(at[1]) - 1, "width": 3, "height": 3})
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), float).reshape(-1, 3).mean(0)
 
@@ -45,7 +45,7 @@ def showcase(open_notebook, root, monkeypatch):
     nb.page.wait_for_selector(".ssvae-points[data-domain]")
     nb.page.locator(".ssvae-labeler").scroll_into_view_if_needed()
     nb.until(TRAINED, timeout=300)
-    nb.execute("app.map.pictures = False")  # these flows look at the colours of dots
+    nb.execute("app.map.pictures = False")  # these flows look at the colors of dots
     nb.page.wait_for_timeout(800)
     return nb
 
@@ -63,15 +63,15 @@ def test_click_label_train(showcase):
     page.wait_for_timeout(300)
     before = pixel(page, at)
 
-    # key: the label is acknowledged, on disk, and the point has another colour
+    # key: the label is acknowledged, on disk, and the point has another color
     seq = nb.python("app.labels.seq")
     page.keyboard.press("3")
     page.wait_for_selector(f".ssvae-status[data-saved='yes'][data-seq='{seq + 1}']")
     assert nb.python(f"int(app.session.codes[{target}])") == 3
-    colour = np.array([int(FIRST_TEN[3][i : i + 2], 16) for i in (1, 3, 5)], float)
-    until(lambda: np.abs(pixel(page, at) - colour).max() < 40)
+    color = np.array([int(FIRST_TEN[3][i : i + 2], 16) for i in (1, 3, 5)], float)
+    until(lambda: np.abs(pixel(page, at) - color).max() < 40)
     nb.screenshot("showcase_labeled")
-    assert 40 < np.abs(before - colour).max(), f"{before} was class 3 already: {colour}"
+    assert 40 < np.abs(before - color).max(), f"{before} was class 3 already: {color}"
     nb.execute("app.labels.flush()")
     with open(nb.python("str(app.labels.path.resolve())"), newline="") as f:
         rows = {row["Serial"]: row["label"] for row in csv.DictReader(f)}

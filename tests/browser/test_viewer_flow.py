@@ -60,7 +60,7 @@ def test_click_look_label_without_a_model(open_notebook, tmp_path):
         assert list(csv.reader(f)) == [["Serial", "label"], ["7", "3"]]
     assert nb.python("app.session.point(7)['reconstruction'].max()") == 0.5
 
-    # the four colourings
+    # the four colorings
     assert {"label", "prediction", "truth", "certainty"} <= set(
         nb.python("list(__import__('ssvae_widgets.widgets.views', fromlist=['x']).color_columns(app.session))")
     )

@@ -95,7 +95,7 @@ def lines(fd):
 
 
 def kill_labels(folder, trials=20, seed=0):
-    "SIGKILL at a random instant while labelling with a busy export; every confirmed gesture must be there."
+    "SIGKILL at a random instant while labeling with a busy export; every confirmed gesture must be there."
     rng = random.Random(seed)
     path, model = folder / "labels.csv", Model()
     out = {"trials": 0, "kills": 0, "confirmed": 0, "lost": 0, "torn": 0, "csv_bad": 0, "in_flight_kept": 0}

@@ -95,7 +95,7 @@ test("pickNearest at the very place of a point is that point; NaN is nowhere", (
   }
 });
 
-test("nearestK is the sorted neighbourhood", () => {
+test("nearestK is the sorted neighborhood", () => {
   const rnd = random(4);
   for (let k = 0; k < 60; k++) {
     const v = someView(rnd),

@@ -36,7 +36,7 @@ const shown = (p, xy, flags, v, side, proposal = -1) => {
   p.draw(pencil(), xy, v, {
     side,
     dpr: 1,
-    travelling: false,
+    traveling: false,
     image: () => image,
     frame: () => ["#000000", 2, 1, "", 0],
   });
@@ -164,7 +164,7 @@ test("a picture is found under the pointer, and what is missing is asked for fro
   const missing = p.draw(pencil(), xy, window_, {
     side: 32,
     dpr: 1,
-    travelling: false,
+    traveling: false,
     image: () => null,
     frame: () => [],
   });

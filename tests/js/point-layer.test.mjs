@@ -56,13 +56,13 @@ const scene = (xy, codes, more = {}) => {
   };
 };
 
-test("colours are packed in the order of ImageData, and rubbish is gray", () => {
+test("colors are packed in the order of ImageData, and rubbish is gray", () => {
   const bytes = new Uint8Array(Uint32Array.of((0xff000000 | packColor("#123456")) >>> 0).buffer);
   assert.deepEqual([...bytes], [0x12, 0x34, 0x56, 255]);
   for (const bad of ["red", "#12", "javascript:alert(1)", null, 7]) assert.equal(packColor(bad), 0x888888);
 });
 
-test("class colours stand out on a dark page, and those that do already stay as they are", () => {
+test("class colors stand out on a dark page, and those that do already stay as they are", () => {
   const light = (hex) =>
     [1, 3, 5]
       .map((k) => parseInt(hex.slice(k, k + 2), 16) / 255)
@@ -141,7 +141,7 @@ test("stamps are clipped, never wrapped to another row", () => {
   }
 });
 
-test("a painted point is where it should be, in its colour, and NaN is nowhere", () => {
+test("a painted point is where it should be, in its color, and NaN is nowhere", () => {
   const W = 100,
     H = 100,
     px = new Uint32Array(W * H);
@@ -152,7 +152,7 @@ test("a painted point is where it should be, in its colour, and NaN is nowhere",
   assert.equal(px.reduce((n, p) => n + (p ? 1 : 0), 0) < 120, true);
 });
 
-test("labeled over coloured over unlabeled, whatever the order of the points", () => {
+test("labeled over colored over unlabeled, whatever the order of the points", () => {
   const at = [5, 5, 5, 5, 5, 5],
     W = 100,
     px = new Uint32Array(W * W);
@@ -174,7 +174,7 @@ test("labeled over coloured over unlabeled, whatever the order of the points", (
     ],
   ]) {
     paint(px, W, W, scene(at, codes, { flags: Uint8Array.from(flags) }));
-    const got = rgba(px[50 * W + 50]); // a coloured point lets a little of what is below through
+    const got = rgba(px[50 * W + 50]); // a colored point lets a little of what is below through
     for (let c = 0; c < 3; c++) assert.ok(Math.abs(got[c] - want[c]) <= 16, `${got}`);
   }
 });
@@ -458,7 +458,7 @@ test("random gestures and answers end where a plain replay ends", () => {
   );
 });
 
-test("when colours are not labels, a label marks a point without changing its colour", () => {
+test("when colors are not labels, a label marks a point without changing its color", () => {
   const s = state(2);
   s.byLabel = false;
   s.setBase(Uint16Array.of(4, 5), null);
@@ -544,7 +544,7 @@ test("predictions are shown in pale where nothing is labeled, and a label goes b
   assert.equal(s.shades[2], PALE + 7);
   s.byLabel = false;
   s.setBase(Uint16Array.of(1, 1, NONE, 1), null);
-  assert.deepEqual([...s.shades], [1, 1, NONE, 1], "other colourings stay what they are");
+  assert.deepEqual([...s.shades], [1, 1, NONE, 1], "other colorings stay what they are");
   s.byLabel = true;
   s.setGuess(new Uint16Array(3));
   assert.equal(s.shades[2], NONE, "predictions for other points are none");
@@ -552,7 +552,7 @@ test("predictions are shown in pale where nothing is labeled, and a label goes b
   assert.equal(s.shades[2], PALE + 9);
 });
 
-test("what is selected is outlined on any colouring, and what lies under its picture is not painted", () => {
+test("what is selected is outlined on any coloring, and what lies under its picture is not painted", () => {
   const px = new Uint32Array(400),
     accent = packColor("#0000ff"),
     at = (x, y) => rgba(px[y * 20 + x]),

@@ -80,7 +80,7 @@ test("nothing is drawn of a flat grid, of a silent one and of a single row", () 
   );
 });
 
-test("a tint is the colour of the class, more of it where it is sure, and clear where nothing is said", () => {
+test("a tint is the color of the class, more of it where it is sure, and clear where nothing is said", () => {
   const half = (f) => grid(9, 20, (x) => (x < 10 ? f[0] : f[1])),
     codes = Uint16Array.from(half([0, 1])),
     out = tintCells(codes, half([0, 254]), 9, 20, ["#102030", "#ff0000"], [0.1, 0.5]),
@@ -92,7 +92,7 @@ test("a tint is the colour of the class, more of it where it is sure, and clear 
   const gap = tintCells(codes, half([0, 254]), 9, 20, ["#102030", "#ff0000"], [0.1, 0.5]);
   assert.equal(gap[4 * 42 + 3], 0);
   assert.equal(tintCells([0], [254], 1, 1, [], [0.1, 0.5])[3], 0);
-  assert.deepEqual([...tintCells([3], [127], 1, 1, ["#102030", "#ff0000"], [0, 1]).slice(0, 3)], [255, 0, 0]); // more classes than colours
+  assert.deepEqual([...tintCells([3], [127], 1, 1, ["#102030", "#ff0000"], [0, 1]).slice(0, 3)], [255, 0, 0]); // more classes than colors
 });
 
 test("the grid lies where its corner of the plane is seen", () => {

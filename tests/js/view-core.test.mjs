@@ -4,13 +4,13 @@ import { test } from "node:test";
 import { array, clean, count, rgba } from "../../ssvae_widgets/static/dom.mjs";
 import {
   bars,
-  colour,
+  classHex,
   digitKey,
   duration,
   fit,
   scrolling,
   visibleRows,
-  classColour,
+  classColor,
 } from "../../ssvae_widgets/static/view-core.mjs";
 
 test("clean drops what reorders or ends text and keeps everything else", () => {
@@ -37,7 +37,7 @@ test("array copies the bytes of a view, whatever its alignment", () => {
   assert.equal(array(null).length, 0);
 });
 
-test("rgba spreads gray and keeps colour and transparency", () => {
+test("rgba spreads gray and keeps color and transparency", () => {
   assert.deepEqual([...rgba([7, 200], 1, 2, 1)], [7, 7, 7, 255, 200, 200, 200, 255]);
   assert.deepEqual([...rgba([1, 2, 3], 1, 1, 3)], [1, 2, 3, 255]);
   assert.deepEqual([...rgba([1, 2, 3, 4], 1, 1, 4)], [1, 2, 3, 4]);
@@ -131,15 +131,15 @@ test("words for people", () => {
 });
 
 test("only #rrggbb reaches a style", () => {
-  assert.equal(colour(["#112233"], 0), "#112233");
-  assert.equal(colour(["#112233"], 4), "#112233");
-  assert.equal(colour(["url(x)"], 0), "#9a9a9a");
-  assert.equal(colour([], 3), "#9a9a9a");
-  assert.equal(colour(["#112233"], -1), "#9a9a9a");
+  assert.equal(classHex(["#112233"], 0), "#112233");
+  assert.equal(classHex(["#112233"], 4), "#112233");
+  assert.equal(classHex(["url(x)"], 0), "#9a9a9a");
+  assert.equal(classHex([], 3), "#9a9a9a");
+  assert.equal(classHex(["#112233"], -1), "#9a9a9a");
 });
 
-test("a dark page has its own shade of a class colour", () => {
-  assert.deepEqual(classColour(["#3f2ca1", "#fac700"], 1), { "--c": "#fac700", "--c-dark": "#fac700" });
-  const { "--c": light, "--c-dark": dark } = classColour(["#3f2ca1"], 0);
+test("a dark page has its own shade of a class color", () => {
+  assert.deepEqual(classColor(["#3f2ca1", "#fac700"], 1), { "--c": "#fac700", "--c-dark": "#fac700" });
+  const { "--c": light, "--c-dark": dark } = classColor(["#3f2ca1"], 0);
   assert.ok(light === "#3f2ca1" && dark !== light && /^#[0-9a-f]{6}$/.test(dark));
 });
