@@ -24,6 +24,7 @@ from ..io.files import atomic_write
 from ..palettes import UNLABELED
 from .assets import inline_esm, static_text
 from .columns import Column, colors_for, home_domain, pale_codes
+from .map_regions import tint_paper
 from .point_layer import pack_codes, pack_positions
 from .sheets import sheets
 
@@ -107,6 +108,7 @@ def map_png(
     width: int = 760,  # pixels
     height: int = 520,  # pixels, legend included
     pale: Integer[np.ndarray, "points"] | None = None,  # what is predicted where `column` has none, see `pale_codes`
+    areas: dict | None = None,  # regions under the points, see `pack_regions`; None: none are shown
 ) -> bytes:  # a PNG file
     "A map with its legend as a small PNG."
     from PIL import Image, ImageDraw, ImageFont
@@ -131,7 +133,9 @@ def map_png(
     top, bottom = (34 if title else 8), 34 + 20 * row
     inner = max(60, height - top - bottom)
     picture = Image.new("RGB", (width, top + inner + bottom), "white")
-    points = paint_points(xy, *with_pale(codes, colors, pale), labeled, home_domain(xy), width - 16, inner)
+    domain = home_domain(xy)
+    points = paint_points(xy, *with_pale(codes, colors, pale), labeled, domain, width - 16, inner)
+    points = tint_paper(points, areas or {}, colors if column.kind == "classes" else [], domain)
     picture.paste(Image.fromarray(points), (8, top))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((7, top - 1, width - 8, top + inner), outline="#d8dee4")
@@ -273,7 +277,8 @@ class StillMap:
         column, thought, sure = columns[name], columns.get("prediction"), columns.get("certainty")
         known = name == "label" and thought is not None and thought.names == column.names
         pale = pale_codes(thought.values, sure and sure.values, len(column.names)) if known else None
-        return map_png(self.xy, column, self.labeled, self.figure.title, self.palette, width, height, pale)
+        areas = dict(self.layer.areas) if self.regions else None
+        return map_png(self.xy, column, self.labeled, self.figure.title, self.palette, width, height, pale, areas)
 
     def to_html(
         self,
