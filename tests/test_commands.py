@@ -403,7 +403,7 @@ def test_wrong_words(words, tmp_path, capfd, monkeypatch):
 
 @pytest.mark.parametrize(
     "toml",
-    ["latent_dim = ", "color = 3", "latent_dim = 'wide'", "latent_dim = 0", "[model]\nlatent_dim = 4", "\xff\xfe"],
+    ["latent_dim = ", "hue = 3", "latent_dim = 'wide'", "latent_dim = 0", "[model]\nlatent_dim = 4", "\xff\xfe"],
     ids=repr,
 )
 def test_wrong_config_files(toml, tmp_path, capfd):

@@ -53,5 +53,9 @@ def test_a_session_lists_them_until_they_are_excluded():
     images[3] //= 6
     with LabelingSession(images, classes=2, features=None) as session:
         assert [(item.serial, item.strategy) for item in session.review()] == [(3, "quality")]
+        session.label(3, 1)
+        session.strategy = "quality"  # asks for labeled ones, too
+        assert session.next() is not None and session.proposals.queue.current.serial == 3
+        assert session.proposals.queue.current.reason.startswith("darker than 99.5 %")
         session.flag(3, "exclude")
         assert session.review() == []

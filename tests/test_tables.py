@@ -125,7 +125,7 @@ def test_the_first_few(folder):
         ({}, {"label_column": "file"}, "holds the pictures"),
         ({}, {"label_column": "area"}, "holds no classes"),
         ({}, {"class_level": 1}, "label_column= names the column"),
-        ({}, {"color": True}, "color is no option"),
+        ({}, {"hue": True}, "hue is no option"),
     ],
 )
 def test_what_is_wrong_is_said(folder, change, options, why):

@@ -23,7 +23,7 @@ from .labeled_images import LabeledImages
 from .predictions import Predictions
 
 # %% auto #0
-__all__ = ['STRATEGIES', 'OF_PEOPLE', 'Suggestion', 'SuggestionQueue', 'fill', 'Proposals']
+__all__ = ['STRATEGIES', 'REVIEWS', 'Suggestion', 'SuggestionQueue', 'fill', 'Proposals']
 
 # %% ../../nbs/session/09_queue.ipynb #b50b2801
 STRATEGIES = {  # ours, and what `acquire` calls them
@@ -32,7 +32,7 @@ STRATEGIES = {  # ours, and what `acquire` calls them
     "suspects": "suspects",
     "audit": "audit",
 }
-OF_PEOPLE = ("again", "disputes")  # what others have labeled already; see `session.annotators`
+REVIEWS = ("again", "disputes", "quality")  # of labeled items, too: `annotators`, `quality`
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class SuggestionQueue:
         "Ask for something else from now on; what waits is dropped. Raises `ArgumentError` for an unknown strategy."
         from ssvae_widgets.assess import acquire
 
-        if strategy not in ("auto", *STRATEGIES, *OF_PEOPLE, *acquire.STRATEGIES):
+        if strategy not in ("auto", *STRATEGIES, *REVIEWS, *acquire.STRATEGIES):
             others = [name for name in acquire.STRATEGIES if name not in ("auto", *STRATEGIES.values())]
-            known = ", ".join(["auto", *STRATEGIES, *OF_PEOPLE, *others])
+            known = ", ".join(["auto", *STRATEGIES, *REVIEWS, *others])
             raise ArgumentError(f"There is no strategy {strategy!r}; choose one of {known}.")
         self.strategy, self.waiting, self.dry = strategy, [], False
 
     def open(self, item: Suggestion, codes: Int[np.ndarray, "batch"]) -> bool:
         "Is a proposal still worth showing?"
         away = item.serial in self.skipped or item.serial in self.out
-        return not away and (codes[item.serial] < 0 or item.strategy in ("suspects", *OF_PEOPLE))
+        return not away and (codes[item.serial] < 0 or item.strategy in ("suspects", *REVIEWS))
 
     def take(
         self,
@@ -177,7 +177,7 @@ def load(
     waiting, visited = _read(saved.get("waiting", ()), n_items), _read(saved.get("visited", ()), n_items)
     skipped = {_row(i) for i in saved.get("skipped", ()) if 0 <= _row(i) < n_items}
     current = next(iter(_read([saved.get("current")], n_items)), None)
-    if saved.get("strategy") in ("auto", *STRATEGIES, *OF_PEOPLE):
+    if saved.get("strategy") in ("auto", *STRATEGIES, *REVIEWS):
         self.strategy = saved["strategy"]
     self.waiting, self.visited, self.skipped, self.current = waiting, visited, skipped, current
 
@@ -216,7 +216,7 @@ def fill(
         if batch:
             break
     queue.seconds = time.monotonic() - start
-    if queue.strategy in ("suspects", "audit", *OF_PEOPLE):
+    if queue.strategy in ("suspects", "audit", *REVIEWS):
         return batch
     picks = suggest(len(batch) // 5, "audit", skip=[*away, *(s.serial for s in batch)])
     for place, pick in zip(range(4, len(batch), 5), picks):
@@ -235,7 +235,8 @@ class Proposals:
         groups: Callable[[], Sequence[Any]] = tuple,  # gives each `Group` without a label, most important first
     ):
         self.data, self.activity, self.predictions, self.groups = data, activity, predictions, groups
-        self.queue, self.people, self.within = SuggestionQueue(), None, lambda: None  # the `Annotators`; rows, or all
+        self.queue, self.within = SuggestionQueue(), lambda: None  # rows to choose from, or all
+        self.reviews: dict[str, Callable[[int], list[Suggestion]]] = {}  # by strategy: so many items at most
         self._looking = threading.RLock()  # one look at a time: a second one would make both slower
         self._proposed = data.seq  # gesture up to which labels were known when the newest of them were proposed
 
@@ -261,7 +262,7 @@ class Proposals:
 
         n = check_whole(n, "n", 0, self.data.n_items + 1_000_000)
         skip = self._left_out(skip, strategy)
-        if strategy in OF_PEOPLE or (self.predictions.sets is not None and strategy != "audit"):
+        if strategy in REVIEWS or (self.predictions.sets is not None and strategy != "audit"):
             return self._otherwise(n, strategy, within, skip)
         view, codes = self.predictions.view, self.data.settled
         probs = None if view.probs is None else self.predictions.wide(view.probs)
@@ -290,7 +291,7 @@ class Proposals:
 def _left_out(self: Proposals, skip, strategy: str) -> list[int]:
     "Rows that are not to be proposed."
     rows = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
-    if strategy in ("suspects", *OF_PEOPLE):
+    if strategy in ("suspects", *REVIEWS):
         return rows
     return [*rows, *self.data.same.redundant(self.data.store.codes >= 0).tolist()]
 
@@ -308,11 +309,11 @@ def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
 # %% ../../nbs/session/09_queue.ipynb #43d2d47b
 @patch
 def _otherwise(self: Proposals, n: int, strategy: str, within, skip) -> list[Suggestion]:
-    "Items that others have labeled: all that differ, or some at random; of sets of classes, what helps most."
-    if strategy not in OF_PEOPLE:
+    "Items to look at again, whether they have a label or not; of sets of classes, what helps most."
+    if strategy not in REVIEWS:
         return self.predictions.sets.suggest(n, self._wanted(self.data.settled < 0, within, skip))
     wanted = self._wanted(np.ones(self.data.n_items, bool), within, skip)
-    ask = self.people.disputes if strategy == "disputes" else self.people.to_ask_again
+    ask = self.reviews[strategy]
     return [item for item in ask(self.data.n_items) if wanted[item.serial]][:n]
 
 # %% ../../nbs/session/09_queue.ipynb #dc5da918

@@ -134,7 +134,8 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     if data.multilabel:
         self.predictions.sets = self.labeling.sets = self.sets
     self.annotators = Annotators(data)
-    self.proposals.people = self.annotators
+    people, quality = self.annotators, self.quality.review
+    self.proposals.reviews = {"disputes": people.disputes, "again": people.to_ask_again, "quality": quality}
     self.facets = Facets(data, activity, self.proposals)
     self.network = Training(
         data,

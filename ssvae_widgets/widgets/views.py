@@ -83,6 +83,7 @@ def make_views(
     "Every view of the app, as the session stands."
     n, pictures, classes = len(session.images), session.pictures, list(session.classes)
     colors, order = session.class_colors, session.class_order
+    pictured = ("quality",) if np.ndim(session.images) > 2 else ()
     look = {"n_items": n, "classes": classes, "palette": colors}
     shown = {"classes": classes, "images": pictures, "height": height or 640, "color_by": "label", "keymap": keymap}
     map = LatentMap(session.xy, color_columns(session, extra), palette=for_map(colors), **shown)
@@ -92,7 +93,7 @@ def make_views(
         preview=Preview(of=map.layer.key, **look),
         sheet=ContactSheet(lambda i: pictures[i], **look),
         actions=ActionBar(
-            strategies=[*dict.fromkeys(["auto", *STRATEGIES, session.strategy])], strategy=session.strategy
+            strategies=[*dict.fromkeys(["auto", *STRATEGIES, *pictured, session.strategy])], strategy=session.strategy
         ),
         buttons=ClassButtons(order=order, **look),
         training=TrainingPanel(epochs),
