@@ -239,3 +239,65 @@ def test_the_network_is_not_examined_with_copies_of_what_it_heard(session):
     assert 63 not in session.audits
     session.evidence.asked_at_random(40, 0)
     assert 40 in session.audits
+
+
+def twice(n: int = 40) -> np.ndarray:
+    "Dark and bright pictures, each with a copy `n` rows on."
+    base = np.random.default_rng(0).integers(0, 60, (n, 8, 8)).astype(np.uint8)
+    base[n // 2 :] += 150
+    return np.concatenate([base, base])
+
+
+def test_copies_of_what_a_program_said_are_no_words_of_a_person():
+    with LabelingSession(twice(), classes=["a", "b"], features=None, annotator="eva") as s:
+        s.duplicates.find(near=False)
+        s.label(range(40, 60), "a", source="agent")
+        s.label(range(60, 80), "b", source="agent")
+        assert s.duplicates.label_copies().serials.tolist() == list(range(40))
+        assert s.wait(60, late=True) and s.accuracy.n == 0
+        assert len(s.data.by_agents) == 80 and set(s.store.rows_with("copied").tolist()) == set(range(40))
+        assert s.data.no_judges.tolist() == list(range(80))
+
+
+def test_a_copied_label_follows_its_picture_and_never_judges():
+    with LabelingSession(twice(), classes=["a", "b"], features=None) as s:
+        s.duplicates.find(near=False)
+        s.duplicates.cover = True
+        s.label(0, "a")
+        s.duplicates.cover = False  # no new ones, but what came along still follows
+        s.label(0, "b")
+        s.label(1, "a")
+        assert s.codes[[0, 40, 1, 41]].tolist() == [1, 1, 0, -1]
+        s.flag(0, "exclude")
+        assert 40 in s.data.no_judges and 40 not in s.examination.fresh_rows(s.data.codes)
+
+
+def test_a_copy_that_a_person_cleared_stays_clear():
+    with LabelingSession(twice(), classes=["a", "b"], features=None) as s:
+        s.duplicates.find(near=False)
+        s.duplicates.cover = True
+        s.label(0, "a")
+        s.clear(40)
+        s.label(0, "b")
+        assert s.codes[[0, 40]].tolist() == [1, -1]
+        for _ in range(3):
+            s.undo()
+        s.label(0, "b")  # nobody has cleared it in this history
+        assert s.codes[[0, 40]].tolist() == [1, 1]
+
+
+def test_an_excluded_picture_hides_no_copy_from_proposals():
+    with LabelingSession(twice(), classes=["a", "b"], features=None) as s:
+        s.duplicates.find(near=False)
+        s.flag(0, "exclude")
+        proposed = {item.serial for item in s.proposals.suggest(80, "start")}
+        assert 40 in proposed and 0 not in proposed and 41 not in proposed
+
+
+def test_sets_of_classes_cover_no_copies():
+    with LabelingSession(twice(), classes=["a", "b"], features=None, multilabel=True) as s:
+        s.duplicates.find(near=False)
+        with pytest.raises(ArgumentError, match="several classes"):
+            s.duplicates.label_copies()
+        with pytest.raises(ArgumentError, match="several classes"):
+            s.duplicates.cover = True

@@ -102,6 +102,9 @@ def _set_far(self: Duplicates, far: float) -> None:
 Duplicates.far = property(_far, _set_far, doc="Difference up to which `find` takes a picture for a copy, in [0, 0.5].")
 
 # %% ../../nbs/session/12_duplicates.ipynb #da8feac8
+_NO_SETS = "Where images can have several classes, an answer covers no copies yet; mark each of them."
+
+
 def _cover(self: Duplicates) -> bool:
     return self._cover
 
@@ -109,6 +112,8 @@ def _cover(self: Duplicates) -> bool:
 def _set_cover(self: Duplicates, on: bool) -> None:
     if not isinstance(on, bool | np.bool_):
         raise ArgumentError(f"cover is {describe(on)}; expected True or False.")
+    if on and self.data.multilabel:
+        raise ArgumentError(_NO_SETS)
     self._cover = bool(on)
 
 
@@ -120,24 +125,35 @@ def covered(
     self: Duplicates,
     rows: Int[np.ndarray, "rows"],  # about to be labeled
     codes: Int[np.ndarray, "rows"],  # with these classes, −1: their labels go
+    new: bool = True,  # also copies without a label; False: only those whose label came along before
 ) -> dict[int, int]:  # copy -> the one of `rows` that it follows
-    "Which further images follow."
-    same, now = self.data.same, self.data.store.codes
-    if same.of is None:
+    "Which further images follow; never one whose label a person took away."
+    (stacks, of), store = self.data.same.known, self.data.store
+    now, copied = store.codes, set(store.rows_with("copied").tolist())
+    if of is None or not (new or copied):
         return {}
-    of, copied = same.of, set(self.data.store.rows_with("copied").tolist())
     given, out = dict(zip(rows.tolist(), codes.tolist())), self.data.excluded
     found: dict[int, int] = {}
     for stack in {int(of[row]): None for row in given if of[row] >= 0}:
-        mates = same.all[stack].rows.tolist()
+        mates = stacks[stack].rows.tolist()
         own = {row: given.get(row, int(now[row])) for row in mates if row in given or row not in copied}
         said = {code for code in own.values() if code >= 0}
         wanted = {given[row] for row in mates if row in given}
         if len(said | wanted) == 1:
             leader = next(row for row in mates if row in given)
-            may = [row for row in mates if row not in given and row not in out and (row in copied or now[row] < 0)]
+            others = [row for row in mates if row not in given and row not in out]
+            may = [row for row in others if row in copied or (new and now[row] < 0 and not self._cleared(row))]
             found |= {row: leader for row in may if now[row] != given[leader]}
     return found
+
+
+@patch
+def _cleared(self: Duplicates, row: int) -> bool:
+    "Whether somebody took the label of this very image away."
+    if row not in self.data.store.log.replay.stacks:
+        return False
+    told = [entry for entry in self.data.store.history(row) if not entry["undone"]]
+    return bool(told) and told[-1]["label"] is None
 
 # %% ../../nbs/session/12_duplicates.ipynb #91de3f4c
 @patch
@@ -146,6 +162,8 @@ def label_copies(self: Duplicates):  # the `Gesture`; None: there is nothing to 
     from ssvae_widgets.labels.gestures import set_labels
 
     self.data.check_open()
+    if self.data.multilabel:
+        raise ArgumentError(_NO_SETS)
     store = self.data.store
 
     def decided():
@@ -153,7 +171,9 @@ def label_copies(self: Duplicates):  # the `Gesture`; None: there is nothing to 
         follow = self.covered(given, codes[given])
         rows = np.array([*follow], np.int64)
         labels = codes[[follow[row] for row in rows.tolist()]]
-        facts = {"copied": [True] * len(rows), "copy_of": [*follow.values()]}
+        leaders, facts = [*follow.values()], {"copied": [True] * len(rows), "copy_of": [*follow.values()]}
+        for fact in ("agent", "accepted"):  # a copy is nobody's word, and what a program said stays a program's
+            facts[fact] = np.isin(leaders, store.rows_with(fact)).tolist()
         return set_labels(store.log, rows, labels, "api", facts) if len(rows) else None
 
     return store.decide(decided)
@@ -161,7 +181,7 @@ def label_copies(self: Duplicates):  # the `Gesture`; None: there is nothing to 
 # %% ../../nbs/session/12_duplicates.ipynb #c5eabdbc
 @patch
 def table(self: Duplicates):  # a `DataFrame`
-    "A line for each image that is there more than once: stack, id, image, label, how far it is from the first."
+    "A line for each image that is there more than once: stack, id, image, label, and what kind of stack it is."
     import pandas as pd
 
     data, lines = self.data, []

@@ -78,7 +78,10 @@ class Evidence:
         answers = {name: int(probs[row].argmax()) for name, probs in self.predictions.by_source.items()}
         with self._picks:
             self.audits = {**self.audits, row: said}
-            self.blind = {**dict(list(self.blind.items())[-1999:]), row: (self.data.n_labeled, answers)}
+            self.blind = {
+                **dict(list(self.blind.items())[-1999:]),
+                row: (int((self.data.distinct >= 0).sum()), answers),
+            }
 
     def now(self, codes) -> Int[np.ndarray, "some"]:
         "Class codes of any time as those of today: a merged class is the one that took its items, a deleted one is −1."

@@ -63,7 +63,7 @@ class Examination:
     def fresh_rows(self, codes: Int[np.ndarray, "batch"]) -> Int[np.ndarray, "rows"]:
         "Labels of a person's own that the network has not heard, nor of a copy, and was not asked."
         data = self.data
-        fresh = (data.same.one_each(codes, data.store.rows_with("copied")) >= 0) & ~self.ever
+        fresh = (data.same.one_each(codes, data.no_judges) >= 0) & ~self.ever
         fresh[data.same.with_copies(np.flatnonzero(self.ever))] = False
         fresh[[row for row in self.exams if row < len(fresh)]] = False
         fresh[self.data.no_judges] = False

@@ -335,9 +335,7 @@ def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
 @patch(as_prop=True)
 def distinct(self: LabeledImages) -> Int[np.ndarray, "batch"]:
     "The labels that count, but one of each stack of copies: what accuracy is judged on."
-    known = self.same.of is not None
-    late = np.union1d(self.store.rows_with("copied"), self.no_judges) if known else ()
-    return self.same.one_each(self.codes, late)
+    return self.codes if self.same.of is None else self.same.one_each(self.codes, self.no_judges)
 
 
 @patch(as_prop=True)
@@ -352,7 +350,8 @@ def _facts(self: LabeledImages) -> tuple[Int[np.ndarray, "rows"], Int[np.ndarray
     now, known = (self.store.log.view, self.store.seq), self._silent
     if known[0] is None or known[0][0] is not now[0] or known[0][1] != now[1]:
         agents = self.store.rows_with("agent")
-        known = self._silent = now, (agents, np.union1d(agents, self.store.rows_with("accepted")))
+        silent = [agents, *(self.store.rows_with(fact) for fact in ("accepted", "copied"))]
+        known = self._silent = now, (agents, np.unique(np.concatenate(silent)))
     return known[1]
 
 
@@ -364,7 +363,7 @@ def by_agents(self: LabeledImages) -> Int[np.ndarray, "rows"]:
 
 @patch(as_prop=True)
 def no_judges(self: LabeledImages) -> Int[np.ndarray, "rows"]:
-    "Rows whose label teaches and does not judge: predictions that were accepted, and what a program said."
+    "Rows whose label teaches and does not judge: accepted predictions, what a program said, copies that nobody saw."
     return self._facts()[1]
 
 # %% ../../nbs/session/04_labeled_images.ipynb #e085c752

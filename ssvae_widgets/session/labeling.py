@@ -61,12 +61,12 @@ def _give(
 ):  # the `Gesture`
     "Label images, and their copies where that is wanted."
     store, copies = self.data.store, self.copies
-    if copies is None or not copies.cover:
+    if copies is None or self.data.same.of is None:
         return store.set(rows, codes, source=source, **facts)
 
     def decided():
         given = np.array(np.broadcast_to(codes, rows.shape))
-        follow = copies.covered(rows, given)
+        follow = copies.covered(rows, given, new=copies.cover)
         if not follow:
             return set_labels(store.log, rows, given, source, facts)
         of, leaders = dict(zip(rows.tolist(), given.tolist())), [*follow.values()]

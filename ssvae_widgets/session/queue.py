@@ -293,7 +293,7 @@ def _left_out(self: Proposals, skip, strategy: str) -> list[int]:
     rows = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
     if strategy in ("suspects", *REVIEWS):
         return rows
-    return [*rows, *self.data.same.redundant(self.data.store.codes >= 0).tolist()]
+    return [*rows, *self.data.same.redundant(self.data.settled >= 0, self.data.excluded).tolist()]
 
 # %% ../../nbs/session/09_queue.ipynb #3cf71d62
 @patch

@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/stacks.html.md"""
 # %% ../../nbs/session/03_stacks.ipynb #ada84b50
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from fastcore.basics import patch
@@ -39,6 +39,11 @@ class Stacks:
         "Other ones from now on."
         self._known = tuple(stacks), stack_numbers(stacks, self.n_items) if stacks else None
 
+    @property
+    def known(self) -> tuple[tuple[Stack, ...], Int[np.ndarray, "batch"] | None]:
+        "`all` and `of` of one moment."
+        return self._known
+
     def others(self, row: int) -> Int[np.ndarray, "rows"]:
         "The other images of its stack."
         stacks, of = self._known
@@ -69,12 +74,16 @@ def one_each(
 
 # %% ../../nbs/session/03_stacks.ipynb #c43faa03
 @patch
-def redundant(self: Stacks, labeled: Bool[np.ndarray, "batch"]) -> Int[np.ndarray, "rows"]:
+def redundant(
+    self: Stacks,
+    labeled: Bool[np.ndarray, "batch"],
+    out: Collection[int] = (),  # rows that are excluded: no copy stands behind them
+) -> Int[np.ndarray, "rows"]:
     "Images without a label of which a copy has one, or comes before them."
     of = self.of
     if of is None:
         return np.zeros(0, np.int64)
-    rows = np.flatnonzero(of >= 0)
+    rows = np.setdiff1d(np.flatnonzero(of >= 0), [*out])
     rows = rows[np.argsort(~labeled[rows], kind="stable")]
     rest = np.delete(rows, np.unique(of[rows], return_index=True)[1])
     return rest[~labeled[rest]]
