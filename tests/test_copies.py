@@ -286,6 +286,17 @@ def test_a_copy_that_a_person_cleared_stays_clear():
         assert s.codes[[0, 40]].tolist() == [1, 1]
 
 
+def test_a_copy_that_was_cleared_along_is_covered_again():
+    with LabelingSession(twice(), classes=["a", "b"], features=None) as s:
+        s.duplicates.find(near=False)
+        s.duplicates.cover = True
+        s.label(0, "a")
+        s.clear(0)
+        assert s.codes[[0, 40]].tolist() == [-1, -1]
+        s.label(0, "b")
+        assert s.codes[[0, 40]].tolist() == [1, 1]
+
+
 def test_an_excluded_picture_hides_no_copy_from_proposals():
     with LabelingSession(twice(), classes=["a", "b"], features=None) as s:
         s.duplicates.find(near=False)

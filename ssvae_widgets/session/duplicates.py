@@ -129,13 +129,14 @@ def covered(
 ) -> dict[int, int]:  # copy -> the one of `rows` that it follows
     "Which further images follow; never one whose label a person took away."
     (stacks, of), store = self.data.same.known, self.data.store
-    now, copied = store.codes, set(store.rows_with("copied").tolist())
-    if of is None or not (new or copied):
+    now, replay = store.codes, store.log.replay
+    if of is None:
         return {}
     given, out = dict(zip(rows.tolist(), codes.tolist())), self.data.excluded
     found: dict[int, int] = {}
     for stack in {int(of[row]): None for row in given if of[row] >= 0}:
         mates = stacks[stack].rows.tolist()
+        copied = {row for row in mates if "copied" in replay.facts_on(row)}
         own = {row: given.get(row, int(now[row])) for row in mates if row in given or row not in copied}
         said = {code for code in own.values() if code >= 0}
         wanted = {given[row] for row in mates if row in given}
@@ -153,7 +154,7 @@ def _cleared(self: Duplicates, row: int) -> bool:
     if row not in self.data.store.log.replay.stacks:
         return False
     told = [entry for entry in self.data.store.history(row) if not entry["undone"]]
-    return bool(told) and told[-1]["label"] is None
+    return bool(told) and told[-1]["label"] is None and not told[-1].get("copied")
 
 # %% ../../nbs/session/12_duplicates.ipynb #91de3f4c
 @patch
