@@ -44,19 +44,26 @@ _all_ = ["Gesture", "LabelEvent", "OtherDataError"]  # they come with the store
 
 # %% ../../nbs/labels/20_store.ipynb #276d2951
 class Decide:
-    "Calls a function under the lock, on what everybody has written so far; the observers are told once it is free."
+    """Calls a function under the lock, on what everybody has written so far; the observers are told once it is free.
+    A decision within another one is part of it."""
 
     def __init__(self, log: SharedLog, ticker: Ticker):
-        self.log, self.ticker = log, ticker
+        self.log, self.ticker, self._deciding = log, ticker, threading.local()
 
     def __call__(self, decide: Callable):
-        log = self.log
+        log, now = self.log, self._deciding
+        if getattr(now, "inside", False):
+            return decide()
         if not self.ticker.started and log.path is not None and not log.closed:
             self.ticker.start()  # first gesture in a forked child
         with log.lock:
             log.check_open()
             log.catch_up()
-            decided = decide()
+            now.inside = True
+            try:
+                decided = decide()
+            finally:
+                now.inside = False
         log.observers.deliver()
         return decided
 
