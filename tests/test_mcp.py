@@ -195,6 +195,21 @@ def test_no_door_to_labels_with_several_classes(tmp_path):
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
+def test_exports_tell_programs_apart(digits, tmp_path):
+    with LabelingSession(digits[0], classes=["a", "b"], features=None, annotator="eva") as session:
+        session.label([0, 1], "a")
+        session.annotator = "robot"
+        AgentDoor(session).label([2], "b")
+        told = {w.name: w.path for w in session.export(tmp_path / "out", ["cvat", "coco", "label-studio", "card"])}
+    assert told["cvat"].read_text().count('source="manual"') == 2 and told["cvat"].read_text().count('"auto"') == 1
+    coco = json.loads(told["coco"].read_text())["annotations"]
+    assert [(a["annotator"], a.get("source")) for a in coco] == [("eva", None)] * 2 + [("robot", "agent")]
+    task = json.loads(told["label-studio"].read_text())[2]
+    assert task["annotations"] == [] and task["predictions"][-1]["model_version"] == "robot"
+    card = told["card"].read_text()
+    assert "| eva | 2 |" in card and "| robot, a program: its labels judge nothing | 1 |" in card
+
+
 def test_pictures_are_limited(tmp_path):
     rng = np.random.default_rng(0)
     photos = rng.integers(0, 256, (70, 120, 160, 3), dtype=np.uint8)
