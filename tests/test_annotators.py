@@ -129,6 +129,42 @@ def test_two_people_on_one_data_set(digits, tmp_path):
         assert again.annotator is None and again.agreement().counts == {"ann": 20, "bob": 8, "kim": 1}
 
 
+def test_programs_are_no_people(digits):
+    "No vote, no dispute, no agreement; what a person of the same name said stays said."
+    with LabelingSession(digits[0], classes=["a", "b"], features=None) as s:
+        for who in ("m1", "m2"):
+            s.annotator = who
+            s.label([0, 1], "b", source="agent")
+        s.annotator = "eva"
+        s.label([0, 2], "a")
+        s.label([2], "b", source="agent")
+        assert {who: np.flatnonzero(codes >= 0).tolist() for who, codes in s.said_by().items()} == {"eva": [0, 2]}
+        assert not len(s.agreement().disputed) and s.settle() is None and s.settle(least=1).serials.tolist() == [2]
+        s.annotator = "tom"
+        assert {item.serial for item in s.annotators.to_ask_again()} == {0, 2}, "1 is no person's"
+
+
+def test_a_vote_goes_for_the_copies_too(digits):
+    images = digits[0][:40].copy()
+    images[[10, 20, 30]] = images[0]
+    with LabelingSession(images, classes=["a", "b"], features=None, annotator="eva") as s:
+        s.duplicates.find(near=False)
+        s.duplicates.cover = True
+        s.label(0, "a")
+        assert s.codes[[0, 10, 20, 30]].tolist() == [0] * 4
+        s.duplicates.cover = False
+        for who in ("tom", "zoe", "eva"):
+            s.annotator = who
+            s.label(0, "a" if who == "eva" else "b")
+        s.duplicates.cover = True
+        assert len(s.annotators.to_ask_again()) == 0
+        s.settle()
+        assert s.codes[[0, 10, 20, 30]].tolist() == [1] * 4
+        assert s.store.history(20)[-1]["share"] == pytest.approx(2 / 3, abs=1e-4)
+        s.undo()
+        assert s.codes[[0, 10, 20, 30]].tolist() == [0] * 4, "one gesture, one undo"
+
+
 @pytest.mark.parametrize("name", ["", "  ", "a\nb\x00", "x" * 81, 7, b"ann"])
 def test_names_of_people_are_text(name, digits):
     with pytest.raises(ArgumentError, match="annotator is .*; expected a name of 1 to 80 characters"):

@@ -88,7 +88,7 @@ def test_every_line_says_who(digits, tmp_path):
         door.add_class("other"), door.rename_class("other", "strange")
         door.flag([4], "star"), door.note([4], "odd"), door.clear([2])
         door.export(["labels", "flags"])
-        assert session.said_by().keys() == {"robot"}
+        assert not session.said_by(), "no person has said anything"
         told = session.store.to_pandas()
         assert (told["source"] == "agent").all() and (told["annotator"] == "robot").all()
     written = lines(tmp_path / "labels.csv")
@@ -106,13 +106,17 @@ def test_what_a_person_said_stays(digits, tmp_path):
     with LabelingSession(images, tmp_path / "labels.csv", truth=truth) as session:
         session.label([1, 2], 3, source="key")
         session.flag(5, "exclude", source="key")
+        session.flag([2, 7], "star", source="key")
+        session.flag(2, "exclude", source="key")
         session.note(6, "mine", source="key")
     with LabelingSession(images, tmp_path / "labels.csv", truth=truth, annotator="robot") as session:
         door, before = AgentDoor(session), session.seq
         for refused in (
             lambda: door.label([1, 9], "4"),
             lambda: door.clear([2]),
+            lambda: door.rename_class("3", "three"),
             lambda: door.flag([1], "exclude"),
+            lambda: door.flag([7], "star", on=False),
             lambda: door.flag([5], "exclude", on=False),
             lambda: door.note([6], "yours"),
             door.undo,
@@ -128,6 +132,82 @@ def test_what_a_person_said_stays(digits, tmp_path):
         door.flag([5], "star"), door.flag([5], "star", on=False)  # of no weight: nobody is asked
         with pytest.raises(ArgumentError, match="No folder"):
             door.export(["labels"])
+
+
+def test_a_label_of_another_process_stays(digits, tmp_path):
+    "Looked up on what everybody has written, though the session has not heard of it yet."
+    with LabelingSession(digits[0], tmp_path / "labels.csv", classes=["a", "b"], features=None) as session:
+        door = AgentDoor(session)
+        door.label([299], "b"), door.clear([299])
+        other = LabelStore(tmp_path / "labels.csv", 300)
+        for row in range(20):
+            other.set([row], "a"), other.flag([100 + row], "star")
+            with pytest.raises(ArgumentError, match="A person has"):
+                door.label([row], "b")
+            with pytest.raises(ArgumentError, match="A person has"):
+                door.flag([100 + row], "star", on=False)
+        assert (session.codes[:20] == 0).all() and not len(session.data.by_agents)
+        other.close()
+
+
+def test_a_person_in_the_same_session_stays_a_person(digits):
+    with LabelingSession(digits[0], classes=["a", "b"], features=None) as session:
+        door = AgentDoor(session)
+        door.add_class("c"), session.rename_class("a", "x"), session.add_class("d"), session.undo()
+        told = [r.get("source") for r, _ in session.store.log.records if r["op"] in ("class", "undo")]
+        assert told[-4:] == ["agent", None, None, None]
+        with pytest.raises(ArgumentError, match="a person's, and stays"):
+            door.undo()
+        session.undo(), session.label(3, "c"), session.undo(), session.label(3, "a")
+        other = session.store.log.replay.next_undo()
+        assert other.record["source"] == "api" and session.classes[:2] == ["a", "b"]
+
+
+def test_flags_and_notes_on_rows_that_moved_are_a_persons(digits, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k in range(12):
+        Image.fromarray((digits[0][k] * 255).astype(np.uint8).squeeze()).save(folder / f"p{k:02d}.png")
+    with LabelingSession(folder, tmp_path / "l.csv", features=None) as session:
+        session.flag(4, "exclude"), session.note(6, "mine")
+    Image.fromarray((digits[0][50] * 255).astype(np.uint8).squeeze()).save(folder / "a.png")
+    with LabelingSession(folder, tmp_path / "l.csv", features=None) as session:
+        door = AgentDoor(session)
+        assert session.data.excluded == {5} and session.flags.notes == {7: "mine"}
+        for refused in (lambda: door.flag([5], "exclude", on=False), lambda: door.note([7], "yours")):
+            with pytest.raises(ArgumentError):
+                refused()
+
+
+def test_no_door_to_labels_with_several_classes(tmp_path):
+    "Refused in a sentence, and nothing is touched."
+    np.save(tmp_path / "d.npy", load_digits(binarize=False)[0][:60])
+    path = tmp_path / "d.csv"
+    with LabelingSession(tmp_path / "d.npy", path, classes=["a", "b"], multilabel=True, features=None) as session:
+        session.answer_sets([3, 4], [[0, 1], []])
+        with pytest.raises(ArgumentError, match="several classes"):
+            AgentDoor(session)
+    pytest.importorskip("mcp")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    words = [*COMMAND, str(tmp_path / "d.npy"), "--labels", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, input="", timeout=120)
+    assert done.returncode == 2 and "ssvae-mcp cannot start: an agent cannot label" in done.stderr, done.stderr
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_exports_tell_programs_apart(digits, tmp_path):
+    with LabelingSession(digits[0], classes=["a", "b"], features=None, annotator="eva") as session:
+        session.label([0, 1], "a")
+        session.annotator = "robot"
+        AgentDoor(session).label([2], "b")
+        told = {w.name: w.path for w in session.export(tmp_path / "out", ["cvat", "coco", "label-studio", "card"])}
+    assert told["cvat"].read_text().count('source="manual"') == 2 and told["cvat"].read_text().count('"auto"') == 1
+    coco = json.loads(told["coco"].read_text())["annotations"]
+    assert [(a["annotator"], a.get("source")) for a in coco] == [("eva", None)] * 2 + [("robot", "agent")]
+    task = json.loads(told["label-studio"].read_text())[2]
+    assert task["annotations"] == [] and task["predictions"][-1]["model_version"] == "robot"
+    card = told["card"].read_text()
+    assert "| eva | 2 |" in card and "| robot, a program: its labels judge nothing | 1 |" in card
 
 
 def test_pictures_are_limited(tmp_path):

@@ -240,16 +240,21 @@ def _mcp(args) -> None:
         raise UsageError(f"ssvae-mcp cannot start: {why}.")
     if args.out is not None and Path(args.out).is_file():
         raise UsageError(f"--out {args.out} is a file; give the name of a folder.")
+    from ssvae_widgets.errors import ArgumentError
     from ssvae_widgets.session.agent import AgentDoor
 
     session = open_session(args)
     try:
+        try:
+            door = AgentDoor(session, args.out)
+        except ArgumentError as error:
+            raise UsageError(f"ssvae-mcp cannot start: {error}") from None
         if not args.quiet:
             kept = session.store.path or "memory"
             print(f"ssvae-mcp: {session.n_items:,} images, labels are kept in {kept}", file=sys.stderr, flush=True)
             if sys.stdin is not None and sys.stdin.isatty():
                 print("ssvae-mcp: a client of MCP starts this command; Ctrl-D ends it", file=sys.stderr, flush=True)
-        serve(AgentDoor(session, args.out))
+        serve(door)
     finally:
         close(session)
 

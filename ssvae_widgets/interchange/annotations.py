@@ -26,7 +26,8 @@ def coco_json(
         width, height = picture_size(records, row)
         images.append(dict(id=row + 1, file_name=records.names[k], width=width, height=height))
         whole = dict(bbox=[0, 0, width, height], area=width * height, iscrowd=0, segmentation=[])
-        told = {"annotator": records.who[k], "date_captured": records.when[k]}
+        program = "agent" if records.source(k) == "agent" else None
+        told = {"annotator": records.who[k], "date_captured": records.when[k], "source": program}
         for name in named(records.label[k]):
             said = dict(image_id=row + 1, category_id=places[name])
             annotations.append({"id": len(annotations) + 1, **said, **whole, **{n: v for n, v in told.items() if v}})
@@ -60,7 +61,8 @@ def cvat_xml(
         said = dict(id=str(k), name=_xml(records.names[k]), width=width, height=height)
         image = ElementTree.SubElement(root, "image", said)
         for name in named(records.label[k]):
-            ElementTree.SubElement(image, "tag", dict(label=_xml(name), source="manual"))
+            source = "auto" if records.source(k) == "agent" else "manual"
+            ElementTree.SubElement(image, "tag", dict(label=_xml(name), source=source))
     ElementTree.indent(root)
     return ElementTree.tostring(root, "utf-8", xml_declaration=True)
 
@@ -77,12 +79,15 @@ def label_studio_json(
     for k, row in enumerate(records.rows):
         data = {"image": records.names[k], "serial": row}
         task = {"id": row + 1, "data": data, "annotations": [], "predictions": []}
-        if records.label[k] is not None:
+        if records.source(k) == "person":
             if records.who[k]:
                 data["annotator"] = records.who[k]
             task["annotations"] = [{"result": _choice(records.label[k]), "created_at": records.when[k]}]
         if records.prediction[k] is not None:
             said = {"result": _choice(records.prediction[k]), "score": round(float(records.certainty[k]), 4)}
             task["predictions"] = [{"model_version": records.model, **said}]
+        if records.source(k) == "agent":
+            said = {"model_version": records.who[k] or "agent", "result": _choice(records.label[k])}
+            task["predictions"].append(said)
         tasks.append(task)
     return json.dumps(tasks, indent=1).encode()

@@ -32,6 +32,7 @@ class CardFacts:
     epochs: int = 0  # of training
     n_parameters: int = 0
     by_person: Sequence[tuple[str, int]] = ()  # who gave how many labels
+    by_program: Sequence[tuple[str, int]] = ()  # which program that labels by itself gave how many
     left_out: Sequence[str] = ()  # sentences
     doubts: Sequence[str] = ()  # sentences
 
@@ -99,10 +100,11 @@ def model_card(
     )
     rows = [f"| {plain_text(name)} | {n:,} |" for name, n in facts.counts]
     people = [f"| {plain_text(who)} | {n:,} |" for who, n in facts.by_person]
+    people += [f"| {plain_text(who)}, a program: its labels judge nothing | {n:,} |" for who, n in facts.by_program]
     parts = {
         "Model": model,
         "Labels": ["| class | labels |", "|---|---|", *rows],
-        "Who labeled": ["| person | labels |", "|---|---|", *people] if people else [],
+        "Who labeled": ["| who | labels |", "|---|---|", *people] if people else [],
         "Accuracy": _accuracy(facts),
         "What was left out": [f"- {plain_text(s)}" for s in facts.left_out] or ["- nothing"],
         "Doubts": [f"- {plain_text(s)}" for s in facts.doubts],

@@ -36,6 +36,7 @@ def _features(records: Records) -> dict[str, Any]:
         "file_name": text,
         "row": {"dtype": "int64", "_type": "Value"},
         "annotator": text,
+        "source": text,
         "time": text,
     }
 
@@ -63,6 +64,7 @@ def _blocks(records: Records) -> Iterator[dict[str, list]]:
             "file_name": names,
             "row": rows,
             "annotator": list(records.who[some]),
+            "source": [records.source(k) for k in range(start, start + len(rows))],
             "time": list(records.when[some]),
         }
 

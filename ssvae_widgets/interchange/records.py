@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,8 @@ class Records:
     classes: Sequence[str]  # names, in the order of their buttons
     rows: Sequence[int]  # row of each picture in the session
     names: Sequence[str]  # file names, or `image-<row>`
-    label: Sequence[str | list[str] | None]  # the class a person gave; a list where images can have several
-    who: Sequence[str | None]  # that person
+    label: Sequence[str | list[str] | None]  # the class that was given; a list where images can have several
+    who: Sequence[str | None]  # the name of who gave it
     when: Sequence[str | None]  # ISO 8601
     prediction: Sequence[str | list[str] | None]  # the class on show, or a list; None: there is no answer
     certainty: Sequence[float | None]  # its probability
@@ -37,9 +37,14 @@ class Records:
     file: Callable[[int], str | None]  # row -> a file that holds this picture alone; None: there is none
     model: str = ""  # whose predictions these are
     several: bool = False  # whether images can have several classes: then labels and predictions are lists
+    by_agents: Collection[int] = ()  # rows whose label a program gave that labels by itself
 
     def __len__(self):
         return len(self.rows)
+
+    def source(self, k: int) -> str | None:
+        "What gave the label of picture `k`: a `person` or an `agent`; None: it has none."
+        return None if self.label[k] is None else "agent" if self.rows[k] in self.by_agents else "person"
 
 
 def named(said: str | list[str] | None) -> list[str]:

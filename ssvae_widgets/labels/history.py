@@ -145,6 +145,9 @@ def flags_on_row(
     return found
 
 # %% ../../nbs/labels/15_history.ipynb #5493690f
+_NO_WORD = ("accepted", "copied", "agent")  # facts of labels that nobody gave by looking
+
+
 def _words(replay: Replay):
     "Gestures that label images and count: each with its person (None: no name) and its rows."
     for entry in replay.entries.values():
@@ -155,7 +158,7 @@ def _words(replay: Replay):
 
 @patch
 def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of every image, −1: said nothing of it
-    "The last word of each person on each image, in the codes of now; of no class that is gone, answer or copy."
+    "The last word of each person on each image, in the codes of now; of no lost class, answer, copy or program."
     with self.log.lock:
         whole, view = self.whole(), self.log.view
         table, code_of = whole.table, {uid: k for k, uid in enumerate(view.uids)}
@@ -164,10 +167,12 @@ def said_by(self: History) -> dict[str, np.ndarray]:  # person -> class code of 
         said: dict[str, np.ndarray] = {}
         for entry, who, rows in _words(whole):
             mine = said.setdefault(who or "", np.full(whole.n_items, -1, np.int32))
-            mine[rows] = now[table.holders(np.asarray(entry.codes, np.int32))]
+            facts, codes = entry.noted(), now[table.holders(np.asarray(entry.codes, np.int32))]
+            about = {fact: rows if (some := facts.get(fact, ())) is None else [*some] for fact in _NO_WORD}
+            theirs = ~np.isin(rows, about["agent"])
+            mine[rows[theirs]] = codes[theirs]
             for fact in ("accepted", "copied"):
-                some = entry.noted().get(fact, ())  # None: all of them
-                mine[rows if some is None else [*some]] = -1
+                mine[about[fact]] = -1
     return {who: codes for who, codes in said.items() if (codes >= 0).any()}
 
 

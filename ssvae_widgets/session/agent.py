@@ -8,7 +8,6 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/agent.html.md"""
 from __future__ import annotations
 
 import math
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +35,25 @@ class AgentDoor:
         session,  # a `LabelingSession`, whose annotator is the agent
         out=None,  # folder for exports; None: nothing is exported
     ):
+        if session.multilabel:
+            raise ArgumentError(
+                "an agent cannot label images that have several classes: what people said of them would not be safe. "
+                "Let people answer these, or give the agent labels of its own with one class for each image."
+            )
         self.session, self.out = session, None if out is None else Path(out)
-        self.session.store.log.author.source = SOURCE
-        self.lock = threading.RLock()  # a look at what a person said, and the gesture that follows from it
+
+    def act(self, gesture):
+        "Call a function on what everybody has written so far; the lines that it writes are an agent's."
+        author = self.session.store.log.author
+
+        def decided():
+            before, author.source = author.source, SOURCE
+            try:
+                return gesture()
+            finally:
+                author.source = before
+
+        return self.session.store.decide(decided)
 
     def settle(self, seconds: float = 20.0) -> None:
         "Wait until the answers have heard of the last label; not for a training."
@@ -187,8 +202,9 @@ def _spare(
 # %% ../../nbs/session/30_agent.ipynb #1fa101be
 @patch
 def _labeled_by_people(self: AgentDoor) -> set[int]:
-    s = self.session
-    return {*np.setdiff1d(np.flatnonzero(s.codes >= 0), s.data.by_agents).tolist()}
+    "Rows whose label a person gave, excluded ones too."
+    store = self.session.store
+    return {*np.setdiff1d(np.flatnonzero(store.codes >= 0), store.rows_with(SOURCE)).tolist()}
 
 # %% ../../nbs/session/30_agent.ipynb #2a71d9ec
 @patch
@@ -209,10 +225,13 @@ def label(
     replace: bool = False,  # also where a person has given a label
 ) -> dict[str, Any]:
     "Give images a class: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
-    with self.lock:
+
+    def decided():
         self._spare(rows, replace, self._labeled_by_people(), "labeled")
-        gesture = self.session.label(rows, label, source=SOURCE)
-        return self._done(gesture, rows=0 if gesture is None else len(gesture.serials), label=label)
+        return self.session.label(rows, label, source=SOURCE)
+
+    gesture = self.act(decided)
+    return self._done(gesture, rows=0 if gesture is None else len(gesture.serials), label=label)
 
 # %% ../../nbs/session/30_agent.ipynb #40b474e5
 @patch
@@ -222,23 +241,32 @@ def clear(
     replace: bool = False,  # also labels that a person gave
 ) -> dict[str, Any]:
     "Take labels away: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
-    with self.lock:
+
+    def decided():
         self._spare(rows, replace, self._labeled_by_people(), "labeled")
-        gesture = self.session.clear(rows, source=SOURCE)
-        return self._done(gesture, rows=0 if gesture is None else len(gesture.serials))
+        return self.session.clear(rows, source=SOURCE)
+
+    gesture = self.act(decided)
+    return self._done(gesture, rows=0 if gesture is None else len(gesture.serials))
 
 # %% ../../nbs/session/30_agent.ipynb #a68640ef
 @patch
 def _switch(self: AgentDoor, op: str) -> dict[str, Any]:
-    with self.lock:
-        log = self.session.store.log
-        with log.lock:
-            entry = log.replay.next_undo() if op == "undo" else log.replay.next_redo()
+    log = self.session.store.log
+
+    def decided():
+        entry = log.replay.next_undo() if op == "undo" else log.replay.next_redo()
         if entry is None or entry.record.get("source") != SOURCE:
             why = "" if entry is None else ": the newest gesture is a person's, and stays"
             raise ArgumentError(f"There is nothing of an agent's to {op}{why}.")
-        gesture = self.session.undo() if op == "undo" else self.session.redo()
-        return self._done(gesture, rows=0 if gesture is None else len(gesture.serials))
+        about = {str(uid) for uid, _ in entry.record.get("classes", ())}
+        codes, since = [k for k, uid in enumerate(log.view.uids) if str(uid) in about], self.session.store.changed_since
+        if about and self._labeled_by_people() & {k for k in since(entry.seq).tolist() if log.view.codes[k] in codes}:
+            raise ArgumentError(f"There is nothing to {op}: a person has labeled with that class since.")
+        return self.session.undo() if op == "undo" else self.session.redo()
+
+    gesture = self.act(decided)
+    return self._done(gesture, rows=0 if gesture is None else len(gesture.serials))
 
 # %% ../../nbs/session/30_agent.ipynb #30c1906e
 @patch
@@ -256,17 +284,27 @@ def redo(self: AgentDoor) -> dict[str, Any]:
 @patch
 def add_class(self: AgentDoor, name: str) -> dict[str, Any]:
     "Add a class. Raises `ArgumentError` for a name that is taken, `ClosedError`."
-    with self.lock:
-        self.session.add_class(name)
-        return self._done(None, classes=[self.session.classes[k] for k in self.session.class_order])
+    self.act(lambda: self.session.add_class(name))
+    return self._done(None, classes=[self.session.classes[k] for k in self.session.class_order])
 
 
 @patch
-def rename_class(self: AgentDoor, label: str, name: str) -> dict[str, Any]:
+def rename_class(
+    self: AgentDoor,
+    label: str,  # the class
+    name: str,  # its new name
+    replace: bool = False,  # also one with which a person has labeled
+) -> dict[str, Any]:
     "Give a class another name; its labels stay. Raises `ArgumentError`, `ClosedError`."
-    with self.lock:
-        gesture = self.session.rename_class(label, name)
-        return self._done(gesture, classes=[self.session.classes[k] for k in self.session.class_order])
+    s = self.session
+
+    def decided():
+        rows = np.flatnonzero(s.store.codes == s.data.code(label))
+        self._spare(rows, replace, self._labeled_by_people(), "labeled")
+        return s.rename_class(label, name)
+
+    gesture = self.act(decided)
+    return self._done(gesture, classes=[s.classes[k] for k in s.class_order])
 
 # %% ../../nbs/session/30_agent.ipynb #aa44e497
 @patch
@@ -275,14 +313,18 @@ def flag(
     rows: list[int],  # which images
     flag: str,  # "unsure", "exclude" or "star"
     on: bool = True,  # false takes it away
-    replace: bool = False,  # also exclude what a person has labeled, and bring back what a person excluded
+    replace: bool = False,  # also exclude what a person has labeled, and take away what a person flagged
 ) -> dict[str, Any]:
     "Flag images: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
-    with self.lock:
-        if flag == "exclude":
-            said = self._labeled_by_people() if on else self._flagged_by_people(rows, flag)
-            self._spare(rows, replace, said, "labeled" if on else "excluded")
-        return self._done(self.session.flag(rows, flag, on, source=SOURCE), flag=flag, on=on)
+
+    def decided():
+        if not on:
+            self._spare(rows, replace, self._flagged_by_people(rows, flag), "flagged")
+        elif flag == "exclude":
+            self._spare(rows, replace, self._labeled_by_people(), "labeled")
+        return self.session.flag(rows, flag, on, source=SOURCE)
+
+    return self._done(self.act(decided), flag=flag, on=on)
 
 # %% ../../nbs/session/30_agent.ipynb #e88e03d1
 @patch
@@ -293,9 +335,12 @@ def note(
     replace: bool = False,  # also in the place of a person's note
 ) -> dict[str, Any]:
     "Keep a note of images: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
-    with self.lock:
+
+    def decided():
         self._spare(rows, replace, self._flagged_by_people(rows, None), "noted something of")
-        return self._done(self.session.note(rows, text, source=SOURCE), note=text)
+        return self.session.note(rows, text, source=SOURCE)
+
+    return self._done(self.act(decided), note=text)
 
 # %% ../../nbs/session/30_agent.ipynb #67782547
 @patch
@@ -305,13 +350,11 @@ def _flagged_by_people(self: AgentDoor, rows, name: str | None) -> set[int]:
     there = s.flags.rows.get(name, ()) if name else s.flags.notes
     said = set()
     for row in check_rows(rows, s.n_items, "rows").tolist():
-        told = [
-            e
-            for e in (s.store.flag_history(row) if row in there else ())
-            if not e["undone"] and ("note" in e if name is None else name in e.get("set", ()))
-        ]
-        if told and told[-1]["source"] != SOURCE:
-            said.add(row)
+        if row in there:
+            told = [e for e in s.store.flag_history(row) if not e["undone"]]
+            told = [e for e in told if ("note" in e if name is None else name in e.get("set", ()))]
+            if not told or told[-1]["source"] != SOURCE:
+                said.add(row)
     return said
 
 # %% ../../nbs/session/30_agent.ipynb #94e471e8
@@ -351,7 +394,7 @@ def accuracy(self: AgentDoor) -> dict[str, Any]:
     self.settle()
     checked = self._checked()
     s, found = self.session, self.session.accuracy
-    by_people, by_agents = len(self._labeled_by_people()), len(s.data.by_agents)
+    by_people, by_agents = len(self._labeled_by_people() - s.data.excluded), len(s.data.by_agents)
     said = s.standing.message if s.standing is not None else ""
     if not found.n:
         counted = f"{by_people} labels are of people, and only those judge"

@@ -7,6 +7,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/annotators.html.md""
 # %% ../../nbs/session/22_annotators.ipynb #483cf533
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Int
@@ -23,8 +25,12 @@ __all__ = ['Annotators']
 class Annotators:
     "What each person said. From any thread; the whole history is read each time."
 
-    def __init__(self, data: LabeledImages):
-        self.data = data
+    def __init__(
+        self,
+        data: LabeledImages,
+        give: Callable | None = None,  # labels rows, such as `Labeling.give`; None: as they are, without their copies
+    ):
+        self.data, self.give = data, give
 
     def said_by(self) -> dict[str, Int[np.ndarray, "batch"]]:
         'Person -> class code of every item, −1 where they said nothing; `""` is whoever gave no name.'
@@ -60,8 +66,10 @@ def to_ask_again(
 ) -> list[Suggestion]:
     "Random items that others have labeled, and whoever labels here has not."
     n, data = check_whole(n, "n", 0, 2**53), self.data
-    mine = self.said_by().get(data.store.annotator or "", np.full(data.n_items, -1))
-    rows = np.flatnonzero((data.codes >= 0) & (mine < 0))
+    said, nothing = self.said_by(), np.full(data.n_items, -1)
+    mine = said.pop(data.store.annotator or "", nothing)
+    others = np.max([nothing, *said.values()], axis=0)
+    rows = np.flatnonzero((data.codes >= 0) & (mine < 0) & (others >= 0))
     rng = np.random.default_rng([data.seed, 11, data.seq])
     reason = "somebody else has labeled this one: asked again, to see how far you agree"
     return [Suggestion(row, reason, "again") for row in rng.permutation(rows)[:n].tolist()]
@@ -81,4 +89,5 @@ def settle(
     if not len(rows):
         return None
     votes = [round(float(part), 4) for part in share[rows]]
-    return self.data.store.set(rows, codes[rows], source="vote", annotator=None, share=votes)
+    give = self.give or self.data.store.set
+    return give(rows, codes[rows], "vote", annotator=None, share=votes)

@@ -66,8 +66,7 @@ def _sample(fiftyone, session, records: Records, k: int, folder: Path):
     "One picture with what was said of it."
     row, known = records.rows[k], {}
     if records.label[k] is not None:
-        source = "agent" if row in session.data.by_agents else "person"
-        said = {"annotator": records.who[k], "time": records.when[k], "source": source}
+        said = {"annotator": records.who[k], "time": records.when[k], "source": records.source(k)}
         told = {name: value for name, value in said.items() if value is not None}
         known["ground_truth"] = fiftyone.Classification(label=records.label[k], **told)
     if records.prediction[k] is not None:

@@ -48,18 +48,18 @@ def label(
     rows, code = check_rows(serials, self.data.n_items), self.data.code(label)
     if not rows.size:
         return None
-    return self._give(rows, code, source, **self._provenance(rows, source))
+    return self.give(rows, code, source, **self._provenance(rows, source))
 
 # %% ../../nbs/session/13_labeling.ipynb #9ae86bb9
 @patch
-def _give(
+def give(
     self: Labeling,
     rows: Int[np.ndarray, "serials"],
     codes,  # one class code, or one for each; −1 removes
     source: str,
-    **facts,  # kept with the gesture
+    **facts,  # kept with the gesture; a list has one for each image
 ):  # the `Gesture`
-    "Label images, and their copies where that is wanted."
+    "Label images, and their copies where that is wanted. Raises `ArgumentError`, `ClosedError`."
     store, copies = self.data.store, self.copies
     if copies is None or self.data.same.of is None:
         return store.set(rows, codes, source=source, **facts)
@@ -69,10 +69,12 @@ def _give(
         follow = copies.covered(rows, given, new=copies.cover)
         if not follow:
             return set_labels(store.log, rows, given, source, facts)
-        of, leaders = dict(zip(rows.tolist(), given.tolist())), [*follow.values()]
+        of, leaders = {row: k for k, row in enumerate(rows.tolist())}, [*follow.values()]
+        places = [of[row] for row in leaders]
+        each = {k: [*v, *(v[i] for i in places)] for k, v in facts.items() if isinstance(v, list)}
         told = dict(copied=[False] * len(rows) + [True] * len(follow), copy_of=[None] * len(rows) + leaders)
-        labels = np.concatenate([given, [of[row] for row in leaders]])
-        return set_labels(store.log, np.concatenate([rows, [*follow]]), labels, source, facts | told)
+        labels = np.concatenate([given, given[places]])
+        return set_labels(store.log, np.concatenate([rows, [*follow]]), labels, source, facts | each | told)
 
     return store.decide(decided)
 
@@ -88,7 +90,7 @@ def clear(
     rows = check_rows(serials, self.data.n_items)
     if self.sets is not None and rows.size:
         return self.sets.clear(rows, source)
-    return self._give(rows, -1, source) if rows.size else None
+    return self.give(rows, -1, source) if rows.size else None
 
 # %% ../../nbs/session/13_labeling.ipynb #b7fed1f3
 @patch
@@ -222,7 +224,7 @@ def accept(
         codes = np.array(alive)[probs[rows][:, alive].argmax(1)]
     else:
         codes = np.array([self.data.code(code) for code in np.broadcast_to(said, rows.shape).tolist()])
-    return self._give(rows, codes, source, accepted=True, **self._provenance(rows, source))
+    return self.give(rows, codes, source, accepted=True, **self._provenance(rows, source))
 
 # %% ../../nbs/session/13_labeling.ipynb #b183acfc
 @patch

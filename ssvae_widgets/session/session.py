@@ -133,7 +133,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.sets = LabelSets(data, activity, self.predictions, self.proposals.queue)
     if data.multilabel:
         self.predictions.sets = self.labeling.sets = self.sets
-    self.annotators = Annotators(data)
+    self.annotators = Annotators(data, self.labeling.give)
     people, quality = self.annotators, self.quality.review
     self.proposals.reviews = {"disputes": people.disputes, "again": people.to_ask_again, "quality": quality}
     self.facets = Facets(data, activity, self.proposals)

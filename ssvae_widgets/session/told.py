@@ -87,6 +87,7 @@ def records_of(
         files.__getitem__,
         model=view.source,
         several=session.multilabel,
+        by_agents=frozenset(session.data.by_agents.tolist()),
     )
 
 
@@ -138,6 +139,14 @@ def _left_out(session) -> list[str]:
     return [*told, *without, *([f"{out:,} images were excluded by hand: not learned from, not judged"] if out else [])]
 
 
+def _programs(session) -> list[tuple[str, int]]:
+    "Programs that labeled, and how many images have their label now."
+    table = label_table(session.store, session.names, unlabeled=True)
+    names = table["annotator"].tolist()
+    who = (names[row] for row in session.data.by_agents.tolist())
+    return sorted(Counter(name if isinstance(name, str) else "not named" for name in who).items())
+
+
 def _doubts(session, counts: list[tuple[str, int]]) -> list[str]:
     few = [f"the class {name} has {n:,} label{'s' * (n != 1)}" for name, n in counts if n < 3]
     groups = sum(group.size for group in session.unlabeled_groups)
@@ -168,6 +177,7 @@ def card_facts(
         why=session.why,
         epochs=epochs,
         n_parameters=sum(a.size for s in network.steps for a in s.arrays) if network else 0,
+        by_program=_programs(session),
         by_person=[(who or "nobody named", int((c >= 0).sum())) for who, c in session.said_by().items()],
         left_out=_left_out(session),
         doubts=_doubts(session, counts),
