@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets.assess.copies import Stack
 from ssvae_widgets.assess.metrics import wilson_interval
 from ssvae_widgets.errors import ArgumentError
 
@@ -132,6 +133,29 @@ def test_accepted_answers_and_groups(tmp_path):
         assert "on new groups" in s.sets_report.message
 
 
+def test_random_picks_judge_also_where_the_prediction_was_accepted():
+    with opened() as s:
+        ask, wrong = s.store.answering, range(0, 40, 4)
+        for row in range(40):
+            facts = {} if row in wrong else {"accepted": True}
+            ask.answer([row], [np.flatnonzero(TRUTH[row])], strategy="audit", **facts)
+        assert s.wait(60) and s.sets_report.n == 40 and s.sets_report.drawn
+        ask.answer(range(40, 60), [np.flatnonzero(t) for t in TRUTH[40:60]], strategy="audit", agent=True)
+        assert s.wait(60) and s.sets_report.n == 40
+
+
+def test_copies_of_an_answered_picture_are_no_test_of_it():
+    with opened() as s:
+        s.data.same.replace([Stack(np.array([k, k + 1]), k, 0.0) for k in range(0, 120, 2)])
+        units = s.sets._units()
+        assert (units[:120:2] == units[1:120:2]).all() and len({*units}) == 180
+        s.answer_sets(range(120), [np.flatnonzero(t) for t in np.repeat(TRUTH[:60], 2, 0)])
+        assert s.wait(60) and s.sets_report.n == 60
+        s.data.of_group = np.arange(240) // 3  # a stack across two groups joins them
+        joined = s.sets._units()
+        assert len({*joined[:6]}) == 1 and joined[6] != joined[0]
+
+
 def test_training_draws_the_map_and_leaves_the_answers(tmp_path):
     with opened(tmp_path / "labels.csv") as s:
         told(s, range(40))
@@ -158,12 +182,12 @@ def test_other_programs_get_all_classes_of_a_picture(tmp_path):
     with open(tmp_path / "labels.csv", newline="") as file:
         rows = [*csv.DictReader(file)]
     assert [[int(r["is a"]), int(r["is b;c"])] for r in rows] == truth[:20].tolist()
-    assert [r["labels"].replace(";;", "/").split(";") if r["labels"] else [] for r in rows] == [
+    assert [r["labels"].replace("\\;", "/").split(";") if r["labels"] else [] for r in rows] == [
         [n.replace(";", "/") for n in some] for some in sets
     ]
     with open(tmp_path / "predictions.csv", newline="") as file:
         assert [r["prediction"] for r in csv.DictReader(file)] == [
-            ";".join(n.replace(";", ";;") for n, p in zip(names, row) if p) for row in said
+            ";".join(n.replace(";", "\\;") for n, p in zip(names, row) if p) for row in said
         ]
     index = (tmp_path / "by_class" / "index.csv").read_text().splitlines()[1:]
     assert len(index) == truth[:20].sum(), "a picture lies in the folder of each of its classes"
