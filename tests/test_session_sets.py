@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ssvae_widgets import LabelingSession, LatentLabeler
 from ssvae_widgets.assess.copies import Stack
@@ -131,6 +132,45 @@ def test_accepted_answers_and_groups(tmp_path):
         assert [s.classes_of(row) for row in range(100, 110)] == want
         assert s.wait(60) and s.sets_report.n == 80 and s.sets_report.groups
         assert "on new groups" in s.sets_report.message
+
+
+def test_converted_labels_stay_whose_they_were_and_undo_makes_them_single_again(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelingSession(X, path, classes=NAMES, annotator="bot") as s:
+        s.label(range(20), "top", source="agent")
+        s.store.set(range(20, 40), "far", accepted=True)
+        s.store.annotator = "eva"
+        s.label(range(40, 45), "far")
+    with LabelingSession(X, path, multilabel="convert", annotator="tom") as s:
+        ask = s.store.answering
+        assert ask.given("agent").tolist() == [*range(20)] and ask.given("accepted").tolist() == [*range(20, 40)]
+        assert [*ask.last("annotator").values()] == ["bot"] * 40 + ["eva"] * 5
+        assert s.wait(60) and s.sets_report.n == 5
+        s.store.compact(keep=0)
+        s.mark(25, "top")
+        assert 25 in ask.given("accepted") and s.undo() is not None
+    with LabelingSession(X, path) as s:
+        assert s.multilabel and len(s.store.answering.given("accepted")) == 20
+    path = tmp_path / "more.csv"
+    with LabelingSession(X, path, classes=NAMES) as s:
+        s.label([1, 2], "top")
+    with LabelingSession(X, path, multilabel="convert") as s:
+        s.undo()
+        s.store.compact(keep=0)
+    with LabelingSession(X, path) as s:
+        assert not s.multilabel and s.n_labeled == 2
+
+
+def test_conversion_of_nothing_opens(tmp_path):
+    for row in range(5):
+        Image.fromarray(np.full((8, 8), 40 * row, np.uint8)).save(tmp_path / f"{row}.png")
+    with LabelingSession(tmp_path, tmp_path / "labels.csv", multilabel="convert", features=None) as s:
+        assert s.n_labeled == 0 and s.classes == []
+        s.add_class("new")
+        with pytest.raises(ArgumentError, match="A table of 0 and 1 becomes that with"):
+            s.answer_sets([1, 2], np.array([[1], [0]]))
+        s.store.set([3], "new")
+        assert s.wait(60) and "1 label of one class waits for an answer" in s.why
 
 
 def test_random_picks_judge_also_where_the_prediction_was_accepted():
