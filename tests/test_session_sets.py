@@ -13,6 +13,7 @@ from ssvae_widgets import LabelingSession, LatentLabeler
 from ssvae_widgets.assess.copies import Stack
 from ssvae_widgets.assess.metrics import wilson_interval
 from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.session.export import offers
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(240, 6)).astype(np.float32)
@@ -187,12 +188,12 @@ def test_random_picks_judge_also_where_the_prediction_was_accepted():
 def test_copies_of_an_answered_picture_are_no_test_of_it():
     with opened() as s:
         s.data.same.replace([Stack(np.array([k, k + 1]), k, 0.0) for k in range(0, 120, 2)])
-        units = s.sets._units()
+        units = s.sets.units()
         assert (units[:120:2] == units[1:120:2]).all() and len({*units}) == 180
         s.answer_sets(range(120), [np.flatnonzero(t) for t in np.repeat(TRUTH[:60], 2, 0)])
         assert s.wait(60) and s.sets_report.n == 60
         s.data.of_group = np.arange(240) // 3  # a stack across two groups joins them
-        joined = s.sets._units()
+        joined = s.sets.units()
         assert len({*joined[:6]}) == 1 and joined[6] != joined[0]
 
 
@@ -213,6 +214,8 @@ def test_other_programs_get_all_classes_of_a_picture(tmp_path):
         for row in range(20):
             s.answer_sets(row, np.flatnonzero(truth[row]))
         assert s.wait(60)
+        folders = next(offer for offer in offers(s) if offer.name == "folders")
+        assert folders.text.startswith(f"by_class: {truth[:20].any(1).sum()} labeled")
         s.export(tmp_path, ["labels", "predictions", "folders", "huggingface", "coco", "cvat", "label-studio"])
         for what, why in (("onnx", "does not hear sets"), ("card", "one class for each picture")):
             with pytest.raises(ArgumentError, match=why):
@@ -226,7 +229,9 @@ def test_other_programs_get_all_classes_of_a_picture(tmp_path):
         [n.replace(";", "/") for n in some] for some in sets
     ]
     with open(tmp_path / "predictions.csv", newline="") as file:
-        assert [r["prediction"] for r in csv.DictReader(file)] == [
+        lines = [*csv.DictReader(file)]
+        assert [r["answered"] for r in lines] == ["1"] * 20 + ["0"] * 20
+        assert [r["prediction"] for r in lines] == [
             ";".join(n.replace(";", "\\;") for n, p in zip(names, row) if p) for row in said
         ]
     index = (tmp_path / "by_class" / "index.csv").read_text().splitlines()[1:]

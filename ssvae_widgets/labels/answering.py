@@ -145,7 +145,7 @@ def _each(self: Answering, rows: np.ndarray, wanted: Int8[np.ndarray, "rows clas
     of = [*self.log.view.shown, *self._parts(rows)]
     return {"of": self._uids(of), "each": [np.flatnonzero(row[of]).tolist() for row in wanted]}
 
-
+# %% ../../nbs/labels/19_answering.ipynb #8c180c63
 @patch
 def clear(
     self: Answering,

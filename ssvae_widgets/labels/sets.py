@@ -225,18 +225,6 @@ def as_table(
     return table
 
 
-def _by_value(facts: dict, answered: set[int], move) -> dict[str, list]:
-    "Of each fact its values, each with its rows."
-    kept: dict[str, dict] = {}
-    for name, of in facts.items():
-        rows = [row for row in of if row in answered and isinstance(of[row], str | int | float)]
-        new = rows if move is None else move(np.asarray(rows, np.int64)).tolist()
-        for row, place in zip(rows, new):
-            if place >= 0:
-                kept.setdefault(name, {}).setdefault((type(of[row]), of[row]), []).append(place)
-    return {name: [[value, sorted(rows)] for (_, value), rows in values.items()] for name, values in kept.items()}
-
-
 def moved_table(
     table: dict,  # of a snapshot
     n_items: int,  # images that it is about
@@ -270,6 +258,24 @@ def _from_table(table: dict, n_items: int) -> dict[str, np.ndarray]:
     return known
 
 
+def table_rows(table: Any) -> list[int]:
+    "Rows that a table says something of; none where there is no table that can be read here."
+    readable = type(table) is dict and type(table.get("kinds")) is list
+    return [row for kind in table["kinds"] for row in kind[2]] if readable else []
+
+# %% ../../nbs/labels/01_sets.ipynb #b03f5242
+def _by_value(facts: dict, answered: set[int], move) -> dict[str, list]:
+    "Of each fact its values, each with its rows."
+    kept: dict[str, dict] = {}
+    for name, of in facts.items():
+        rows = [row for row in of if row in answered and isinstance(of[row], str | int | float)]
+        new = rows if move is None else move(np.asarray(rows, np.int64)).tolist()
+        for row, place in zip(rows, new):
+            if place >= 0:
+                kept.setdefault(name, {}).setdefault((type(of[row]), of[row]), []).append(place)
+    return {name: [[value, sorted(rows)] for (_, value), rows in values.items()] for name, values in kept.items()}
+
+
 def _facts_of(table: dict, n_items: int) -> dict[str, dict[int, Any]]:
     "What a table says was kept with answers; what makes no sense is left out, no answer depends on it."
     told, found = table.get("facts"), {}
@@ -277,12 +283,6 @@ def _facts_of(table: dict, n_items: int) -> dict[str, dict[int, Any]]:
         pairs = [pair for pair in pairs if type(pair) is list and len(pair) == 2] if type(pairs) is list else []
         found[name] = {row: v for v, rows in pairs if _are_rows(rows) for row in rows if row < n_items}
     return found
-
-
-def table_rows(table: Any) -> list[int]:
-    "Rows that a table says something of; none where there is no table that can be read here."
-    readable = type(table) is dict and type(table.get("kinds")) is list
-    return [row for kind in table["kinds"] for row in kind[2]] if readable else []
 
 # %% ../../nbs/labels/01_sets.ipynb #af1c0e4d
 def move_sets(

@@ -61,7 +61,7 @@ class LabelSets:
         if not (targets >= 0).any() or data.n_items < 3:
             self._probs, self.report = None, SetReport()
         else:
-            scores, rows, alone = self._scores(self.predictions.space, targets, self._units())
+            scores, rows, alone = self._scores(self.predictions.space, targets, self.units())
             self._probs = fit_mixture(alone, targets[rows])(scores)
             self.report = self._judge(alone, targets[rows], rows)
         self.write()
@@ -87,7 +87,7 @@ class LabelSets:
 @patch
 def _judge(self: LabelSets, alone, targets, rows) -> SetReport:
     "On answers that people gave themselves, in classes that there are."
-    live, units, ask = self.data.order, self._units(), self.data.store.answering
+    live, units, ask = self.data.order, self.units(), self.data.store.answering
     probs = judge_mixture(alone, targets, None if units is None else units[rows])
     people = ~np.isin(rows, ask.given("agent"))
     picked = self._one_each(rows, people & np.isin(rows, ask.given("strategy", "audit")))
@@ -98,7 +98,7 @@ def _judge(self: LabelSets, alone, targets, rows) -> SetReport:
 
 
 @patch
-def _units(self: LabelSets) -> Int[np.ndarray, "batch"] | None:
+def units(self: LabelSets) -> Int[np.ndarray, "batch"] | None:
     "Number of what is left out together with each image: its group, its copies, and theirs; None: it stands alone."
     groups, of = self.data.of_group, self.data.same.of
     if of is None:
