@@ -174,6 +174,30 @@ def test_conversion_of_nothing_opens(tmp_path):
         assert s.wait(60) and "1 label of one class waits for an answer" in s.why
 
 
+def test_answers_of_pictures_that_went_come_back_with_them(tmp_path):
+    photos, path = tmp_path / "photos", tmp_path / "labels.csv"
+    photos.mkdir()
+    for row in range(12):
+        Image.fromarray(RNG.integers(0, 256, (8, 8)).astype(np.uint8)).save(photos / f"p{row:02d}.png")
+    with LabelingSession(photos, path, classes=["a", "b"], multilabel=True, annotator="eva", features=None) as s:
+        s.answer_sets([3, 10], ["a", "b"])
+        s.store.answering.answer([4], [], accepted=True)
+        s.mark(5, "b", on=False)
+    for row in (3, 4, 5):
+        (photos / f"p{row:02d}.png").rename(tmp_path / f"p{row:02d}.png")
+    with LabelingSession(photos, path, annotator="tom", features=None) as s:
+        assert s.multilabel and s.n_labeled == 1 and "3 answers wait for theirs to come back" in s.store.message
+    for row in (3, 4, 5):
+        (tmp_path / f"p{row:02d}.png").rename(photos / f"p{row:02d}.png")
+    for _ in range(2):
+        with LabelingSession(photos, path, annotator="tom", features=None) as s:
+            assert s.n_labeled == 4 and s.classes_of(3) == s.classes_of(10) == ["a", "b"]
+            assert s.classes_of(4) == [] and s.targets[5].tolist() == [-1, 0]
+            assert s.store.answering.given("accepted").tolist() == [4]
+            assert {*s.store.answering.last("annotator").values()} == {"eva"}
+            assert len(s.store.answering.history(3)) <= 2
+
+
 def test_random_picks_judge_also_where_the_prediction_was_accepted():
     with opened() as s:
         ask, wrong = s.store.answering, range(0, 40, 4)

@@ -207,6 +207,27 @@ def _facts_of_labels(self: Answering, rows: np.ndarray) -> dict[str, list]:
         found[name] = [True if on else None for on in np.isin(rows, self.past.rows_with(name))]
     return {name: each for name, each in found.items() if any(value is not None for value in each)}
 
+# %% ../../nbs/labels/19_answering.ipynb #2ddc61b1
+@patch
+def put_back(
+    self: Answering,
+    serials,  # row numbers
+    yes: Sequence[str],  # identities of classes
+    no: Sequence[str],
+    facts: Sequence[dict],  # of each row, what was kept with its answer
+) -> Gesture:
+    "Tell former answers again."
+    rows = check_rows(serials, self.log.n_items)
+
+    def decided():
+        free = np.flatnonzero(~self.answered[rows])
+        names = {name for k in free for name in facts[k]}
+        told = {name: [facts[k].get(name) for k in free] for name in sorted(names)}
+        both = {"yes": [*map(compact_uid, yes)], "no": [*map(compact_uid, no)]}
+        return self._commit(rows[free], "import", {"returned": True}, **both, facts=told)
+
+    return self.decide(decided)
+
 # %% ../../nbs/labels/19_answering.ipynb #8574d314
 @patch
 def history(
