@@ -187,6 +187,7 @@ def test_answers_of_pictures_that_went_come_back_with_them(tmp_path):
         (photos / f"p{row:02d}.png").rename(tmp_path / f"p{row:02d}.png")
     with LabelingSession(photos, path, annotator="tom", features=None) as s:
         assert s.multilabel and s.n_labeled == 1 and "3 answers wait for theirs to come back" in s.store.message
+        assert "0 labels and 1 answers were carried over" in s.store.message
     for row in (3, 4, 5):
         (tmp_path / f"p{row:02d}.png").rename(photos / f"p{row:02d}.png")
     for _ in range(2):
