@@ -199,6 +199,28 @@ def test_sets_follow_their_pictures_to_other_data(tmp_path):
         assert copy.answering.targets[2].tolist() == [1, 0, 0]
 
 
+def test_who_answered_and_how_goes_along_to_other_rows(tmp_path):
+    path = tmp_path / "labels.csv"
+    with opened(path) as store:
+        store.annotator = "eva"
+        store.answering.answer([0, 1, 2], ["cat"], accepted=True)
+        store.answering.answer([3], ["dog"], strategy="audit")
+        store.answering.answer([4], ["dog"], agent=True)
+        times = store.answering.last("time")
+        for _ in range(2):
+            store.compact(keep=0)
+            assert store.answering.given("accepted").tolist() == [0, 1, 2]
+    mapping = [-1, *range(2, 12), 0]
+    with LabelStore.adopt(path, 12, mapping=mapping) as moved:
+        ask = moved.answering
+        assert ask.given("accepted").tolist() == [2, 3] and ask.given("agent").tolist() == [5]
+        assert ask.given("strategy", "audit").tolist() == [4] and ask.given("annotator", "eva").tolist() == [2, 3, 4, 5]
+        assert ask.last("time") == {row + 1: time for row, time in times.items() if row}
+        ask.answer(2, ["dog"])
+    with opened(path) as store:
+        assert store.answering.given("accepted").tolist() == [3]
+
+
 def without_sets(path):
     "As a version that knows nothing of sets compacts: the same lines, their snapshot without a word of sets."
     lines = log_beside(path).read_bytes().splitlines()

@@ -7,10 +7,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets.assess.copies import Stack
 from ssvae_widgets.assess.metrics import wilson_interval
 from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.session.export import offers
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(240, 6)).astype(np.float32)
@@ -132,6 +135,93 @@ def test_accepted_answers_and_groups(tmp_path):
         assert "on new groups" in s.sets_report.message
 
 
+def test_converted_labels_stay_whose_they_were_and_undo_makes_them_single_again(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelingSession(X, path, classes=NAMES, annotator="bot") as s:
+        s.label(range(20), "top", source="agent")
+        s.store.set(range(20, 40), "far", accepted=True)
+        s.store.annotator = "eva"
+        s.label(range(40, 45), "far")
+    with LabelingSession(X, path, multilabel="convert", annotator="tom") as s:
+        ask = s.store.answering
+        assert ask.given("agent").tolist() == [*range(20)] and ask.given("accepted").tolist() == [*range(20, 40)]
+        assert [*ask.last("annotator").values()] == ["bot"] * 40 + ["eva"] * 5
+        assert s.wait(60) and s.sets_report.n == 5
+        s.store.compact(keep=0)
+        s.mark(25, "top")
+        assert 25 in ask.given("accepted") and s.undo() is not None
+    with LabelingSession(X, path) as s:
+        assert s.multilabel and len(s.store.answering.given("accepted")) == 20
+    path = tmp_path / "more.csv"
+    with LabelingSession(X, path, classes=NAMES) as s:
+        s.label([1, 2], "top")
+    with LabelingSession(X, path, multilabel="convert") as s:
+        s.undo()
+        s.store.compact(keep=0)
+    with LabelingSession(X, path) as s:
+        assert not s.multilabel and s.n_labeled == 2
+
+
+def test_conversion_of_nothing_opens(tmp_path):
+    for row in range(5):
+        Image.fromarray(np.full((8, 8), 40 * row, np.uint8)).save(tmp_path / f"{row}.png")
+    with LabelingSession(tmp_path, tmp_path / "labels.csv", multilabel="convert", features=None) as s:
+        assert s.n_labeled == 0 and s.classes == []
+        s.add_class("new")
+        with pytest.raises(ArgumentError, match="A table of 0 and 1 becomes that with"):
+            s.answer_sets([1, 2], np.array([[1], [0]]))
+        s.store.set([3], "new")
+        assert s.wait(60) and "1 label of one class waits for an answer" in s.why
+
+
+def test_answers_of_pictures_that_went_come_back_with_them(tmp_path):
+    photos, path = tmp_path / "photos", tmp_path / "labels.csv"
+    photos.mkdir()
+    for row in range(12):
+        Image.fromarray(RNG.integers(0, 256, (8, 8)).astype(np.uint8)).save(photos / f"p{row:02d}.png")
+    with LabelingSession(photos, path, classes=["a", "b"], multilabel=True, annotator="eva", features=None) as s:
+        s.answer_sets([3, 10], ["a", "b"])
+        s.store.answering.answer([4], [], accepted=True)
+        s.mark(5, "b", on=False)
+    for row in (3, 4, 5):
+        (photos / f"p{row:02d}.png").rename(tmp_path / f"p{row:02d}.png")
+    with LabelingSession(photos, path, annotator="tom", features=None) as s:
+        assert s.multilabel and s.n_labeled == 1 and "3 answers wait for theirs to come back" in s.store.message
+        assert "0 labels and 1 answers were carried over" in s.store.message
+    for row in (3, 4, 5):
+        (tmp_path / f"p{row:02d}.png").rename(photos / f"p{row:02d}.png")
+    for _ in range(2):
+        with LabelingSession(photos, path, annotator="tom", features=None) as s:
+            assert s.n_labeled == 4 and s.classes_of(3) == s.classes_of(10) == ["a", "b"]
+            assert s.classes_of(4) == [] and s.targets[5].tolist() == [-1, 0]
+            assert s.store.answering.given("accepted").tolist() == [4]
+            assert {*s.store.answering.last("annotator").values()} == {"eva"}
+            assert len(s.store.answering.history(3)) <= 2
+
+
+def test_random_picks_judge_also_where_the_prediction_was_accepted():
+    with opened() as s:
+        ask, wrong = s.store.answering, range(0, 40, 4)
+        for row in range(40):
+            facts = {} if row in wrong else {"accepted": True}
+            ask.answer([row], [np.flatnonzero(TRUTH[row])], strategy="audit", **facts)
+        assert s.wait(60) and s.sets_report.n == 40 and s.sets_report.drawn
+        ask.answer(range(40, 60), [np.flatnonzero(t) for t in TRUTH[40:60]], strategy="audit", agent=True)
+        assert s.wait(60) and s.sets_report.n == 40
+
+
+def test_copies_of_an_answered_picture_are_no_test_of_it():
+    with opened() as s:
+        s.data.same.replace([Stack(np.array([k, k + 1]), k, 0.0) for k in range(0, 120, 2)])
+        units = s.sets.units()
+        assert (units[:120:2] == units[1:120:2]).all() and len({*units}) == 180
+        s.answer_sets(range(120), [np.flatnonzero(t) for t in np.repeat(TRUTH[:60], 2, 0)])
+        assert s.wait(60) and s.sets_report.n == 60
+        s.data.of_group = np.arange(240) // 3  # a stack across two groups joins them
+        joined = s.sets.units()
+        assert len({*joined[:6]}) == 1 and joined[6] != joined[0]
+
+
 def test_training_draws_the_map_and_leaves_the_answers(tmp_path):
     with opened(tmp_path / "labels.csv") as s:
         told(s, range(40))
@@ -149,6 +239,8 @@ def test_other_programs_get_all_classes_of_a_picture(tmp_path):
         for row in range(20):
             s.answer_sets(row, np.flatnonzero(truth[row]))
         assert s.wait(60)
+        folders = next(offer for offer in offers(s) if offer.name == "folders")
+        assert folders.text.startswith(f"by_class: {truth[:20].any(1).sum()} labeled")
         s.export(tmp_path, ["labels", "predictions", "folders", "huggingface", "coco", "cvat", "label-studio"])
         for what, why in (("onnx", "does not hear sets"), ("card", "one class for each picture")):
             with pytest.raises(ArgumentError, match=why):
@@ -158,12 +250,14 @@ def test_other_programs_get_all_classes_of_a_picture(tmp_path):
     with open(tmp_path / "labels.csv", newline="") as file:
         rows = [*csv.DictReader(file)]
     assert [[int(r["is a"]), int(r["is b;c"])] for r in rows] == truth[:20].tolist()
-    assert [r["labels"].replace(";;", "/").split(";") if r["labels"] else [] for r in rows] == [
+    assert [r["labels"].replace("\\;", "/").split(";") if r["labels"] else [] for r in rows] == [
         [n.replace(";", "/") for n in some] for some in sets
     ]
     with open(tmp_path / "predictions.csv", newline="") as file:
-        assert [r["prediction"] for r in csv.DictReader(file)] == [
-            ";".join(n.replace(";", ";;") for n, p in zip(names, row) if p) for row in said
+        lines = [*csv.DictReader(file)]
+        assert [r["answered"] for r in lines] == ["1"] * 20 + ["0"] * 20
+        assert [r["prediction"] for r in lines] == [
+            ";".join(n.replace(";", "\\;") for n, p in zip(names, row) if p) for row in said
         ]
     index = (tmp_path / "by_class" / "index.csv").read_text().splitlines()[1:]
     assert len(index) == truth[:20].sum(), "a picture lies in the folder of each of its classes"

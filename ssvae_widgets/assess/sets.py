@@ -170,6 +170,7 @@ class SetReport:
     classes: tuple[ClassScore, ...] = ()
     groups: bool = False  # whether this is on new groups
     drawn: bool = False  # whether the images were drawn at random, not proposed or chosen
+    whole: int = 0  # images whose classes are all known: of these the whole set is judged
 
     @property
     def message(self) -> str:
@@ -179,9 +180,10 @@ class SetReport:
         if self.macro_f1 != self.macro_f1:
             return f"{self.n} image{'s' * (self.n != 1)} answered: too few to say how good it is"
         f1 = f"macro F1 {self.macro_f1:.0%} ({100 * self.low:.0f}–{100 * self.high:.0f})"
-        whole = f"whole sets right: {self.exact:.0%} ({100 * self.exact_low:.0f}–{100 * self.exact_high:.0f})"
+        right = f", whole sets right: {self.exact:.0%} ({100 * self.exact_low:.0f}–{100 * self.exact_high:.0f})"
+        right = right + f" of {self.whole:,} wholly known" * (self.whole < self.n) if self.whole else ""
         new, whose = " on new groups" * self.groups, "random picks" if self.drawn else "of your own answers"
-        return " · ".join(filter(None, [f"{f1}, {whole}{new}, checked on {self.n:,} {whose}", doubt]))
+        return " · ".join(filter(None, [f"{f1}{right}{new}, checked on {self.n:,} {whose}", doubt]))
 
 # %% ../../nbs/assess/10_sets.ipynb #c8ca5e54
 def _f1(said: Bool[np.ndarray, "n classes"], targets: Int8[np.ndarray, "n classes"], weights=None):
@@ -218,10 +220,13 @@ def report_sets(
         times = np.bincount(rng.integers(0, unit.max() + 1, unit.max() + 1), minlength=unit.max() + 1)[unit]
         h, s, t = (part[fit] for part in _f1(said, targets, times))
         means.append(np.mean(2 * h / np.maximum(s + t, 1)))
+    own = np.array([(c.low, c.high) for c in np.array(classes, object)[fit]]).mean(0)  # draws of right answers agree
     low, high = np.clip(macro + np.array([-3, 3]) * np.std(means), 0, 1)
-    exact = ((said == (targets == 1)) | (targets < 0)).all(1)
-    alone = wilson_interval(int(exact.sum()), n)
-    return SetReport(n, macro, float(low), float(high), float(exact.mean()), *alone, classes, groups is not None, drawn)
+    low, high = min(low, own[0]), max(high, own[1])
+    known = (targets >= 0).all(1)
+    right, whole = int((said == (targets == 1))[known].all(1).sum()), int(known.sum())
+    exact = (right / whole, *wilson_interval(right, whole)) if whole else (math.nan, 0.0, 1.0)
+    return SetReport(n, macro, float(low), float(high), *exact, classes, groups is not None, drawn, whole)
 
 # %% ../../nbs/assess/10_sets.ipynb #fefc9163
 def _class_score(name: str, hits: int, named: int, there: int, absent: int, fit: bool) -> ClassScore:

@@ -17,9 +17,9 @@ from jaxtyping import Bool, Int8
 from ..errors import ArgumentError, check_row, check_rows, describe
 from .history import History
 from .line import plain
-from .sets import VERSION, Sets, set_rows
+from .sets import STAYS, VERSION, Sets, facts_told, row_fact, set_rows
 from .shared_log import SharedLog
-from .snapshot import compact_uid
+from .snapshot import ANSWER_FACTS, compact_uid
 from .status import NOBODY, Gesture
 from .view import identify
 
@@ -105,6 +105,11 @@ def answer(
 ) -> Gesture:
     "Say everything of some images; one gesture, one undo."
     rows = check_rows(serials, self.log.n_items)
+    if isinstance(labels, np.ndarray) and labels.ndim > 1:
+        raise ArgumentError(
+            f"labels is {describe(labels)}; expected classes of each image. A table of 0 and 1 becomes that with "
+            "[np.flatnonzero(row) for row in table]."
+        )
     if isinstance(labels, str | bytes) or not np.iterable(labels):
         raise ArgumentError(f"labels is {describe(labels)}; expected classes, or a list of them for each image.")
     labels = list(labels)
@@ -140,7 +145,7 @@ def _each(self: Answering, rows: np.ndarray, wanted: Int8[np.ndarray, "rows clas
     of = [*self.log.view.shown, *self._parts(rows)]
     return {"of": self._uids(of), "each": [np.flatnonzero(row[of]).tolist() for row in wanted]}
 
-
+# %% ../../nbs/labels/19_answering.ipynb #8c180c63
 @patch
 def clear(
     self: Answering,
@@ -159,11 +164,8 @@ def last(
     fact: str,  # name of something kept with answers, such as `annotator`, `time` or `strategy`
 ) -> dict[int, Any]:  # row -> what it is; None: it was not given
     "Of the last gesture on each answered image that counts, something that was kept with it."
-    found: dict[int, Any] = {}
     with self.log.lock:
-        for entry in self.past.whole().sets.entries:
-            if entry.active:
-                found |= dict.fromkeys(set_rows(entry.record), entry.record.get(fact))
+        found = facts_told(self.past.whole().sets, fact)
     answered = self.answered
     return {row: said for row, said in found.items() if answered[row]}
 
@@ -177,8 +179,54 @@ def given(self: Answering, fact: str, value: Any = True) -> np.ndarray:  # rows,
 @patch
 def take_over(self: Answering) -> Gesture:
     "Each single label as a whole answer, where there is none yet."
-    rows = np.flatnonzero((self.log.view.codes >= 0) & ~self.answered)
-    return self.answer(rows, [[k] for k in self.log.view.codes[rows].tolist()], source="converted")
+
+    def decided():
+        view = self.log.view
+        rows = np.flatnonzero((view.codes >= 0) & ~self.answered)
+        wanted = np.arange(view.n_classes) == view.codes[rows, None]
+        return self._commit(rows, "converted", {}, **self._each(rows, wanted), facts=self._facts_of_labels(rows))
+
+    return self.decide(decided)
+
+
+@patch
+def _facts_of_labels(self: Answering, rows: np.ndarray) -> dict[str, list]:
+    "Who gave the labels of some images, when and how."
+    last: dict[int, tuple[dict, int]] = {}
+    for entry in self.past.whole().entries.values():
+        if entry.active and entry.record["op"] == "set":
+            last |= {row: (entry.record, k) for k, row in enumerate(entry.record["serials"])}
+
+    def kept(row, fact):
+        record, k = last.get(row, ({}, 0))
+        value = record.get(fact)
+        return value[k] if isinstance(value, list) and len(value) == len(record["serials"]) else value
+
+    found: dict[str, list] = {name: [kept(row, name) for row in rows.tolist()] for name in ANSWER_FACTS}
+    for name in STAYS:  # a snapshot knows these as well
+        found[name] = [True if on else None for on in np.isin(rows, self.past.rows_with(name))]
+    return {name: each for name, each in found.items() if any(value is not None for value in each)}
+
+# %% ../../nbs/labels/19_answering.ipynb #2ddc61b1
+@patch
+def put_back(
+    self: Answering,
+    serials,  # row numbers
+    yes: Sequence[str],  # identities of classes
+    no: Sequence[str],
+    facts: Sequence[dict],  # of each row, what was kept with its answer
+) -> Gesture:
+    "Tell former answers again."
+    rows = check_rows(serials, self.log.n_items)
+
+    def decided():
+        free = np.flatnonzero(~self.answered[rows])
+        names = {name for k in free for name in facts[k]}
+        told = {name: [facts[k].get(name) for k in free] for name in sorted(names)}
+        both = {"yes": [*map(compact_uid, yes)], "no": [*map(compact_uid, no)]}
+        return self._commit(rows[free], "import", {"returned": True}, **both, facts=told)
+
+    return self.decide(decided)
 
 # %% ../../nbs/labels/19_answering.ipynb #8574d314
 @patch
@@ -194,7 +242,8 @@ def history(
             rows = set_rows(entry.record)
             if row in rows:
                 yes, no = _said(entry.record["sets"], rows.index(row))
-                said = {k: entry.record.get(k) for k in ("source", "time", "session", "annotator")}
+                place = rows.index(row)
+                said = {k: row_fact(entry.record, k, place) for k in ("source", "time", "session", "annotator")}
                 said |= {"clear": entry.record["sets"].get("clear") is True, "undone": not entry.active}
                 gesture = {"seq": entry.seq, "gesture": entry.record["id"]}
                 found.append({**gesture, "yes": _names(table, yes), "no": _names(table, no), **said})

@@ -39,6 +39,7 @@ from .log import LogFile
 from .rejoin import first_line
 from .replay import GESTURES
 from .sets import moved_table as moved_sets
+from .sets import table_rows
 from .shared_log import SharedLog
 from .snapshot import mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
 
@@ -286,7 +287,9 @@ def _carry_over(path, head, mapping, n_items, described) -> str:  # what to say
             os.replace(backup, path)
         raise
     gone = f", {left} belong to images that are gone" * bool(left)
-    return f"{len(body['serials'])} labels were carried over{gone}. The former log is kept as {former.name}."
+    answers = len(table_rows(body["answered"]))
+    what = f"{len(body['serials'])} labels" + f" and {answers} answers" * bool(answers)
+    return f"{what} were carried over{gone}. The former log is kept as {former.name}."
 
 
 def _in_range(rows: np.ndarray, n_items: int) -> np.ndarray:

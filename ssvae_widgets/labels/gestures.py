@@ -167,7 +167,7 @@ def delete_class(log: SharedLog, label: int | str) -> Gesture:
     code = _shown(log, label)
     rows = np.flatnonzero(log.view.codes == code)
     said = {"serials": rows.tolist(), "labels": [None] * len(rows), "previous": identities(log.replay, rows)}
-    if log.view.sets.heard:
+    if log.view.sets.heard or log.replay.sets.entries:  # also what was undone, and may be done again
         parts = [old for old, now in log.view.merged.items() if now == code]
         said["sets"] = {"v": SETS, "rows": [], "forget": [compact_uid(log.view.uids[k]) for k in (code, *parts)]}
     return log.commit(log.record("set", **said, source="classes", deletes=[compact_uid(log.view.uids[code])]))

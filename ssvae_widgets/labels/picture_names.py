@@ -25,7 +25,8 @@ from .csv_table import LabelFileError
 from .log import LogFile
 from .rejoin import adopted, first_line
 from .replay import Replay
-from .snapshot import read_lines, replayed
+from .sets import facts_told
+from .snapshot import ANSWER_FACTS, read_lines, replayed
 from .store import LabelStore
 
 # %% ../../nbs/labels/22_picture_names.ipynb #3c29db50
@@ -111,6 +112,7 @@ class Record(NamedTuple):
 
     sets: list[Known]
     gone: dict[tuple[str, str], Waiting]  # by name and digest of the picture
+    answers: dict[tuple[str, str], dict] = {}  # the same of sets: classes in `yes` and `no`, and `facts` of the answer
 
 # %% ../../nbs/labels/22_picture_names.ipynb #5da5b179
 KEPT = 4  # data sets that are remembered
@@ -134,7 +136,8 @@ def read_record(path: Path) -> Record:
     try:
         if told.get("format", 1) != 1:
             raise ValueError("it is of a newer version of ssvae_widgets")
-        return Record([_known(s) for s in told["sets"]], _gone(told["gone"]))
+        answers = {(str(name), str(d)): _answer(a) for name, d, a in told.get("answers", ())}
+        return Record([_known(s) for s in told["sets"]], _gone(told["gone"]), answers)
     except (KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"{type(e).__name__}: {e}") from None
 
@@ -144,6 +147,11 @@ def _known(told: dict) -> Known:
     if len({*names}) < len(names) or len(names) != len(digests) or not isinstance(told["fingerprint"], dict):
         raise ValueError("names that stand twice")
     return Known(told["fingerprint"], Pictures([*map(str, names)], [*map(str, digests)]), str(told.get("log", "")))
+
+
+def _answer(told: dict) -> dict:
+    yes, no, facts = ([*map(str, told["yes"])], [*map(str, told["no"])], dict(told["facts"]))
+    return {"yes": yes, "no": no, "facts": facts}
 
 
 def _gone(told: Any) -> dict[tuple[str, str], Waiting]:
@@ -166,7 +174,10 @@ def write_record(path: Path, record: Record) -> None:
     "Put a record in the place of the one before; `OSError` when the disk refuses."
     sets = [{"fingerprint": f, "names": p.names, "digests": p.digests, "log": log} for f, p, log in record.sets[-KEPT:]]
     gone = [[*key, *waiting] for key, waiting in record.gone.items()]
-    atomic_write(names_beside(path), json.dumps({"format": 1, "sets": sets, "gone": gone}).encode())
+    told = {"format": 1, "sets": sets, "gone": gone}
+    if record.answers:
+        told["answers"] = [[*key, answer] for key, answer in record.answers.items()]
+    atomic_write(names_beside(path), json.dumps(told).encode())
 
 # %% ../../nbs/labels/22_picture_names.ipynb #a79e1c74
 def with_set(record: Record, known: Known) -> Record:
@@ -224,14 +235,15 @@ def carry_over(
 ) -> str:  # what to say
     "Bring the labels of the same pictures to their new rows; labels of pictures that are gone wait in the record."
     with LabelStore(path, len(move.rows), fingerprint=move.former) as old:
-        gone = _left_behind(move, old.log.replay)
+        gone, answers = _left_behind(move, old.log.replay), _answers_behind(move, old.log.replay)
     known = Known(fingerprint.to_dict(), pictures), Known(move.former, move.pictures, move.log)
     try:
-        _wait_for(path, gone, known)  # the newest is that of the log
+        _wait_for(path, gone, answers, known)  # the newest is that of the log
         with LabelStore.adopt(path, fingerprint=fingerprint, mapping=move.rows) as store:
-            late = _late(path, move)
-            _wait_for(path, late, ())
-            return f"{_told(move, pictures, {**gone, **late})} {store.message}".strip()
+            late, more = _late(path, move)
+            _wait_for(path, late, more, ())
+            told = _told(move, pictures, {**gone, **late}, {**answers, **more})
+            return f"{told} {store.message}".strip()
     except (OSError, Timeout) as e:
         why = "another process is at it" if isinstance(e, Timeout) else explain_os_error(e)
         raise LabelFileError(
@@ -247,35 +259,50 @@ def _left_behind(move: Move, replay: Replay) -> dict[tuple[str, str], Waiting]:
     return {key: Waiting(names[codes[i]], uids[codes[i]]) for key, i in zip(place, at)}
 
 
-def _late(path: Path, move: Move) -> dict[tuple[str, str], Waiting]:
+def _answers_behind(move: Move, replay: Replay) -> dict[tuple[str, str], dict]:
+    "Answers of several classes of pictures that are gone, with who gave them and how."
+    known, facts = replay.sets.now.known, {name: facts_told(replay.sets, name) for name in ANSWER_FACTS}
+    found = {}
+    for row in np.flatnonzero(move.rows < 0).tolist():
+        yes, no = ([uid for uid, column in known.items() if column[row] == value] for value in (1, 0))
+        if yes or no:
+            told = {name: of[row] for name, of in facts.items() if of.get(row) is not None}
+            key = move.pictures.names[row], move.pictures.digests[row]
+            found[key] = {"yes": yes, "no": no, "facts": told}
+    return found
+
+
+def _late(path: Path, move: Move) -> tuple[dict[tuple[str, str], Waiting], dict[tuple[str, str], dict]]:
     "The same, with what another process labeled until the last moment: the former log knows."
     head = _head(path) or {}
     if move.log not in adopted(head) or not (former := path.with_name(head.get("former_log") or "")).is_file():
-        return {}
-    return _left_behind(move, replayed(read_lines(former), len(move.rows)))
+        return {}, {}
+    replay = replayed(read_lines(former), len(move.rows))
+    return _left_behind(move, replay), _answers_behind(move, replay)
 
 # %% ../../nbs/labels/22_picture_names.ipynb #37d45fc5
-def _wait_for(path: Path, gone: dict, known: tuple[Known, ...]) -> None:
+def _wait_for(path: Path, gone: dict, answers: dict, known: tuple[Known, ...]) -> None:
     "Add to the record, one process at a time."
-    if not gone and not known:
+    if not (gone or answers or known):
         return
     with only_one(log_beside(path)):
         record, _ = _usable(path)
         for one in known:
             record = with_set(record, one)
-        write_record(path, record._replace(gone={**record.gone, **gone}))
+        write_record(path, record._replace(gone={**record.gone, **gone}, answers={**record.answers, **answers}))
 
 # %% ../../nbs/labels/22_picture_names.ipynb #80f517b5
-def _told(move: Move, pictures: Pictures, gone: dict) -> str:
+def _told(move: Move, pictures: Pictures, gone: dict, answers: dict) -> str:
     new = len(pictures.names) - int((move.rows >= 0).sum())
     parts = [
         f"{new} pictures are new" * bool(new),
         f"{int((move.rows < 0).sum())} are gone" * bool((move.rows < 0).any()),
     ]
     told = f"The pictures are known by their names: {', '.join(filter(None, parts)) or 'all are there'}."
-    told += f" {len(gone)} labels wait for theirs to come back." * bool(gone)
+    waiting = [f"{len(some)} {what}" for some, what in ((gone, "labels"), (answers, "answers")) if some]
+    told += f" {' and '.join(waiting)} wait for theirs to come back." * bool(waiting)
     here = {*pictures.digests}
-    if twice := [name for name, d in gone if d in here]:
+    if twice := [name for name, d in {**gone, **answers} if d in here]:
         told += f" {len(twice)} of them belong to pictures of which there are several now, such as {twice[0]}."
     if names := changed(move.pictures, pictures, move.rows):
         told += f" {len(names)} hold something else under their name and keep their labels, such as {names[0]}."
@@ -293,9 +320,11 @@ def remember(
             record, said = _usable(store.path)
             back = _give_back(record.gone, pictures, store)
             gone = {key: waiting for key, waiting in record.gone.items() if key not in back}
+            heard = _answers_back(record.answers, pictures, store)
+            answers = {key: answer for key, answer in record.answers.items() if key not in heard}
             sets = [s for s in record.sets if s.fingerprint != fingerprint]
             known = Known(fingerprint, pictures, str(store.log.replay.head.get("id", "")))
-            wanted = with_set(Record(sets, gone), known)
+            wanted = with_set(Record(sets, gone, answers), known)
             if wanted != record:
                 write_record(store.path, wanted)
     except Timeout:
@@ -327,11 +356,16 @@ def _come_back(
     store: LabelStore,
 ) -> dict[tuple[str, str], tuple[int, int]]:  # row and class code
     "Pictures that are here again: the same content under the same name, or once, and for one that waits."
+    found = {key: (row, _code(gone[key], store)) for key, row in _here_again(gone, pictures).items()}
+    return {key: pair for key, pair in found.items() if None not in pair}
+
+
+def _here_again(gone: dict, pictures: Pictures) -> dict[tuple[str, str], int]:  # row
     exact = {pair: row for row, pair in enumerate(zip(pictures.names, pictures.digests)) if pair[1]}
     once, asked = Counter(pictures.digests), Counter(d for key, d in gone if (key, d) not in exact)
     single = {d: row for row, d in enumerate(pictures.digests) if d and once[d] == 1 and asked[d] == 1}
-    found = {key: (exact.get(key, single.get(key[1])), _code(w, store)) for key, w in gone.items()}
-    return {key: pair for key, pair in found.items() if None not in pair}
+    found = {key: exact.get(key, single.get(key[1])) for key in gone}
+    return {key: row for key, row in found.items() if row is not None}
 
 
 def _code(waiting: Waiting, store: LabelStore) -> int | None:  # None: there is no such class
@@ -341,3 +375,19 @@ def _code(waiting: Waiting, store: LabelStore) -> int | None:  # None: there is 
         code = uids.index(waiting.identity)
         return store.merged.get(code, code)
     return store.classes.index(waiting.label) if not waiting.identity and waiting.label in store.classes else None
+
+# %% ../../nbs/labels/22_picture_names.ipynb #ec1abea1
+def _answers_back(
+    waiting: dict, pictures: Pictures, store: LabelStore
+) -> set[tuple[str, str]]:  # what does not wait any more
+    "Answers of pictures that are here again, unless somebody has answered for them."
+    places, done = store.log.replay.table.place, set()
+    alike: dict[tuple, list] = {}
+    for key, row in _here_again(waiting, pictures).items():
+        yes, no = (tuple(uid for uid in waiting[key][k] if uid in places) for k in ("yes", "no"))
+        if yes or no:
+            alike.setdefault((yes, no), []).append((row, key))
+    for (yes, no), found in alike.items():
+        told = store.answering.put_back([row for row, _ in found], yes, no, [waiting[k]["facts"] for _, k in found])
+        done |= {key for _, key in found} if told.saved else set()
+    return done

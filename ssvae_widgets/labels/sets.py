@@ -17,8 +17,8 @@ from ..errors import describe
 from .classes import identity, is_class
 
 # %% auto #0
-__all__ = ['VERSION', 'sets_fault', 'set_rows', 'set_classes', 'Sets', 'SetLog', 'is_about_sets', 'as_table', 'moved_table',
-           'is_table', 'table_rows', 'move_sets', 'told_again']
+__all__ = ['VERSION', 'STAYS', 'sets_fault', 'set_rows', 'set_classes', 'Sets', 'SetLog', 'is_about_sets', 'as_table',
+           'moved_table', 'is_table', 'table_rows', 'move_sets', 'told_again', 'row_fact', 'facts_told']
 
 # %% ../../nbs/labels/01_sets.ipynb #cb32abd4
 VERSION = 1  # of the form of sets
@@ -82,7 +82,7 @@ class Sets:
 
     def __init__(self, n_items: int, known: dict[str, Int8[np.ndarray, "batch"]], heard: bool):
         self.n_items, self.known = n_items, known  # identity of a class -> its column, read-only
-        self.heard = heard  # whether the log ever spoke of sets, also where all of it was undone
+        self.heard = heard  # whether the log is one of sets: something was said of them, and not all of it undone
 
     def __eq__(self, other):
         if not isinstance(other, Sets):
@@ -118,8 +118,9 @@ class SetLog:
     "What the lines so far say of sets; a part of a replay."
 
     def __init__(self, n_items: int):
-        self.n_items, self.heard = n_items, False
+        self.n_items, self._heard = n_items, False  # whether a snapshot is one of sets
         self.base: dict[str, np.ndarray] = {}  # of a snapshot
+        self.kept: dict[str, dict[int, Any]] = {}  # the same, of what was kept with answers: name -> row -> what
         self.entries: list[Any] = []  # gestures that speak of sets, in the order of the log
         self._columns: dict[str, np.ndarray] | None = {}  # None: must be told anew
         self._own: set[str] = set()  # columns that nobody else holds
@@ -127,7 +128,6 @@ class SetLog:
     def hear(self, entry) -> None:
         "A gesture is new."
         if is_about_sets(entry.record):
-            self.heard = True
             self.entries.append(entry)
             if self._columns is not None and entry.active:
                 self._do(entry.record["sets"])
@@ -143,7 +143,12 @@ class SetLog:
         "A snapshot, or an undo of what became part of one, says what there was; None: it says nothing."
         if table is not None and not _is_later(table):
             self.base, self._columns = _from_table(table, self.n_items), None
-            self.heard = self.heard or bool(table["of"])
+            self._heard, self.kept = bool(table["of"]), _facts_of(table, self.n_items)
+
+    @property
+    def heard(self) -> bool:
+        "Whether the log is one of sets."
+        return self._heard or any(entry.active for entry in self.entries)
 
     @property
     def now(self) -> Sets:
@@ -200,6 +205,7 @@ SetLog._do, SetLog._mine = _do, _mine
 def as_table(
     sets: Sets,
     move: Callable[[np.ndarray], np.ndarray] | None = None,  # new row of each old row, −1 where it is gone
+    facts: dict[str, dict[int, Any]] | None = None,  # what was kept with answers: name -> row -> what
 ) -> dict:
     "Sets as a snapshot keeps them."
     uids = [*sets.known]
@@ -214,6 +220,8 @@ def as_table(
         new = np.sort(mine if move is None else move(mine))
         told = [np.flatnonzero(kind == 1).tolist(), np.flatnonzero(kind == 0).tolist(), new[new >= 0].tolist()]
         table["kinds"].append(told)
+    if kept := _by_value(facts or {}, {*rows.tolist()}, move):
+        table["facts"] = kept
     return table
 
 
@@ -223,7 +231,7 @@ def moved_table(
     move: Callable[[np.ndarray], np.ndarray],  # new row of each old row, −1 where it is gone
 ) -> dict:
     "The same for data whose rows were moved."
-    return as_table(Sets(n_items, _from_table(table, n_items), bool(table["of"])), move)
+    return as_table(Sets(n_items, _from_table(table, n_items), bool(table["of"])), move, _facts_of(table, n_items))
 
 
 def is_table(value: Any) -> bool:
@@ -255,6 +263,27 @@ def table_rows(table: Any) -> list[int]:
     readable = type(table) is dict and type(table.get("kinds")) is list
     return [row for kind in table["kinds"] for row in kind[2]] if readable else []
 
+# %% ../../nbs/labels/01_sets.ipynb #b03f5242
+def _by_value(facts: dict, answered: set[int], move) -> dict[str, list]:
+    "Of each fact its values, each with its rows."
+    kept: dict[str, dict] = {}
+    for name, of in facts.items():
+        rows = [row for row in of if row in answered and isinstance(of[row], str | int | float)]
+        new = rows if move is None else move(np.asarray(rows, np.int64)).tolist()
+        for row, place in zip(rows, new):
+            if place >= 0:
+                kept.setdefault(name, {}).setdefault((type(of[row]), of[row]), []).append(place)
+    return {name: [[value, sorted(rows)] for (_, value), rows in values.items()] for name, values in kept.items()}
+
+
+def _facts_of(table: dict, n_items: int) -> dict[str, dict[int, Any]]:
+    "What a table says was kept with answers; what makes no sense is left out, no answer depends on it."
+    told, found = table.get("facts"), {}
+    for name, pairs in told.items() if type(told) is dict else ():
+        pairs = [pair for pair in pairs if type(pair) is list and len(pair) == 2] if type(pairs) is list else []
+        found[name] = {row: v for v, rows in pairs if _are_rows(rows) for row in rows if row < n_items}
+    return found
+
 # %% ../../nbs/labels/01_sets.ipynb #af1c0e4d
 def move_sets(
     record: dict,  # a line
@@ -266,6 +295,9 @@ def move_sets(
     new = move(np.asarray(rows, np.int64)).tolist()
     kept, told = [k for k, row in enumerate(new) if row >= 0], record["sets"]
     each = {"each": [told["each"][k] for k in kept]} if "each" in told else {}
+    if type(facts := told.get("facts")) is dict:
+        fit = {name: v for name, v in facts.items() if type(v) is list and len(v) == len(rows)}
+        each["facts"] = {name: [v[k] for k in kept] for name, v in fit.items()}
     return {**record, "sets": {**told, "rows": [new[k] for k in kept], **each}}
 
 
@@ -276,3 +308,34 @@ def told_again(sets: Sets) -> list[dict]:
     return [
         {"rows": rows, "yes": [names[k] for k in yes], "no": [names[k] for k in no]} for yes, no, rows in table["kinds"]
     ]
+
+# %% ../../nbs/labels/01_sets.ipynb #aa4fc964
+STAYS = "accepted", "agent"  # with an image, until a whole answer or none
+
+
+def row_fact(
+    record: dict,  # a line with sets
+    fact: str,  # its name
+    k: int,  # the how-manieth of its rows
+) -> Any:  # None: it was not given
+    "What was kept with one row of a line."
+    each = facts.get(fact) if type(facts := record["sets"].get("facts")) is dict else None
+    return each[k] if type(each) is list and len(each) == len(record["sets"]["rows"]) else record.get(fact)
+
+
+def facts_told(
+    log: SetLog,
+    fact: str,  # its name
+) -> dict[int, Any]:  # row -> what it is; None: it was not given
+    "Of the last gesture on each image that counts, something that was kept with it."
+    found = dict(log.kept.get(fact, {}))
+    for entry in log.entries:
+        record = entry.record
+        if not entry.active or record.get("source") == "recovery":
+            continue
+        stays = fact in STAYS and "each" not in record["sets"] and record["sets"].get("clear") is not True
+        for k, row in enumerate(set_rows(record)):
+            value = row_fact(record, fact, k)
+            if value is not None or not stays:
+                found[row] = value
+    return found

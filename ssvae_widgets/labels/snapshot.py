@@ -22,8 +22,8 @@ from .log import LogFile
 from .replay import GESTURES, Replay
 
 # %% auto #0
-__all__ = ['CORE', 'MOST_FORMER', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'class_looks', 'where_to_cut',
-           'names_snapshot', 'below', 'read_lines', 'mover', 'runs_of', 'late_lines']
+__all__ = ['CORE', 'ANSWER_FACTS', 'MOST_FORMER', 'compact_uid', 'replayed', 'snapshot_of', 'class_table', 'class_looks',
+           'where_to_cut', 'names_snapshot', 'below', 'read_lines', 'mover', 'runs_of', 'late_lines']
 
 # %% ../../nbs/labels/07_snapshot.ipynb #9c9d423b
 CORE = (
@@ -81,11 +81,19 @@ def snapshot_of(
         "labels": [compact_uid(t.uids[p]) for p in r.raw[rows].tolist()],
         "facts": _facts(r),
         "flagged": as_table(r.flags.now),
-        "answered": sets.as_table(r.sets.now),
+        "answered": _answered(r),
         "exports": [*r.exports][-1_000:],
     }
 
 # %% ../../nbs/labels/07_snapshot.ipynb #32750551
+ANSWER_FACTS = "accepted", "agent", "annotator", "strategy", "time"
+
+
+def _answered(r: Replay, move: Callable[[np.ndarray], np.ndarray] | None = None) -> dict:
+    "Sets of classes with what was kept of each answer."
+    return sets.as_table(r.sets.now, move, {name: sets.facts_told(r.sets, name) for name in ANSWER_FACTS})
+
+
 def class_table(r: Replay) -> dict:
     "Classes, earlier names, merges, order and colors, as a snapshot keeps them."
     t = r.table
@@ -165,7 +173,7 @@ def below(
     if flagged:
         record["flagged"] = as_table(r.flags.now, move)
     if "answered" in record or (target is not None and sets.is_about_sets(target.record)):
-        record["answered"] = sets.as_table(r.sets.now, move)
+        record["answered"] = _answered(r, move)
     if "classes" in record or (target and target.record["op"] != "set"):
         return {**record, **class_table(r)}
     old = (

@@ -63,7 +63,9 @@ def offers(
     "What can be taken away now, and what cannot."
     n, total = session.n_labeled, f"{session.n_items:,}"
     counted, nothing = session.data.n_labeled, "nothing is labeled yet"
-    unlabeled = "" if n else nothing
+    if session.multilabel and n:  # an answer may be none of these
+        counted, nothing = int((session.data.targets == 1).any(1).sum()), "no picture has a class yet"
+    unlabeled = "" if n else "nothing is labeled yet"
     flat = "these are vectors, no pictures" if len(session.image_shape) == 1 else ""
     return [
         Offer("labels", f"labels.csv: {n:,} labels with the names of their pictures", unlabeled),
@@ -166,11 +168,13 @@ def prediction_table(
 
 # %% ../../nbs/session/27_export.ipynb #09cc997d
 def _said_of(session, label, prediction, probs) -> dict[str, Any]:
-    "The columns of labels and predictions; names of several classes are joined by semicolons."
+    "The columns of labels and predictions; names of several classes in one cell, and whether there is an answer."
     if session.multilabel:
         order, said = session.class_order, [session.classes_of(row) for row in range(session.n_items)]
         label = [None if some is None else joined(some) for some in said]
         prediction = [joined([session.classes[k] for k in order if row[k] >= 0.5]) for row in probs]
+        answered = session.store.answering.answered.astype(int)  # an empty cell of label can be none of these
+        return {"label": label, "answered": answered, "prediction": prediction}
     return {"label": label, "prediction": prediction}
 
 

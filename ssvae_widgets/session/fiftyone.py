@@ -43,8 +43,11 @@ def to_fiftyone(
 ) -> Any:  # a `fiftyone.Dataset`
     """Make a data set with the fields `ground_truth`, `prediction`, `row` and `note`, and flags as tags.
 
-    Excluded pictures are left out. Raises `ArgumentError` without the package, for vectors, and for a name in use.
+    Excluded pictures are left out. Raises `ArgumentError` without the package, for vectors and sets of classes, and for
+    a name in use.
     """
+    if session.multilabel:
+        raise ArgumentError("Here a picture can have several classes, and this door knows one: export 'coco' instead.")
     if why := missing("fiftyone", "fiftyone"):
         raise ArgumentError(f"FiftyOne cannot be used: {why}.")
     if len(session.image_shape) == 1:

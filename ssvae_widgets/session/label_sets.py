@@ -60,10 +60,10 @@ class LabelSets:
         data, targets = self.data, self.data.targets
         if not (targets >= 0).any() or data.n_items < 3:
             self._probs, self.report = None, SetReport()
-            return
-        scores, rows, alone = self._scores(self.predictions.space, targets, data.of_group)
-        self._probs = fit_mixture(alone, targets[rows])(scores)
-        self.report = self._judge(alone, targets[rows], rows)
+        else:
+            scores, rows, alone = self._scores(self.predictions.space, targets, self.units())
+            self._probs = fit_mixture(alone, targets[rows])(scores)
+            self.report = self._judge(alone, targets[rows], rows)
         self.write()
 
     def said(self) -> tuple[str | None, Float[np.ndarray, "batch classes"] | None]:  # source, probabilities
@@ -80,20 +80,45 @@ class LabelSets:
         "What is on show and how good it is, in one sentence; empty while there is nothing."
         many = self.predictions.graphs.landmarks(self.predictions.space) is not None
         who = f"{'linear heads' if many else 'graph and linear heads'}, class by class"
-        return f"on show: {who}; {self.report.message}" if self.report.n else ""
+        told = f"on show: {who}; {self.report.message}" if self.report.n else ""
+        return " · ".join(filter(None, [told, self._waiting()]))
 
 # %% ../../nbs/session/14_label_sets.ipynb #5e7b0002
 @patch
 def _judge(self: LabelSets, alone, targets, rows) -> SetReport:
     "On answers that people gave themselves, in classes that there are."
-    live, groups = self.data.order, None if self.data.of_group is None else self.data.of_group[rows]
-    probs, ask = judge_mixture(alone, targets, groups), self.data.store.answering
-    own = ~np.isin(rows, ask.given("accepted"))
-    picked = own & np.isin(rows, ask.given("strategy", "audit"))
+    live, units, ask = self.data.order, self.units(), self.data.store.answering
+    probs = judge_mixture(alone, targets, None if units is None else units[rows])
+    people = ~np.isin(rows, ask.given("agent"))
+    picked = self._one_each(rows, people & np.isin(rows, ask.given("strategy", "audit")))
     drawn = picked.sum() >= 20  # what was proposed is no fair sample
-    own = picked if drawn else own
-    names, mine = [self.data.classes[k] for k in live], None if groups is None else groups[own]
+    own = picked if drawn else self._one_each(rows, picked | people & ~np.isin(rows, ask.given("accepted")))
+    names, mine = [self.data.classes[k] for k in live], None if self.data.of_group is None else units[rows[own]]
     return report_sets(probs[own][:, live], targets[own][:, live], names, mine, drawn=bool(drawn))
+
+
+@patch
+def units(self: LabelSets) -> Int[np.ndarray, "batch"] | None:
+    "Number of what is left out together with each image: its group, its copies, and theirs; None: it stands alone."
+    groups, of = self.data.of_group, self.data.same.of
+    if of is None:
+        return groups
+    if groups is None:
+        return np.where(of >= 0, of, len(of) + np.arange(len(of)))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, n = np.flatnonzero(of >= 0), int(groups.max()) + 1  # a stack joins the groups that it lies in
+    links = (np.ones(len(rows)), (groups[rows], n + of[rows]))
+    return connected_components(coo_array(links, shape=(n + int(of.max()) + 1,) * 2), directed=False)[1][groups]
+
+
+@patch
+def _one_each(self: LabelSets, rows: Int[np.ndarray, "rows"], some: Bool[np.ndarray, "rows"]):
+    "Some answers without those of further copies."
+    codes = np.full(self.data.n_items, -1, np.int32)
+    codes[rows[some]] = 0
+    return self.data.same.one_each(codes)[rows] >= 0
 
 # %% ../../nbs/session/14_label_sets.ipynb #cae8b0a2
 @patch
@@ -107,7 +132,8 @@ def mark(
     "Say that items have a class, or not: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
     self._check()
     rows, code = check_rows(serials, self.data.n_items), self.data.code(label)
-    return self.data.store.answering.mark(rows, code, on, source, **self._provenance(rows)) if rows.size else None
+    told = self.predictions.provenance(rows, source, self.queue.current)
+    return self.data.store.answering.mark(rows, code, on, source, **told) if rows.size else None
 
 # %% ../../nbs/session/14_label_sets.ipynb #a2a555ed
 @patch
@@ -120,7 +146,8 @@ def answer(
     "Say everything of items: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
     self._check()
     rows = check_rows(serials, self.data.n_items)
-    return self.data.store.answering.answer(rows, labels, source, **self._provenance(rows)) if rows.size else None
+    told = self.predictions.provenance(rows, source, self.queue.current)
+    return self.data.store.answering.answer(rows, labels, source, **told) if rows.size else None
 
 
 @patch
@@ -136,7 +163,7 @@ def accept(self: LabelSets, rows: Int[np.ndarray, "rows"], source: str):
     if probs is None:
         raise ArgumentError("There are no predictions to accept yet: answer a few items first.")
     sets = [np.flatnonzero(row >= 0.5).tolist() for row in probs[rows]]
-    told = self._provenance(rows)
+    told = self.predictions.provenance(rows, source, self.queue.current)
     return self.data.store.answering.answer(rows, sets, source, accepted=True, **told)
 
 # %% ../../nbs/session/14_label_sets.ipynb #a3d5df64
@@ -148,14 +175,13 @@ def _check(self: LabelSets) -> None:
 
 # %% ../../nbs/session/14_label_sets.ipynb #d788ddca
 @patch
-def _provenance(self: LabelSets, rows: Int[np.ndarray, "rows"]) -> dict[str, Any]:
-    "What was on show: the model's step and the certainty; for a proposal, its strategy."
-    view, current = self.predictions.view, self.queue.current
-    certainty = float(view.certainty[rows].mean()) if view.probs is not None and len(rows) else None
-    facts = dict(model_step=self.activity.status.total, certainty=certainty)
-    if len(rows) == 1 and current is not None and current.serial == rows[0]:
-        facts["strategy"] = current.strategy
-    return facts
+def _waiting(self: LabelSets) -> str:
+    "Labels of one class that somebody gave to images without an answer, in words; empty: there are none."
+    if not self.data.multilabel:
+        return ""
+    n = int(((self.data.store.codes >= 0) & ~self.data.store.answering.answered).sum())
+    some = f"{n:,} label{'s' * (n != 1)} of one class wait{'s' * (n == 1)} for an answer"
+    return f"{some}: multilabel='convert' takes {'it' if n == 1 else 'them'} over at the next opening" if n else ""
 
 # %% ../../nbs/session/14_label_sets.ipynb #64134745
 @patch
@@ -184,10 +210,16 @@ def suggest(
 def named(
     self: LabelSets,
     serial: int,  # row number
-) -> list[str] | None:  # None: nobody has said anything of it; []: none of these
-    "The classes of one item, in the order of their buttons."
-    row = self.data.store.answering.targets[check_row(serial, self.data.n_items)]
-    return [self.data.classes[k] for k in self.data.order if row[k] == 1] if (row >= 0).any() else None
+) -> list[str] | None:  # None: no class is known of it, and not all are denied; []: none of these
+    "The classes of one item, in the order of their buttons; `[]` only where every class was denied."
+    return self._named(self.data.store.answering.targets[check_row(serial, self.data.n_items)])
+
+
+@patch
+def _named(self: LabelSets, row: Int[np.ndarray, "classes"]) -> list[str] | None:
+    "The same of one row of the targets."
+    names = [self.data.classes[k] for k in self.data.order if row[k] == 1]
+    return names if names or (len(self.data.order) and (row[self.data.order] == 0).all()) else None
 
 # %% ../../nbs/session/14_label_sets.ipynb #f6edd614
 @patch
@@ -205,9 +237,7 @@ def table(
     columns: dict[str, Any] = {"serial": rows}
     if names is not None:
         columns["image"] = [str(names[row]) for row in rows]
-    columns["labels"] = [
-        joined([classes[k] for k in order if t[k] == 1]) if (t >= 0).any() else None for t in targets[rows]
-    ]
+    columns["labels"] = [None if (names := self._named(t)) is None else joined(names) for t in targets[rows]]
     own = {f"is {classes[k]}": pd.array(np.where(targets[rows, k] < 0, 2, targets[rows, k]), "Int8") for k in order}
     for column in own.values():
         column[column == 2] = pd.NA
@@ -215,8 +245,8 @@ def table(
 
 # %% ../../nbs/session/14_label_sets.ipynb #6a429853
 def joined(names: Sequence[str]) -> str:
-    "Names in one cell; a semicolon within a name is doubled."
-    return ";".join(name.replace(";", ";;") for name in names)
+    "Names in one cell; a semicolon or backslash within a name has a backslash before it."
+    return ";".join(name.replace("\\", "\\\\").replace(";", "\\;") for name in names)
 
 # %% ../../nbs/session/14_label_sets.ipynb #261957b2
 @patch

@@ -234,17 +234,11 @@ def _provenance(
     source: str,
 ) -> dict[str, Any]:
     "What was on show: the model's step and its certainty; for a proposal, its strategy and the prediction."
-    probs, current = self.evidence.predictions.view.probs, self.queue.current
-    known = probs is not None and len(probs) == self.data.n_items
-    facts: dict[str, Any] = dict(
-        model_step=self.evidence.activity.status.total,
-        certainty=float(probs[rows].max(1).mean()) if known else None,
-    )
-    if source == "agent":
-        return facts | {"agent": True}
-    if len(rows) == 1 and current is not None and current.serial == rows[0]:
-        said = int(probs[rows[0]].argmax()) if known else -1
-        facts |= dict(strategy=current.strategy, said=said)
-        if current.strategy == "audit" and current.serial not in self.evidence.audits:
-            self.evidence.asked_at_random(current.serial, said)
+    predictions = self.evidence.predictions
+    probs, facts = predictions.view.probs, predictions.provenance(rows, source, self.queue.current)
+    if "strategy" in facts:
+        row, known = int(rows[0]), probs is not None and len(probs) == self.data.n_items
+        said = facts["said"] = int(probs[row].argmax()) if known else -1
+        if facts["strategy"] == "audit" and row not in self.evidence.audits:
+            self.evidence.asked_at_random(row, said)
     return facts

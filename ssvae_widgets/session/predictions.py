@@ -182,7 +182,7 @@ def update(self: Predictions) -> bool:  # whether something was asked
         if self.view.probs is not None and self._shown_for != self._classes_now():
             self.show()  # what is said of a class that was deleted or merged goes to the others at once
         return False
-    if self.data.n_labeled:
+    if self.data.n_labeled or self.sets is not None:  # of sets the end of all answers is heard as well
         self.ask("linear" if "linear" in (self.wanted, self.chosen) else "graph")
     else:
         with self.activity.lock:
@@ -324,6 +324,24 @@ def typical(
     return found
 
 # %% ../../nbs/session/08_predictions.ipynb #d234aa74
+@patch
+def provenance(
+    self: Predictions,
+    rows: Int[np.ndarray, "rows"],  # about to be answered
+    source: str,  # of the gesture; "agent": a program, which answers no proposal of the queue
+    current=None,  # the `Suggestion` on show
+) -> dict[str, Any]:
+    "What is kept with a label or an answer: the model's step and its certainty; for a proposal, its strategy."
+    view, n = self.view, self.data.n_items
+    known = view.probs is not None and len(view.probs) == n and len(rows) > 0
+    certainty = float(view.certainty[rows].mean()) if known else None
+    facts: dict[str, Any] = dict(model_step=self.activity.status.total, certainty=certainty)
+    if source == "agent":
+        return facts | {"agent": True}
+    own = len(rows) == 1 and current is not None and current.serial == rows[0]
+    return facts | ({"strategy": current.strategy} if own else {})
+
+
 @patch
 def first_temper(self: Predictions) -> Temper:
     "How much certainty an answer may claim while no label was left out of it yet."
