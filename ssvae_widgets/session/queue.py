@@ -235,8 +235,7 @@ class Proposals:
         groups: Callable[[], Sequence[Any]] = tuple,  # gives each `Group` without a label, most important first
     ):
         self.data, self.activity, self.predictions, self.groups = data, activity, predictions, groups
-        self.queue, self.reviews = SuggestionQueue(), {}  # what each of `REVIEWS` asks: so many items at most
-        self.within: Callable[[], Any] = lambda: None  # rows to choose from, or all
+        self.queue, self.reviews, self.within = SuggestionQueue(), {}, lambda: None  # questions; rows, or all
         self._looking = threading.RLock()  # one look at a time: a second one would make both slower
         self._proposed = data.seq  # gesture up to which labels were known when the newest of them were proposed
 
