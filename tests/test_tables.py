@@ -77,7 +77,10 @@ def test_arrays_of_one_shape_stay_what_they_are_and_others_are_pictures():
     rng = np.random.default_rng(0)
     x = rng.random((5, 4, 6)).astype(np.float32)
     assert np.array_equal(load_images(pd.DataFrame({"x": [*x], "n": ["a"] * 5})).images, x)
-    assert np.array_equal(load_images(pd.DataFrame({"x": [a.tolist() for a in x], "n": ["a"] * 5})).images, x)
+    lists = pd.DataFrame({"x": [a.tolist() for a in x], "n": ["a"] * 5})
+    assert np.array_equal(load_images(lists, image_column="x").images, x)
+    with pytest.raises(DataError, match="no column of pictures"):
+        load_images(lists)  # so small, they may be boxes
     sizes = [np.full((4, 4 + k), 50 * k, np.uint8) for k in range(3)]
     found = load_images(pd.DataFrame({"x": sizes, "n": ["a", "b", "c"]}), size=(4, 4), fit="crop")
     assert found.images[:, 0, 0].tolist() == [0, 50, 100]
@@ -132,6 +135,52 @@ def test_what_is_wrong_is_said(folder, change, options, why):
     with pytest.raises((ArgumentError, DataError)) as caught:
         load_images(table(**change), folder=folder, **options)
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [object, "string"])
+def test_cells_that_name_no_file_are_left_out(folder, dtype):
+    odd = [None, "a\\b" * 200, "c/d" * 200, "~no_such_user/x.png", "e\0.png", "https://host/f.png"]
+    odd += [5, "\ud800.png"] if dtype is object else []
+    files = pd.Series([*odd, *(f"in/{k:02}.png" for k in range(len(odd), N))], dtype=dtype)
+    said = {
+        0: "names no picture",
+        5: "is the address 'https://host/f.png'; expected a path on this machine: copy it",
+        6: "names no picture",
+        7: "half a character",
+    }
+    for k in range(len(odd)):
+        one = [f"in/{j:02}.png" for j in range(N)]
+        one[k] = files[k]
+        with pytest.raises(DataError, match=said.get(k)) as caught:
+            load_images(table(file=pd.Series(one, dtype=dtype)), folder=folder)
+        assert f"row {k + 1} of the table" in str(caught.value) and len(str(caught.value)) < 400
+    most = [*odd, *(f"in/{k:02}.png" for k in range(N))]
+    with pytest.warns(UserWarning, match=f"{len(odd)} pictures were skipped"):
+        found = load_images(
+            pd.DataFrame({"file": pd.Series(most, dtype=dtype), "k": range(len(most))}), folder=folder, errors="skip"
+        )
+    assert found.names == [f"in/{k:02}.png" for k in range(N)] and found.columns["k"].tolist()[0] == len(odd)
+
+
+def test_remarks_may_look_like_paths(folder):
+    remarks = ["~5 mm", "~0.png", "x\\y" * 200, "x/y" * 200, *["plain"] * (N - 4)]
+    found = load_images(table(remark=remarks), folder=folder)
+    assert found.columns["remark"].tolist() == remarks
+    (folder / "~0.png").write_bytes(png(0))
+    assert load_images(pd.DataFrame({"file": ["~0.png"]}), folder=folder).names == ["~0.png"]
+    with pytest.raises(DataError, match="no such home folder"):
+        load_images(table(), folder="~no_such_user/x")
+    with pytest.raises(FileNotFoundError):
+        load_images("~no_such_user/x.csv")
+
+
+def test_both_forms_of_a_path_are_one_picture(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    files = ["00.png", str(folder / "in" / "01.png"), "../in/02.png"]
+    found = load_images(pd.DataFrame({"file": files}), folder=f"{folder.name}/in")
+    assert found.names == ["00.png", "01.png", "02.png"]
+    with pytest.raises(DataError, match="in the rows 1 and 2"):
+        load_images(pd.DataFrame({"file": ["00.png", str(folder / "in" / "00.png")]}), folder=f"{folder.name}/in")
 
 
 def test_damaged_files_and_tables(folder):
