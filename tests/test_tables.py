@@ -257,6 +257,36 @@ def test_a_saved_session_knows_its_columns(folder):
         assert again.facets.rows.tolist() == [2, 3]
 
 
+def test_what_is_saved_again_has_the_columns_of_now(folder):
+    for plate, more in ((1, {"old": range(N)}), (2, {"new": ["x"] * N})):
+        with LabelingSession(load_images(table(plate=plate, **more), folder=folder), config=CONFIG, features=None) as s:
+            s.save(folder / "project")
+    with LabelingSession.open(folder / "project") as s:
+        assert s.columns["plate"].tolist() == [2] * N and s.columns["new"].tolist() == ["x"] * N
+        assert s.columns["old"].tolist() == [*range(N)] and s.names == table()["file"].tolist()
+
+
+def test_one_long_remark_is_saved_as_it_is_and_old_projects_open(folder):
+    long = table(remark=["ü" * 200_000, *[None] * (N - 1)])
+    with LabelingSession(load_images(long, folder=folder), config=CONFIG, features=None) as session:
+        session.save(folder / "project")
+    file = folder / "project" / "columns.npz"
+    assert file.stat().st_size < 500_000
+    app = LatentLabeler.open(folder / "project")
+    assert app.session.columns["remark"].tolist() == long["remark"].tolist()[:1] + [None] * (N - 1)
+    app.save(folder / "project")
+    app.close()
+    assert file.stat().st_size < 500_000
+    np.savez(  # as it was written before
+        file, names=np.array([*map(str, range(N))]), **{"column kind": np.array(["a", "", "b"] * (N // 3))}
+    )
+    for opened in (LabelingSession.open, LatentLabeler.open):
+        again = opened(folder / "project")
+        session = getattr(again, "session", again)
+        assert session.columns["kind"].tolist() == ["a", None, "b"] * (N // 3) and session.names[3] == "3"
+        again.close()
+
+
 def test_the_command_writes_a_notebook_for_a_table(folder, monkeypatch, capsys):
     table().to_csv(folder / "cells.csv", index=False)
     monkeypatch.chdir(folder)
