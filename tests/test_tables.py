@@ -296,7 +296,15 @@ def test_the_command_writes_a_notebook_for_a_table(folder, monkeypatch, capsys):
     table(mask=table()["file"]).to_csv(folder / "two.csv", index=False)
     assert label(["two.csv", "--no-open"]) == 2 and "'file' and 'mask'" in capsys.readouterr().err
     table(file=[f"{k}.png" for k in range(N)]).to_csv(folder / "gone.csv", index=False)
-    assert label(["gone.csv", "--no-open"]) == 2 and "or give --skip-unreadable" in capsys.readouterr().err
+    assert label(["gone.csv", "--no-open"]) == 2
+    said = capsys.readouterr().err
+    assert "or give --skip-unreadable" in said and "(--folder changes that)" in said
+    table(mask=table()["file"]).to_csv(folder / "two.csv", index=False)
+    assert label(["two.csv", "--no-open"]) == 2 and "say which with --image-column." in capsys.readouterr().err
+    (folder / "tables").mkdir()
+    table().to_csv(folder / "tables" / "cells.csv", index=False)
+    assert label(["tables/cells.csv", "--no-open", "--folder", "."]) == 0
+    assert "load_images('cells.csv', folder='..')" in (folder / "tables" / "cells_labels.ipynb").read_text()
 
 
 def test_nothing_new_is_imported_before_it_is_used(folder):

@@ -351,7 +351,9 @@ def save(
     folder,  # where to; made when it is not there
 ) -> Path:
     "Write images, labels with their history, rounds, weights, names and columns, for `LatentLabeler.open`."
-    given = {name: numbers_with_gaps(np.asarray(values)) for name, values in self.given.items()}
+    of_table = table_colorings(self.session.columns)
+    given = {**{name: v for name, v in self.extra.items() if name not in of_table}, **self.given}
+    given = {name: numbers_with_gaps(np.asarray(values)) for name, values in given.items()}
     known = column_file({**self.session.columns, **given}, self.names)
     folder = self.session.save(folder, more={"columns.npz": known})
     self.say(f"Saved in {folder}")
