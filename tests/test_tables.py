@@ -77,7 +77,10 @@ def test_arrays_of_one_shape_stay_what_they_are_and_others_are_pictures():
     rng = np.random.default_rng(0)
     x = rng.random((5, 4, 6)).astype(np.float32)
     assert np.array_equal(load_images(pd.DataFrame({"x": [*x], "n": ["a"] * 5})).images, x)
-    assert np.array_equal(load_images(pd.DataFrame({"x": [a.tolist() for a in x], "n": ["a"] * 5})).images, x)
+    lists = pd.DataFrame({"x": [a.tolist() for a in x], "n": ["a"] * 5})
+    assert np.array_equal(load_images(lists, image_column="x").images, x)
+    with pytest.raises(DataError, match="no column of pictures"):
+        load_images(lists)  # so small, they may be boxes
     sizes = [np.full((4, 4 + k), 50 * k, np.uint8) for k in range(3)]
     found = load_images(pd.DataFrame({"x": sizes, "n": ["a", "b", "c"]}), size=(4, 4), fit="crop")
     assert found.images[:, 0, 0].tolist() == [0, 50, 100]
@@ -132,6 +135,52 @@ def test_what_is_wrong_is_said(folder, change, options, why):
     with pytest.raises((ArgumentError, DataError)) as caught:
         load_images(table(**change), folder=folder, **options)
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [object, "string"])
+def test_cells_that_name_no_file_are_left_out(folder, dtype):
+    odd = [None, "a\\b" * 200, "c/d" * 200, "~no_such_user/x.png", "e\0.png", "https://host/f.png"]
+    odd += [5, "\ud800.png"] if dtype is object else []
+    files = pd.Series([*odd, *(f"in/{k:02}.png" for k in range(len(odd), N))], dtype=dtype)
+    said = {
+        0: "names no picture",
+        5: "is the address 'https://host/f.png'; expected a path on this machine: copy it",
+        6: "names no picture",
+        7: "half a character",
+    }
+    for k in range(len(odd)):
+        one = [f"in/{j:02}.png" for j in range(N)]
+        one[k] = files[k]
+        with pytest.raises(DataError, match=said.get(k)) as caught:
+            load_images(table(file=pd.Series(one, dtype=dtype)), folder=folder)
+        assert f"row {k + 1} of the table" in str(caught.value) and len(str(caught.value)) < 400
+    most = [*odd, *(f"in/{k:02}.png" for k in range(N))]
+    with pytest.warns(UserWarning, match=f"{len(odd)} pictures were skipped"):
+        found = load_images(
+            pd.DataFrame({"file": pd.Series(most, dtype=dtype), "k": range(len(most))}), folder=folder, errors="skip"
+        )
+    assert found.names == [f"in/{k:02}.png" for k in range(N)] and found.columns["k"].tolist()[0] == len(odd)
+
+
+def test_remarks_may_look_like_paths(folder):
+    remarks = ["~5 mm", "~0.png", "x\\y" * 200, "x/y" * 200, *["plain"] * (N - 4)]
+    found = load_images(table(remark=remarks), folder=folder)
+    assert found.columns["remark"].tolist() == remarks
+    (folder / "~0.png").write_bytes(png(0))
+    assert load_images(pd.DataFrame({"file": ["~0.png"]}), folder=folder).names == ["~0.png"]
+    with pytest.raises(DataError, match="no such home folder"):
+        load_images(table(), folder="~no_such_user/x")
+    with pytest.raises(FileNotFoundError):
+        load_images("~no_such_user/x.csv")
+
+
+def test_both_forms_of_a_path_are_one_picture(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    files = ["00.png", str(folder / "in" / "01.png"), "../in/02.png"]
+    found = load_images(pd.DataFrame({"file": files}), folder=f"{folder.name}/in")
+    assert found.names == ["00.png", "01.png", "02.png"]
+    with pytest.raises(DataError, match="in the rows 1 and 2"):
+        load_images(pd.DataFrame({"file": ["00.png", str(folder / "in" / "00.png")]}), folder=f"{folder.name}/in")
 
 
 def test_damaged_files_and_tables(folder):
@@ -208,6 +257,36 @@ def test_a_saved_session_knows_its_columns(folder):
         assert again.facets.rows.tolist() == [2, 3]
 
 
+def test_what_is_saved_again_has_the_columns_of_now(folder):
+    for plate, more in ((1, {"old": range(N)}), (2, {"new": ["x"] * N})):
+        with LabelingSession(load_images(table(plate=plate, **more), folder=folder), config=CONFIG, features=None) as s:
+            s.save(folder / "project")
+    with LabelingSession.open(folder / "project") as s:
+        assert s.columns["plate"].tolist() == [2] * N and s.columns["new"].tolist() == ["x"] * N
+        assert s.columns["old"].tolist() == [*range(N)] and s.names == table()["file"].tolist()
+
+
+def test_one_long_remark_is_saved_as_it_is_and_old_projects_open(folder):
+    long = table(remark=["ü" * 200_000, *[None] * (N - 1)])
+    with LabelingSession(load_images(long, folder=folder), config=CONFIG, features=None) as session:
+        session.save(folder / "project")
+    file = folder / "project" / "columns.npz"
+    assert file.stat().st_size < 500_000
+    app = LatentLabeler.open(folder / "project")
+    assert app.session.columns["remark"].tolist() == long["remark"].tolist()[:1] + [None] * (N - 1)
+    app.save(folder / "project")
+    app.close()
+    assert file.stat().st_size < 500_000
+    np.savez(  # as it was written before
+        file, names=np.array([*map(str, range(N))]), **{"column kind": np.array(["a", "", "b"] * (N // 3))}
+    )
+    for opened in (LabelingSession.open, LatentLabeler.open):
+        again = opened(folder / "project")
+        session = getattr(again, "session", again)
+        assert session.columns["kind"].tolist() == ["a", None, "b"] * (N // 3) and session.names[3] == "3"
+        again.close()
+
+
 def test_the_command_writes_a_notebook_for_a_table(folder, monkeypatch, capsys):
     table().to_csv(folder / "cells.csv", index=False)
     monkeypatch.chdir(folder)
@@ -217,7 +296,15 @@ def test_the_command_writes_a_notebook_for_a_table(folder, monkeypatch, capsys):
     table(mask=table()["file"]).to_csv(folder / "two.csv", index=False)
     assert label(["two.csv", "--no-open"]) == 2 and "'file' and 'mask'" in capsys.readouterr().err
     table(file=[f"{k}.png" for k in range(N)]).to_csv(folder / "gone.csv", index=False)
-    assert label(["gone.csv", "--no-open"]) == 2 and "or give --skip-unreadable" in capsys.readouterr().err
+    assert label(["gone.csv", "--no-open"]) == 2
+    said = capsys.readouterr().err
+    assert "or give --skip-unreadable" in said and "(--folder changes that)" in said
+    table(mask=table()["file"]).to_csv(folder / "two.csv", index=False)
+    assert label(["two.csv", "--no-open"]) == 2 and "say which with --image-column." in capsys.readouterr().err
+    (folder / "tables").mkdir()
+    table().to_csv(folder / "tables" / "cells.csv", index=False)
+    assert label(["tables/cells.csv", "--no-open", "--folder", "."]) == 0
+    assert "load_images('cells.csv', folder='..')" in (folder / "tables" / "cells_labels.ipynb").read_text()
 
 
 def test_nothing_new_is_imported_before_it_is_used(folder):

@@ -23,7 +23,7 @@ from typing import Any
 from .common import SKIP_ADVICE, UsageError, sentence_of
 
 # %% auto #0
-__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_reading_flags', 'add_data_flags',
+__all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_reading_flags', 'with_flags', 'add_data_flags',
            'reading_options', 'reading_record', 'trained_reading', 'read_images', 'pair_features', 'check_shape',
            'read_label_file']
 
@@ -130,14 +130,26 @@ def add_reading_flags(group) -> None:
 
 # %% ../../nbs/cli/02_arguments.ipynb #f616b8e1
 def _add_table_flags(group) -> None:
-    "Which columns of a table are what."
+    "Which columns of a table are what, and where its paths begin."
     for name, text in (
         ("--image-column", "the pictures or their paths (default: found by what stands in it)"),
         ("--label-column", "the classes, shown as the truth (default: none)"),
     ):
         group.add_argument(name, default=argparse.SUPPRESS, metavar="NAME", help=f"tables: {text}")
+    paths = "tables: where relative paths begin (default: the folder of the table)"
+    group.add_argument("--folder", default=argparse.SUPPRESS, metavar="FOLDER", help=paths)
 
 # %% ../../nbs/cli/02_arguments.ipynb #992b7dd0
+def with_flags(
+    said: str,  # a sentence of `load_images`
+) -> str:
+    "The flags in place of the arguments that a sentence names."
+    said = said.replace(SKIP_ADVICE, ", or give --skip-unreadable")
+    said = re.sub(r", for instance table\.drop_duplicates\(.*\)", "", said)
+    names = r"\b(image_column|label_column|class_level|folder)(=(?=[ .])|(?= is (?:an option|'|the address)))"
+    return re.sub(names, lambda found: f"--{found[1].replace('_', '-')}", said)
+
+
 def add_data_flags(
     parser: argparse.ArgumentParser,
 ) -> None:
@@ -186,7 +198,7 @@ def reading_options(
     for flag, (low, high) in ((k, given[k]) for k in ("percentiles", "value_range") if k in given):
         if not low < high or flag == "percentiles" and not 0 <= low < high <= 100:
             raise UsageError(f"--{flag.replace('_', '-')} is {low:g} {high:g}; give black first, then white.")
-    options = {k: given[k] for k in ("fit", "color", "cache", "image_column", "label_column") if k in given}
+    options = {k: given[k] for k in ("fit", "color", "cache", "image_column", "label_column", "folder") if k in given}
     options |= {k: tuple(given[k]) for k in ("size", "percentiles", "value_range") if k in given}
     if "percentiles" in given and "value_range" in given:
         raise UsageError("--percentiles and --value-range both say what is black and white; give one of them.")
@@ -286,9 +298,7 @@ def read_images(
     try:
         return load_images(source, n=args.n, scale=args.scale, binarize=args.binarize, **options)
     except (ValueError, OSError) as e:
-        raise UsageError(
-            f"--data {args.data}: {sentence_of(e).replace(SKIP_ADVICE, ', or give --skip-unreadable')}"
-        ) from None
+        raise UsageError(f"--data {args.data}: {with_flags(sentence_of(e))}") from None
 
 # %% ../../nbs/cli/02_arguments.ipynb #116a4216
 def pair_features(

@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from .arguments import add_reading_flags, reading_options
-from .common import SKIP_ADVICE, UsageError, make_parser, run_command, say, sentence_of
+from .arguments import add_reading_flags, reading_options, with_flags
+from .common import UsageError, make_parser, run_command, say, sentence_of
 from .lab import open_lab
 
 # %% auto #0
@@ -69,7 +69,7 @@ def check_source(
         else:
             read_list(sources[:1])
     except (OSError, ValueError) as error:
-        said = sentence_of(error).replace(SKIP_ADVICE, ", or give --skip-unreadable")
+        said = with_flags(sentence_of(error))
         raise UsageError(said) from None
 
 # %% ../../nbs/cli/09_label.ipynb #644f3110
@@ -95,6 +95,8 @@ def app_cell(
         return f"from ssvae_widgets import LatentLabeler\n\napp = LatentLabeler.open({seen[0]!r})\napp"
     given = repr(seen[0]) if len(seen) == 1 else "[\n" + "".join(f"    {s!r},\n" for s in seen) + "]"
     names = "LatentLabeler"
+    if "folder" in options:
+        options = {**options, "folder": near(options["folder"], folder)}
     if options:
         given = f"load_images({given}, {', '.join(f'{k}={v!r}' for k, v in options.items())})"
         names = "LatentLabeler, load_images"

@@ -10,6 +10,7 @@ __all__ = ['FEW', 'plain_column']
 # %% ../../nbs/data/02_column_kinds.ipynb #459ed5c3
 import datetime
 import numbers
+import re
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _texts(s, gaps: np.ndarray) -> np.ndarray:
 
 
 def _numbers(s, gaps: np.ndarray) -> np.ndarray:
-    if not gaps.any() and s.dtype.kind in "iu":
+    if not gaps.any() and s.dtype.kind in "iu" and (s.dtype.kind == "i" or not (s > np.iinfo(np.int64).max).any()):
         return s.to_numpy(np.int64)
     x = s.to_numpy(np.float64, na_value=np.nan)
     there = x[~gaps]
@@ -70,10 +71,10 @@ def _iso_dates(texts: np.ndarray) -> np.ndarray | None:
     import pandas as pd
 
     codes, found = pd.factorize(texts)
-    found = pd.Series(found, dtype=object).astype("str").str.strip()
-    if not len(found) or not found.str.fullmatch(_ISO).all():
+    found = [text.strip() for text in found]
+    if not found or not all(re.fullmatch(_ISO, text, re.ASCII) for text in found):
         return None
-    known = pd.to_datetime(found, format="ISO8601", utc=True, errors="coerce")
+    known = pd.to_datetime(pd.Series(found), format="ISO8601", utc=True, errors="coerce")
     if known.isna().any():
         return None
     return np.append(_dates(known), np.datetime64("NaT"))[codes]  # the last one is for none

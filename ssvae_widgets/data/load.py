@@ -281,7 +281,7 @@ def load_images(
                 f"{sorted(folder_options)[0]} is an option of folders of pictures; {text} comes as it is."
             )
         return _built_in(text, n, scale, binarize)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     try:
         if not path.exists():
             raise FileNotFoundError(

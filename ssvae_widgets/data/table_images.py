@@ -10,6 +10,7 @@ __all__ = ['Pictured', 'read_table']
 # %% ../../nbs/data/10_table_images.ipynb #52dbe520
 import contextlib
 import io
+import numbers
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -40,8 +41,8 @@ from ssvae_widgets.data.reading import (
     read_files,
     warn_caller,
 )
-from .tables import Table, as_file, check_column_name, find_image_column, open_table
-from ..errors import ArgumentError, DataError
+from .tables import Table, as_file, check_column_name, find_image_column, is_file, is_name, open_table
+from ..errors import ArgumentError, DataError, check_path, describe
 
 # %% ../../nbs/data/10_table_images.ipynb #6add276a
 class Pictured(NamedTuple):
@@ -62,6 +63,14 @@ def _name_of(table: Table, path: Path, text: str) -> str:
     return text
 
 
+def _why_gone(text: str, name: str, where: str) -> str:
+    try:
+        check_path(text, where)
+    except ArgumentError as e:  # an address, or what can be no name
+        return str(e).rstrip(".")
+    return f"{name if len(name) < 256 else describe(name)} ({where}) is not there"
+
+
 def _twice(names: list[str], table: Table, column: str) -> None:
     seen: dict[str, int] = {}
     for row, name in enumerate(names):
@@ -75,13 +84,13 @@ def _twice(names: list[str], table: Table, column: str) -> None:
 # %% ../../nbs/data/10_table_images.ipynb #79b91d27
 def _read_paths(table: Table, column: str, options: ReadOptions, **how) -> Pictured:
     "The files that a column names."
-    texts = [None if v is None or v != v else os.fsdecode(v).strip() for v in table.frame[column].tolist()]
+    texts = [os.fsdecode(v).strip() if is_name(v) else None for v in table.frame[column].tolist()]
     paths = [as_file(table.folder, text) if text else None for text in texts]
     names = [_name_of(table, path, text) if path else "" for path, text in zip(paths, texts)]
     _twice(names, table, column)
     bad = [f"row {row + 1} of {table.name} names no picture" for row, path in enumerate(paths) if path is None]
-    gone = [row for row, path in enumerate(paths) if path is not None and not path.is_file()]
-    bad += [f"{names[row]} (row {row + 1} of {table.name}) is not there" for row in gone]
+    gone = [row for row, path in enumerate(paths) if path is not None and not is_file(path)]
+    bad += [_why_gone(texts[row], names[row], f"row {row + 1} of {table.name}") for row in gone]
     if bad and options.errors != "skip":
         raise DataError(
             f"{len(bad)} of the {len(paths)} rows have no picture: {bad[0]}. Relative paths begin in "
@@ -103,12 +112,12 @@ def _opened(cell, folder: Path):  # a PIL image, its pixels not read yet
     if data is not None:
         Image.init()
         return Image.open(io.BytesIO(data), formats=[kind for kind in FORMATS if kind in Image.OPEN])
-    if isinstance(cell, dict):
-        return open_picture(as_file(folder, str(cell.get("path"))))
+    if isinstance(cell, dict) and cell.get("path"):
+        return open_picture(as_file(folder, str(cell["path"])))
     if isinstance(cell, np.ndarray | list):
         a = np.array([np.array(line, dtype=None) for line in cell]) if isinstance(cell, list) else cell
         if a.dtype != np.uint8:
-            raise DataError(f"arrays of different shapes are pictures when they are bytes, this one is of {a.dtype}")
+            raise DataError(f"arrays are brought to one size when they are of uint8, this one is of {a.dtype}")
         return Image.fromarray(a)
     if not type(cell).__module__.startswith("PIL."):
         raise DataError("there is no picture")
@@ -175,8 +184,9 @@ def _read_cells(table: Table, column: str, options: ReadOptions, limit=None, pro
     cells = table.frame[column].tolist()
     names = _names_in(table, cells, column)
     cells, bad = cells[:limit], []
-    if options.size is None and (whole := _arrays(cells)) is not None:
-        return Pictured(whole, names[: len(cells)], np.arange(len(cells)), None, [])
+    there = np.flatnonzero(~table.frame[column].isna().to_numpy()[:limit])
+    if options.size is None and (whole := _arrays([cells[i] for i in there])) is not None:
+        return _whole(whole, there, names, len(cells), options.errors)
     sizes = _each(lambda cell: _size_of(cell, table.folder), cells, names, options.errors, bad)
     if not sizes:
         raise DataError(f"none of the pictures of {table.name} can be read: {bad[0]}")
@@ -195,6 +205,15 @@ def _read_cells(table: Table, column: str, options: ReadOptions, limit=None, pro
     kept = [cells[i] for i in rows]
     stored = lambda row: _full_size(kept[row], table.folder, names[rows[row]])  # noqa: E731
     return Pictured(images, [names[i] for i in rows], rows, None, notes, stored)
+
+
+def _whole(images: np.ndarray, there: np.ndarray, names: list[str], n: int, errors: str) -> Pictured:
+    "Arrays of one shape, of the rows that have one."
+    bad = [f"{names[i]} has no picture" for i in np.setdiff1d(np.arange(n), there)]
+    if bad and errors != "skip":
+        raise DataError(f"{bad[0]}: leave it out, or load with errors='skip'.")
+    notes = [f"{len(bad)} pictures were skipped: {bad[0]}"] if bad else []
+    return Pictured(images, [names[i] for i in there], there, None, notes)
 
 
 def _full_size(cell, folder: Path, name: str) -> np.ndarray:
@@ -226,7 +245,7 @@ def read_table(
     **options,  # size, color, fit, errors and others: see `ReadOptions`
 ) -> ImageSet:  # its `columns` are the other columns, one value a picture
     "Read the pictures of a table with what is known about them. Raises `DataError`, `ArgumentError`, `OSError`."
-    chosen, table = check_options(**options), open_table(source, folder)
+    chosen, table = check_options(**options), open_table(source, folder, (label_column,))
     column, held = find_image_column(table, image_column)
     label = None if label_column is None else check_column_name(table, label_column, "label_column")
     if label == column:
@@ -248,14 +267,36 @@ def read_table(
     return ImageSet(found.images, truth, classes, found.names, found.source, tuple(notes), columns, file, found.stored)
 
 # %% ../../nbs/data/10_table_images.ipynb #872a12e0
+def _class_names(values) -> tuple:  # for `encode_labels`: values, how many, and the classes in their order
+    "Numbers and truth values as the names of classes; texts and named categories stay what they are."
+    import pandas as pd
+
+    own = getattr(values.dtype, "categories", None)
+    if own is not None and all(isinstance(name, str) for name in own):
+        return values, len(values)
+    codes, found = pd.factorize(values.astype(object))
+    if not all(isinstance(v, numbers.Real | np.bool_) for v in found):
+        return values.tolist(), len(values)
+    named = {v: None if v == -1 else _number_name(v) for v in sorted(found.tolist())}
+    texts = np.array([*(named[v] for v in found.tolist()), None], object)[codes]  # the last one is for none
+    return texts.tolist(), len(values), [*dict.fromkeys(name for name in named.values() if name)] or None
+
+
+def _number_name(v) -> str:
+    if isinstance(v, bool | np.bool_):
+        return str(bool(v))
+    if not np.isfinite(v) or v != int(v):
+        raise DataError(f"{v} is no whole number; expected names, or whole numbers.")
+    return str(int(v))
+
+
 def _truth(table: Table, label: str | None, rows: np.ndarray) -> tuple[np.ndarray | None, list[str] | None]:
     if label is None:
         return None, None
     values = table.frame[label].iloc[rows]
-    values = values if hasattr(values.dtype, "categories") else values.tolist()
     try:
-        codes, names = encode_labels(values, len(rows))
-    except ValueError as e:
+        codes, names = encode_labels(*_class_names(values))
+    except (TypeError, ValueError) as e:
         raise DataError(f"the column {label!r} of {table.name} holds no classes: {e}") from None
     return codes.astype(np.int64), names
 

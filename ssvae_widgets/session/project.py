@@ -36,6 +36,7 @@ from ..io.presence import one_at_a_time
 from ..labels.rejoin import classes_since
 from ..labels.store import LabelStore
 from .arguments import check_groups, check_truth
+from .column_file import read_column_file
 from .frozen_features import check_features
 from .stored_images import read_array, read_images
 
@@ -449,25 +450,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
         )
     return facts
 
-# %% ../../nbs/session/25_project.ipynb #62322f01
-def _columns(file: Path, n_items: int) -> tuple[dict[str, np.ndarray], list[str] | None]:
-    "Columns and names; none where there is no file. Raises anything."
-    columns, names = {}, None
-    if not file.is_file():
-        return columns, names
-    with open(file, "rb") as f, np.load(f, allow_pickle=False) as saved:
-        if sum(part.file_size for part in saved.zip.infolist()) > 2 * file.stat().st_size + 65_536:
-            raise ValueError("it unpacks to more than was saved")
-        for name in saved.files:
-            array = saved[name]
-            if array.ndim != 1 or len(array) != n_items:
-                raise ValueError(f"{name} has not one value for each image")
-            if name == "names":
-                names = array.tolist()
-            elif name.startswith("column "):
-                columns[name.removeprefix("column ")] = array
-    return columns, names
-
 # %% ../../nbs/session/25_project.ipynb #ad167765
 def read_columns(
     folder: Path,
@@ -477,7 +459,7 @@ def read_columns(
     "What the app had saved with the images."
     file = folder / "columns.npz"
     try:
-        return *_columns(file, n_items), ""
+        return *read_column_file(file, n_items), ""
     except Exception as error:
         return (
             {},
@@ -489,6 +471,6 @@ def read_columns(
 def read_names(folder: Path, n_items: int) -> list[str] | None:
     "The names alone, for a session; what cannot be read is left to the app, which says so."
     try:
-        return _columns(folder / "columns.npz", n_items)[1]
+        return read_column_file(folder / "columns.npz", n_items)[1]
     except Exception:
         return None

@@ -8,10 +8,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/saving.html.md"""
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,13 @@ import numpy as np
 
 from ..errors import ClosedError
 from ..io.files import atomic_write
+from .column_file import column_file
 from .folder import log_identity
-from .project import LABELS, SESSION, conclude, is_ours, locked, staged
+from .project import LABELS, SESSION, conclude, is_ours, locked, read_columns, staged
 from .stored_images import write_array, write_images
 
 # %% auto #0
-__all__ = ['save_project', 'names_file']
+__all__ = ['save_project']
 
 # %% ../../nbs/session/26_saving.ipynb #068aa1bb
 def save_project(
@@ -54,22 +53,21 @@ def save_project(
         session.activity.say(conclude(folder))
         if not at_home:
             _check_labels(session, folder)
-        told = session.names is not None or session.columns
-        if "columns.npz" not in more and told and not (folder / "columns.npz").exists():
-            more = {**more, "columns.npz": names_file(session.names, session.columns)}
+        if "columns.npz" not in more:
+            more = {**more, **_known_file(session, folder)}
         with staged(folder) as stage:
             _write(session, stage, at_home, more)
     return folder
 
 # %% ../../nbs/session/26_saving.ipynb #068aa1bc
-def names_file(names: Sequence[Any] | None, columns: dict[str, np.ndarray]) -> bytes:
-    "Names and columns as the bytes of a `columns.npz`, for a session without an app, which writes its own."
-    own = {} if names is None else {"names": np.array([str(name) for name in names])}
-    for name, v in columns.items():  # texts are written as such, and read again without pickle
-        own[f"column {name}"] = np.array(["" if x is None else x for x in v]) if v.dtype.hasobject else v
-    data = io.BytesIO()
-    np.savez(data, allow_pickle=False, **own)
-    return data.getvalue()
+def _known_file(session, folder: Path) -> dict[str, bytes]:
+    "Names and columns of a session without an app, which writes its own; and those that only the folder has."
+    if session.names is None and not session.columns:
+        return {}
+    columns, names, _ = read_columns(folder, len(session.images), aside=False)
+    return {
+        "columns.npz": column_file({**columns, **session.columns}, names if session.names is None else session.names)
+    }
 
 # %% ../../nbs/session/26_saving.ipynb #22a73595
 def _check_place(session, folder: Path, here: Path) -> None:

@@ -6,11 +6,10 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/labeler.html.md"""
 
 # %% auto #0
 __all__ = ['REPLACED', 'FACE', 'LET_GO', 'check_items', 'session_for', 'check_one_class', 'ReplacedError', 'LatentLabeler',
-           'columns_file', 'open_project']
+           'open_project']
 
 # %% ../../nbs/widgets/20_labeler.ipynb #c01e23c4
 import base64
-import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..data.load import as_image_set
 from ..errors import ArgumentError, check_whole, describe
 from ..parts import method
 from ..session.arguments import RESERVED, check_columns, check_each
+from ..session.column_file import column_file
 from ..session.export import Written
 from ..session.labeling import Labeling
 from .assets import Whole, close_all, family
@@ -344,22 +344,6 @@ def _gone(self: LatentLabeler, name: str):
 
 LatentLabeler.__getattr__ = _gone
 
-# %% ../../nbs/widgets/20_labeler.ipynb #7d02d9da
-def _plain(values) -> np.ndarray:
-    "Values as numpy writes them without pickle: numbers with gaps keep them, other objects become text or nothing."
-    v = numbers_with_gaps(np.asarray(values))
-    return np.array(["" if x is None or x != x else str(x) for x in v]) if v.dtype.hasobject else v
-
-
-def columns_file(extra: dict, names) -> bytes:
-    "The columns and names of an app as the bytes of an npz file."
-    own = {f"column {name}": _plain(values) for name, values in extra.items()}
-    if names is not None:
-        own["names"] = np.array([str(name) for name in names])
-    data = io.BytesIO()
-    np.savez(data, allow_pickle=False, **own)
-    return data.getvalue()
-
 # %% ../../nbs/widgets/20_labeler.ipynb #f8f71728
 @patch
 def save(
@@ -367,8 +351,11 @@ def save(
     folder,  # where to; made when it is not there
 ) -> Path:
     "Write images, labels with their history, rounds, weights, names and columns, for `LatentLabeler.open`."
-    columns = {**self.session.columns, **self.given}
-    folder = self.session.save(folder, more={"columns.npz": columns_file(columns, self.names)})
+    of_table = table_colorings(self.session.columns)
+    given = {**{name: v for name, v in self.extra.items() if name not in of_table}, **self.given}
+    given = {name: numbers_with_gaps(np.asarray(values)) for name, values in given.items()}
+    known = column_file({**self.session.columns, **given}, self.names)
+    folder = self.session.save(folder, more={"columns.npz": known})
     self.say(f"Saved in {folder}")
     return folder
 
