@@ -60,6 +60,7 @@ def nice_edges(
         step = next((k * tens for k in (1, 2, 5) if k * tens >= width * (1 - 1e-9)), 10 * tens)
         step = max(step, 1.0) if kind == "whole" else step
     first = np.floor(low / step)
+    first -= first * step > low  # the smallest of all numbers, halved, is zero
     return (first + np.arange(int(np.floor(high / step) - first) + 2)) * step
 
 # %% ../../nbs/data/03_facets.ipynb #95961a16
