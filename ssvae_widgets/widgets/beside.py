@@ -36,7 +36,8 @@ def beside_message(
     frames, labels = as_of_today(session, [rounds[k], frame_of_now(session, len(rounds))])
     if n > MOST:
         keep = np.sort(np.random.default_rng(0).choice(n, MOST, replace=False))
-        keep = np.union1d(keep, film_rows(labels[-1]))
+        drawn = film_rows(labels[-1])
+        keep = np.union1d(keep, drawn[labels[-1][drawn] >= 0])
     else:
         keep = np.arange(n)
     frames, labels = [_thinned(f, keep) for f in frames], [np.asarray(each)[keep] for each in labels]
