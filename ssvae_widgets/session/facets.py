@@ -49,12 +49,14 @@ class Filter:
 def as_shown(
     value: float,
     kind: str,  # "number" or "date"
+    last: bool = False,  # of a range that ends here: the last second of a day is that day
 ) -> str:
     "A number or a date as people read it."
     if kind == "number" or not np.isfinite(value):
         return f"{value:.6g}"
-    moment = np.datetime64(int(np.floor(value)), "s")
-    return str(moment.astype("datetime64[D]")) if value % 86_400 == 0 else str(moment).replace("T", " ")[:16]
+    second = int(np.floor(value))
+    moment, day = np.datetime64(second, "s"), (second + 1 if last else value) % 86_400 == 0
+    return str(moment.astype("datetime64[D]")) if day else str(moment).replace("T", " ")[:16]
 
 # %% ../../nbs/session/22_facets.ipynb #72a540dc
 def say_filter(
@@ -69,7 +71,7 @@ def say_filter(
         return f"{name} is {' or '.join([', '.join(said[:3]) + (', …' if len(said) > 4 else ''), *said[3:4]])}"
     if kept.text:
         return f"{name} has “{kept.text}”"
-    low, high = (as_shown(value, facet.kind) for value in (kept.low, kept.high))
+    low, high = as_shown(kept.low, facet.kind), as_shown(kept.high, facet.kind, last=True)
     ends = [f"from {low}"] * bool(np.isfinite(kept.low)) + [f"to {high}"] * bool(np.isfinite(kept.high))
     return f"{name} {' '.join(ends)}" if ends else f"{name} has a value"
 
@@ -183,15 +185,22 @@ def _as_value(given: Any, kind: str, last: bool) -> float:
     if given is None:
         return np.inf if last else -np.inf
     try:
-        if kind == "number" or isinstance(given, int | float):
-            return float(given)
-        import pandas as pd
+        value = np.nan if isinstance(given, bool | np.bool_) or is_missing(given) else _number_of(given, kind, last)
+    except (TypeError, ValueError, OverflowError):
+        value = np.nan
+    if value != value:
+        raise ArgumentError(f"got {describe(given)}; expected a {kind}.")
+    return value
 
-        moment = pd.Timestamp(given)
-        day = isinstance(given, str) and len(given.strip()) <= 10 or type(given) is datetime.date
-        return moment.timestamp() + (86_399.999999 if day and last else 0)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"got {describe(given)}; expected a {kind}.") from None
+
+def _number_of(given: Any, kind: str, last: bool) -> float:
+    if kind == "number" or isinstance(given, int | float):
+        return float(given)
+    import pandas as pd
+
+    moment = pd.Timestamp(given)
+    day = isinstance(given, str) and len(given.strip()) <= 10 or type(given) is datetime.date
+    return moment.timestamp() + (86_399.999999 if day and last else 0)
 
 # %% ../../nbs/session/22_facets.ipynb #9a3965fa
 @patch
