@@ -222,8 +222,8 @@ export function beside(root, ask, choose) {
     },
     /** Rounds came, or went, while it is open: the chosen one is followed, as far as there is one of its title. */
     rounds(titles) {
-      if (!dialog.open) return;
-      const was = Number(which.value),
+      if (!dialog.open || (titles.length === known.length && known.every((title, i) => title === titles[i]))) return;
+      const was = which.value === "" ? -1 : Number(which.value),
         now = known.every((title, i) => title === titles[i]) ? was : titles.indexOf(known[was]);
       fill(titles);
       which.value = String(now); // −1: none of them
