@@ -91,7 +91,7 @@ def next(self: ProposalDeck, intent: dict):
 def outside(self: ProposalDeck, row: int) -> str:
     "What is said beside a proposal that the filters of columns do not let pass."
     passing = self.session.facets.passing()
-    return "" if passing is None or passing[row] else " The filter has ended: it lies outside."
+    return "" if passing is None or passing[row] else "; the filter has ended, this lies outside"
 
 
 @patch
