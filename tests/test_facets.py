@@ -1,5 +1,6 @@
 """Filters of columns: every count as pandas has it, whatever is combined; the app in step with them; quick enough."""
 
+import threading
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from ssvae_widgets.data.column_kinds import plain_column
 from ssvae_widgets.data.facets import at_places, between, count_places, has_words, make_facet
 from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.session.facets import Filter
 
 N = 80
 RNG = np.random.default_rng(0)
@@ -167,11 +169,13 @@ def test_accuracy_and_labels_know_nothing_of_filters(session):
 
 def test_the_app_takes_columns_from_both_and_keeps_them(tmp_path, monkeypatch):
     monkeypatch.setattr(LabelingSession, "prepare", lambda self: None)  # about columns, not about a model
-    own = {"depth": RNG.random(N), "few": np.array([1.0, np.nan, 2.0, 3.0] * (N // 4))}
+    own = {"depth": RNG.random(N), "few": np.array([1.0, np.nan, 2.0, 3.0] * (N // 4)), "area": np.arange(N) / 2}
     data = ImageSet(IMAGES, columns=dict(TABLE) | {"truth": [*range(N)]})
     app = LatentLabeler(data, tmp_path / "l.csv", columns=own, config=CONFIG, features=None, classes=["x"])
-    names = [*TABLE, "truth", "depth", "few"]
+    names = [*TABLE, "truth", "depth", "few"]  # area stands where it stood
     assert app.facets.panel.columns == names and {"depth", "few", "truth (table)"} <= {*app.map.columns}
+    for values in (app.map.columns["area"].values, app.session.columns["area"]):  # one name, one column
+        assert values.tolist() == own["area"].tolist()
     assert app.map.columns["few"].kind == "values" and "remark" not in app.map.columns
     app.session.facets.search("remark", "sharp")
     app.save(tmp_path / "project")
@@ -180,6 +184,7 @@ def test_the_app_takes_columns_from_both_and_keeps_them(tmp_path, monkeypatch):
     again = LatentLabeler.open(tmp_path / "project")
     assert sorted(again.facets.panel.columns) == sorted(names) and not again.session.facets.filters
     assert {"depth", "few", "truth (table)"} <= {*again.map.columns} and "remark" not in again.map.columns
+    assert again.session.columns["area"].tolist() == again.map.columns["area"].values.tolist() == own["area"].tolist()
     again.session.facets.search("remark", "sharp")
     assert again.session.facets.counts("plate").tolist() == before
     assert len(np.frombuffer(again.map.layer.filter, "<u4")) == len(again.session.facets.rows)
@@ -187,6 +192,34 @@ def test_the_app_takes_columns_from_both_and_keeps_them(tmp_path, monkeypatch):
     plain = LatentLabeler(IMAGES, None, config=CONFIG, features=None)
     assert plain.facets.panel.columns == [] and plain.facets.panel.cards == []
     plain.close()
+
+
+def test_filters_may_change_while_somebody_reads_them(session):
+    wrong, end = [], time.monotonic() + 0.4
+    facets = session.facets
+
+    def read():
+        while time.monotonic() < end and not wrong:
+            try:
+                assert len({*facets.rows.tolist()}) <= N and facets.said.count("plate") <= 1
+            except Exception as error:
+                wrong.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    k = 0
+    while time.monotonic() < end:
+        k += 1
+        for name in ("plate", "area", "ok"):
+            facets.put(name, Filter(places=(0, 1)) if name != "area" else Filter(low=90))
+        facets.add({"ok": [k % 3 == 0, *TABLE["ok"][1:]]})
+        facets.clear("plate")
+    for reader in readers:
+        reader.join()
+    facets.clear()
+    facets.add({"ok": TABLE["ok"]})
+    assert not wrong, wrong
 
 
 def test_quick_enough_at_sixty_thousand():

@@ -38,7 +38,10 @@ def plain_column(
         return _dates(s)
     if kinds.is_numeric_dtype(s.dtype) and not kinds.is_complex_dtype(s.dtype):
         return _numbers(s, gaps)
-    return _objects(s, gaps)
+    try:
+        return _objects(s, gaps)
+    except OverflowError:  # a whole number that is larger than any float
+        return None
 
 # %% ../../nbs/data/02_column_kinds.ipynb #601034f1
 def _texts(s, gaps: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/data/facets.html.md"""
 # %% ../../nbs/data/03_facets.ipynb #cc0ad6e4
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -60,6 +61,7 @@ def nice_edges(
         step = next((k * tens for k in (1, 2, 5) if k * tens >= width * (1 - 1e-9)), 10 * tens)
         step = max(step, 1.0) if kind == "whole" else step
     first = np.floor(low / step)
+    first -= first * step > low  # the smallest of all numbers, halved, is zero
     return (first + np.arange(int(np.floor(high / step) - first) + 2)) * step
 
 # %% ../../nbs/data/03_facets.ipynb #95961a16
@@ -89,12 +91,17 @@ def facet_of_plain(
     return _of_numbers(v.astype(np.float64), "number", "whole" if v.dtype.kind in "iu" else "number")
 
 # %% ../../nbs/data/03_facets.ipynb #16d27030
+def _folded(text: str) -> str:
+    "A text as it is searched: one case, and one way to write each character (NFKC)."
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
 def _of_texts(v: np.ndarray) -> Facet:
     import pandas as pd
 
     codes, found = pd.factorize(v)
     if len(found) > MOST_BARS:
-        low = tuple(text.casefold() for text in found)
+        low = tuple(map(_folded, found))
         return Facet("text", np.where(codes < 0, len(found), codes).astype(np.int32), tuple(found), low=low)
     names = sorted(found, key=lambda name: (len(name), name) if name.isdecimal() else (10**6, name))
     place = np.array([*(names.index(name) for name in found), len(names)], np.int32)
@@ -138,8 +145,8 @@ def at_places(
 # %% ../../nbs/data/03_facets.ipynb #719eea71
 def has_words(facet: Facet, text: str) -> Bool[np.ndarray, "rows"]:
     "Rows whose text has every word."
-    words = text.casefold().split()
-    low = facet.low or tuple(name.casefold() for name in facet.names)
+    words = _folded(text).split()
+    low = facet.low or tuple(map(_folded, facet.names))
     first, *more = words or [""]
     wanted = np.fromiter((first in name for name in low), bool, len(low))
     for word in more:

@@ -22,7 +22,7 @@ from ..data.facets import Facet, at_places, between, count_places, facet_of_plai
 from ..data.names import is_missing
 from ..errors import ArgumentError, describe
 from .activity import Activity
-from .arguments import check_each
+from .arguments import check_columns
 from .labeled_images import LabeledImages
 from .queue import Proposals
 
@@ -49,12 +49,14 @@ class Filter:
 def as_shown(
     value: float,
     kind: str,  # "number" or "date"
+    last: bool = False,  # of a range that ends here: the last second of a day is that day
 ) -> str:
     "A number or a date as people read it."
     if kind == "number" or not np.isfinite(value):
         return f"{value:.6g}"
-    moment = np.datetime64(int(np.floor(value)), "s")
-    return str(moment.astype("datetime64[D]")) if value % 86_400 == 0 else str(moment).replace("T", " ")[:16]
+    second = int(np.floor(value))
+    moment, day = np.datetime64(second, "s"), (second + 1 if last else value) % 86_400 == 0
+    return str(moment.astype("datetime64[D]")) if day else str(moment).replace("T", " ")[:16]
 
 # %% ../../nbs/session/22_facets.ipynb #72a540dc
 def say_filter(
@@ -69,11 +71,18 @@ def say_filter(
         return f"{name} is {' or '.join([', '.join(said[:3]) + (', …' if len(said) > 4 else ''), *said[3:4]])}"
     if kept.text:
         return f"{name} has “{kept.text}”"
-    low, high = (as_shown(value, facet.kind) for value in (kept.low, kept.high))
+    low, high = as_shown(kept.low, facet.kind), as_shown(kept.high, facet.kind, last=True)
     ends = [f"from {low}"] * bool(np.isfinite(kept.low)) + [f"to {high}"] * bool(np.isfinite(kept.high))
     return f"{name} {' '.join(ends)}" if ends else f"{name} has a value"
 
 # %% ../../nbs/session/22_facets.ipynb #72d4a2e4
+def _alike(a: np.ndarray | None, b: np.ndarray) -> bool:
+    "Whether two columns are the same; nothing is like nothing."
+    import pandas as pd
+
+    return a is not None and pd.Series(a).equals(pd.Series(b))
+
+
 class Facets:
     "The columns of a session, and which rows are asked for. From any thread."
 
@@ -93,15 +102,16 @@ class Facets:
 
     def add(self, columns: dict[str, Any]) -> None:
         "More columns, by name; one of the same name is replaced. `ArgumentError` for what is no column."
-        for name, values in columns.items():
-            check_each(values, name, self.data.n_items)
-            if (plain := plain_column(values)) is None:
-                raise ArgumentError(f"the column {name!r} holds neither numbers, dates, truth values nor text.")
-            with self._lock:
-                self.columns[name] = plain
-                self._ready.pop(name, None)
-                if self.filters.pop(name, None) is not None:
-                    self._masks.pop(name)
+        plain = {k: plain_column(v) for k, v in check_columns(columns, self.data.n_items, ()).items()}
+        for name in (name for name, values in plain.items() if values is None):
+            raise ArgumentError(f"the column {name!r} holds neither numbers, dates, truth values nor text.")
+        with self._lock:
+            new = {k: v for k, v in plain.items() if not _alike(self.columns.get(k), v)}
+            self.columns = {**self.columns, **new}
+            for kept in ("_ready", "filters", "_masks"):
+                setattr(self, kept, {k: v for k, v in getattr(self, kept).items() if k not in new})
+        if new:
+            self._tell()
 
     def __getitem__(self, name: str) -> Facet:
         "A column, prepared. Raises `ArgumentError` where there is none of that name."
@@ -117,14 +127,14 @@ class Facets:
 @patch
 def put(self: Facets, name: str, kept: Filter | None) -> None:
     "Ask something of a column; None: nothing any more."
-    facet = self[name]
-    mask = None if kept is None else kept.keeps(facet)
     with self._lock:
+        facet = self[name]
+        filters, masks = dict(self.filters), dict(self._masks)
         if kept is None:
-            self.filters.pop(name, None), self._masks.pop(name, None)
+            filters.pop(name, None), masks.pop(name, None)
         else:
-            self.filters = {**self.filters, name: kept}
-            self._masks[name] = mask
+            filters[name], masks[name] = kept, kept.keeps(facet)
+        self.filters, self._masks = filters, masks
     self._tell()
 
 # %% ../../nbs/session/22_facets.ipynb #64e3cf96
@@ -175,15 +185,22 @@ def _as_value(given: Any, kind: str, last: bool) -> float:
     if given is None:
         return np.inf if last else -np.inf
     try:
-        if kind == "number" or isinstance(given, int | float):
-            return float(given)
-        import pandas as pd
+        value = np.nan if isinstance(given, bool | np.bool_) or is_missing(given) else _number_of(given, kind, last)
+    except (TypeError, ValueError, OverflowError):
+        value = np.nan
+    if value != value:
+        raise ArgumentError(f"got {describe(given)}; expected a {kind}.")
+    return value
 
-        moment = pd.Timestamp(given)
-        day = isinstance(given, str) and len(given.strip()) <= 10 or type(given) is datetime.date
-        return moment.timestamp() + (86_399.999999 if day and last else 0)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"got {describe(given)}; expected a {kind}.") from None
+
+def _number_of(given: Any, kind: str, last: bool) -> float:
+    if kind == "number" or isinstance(given, int | float):
+        return float(given)
+    import pandas as pd
+
+    moment = pd.Timestamp(given)
+    day = isinstance(given, str) and len(given.strip()) <= 10 or type(given) is datetime.date
+    return moment.timestamp() + (86_399.999999 if day and last else 0)
 
 # %% ../../nbs/session/22_facets.ipynb #9a3965fa
 @patch
@@ -250,10 +267,12 @@ def counts(
 @patch(as_prop=True)
 def said(self: Facets) -> str:
     "What is asked, and how many rows pass, in one sentence; empty when nothing is asked."
-    if not self.filters:
-        return ""
-    asked = ", ".join(say_filter(name, self[name], kept) for name, kept in self.filters.items())
-    return f"{int(self.mask.sum()):,} of {self.data.n_items:,} images: {asked}"
+    with self._lock:  # all of it is about one moment
+        if not self.filters:
+            return ""
+        asked = ", ".join(say_filter(name, self[name], kept) for name, kept in self.filters.items())
+        passing = int(self.mask.sum())
+    return f"{passing:,} of {self.data.n_items:,} images: {asked}"
 
 # %% ../../nbs/session/22_facets.ipynb #bfdda214
 @patch

@@ -20,6 +20,16 @@ export function changedBetween(m) {
   return Uint8Array.from(m.pred[0], (_, i) => Number(said(i, 0) !== said(i, 1)));
 }
 
+/** The next point that changed, or the one before; round and round. @param {Uint8Array} changed @param {number} at −1: none @param {number} step 1 or −1 */
+export function nextChanged(changed, at, step) {
+  const n = changed.length;
+  for (let k = 1, i = at < 0 && step < 0 ? n : at; k <= n; k++) {
+    i = (i + step + n) % n;
+    if (changed[i]) return i;
+  }
+  return -1;
+}
+
 /**
  * The dialog, closed at first. `ask(k)` has round `k` and the map of now sent, which arrive at `got`; `choose(row)` shows a picture in the app.
  * @param {Element} root of the app @param {(k: number) => void} ask @param {(row: number) => void} choose
@@ -43,13 +53,24 @@ export function beside(root, ask, choose) {
       },
       icon("close"),
     ),
-    key = h("div", { class: "ssvae-beside-key", "aria-label": "Classes" }),
+    key = h("div", { class: "ssvae-beside-key", role: "group", "aria-label": "Classes" }),
     said = h("div", { class: "ssvae-beside-said", role: "status" }),
     panes = ["Then", "Now"].map((title) => {
       const ground = h("canvas", { "aria-hidden": "true" }),
         points = h("canvas", { role: "img", "aria-label": title }),
         mark = h("span", { class: "ssvae-beside-mark", hidden: true }),
-        stage = h("div", { class: "ssvae-beside-stage" }, ground, points, mark),
+        stage = h(
+          "div",
+          {
+            class: "ssvae-beside-stage",
+            tabindex: 0,
+            role: "group",
+            "aria-label": `${title}: arrow keys go to the next point that changed, Enter shows its picture`,
+          },
+          ground,
+          points,
+          mark,
+        ),
         caption = h("figcaption", { class: "ssvae-beside-caption", text: title });
       return { ground, points, mark, stage, caption, el: h("figure", { class: "ssvae-beside-pane" }, caption, stage) };
     });
@@ -82,7 +103,9 @@ export function beside(root, ask, choose) {
     /** @type {Uint8Array} */
     changed = new Uint8Array(0),
     at = -1,
-    asked = 0;
+    asked = 0,
+    known = [], // titles of the rounds
+    word = "…"; // while there is nothing to see
 
   const size = (pane) => [pane.stage.clientWidth, pane.stage.clientHeight];
   function draw() {
@@ -124,11 +147,39 @@ export function beside(root, ask, choose) {
       all = m && of < m.info.total ? `, a sample of ${count(m.info.total)}` : "";
     said.textContent =
       i >= 0
-        ? `Image ${count(rows[i])}: ${saidOf(m, i, 0)} → ${saidOf(m, i, 1)}. Click to see it.`
+        ? `Image ${count(rows[i])}: ${saidOf(m, i, 0)} → ${saidOf(m, i, 1)}. Click or press Enter to see it.`
         : m
           ? `Another answer for ${count(n)} of ${count(of)} points${all}. Point at one to find it in both.`
-          : "…";
+          : word;
   }
+  /** Nothing is on show: what was is not of the round that is chosen now. */
+  function forget(text, titles = ["Then", "Now"]) {
+    [m, word, changed] = [null, text, new Uint8Array(0)];
+    panes.forEach((pane, k) => {
+      for (const canvas of [pane.ground, pane.points]) canvas.width = canvas.height = 0;
+      pane.caption.textContent = titles[k];
+      pane.points.setAttribute("aria-label", titles[k]);
+      pane.mark.hidden = true;
+    });
+    key.replaceChildren();
+    delete dialog.dataset.shown;
+    at = -1;
+    said.textContent = word;
+  }
+  function fetch() {
+    forget("…", [`Round ${Number(which.value) + 1} is being drawn …`, "Now …"]);
+    ask(Number(which.value));
+  }
+  const fill = (titles) => {
+    known = titles;
+    which.replaceChildren(...titles.map((title, i) => h("option", { value: i, text: `${i + 1} · ${clean(title)}` })));
+  };
+  const see = () => {
+    if (at < 0) return;
+    const row = rows[at];
+    dialog.close();
+    choose(row);
+  };
   panes.forEach((pane, k) => {
     pane.stage.addEventListener("pointermove", (e) => {
       if (!m) return;
@@ -138,14 +189,16 @@ export function beside(root, ask, choose) {
       if (i !== at) mark(i);
     });
     pane.stage.addEventListener("pointerleave", () => m && mark(-1));
-    pane.stage.addEventListener("click", () => {
-      if (at < 0) return;
-      const row = rows[at];
-      dialog.close();
-      choose(row);
+    pane.stage.addEventListener("click", see);
+    pane.stage.addEventListener("keydown", (e) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
+      if (!m || e.ctrlKey || e.metaKey || e.altKey || (step === undefined && e.key !== "Enter")) return;
+      e.preventDefault();
+      if (step === undefined) see();
+      else mark(nextChanged(changed, at, step));
     });
   });
-  which.addEventListener("change", () => ask(Number(which.value)));
+  which.addEventListener("change", fetch);
   for (const box of [only, regions]) box.addEventListener("change", soon);
   dialog.addEventListener("keydown", (e) => {
     e.stopPropagation(); // the keys of the map are not for this
@@ -161,17 +214,26 @@ export function beside(root, ask, choose) {
     dialog,
     /** Open it on round `k` of those with these titles. */
     open(k, titles) {
-      which.replaceChildren(...titles.map((title, i) => h("option", { value: i, text: `${i + 1} · ${clean(title)}` })));
+      fill(titles);
       which.value = String(k);
-      m = null;
-      mark(-1);
       if (!dialog.open) dialog.showModal();
       which.focus();
-      ask(k);
+      fetch();
+    },
+    /** Rounds came, or went, while it is open: the chosen one is followed, as far as there is one of its title. */
+    rounds(titles) {
+      if (!dialog.open || (titles.length === known.length && known.every((title, i) => title === titles[i]))) return;
+      const was = which.value === "" ? -1 : Number(which.value),
+        now = known.every((title, i) => title === titles[i]) ? was : titles.indexOf(known[was]);
+      fill(titles);
+      which.value = String(now); // −1: none of them
+      if (now < 0) forget("This round is not there any more. Choose another one.");
+      else if (now !== was) fetch();
     },
     /** The answer of Python: two moments and which points they are. */
     got(info, [blob]) {
-      if (!dialog.open || Number(which.value) !== info.frame) return;
+      if (!dialog.open || which.value !== String(info.frame)) return;
+      if (info.wrong) return forget(clean(info.wrong, 300));
       const arrays = Object.fromEntries(
         info.parts.map(({ name, at: from, bytes }) => [
           name,

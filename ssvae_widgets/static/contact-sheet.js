@@ -1,5 +1,5 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
-import { fold, marksOf, members } from "./stacks.mjs";
+import { fold, marksOf, members, placesOf } from "./stacks.mjs";
 import { classColor, follow, giveKeysBack, paintItem, scrolling, toMap, visibleRows } from "./view-core.mjs";
 
 /** CSS pixels: the smallest side of a tile, the largest, and the first one. */
@@ -119,6 +119,7 @@ function render({ model, el }) {
     marks = new Uint8Array(0),
     stacks = new Int32Array(0),
     open = new Set(), // stacks whose copies all stand here
+    among = new Map(), // stack -> places of its pictures
     cells = [], // place of the picture in each cell
     sizes = [], // pictures that it stands for
     cursor = 0,
@@ -134,6 +135,7 @@ function render({ model, el }) {
 
   const layout = () => {
     ({ cells, sizes } = fold(serials.length, stacks, open));
+    among = placesOf(stacks);
     cursor = Math.max(0, Math.min(cursor, cells.length - 1));
     const width = box.clientWidth - 2;
     if (width <= 0) return;
@@ -203,7 +205,7 @@ function render({ model, el }) {
       if (badge.textContent !== text) badge.textContent = text;
       badge.title = size > 1 ? "Show all copies" : unfolded ? "Fold the copies" : flags;
     } else badge?.remove();
-    const gone = members(at, size, stacks).every((j) => out[j] === 1);
+    const gone = members(at, size, stacks, among).every((j) => out[j] === 1);
     const own = k >= 0 ? classColor(model.get("palette"), k) : { "--c": "transparent", "--c-dark": "transparent" };
     for (const [name, value] of Object.entries(own)) node.style.setProperty(name, value);
     node.classList.toggle("ssvae-out", gone);
@@ -247,7 +249,7 @@ function render({ model, el }) {
   /** Left out or taken in at once, on the map too: the next key is about what is seen. */
   const toggle = (i) => {
     if (!(i >= 0 && i < cells.length)) return;
-    const all = members(cells[i], sizes[i], stacks),
+    const all = members(cells[i], sizes[i], stacks, among),
       leave = all.some((at) => out[at] !== 1);
     for (const at of all) {
       if ((out[at] === 1) === leave) continue;
@@ -259,12 +261,13 @@ function render({ model, el }) {
     place(i);
     head();
   };
-  /** A stack of copies is opened, or folded again. */
+  /** A stack of copies is opened, or folded again. @returns {boolean} whether there is one here */
   const unfold = (i) => {
     const stack = stacks[cells[i]];
-    if (!(stack >= 0) || (sizes[i] < 2 && !open.has(stack))) return;
+    if (!(stack >= 0) || (sizes[i] < 2 && !open.has(stack))) return false;
     if (!open.delete(stack)) open.add(stack);
     layout();
+    return true;
   };
   /** Half of the pictures go when they take too much room; they are asked for again when they come into sight. */
   const forget = () => {
@@ -290,7 +293,7 @@ function render({ model, el }) {
     const node = event.target.closest(".ssvae-tile");
     if (node) {
       cursor = Number(node.dataset.i);
-      if (event.target.closest(".ssvae-stack")) return unfold(cursor);
+      if (event.target.closest(".ssvae-stack") && unfold(cursor)) return;
       toggle(cursor);
       later();
     }
@@ -313,8 +316,7 @@ function render({ model, el }) {
     }[event.key];
     if (step !== undefined) cursor = Math.min(cells.length - 1, Math.max(0, cursor + step));
     else if (event.key === " ") toggle(cursor);
-    else if (event.key === "Enter" && stacks[cells[cursor]] >= 0) unfold(cursor);
-    else return;
+    else if (event.key !== "Enter" || !unfold(cursor)) return;
     event.preventDefault();
     event.stopPropagation();
     reveal();

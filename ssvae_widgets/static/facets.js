@@ -1,6 +1,6 @@
 import { clean, count, h, icon } from "./dom.mjs";
 import { follow, giveKeysBack } from "./view-core.mjs";
-import { binAt, draggedBins, shareOf, toggled } from "./brush.mjs";
+import { binAt, draggedBins, sender, shareOf, toggled } from "./brush.mjs";
 
 /**
  * The columns of a data set beside the map: bars to click, histograms to brush with the mouse or two sliders, words to search.
@@ -32,6 +32,16 @@ function head(name, clear) {
 function categories(card, ask) {
   const list = h("div", { class: "ssvae-facet-bars" });
   let places = [];
+  const press = () =>
+    rows.forEach((row, k) => {
+      row.button.setAttribute("aria-pressed", String(places.includes(k)));
+      row.button.dataset.off = String(places.length > 0 && !places.includes(k));
+    });
+  const choose = (now) => {
+    places = now;
+    press();
+    ask({ places });
+  };
   const rows = card.names.map((name, place) => {
     const total = bar("ssvae-bar-all"),
       now = bar("ssvae-bar-now"),
@@ -43,7 +53,7 @@ function categories(card, ask) {
         type: "button",
         class: "ssvae-facet-bar",
         "aria-pressed": "false",
-        onclick: () => ask({ places: (places = toggled(places, place)) }),
+        onclick: () => choose(toggled(places, place)),
       },
       h("span", { class: "ssvae-facet-name", text: clean(name, 80), title: clean(name) }),
       said,
@@ -54,12 +64,12 @@ function categories(card, ask) {
   });
   return {
     el: list,
-    update(c) {
-      places = c.places;
+    none: () => choose([]),
+    update(c, free) {
+      if (free) places = c.places;
+      press();
       const most = Math.max(1, ...c.total);
       rows.forEach((row, k) => {
-        row.button.setAttribute("aria-pressed", String(places.includes(k)));
-        row.button.dataset.off = String(places.length > 0 && !places.includes(k));
         row.total.style.width = shareOf(c.total[k], most);
         row.now.style.width = shareOf(c.now[k], most);
         row.marked.style.width = shareOf(c.marked[k] || 0, most);
@@ -100,9 +110,11 @@ function histogram(card, ask, name) {
     to = slider("to"),
     ends = h("div", { class: "ssvae-ends" }, h("span"), h("span"));
   let shown = card,
-    start = -1;
-  /** @param {number[]} places the first and the last bin */
+    start = -1,
+    chosen = card.places, // the first and the last bin, as they were asked for last
+    before = chosen; // of a drag
   const put = (places) => {
+    chosen = places;
     brush.hidden = !places.length;
     const [a, b] = places.length ? places : [0, n - 1];
     brush.style.left = shareOf(a, n);
@@ -121,6 +133,9 @@ function histogram(card, ask, name) {
       b = Number(to.value);
     if (a > b) [a, b] = which === "from" ? [a, a] : [b, b];
     const places = a === 0 && b === n - 1 ? [] : [a, b];
+    choose(places);
+  };
+  const choose = (places) => {
     put(places);
     ask({ places });
   };
@@ -132,28 +147,29 @@ function histogram(card, ask, name) {
     if (e.button) return;
     e.preventDefault();
     start = at(e);
+    before = chosen;
     plot.setPointerCapture(e.pointerId);
     put([start, start]);
   });
   plot.addEventListener("pointermove", (e) => {
     if (start < 0) return;
     const places = draggedBins(start, at(e));
-    put(places);
-    ask({ places });
+    if (places.join() !== chosen.join() || places.join() !== before.join()) choose(places);
   });
   const up = (e) => {
     if (start < 0) return;
     const places = draggedBins(start, at(e)),
-      same = places.join() === shown.places.join();
+      same = places.join() === before.join();
     start = -1;
-    if (e.type === "pointercancel") return put(shown.places);
-    ask({ places: same && places[0] === places[1] ? [] : places });
+    if (e.type === "pointercancel") return choose(before);
+    choose(same && places[0] === places[1] ? [] : places); // once more on the same bin: no more
   };
   plot.addEventListener("pointerup", up);
   plot.addEventListener("pointercancel", up);
   return {
     el: h("div", { class: "ssvae-histogram" }, plot, h("div", { class: "ssvae-slides" }, from, to), ends),
-    update(c) {
+    none: () => choose([]),
+    update(c, free) {
       shown = c;
       const most = Math.max(1, ...c.total);
       columns.forEach((column, k) => {
@@ -164,7 +180,7 @@ function histogram(card, ask, name) {
       });
       const none = c.none ? `, ${count(c.none)} without a value` : "";
       plot.setAttribute("aria-label", `Histogram of ${clean(name, 80)}, ${c.names[0]} to ${c.names[n]}${none}`);
-      if (start < 0) put(c.places);
+      if (start < 0) put(free ? c.places : chosen);
     },
     note: (c) => (c.none ? `${count(c.none)} without` : ""),
   };
@@ -173,6 +189,12 @@ function histogram(card, ask, name) {
 /** Words of free text. */
 function search(card, ask, name) {
   let timer = 0;
+  const find = (text) => {
+    clearTimeout(timer);
+    timer = 0;
+    ask({ text: text.slice(0, 900) });
+  };
+  const none = () => find((field.value = ""));
   const field = h("input", {
     type: "search",
     class: "ssvae-input ssvae-facet-search",
@@ -180,61 +202,39 @@ function search(card, ask, name) {
     "aria-label": `Search in ${clean(name, 80)}`,
     oninput: () => {
       clearTimeout(timer);
-      timer = setTimeout(() => ask({ text: field.value.slice(0, 900) }), 120);
+      timer = setTimeout(() => find(field.value), 120);
     },
     onkeydown: (e) => {
       if (e.key !== "Escape" || !field.value) return;
       e.stopPropagation();
       e.preventDefault();
-      field.value = "";
-      ask({ text: "" });
+      none();
     },
   });
   return {
     el: field,
-    update(c) {
-      if (document.activeElement !== field) field.value = c.text;
+    none,
+    update(c, free) {
+      if (free && !timer && document.activeElement !== field) field.value = c.text;
     },
     note: (c) => (c.on ? `${count(c.found)} found` : ""),
   };
 }
 
-/** Messages to Python, one on its way at a time; of those that come meanwhile the last of each column waits. */
-function sender(model) {
-  let n = Math.floor(Math.random() * 2 ** 20),
-    sent = 0,
-    at = 0;
-  const waiting = new Map();
-  const go = () => {
-    const [column] = waiting.keys();
-    if (column === undefined || (sent && performance.now() - at < 2000)) return;
-    const what = waiting.get(column);
-    waiting.delete(column);
-    sent = ++n;
-    at = performance.now();
-    model.send({ type: "facet", column, ...what, n });
-  };
-  return {
-    ask(column, what) {
-      waiting.set(column, what);
-      go();
-    },
-    heard() {
-      if (model.get("heard") === sent) sent = 0;
-      go();
-    },
-  };
-}
-
 function render({ model, el }) {
   el.classList.add("ssvae-view", "ssvae-facets");
-  const out = sender(model),
+  const out = sender(model, () => show()),
     cards = new Map(),
     list = h("div", { class: "ssvae-facet-list" }),
     id = `ssvae-facets-${model.get("key")}`;
+  let mouse = false; // who came with Tab stays where he is
+  const hand = (e) => (mouse = e.type === "pointerdown");
+  for (const type of ["pointerdown", "keydown"]) el.addEventListener(type, hand, true);
+  const back = () => mouse && giveKeysBack(el);
   const press = (ask) => {
+    if (ask === "clear") out.drop();
     model.send({ type: "facets", ask });
-    giveKeysBack(el);
+    back();
   };
   const dot = h("span", { class: "ssvae-facet-dot" }),
     toggle = h(
@@ -280,8 +280,8 @@ function render({ model, el }) {
     const ask = (what) => out.ask(card.name, what),
       kinds = { category: categories, text: search },
       top = head(card.name, () => {
-        ask(card.kind === "text" ? { text: "" } : { places: [] });
-        giveKeysBack(el);
+        part.none();
+        back();
       }),
       part = (kinds[card.kind] || histogram)(card, ask, card.name),
       box = h(
@@ -297,7 +297,7 @@ function render({ model, el }) {
         top.end.hidden = !c.on;
         top.note.textContent = part.note ? part.note(c) : "";
         box.classList.toggle("ssvae-facet-on", c.on);
-        part.update(c);
+        part.update(c, !out.busy(c.name)); // while its last message is not answered, a column is as the page has it
       },
     };
   };
@@ -330,10 +330,13 @@ function render({ model, el }) {
     select.textContent = `Select ${model.get("passing") === 1 ? "it" : `these ${count(model.get("passing"))}`}`;
     select.disabled = !model.get("passing");
     inside.checked = model.get("inside");
-    if (open) show();
     out.heard();
+    if (open) show();
   });
-  return end;
+  return () => {
+    end();
+    out.end();
+  };
 }
 
 export default { render };

@@ -115,7 +115,7 @@ async function play() {
     if (at >= frames.length - 1) at = 0;
     playing = frames.length > 1;
     last = performance.now();
-    button.textContent = "Pause";
+    if (playing) button.textContent = "Pause";
     ask();
   };
   const go = (to) => {
@@ -127,9 +127,11 @@ async function play() {
   button.addEventListener("click", () => (playing ? pause() : start()));
   slider.addEventListener("input", () => go(Number(slider.value)));
   regions.addEventListener("change", ask);
+  button.disabled = frames.length < 2; // one round stands still
   document.addEventListener("keydown", (e) => {
+    if (e.altKey || e.ctrlKey || e.metaKey) return; // keys of the browser
     const to = { ArrowRight: Math.floor(at + 1), ArrowLeft: Math.ceil(at - 1), Home: 0, End: frames.length - 1 }[e.key];
-    if (e.key === " " && e.target !== button) playing ? pause() : start();
+    if (e.key === " " && e.target !== button && e.target !== regions) playing ? pause() : start();
     else if (to !== undefined) go(to);
     else return;
     e.preventDefault();

@@ -510,7 +510,11 @@ export class MapView extends MapCanvas {
       )
     )
       return;
-    if ((e.key === "Enter" || e.key === " ") && t.closest("button, a, summary, [role=option], [role=tab]")) return;
+    if (
+      (e.key === "Enter" || e.key === " ") &&
+      t.closest("button, a, summary, [role=option], [role=tab], .ssvae-facet-inside")
+    )
+      return;
     const action = actionOf(e, this.keys);
     if (!action) return;
     const [name, arg] = action.split(":"),

@@ -42,10 +42,19 @@ export function fold(n, stacks, open) {
   return { cells, sizes };
 }
 
-/** Places of all pictures that a cell stands for. */
-export function members(place, size, stacks) {
-  if (size < 2) return [place];
-  const all = [];
-  for (let i = 0; i < stacks.length; i++) if (stacks[i] === stacks[place]) all.push(i);
-  return all;
+/** Places of the pictures of each stack. @param {ArrayLike<number>} stacks @returns {Map<number, number[]>} */
+export function placesOf(stacks) {
+  const among = new Map();
+  for (let i = 0; i < stacks.length; i++) {
+    if (!(stacks[i] >= 0)) continue;
+    const all = among.get(stacks[i]);
+    if (all) all.push(i);
+    else among.set(stacks[i], [i]);
+  }
+  return among;
+}
+
+/** Places of all pictures that a cell stands for; `among` is of `placesOf`. */
+export function members(place, size, stacks, among) {
+  return size < 2 ? [place] : among.get(stacks[place]);
 }

@@ -91,6 +91,7 @@ function rounds(model, el) {
         : "an earlier round, kept for looking"
       : clean(model.get("changes"));
     said.textContent = said.title = message;
+    pair?.rounds(model.get("titles"));
     walk.hidden = trails.hidden = past || !model.get("n_changes");
     back.hidden = !past || !kept[k];
     below.hidden = n < 1;

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 
 from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
-from .beside import beside_message
+from .beside import beside_message, beside_refused
 from .class_commands import ClassCommands
 from .copied import CopiesShown
 from .facet_commands import FacetDeck
@@ -378,8 +378,13 @@ def goto(self: Commands, intent):
 @patch
 def beside(self: Commands, intent):
     "An earlier round beside the map of now."
-    told, block = beside_message(self.session, intent["frame"])
-    self.views.training.rounds.send(told, [block])
+    rounds = self.views.training.rounds
+    try:
+        told, block = beside_message(self.session, intent["frame"])
+    except Exception as error:
+        rounds.send(beside_refused(intent["frame"], error))
+        raise
+    rounds.send(told, [block])
 
 # %% ../../nbs/widgets/19_commands.ipynb #c3e1761c
 @patch

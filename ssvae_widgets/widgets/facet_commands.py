@@ -56,14 +56,13 @@ OUTSIDE = 2**32 - 1  # the row of no point: a filter that nothing passes
 class FacetDeck:
     "Keeps panel and map in step with the filters of a session. Methods may be called from any thread."
 
-    def __init__(self, session, presenter, columns=None):  # columns: of the app, beside those of the session
+    def __init__(self, session, presenter, columns=None):  # columns: of the app; they replace those of the session
         self.session, self.presenter, self.views = session, presenter, presenter.views
         self.facets, self.panel = session.facets, presenter.views.facets
         self.lock, self.ended = threading.RLock(), False
         self.ours = b""  # the filter of the map as facets ask for it
         for name, values in (columns or {}).items():
-            if name not in self.facets.columns and name.removesuffix(" (table)") not in self.facets.columns:
-                self._take(name, values)
+            self._take(name, values)
         self.views.map.layer.observe(self.filter_moved, "filter")
         self.views.map.observe(self.selected_moved, "selected")
         self.show()
@@ -153,11 +152,13 @@ def filter_moved(self: FacetDeck, change):
 def facet(self: FacetDeck, intent: dict):
     "A bar, a brush or a search."
     name = intent["column"]
-    if "text" in intent:
-        self.facets.search(name, intent["text"])
-    else:
-        self.facets.put(name, filter_at(self.facets, name, intent.get("places", [])))
-    self.panel.heard = intent.get("n", self.panel.heard)
+    try:
+        if "text" in intent:
+            self.facets.search(name, intent["text"])
+        else:
+            self.facets.put(name, filter_at(self.facets, name, intent.get("places", [])))
+    finally:
+        self.panel.heard = intent.get("n", self.panel.heard)
 
 
 @patch

@@ -47,8 +47,10 @@ def filter_at(
         return None
     if facet.values is None:
         return Filter(places=tuple(places))
-    last = min(places[-1], facet.n_places - 1)
-    return Filter(low=float(facet.edges[places[0]]), high=float(np.nextafter(facet.edges[last + 1], -np.inf)))
+    first, last = places[0], min(places[-1], facet.n_places - 1)
+    low = -np.inf if first == 0 else float(facet.edges[first])
+    high = np.inf if last == facet.n_places - 1 else float(np.nextafter(facet.edges[last + 1], -np.inf))
+    return Filter(low=low, high=high)
 
 # %% ../../nbs/widgets/13_facet_panel.ipynb #a528d279
 def facet_card(

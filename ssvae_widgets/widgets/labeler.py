@@ -201,7 +201,7 @@ def bind(self: LatentLabeler, session, views, names, columns):
     self.presenter = Presenter(session, views, names)
     self.proposals = ProposalDeck(session, self.presenter)
     self.commands = Commands(session, self.presenter, self.proposals)
-    self.commands.columns = self.facets = FacetDeck(session, self.presenter, columns)
+    self.commands.columns = self.facets = FacetDeck(session, self.presenter, self.given)
     timeline = self.presenter.timeline
     self.decoding = DecoderFeed(session.decoding, self.map.layer, lambda: timeline.looking_at is None)
     self.map.decoding = self.decoding

@@ -88,6 +88,13 @@ def next(self: ProposalDeck, intent: dict):
 
 # %% ../../nbs/widgets/18_proposals.ipynb #581d13a6
 @patch
+def outside(self: ProposalDeck, row: int) -> str:
+    "What is said beside a proposal that the filters of columns do not let pass."
+    passing = self.session.facets.passing()
+    return "" if passing is None or passing[row] else "; the filter has ended, this lies outside"
+
+
+@patch
 def go(self: ProposalDeck, proposal: Suggestion | None, otherwise: str = ""):
     "Select a proposal, bring it into sight and say why; or say that there is none."
     map, say = self.views.map, self.views.status.say
@@ -95,7 +102,7 @@ def go(self: ProposalDeck, proposal: Suggestion | None, otherwise: str = ""):
     if proposal is None:
         self.deal(answer=True)
         return say(otherwise)
-    why = f"#{proposal.serial}: {proposal.reason}"
+    why = f"#{proposal.serial}: {proposal.reason}{self.outside(proposal.serial)}"
     if self.asked is not None:  # the page that asked goes there, unless somebody looks at something else on it by now
         say(why)
         return self.deal(answer=True)
@@ -165,7 +172,8 @@ def follow_page(self: ProposalDeck, intent: dict, leaving: str = "") -> bool:  #
     else:
         self.session.go_to(item, leaving)
     # after the queue has moved: the page trusts what is dealt from here on
-    self.last_move, self.presenter.acks.unsaid = intent.get("move", self.last_move), f"#{item.serial}: {item.reason}"
+    self.last_move = intent.get("move", self.last_move)
+    self.presenter.acks.unsaid = f"#{item.serial}: {item.reason}{self.outside(item.serial)}"
     self.presenter.queue.ask("settled", "preview")
     self.asker.ask("deck")
     return True

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fold, marksOf, members } from "../../ssvae_widgets/static/stacks.mjs";
+import { fold, marksOf, members, placesOf } from "../../ssvae_widgets/static/stacks.mjs";
 
 test("each stack is one cell, at the place of its first picture", () => {
   const stacks = [-1, 4, -1, 4, 7, 4];
   assert.deepEqual(fold(6, stacks, new Set()), { cells: [0, 1, 2, 4], sizes: [1, 3, 1, 1] });
-  assert.deepEqual(members(1, 3, stacks), [1, 3, 5]);
-  assert.deepEqual(members(4, 1, stacks), [4]);
+  assert.deepEqual(members(1, 3, stacks, placesOf(stacks)), [1, 3, 5]);
+  assert.deepEqual(members(4, 1, stacks, placesOf(stacks)), [4]);
 });
 
 test("an open stack shows all of its pictures; sizes always add up", () => {
