@@ -210,12 +210,13 @@ def run_ours(line: str, cwd: Path, env: dict) -> None:
     if "--labels data/labels.csv" in line and not (cwd / "data" / "labels.csv").exists():
         (cwd / "data").mkdir(exist_ok=True)
         (cwd / "data" / "labels.csv").write_text("Serial,label\n3,3\n4,4\n")
-    if line.startswith("ssvae-label photos/"):
+    if line.startswith(("ssvae-label photos/", "ssvae-mcp photos/")):
         write_cells(cwd / "photos", 6)
     if line.startswith("ssvae-label cells.csv"):
         names = write_cells(cwd / "cells", 6)
         (cwd / "cells.csv").write_text("file,plate\n" + "".join(f"cells/{name},A\n" for name in names))
-    done = subprocess.run(line, shell=True, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+    streams = dict(stdin=subprocess.DEVNULL, capture_output=True, text=True)  # a server ends with its input
+    done = subprocess.run(line, shell=True, cwd=cwd, env=env, timeout=600, **streams)
     assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
