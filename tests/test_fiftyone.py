@@ -60,11 +60,12 @@ def test_everything_said_is_there(fiftyone, tmp_path):
     images, truth = load_digits(binarize=False)
     images, truth = images[:40], truth[:40]
     with LabelingSession(images, truth=truth, annotator="ann") as session:
+        session.duplicates.find()  # now, not in the middle of what follows
         for k in range(10):
             session.label(np.flatnonzero(truth == k)[:2], k)
         session.label(30, 3, source="agent")
         session.flag([5, 6], "star"), session.flag(7, "exclude"), session.note(6, "odd")
-        assert session.wait(60)
+        assert session.wait(60, late=True)
         made = door.to_fiftyone(session, "ours", tmp_path / "pictures")
         with pytest.raises(ArgumentError, match="already"):
             door.to_fiftyone(session, "ours", tmp_path / "pictures")
