@@ -13,6 +13,7 @@ from ssvae_widgets import LabelingSession, LatentLabeler
 from ssvae_widgets.assess.copies import Stack
 from ssvae_widgets.assess.metrics import wilson_interval
 from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.session import label_sets
 from ssvae_widgets.session.export import offers
 
 RNG = np.random.default_rng(0)
@@ -272,3 +273,17 @@ def test_other_programs_get_all_classes_of_a_picture(tmp_path):
     table = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "huggingface.parquet")
     assert table["label"].to_pylist() == [[names.index(n) for n in some] for some in sets] + [None] * 20
     assert table["annotator"].to_pylist() == ["ann"] * 20 + [None] * 20
+
+
+def test_of_very_many_answers_heads_speak_alone(monkeypatch):
+    monkeypatch.setattr(label_sets, "MOST_AROUND", 30)
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(200, 6)).astype(np.float32)
+    truth = points[:, :2] > 0
+    with LabelingSession(points, classes=["a", "b"], multilabel=True) as s:
+        s.answer_sets(range(30), [np.flatnonzero(row).tolist() for row in truth[:30]])
+        assert s.wait(60) and s.sets.around and "graph and linear heads" in s.why
+        s.answer_sets(range(30, 90), [np.flatnonzero(row).tolist() for row in truth[30:90]])
+        assert s.wait(60) and not s.sets.around and "graph" not in s.why and "linear heads" in s.why
+        right = ((s.probs >= 0.5) == truth)[90:].mean()
+        assert right > 0.85 and s.sets_report.n == 90

@@ -162,7 +162,7 @@ class SetReport:
 
     n: int = 0  # answered images
     macro_f1: float = math.nan
-    low: float = 0.0  # its interval, see above
+    low: float = 0.0  # of its 95 % interval
     high: float = 1.0
     exact: float = math.nan  # share of images whose whole set is right
     exact_low: float = 0.0

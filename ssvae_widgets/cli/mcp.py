@@ -199,7 +199,8 @@ def mcp_parser() -> argparse.ArgumentParser:
             "OUT/": "what the tool export writes; nothing is written elsewhere",
         },
     )
-    what = "a folder of pictures (sub-folders are classes), .npy, .npz, IDX files, a project, or several picture files"
+    what = "a folder of pictures (sub-folders are classes), a table of them (.csv, .parquet), .npy, .npz, IDX files, "
+    what += "a project, or several picture files"
     p.add_argument("source", nargs="*", metavar="FOLDER", help=what)
     p.add_argument("--labels", metavar="CSV", help="where labels are kept (default: NAME_labels.csv, beside them)")
     p.add_argument("--project", metavar="FOLDER", help="go on with a project that the app has saved")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -35,6 +36,11 @@ class Facet:
     edges: Float[np.ndarray, "bins+1"] = field(default_factory=lambda: np.zeros(1))  # of the bins
     values: Float[np.ndarray, "rows"] | None = None  # numbers, or seconds since 1970; NaN: none
     low: tuple[str, ...] = ()  # the different texts as they are searched
+
+    @cached_property
+    def totals(self) -> Int[np.ndarray, "places+1"]:
+        "Rows at each place; the last one: none."
+        return count_places(self)
 
     @property
     def n_places(self) -> int:

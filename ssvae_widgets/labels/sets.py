@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from fastcore.basics import patch
 from jaxtyping import Int8
 
 from ..errors import describe
@@ -170,6 +171,7 @@ def is_about_sets(
     return type(told) is dict and told.get("v") == VERSION
 
 # %% ../../nbs/labels/01_sets.ipynb #4031c3ee
+@patch
 def _do(self: SetLog, told: dict) -> None:
     "What one gesture does."
     rows = np.asarray(told["rows"], np.int64)
@@ -190,6 +192,7 @@ def _do(self: SetLog, told: dict) -> None:
         self._mine(identity(uid))[:] = -1
 
 
+@patch
 def _mine(self: SetLog, uid: str) -> np.ndarray:
     "The column of a class, to be written to."
     if uid not in self._own:
@@ -197,9 +200,6 @@ def _mine(self: SetLog, uid: str) -> np.ndarray:
         self._columns[uid] = np.full(self.n_items, -1, np.int8) if column is None else column.copy()
         self._own.add(uid)
     return self._columns[uid]
-
-
-SetLog._do, SetLog._mine = _do, _mine
 
 # %% ../../nbs/labels/01_sets.ipynb #12e2d41f
 def as_table(

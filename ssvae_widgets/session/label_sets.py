@@ -25,9 +25,12 @@ from .predictions import Predictions
 from .queue import Suggestion, SuggestionQueue
 
 # %% auto #0
-__all__ = ['LabelSets', 'joined']
+__all__ = ['MOST_AROUND', 'LabelSets', 'joined']
 
 # %% ../../nbs/session/14_label_sets.ipynb #f10f3d71
+MOST_AROUND = 2_000  # answers that are followed along the graph, with what each says of each other
+
+
 class LabelSets:
     """Answers, probabilities and proposals of images that can have several classes.
 
@@ -37,14 +40,16 @@ class LabelSets:
     def __init__(self, data: LabeledImages, activity: Activity, predictions: Predictions, queue: SuggestionQueue):
         self.data, self.activity, self.predictions, self.queue = data, activity, predictions, queue
         self.report = SetReport()  # how good the answers are
+        self.around = True  # whether the graph is asked, or there is too much of everything
         self._flow: tuple[Any, Any] = (None, None)  # features, and the `SetFlow` over them
         self._probs: np.ndarray | None = None  # (n, classes); None: nothing was answered
 
     def _scores(self, space, targets, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         "Scores of all images, rows of answered ones, and their scores without their own answer."
         heads, alone = head_scores(space, targets, groups)
-        if self.predictions.graphs.landmarks(space) is not None:  # too many for one graph
-            rows = np.flatnonzero((targets >= 0).any(1))
+        rows = np.flatnonzero((targets >= 0).any(1))
+        self.around = len(rows) <= MOST_AROUND and self.predictions.graphs.landmarks(space) is None
+        if not self.around:
             return heads[None], rows, alone[rows][None]
         if self._flow[0] is not space:
             from ssvae_widgets.graph.propagate import held_graph
@@ -78,8 +83,7 @@ class LabelSets:
     @property
     def why(self) -> str:
         "What is on show and how good it is, in one sentence; empty while there is nothing."
-        many = self.predictions.graphs.landmarks(self.predictions.space) is not None
-        who = f"{'linear heads' if many else 'graph and linear heads'}, class by class"
+        who = f"{'graph and linear heads' if self.around else 'linear heads'}, class by class"
         told = f"on show: {who}; {self.report.message}" if self.report.n else ""
         return " · ".join(filter(None, [told, self._waiting()]))
 

@@ -191,6 +191,7 @@ class LabeledImages:
         self.store: LabelStore | None = None  # until `open`
         self._counting: tuple = (None, None)  # view of the labels, and those of them that count
         self._silent: tuple = (None, None)  # the same, and rows whose labels judge nothing
+        self._one_each: tuple = (None, None)  # view, gesture and stacks, and the labels of one image of each stack
         self.truth: np.ndarray | None = None  # codes, −1: not known; None: nothing is known
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5a3e0002
@@ -335,7 +336,14 @@ def codes(self: LabeledImages) -> Int[np.ndarray, "batch"]:
 @patch(as_prop=True)
 def distinct(self: LabeledImages) -> Int[np.ndarray, "batch"]:
     "The labels that count, but one of each stack of copies: what accuracy is judged on."
-    return self.codes if self.same.of is None else self.same.one_each(self.codes, self.no_judges)
+    now, known = (self.store.log.view, self.store.seq, self.same.of), self._one_each
+    if now[2] is None:
+        return self.codes
+    if known[0] is None or known[0][0] is not now[0] or known[0][1] != now[1] or known[0][2] is not now[2]:
+        codes = self.same.one_each(self.codes, self.no_judges)
+        codes.flags.writeable = False
+        known = self._one_each = now, codes
+    return known[1]
 
 
 @patch(as_prop=True)

@@ -461,11 +461,8 @@ def read_columns(
     try:
         return *read_column_file(file, n_items), ""
     except Exception as error:
-        return (
-            {},
-            None,
-            put_aside(file, "The columns and names", error) if aside else "",
-        )  # whatever a parser of archives may raise
+        told = put_aside(file, "The columns and names", error) if aside else ""
+        return {}, None, told
 
 
 def read_names(folder: Path, n_items: int) -> list[str] | None:

@@ -65,7 +65,7 @@ def facet_card(
         passing = facets.passing()
         found = facets.data.n_items if passing is None else int(passing.sum())
         return card | {"text": "" if kept is None else kept.text, "found": found, "different": len(facet.names)}
-    total, now = count_places(facet).tolist(), facets.counts(name).tolist()
+    total, now = facet.totals.tolist(), facets.counts(name).tolist()
     marked = [] if chosen is None else count_places(facet, chosen).tolist()
     if facet.kind == "category":
         bars = len(total) if total[-1] else len(total) - 1
