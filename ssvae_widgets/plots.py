@@ -329,7 +329,9 @@ def plot_atlas(
     if len(shape) not in (2, 3):
         raise ValueError(f"an atlas of vectors of length {shape[0]} has no pictures to draw")
     height, width = shape[:2]
-    gray, paper = len(shape) == 2 or shape[2] == 1, np.ones((rows * height, columns * width, 3))
+    gray, gap = len(shape) == 2 or shape[2] == 1, max(1, round(min(height, width) / 14))
+    high, wide = height + gap, width + gap
+    paper = np.ones((rows * high - gap, columns * wide - gap, 3))
     x0, x1, y0, y1 = atlas.extent
     x, y = np.meshgrid(
         x0 + (np.arange(columns) + 0.5) / columns * (x1 - x0), y1 - (np.arange(rows) + 0.5) / rows * (y1 - y0)
@@ -341,7 +343,7 @@ def plot_atlas(
             picture = atlas.images[row, column]
             ink = None if regions is None else colors[codes[k]] if codes[k] >= 0 else UNLABELED
             part = _inked(picture.reshape(height, width), ink) if gray else np.clip(picture[..., :3], 0, 1)
-            paper[row * height : (row + 1) * height, column * width : (column + 1) * width] = part
+            paper[row * high : row * high + height, column * wide : column * wide + width] = part
     fig = _figure(7, np.clip(7 * paper.shape[0] / paper.shape[1], 2, 12) + 0.4)
     _bare(fig.add_subplot(), title).imshow(paper, interpolation="nearest", aspect="auto")
     return fig
