@@ -290,6 +290,27 @@ def test_labels_of_pictures_that_are_gone_come_back_with_them(photos, tmp_path, 
     assert read_record(tmp_path / "labels.csv").gone == {}
 
 
+def test_what_is_nobodys_own_word_stays_that_when_its_picture_comes_back(photos, tmp_path, idle):
+    label(photos)
+    with opened(photos) as s:
+        rows = {name: row for row, name in enumerate(s.names)}
+        s.clear([rows[name] for name in ("02.png", "03.png", "04.png")])
+        s.label(rows["02.png"], "dog", source="agent")
+        s.store.set([rows["03.png"]], 0, source="key", accepted=True)
+        s.label(rows["04.png"], "dog")
+    kept = {name: (photos / name).read_bytes() for name in ("02.png", "03.png", "04.png")}
+    for name in kept:
+        (photos / name).unlink()
+    with opened(photos):
+        pass
+    for name, data in kept.items():
+        (photos / name).write_bytes(data)
+    with opened(photos) as s:
+        rows = {name: row for row, name in enumerate(s.names)}
+        assert s.data.by_agents.tolist() == [rows["02.png"]]
+        assert s.data.no_judges.tolist() == [rows["02.png"], rows["03.png"]] and s.codes[rows["04.png"]] == 1
+
+
 def test_another_folder_with_the_same_names_is_refused(photos, tmp_path, idle):
     want = label(photos)
     before = (tmp_path / "labels.csv.log.jsonl").read_bytes()

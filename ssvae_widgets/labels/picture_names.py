@@ -22,6 +22,7 @@ from jaxtyping import Int
 from ..io.files import atomic_write, explain_os_error, parse_json, read_plain, set_aside
 from .beside import fitting, log_beside, only_one
 from .csv_table import LabelFileError
+from .history import NO_WORD
 from .log import LogFile
 from .rejoin import adopted, first_line
 from .replay import Replay
@@ -105,6 +106,7 @@ class Waiting(NamedTuple):
 
     label: str  # name of the class when it went
     identity: str = ""  # of the class, whatever it is called; "": not known
+    silent: tuple[str, ...] = ()  # facts of `NO_WORD`: why it is nobody's own word
 
 
 class Record(NamedTuple):
@@ -137,7 +139,11 @@ def read_record(path: Path) -> Record:
         if told.get("format", 1) != 1:
             raise ValueError("it is of a newer version of ssvae_widgets")
         answers = {(str(name), str(d)): _answer(a) for name, d, a in told.get("answers", ())}
-        return Record([_known(s) for s in told["sets"]], _gone(told["gone"]), answers)
+        gone = _gone(told["gone"])
+        for name, d, facts in told.get("silent", ()):  # versions before do not know of these
+            if (key := (str(name), str(d))) in gone:
+                gone[key] = gone[key]._replace(silent=tuple(map(str, facts)))
+        return Record([_known(s) for s in told["sets"]], gone, answers)
     except (KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"{type(e).__name__}: {e}") from None
 
@@ -173,8 +179,9 @@ def _usable(path: Path) -> tuple[Record, str]:  # and what to say
 def write_record(path: Path, record: Record) -> None:
     "Put a record in the place of the one before; `OSError` when the disk refuses."
     sets = [{"fingerprint": f, "names": p.names, "digests": p.digests, "log": log} for f, p, log in record.sets[-KEPT:]]
-    gone = [[*key, *waiting] for key, waiting in record.gone.items()]
-    told = {"format": 1, "sets": sets, "gone": gone}
+    gone = [[*key, waiting.label, waiting.identity] for key, waiting in record.gone.items()]
+    silent = [[*key, [*waiting.silent]] for key, waiting in record.gone.items() if waiting.silent]
+    told = {"format": 1, "sets": sets, "gone": gone, **({"silent": silent} if silent else {})}
     if record.answers:
         told["answers"] = [[*key, answer] for key, answer in record.answers.items()]
     atomic_write(names_beside(path), json.dumps(told).encode())
@@ -256,7 +263,8 @@ def _left_behind(move: Move, replay: Replay) -> dict[tuple[str, str], Waiting]:
     names, uids, codes = replay.table.names, replay.table.uids, replay.codes
     at = [i for i in np.flatnonzero(move.rows < 0) if codes[i] >= 0]
     place = [(move.pictures.names[i], move.pictures.digests[i]) for i in at]
-    return {key: Waiting(names[codes[i]], uids[codes[i]]) for key, i in zip(place, at)}
+    silent = [tuple(fact for fact in NO_WORD if fact in replay.facts_on(int(i))) for i in at]
+    return {key: Waiting(names[codes[i]], uids[codes[i]], why) for key, i, why in zip(place, at, silent)}
 
 
 def _answers_behind(move: Move, replay: Replay) -> dict[tuple[str, str], dict]:
@@ -339,13 +347,14 @@ def _give_back(
     gone: dict, pictures: Pictures, store: LabelStore
 ) -> set[tuple[str, str]]:  # what does not wait any more
     "Label the pictures that are here again, unless somebody has answered for them."
-    back, by_code = _come_back(gone, pictures, store), {}
+    back, alike = _come_back(gone, pictures, store), {}
     for key, (row, code) in back.items():
         if store.codes[row] < 0:
-            by_code.setdefault(code, []).append((row, key))
+            alike.setdefault((code, tuple(f for f in gone[key].silent if f in NO_WORD)), []).append((row, key))
     unsaved = set()
-    for code, found in sorted(by_code.items()):
-        told = store.set([row for row, _ in found], code, source="import", returned=True)
+    for (code, silent), found in sorted(alike.items()):
+        facts = dict.fromkeys(silent, True)
+        told = store.set([row for row, _ in found], code, source="import", returned=True, **facts)
         unsaved |= set() if told.saved else {key for _, key in found}
     return {*back} - unsaved
 

@@ -21,6 +21,7 @@ from ..data.fingerprints import Fingerprint, fingerprint, picture_digests
 from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, as_whole, check_row, check_whole, describe
 from ..labels.flagging import check_annotator
+from ..labels.history import NO_WORD
 from ..labels.picture_names import Pictures, carry_over, find_move, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
@@ -357,9 +358,8 @@ def _facts(self: LabeledImages) -> tuple[Int[np.ndarray, "rows"], Int[np.ndarray
     "Rows that a program has labeled, and all whose labels judge nothing."
     now, known = (self.store.log.view, self.store.seq), self._silent
     if known[0] is None or known[0][0] is not now[0] or known[0][1] != now[1]:
-        agents = self.store.rows_with("agent")
-        silent = [agents, *(self.store.rows_with(fact) for fact in ("accepted", "copied"))]
-        known = self._silent = now, (agents, np.unique(np.concatenate(silent)))
+        silent = {fact: self.store.rows_with(fact) for fact in NO_WORD}
+        known = self._silent = now, (silent["agent"], np.unique(np.concatenate([*silent.values()])))
     return known[1]
 
 
