@@ -7,11 +7,11 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/frozen_features.html
 # %% ../../nbs/session/05_frozen_features.ipynb #7d440c5e
 from __future__ import annotations
 
-import atexit
+import contextlib
 import io
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from ..data.feature_cache import array_digest
 from ..errors import ArgumentError, describe
 from ..io.files import atomic_write, read_plain
 from .activity import Activity
+from .jobs import start_thread
 from .labeled_images import LabeledImages
 
 # %% auto #0
-__all__ = ['check_features', 'FrozenFeatures', 'kept_map', 'keep_map']
+__all__ = ['check_features', 'FrozenFeatures', 'kept_map', 'keep_map', 'drawing_turn']
 
 # %% ../../nbs/session/05_frozen_features.ipynb #1ec93b48
 def _is_auto(features: Any) -> bool:
@@ -117,15 +118,7 @@ def begin(self: FrozenFeatures) -> None:
 
 @patch
 def _start(self: FrozenFeatures, work: Callable[[], None]) -> None:
-    def run():
-        try:
-            work()
-        finally:
-            atexit.unregister(self.close)  # whoever is registered there is never forgotten
-
-    self._thread = threading.Thread(target=run, name="ssvae-features", daemon=True)
-    atexit.register(self.close, None)  # a thread inside XLA must not outlive the interpreter
-    self._thread.start()
+    self._thread = start_thread("ssvae-features", work, self.close)
 
 # %% ../../nbs/session/05_frozen_features.ipynb #4f2b0262
 @patch
@@ -216,33 +209,41 @@ def keep_map(file: Path | None, vectors, seed: int, xy: Float[np.ndarray, "batch
         pass
 
 # %% ../../nbs/session/05_frozen_features.ipynb #82de9e1c
-_drawing = threading.Lock()  # one map after the other: of a cell that is run again and again, the last one counts
+_drawing = threading.Lock()
+
+
+@contextlib.contextmanager
+def drawing_turn(stop: threading.Event) -> Iterator[bool]:  # False: somebody said stop meanwhile
+    "One map after the other: of a cell that is run again and again, the last one counts."
+    while not (mine := _drawing.acquire(timeout=0.1)) and not stop.is_set():
+        pass
+    try:
+        yield mine and not stop.is_set()
+    finally:
+        if mine:
+            _drawing.release()
 
 
 @patch
 def _draw(self: FrozenFeatures) -> None:
     "A map of the features, for the time before a network has been trained."
-    from ssvae_widgets.model.map_head import fit_map, map_encode
+    from ssvae_widgets.model.map_head import fit_map, place_all
 
     file = None if self.cache is None else self.cache.with_name(f"{self.cache.name}.map")
-    while not _drawing.acquire(timeout=0.1):
-        if self._stop.is_set():
+    with drawing_turn(self._stop) as mine:
+        if not mine:
             return
-    try:
-        if self._stop.is_set():
+        try:
+            vectors, seed = self.inputs.vectors, self.data.seed
+            xy = kept_map(file, vectors, seed)
+            if xy is None:
+                self.head = fit_map(vectors, seed=seed)
+                xy = place_all(self.head, vectors)
+                keep_map(file, vectors, seed, xy)
+            self.xy = xy
+        except Exception as error:  # such as too little memory: the map stays as it is
+            self.activity.say(f"The map of the features could not be drawn: {error}")
             return
-        vectors, seed = self.inputs.vectors, self.data.seed
-        xy = kept_map(file, vectors, seed)
-        if xy is None:
-            self.head = fit_map(vectors, seed=seed)
-            xy = np.asarray(map_encode(self.head, vectors, np), np.float32)
-            keep_map(file, vectors, seed, xy)
-        self.xy = xy
-    except Exception as error:  # such as too little memory: the map stays as it is
-        self.activity.say(f"The map of the features could not be drawn: {error}")
-        return
-    finally:
-        _drawing.release()
     self.activity.jobs.ask("map of the features", job=lambda: self.drawn(self))
 
 

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/jobs.html.md"""
 # %% ../../nbs/session/01_jobs.ipynb #c7284c14
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from fastcore.basics import patch
 from ..errors import ArgumentError, describe
 
 # %% auto #0
-__all__ = ['LINGER', 'Events', 'JobQueue']
+__all__ = ['LINGER', 'Events', 'JobQueue', 'start_thread']
 
 # %% ../../nbs/session/01_jobs.ipynb #3cbf8ab7
 class Events:
@@ -201,3 +202,22 @@ def close(
         self._changed.notify_all()
     if thread not in (None, threading.current_thread()):
         thread.join(timeout)
+
+# %% ../../nbs/session/01_jobs.ipynb #f2848459
+def start_thread(
+    name: str,
+    work: Callable[[], None],
+    close: Callable[[float | None], None],  # ends the work and waits for it, so many seconds, or as long as it takes
+) -> threading.Thread:
+    "Work in a thread that Python waits for when it ends."
+
+    def run():
+        try:
+            work()
+        finally:
+            atexit.unregister(close)  # whoever is registered there is never forgotten
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    atexit.register(close, None)
+    thread.start()
+    return thread

@@ -12,6 +12,7 @@ from typing import Any
 from fastcore.basics import patch
 
 from ..errors import ClosedError
+from .first_map import FirstMap
 from .frozen_features import FrozenFeatures, check_features
 from .queue import Proposals
 from .resume import Resume
@@ -27,7 +28,7 @@ class LearnedFrom:
     def __init__(self, network: Training, proposals: Proposals, resume: Resume, features: Any):
         self.network, self.proposals, self.resume = network, proposals, resume
         self.wanted: Any = None  # features of a project that are not at hand, as it describes them
-        self.network.frozen = self._ask_for(features)
+        self.network.frozen, self.network.first_map = self._ask_for(features), self._first_map()
 
     @property
     def frozen(self) -> FrozenFeatures:
@@ -41,6 +42,16 @@ class LearnedFrom:
         if self.network.predictions.frozen is None or space is None:
             return "pixels"
         return "vectors" if space.record is None else space.record["name"]
+
+    @property
+    def first_map(self) -> FirstMap:
+        "The map of the pixels."
+        return self.network.first_map
+
+    def _first_map(self) -> FirstMap:
+        network, config = self.network, self.network.config
+        width = {} if config is None or config.latent_dim <= 2 else dict(width=config.latent_dim)
+        return FirstMap(network.predictions, network.activity, seed=network.data.seed, **width)
 
     def _ask_for(self, features: Any) -> FrozenFeatures:
         data, activity = self.network.data, self.network.activity
@@ -57,6 +68,7 @@ def features_made(self: LearnedFrom, frozen: FrozenFeatures) -> None:
     if frozen is not self.frozen:
         return
     if frozen.prepared is None:  # pixels it is
+        self._draw_pixels()
         network.prepare_if_asked()
         return
     network.predictions.use(frozen.prepared, frozen.xy)
@@ -81,6 +93,35 @@ def _answer_anew(self: LearnedFrom) -> None:
     self.proposals.propose_anew()
     if self.network.data.n_labeled:
         log.ask()
+
+# %% ../../nbs/session/20_learned_from.ipynb #4e004b0e
+@patch
+def begin(self: LearnedFrom) -> None:
+    "Make the features, or draw the map of the pixels; returns at once."
+    self.frozen.begin()
+    if self.frozen.prepared is None and not self.frozen.making:
+        self._draw_pixels()
+
+
+@patch
+def _draw_pixels(self: LearnedFrom) -> None:
+    given = self.network.given
+    if self.resume.number is None and not getattr(given, "trained", given is not None):
+        self.first_map.begin()
+
+
+@patch
+def take_over(self: LearnedFrom, former: LearnedFrom) -> None:
+    "What a session on the same pictures has made need not be made again."
+    self.frozen.take_over(former.frozen)
+    self.first_map.take_over(former.first_map)
+
+
+@patch
+def close(self: LearnedFrom, timeout: float | None = 10.0) -> None:
+    "End both threads."
+    self.first_map.close(0.0 if timeout else timeout)
+    self.frozen.close(timeout)
 
 # %% ../../nbs/session/20_learned_from.ipynb #bbe7afd8
 @patch
@@ -110,8 +151,8 @@ def _go_over(self: LearnedFrom, features: Any) -> None:
     network.begin_anew()
     self.resume.number = None
     network.frozen = self._ask_for(features)
-    network.predictions.use(None)
+    network.predictions.use(None, self.first_map.xy)
     network.moment("anew")
     self._answer_anew()
-    self.frozen.begin()
+    self.begin()
     network.prepare()

@@ -94,7 +94,7 @@ class LabelingSession(SessionFace):
             try:
                 self._compose(model, config, epochs, features)
                 if former is not None:
-                    self.frozen.take_over(former.frozen)
+                    self.learned.take_over(former.learned)
                 self._begin(resume=model is None)
             except BaseException:
                 self._give_back()
@@ -185,7 +185,7 @@ def _begin(
     self.predictions.merged = self.store.merged
     if self.n_labeled and self.instant:
         self.jobs.ask("instant answer", job=self._answer)
-    self.frozen.begin()
+    self.learned.begin()
     me = weakref.ref(self)
     self._at_exit = lambda: (session := me()) and session._end()
     atexit.register(self._at_exit)
@@ -203,7 +203,7 @@ def _give_back(self: LabelingSession) -> None:
         last.callback(self.jobs.close)
         last.callback(self._unsubscribe)
         if self.learned is not None:
-            last.callback(self.frozen.close)
+            last.callback(self.learned.close)
 
 # %% ../../nbs/session/28_session.ipynb #1f121238
 @patch
@@ -346,10 +346,10 @@ def close(
             last.callback(self.state.write)
         last.callback(self._unsubscribe)
         last.callback(self._forget)
-        self.frozen.close(0.0)
+        self.learned.close(0.0)
         self.stop()
         self.jobs.close(timeout)
-        self.frozen.close(timeout)
+        self.learned.close(timeout)
         if self.trainer is not None:
             self.trainer.stop_warming()
 
@@ -377,7 +377,7 @@ def _end(self: LabelingSession) -> None:
     "Close, and wait for whatever still runs: a thread inside XLA must not outlive the interpreter."
     self.close(timeout=None)
     self.jobs.close(timeout=None)
-    self.frozen.close(timeout=None)
+    self.learned.close(timeout=None)
     if self.network.warming is not None:  # begun while Python was ending, when it is too late to ask for it
         self.network.warming.join()
 

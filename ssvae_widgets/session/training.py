@@ -23,6 +23,7 @@ from ..errors import ArgumentError, ClosedError, check_row, check_whole
 from .accuracy_log import AccuracyLog
 from .activity import Activity
 from .examination import Examination
+from .first_map import FirstMap
 from .frozen_features import FrozenFeatures
 from .labeled_images import LabeledImages
 from .pace import Follow, how_it_ended
@@ -79,6 +80,7 @@ class Training:
         self.data, self.activity, self.predictions = data, activity, predictions
         self.examination, self.accuracy_log = examination, accuracy_log
         self.frozen: FrozenFeatures | None = None  # what a new network learns from; None: pixels
+        self.first_map: FirstMap | None = None  # of the pixels
         examination.model, examination.inputs = lambda: self.model, lambda: self.inputs
         self.given, self.config, self.epochs, self.moment = model, config, epochs, moment
         self.first_model: Callable[[], Any] = lambda: self.given  # what to begin with
@@ -384,6 +386,15 @@ def steps_between(self: Training) -> int:
     coming = self.trainer.compiling in ("the epochs", "predictions", "the map")
     return 0 if self.model.map_head is not None or (coming and self._may_be_plain) else 300
 
+# %% ../../nbs/session/14_training.ipynb #5913801d
+@patch
+def _guide(self: Training) -> Any:  # a `Guide`; None: the latent knows best
+    "What the next map keeps together."
+    same = (self.model.feature_space is None) == (self.predictions.frozen is None)
+    if self.first_map is None or self.model.config.latent_dim <= 2 or not same:
+        return None
+    return self.first_map.guide(None if self.frozen is None else self.frozen.xy)
+
 # %% ../../nbs/session/14_training.ipynb #748b1d7d
 @patch
 def epoch_done(self: Training, metrics: dict[str, float]) -> None:
@@ -411,12 +422,14 @@ def look(
     if self.frozen is not None and self.model.feature_space is not None:
         self.frozen.lend_map(self.model)
     if len(predictions.view.xy) == self.data.n_items:
-        self.model.map = self.model.map._replace(shown=predictions.view.xy)  # the next map lies over what is on show
+        # the next map lies over what is on show
+        self.model.map = self.model.map._replace(shown=predictions.view.xy, guide=self._guide())
     seen = self.model.embed(self.inputs, map_steps, within)
     informed, xy = examination.informed, np.asarray(seen.xy, np.float32)
-    if map_steps == 0 and self._may_be_plain and self.model.map.shown is not None:
+    plain = map_steps == 0 and self._may_be_plain and self.model.map.shown is not None
+    if plain and xy is not predictions.view.xy:
         xy = laid_over(xy, predictions.view.xy)
-    self.model.map = self.model.map._replace(shown=xy)
+    self.model.map = self.model.map._replace(shown=xy, guide=None)
     with self.activity.lock:
         predictions.change(xy=xy, weights=self.model.snapshot(within), latents=np.asarray(seen.z))
         if informed:
