@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/map_head.html.md"""
 
 # %% auto #0
 __all__ = ['MapHead', 'SAMPLE', 'BEGINNING', 'FOLLOWING', 'init_map', 'map_encode', 'map_decode', 'place_all', 'align', 'Guide',
-           'neighbors_of', 'most_steps', 'fit_map', 'compile_map', 'MapState', 'follow_map', 'two_columns',
-           'leading_components', 'laid_over', 'place_points']
+           'neighbors_of', 'filled_size', 'most_steps', 'fit_map', 'compile_map', 'MapState', 'follow_map',
+           'two_columns', 'leading_components', 'laid_over', 'place_points']
 
 # %% ../../nbs/model/07_map_head.ipynb #7da0838f
 from collections.abc import Callable
@@ -124,7 +124,9 @@ def _loss(params, head, batch, weights):
 
 # %% ../../nbs/model/07_map_head.ipynb #ca17dc63
 @partial(jax.jit, static_argnames="batch_size")
-def _run(layers, head, center, scale, z, neighbors, targets, places, stream, steps, learning_rate, weights, batch_size):
+def _run(
+    layers, head, center, scale, z, neighbors, targets, places, n, stream, steps, learning_rate, weights, batch_size
+):
     "`steps` AdamW steps with cosine decay over random (point, neighbor) pairs."
     flat, unravel = jax.flatten_util.ravel_pytree(
         (layers, head)
@@ -134,7 +136,7 @@ def _run(layers, head, center, scale, z, neighbors, targets, places, stream, ste
     def step(i, carry):
         flat, state = carry
         drawn = random.bits(random.fold_in(key, i), (2, batch_size))
-        row = (drawn[0] % len(z)).astype(jnp.int32)
+        row = (drawn[0] % n).astype(jnp.int32)
         near = neighbors[row, (drawn[1] % neighbors.shape[1]).astype(jnp.int32)]
         batch = (z[row] - center) / scale, (z[near] - center) / scale, targets[row], places[row]
         update, state = optimizer.update(jax.grad(lambda f: _loss(*unravel(f), batch, weights))(flat), state)
@@ -197,6 +199,24 @@ def _before_alignment(params: MapHead, xy: Float[np.ndarray, "batch 2"]) -> Floa
     return around * np.float32(1.5 * _UNIT / max(float(np.sqrt(np.mean(around**2))), 1e-6))
 
 
+def filled_size(n: int) -> int:
+    "Rows of the tables that a program for `n` points reads: a power of two, or a whole sample."
+    size = max(1 << max(n - 1, 1).bit_length(), 64)
+    return SAMPLE if SAMPLE // 2 < n <= SAMPLE else size
+
+
+def _filled(*tables: np.ndarray) -> list[np.ndarray]:
+    "Tables with rows added that nobody draws."
+    n = len(tables[0])
+    return [np.pad(table, ((0, filled_size(n) - n), (0, 0))) for table in tables]
+
+
+def _ten_columns(neighbors: Int[np.ndarray, "batch k"]) -> Int[np.ndarray, "batch ten"]:
+    "Neighbors of a point that has fewer than ten, over again."
+    k = neighbors.shape[1]
+    return np.asarray(neighbors, np.int32)[:, np.arange(max(k, 10)) % k]
+
+
 def most_steps(n: int) -> int:
     "Optimizer steps that a map of so many points takes at most."
     return int(np.clip(n // 3, 500, 1500))
@@ -227,17 +247,13 @@ def fit_map(
         return previous or init_map(z, hidden, seed)  # nothing to arrange
     if neighbors is None:
         rows = _fixed_sample(len(z), sample)
-        z, xy, targets = (
-            z[rows],
-            None if xy is None else np.asarray(xy)[rows],
-            None if targets is None else np.asarray(targets)[rows],
-        )
+        z, xy, targets = (None if table is None else np.asarray(table)[rows] for table in (z, xy, targets))
         neighbors = nearest_neighbors(z, 10, seed=seed)[0]
     new = previous is None or previous["center"].shape != z.shape[1:]
     start = init_map(z, hidden, seed) if new else previous
-    targets = (
-        np.zeros((len(z), 1), np.float32) if targets is None or class_weight == 0 else np.asarray(targets, np.float32)
-    )
+    if targets is None or class_weight == 0:
+        targets = np.zeros((len(z), 1))
+    targets = np.asarray(targets, np.float32)
     head = dict(w=np.zeros((2, targets.shape[1]), np.float32), b=np.zeros(targets.shape[1], np.float32))
     steps = steps if steps is not None else most_steps(len(z)) if new else 300
     stay = stay if xy is not None else 0.0
@@ -246,16 +262,14 @@ def fit_map(
         head,
         start["center"],
         start["scale"],
-        z,
-        np.asarray(neighbors, np.int32),
-        targets,
-        _before_alignment(start, xy) if stay else np.zeros((len(z), 2), np.float32),
+        *_filled(z, _ten_columns(neighbors), targets, _before_alignment(start, xy if stay else np.zeros((len(z), 2)))),
+        np.uint32(len(z)),
         np.uint32([seed >> 32, seed & 0xFFFFFFFF]),
         np.int32(steps),
         np.float32(learning_rate if new or stay else learning_rate / 10),
         np.float32([recon_weight, class_weight, stay]),
     )
-    layers, _ = PROGRAMS.call(_run, dict(batch_size=min(batch_size, len(z))), args)
+    layers, _ = PROGRAMS.call(_run, dict(batch_size=min(batch_size, filled_size(len(z)))), args)
     fitted = start | jax.tree.map(np.asarray, layers)
     return fitted if xy is None else align(fitted, z, xy)
 

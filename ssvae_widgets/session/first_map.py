@@ -20,10 +20,11 @@ from .jobs import start_thread
 from .predictions import Predictions
 
 # %% auto #0
-__all__ = ['WIDTH', 'FirstMap']
+__all__ = ['WIDTH', 'LEAST', 'FirstMap']
 
 # %% ../../nbs/session/09_first_map.ipynb #0121c108
 WIDTH = 16  # principal components that are drawn: the width of a latent, unless another is asked for
+LEAST = 50  # points; fewer stay on the plane of the first two
 
 
 class FirstMap:
@@ -39,7 +40,7 @@ class FirstMap:
         "Draw it; returns at once. Where it is there already, it is put on show."
         if self.xy is not None:
             self.activity.jobs.ask("first map", job=self.show)
-        elif self._thread is None and len(self.predictions.pixels) >= 3:
+        elif self._thread is None and len(self.predictions.pixels) >= LEAST:
             self._thread = start_thread("ssvae-first-map", self._draw, self.close)
 
     def take_over(self, former: FirstMap) -> None:

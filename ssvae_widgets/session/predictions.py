@@ -1,4 +1,4 @@
-"""A first map, predictions for every point as soon as there are two labels, and where they come from: one view, replaced as a whole.
+"""Predictions for every point as soon as there are two labels, and where they come from: one view, replaced as a whole.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/predictions.html.md"""
 
