@@ -118,6 +118,13 @@ def take_over(self: LearnedFrom, former: LearnedFrom) -> None:
 
 
 @patch
+def wait_for_map(self: LearnedFrom, timeout: float | None = None) -> bool:  # whether there is one
+    "Block until the map is drawn that people see before a training: of the features, or of the pixels."
+    drawn = self.frozen.wait_for_map(timeout)
+    return (self.first_map.wait(timeout) or drawn) and self.network.activity.jobs.wait(timeout)
+
+
+@patch
 def close(self: LearnedFrom, timeout: float | None = 10.0) -> None:
     "End both threads."
     self.first_map.close(0.0 if timeout else timeout)

@@ -31,7 +31,7 @@ app
 @pytest.mark.skipif(not available(), reason="the weights of EfficientNet-Lite0 are not installed")
 def test_the_map_goes_over_to_features_while_somebody_labels(open_notebook):
     nb = open_notebook([OPEN, "marker = 1"])
-    app = App(nb)
+    app = App(nb, settled=False)
     [first] = app.alone(1)
     app.click(first)
     nb.until(f"app.map.selected.tolist() == [{first}]")

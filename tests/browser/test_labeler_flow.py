@@ -37,9 +37,11 @@ def wait_rows(folder: Path, expected: dict[int, str], timeout: float = 60):
 class App:
     "The app on the page and its Python side."
 
-    def __init__(self, nb):
+    def __init__(self, nb, settled: bool = True):
         self.nb, self.page = nb, nb.page
         self.page.wait_for_selector(".ssvae-labeler .ssvae-points[data-domain]")
+        if settled:  # a click can only mean a point that stays where it is
+            nb.python("[app.session.learned.wait_for_map(120), app.flush(60)]", timeout=240)
         self.page.locator(".ssvae-labeler").first.scroll_into_view_if_needed()
         self.page.evaluate("() => document.querySelector('.ssvae-labeler').scrollIntoView({block: 'start'})")
         self.page.wait_for_timeout(300)
