@@ -176,6 +176,9 @@ export function legend(act, pick = true) {
     /** What the colors mean, where that is not plain. @param {string} text */
     note(text) {
       note.textContent = text;
+      note.title = text.startsWith("color: first")
+        ? "A point has the color of its first word, in the order of the buttons; a word is counted wherever it is"
+        : "";
       if (text && !note.isConnected) el.append(note);
       else if (!text) note.remove();
     },

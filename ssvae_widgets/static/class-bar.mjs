@@ -124,13 +124,8 @@ export class ClassBar {
       "Accept prediction",
       "⏎",
     );
-    this.none = button(
-      "ssvae-none",
-      "none",
-      "None of these words, and that is the whole answer (,)",
-      "None of these",
-      ",",
-    );
+    this.none = button("ssvae-none", "none", "None of these words, and that is the whole answer (,)", "None", ",");
+    this.none.setAttribute("aria-label", "None of these words (,)");
     this.none.hidden = true; // until pictures can have several words
     this.add = h(
       "button",

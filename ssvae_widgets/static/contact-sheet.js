@@ -418,7 +418,7 @@ function render({ model, el }) {
       (left
         ? `${count(left)} left out · a class key ${words.on ? "gives the rest its word, or takes it" : "labels the rest"}`
         : words.on
-          ? "Click what does not belong, then press the key of a word"
+          ? "Click what does not belong, then a word's key"
           : "Click what does not belong, then press a class key");
     el.setAttribute("data-count", serials.length);
     el.setAttribute("data-excluded", left);

@@ -516,7 +516,7 @@ export class MapCanvas {
 
 /** What a color means where a picture can have several words. @param {string} column @param {boolean} said whether it is what people said */
 function wordsNote(column, said) {
-  if (said) return "color: first word in this order · counts: all words";
+  if (said) return "color: first word · counts: all";
   if (column === "prediction") return "color: the most probable word, from 0.50 on";
   if (column.startsWith("has ")) return "0 or 1 where somebody has said so, else predicted";
   return column === "certainty" ? "of the word most in doubt" : "";

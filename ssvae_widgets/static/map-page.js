@@ -204,7 +204,7 @@ async function start() {
     const hex = dark && c.kind === "classes" ? c.colors.map(onDark) : c.colors,
       counts = new Array(c.names.length + 1).fill(0);
     for (let i = 0; i < n; i++) counts[Math.min(c.codes[i], c.names.length)]++;
-    key.note(told && c.name === "label" ? "color: first word, point to see all" : "");
+    key.note(told && c.name === "label" ? "color, count: first word; point to see all" : "");
     if (c.kind === "values") key.values(c.name, hex, [c.low, c.high]);
     else key.classes(c.names, hex, counts, theme.none, c.name !== "label" ? "none" : told ? "no word" : "unlabeled");
     theme.hex = hex;

@@ -3,7 +3,7 @@ import { clean, h } from "./dom.mjs";
 import { classColor } from "./view-core.mjs";
 
 /** Bars that are shown at once; the words that somebody gave are always among them. */
-const MOST_BARS = 8;
+const MOST_BARS = 6;
 
 /** Which of the probabilities are shown: those that are there or likely first, then the next ones. @param {[number, number][]} probs the most probable first @param {number[]} there */
 export function shownBars(probs, there, most = MOST_BARS) {
@@ -62,17 +62,18 @@ export function wordBars(info, words, names, palette) {
     );
   });
   const source = info.source || "predicted",
-    rest = left ? ` · ${left} more, below ${shown.at(-1)[1].toFixed(2)}` : "";
+    rest = left ? `${left} more, below ${shown.at(-1)[1].toFixed(2)}` : "",
+    each = "each word by itself, need not sum to one";
   return h(
     "div",
-    { class: "ssvae-probs ssvae-word-bars", role: "list", "aria-label": `${source}, each word by itself` },
+    { class: "ssvae-probs ssvae-word-bars", role: "list", "aria-label": `${source}, ${each}` },
     h("div", {
       class: "ssvae-caption",
-      text: `${source}${rest}`,
-      title: "Each word has a probability of its own, so they need not sum to one; from 0.50 on a word is predicted.",
+      text: `predicted · ${each}`,
+      title: `${source}: each word has a probability of its own, so they need not sum to one; from 0.50 on a word is predicted.`,
     }),
     ...rows,
-    h("div", { class: "ssvae-caption ssvae-no-sum", text: "each word by itself: these need not sum to one" }),
+    rest ? h("div", { class: "ssvae-caption ssvae-more-words", text: rest }) : null,
   );
 }
 

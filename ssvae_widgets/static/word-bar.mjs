@@ -45,8 +45,9 @@ export function paintWordBar(bar) {
   bar.clear.disabled = !n;
   bar.none.disabled = !n || !order.length;
   bar.none.hidden = false;
-  bar.clear.firstChild.textContent = "Remove answer";
-  bar.clear.title = "Nobody has said anything of it then (d)";
+  bar.clear.firstChild.textContent = "Remove";
+  bar.clear.title = "Remove the answer: nobody has said anything then (d)";
+  bar.clear.setAttribute("aria-label", "Remove the answer (d)");
   const can = n > 1 ? model.get("can_accept") : answered || (one >= 0 && show.drawn === one && !!show.suggested);
   bar.accept.disabled = !n || !can;
   const [text, title] =

@@ -471,6 +471,8 @@ HOW_WELL = (
 @patch
 def paint_standing(self: Presenter):
     "How well it is going."
+    if self.words.several:
+        return self.words.judge()
     standing, view = self.session.standing, self.views.training.standing
     if standing is None or not standing.message:
         return

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/words.html.md"""
 
 # %% auto #0
 __all__ = ['N_WORDS', 'HAS', 'ONE_WORD', 'PAGE_VALUES', 'WORD_SOURCES', 'pack_words', 'first_word', 'told_codes', 'can_accept',
-           'told_labeled', 'word_values', 'word_counts', 'Words', 'answer_in_words', 'when_in_words',
+           'told_labeled', 'word_values', 'word_counts', 'Words', 'how_good', 'answer_in_words', 'when_in_words',
            'gesture_in_words', 'word_facts', 'told_codes_of']
 
 # %% ../../nbs/widgets/16_words.ipynb #984837b5
@@ -125,6 +125,18 @@ class Words:
         self.map.ground.ask()
 
 # %% ../../nbs/widgets/16_words.ipynb #493cf2b8
+def how_good(
+    report,  # a `SetReport`
+) -> str:  # empty: nothing was answered
+    "The same in a few words, for a narrow panel."
+    if not report.n or report.macro_f1 != report.macro_f1:
+        return report.message if report.n else ""
+    f1 = f"macro F1 {report.macro_f1:.0%} ({100 * report.low:.0f}–{100 * report.high:.0f})"
+    if not report.whole:
+        return f1
+    return f"{f1} · whole sets right {report.exact:.0%} ({100 * report.exact_low:.0f}–{100 * report.exact_high:.0f})"
+
+
 @patch
 def judge(self: Words) -> None:
     "Predictions are new: the coloring on show, and how good they are, in the panel of the training."
@@ -135,7 +147,7 @@ def judge(self: Words) -> None:
     if report is self.judged:
         return
     self.judged, view.detail = report, self.session.why
-    view.draw(report.message if report.n else "", {name: [] for name in ("labels", "value", "low", "high", "truth")})
+    view.draw(how_good(report), {name: [] for name in ("labels", "value", "low", "high", "truth")})
 
 # %% ../../nbs/widgets/16_words.ipynb #6d9e21b6
 ONE_WORD = "Regions are drawn for one word at a time: choose its color, “has …”."
