@@ -7,14 +7,15 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/word_commands.html.m
 # %% auto #0
 __all__ = ['WordCommands']
 
-# %% ../../nbs/widgets/18_word_commands.ipynb #37147730
+# %% ../../nbs/widgets/18_word_commands.ipynb #c327ff03
 from collections.abc import Callable
 
 import numpy as np
+from fastcore.basics import patch
 
 from ..errors import ArgumentError
 
-# %% ../../nbs/widgets/18_word_commands.ipynb #a38422e0
+# %% ../../nbs/widgets/18_word_commands.ipynb #2d49a4ee
 class WordCommands:
     "What a person may ask for about words. `commands` asks, acknowledges and goes on."
 
@@ -35,54 +36,62 @@ class WordCommands:
             self.commands.ask(intent, rows)
         return many
 
-    def toggle(self, intent: dict):
-        "Give a word to pictures, or take it from them."
-        rows, code = self._rows(intent, "choose its words"), self.session.data.code(intent["label"])
-        on = intent.get("on")
-        on = bool((self.session.targets[rows, code] != 1).any()) if on is None else on
-        if not rows.size or self._asked({**intent, "on": on}, rows):
-            return
-        self.presenter.timeline.present()
-        self.session.mark(rows, code, on, source=self.source_of(rows, self.presenter))
-        has = ("has", "has not") if len(rows) == 1 else ("have", "have not")
-        self.commands.settle(intent, f"{self.how_many(rows)} {has[not on]} {self.session.classes[code]}")
+# %% ../../nbs/widgets/18_word_commands.ipynb #fef4f89f
+@patch
+def toggle(self: WordCommands, intent: dict):
+    "Give a word to pictures, or take it from them."
+    rows, code = self._rows(intent, "choose its words"), self.session.data.code(intent["label"])
+    on = intent.get("on")
+    on = bool((self.session.targets[rows, code] != 1).any()) if on is None else on
+    if not rows.size or self._asked({**intent, "on": on}, rows):
+        return
+    self.presenter.timeline.present()
+    self.session.mark(rows, code, on, source=self.source_of(rows, self.presenter))
+    has = ("has", "has not") if len(rows) == 1 else ("have", "have not")
+    self.commands.settle(intent, f"{self.how_many(rows)} {has[not on]} {self.session.classes[code]}")
 
-    def none(self, intent: dict):
-        "None of the words, and that is the whole answer."
-        if not self.session.multilabel:
-            raise ArgumentError("Here each picture has one class, there is no empty answer: d removes a label.")
-        rows = self._rows(intent, "say that it has none of these words")
-        if not rows.size or self._asked(intent, rows):
-            return
-        self.presenter.timeline.present()
-        self.session.answer_sets(rows, [], source=self.source_of(rows, self.presenter))
-        self.commands.settle(intent, f"{self.how_many(rows)}: none of these")
-        self.commands.proposals.advance(rows, intent)
+# %% ../../nbs/widgets/18_word_commands.ipynb #2a332940
+@patch
+def accept(self: WordCommands, intent: dict):
+    "Answers are whole; of pictures without one the prediction is the answer, as it was on show."
+    rows = self._rows(intent, "say that the answer is whole")
+    free = rows[~self.session.store.answering.answered[rows]]
+    if not rows.size or self._asked(intent, free):
+        return
+    source = self.source_of(rows, self.presenter)
+    if free.size:
+        self.session.accept(free, source=source, said=intent.get("words"))
+        rest = len(rows) - len(free)
+        had = f"; {rest:,} had an answer" if rest else ""
+        said = f"prediction of {self.how_many(free)} accepted{had}"
+    else:
+        self.session.complete_sets(rows, source=source)
+        said = f"{self.how_many(rows)}: that is all"
+    self.commands.settle(intent, said)
+    self.commands.proposals.advance(rows, intent)
 
-    def accept(self, intent: dict):
-        "Answers are whole; of pictures without one the prediction is the answer, as it was on show."
-        rows = self._rows(intent, "say that the answer is whole")
-        free = rows[~self.session.store.answering.answered[rows]]
-        if not rows.size or self._asked(intent, free):
-            return
-        source = self.source_of(rows, self.presenter)
-        if free.size:
-            self.session.accept(free, source=source, said=intent.get("words"))
-            rest = len(rows) - len(free)
-            had = f"; {rest:,} had an answer" if rest else ""
-            said = f"prediction of {self.how_many(free)} accepted{had}"
-        else:
-            self.session.complete_sets(rows, source=source)
-            said = f"{self.how_many(rows)}: that is all"
-        self.commands.settle(intent, said)
-        self.commands.proposals.advance(rows, intent)
+# %% ../../nbs/widgets/18_word_commands.ipynb #fc5e24ae
+@patch
+def none(self: WordCommands, intent: dict):
+    "None of the words, and that is the whole answer."
+    if not self.session.multilabel:
+        raise ArgumentError("Here each picture has one class, there is no empty answer: d removes a label.")
+    rows = self._rows(intent, "say that it has none of these words")
+    if not rows.size or self._asked(intent, rows):
+        return
+    self.presenter.timeline.present()
+    self.session.answer_sets(rows, [], source=self.source_of(rows, self.presenter))
+    self.commands.settle(intent, f"{self.how_many(rows)}: none of these")
+    self.commands.proposals.advance(rows, intent)
 
-    def question(self, intent: dict, n: int) -> tuple[str, str]:
-        "What is asked before many pictures are answered, and the text of the yes."
-        name = self.session.classes[intent["label"]] if "label" in intent else ""
-        give = intent.get("on", True)
-        return {
-            "label": (f"{'Give' if give else 'Take'} {name} {'to' if give else 'from'} {n:,} images?", f"{n:,} images"),
-            "none": (f"Say of {n:,} images that they have none of these words?", f"None for {n:,}"),
-            "clear": (f"Remove the answers of {n:,} images?", f"Remove {n:,}"),
-        }.get(intent["type"], (f"Accept the predictions of {n:,} images?", f"Accept {n:,}"))
+# %% ../../nbs/widgets/18_word_commands.ipynb #aaa73d16
+@patch
+def question(self: WordCommands, intent: dict, n: int) -> tuple[str, str]:
+    "What is asked before many pictures are answered, and the text of the yes."
+    name = self.session.classes[intent["label"]] if "label" in intent else ""
+    give = intent.get("on", True)
+    return {
+        "label": (f"{'Give' if give else 'Take'} {name} {'to' if give else 'from'} {n:,} images?", f"{n:,} images"),
+        "none": (f"Say of {n:,} images that they have none of these words?", f"None for {n:,}"),
+        "clear": (f"Remove the answers of {n:,} images?", f"Remove {n:,}"),
+    }.get(intent["type"], (f"Accept the predictions of {n:,} images?", f"Accept {n:,}"))
