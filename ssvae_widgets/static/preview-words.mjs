@@ -62,7 +62,7 @@ export function wordBars(info, words, names, palette) {
     );
   });
   const source = info.source || "predicted",
-    rest = left ? `${left} more, below ${shown.at(-1)[1].toFixed(2)}` : "",
+    rest = left ? `${left} more, less likely` : "",
     each = "each word by itself, need not sum to one";
   return h(
     "div",

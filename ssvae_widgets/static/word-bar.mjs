@@ -6,6 +6,12 @@ import { inWords } from "./words.mjs";
 /** What is said of each state, for those who hear it. */
 const STATES = { true: "on", mixed: "on some of the selection", false: "off" };
 
+/** As much as a narrow button has room for: the words, or how many. @param {number[]} codes @param {string[]} names */
+function inButton(codes, names) {
+  const text = codes.length ? inWords(codes, names, 9) : "none";
+  return text.length > 12 && codes.length > 1 ? `${codes.length} words` : text;
+}
+
 /** Bring the buttons up to date. @param {import("./class-bar.mjs").ClassBar} bar */
 export function paintWordBar(bar) {
   const { model, page: show, order } = bar,
@@ -54,9 +60,12 @@ export function paintWordBar(bar) {
     n > 1
       ? ["Accept predictions", "Of those without an answer, the predicted words are the answer (Enter)"]
       : answered
-        ? ["That is all, next", `Its words are ${inWords(words.there(one), names, 9)}: go on (Enter)`]
+        ? ["That is all", `Its words are ${inWords(words.there(one), names, 9)}: go on (Enter)`]
         : can
-          ? [`Accept: ${inWords(likely, names)}`, "The predicted words are the answer (Enter)"]
+          ? [
+              `Accept: ${inButton(likely, names)}`,
+              `The predicted words are the answer: ${inWords(likely, names, 9)}; then the next (Enter)`,
+            ]
           : ["Accept prediction", "Nothing is predicted yet (Enter)"];
   bar.accept.firstChild.textContent = clean(text, 60);
   bar.accept.title = clean(title, 300);
