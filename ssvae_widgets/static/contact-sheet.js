@@ -218,7 +218,7 @@ function render({ model, el }) {
     node.classList.toggle("ssvae-cursor", i === cursor);
     node.setAttribute("aria-selected", !gone);
     const label = words.on ? words.text(serial, classes) : k >= 0 ? `labeled ${clean(classes[k])}` : "unlabeled";
-    const told = `#${serial}, ${label}${g >= 0 ? `, model says ${clean(classes[g])}` : ""}${gone ? ", left out" : ""}${size > 1 ? `, stands for ${size} copies: Enter shows them` : unfolded ? ", one of several copies: Enter folds them" : ""}${flags ? `, ${flags}` : ""}`;
+    const told = `#${serial}, ${label}${g >= 0 ? `, ${words.on ? "most likely" : "model says"} ${clean(classes[g])}` : ""}${gone ? ", left out" : ""}${size > 1 ? `, stands for ${size} copies: Enter shows them` : unfolded ? ", one of several copies: Enter folds them" : ""}${flags ? `, ${flags}` : ""}`;
     node.setAttribute("aria-label", told);
     node.title = told;
   };

@@ -25,6 +25,7 @@ export class OnShow {
     this.written = ""; // a note of what they show
     this.words = new Words(); // of pictures that can have several
     this.suggested = null; // codes of the words that are predicted for what they show; null: nothing is
+    this.coming = false; // the picture is there, what is said of it not yet
     this.note = "";
     this.gone = ""; // why nothing that is asked is heard any more
     this.listeners = new Set();
@@ -109,6 +110,7 @@ export class OnShow {
     this.said = info?.prediction ?? -1;
     this.written = info?.written ?? "";
     this.suggested = info?.words?.predicted ?? null;
+    this.coming = !!info?.coming;
     if (this.following === "hovered" && this.drawn === this.hovered && this.drawn !== this.pointed) this.pointed = -1;
   }
 

@@ -55,6 +55,7 @@ export function confirmWords(shared) {
   else if (show.drawn === i && show.suggested) {
     const said = show.suggested;
     shared.answer("accept", { ...paintWords(shared, { words: said }), words: said }, serials);
-  } else return "Nothing is predicted yet: a class key gives a word, a comma says none of these";
+  } else if (show.drawn === i && show.coming) return `The prediction of #${i} is not here yet: the key was not used`;
+  else return "Nothing is predicted yet: a class key gives a word, a comma says none of these";
   return "";
 }

@@ -29,6 +29,7 @@ export class Words {
     this.rows = new Map(); // row -> its answer among these
     this.order = [];
     this.under = []; // gestures that Python has not told of yet
+    this.tallied = { serials: null, version: -1, tally: new Map() }; // of the selection, asked for at every move
   }
 
   /** What Python tells: {} where a picture has one class. @param {any} told @param {number[]} order words on show */
@@ -103,9 +104,12 @@ export class Words {
 
   /** How many of some pictures have each word: code -> number. @param {Iterable<number>} serials */
   tally(serials) {
-    const out = new Map();
-    for (const i of serials) for (const k of this.of(i)?.[0] || []) out.set(k, (out.get(k) || 0) + 1);
-    return out;
+    const { tallied, version } = this;
+    if (tallied.serials === serials && tallied.version === version) return tallied.tally;
+    const tally = new Map();
+    for (const i of serials) for (const k of this.of(i)?.[0] || []) tally.set(k, (tally.get(k) || 0) + 1);
+    this.tallied = { serials, version, tally };
+    return tally;
   }
 
   /** Whether all, some or none of these pictures have a word, as `aria-pressed` says it. @returns {"true" | "mixed" | "false"} */
