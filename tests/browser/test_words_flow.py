@@ -43,6 +43,7 @@ def test_several_words_for_one_picture_with_real_keys(open_notebook):
     one = app.alone(1)[0]
     app.click(one)
     nb.until(f"app.map.selected.tolist() == [{one}]")
+    page.get_by_text("Answer a few pictures and the prediction appears here").wait_for()  # the whole card has come
     page.keyboard.press("Enter")
     page.get_by_text("Nothing is predicted yet").first.wait_for()
     page.keyboard.press("0")
