@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets import LabelingSession
 from ssvae_widgets.assess.copies import Stack
 from ssvae_widgets.assess.metrics import wilson_interval
 from ssvae_widgets.errors import ArgumentError
@@ -92,8 +92,6 @@ def test_the_log_says_of_which_kind_it_is(tmp_path):
         assert s.multilabel and (s.targets[:20] == TRUTH[:20]).all()
     with pytest.raises(ArgumentError, match="These labels are sets"):
         LabelingSession(X, path, multilabel=False)
-    with pytest.raises(ArgumentError, match="the app cannot show them yet"):
-        LatentLabeler(X, path)
     with LabelingSession(X, path) as s:  # whoever was refused has left nothing locked
         assert s.n_labeled == 20
     table = (tmp_path / "labels.csv.sets.csv").read_text().splitlines()

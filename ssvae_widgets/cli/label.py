@@ -86,6 +86,7 @@ def app_cell(
     labels: Path | None,  # None: a project
     folder: Path,  # of the notebook
     options: dict[str, Any],  # of `load_images`
+    multilabel: bool = False,  # whether a picture can have several words
 ) -> str:
     "The code that shows the app."
     from ssvae_widgets.data.load import is_built_in
@@ -100,7 +101,9 @@ def app_cell(
     if options:
         given = f"load_images({given}, {', '.join(f'{k}={v!r}' for k, v in options.items())})"
         names = "LatentLabeler, load_images"
-    return f"from ssvae_widgets import {names}\n\napp = LatentLabeler({given}, labels={near(labels, folder)!r})\napp"
+    several = ", multilabel=True" if multilabel else ""
+    app = f"LatentLabeler({given}, labels={near(labels, folder)!r}{several})"
+    return f"from ssvae_widgets import {names}\n\napp = {app}\napp"
 
 # %% ../../nbs/cli/09_label.ipynb #08e0f2f7
 def app_notebook(
@@ -153,6 +156,7 @@ def label_parser() -> argparse.ArgumentParser:
             "ssvae-label photos/",
             "ssvae-label cells.csv --image-column file",
             "ssvae-label photos/ --labels results/mine.csv",
+            "ssvae-label photos/ --multilabel",
             "ssvae-label images.npy --no-browser --port 8890",
             "ssvae-label --project saved/",
         ],
@@ -166,6 +170,7 @@ def label_parser() -> argparse.ArgumentParser:
     p.add_argument("source", nargs="*", metavar="FOLDER", help=what)
     p.add_argument("--labels", metavar="CSV", help="where labels are kept (default: NAME_labels.csv, beside them)")
     p.add_argument("--project", metavar="FOLDER", help="go on with a project that the app has saved")
+    p.add_argument("--multilabel", action="store_true", help="a picture can have several words, or none of them")
     p.add_argument("--no-open", action="store_true", help="write the notebook only")
     p.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser window")
     p.add_argument("--port", type=int, help="of JupyterLab (default: the first free one from 8888)")
@@ -187,7 +192,7 @@ def sources_of(
     if args.project and not project:
         raise UsageError(f"--project {args.project} holds no project; save one with Take away, or app.save(folder).")
     options = reading_options(args)
-    if project and (args.labels or options):
+    if project and (args.labels or options or args.multilabel):
         raise UsageError(f"{sources[0]} is a project, with labels and pictures of its own; leave the other flags out.")
     if len(sources) > 1 and options:
         raise UsageError("Flags that say how pictures are read are for a folder; give the folder of these files.")
@@ -218,7 +223,7 @@ def _label(args) -> None:
         raise UsageError(f"--labels {labels} is no .csv file: labels are kept in one, such as {labels.stem}.csv.")
     wish = located(labels or Path(sources[0], "labels.csv")).with_suffix(".ipynb")
     wish = wish.with_name(wish.name.lstrip("."))
-    code = app_cell(sources, labels, wish.parent, options)
+    code = app_cell(sources, labels, wish.parent, options, args.multilabel)
     notebook, there = choose_notebook(wish, code)
     if not there:
         write_notebook(notebook, app_notebook(code, near(labels or wish.with_suffix(".csv"), wish.parent)))

@@ -86,6 +86,7 @@ SessionFace.targets = attribute(
 )
 SessionFace.mark = method("sets", LabelSets.mark)
 SessionFace.answer_sets = method("sets", LabelSets.answer)
+SessionFace.complete_sets = method("sets", LabelSets.complete)
 SessionFace.classes_of = method("sets", LabelSets.named)
 SessionFace.sets_table = method("sets", LabelSets.table)
 SessionFace.sets_report = attribute("sets.report", "How good answers with several classes are: a `SetReport`.")

@@ -43,6 +43,7 @@ class LabelSets:
         self.around = True  # whether the graph is asked, or there is too much of everything
         self._flow: tuple[Any, Any] = (None, None)  # features, and the `SetFlow` over them
         self._probs: np.ndarray | None = None  # (n, classes); None: nothing was answered
+        self._alone: tuple[Any, Any] = (None, None)  # answered rows, and what is said of them without their own answer
 
     def _scores(self, space, targets, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         "Scores of all images, rows of answered ones, and their scores without their own answer."
@@ -64,7 +65,7 @@ class LabelSets:
         "What the answers say of all images, and how good that is."
         data, targets = self.data, self.data.targets
         if not (targets >= 0).any() or data.n_items < 3:
-            self._probs, self.report = None, SetReport()
+            self._probs, self.report, self._alone = None, SetReport(), (None, None)
         else:
             scores, rows, alone = self._scores(self.predictions.space, targets, self.units())
             self._probs = fit_mixture(alone, targets[rows])(scores)
@@ -93,6 +94,7 @@ def _judge(self: LabelSets, alone, targets, rows) -> SetReport:
     "On answers that people gave themselves, in classes that there are."
     live, units, ask = self.data.order, self.units(), self.data.store.answering
     probs = judge_mixture(alone, targets, None if units is None else units[rows])
+    self._alone = rows, probs
     people = ~np.isin(rows, ask.given("agent"))
     picked = self._one_each(rows, people & np.isin(rows, ask.given("strategy", "audit")))
     drawn = picked.sum() >= 20  # what was proposed is no fair sample
@@ -159,14 +161,34 @@ def clear(self: LabelSets, rows: Int[np.ndarray, "rows"], source: str):
     "Nobody has said anything of these items then."
     return self.data.store.answering.clear(rows, source)
 
+
+@patch
+def complete(
+    self: LabelSets,
+    serials,  # one row number, many, or a mask
+    source: str = "api",
+):  # the `Gesture`; None for no items with an answer
+    "Say that answers are whole: of what nobody has said is no. `RowError`, `ArgumentError`, `ClosedError`."
+    self._check()
+    rows, ask = check_rows(serials, self.data.n_items), self.data.store.answering
+    rows = rows[ask.answered[rows]]
+    whole = [np.flatnonzero(row == 1).tolist() for row in ask.targets[rows]]
+    told = self.predictions.provenance(rows, source, self.queue.current)
+    return ask.answer(rows, whole, source, **told) if rows.size else None
+
 # %% ../../nbs/session/14_label_sets.ipynb #f4df479f
 @patch
-def accept(self: LabelSets, rows: Int[np.ndarray, "rows"], source: str):
+def accept(
+    self: LabelSets,
+    rows: Int[np.ndarray, "rows"],
+    source: str,
+    said=None,  # the classes that were on show, for all rows; None: those of now
+):  # the `Gesture`
     "Answer with what is on show, from 0.5 on; `ArgumentError` where nothing is."
     _, probs = self.said()
-    if probs is None:
+    if probs is None and said is None:
         raise ArgumentError("There are no predictions to accept yet: answer a few items first.")
-    sets = [np.flatnonzero(row >= 0.5).tolist() for row in probs[rows]]
+    sets = [np.flatnonzero(row >= 0.5).tolist() for row in probs[rows]] if said is None else [[*said]] * len(rows)
     told = self.predictions.provenance(rows, source, self.queue.current)
     return self.data.store.answering.answer(rows, sets, source, accepted=True, **told)
 
@@ -208,6 +230,30 @@ def suggest(
     names, targets = [data.classes[k] for k in data.order], data.targets
     rows, why = suggest_sets(probs[:, data.order], targets[:, data.order], candidates, features, names, n)
     return [Suggestion(row, reason, "boundary") for row, reason in zip(rows, why)]
+
+# %% ../../nbs/session/14_label_sets.ipynb #c1da2bfd
+@patch
+def suspects(
+    self: LabelSets,
+    n: int,  # how many at most
+    wanted: Bool[np.ndarray, "batch"],  # images to choose from
+) -> list[Suggestion]:
+    "Answers that look wrong, the worst first, each with the class in question."
+    rows, probs = self._alone
+    if rows is None:
+        return []
+    order, targets = np.array(self.data.order, int), self.data.targets
+    known = targets[rows][:, order]
+    probs = self.predictions.wide(probs)[:, order]
+    wrong = np.where(known < 0, 0, np.abs(probs - known)) * wanted[rows, None]
+    found = []
+    for k in np.argsort(-wrong.max(1, initial=0), kind="stable")[:n]:
+        worst = int(wrong[k].argmax())
+        if wrong[k, worst] > 0.9:
+            name, p = self.data.classes[order[worst]], f"{probs[k, worst]:.0%}"
+            said = f"said to be {name}" if known[k, worst] else f"said not to be {name}"
+            found.append(Suggestion(int(rows[k]), f"{said}; the other answers give it {p}", "suspects"))
+    return found
 
 # %% ../../nbs/session/14_label_sets.ipynb #88a1e47d
 @patch

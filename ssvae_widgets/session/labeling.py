@@ -212,7 +212,7 @@ def accept(
     if not rows.size:
         return None
     if self.sets is not None:
-        return self.sets.accept(rows, source)
+        return self.sets.accept(rows, source, said)
     if probs is None and said is None:
         raise ArgumentError("There are no predictions to accept yet: label a few items or train first.")
     if said is not None and np.shape(said) not in ((), rows.shape):

@@ -316,9 +316,10 @@ def typical(
     most: int = 1000,  # labels of a class that are looked at, the first ones
 ) -> dict[int, int]:  # code -> row
     "The labeled item nearest to the mean of each class; classes without labels are left out."
-    codes, found = self.data.codes, {}
-    for code in np.unique(codes[codes >= 0]).tolist():
-        rows = np.flatnonzero(codes == code)[:most]
+    found: dict[int, int] = {}
+    for code in self.data.order:
+        if not (rows := self.data.rows_of(code)[:most]).size:
+            continue
         z = np.asarray(self.space[rows], np.float32)
         found[code] = int(rows[np.square(z - z.mean(0)).sum(1).argmin()])
     return found

@@ -235,7 +235,7 @@ def _sensible(facts: dict[str, Any]) -> bool:
         and re.fullmatch(r"[<>=|]?(bool|u?int\d+|float\d+|[biuf]\d+)", images["dtype"]) is not None
         and isinstance(images.get("bytes"), bool)
         and isinstance(facts.get("truth"), bool)
-        and isinstance(facts.get("groups", False), bool)
+        and all(isinstance(facts.get(name, False), bool) for name in ("groups", "multilabel"))
         and isinstance(classes, list)
         and all(isinstance(c, str) for c in classes)
         and whole(facts.get("seed"), 0, 2**31 - 1)
@@ -343,6 +343,8 @@ def read_parts(
         except (OSError, ValueError, TypeError, IndexError, MemoryError) as error:
             truth, problems = None, [*problems, put_aside(folder / "truth.npy", "The real labels", error)]
     kept = dict(classes=_classes_now(folder, facts, len(images)), epochs=facts["epochs"], seed=facts["seed"])
+    if facts.get("multilabel", False):
+        kept["multilabel"] = True
     if facts.get("groups", False) and "groups" not in given:
         try:
             kept["groups"] = check_groups(read_array(folder / "groups.npy"), len(images))

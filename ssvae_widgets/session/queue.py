@@ -309,6 +309,8 @@ def _of_groups(self: Proposals, n: int, within, skip) -> list[Suggestion]:
 @patch
 def _otherwise(self: Proposals, n: int, strategy: str, within, skip) -> list[Suggestion]:
     "Items to look at again, whether they have a label or not; of sets of classes, what helps most."
+    if strategy == "suspects":
+        return self.predictions.sets.suspects(n, self._wanted(np.ones(self.data.n_items, bool), within, skip))
     if strategy not in REVIEWS:
         return self.predictions.sets.suggest(n, self._wanted(self.data.settled < 0, within, skip))
     wanted = self._wanted(np.ones(self.data.n_items, bool), within, skip)

@@ -134,6 +134,7 @@ def _write(
         images=write_images(stage / "images.npy", data.images),
         truth=data.truth is not None,
         groups=data.of_group is not None,
+        multilabel=data.multilabel and (view.sets.heard or not view.n_labeled),  # the log does not say it when empty
         classes=list(view.names),
         identities=list(view.uids),
         seed=data.seed,

@@ -124,6 +124,11 @@ export function toolbar(act) {
     regions(on) {
       regions.setAttribute("aria-pressed", String(!!on));
     },
+    /** @param {boolean} on whether a picture can have several words */
+    several(on) {
+      const option = [...select.options].find((o) => o.value === "select:uncertain");
+      option.textContent = on ? "A word in doubt (certainty below 0.75)" : "Certainty below 0.5";
+    },
     /** @param {boolean} there are pictures at all @param {boolean} on @param {number} side in CSS pixels, 0 while none are shown */
     pictures(there, on, side) {
       if (side && document.activeElement !== size) size.value = String(Math.round(side));
@@ -163,17 +168,28 @@ export function areasKey() {
 
 /** The legend below the figure: one button for each class with its count, or a ramp for values on which a threshold can be picked. */
 export function legend(act, pick = true) {
-  const el = h("div", { class: "ssvae-m-legend", role: "group", "aria-label": "Legend" });
+  const el = h("div", { class: "ssvae-m-legend", role: "group", "aria-label": "Legend" }),
+    note = h("span", { class: "ssvae-m-scale ssvae-m-note-of-words", "data-code": "" });
   let key = "";
   return {
     el,
-    classes(names, colors, counts, none, nothing = "unlabeled", order = names.map((_, i) => i)) {
+    /** What the colors mean, where that is not plain. @param {string} text */
+    note(text) {
+      note.textContent = text;
+      note.title = text.startsWith("color: first")
+        ? "A point has the color of its first word, in the order of the buttons; a word is counted wherever it is"
+        : "";
+      if (text && !note.isConnected) el.append(note);
+      else if (!text) note.remove();
+    },
+    /** @param {boolean} several whether points can have several classes: counts end with those of none of them */
+    classes(names, colors, counts, none, nothing = "unlabeled", order = names.map((_, i) => i), several = false) {
       const shown = order
         .concat(names.map((_, i) => i).filter((i) => counts?.[i] > 0 && !order.includes(i)))
         .map((i) => [names[i], i])
         .filter(([, i]) => names.length <= 40 || !counts || counts[i] > 0)
         .slice(0, 60);
-      const now = JSON.stringify([names, colors, none, nothing, shown.map((s) => s[1])]);
+      const now = JSON.stringify([names, colors, none, nothing, shown.map((s) => s[1]), several]);
       if (now !== key) {
         key = now;
         el.classList.toggle(
@@ -182,12 +198,15 @@ export function legend(act, pick = true) {
         );
         el.replaceChildren(
           ...shown.map(([name, i]) => chip(name, colors[i % colors.length], i)),
+          ...(several ? [chip("none of these", none, -2)] : []),
           chip(nothing, none, -1),
+          ...(note.textContent ? [note] : []),
         );
       }
       for (const c of el.children) {
+        if (c === note) continue;
         const k = Number(c.dataset.code),
-          m = counts ? (k < 0 ? counts[names.length] : counts[k]) : NaN;
+          m = counts ? (k < 0 ? counts[names.length - 1 - k] : counts[k]) : NaN;
         c.lastChild.textContent = counts ? count(m || 0) : "…";
         c.classList.toggle("ssvae-m-zero", m === 0);
         c.hidden = k < 0 && m === 0;
@@ -224,6 +243,7 @@ export function legend(act, pick = true) {
         ramp,
         h("span", { class: "ssvae-m-scale" }, f(hi)),
         chosen,
+        ...(note.textContent ? [note] : []),
       );
     },
   };
@@ -284,8 +304,8 @@ function within(box, e) {
 }
 
 /** The list of keys: over the page, so that it is in view wherever the map stands; grouped, and searched as one types. */
-export function showHelp(root, overrides) {
-  const groups = helpGroups(overrides),
+export function showHelp(root, overrides, several = false) {
+  const groups = helpGroups(overrides, undefined, several),
     list = h("div", { class: "ssvae-m-keys", role: "group", "aria-label": "All keys", tabindex: "0" }),
     none = h("p", { class: "ssvae-m-no-key", role: "status" });
   const search = h("input", {

@@ -2,6 +2,8 @@
 import { array, clean, count, drawImage, h, icon } from "./dom.mjs";
 import { askFirst, colorCard, mergeCard, menuCard } from "./class-cards.mjs";
 import { classColor, classHex, digitKey, follow, giveKeysBack, toMap } from "./view-core.mjs";
+import { onShow } from "./on-show.mjs";
+import { paintWordBar } from "./word-bar.mjs";
 
 /** What a button means is done by the map; where there is none, or it is too much to do without a question, Python hears of it. */
 export function press(model, el, type, label) {
@@ -49,6 +51,7 @@ export class ClassBar {
   constructor(model, el) {
     this.model = model;
     this.el = el;
+    this.page = onShow(model.get("of"));
     this.buttons = new Map(); // code -> button
     this.card = null; // menu, colors or a question that is open
     el.classList.add("ssvae-classes");
@@ -69,6 +72,7 @@ export class ClassBar {
       follow(model, ["classes", "palette", "order"], () => this.draw()),
       follow(model, ["counts", "active", "guess", "n_selected", "can_accept"], () => this.paint()),
       follow(model, ["members", "member_pixels"], () => this.pictures()),
+      this.page.listen(() => this.page.words.on && this.paint()),
     ];
   }
 
@@ -120,6 +124,9 @@ export class ClassBar {
       "Accept prediction",
       "⏎",
     );
+    this.none = button("ssvae-none", "none", "None of these words, and that is the whole answer (,)", "None", ",");
+    this.none.setAttribute("aria-label", "None of these words (,)");
+    this.none.hidden = true; // until pictures can have several words
     this.add = h(
       "button",
       {
@@ -136,7 +143,7 @@ export class ClassBar {
       h("div", { class: "ssvae-class-head" }, this.head, this.field, this.more, this.add),
       this.box,
       this.grid,
-      h("div", { class: "ssvae-class-foot" }, this.clear, this.accept),
+      h("div", { class: "ssvae-class-foot" }, this.clear, this.none, this.accept),
     );
   }
 
@@ -210,6 +217,8 @@ export class ClassBar {
 
   paint() {
     const { model, grid } = this;
+    this.el.classList.toggle("ssvae-several", this.page.words.on);
+    if (this.page.words.on) return paintWordBar(this);
     const counts = model.get("counts"),
       active = model.get("active"),
       guess = model.get("guess"),
@@ -372,9 +381,11 @@ export class ClassBar {
 
   remove(code) {
     const many = this.model.get("counts")[code] || 0;
-    const what = many
-      ? `${count(many)} image${many === 1 ? " becomes" : "s become"} unlabeled; the history keeps the label${many === 1 ? "" : "s"}.`
-      : "It has no labels.";
+    const what = this.page.words.on
+      ? `${count(many)} picture${many === 1 ? " loses" : "s lose"} this word; the history keeps it.`
+      : many
+        ? `${count(many)} image${many === 1 ? " becomes" : "s become"} unlabeled; the history keeps the label${many === 1 ? "" : "s"}.`
+        : "It has no labels.";
     this.ask(code, `Delete ${this.name(code)}? ${what}`, "Delete", { type: "delete_class", label: code, labels: many });
   }
 

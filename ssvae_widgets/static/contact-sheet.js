@@ -1,5 +1,7 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
+import { onShow } from "./on-show.mjs";
 import { fold, marksOf, members, placesOf } from "./stacks.mjs";
+import { tileWords } from "./tile-words.mjs";
 import { classColor, follow, giveKeysBack, paintItem, scrolling, toMap, visibleRows } from "./view-core.mjs";
 
 /** CSS pixels: the smallest side of a tile, the largest, and the first one. */
@@ -112,6 +114,7 @@ function render({ model, el }) {
   );
   el.replaceChildren(h("div", { class: "ssvae-sheet-head" }, title, size, sort, wide, close), hint, ask, box);
 
+  const { words } = onShow(model.get("of"));
   let serials = new Uint32Array(0),
     out = new Uint8Array(0),
     codes = new Int32Array(0),
@@ -206,15 +209,18 @@ function render({ model, el }) {
       badge.title = size > 1 ? "Show all copies" : unfolded ? "Fold the copies" : flags;
     } else badge?.remove();
     const gone = members(at, size, stacks, among).every((j) => out[j] === 1);
-    const own = k >= 0 ? classColor(model.get("palette"), k) : { "--c": "transparent", "--c-dark": "transparent" };
+    if (words.on) tileWords(node, words.there(serial), classes, model.get("palette"), tile);
+    const own =
+      k >= 0 && !words.on ? classColor(model.get("palette"), k) : { "--c": "transparent", "--c-dark": "transparent" };
     for (const [name, value] of Object.entries(own)) node.style.setProperty(name, value);
     node.classList.toggle("ssvae-out", gone);
     node.classList.toggle("ssvae-unfolded", unfolded);
     node.classList.toggle("ssvae-cursor", i === cursor);
     node.setAttribute("aria-selected", !gone);
-    const words = `#${serial}, ${k >= 0 ? `labeled ${clean(classes[k])}` : "unlabeled"}${g >= 0 ? `, model says ${clean(classes[g])}` : ""}${gone ? ", left out" : ""}${size > 1 ? `, stands for ${size} copies: Enter shows them` : unfolded ? ", one of several copies: Enter folds them" : ""}${flags ? `, ${flags}` : ""}`;
-    node.setAttribute("aria-label", words);
-    node.title = words;
+    const label = words.on ? words.text(serial, classes) : k >= 0 ? `labeled ${clean(classes[k])}` : "unlabeled";
+    const told = `#${serial}, ${label}${g >= 0 ? `, ${words.on ? "most likely" : "model says"} ${clean(classes[g])}` : ""}${gone ? ", left out" : ""}${size > 1 ? `, stands for ${size} copies: Enter shows them` : unfolded ? ", one of several copies: Enter folds them" : ""}${flags ? `, ${flags}` : ""}`;
+    node.setAttribute("aria-label", told);
+    node.title = told;
   };
   const show = () => {
     if (!model.get("shown")) return;
@@ -350,6 +356,7 @@ function render({ model, el }) {
   watch.observe(box);
 
   const stops = [
+    onShow(model.get("of")).listen(() => words.on && later()),
     follow(model, ["serials", "version"], () => {
       if (model.get("version") !== version) {
         version = model.get("version");
@@ -409,8 +416,10 @@ function render({ model, el }) {
     hint.textContent =
       clean(model.get("note")) ||
       (left
-        ? `${count(left)} left out · a class key labels the rest`
-        : "Click what does not belong, then press a class key");
+        ? `${count(left)} left out · a class key ${words.on ? "gives the rest its word, or takes it" : "labels the rest"}`
+        : words.on
+          ? "Click what does not belong, then a word's key"
+          : "Click what does not belong, then press a class key");
     el.setAttribute("data-count", serials.length);
     el.setAttribute("data-excluded", left);
   }

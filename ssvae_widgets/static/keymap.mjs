@@ -10,6 +10,7 @@ export const DEFAULT_KEYS = {
   back: ["b"],
   skip: ["s"],
   accept: ["Enter"],
+  none: [","],
   "move:left": ["ArrowLeft"],
   "move:right": ["ArrowRight"],
   "move:up": ["ArrowUp"],
@@ -56,6 +57,7 @@ export const KEY_HELP = {
   back: "the suggestion before",
   skip: "skip this suggestion, it comes back later",
   accept: "accept the prediction",
+  none: "none of these words, where a picture can have several",
   move: "the nearest unlabeled point that way",
   "tool:lasso": "lasso: draw around points (Shift adds, Alt subtracts)",
   "tool:box": "box (Shift adds, Alt subtracts)",
@@ -90,9 +92,17 @@ export const KEY_HELP = {
   note: "write a note",
 };
 
+/** The same where a picture can have several words. @type {Record<string, string>} */
+const WORD_HELP = {
+  label: "give the word with this key, or take it where all selected have it",
+  accept: "that is all; or, without a word yet, accept the prediction: then the next",
+  none: "none of these words, and that is all",
+  clear: "remove the answer",
+};
+
 /** What belongs together in the help. An action that stands nowhere comes last. @type {any[]} */
 export const KEY_GROUPS = [
-  ["Label", ["label", "accept", "clear", "undo", "redo", "classes"]],
+  ["Label", ["label", "accept", "none", "clear", "undo", "redo", "classes"]],
   ["What next", ["next", "skip", "back", "walk"]],
   ["Select", ["tool:lasso", "tool:box", "move", "grow", "selectall", "invert", "reselect", "escape"]],
   ["Flag", ["flag:unsure", "flag:exclude", "flag:star", "note"]],
@@ -153,7 +163,8 @@ export function actionOf(e, table, mac = isMac()) {
 }
 
 /** The help: groups of [title, rows of [keys, meaning]], with the keys as they are bound now. @returns {any[]} */
-export function helpGroups(overrides = {}, mac = isMac()) {
+export function helpGroups(overrides = {}, mac = isMac(), several = false) {
+  const help = several ? { ...KEY_HELP, ...WORD_HELP } : { ...KEY_HELP, none: "" };
   const table = buildKeymap(overrides),
     byAction = new Map(),
     known = new Set(KEY_GROUPS.flatMap(([, actions]) => actions)),
@@ -168,7 +179,9 @@ export function helpGroups(overrides = {}, mac = isMac()) {
   const keysOf = (action) => (action === "move" ? arrows : byAction.get(action) || []).map(show).join("  ");
   const groups = KEY_GROUPS.map(([title, actions], at) => {
     const all = at === KEY_GROUPS.length - 1 ? [...actions, ...rest] : actions,
-      rows = all.map((action) => [action === "label" ? "0–9" : keysOf(action), KEY_HELP[action]]);
+      rows = all
+        .filter((action) => help[action])
+        .map((action) => [action === "label" ? "0–9" : keysOf(action), help[action]]);
     if (title === "Label")
       rows.push(["F2  Del  c  Alt+←→", "on the button of a class: rename, delete, color, move it"]);
     return [title, rows.filter(([keys]) => keys)];
@@ -177,8 +190,8 @@ export function helpGroups(overrides = {}, mac = isMac()) {
 }
 
 /** Rows of [keys, meaning] of all groups. */
-export function helpRows(overrides = {}, mac = isMac()) {
-  return helpGroups(overrides, mac).flatMap(([, rows]) => rows);
+export function helpRows(overrides = {}, mac = isMac(), several = false) {
+  return helpGroups(overrides, mac, several).flatMap(([, rows]) => rows);
 }
 
 /** The groups with only those rows in which every word of a text occurs. @param {any[]} groups of `helpGroups` @param {string} text */

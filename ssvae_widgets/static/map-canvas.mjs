@@ -200,16 +200,21 @@ export class MapCanvas {
     if (!this.theme) return;
     this.legend.el.hidden = !m.get("legend");
     if (!m.get("legend")) return;
+    const { words } = this.s,
+      said = words.on && m.get("by_label"); // counts are of all words then
+    this.legend.note(words.on ? wordsNote(m.get("color_by"), said) : "");
     if (m.get("kind") === "values") this.legend.values(m.get("color_by"), this.hex, m.get("range"));
     else {
-      const names = m.get("categories");
+      const names = m.get("categories"),
+        count = () => (said ? words.counts(this.s.n, names.length) : st.counts(names.length));
       this.legend.classes(
         names,
         this.hex,
-        this.s.looking ? null : st.counts(names.length),
+        this.s.looking ? null : count(),
         this.theme.none,
         m.get("by_label") ? "unlabeled" : "none",
         (String(names) === String(m.get("classes")) && m.get("order")) || undefined, // not those that are gone
+        said,
       );
     }
   }
@@ -494,6 +499,7 @@ export class MapCanvas {
       c = st.codes[i],
       names = m.get("categories"),
       [lo, hi] = m.get("range");
+    if (this.s.words.on && m.get("by_label")) return `#${i} · ${this.s.words.text(i, m.get("classes"))}`;
     const value =
       m.get("kind") === "values"
         ? c === NONE
@@ -506,6 +512,14 @@ export class MapCanvas {
           : clean(names[c] ?? c, 24);
     return `#${i} · ${m.get("kind") === "values" || m.get("color_by") !== "label" ? clean(m.get("color_by"), 20) + " " : ""}${value}`;
   }
+}
+
+/** What a color means where a picture can have several words. @param {string} column @param {boolean} said whether it is what people said */
+function wordsNote(column, said) {
+  if (said) return "color: first word · counts: all";
+  if (column === "prediction") return "color: the most probable word, from 0.50 on";
+  if (column.startsWith("has ")) return "0 or 1 where somebody has said so, else predicted";
+  return column === "certainty" ? "of the word most in doubt" : "";
 }
 
 /** Is the page dark? JupyterLab says so; elsewhere the background behind the map or the system decides. */

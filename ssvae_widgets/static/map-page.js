@@ -68,6 +68,7 @@ async function start() {
   const columns = [];
   for (const [k, c] of info.columns.entries())
     columns.push({ ...c, codes: new Uint16Array(await buffer(`codes${k}`)) });
+  const told = info.words ? new Uint32Array(await buffer("words")) : null; // place of the text of each picture
   const drawing = info.decoder,
     decoder = drawing ? new Decoder(drawing, await buffer("decoder")) : null;
   const t = info.thumb?.w ? info.thumb : null,
@@ -183,7 +184,7 @@ async function start() {
     shades.set(c.codes);
     if (!guess || guess.names.join("\n") !== c.names.join("\n")) return;
     for (let i = 0; i < n; i++)
-      if (c.codes[i] === NONE && guess.codes[i] !== NONE) {
+      if (c.codes[i] === NONE && !labeled[i] && guess.codes[i] !== NONE) {
         const s =
           sure && sure.codes[i] !== NONE ? sure.low + ((sure.high - sure.low) * (sure.codes[i] + 0.5)) / 256 : 0;
         shades[i] = PALE + 4 * guess.codes[i] + Math.max(0, Math.min(3, Math.floor(((s - blind) / (1 - blind)) * 4)));
@@ -203,8 +204,9 @@ async function start() {
     const hex = dark && c.kind === "classes" ? c.colors.map(onDark) : c.colors,
       counts = new Array(c.names.length + 1).fill(0);
     for (let i = 0; i < n; i++) counts[Math.min(c.codes[i], c.names.length)]++;
+    key.note(told && c.name === "label" ? "color, count: first word; point to see all" : "");
     if (c.kind === "values") key.values(c.name, hex, [c.low, c.high]);
-    else key.classes(c.names, hex, counts, theme.none, c.name === "label" ? "unlabeled" : "none");
+    else key.classes(c.names, hex, counts, theme.none, c.name !== "label" ? "none" : told ? "no word" : "unlabeled");
     theme.hex = hex;
     theme.pale = hex.flatMap((color) => TINTS.map((share) => mixed(theme.surface, color, share)));
     theme.lut = Uint32Array.from(hex, packColor);
@@ -322,9 +324,10 @@ async function start() {
     return c === NONE ? theme.none : c < PALE ? theme.hex[c % theme.hex.length] : theme.pale[c - PALE];
   }
   const describe = (i) =>
-    `#${i} · ` +
+    `#${i} · ${told ? `${clean(info.words[told[i]], 200)} · ` : ""}` +
     columns
-      .slice(0, 5)
+      .filter((c) => !told || c.name !== "label")
+      .slice(0, told ? 3 : 5)
       .map((c) => {
         const k = c.codes[i];
         return `${clean(c.name, 16)} ${k === NONE ? "–" : c.kind === "values" ? tell(c.low + ((c.high - c.low) * (k + 0.5)) / 256, [c.low, c.high]) : clean(c.names[k], 20)}`;

@@ -21,6 +21,7 @@ import { knowsSteps } from "./on-show.mjs";
 import { Probe, Spring } from "./probe.mjs";
 import { bytes } from "./shared-map.mjs";
 import { MapCanvas } from "./map-canvas.mjs";
+import { confirmWords, noneOfThese } from "./word-keys.mjs";
 
 /** One view of a map on a page: its pointer, its keys, its menus. What a person means by them is painted at once and told to Python. */
 export class MapView extends MapCanvas {
@@ -138,6 +139,7 @@ export class MapView extends MapCanvas {
       areas = this.model.get("areas");
     this.bar.regions(on);
     this.areasKey.hidden = !on;
+    if (this.s.words.on) ofOneWord(this.areasKey, areas);
     if (!this.map) return;
     this.areas.read(on ? areas : null);
     this.ground.hidden = !on;
@@ -155,6 +157,11 @@ export class MapView extends MapCanvas {
   changed(what, serials) {
     const st = this.s.state;
     if (what === "decoder") return this.decoderChanged();
+    if (what === "words") {
+      this.bar.several(this.s.words.on);
+      this.countSoon();
+      if (st.selected.length === 1 && !this.confirm) this.speak();
+    }
     if (what === "thumbs") this.probe?.put();
     if (what === "points") this.probe?.again();
     if (what !== "moving" && what !== "thumbs" && what !== "refused") this.pictures.stale();
@@ -466,7 +473,7 @@ export class MapView extends MapCanvas {
       (k === 0
         ? HINTS[this.model.get("tool")]
         : k === 1
-          ? `${this.describe(sel[0])}${this.s.state.flags[sel[0]] & LABELED ? ", labeled" : ""}`
+          ? `${this.describe(sel[0])}${this.s.state.flags[sel[0]] & LABELED && !this.s.words.on ? ", labeled" : ""}`
           : `${count(k)} points selected`);
     if (words !== this.live.textContent) this.live.textContent = words;
   }
@@ -538,6 +545,7 @@ export class MapView extends MapCanvas {
     if (["help", "classes", "find", "note"].includes(name)) this.s.show.light?.close(); // their cards would lie behind it
     if (name === "label") this.give(arg);
     else if (name === "clear") this.give(null);
+    else if (name === "none") this.none();
     else if (name === "tool" && arg === "decode") this.decodeKey(e);
     else if (name === "tool") this.setTool(arg);
     else if (name === "reset") this.reset();
@@ -558,7 +566,7 @@ export class MapView extends MapCanvas {
     else if (name === "find") showNames(this.map, (text) => this.s.intent("find", { text }));
     else if (name === "reselect") this.s.reselect() || this.speak("No selection was dropped");
     else if (name === "take") this.takeAway();
-    else if (name === "help") showHelp(this.map, m.get("keymap"));
+    else if (name === "help") showHelp(this.map, m.get("keymap"), this.s.words.on);
     else if (name === "classes") {
       const sel = st.selected,
         same = () => sel.length === st.selected.length && sel.every((i, k) => i === st.selected[k]);
@@ -590,8 +598,9 @@ export class MapView extends MapCanvas {
       m.save_changes();
     } else if (name === "select-code") {
       const code = arg.code < 0 ? NONE : arg.code,
-        got = [];
-      for (let i = 0; i < st.n; i++) if (st.codes[i] === code && !(st.flags[i] & HIDDEN)) got.push(i);
+        several = this.s.words.on && m.get("by_label"),
+        got = several ? this.s.words.having(st.n, arg.code).filter((i) => !(st.flags[i] & HIDDEN)) : [];
+      for (let i = 0; !several && i < st.n; i++) if (st.codes[i] === code && !(st.flags[i] & HIDDEN)) got.push(i);
       this.s.select(combine(st.selected, got, arg.mode, st.n), "class");
       this.root?.focus({ preventScroll: true });
     } else if (name === "select-below") {
@@ -659,8 +668,8 @@ export class MapView extends MapCanvas {
       }
       return e.preventDefault();
     }
-    if (!["label", "clear", "accept", "undo", "redo", "next"].includes(name)) return;
-    if (["label", "clear", "accept"].includes(name)) {
+    if (!["label", "clear", "accept", "none", "undo", "redo", "next"].includes(name)) return;
+    if (["label", "clear", "accept", "none"].includes(name)) {
       e.detail.serials = st.selected;
       const why = this.s.show.refusal(st.selected);
       if (!why && (!st.selected.length || (limit > 0 && st.selected.length > limit))) return;
@@ -682,10 +691,45 @@ export class MapView extends MapCanvas {
 
   /** Enter: yes to what is asked, else the prediction that is on show. */
   accept() {
+    if (this.confirm?.startsWith("none/")) return this.none();
     if (this.confirm) return this.give(this.confirm.startsWith("null/") ? null : parseInt(this.confirm, 10));
-    const why = this.s.show.refusal(this.s.state.selected);
+    const sel = this.s.state.selected,
+      several = this.s.words.on && this.model.get("listening") && sel.length;
+    const why = this.s.show.refusal(sel) || (several && confirmWords(this.s));
     if (why) this.refuse(why);
-    else this.s.accept();
+    else if (!several) this.s.accept();
+    else this.speak();
+  }
+
+  /** None of several words, and that is the whole answer; of many pictures it is asked about once. */
+  none() {
+    const sel = this.s.state.selected,
+      why = this.s.show.refusal(sel);
+    if (why) return this.refuse(why);
+    if (!this.s.words.on || !this.model.get("listening")) return this.s.intent("none", {}, sel);
+    if (!sel.length) return this.speak("Nothing is selected");
+    if (
+      this.asks(`none/${sel.length}/${sel[0]}`, `Say of ${count(sel.length)} points that they have none of these words`)
+    )
+      return;
+    noneOfThese(this.s);
+    knowsSteps(true);
+    this.speak();
+  }
+
+  /** A large selection is asked about once, and the same key again is the answer. @param {string} what @param {string} question */
+  asks(what, question) {
+    const sel = this.s.state.selected,
+      limit = this.model.get("confirm_above");
+    if (!(limit > 0 && sel.length > limit && this.confirm !== what)) {
+      this.quiet();
+      return false;
+    }
+    this.confirm = what;
+    this.asked = sel;
+    this.speak(`${question}? Press the key again to do it, Esc to leave it.`);
+    this.live.classList.add("ssvae-m-asking");
+    return true;
   }
 
   /** A key was not used: say why, and show what the next one would be about. */
@@ -706,25 +750,25 @@ export class MapView extends MapCanvas {
   /** Label the selection; a large one is asked about once, and the same key again is the answer. */
   give(label) {
     const sel = this.s.state.selected,
-      limit = this.model.get("confirm_above"),
       what = `${label}/${sel.length}/${sel[0]}`;
     const why = this.s.show.refusal(sel);
     if (why) return this.refuse(why);
     if (!sel.length) return this.speak("Nothing is selected");
-    if (limit > 0 && sel.length > limit && this.confirm !== what) {
-      this.confirm = what;
-      this.asked = sel;
-      const name = label === null ? null : clean(this.model.get("classes")[label] ?? label, 24);
-      this.speak(
-        `${name === null ? "Remove the labels of" : "Label"} ${count(sel.length)} points${name === null ? "" : ` as ${name}`}? Press the key again to do it, Esc to leave it.`,
-      );
-      this.live.classList.add("ssvae-m-asking");
-      return;
-    }
-    this.quiet();
+    if (this.asks(what, this.question(label))) return;
     if (!this.s.label(label)) return this.speak("Labels are not taken here");
     knowsSteps(label !== null);
     this.speak();
+  }
+
+  /** What is asked about the selection. @param {number | null} label */
+  question(label) {
+    const sel = this.s.state.selected,
+      { words } = this.s,
+      points = `${count(sel.length)} points`;
+    if (label === null) return `Remove the ${words.on ? "answers" : "labels"} of ${points}`;
+    const name = clean(this.model.get("classes")[label] ?? label, 24);
+    if (!words.on) return `Label ${points} as ${name}`;
+    return words.state(sel, label) === "true" ? `Take ${name} from ${points}` : `Give ${name} to ${points}`;
   }
 
   quiet() {
@@ -800,6 +844,14 @@ export class MapView extends MapCanvas {
     for (const f of this.off) f();
     this.el.replaceChildren();
   }
+}
+
+/** The key of the regions where they are of one word at a time. @param {HTMLElement} key @param {any} areas */
+function ofOneWord(key, areas) {
+  key.firstChild.textContent = areas.rows
+    ? "Regions: mean probability of this word"
+    : clean(areas.words || "Regions …", 200);
+  key.classList.toggle("ssvae-m-no-areas", !areas.rows);
 }
 
 const HINTS = {

@@ -1,3 +1,5 @@
+import { Words } from "./words.mjs";
+
 /**
  * What a page shows of one item, and the proposals that it holds ready. The map, the preview and the status line of one app share it. Pure; tested in node.
  * A key acts on what was on show when it was pressed: `refusal` says why one may not, and `next` which picture comes in the same frame.
@@ -21,6 +23,9 @@ export class OnShow {
     this.drawn = -1;
     this.said = -1; // previews on the page, what they show, and the class they predict
     this.written = ""; // a note of what they show
+    this.words = new Words(); // of pictures that can have several
+    this.suggested = null; // codes of the words that are predicted for what they show; null: nothing is
+    this.coming = false; // the picture is there, what is said of it not yet
     this.note = "";
     this.gone = ""; // why nothing that is asked is heard any more
     this.listeners = new Set();
@@ -104,6 +109,8 @@ export class OnShow {
     this.drawn = info?.serial ?? -1;
     this.said = info?.prediction ?? -1;
     this.written = info?.written ?? "";
+    this.suggested = info?.words?.predicted ?? null;
+    this.coming = !!info?.coming;
     if (this.following === "hovered" && this.drawn === this.hovered && this.drawn !== this.pointed) this.pointed = -1;
   }
 

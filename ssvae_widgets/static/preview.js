@@ -3,11 +3,13 @@ import { lightbox } from "./lightbox.mjs";
 import { classColor, fit, follow, giveKeysBack, paintItem, toMap } from "./view-core.mjs";
 import { fitWindow } from "./fit-window.mjs";
 import { knowsSteps, onShow } from "./on-show.mjs";
+import { wordBars, wordChips, wordHistory } from "./preview-words.mjs";
 
-/** What to do first, while nothing is shown. @param {boolean} named there is a class */
-const firstSteps = (named) => [
+/** What to do first, while nothing is shown. @param {boolean} named there is a class @param {boolean} several a picture can have more than one */
+const firstSteps = (named, several) => [
   ["click", "look at a picture"],
-  named ? ["0 – 9", "give it a class"] : ["/", "name a first class; its key is 0"],
+  named ? ["0 – 9", several ? "give it words" : "give it a class"] : ["/", "name a first class; its key is 0"],
+  ...(named && several ? [["⏎", "that is all, go on"]] : []),
   ["n", "ask what to label next"],
 ];
 
@@ -56,14 +58,17 @@ function render({ model, el }) {
     );
     const known = info.label >= 0 && info.label < model.get("classes").length;
     show.light = light; // before it opens: the pointer leaves the map then
-    light.show(info.serial, info.name, known ? model.get("classes")[info.label] : "unlabeled");
+    const { words } = show,
+      said = words.on ? words.text(info.serial, model.get("classes")) : known ? model.get("classes")[info.label] : "";
+    light.show(info.serial, info.name, said || "unlabeled");
     return true;
   };
   const received = (message, buffers) => message?.type === "original" && light?.got(message, buffers[0]);
   const draw = (anew = true) => {
     const got = show.pick(model.get("info"), model.get("pixels"));
-    if (!got || (!anew && got.info === shown.info)) return;
-    shown = got;
+    const { words } = show;
+    if (!got || (!anew && got.info === shown.info && words.version === shown.version)) return;
+    shown = { ...got, version: words.version };
     const { info, pixels: data } = got;
     show.drew(info);
     if (light?.open) queueMicrotask(() => (info?.serial >= 0 ? open() : show.waiting || light.close()));
@@ -71,7 +76,7 @@ function render({ model, el }) {
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
       const known = knowsSteps(),
-        rows = firstSteps(model.get("classes").length > 0).flatMap(([key, does]) => [
+        rows = firstSteps(model.get("classes").length > 0, show.words.on).flatMap(([key, does]) => [
           h("span", {}, h("kbd", { text: key })),
           h("span", { text: does }),
         ]);
@@ -98,7 +103,7 @@ function render({ model, el }) {
       el.removeAttribute("data-serial");
       return;
     }
-    if (info.label >= 0) knowsSteps(true);
+    if (words.on ? words.of(info.serial) : info.label >= 0) knowsSteps(true);
     el.setAttribute("data-serial", info.serial);
     el.setAttribute("data-kind", info.kind || "selected");
     const classes = model.get("classes"),
@@ -152,12 +157,14 @@ function render({ model, el }) {
       { class: "ssvae-preview-title" },
       h("span", { class: "ssvae-serial", text: `#${info.serial}` }),
       info.name ? h("span", { class: "ssvae-name", text: info.name, title: clean(info.name) }) : null,
-      h(
-        "span",
-        { class: "ssvae-chip" + (info.label >= 0 ? "" : " ssvae-chip-none") },
-        info.label >= 0 ? swatch(info.label) : null,
-        h("span", { text: info.label >= 0 ? name(info.label) : "unlabeled" }),
-      ),
+      words.on
+        ? null
+        : h(
+            "span",
+            { class: "ssvae-chip" + (info.label >= 0 ? "" : " ssvae-chip-none") },
+            info.label >= 0 ? swatch(info.label) : null,
+            h("span", { text: info.label >= 0 ? name(info.label) : "unlabeled" }),
+          ),
     );
     const flags = (info.flags || []).map((flag) =>
       h("span", { class: "ssvae-flag", "data-flag": flag, text: flag === "exclude" ? "excluded" : flag }),
@@ -209,28 +216,32 @@ function render({ model, el }) {
         h("span", { class: "ssvae-prob-value", text: p.toFixed(2) }),
       );
     });
-    const probabilities = probs.length
-      ? h(
-          "div",
-          { class: "ssvae-probs", role: "list", "aria-label": info.source || "Prediction" },
-          h("div", { class: "ssvae-caption", text: info.source || "prediction" }),
-          ...probs,
-        )
-      : h("div", {
-          class: "ssvae-caption",
-          text: info.coming ? "…" : "Label a few points and the prediction appears here.",
-        });
+    const probabilities = words.on
+      ? wordBars(info, words, classes, palette)
+      : probs.length
+        ? h(
+            "div",
+            { class: "ssvae-probs", role: "list", "aria-label": info.source || "Prediction" },
+            h("div", { class: "ssvae-caption", text: info.source || "prediction" }),
+            ...probs,
+          )
+        : h("div", {
+            class: "ssvae-caption",
+            text: info.coming ? "…" : "Label a few points and the prediction appears here.",
+          });
 
+    const said = (n) => (words.on ? words.text(n.serial, classes) : n.label >= 0 ? clean(name(n.label)) : "unlabeled"),
+      first = (n) => (words.on ? (words.there(n.serial)?.[0] ?? -1) : n.label);
     const near = (info.neighbors || []).map((n) =>
       h(
         "button",
         {
           type: "button",
           class: "ssvae-neighbor",
-          style: classColor(palette, n.label),
+          style: classColor(palette, first(n)),
           "data-serial": n.serial,
-          title: `#${n.serial} · ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
-          "aria-label": `Neighbor ${n.serial}, ${n.label >= 0 ? clean(name(n.label)) : "unlabeled"}`,
+          title: `#${n.serial} · ${said(n)}`,
+          "aria-label": `Neighbor ${n.serial}, ${said(n)}`,
           onclick: () => {
             if (!toMap(el, "choose", n.serial).done) model.send({ type: "select", serial: n.serial });
           },
@@ -256,17 +267,20 @@ function render({ model, el }) {
         h("span", { class: "ssvae-when", text: e.when }),
       ),
     );
-    const history = past.length
-      ? h(
-          "div",
-          { class: "ssvae-history" },
-          h("div", { class: "ssvae-caption", text: `history${past.length > 1 ? ` · ${count(past.length)}` : ""}` }),
-          h("ul", {}, ...past),
-        )
-      : null;
+    const history = words.on
+      ? wordHistory(info)
+      : past.length
+        ? h(
+            "div",
+            { class: "ssvae-history" },
+            h("div", { class: "ssvae-caption", text: `history${past.length > 1 ? ` · ${count(past.length)}` : ""}` }),
+            h("ul", {}, ...past),
+          )
+        : null;
 
     el.replaceChildren(
       title,
+      ...(words.on ? [wordChips(words, info.serial, classes, palette)] : []),
       ...(info.reason ? [h("div", { class: "ssvae-reason", text: info.reason })] : []),
       ...(remarks ? [remarks] : []),
       pair,

@@ -7,6 +7,7 @@ import { GONE, watchKernel } from "./kernel-watch.mjs";
 import { onShow } from "./on-show.mjs";
 import { DecodeLink } from "./decode-link.mjs";
 import { typed } from "./dom.mjs";
+import { clearWords, toggleWord } from "./word-keys.mjs";
 
 /** A typed array as the trait of a model. */
 export const bytes = (a) => new DataView(a.buffer, a.byteOffset, a.byteLength);
@@ -24,6 +25,8 @@ export class Shared {
     this.t = 1;
     this.waiting = [];
     this.show = onShow(model.get("key"));
+    this.words = this.show.words;
+    this.readWords();
     this.decoding = new DecodeLink(model, () => this.tell("decoder"));
     this.show.thumb = (i) => {
       const t = this.thumbs.get(i),
@@ -50,6 +53,10 @@ export class Shared {
         this.readBase([name]);
         this.tell("points");
       });
+    model.on("change:words change:order", () => {
+      this.readWords();
+      this.tell("words");
+    });
     model.on("change:selected", () => {
       this.readSelected();
       this.tell("selection");
@@ -95,6 +102,7 @@ export class Shared {
   /** The kernel is gone: what was not acknowledged is not shown as labeled. */
   lost() {
     for (const gesture of [...this.state.pending.keys()]) this.state.settle(gesture, false);
+    this.words.forget();
     this.tell("points");
     this.show.leave(GONE);
   }
@@ -110,6 +118,13 @@ export class Shared {
 
   tell(what) {
     for (const v of this.views) v.changed(what);
+  }
+
+  /** What somebody said of each picture, where one can have several words. */
+  readWords() {
+    const m = this.model;
+    this.words.read(m.get("words"), m.get("order") || (m.get("classes") || []).map((_, k) => k));
+    this.show.tell();
   }
 
   readBase(names = ["codes", "labeled", "guess"]) {
@@ -216,7 +231,10 @@ export class Shared {
         ),
       );
     } else if (m.type === "ack") {
-      const done = (m.gestures || [m.gesture]).map((g) => s.settle(g, m.ok !== false)).filter(Boolean);
+      const told = m.gestures || [m.gesture];
+      for (const g of told) this.words.settle(g, m.ok !== false, m.seq ?? 0);
+      const done = told.map((g) => s.settle(g, m.ok !== false)).filter(Boolean);
+      if (this.words.on) this.show.tell();
       if (done.length)
         this.touched(
           done.length === 1 ? done[0].serials : Uint32Array.from(new Set(done.flatMap((d) => [...d.serials]))),
@@ -357,6 +375,11 @@ export class Shared {
     const serials = this.state.selected;
     if (this.show.gone) return this.intent("label");
     if (!serials.length || !this.model.get("listening")) return false;
+    if (this.words.on) {
+      if (label === null) clearWords(this);
+      else toggleWord(this, label);
+      return true;
+    }
     const gesture = ++this.gesture,
       facts = { gesture, source: this.source === "lasso" || this.source === "box" ? this.source : source };
     this.touched(serials, this.state.begin(gesture, serials, label));

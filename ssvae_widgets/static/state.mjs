@@ -4,6 +4,9 @@
  */
 import { HIDDEN, LABELED, NONE, PALE, PENDING, SELECTED, fillLayers, layerOf } from "./raster.mjs";
 
+/** The label of one point, of one for all or a function. @returns {number | null} */
+const labelOf = (label, i) => (typeof label === "function" ? label(i) : label);
+
 export class PointState {
   constructor() {
     this.n = 0;
@@ -64,7 +67,8 @@ export class PointState {
   /** What point `i` is painted as. */
   shade(i) {
     const c = this.codes[i];
-    return c === NONE && this.byLabel && this.guess.length && this.guess[i] !== NONE ? PALE + this.guess[i] : c;
+    const open = c === NONE && this.byLabel && !(this.flags[i] & LABELED); // none of several words is an answer too
+    return open && this.guess.length && this.guess[i] !== NONE ? PALE + this.guess[i] : c;
   }
 
   /** The class that point `i` is painted in, whether labeled or predicted; NONE: none. */
@@ -86,9 +90,9 @@ export class PointState {
     return this.touch(serials);
   }
 
-  /** Paint a label (or its removal, `label` null) before Python has answered. @returns {boolean} see `touch` */
-  begin(gesture, serials, label) {
-    this.pending.set(gesture, { serials, label });
+  /** Paint a label (or its removal, `label` null) before Python has answered; a function says it of each point. @returns {boolean} see `touch` */
+  begin(gesture, serials, label, flash = label) {
+    this.pending.set(gesture, { serials, label, flash });
     return this.touch(serials);
   }
 
@@ -99,10 +103,11 @@ export class PointState {
     this.pending.delete(gesture);
     if (ok)
       for (const i of g.serials) {
-        this.baseLabeled[i] = g.label === null ? 0 : 1;
-        if (this.byLabel) this.baseCodes[i] = g.label === null ? NONE : g.label;
+        const label = labelOf(g.label, i);
+        this.baseLabeled[i] = label === null ? 0 : 1;
+        if (this.byLabel) this.baseCodes[i] = label === null ? NONE : label;
       }
-    return { serials: g.serials, label: g.label, over: this.touch(g.serials) };
+    return { serials: g.serials, label: g.flash, over: this.touch(g.serials) };
   }
 
   select(serials) {
@@ -166,12 +171,13 @@ export class PointState {
     for (const { serials, label } of this.pending.values())
       for (const i of serials) {
         if (mark && !mark[i]) continue;
-        if (label === null) {
+        const own = labelOf(label, i);
+        if (own === null) {
           this.flags[i] &= ~(LABELED | PENDING);
           if (this.byLabel) this.codes[i] = NONE;
         } else {
           this.flags[i] |= LABELED | PENDING;
-          if (this.byLabel) this.codes[i] = label;
+          if (this.byLabel) this.codes[i] = own;
         }
       }
   }

@@ -25,6 +25,7 @@ from .proposals import ProposalDeck
 from .similar import MoreLikeThese
 from .take_away import TakeAway
 from .views import BY_ITSELF
+from .word_commands import WordCommands
 
 # %% ../../nbs/widgets/19_commands.ipynb #a13c7c28
 ROWS = BY_KEY | BY_CLICK  # what a person may ask for
@@ -63,6 +64,7 @@ class Commands:
         self.by_name, self.flagging = ByName(session, presenter), FlagCommands(session, presenter)
         self.columns: FacetDeck | None = None  # where there is a panel of columns
         self.copied = CopiesShown(session, presenter)
+        self.words = WordCommands(self, source_of, how_many, too_many)
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -111,7 +113,9 @@ def settle(self: Commands, intent: dict, message: str):
 # %% ../../nbs/widgets/19_commands.ipynb #d5d3c417
 @patch
 def label(self: Commands, intent):
-    "Give a class to points."
+    "Give a class to points; where they can have several, give it or take it."
+    if self.session.multilabel:
+        return self.words.toggle(intent)
     serials, code = self.targets(intent), self.session.data.code(intent["label"])
     if not serials.size:
         return self.views.status.say("Select points first, then choose a class.")
@@ -134,12 +138,14 @@ def clear(self: Commands, intent):
     if too_many(serials, intent, self.views.map.layer.confirm_above):
         return self.ask(intent, serials)
     self.session.clear(serials, source=source_of(serials, self.presenter))
-    self.settle(intent, f"label of {how_many(serials)} removed")
+    self.settle(intent, f"{'answer' if self.session.multilabel else 'label'} of {how_many(serials)} removed")
 
 
 @patch
 def accept(self: Commands, intent):
     "Label points as predicted, or as was said when the prediction was on show."
+    if self.session.multilabel:
+        return self.words.accept(intent)
     serials = self.targets(intent)
     if not serials.size:
         return self.views.status.say("Select points first, then accept what the model says.")
@@ -183,6 +189,7 @@ Commands.find = method("by_name", ByName.find)
 Commands.copies = method("copied", CopiesShown.copies)
 Commands.flag = method("flagging", FlagCommands.flag)
 Commands.note = method("flagging", FlagCommands.note)
+Commands.none = method("words", WordCommands.none)
 
 # %% ../../nbs/widgets/19_commands.ipynb #42c76807
 WHAT = {"accept": "Accept the predictions of", "clear": "Remove the labels of"}
@@ -196,9 +203,9 @@ def ask(self: Commands, intent, serials):
         sheet.fill(self.presenter.order(serials), self.session.codes, self.session.pred)
     what = WHAT.get(intent["type"], "Label")
     as_class = f" as {self.session.classes[intent['label']]}" if "label" in intent else ""
+    asked = f"{what} {serials.size:,} images{as_class}?", f"{what.split()[0]} {serials.size:,}"
     with sheet.hold_sync():
-        sheet.question = f"{what} {serials.size:,} images{as_class}?"
-        sheet.answer = f"{what.split()[0]} {serials.size:,}"
+        sheet.question, sheet.answer = self.words.question(intent, serials.size) if self.session.multilabel else asked
 
 # %% ../../nbs/widgets/19_commands.ipynb #484deac0
 @patch

@@ -68,6 +68,7 @@ class ContactSheet(View):
     marks = traitlets.Bytes(help="uint8 flags of each, as `marks_of` gives them").tag(sync=True)
     stacks = traitlets.Bytes(help="int32 stack of copies of each, -1: none").tag(sync=True)
     heard = traitlets.Int(0, help="number of the last picture that a page left out or took in").tag(sync=True)
+    of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     version = traitlets.Int(0, help="counts openings, so that late pixels are dropped").tag(sync=True)
     sorts = traitlets.List(traitlets.Unicode(), default_value=["distance", "certainty", "number"]).tag(sync=True)
     sort = traitlets.Unicode("distance").tag(sync=True)

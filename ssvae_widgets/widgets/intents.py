@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/intents.html.md"""
 
 # %% auto #0
 __all__ = ['row', 'class_code', 'count', 'source', 'epochs', 'frame', 'op', 'MOVE', 'BY_KEY', 'BY_CLICK', 'BY_PAGE', 'INTENTS',
-           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'places', 'class_name', 'color', 'class_order',
-           'new_name', 'serials_from', 'rows', 'in_order', 'tiles', 'whole_row', 'check_intent']
+           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'places', 'class_name', 'color', 'class_codes',
+           'class_order', 'new_name', 'serials_from', 'rows', 'in_order', 'tiles', 'whole_row', 'check_intent']
 
 # %% ../../nbs/widgets/02_intents.ipynb #13184b40
 import re
@@ -95,6 +95,13 @@ def color(value, view) -> str:
     return value.lower()
 
 
+def class_codes(value, view) -> list[int]:
+    "A check for some classes."
+    if not isinstance(value, list) or len(value) > len(view.classes):
+        raise ValueError(f"got {describe(value)}, expected a list of classes")
+    return [check_whole(code, "the value", 0, len(view.classes) - 1) for code in value]
+
+
 def class_order(value, view) -> list[int]:
     "A check for classes in an order: each of those on show once."
     if not isinstance(value, list) or len(value) > len(view.classes):
@@ -155,9 +162,10 @@ MOVE = {"to?": row, "move?": count}  # the page goes on to a proposal that it ho
 
 # %% ../../nbs/widgets/02_intents.ipynb #c300f319
 BY_KEY = {
-    "label": {"serials": rows, "label": class_code, "gesture": count, "source?": source, **MOVE},
+    "label": {"serials": rows, "label": class_code, "gesture": count, "source?": source, "on?": flag, **MOVE},
+    "none": {"serials?": rows, "gesture?": count, "source?": source, **MOVE},
     "clear": {"serials": rows, "gesture": count, "source?": source},
-    "accept": {"serials?": rows, "said?": class_code, "gesture?": count, **MOVE},
+    "accept": {"serials?": rows, "said?": class_code, "words?": class_codes, "gesture?": count, **MOVE},
     "undo": MOVE,
     "redo": MOVE,
     "next": MOVE,

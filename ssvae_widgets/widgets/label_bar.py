@@ -49,12 +49,13 @@ class ClassButtons(View):
     _esm = inline_esm("label-bar.js")
     _css = stylesheet("views.css", "label-bar.css")
     # serials: the points that were selected when it was pressed
-    accepts = {"label": ("label", "serials?"), "clear": ("serials?",), "accept": ("serials?",)}
+    accepts = {"label": ("label", "serials?", "on?")} | dict.fromkeys(("clear", "accept", "none"), ("serials?",))
     accepts |= {kind: whole_row(kind) for kind in CHANGES}
     part = traitlets.Unicode("classes").tag(sync=True)
     counts = traitlets.List(traitlets.Int(), help="labels per class").tag(sync=True)
     active = traitlets.Int(-1, help="class of the selection; -1: none or mixed").tag(sync=True)
     guess = traitlets.Int(-1, help="class the model predicts for it; -1: none").tag(sync=True)
+    of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_selected = traitlets.Int(0).tag(sync=True)
     can_accept = traitlets.Bool(False).tag(sync=True)
     n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")

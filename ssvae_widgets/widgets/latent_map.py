@@ -35,6 +35,7 @@ from .map_figure import MapFigure, place_marks, place_names
 from .map_regions import MapRegions
 from .map_selection import SelectsPoints
 from .map_tiles import Tiles
+from .map_words import SaysWords
 from ssvae_widgets.widgets.point_layer import (
     NONE,
     TOOLS,
@@ -50,7 +51,7 @@ from ssvae_widgets.widgets.point_layer import (
 from .static_map import StillMap
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #83d8974e
-class LatentMap(StillMap, SelectsPoints, Whole):
+class LatentMap(StillMap, SelectsPoints, SaysWords, Whole):
     "A bqplot figure with a layer of points that can be selected, colored and labeled."
 
     instead = "it is part of a page: make another one of its xy"
@@ -266,7 +267,8 @@ def _send_pale(self: LatentMap):
     label, column, sure = (self._columns.get(name) for name in ("label", "prediction", "certainty"))
     if self.color_by != "label" or column is None or column.names != label.names or len(label.names) > 8000:
         return
-    codes = pale_codes(column.values, sure and sure.values, len(column.names))
+    thought = np.where(self._labeled & (label.values < 0), -1, column.values)  # what is said to be none of these
+    codes = pale_codes(thought, sure and sure.values, len(column.names))
     changed, self._pale = np.flatnonzero(codes != self._pale), codes
     if not is_few(changed, self.n):
         self.layer.guess = pack_codes(codes)
@@ -334,7 +336,7 @@ def handle(
     elif op == "below" and self._columns[self.color_by].kind == "values":
         self.select_below(intent["value"], self.color_by)
     elif "certainty" in self._columns:
-        self.select_below(0.5)
+        self.select_below(self.doubt)
     else:
         self.status = "no certainty yet: train first"
     if self.layer.filter:  # what nobody sees is not selected

@@ -112,18 +112,19 @@ class MapRegions:
 
     def draw(self, name: str = "regions"):
         "Make the regions of now, and send them."
-        map = self.map
+        map, words = self.map, self.map.words
         with map.layer.lock:
             xy, columns, names = map.xy, map.columns, tuple(map.classes)
-        answers = answers_of(columns)
+        answers = answers_of(columns) if words is None else words.ground()
         now = xy, *(answers or (None, None)), names
         if self.last and all(_same(a, b) for a, b in zip(now, self.last)):
             return
         self.last, self.made = now, self.made + 1
-        areas = {"words": "", "of": self.made}
+        areas = {"words": words.ground_in_words() if words is not None and answers is None else "", "of": self.made}
         if answers is not None:
             regions = find_regions(xy, *answers)
-            areas |= pack_regions(regions) | {"words": regions_in_words(regions, names)}
+            said = regions_in_words(regions, names) if words is None else words.ground_in_words(regions)
+            areas |= pack_regions(regions) | {"words": said}
         map.layer.areas = areas
 
     def failed(self, name: str, error: BaseException):

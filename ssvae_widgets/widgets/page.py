@@ -18,7 +18,7 @@ from .map_regions import answers_of, pack_regions, regions_in_words
 # %% ../../nbs/widgets/17_page.ipynb #bab87fe9
 def page_regions(map: LatentMap) -> dict[str, Any] | None:  # None: nothing is predicted
     "What lies under the points of a map, as `map_html` takes it."
-    answers = answers_of(map.columns) if "prediction" in map.columns else None
+    answers = answers_of(map.columns) if "prediction" in map.columns and map.words is None else None
     if answers is None or not (answers[0] >= 0).any():
         return None
     regions = find_regions(map.xy, *answers)

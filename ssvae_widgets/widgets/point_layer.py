@@ -213,6 +213,7 @@ class LayerState(SharedModule):
     axes = traitlets.Bool(False).tag(sync=True)
     regions = traitlets.Bool(False).tag(sync=True)
     areas = traitlets.Dict().tag(sync=True)
+    words = traitlets.Dict(help="of pictures with several: as `pack_words` gives them, and seq").tag(sync=True)
     decoder = traitlets.Dict(help="who draws at the pointer: revision, kind and why; empty: nobody").tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     toolbar = traitlets.Bool(True).tag(sync=True)
@@ -313,7 +314,7 @@ def check_key(
     kind = intent["type"]
     if wrapped != (kind in BY_KEY):
         raise ValueError(f"got {kind} in the wrong kind of message")
-    if kind in ("label", "clear") or "said" in intent:
+    if kind in ("label", "clear") or "said" in intent or "words" in intent:
         if "gesture" not in intent or not len(intent.get("serials", ())):
             raise ValueError("a label needs points and a number")
     if kind == "select" and intent.get("op") == "below" and "value" not in intent:

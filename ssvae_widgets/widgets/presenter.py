@@ -12,7 +12,6 @@ import contextlib
 import threading
 import time
 from collections import deque
-from datetime import datetime
 
 import numpy as np
 from fastcore.basics import patch
@@ -29,6 +28,7 @@ from .flagged import FlagColors
 from .label_bar import shared_class
 from .timeline import Timeline
 from .views import GROUPED, Views, for_map
+from .words import Words, can_accept, told_codes, told_labeled, when_in_words, word_facts
 
 # %% ../../nbs/widgets/17_presenter.ipynb #687d26f7
 def past(
@@ -42,10 +42,7 @@ def past(
         code = -1
     else:
         code = classes.index(label) if isinstance(label, str) and label in classes else int(label)
-    if isinstance(at, str):
-        at = datetime.fromisoformat(at).timestamp()
-    moment = datetime.fromtimestamp(at)
-    return code, f"{moment:%H:%M:%S}" if time.time() - at < 43_200 else f"{moment:%Y-%m-%d}"
+    return code, when_in_words(at)
 
 # %% ../../nbs/widgets/17_presenter.ipynb #e26924bd
 SOURCES = {"network": "prediction · trained model", "graph": "prediction · from your labels"}
@@ -75,7 +72,7 @@ def facts(
         flags=session.flags.of(serial),
         written=session.flags.notes.get(serial, ""),
         copies=len(session.duplicates.of(serial)),
-    )
+    ) | word_facts(session, serial, p)
 
 # %% ../../nbs/widgets/17_presenter.ipynb #ec1655c3
 KINDS = ["settled", "labels", "status", "selection", "preview", "map", "training", "rounds", "standing", "groups"]
@@ -117,10 +114,9 @@ class Presenter:
         later = lambda: self.queue.ask("settled")  # noqa: E731
         self.acks = Acknowledgements(settle, views.status.say, later, PAUSES["settled"])
         self.timeline = Timeline(session, views, self.lock, lambda: self.queue.ask("map"))
-        self.last_action, self.ended = "", False
+        self.last_action, self.ended, self.running = "", False, False
         self.following = "selected"  # the preview follows the pointer, or the selection: what moved last
         self.said, self.told = ("none", None), None  # source and predictions, and changes, that were spoken of
-        self.running = False
         self.clustered = None  # the positions that the column "cluster" belongs to
         self.looks, self.map_palette = None, views.map.palette  # names, colors, order of the classes as they are shown
         self.members: dict[int, int] = {}  # class -> the image that stands beside its name
@@ -128,7 +124,7 @@ class Presenter:
         self.enlarged: deque[int] = deque(maxlen=4)  # rows of the pictures that pages wait for in full size
         self.reselected = False  # something was selected since the contact sheet last followed
         self.found: np.ndarray | None = None  # images that were asked for by likeness, the most similar first
-        self.flag_colors = FlagColors(views.map)
+        self.flag_colors, self.words = FlagColors(views.map), Words(session, views)
         self.wanted_color, self.restored_color = session.view.get("color_by"), None
 
     @property
@@ -223,12 +219,13 @@ def paint_status(self: Presenter):
 @patch
 def paint_labels(self: Presenter):
     "The labels as they are now."
-    s, v, codes = self.session, self.views, self.session.codes
+    s, v, codes = self.session, self.views, told_codes(self.session)
     if (looks := (s.classes, s.class_colors, s.class_order)) != self.looks:
         self.set_classes(*looks)
     v.map.set_codes(codes, "label")
-    v.map.set_labeled(codes >= 0)
-    v.buttons.counts = [int(c) for c in s.store.counts]
+    v.map.set_labeled(told_labeled(s))
+    v.buttons.counts = [int(c) for c in s.counts]
+    self.words.show()
     self.flag_colors.show(s.flags)
     with v.actions.hold_sync():
         v.actions.can_undo, v.actions.can_redo = bool(s.store.can_undo), bool(s.store.can_redo)
@@ -277,6 +274,7 @@ def paint_map(self: Presenter):
     if self.views.sheet.shown:
         self.views.sheet.mark(s.codes, s.pred)
     self.cluster()
+    self.words.judge()
     self.say_what_changed()
 
 # %% ../../nbs/widgets/17_presenter.ipynb #aa4f8607
@@ -357,7 +355,7 @@ def paint_selection(self: Presenter):
     pred = s.pred[selected]
     with v.buttons.hold_sync():
         v.buttons.n_selected, v.buttons.active = int(selected.size), shared_class(s.codes[selected])
-        v.buttons.guess, v.buttons.can_accept = shared_class(pred), bool(pred.size and (pred >= 0).all())
+        v.buttons.guess, v.buttons.can_accept = shared_class(pred), bool(pred.size and can_accept(s, pred))
     v.status.n_selected = int(selected.size)
     with self.lock:
         new, self.reselected = self.reselected, False
@@ -473,6 +471,8 @@ HOW_WELL = (
 @patch
 def paint_standing(self: Presenter):
     "How well it is going."
+    if self.words.several:
+        return self.words.judge()
     standing, view = self.session.standing, self.views.training.standing
     if standing is None or not standing.message:
         return

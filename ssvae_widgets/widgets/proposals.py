@@ -80,7 +80,7 @@ def propose(self: ProposalDeck, kind: str, intent: dict | None = None):
 def next(self: ProposalDeck, intent: dict):
     "What next? One that came late is still there."
     late = self.late
-    if late is not None and late is self.session.current and self.session.codes[late.serial] < 0:
+    if late is not None and late is self.session.current and self.session.data.settled[late.serial] < 0:
         self.looked_at, self.late = self.presenter.selected, None
         return self.go(late)
     self.views.status.say("Looking for the point worth labeling next …")

@@ -188,6 +188,7 @@ def map_html(
     palette="auto",  # see `colors_for`
     decoder: tuple[dict, bytes] | None = None,  # what draws between the points, as `pack_drawing` gives it
     regions: dict | None = None,  # what lies under the points, as `pack_regions` gives it, and `words` for it
+    words: tuple[list[str], bytes] | None = None,  # texts, and for each point the place of its own: of several words
     room: int = ROOM,  # bytes of everything
     pictures: int | None = None,  # bytes of pictures at most; None: what room is left, 0: none
 ) -> str:  # a whole HTML document
@@ -199,6 +200,8 @@ def map_html(
     if regions is not None:
         blobs |= {f"regions_{name}": regions[name] for name in ("codes", "certainty")}
         info["regions"] = {name: value for name, value in regions.items() if not isinstance(value, bytes)}
+    if words is not None:
+        info["words"], blobs["words"] = words
     packed = {name: zlib.compress(data, 6) for name, data in blobs.items()}
     left = room - sum(map(len, packed.values()))
     left = left if pictures is None else min(left, pictures)
@@ -269,6 +272,7 @@ class StillMap:
     "The map as a picture and as a page, beside the live widget."
 
     decoding = None  # gives what draws between the points, for a page: a `DecoderFeed`
+    words = None  # tells what a page says of pictures with several: a `Words`
 
     def to_png(self, width: int = 760, height: int = 520) -> bytes:
         "The map as it is colored now, with its legend, as a PNG file."
@@ -277,6 +281,7 @@ class StillMap:
         column, thought, sure = columns[name], columns.get("prediction"), columns.get("certainty")
         known = name == "label" and thought is not None and thought.names == column.names
         pale = pale_codes(thought.values, sure and sure.values, len(column.names)) if known else None
+        pale = np.where(self.labeled, -1, pale) if known else None  # what is said to be none of these
         areas = dict(self.layer.areas) if self.regions else None
         return map_png(self.xy, column, self.labeled, self.figure.title, self.palette, width, height, pale, areas)
 
@@ -289,7 +294,9 @@ class StillMap:
         "Write one self-contained page: map, colorings, labels, pictures, what draws; no network, no kernel."
         images = None if self.images is None or thumbnails == 0 or not self.n else self.images
         decoder = None if self.decoding is None else self.decoding.for_page()
-        shown = self.xy, self.columns, self.color_by, self.labeled, images, self.figure.title, self.palette
+        columns = self.columns if self.words is None else self.words.page_columns(self.columns)
+        more |= {} if self.words is None else {"words": self.words.page_words()}
+        shown = self.xy, columns, self.color_by, self.labeled, images, self.figure.title, self.palette
         atomic_write(path, map_html(*shown, decoder=decoder, pictures=thumbnails, **more).encode())
         return Path(path)
 

@@ -22,6 +22,7 @@ from .label_bar import ActionBar, ClassButtons, StatusLine
 from .latent_map import LatentMap
 from .preview import Preview
 from .training_panel import TrainingPanel
+from .words import told_codes
 
 # %% ../../nbs/widgets/14_views.ipynb #f4f3f0af
 GROUPED = ("cluster", "unlabeled group")  # colorings by groups: on the map, and of images without a label
@@ -32,7 +33,7 @@ def color_columns(
     extra: dict | None = None,  # name -> (n,) codes or values of the user
 ) -> dict[str, np.ndarray]:  # name -> whole numbers (-1: none) or values (NaN: none)
     "The columns that the points can be colored by."
-    columns, known = {"label": session.codes}, session.probs is not None
+    columns, known = {"label": told_codes(session)}, session.probs is not None
     if known:
         columns["prediction"] = session.pred
     if session.truth is not None:
@@ -84,6 +85,7 @@ def make_views(
     n, pictures, classes = len(session.images), session.pictures, list(session.classes)
     colors, order = session.class_colors, session.class_order
     pictured = ("quality",) if np.ndim(session.images) > 2 else ()
+    ways = [way for way in STRATEGIES if not session.multilabel or way in ("suspects", "audit")]  # others are one there
     look = {"n_items": n, "classes": classes, "palette": colors}
     shown = {"classes": classes, "images": pictures, "height": height or 640, "color_by": "label", "keymap": keymap}
     map = LatentMap(session.xy, color_columns(session, extra), palette=for_map(colors), **shown)
@@ -91,11 +93,11 @@ def make_views(
     views = Views(
         map=map,
         preview=Preview(of=map.layer.key, **look),
-        sheet=ContactSheet(lambda i: pictures[i], **look),
+        sheet=ContactSheet(lambda i: pictures[i], of=map.layer.key, **look),
         actions=ActionBar(
-            strategies=[*dict.fromkeys(["auto", *STRATEGIES, *pictured, session.strategy])], strategy=session.strategy
+            strategies=[*dict.fromkeys(["auto", *ways, *pictured, session.strategy])], strategy=session.strategy
         ),
-        buttons=ClassButtons(order=order, **look),
+        buttons=ClassButtons(order=order, of=map.layer.key, **look),
         training=TrainingPanel(epochs),
         facets=FacetPanel(),
         status=StatusLine(n_items=n, of=map.layer.key),
