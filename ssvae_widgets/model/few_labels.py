@@ -6,7 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/few_labels.html.md"""
 
 # %% auto #0
 __all__ = ['NEAR', 'epochs_since_change', 'settled_rate', 'graph_rows', 'graph_labels', 'all_unit_features', 'unit_features_of',
-           'epoch_steps', 'hear_graph', 'choose_terms', 'program_terms', 'coming_programs', 'class_prior', 'plan_epoch']
+           'epoch_steps', 'hear_graph', 'choose_terms', 'program_terms', 'coming_programs', 'class_prior', 'no_labels',
+           'plan_epoch']
 
 # %% ../../nbs/model/14_few_labels.ipynb #710d85af
 import math
@@ -22,6 +23,7 @@ from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
 from .data_source import DataSource, EpochPlan, Labels, epoch_rows
 from .progress import GraphLabels, Progress
+from .set_head import padded_targets
 from .snapshot import BATCH_SIZES, read_stored
 from .spec import make_weights
 from .step import LossTerms
@@ -155,9 +157,9 @@ def choose_terms(
 ) -> LossTerms:
     "The terms of the loss that apply."
     c, images = config, len(progress.spec.input_shape) == 3
-    guided = n_labels > 0 and several
+    guided = n_labels > 0 and (several or c.multilabel)
     teacher = guided and c.consistency_weight > 0 and c.ema_decay > 0 and c.augmentation != "none"
-    soft = guided and c.soft_label_weight > 0 and c.graph_epochs > 0
+    soft = guided and c.soft_label_weight > 0 and c.graph_epochs > 0 and not c.multilabel
     young = int(progress.state.step) < c.pretrain_steps
     contrastive = c.use_contrastive and not (c.contrastive_until_labels and (soft or teacher) and not young)
     name = c.augmentation if c.augmentation != "auto" else progress.augmentation or ("gentle" if images else "vectors")
@@ -171,7 +173,7 @@ def program_terms(
     config: SSVAEConfig,
 ) -> LossTerms:
     "The terms of the program to run: labels may be missing in it, so that the first ones compile nothing."
-    soft = config.soft_label_weight > 0 and config.graph_epochs > 0
+    soft = config.soft_label_weight > 0 and config.graph_epochs > 0 and not config.multilabel
     return terms._replace(labeled=config.labeled_batch_size, soft=soft)
 
 # %% ../../nbs/model/14_few_labels.ipynb #2e32ecc3
@@ -199,13 +201,23 @@ def class_prior(
     each."""
     slots, n, codes = progress.spec.slots, max(progress.n_classes, 1), labels.train
     active = (np.arange(slots) < n).astype(np.float32)
-    counts = np.bincount(codes[codes >= 0], minlength=slots)[:slots]
+    seen = codes[codes >= 0] if codes.ndim == 1 else np.nonzero(codes == 1)[1]
+    counts = np.bincount(seen, minlength=slots)[:slots]
     prior = active.copy() if config.class_prior == "uniform" else (counts + 1.0) * active
     if config.class_prior == "estimate" and progress.graph_labels is not None:
         prior = (np.pad(progress.graph_labels.shares, (0, slots))[:slots] + 1e-3) * active
     return active, (prior / prior.sum()).astype(np.float32)
 
 # %% ../../nbs/model/14_few_labels.ipynb #8cdadcdf
+def no_labels(
+    progress: Progress,
+    source: DataSource,
+) -> Labels:
+    "What an epoch is told where nobody has labeled anything."
+    shape = (source.n, progress.n_classes) if progress.spec.config.multilabel else source.n
+    return source.split(np.full(shape, -1, np.int32))
+
+
 def plan_epoch(
     state: Progress,  # from `hear_graph`
     labels: Labels,
@@ -221,6 +233,8 @@ def plan_epoch(
     )
     rate = np.float32(np.float32(config.learning_rate) * settled_rate(settled, config.settle_steps))
     program, soft, slots = program_terms(terms, config), None, state.spec.slots
+    if config.multilabel:
+        labels = labels._replace(train=padded_targets(labels.train, slots), val=padded_targets(labels.val, slots))
     if program.soft:
         soft = state.graph_labels.soft_labels(slots) if terms.soft else np.zeros((len(labels.train), slots), np.float32)
     return EpochPlan(

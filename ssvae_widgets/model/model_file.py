@@ -172,8 +172,15 @@ def _space_of(path, arrays: dict, meta: dict) -> FeatureSpace | None:
 def check_same_space(
     file: ModelFile,
     space: FeatureSpace | None,  # of the model that is to take it over; None: pixels
+    sets: bool = False,  # whether that model learns sets
 ) -> None:
-    "Raise a `CheckpointError` when a file is of a model that learned from something else."
+    "Raise a `CheckpointError` when a file is of a model that learned from something else, or another kind of labels."
+    if file.config.multilabel != sets and file.meta.get("taught"):
+        there, here = ("one class an image", "sets of classes") if sets else ("sets of classes", "one class an image")
+        raise CheckpointError(
+            f"{file.path} was saved from a model that learned {there}, this one learns {here}: "
+            "use SSVAE.from_checkpoint(path) to get the model it was saved from."
+        )
     if file.space != space:
         there, here = (s or "pixels" for s in (file.space, space))
         raise CheckpointError(
