@@ -1,4 +1,4 @@
-"""Where an image can have several classes: heads that are left out exactly, probabilities that mean something, F1 of each class with an interval, and what to ask next.
+"""Where an image can have several classes: F1 of each class with an interval, whether another answer is better, and what to ask next.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/assess/sets.html.md"""
 
@@ -15,127 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
 from .metrics import wilson_interval
+from ..graph.set_blend import fit_mixture, head_scores, judge_mixture
 
 # %% auto #0
-__all__ = ['ENOUGH', 'LEAST', 'head_scores', 'Mixture', 'fit_mixture', 'judge_mixture', 'ClassScore', 'SetReport', 'report_sets',
-           'suggest_sets']
-
-# %% ../../nbs/assess/10_sets.ipynb #295a565e
-_SPREAD = 4.0  # root mean square length of the features that a head sees
-
-
-def head_scores(
-    features: Float[np.ndarray, "batch features"],
-    targets: Int8[np.ndarray, "batch classes"],  # 1, 0, −1: nobody has said
-    groups: Int[np.ndarray, "batch"] | None = None,  # those of the same group are left out together
-    penalty: float = 0.1,  # larger: smoother
-) -> tuple[Float[np.ndarray, "batch classes"], Float[np.ndarray, "batch classes"]]:
-    "Log odds of all points, and those of answered points without their own answer (0 where there is none)."
-    scores, alone = np.zeros(targets.shape, np.float32), np.zeros(targets.shape, np.float32)
-    answered = np.flatnonzero((targets >= 0).any(1))
-    if not len(answered):
-        return scores, alone
-    center = features[answered].mean(0)
-    length = float(np.sqrt(np.mean(np.sum((features[answered] - center) ** 2, 1))))
-    scale = _SPREAD / max(length, 1e-12)
-    u, s, vt = np.linalg.svd((features[answered] - center) * scale, full_matrices=False)  # as wide as it must be
-    x = np.concatenate([u * s, np.ones((len(u), 1))], 1)
-    weights = np.zeros((x.shape[1], targets.shape[1]))
-    for k in range(targets.shape[1]):
-        asked = targets[answered, k] >= 0
-        y = (targets[answered, k] == 1).astype(float)[asked]
-        if 0 < y.sum() < len(y):
-            group = None if groups is None else groups[answered][asked]
-            weights[:, k], alone[answered[asked], k] = _logistic(x[asked], y, penalty, group)
-    slope = (vt.T @ weights[:-1]).astype(np.float32) * np.float32(scale)
-    return (features - center).astype(np.float32) @ slope + weights[-1].astype(np.float32), alone
-
-# %% ../../nbs/assess/10_sets.ipynb #2c3480d0
-def _logistic(x, y, penalty: float, groups):
-    "Weights, and the log odds of each row by the others; the last column of `x` is 1 and hardly held."
-    hold = np.full(x.shape[1], penalty)
-    hold[-1], w = 1e-2, np.zeros(x.shape[1])
-    for _ in range(25):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        hessian = (x.T * (p * (1 - p))) @ x + np.diag(hold)
-        step = np.linalg.solve(hessian, x.T @ (p - y) + hold * w)
-        w = w - step * min(1.0, 5 / max(np.abs(x @ step).max(), 1e-12))
-        if np.abs(x @ step).max() < 1e-4:
-            break
-    eta, reach = x @ w, np.linalg.solve(hessian, x.T)
-    rest, curve = p - y, p * (1 - p)
-    if groups is None:
-        h = np.einsum("ij,ji->i", x, reach)
-        return w, eta + h * rest / np.maximum(1 - h * curve, 1e-6)
-    without = eta.copy()
-    for g in np.unique(groups):
-        mine = groups == g
-        h = x[mine] @ reach[:, mine]
-        without[mine] += h @ np.linalg.solve(np.eye(len(h)) - curve[mine][:, None] * h, rest[mine])
-    return w, without
-
-# %% ../../nbs/assess/10_sets.ipynb #0f746d89
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    "How scores become probabilities."
-
-    scale: Float[np.ndarray, "sources"]  # root mean square of each score
-    weights: Float[np.ndarray, "sources"]
-    shift: Float[np.ndarray, "classes"]
-    judged: Bool[np.ndarray, "classes"]  # classes with answers of both kinds
-    share: Float[np.ndarray, "classes"]  # of yes, for the others
-
-    def __call__(
-        self,
-        scores: Float[np.ndarray, "sources batch classes"],
-    ) -> Float[np.ndarray, "batch classes"]:  # each class for itself
-        "Probability of every class."
-        logit = np.tensordot(self.weights / self.scale, scores, 1) + self.shift
-        return np.where(self.judged, 1 / (1 + np.exp(-np.clip(logit, -30, 30))), self.share).astype(np.float32)
-
-# %% ../../nbs/assess/10_sets.ipynb #e1989a09
-def fit_mixture(
-    scores: Float[np.ndarray, "sources answers classes"],  # of answers that were left out
-    targets: Int8[np.ndarray, "answers classes"],
-    prior: float = 20.0,  # answers that the prior of each weight is worth
-) -> Mixture:
-    "Logistic regression by Newton's method; weights are drawn to 2, shifts to three tenths of the log odds of a class."
-    yes, no = (targets == 1).sum(0), (targets == 0).sum(0)
-    asked = yes + no
-    overall = (yes.sum() + 0.5) / (asked.sum() + 2)
-    judged, share = (yes >= 2) & (no >= 2), np.where(asked > 0, (yes + 2 * overall) / (asked + 2), overall)
-    mask = (targets >= 0) & judged
-    n, k = len(scores), targets.shape[1]
-    scale = np.array([math.sqrt(float((s[mask] ** 2).mean())) if mask.any() else 1.0 for s in scores]) + 1e-9
-    where = np.nonzero(mask)
-    x = np.concatenate([(scores[:, *where] / scale[:, None]).T, np.eye(k)[where[1]]], 1)
-    y = (targets[where] == 1).astype(float)
-    middle = np.concatenate([np.full(n, 2.0), 0.3 * np.log((yes + 0.5) / (no + 0.5))])
-    hold = np.concatenate([np.full(n, prior * 0.25), np.ones(k)])
-    w = middle.copy()
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + np.diag(hold), x.T @ (p - y) + hold * (w - middle))
-        w = w - step * min(1.0, 4 / max(np.abs(step).max(), 1e-12))
-        if np.abs(step).max() < 1e-6:
-            break
-    return Mixture(scale, np.maximum(w[:n], 0), w[n:], judged, share)
-
-# %% ../../nbs/assess/10_sets.ipynb #72a87453
-def judge_mixture(
-    scores: Float[np.ndarray, "sources answers classes"],  # of answers that were left out
-    targets: Int8[np.ndarray, "answers classes"],
-    groups: Int[np.ndarray, "answers"] | None = None,
-    k: int = 5,
-) -> Float[np.ndarray, "answers classes"]:
-    "Probabilities of answers from mixtures fitted to the others: a fifth of them, or of the groups, each time."
-    unit = np.arange(len(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    fold = np.random.default_rng(0).permutation(int(unit.max(initial=-1)) + 1)[unit] % k
-    probs = np.zeros(targets.shape, np.float32)
-    for f in range(k):
-        if (fold == f).any():
-            probs[fold == f] = fit_mixture(scores[:, fold != f], targets[fold != f])(scores[:, fold == f])
-    return probs
+__all__ = ['ENOUGH', 'LEAST', 'ClassScore', 'SetReport', 'report_sets', 'suggest_sets']
 
 # %% ../../nbs/assess/10_sets.ipynb #a880a258
 ENOUGH = 5  # answers of each kind, below which a class is not judged

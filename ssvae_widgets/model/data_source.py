@@ -21,13 +21,14 @@ from ..data.arrays import as_array, as_uint8, dark_range, image_shape, pixel_ran
 from ..data.names import group_numbers
 from ..errors import ArgumentError
 from .losses import Weights
+from .set_head import labeled_rows
 from .spec import DRAWN_SIDE, Spec, drawn_shape
 from .step import Data, LossTerms
 
 # %% auto #0
-__all__ = ['EPOCH_ROWS', 'PIECE_STEPS', 'PIECE_BYTES', 'BLOCK', 'LABELED_ROWS', 'held_out_count', 'split_rows', 'labeled_rows',
-           'Labels', 'split_labels', 'EpochPlan', 'piece_count', 'epoch_rows', 'piece_steps', 'with_channel',
-           'without_channel', 'scale_of', 'standard_scale', 'shrink', 'DataSource']
+__all__ = ['EPOCH_ROWS', 'PIECE_STEPS', 'PIECE_BYTES', 'BLOCK', 'LABELED_ROWS', 'held_out_count', 'split_rows', 'Labels',
+           'split_labels', 'EpochPlan', 'piece_count', 'epoch_rows', 'piece_steps', 'with_channel', 'without_channel',
+           'scale_of', 'standard_scale', 'shrink', 'DataSource']
 
 # %% ../../nbs/model/11_data_source.ipynb #ba23fa57
 def held_out_count(
@@ -75,11 +76,6 @@ def split_rows(
     return np.sort(order[n_val:]).astype(np.int32), np.sort(order[:n_val]).astype(np.int32)
 
 # %% ../../nbs/model/11_data_source.ipynb #180fc62b
-def labeled_rows(codes: Int[np.ndarray, "n"]) -> Int[np.ndarray, "labels"]:
-    "Rows with a label; of sets with anything that is known."
-    return np.flatnonzero(codes >= 0 if codes.ndim == 1 else (codes >= 0).any(1))
-
-
 class Labels(NamedTuple):
     "Codes split into what trains and what judges; of sets a column for each class: 1, 0, −1."
 

@@ -21,9 +21,10 @@ from ..config import SSVAEConfig
 from ..data.arrays import as_uint8, pixel_range
 from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
+from ..graph.set_blend import blend_sets
 from .data_source import DataSource, EpochPlan, Labels, epoch_rows
 from .progress import GraphLabels, Progress
-from .set_head import padded_targets
+from .set_head import labeled_rows, padded_targets
 from .snapshot import BATCH_SIZES, read_stored
 from .spec import make_weights
 from .step import LossTerms
@@ -62,7 +63,7 @@ def graph_rows(
     "All images if they fit; else the labeled ones and as many others."
     if len(codes) <= limit:
         return np.arange(len(codes))  # also those held out: they show how the others lie, and nothing learns from them
-    labeled = np.flatnonzero(codes >= 0)
+    labeled = labeled_rows(codes)
     rng = np.random.default_rng([seed, len(codes)])
     others = np.setdiff1d(rows, labeled)
     if len(labeled) > limit // 2:
@@ -82,6 +83,8 @@ def graph_labels(
     frozen: bool = False,  # True: features of a frozen extractor, on which a linear head has a say too
 ) -> GraphLabels:
     "The labels, propagated over the neighbor graph of the features (Calder et al. 2020, arXiv 2006.11184)."
+    if codes.ndim == 2:
+        return _set_labels(features, rows, codes, step)
     if frozen:
         probs = Blend(features, n_classes).update(codes[rows])
     else:
@@ -95,6 +98,15 @@ def graph_labels(
     )
 
 # %% ../../nbs/model/14_few_labels.ipynb #26e84314
+def _set_labels(features, rows, targets, step: int) -> GraphLabels:
+    "The same of sets, by flow and heads; what somebody has said is not heard beside them (`known_targets`)."
+    probs = blend_sets(held_graph(features), features, targets[rows])
+    soft = np.clip(np.round(255 * probs), 1, 255).astype(np.uint8)  # 0 says nothing
+    labeled, shares = labeled_rows(targets), probs.mean(0, dtype=np.float64)
+    shares = (shares / max(shares.sum(), 1e-9)).astype(np.float32)
+    return GraphLabels(rows, soft, shares, labeled, targets[labeled], step, len(targets))
+
+
 def all_unit_features(
     progress: Progress,
     read: Any,  # rows -> images as the network stores them
@@ -159,7 +171,7 @@ def choose_terms(
     c, images = config, len(progress.spec.input_shape) == 3
     guided = n_labels > 0 and (several or c.multilabel)
     teacher = guided and c.consistency_weight > 0 and c.ema_decay > 0 and c.augmentation != "none"
-    soft = guided and c.soft_label_weight > 0 and c.graph_epochs > 0 and not c.multilabel
+    soft = guided and c.soft_label_weight > 0 and c.graph_epochs > 0
     young = int(progress.state.step) < c.pretrain_steps
     contrastive = c.use_contrastive and not (c.contrastive_until_labels and (soft or teacher) and not young)
     name = c.augmentation if c.augmentation != "auto" else progress.augmentation or ("gentle" if images else "vectors")
@@ -173,7 +185,7 @@ def program_terms(
     config: SSVAEConfig,
 ) -> LossTerms:
     "The terms of the program to run: labels may be missing in it, so that the first ones compile nothing."
-    soft = config.soft_label_weight > 0 and config.graph_epochs > 0 and not config.multilabel
+    soft = config.soft_label_weight > 0 and config.graph_epochs > 0
     return terms._replace(labeled=config.labeled_batch_size, soft=soft)
 
 # %% ../../nbs/model/14_few_labels.ipynb #2e32ecc3

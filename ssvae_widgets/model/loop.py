@@ -20,10 +20,10 @@ from jaxtyping import Float, Int
 
 from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
-from .data_source import DataSource, EpochPlan, Labels, labeled_rows
+from .data_source import DataSource, EpochPlan, Labels
 from .measured import MEASURED, program_name, wait_for_program
 from .progress import Progress
-from .set_head import macro_f1, set_row
+from .set_head import labeled_rows, macro_f1, set_row
 from .snapshot import read_stored
 from ssvae_widgets.model.step import (
     LOSSES,

@@ -300,7 +300,8 @@ def _sound_graph_labels(found, slots: int) -> bool:
         return False
     if (
         len(o.soft) != len(o.rows)
-        or o.codes.shape != o.labeled.shape
+        or o.codes.shape[:1] != o.labeled.shape
+        or o.codes.ndim > 2
         or o.soft.dtype != np.uint8
         or o.shares.dtype.kind != "f"
     ):

@@ -17,6 +17,7 @@ from ..config import SSVAEConfig
 from ..data.arrays import encode_labels
 from ..data.featured import FeatureSpace
 from ..errors import ArgumentError, describe
+from .set_head import labeled_rows
 from .spec import Params, Spec, class_slots, drawn_shape, make_spec
 from .step import TrainState, eval_params, init_state
 
@@ -29,10 +30,10 @@ class GraphLabels(NamedTuple):
     "Soft labels of some of the images, and what the graph was asked with."
 
     rows: Int[np.ndarray, "some"]  # images that have one, sorted
-    soft: UInt8[np.ndarray, "some classes"]  # class probabilities times certainty, in 255ths
+    soft: UInt8[np.ndarray, "some classes"]  # probabilities times certainty, in 255ths; 0 of sets: nothing is said
     shares: Float[np.ndarray, "classes"]  # class sizes, summing to one
     labeled: Int[np.ndarray, "labels"]  # labeled images it was told of
-    codes: Int[np.ndarray, "labels"]  # their classes
+    codes: Int[np.ndarray, "labels"]  # their classes; of sets their targets, a column each
     step: int  # optimizer steps that had been done
     n: int  # images there are
 
@@ -52,7 +53,7 @@ class GraphLabels(NamedTuple):
         steps: int,  # after which to ask again
     ) -> bool:
         "Is this still what the graph would say?"
-        labeled = np.flatnonzero(codes >= 0)
+        labeled = labeled_rows(codes)
         return (
             len(codes) == self.n
             and 0 <= step - self.step < steps

@@ -18,8 +18,8 @@ from ..errors import DataError, describe
 from .losses import masked_mean
 
 # %% auto #0
-__all__ = ['is_table', 'encode_targets', 'padded_targets', 'sigmoid', 'set_cross_entropy', 'known_mean', 'known_targets',
-           'macro_f1', 'macro_ap', 'set_row']
+__all__ = ['is_table', 'encode_targets', 'labeled_rows', 'padded_targets', 'sigmoid', 'set_cross_entropy', 'known_mean',
+           'known_targets', 'macro_f1', 'macro_ap', 'set_row']
 
 # %% ../../nbs/model/04_set_head.ipynb #4ea1aa57
 def is_table(labels: Any) -> bool:
@@ -57,6 +57,13 @@ def encode_targets(
             "has it not), or NaN where nobody has said."
         )
     return padded_targets(table.astype(np.int8), n_classes)
+
+
+def labeled_rows(
+    codes: Int[np.ndarray, "n"],  # −1: none; of sets (n, classes)
+) -> Int[np.ndarray, "labels"]:
+    "Images with a label; of sets those of which anything is known."
+    return np.flatnonzero(codes >= 0 if codes.ndim == 1 else (codes >= 0).any(1))
 
 
 def padded_targets(
