@@ -18,7 +18,7 @@ from .metrics import wilson_interval
 from ..graph.set_blend import fit_mixture, head_scores, judge_mixture
 
 # %% auto #0
-__all__ = ['ENOUGH', 'LEAST', 'ClassScore', 'SetReport', 'report_sets', 'suggest_sets']
+__all__ = ['ENOUGH', 'LEAST', 'ClassScore', 'SetReport', 'report_sets', 'set_lead', 'mean_ap', 'set_replaces', 'suggest_sets']
 
 # %% ../../nbs/assess/10_sets.ipynb #a880a258
 ENOUGH = 5  # answers of each kind, below which a class is not judged
@@ -118,6 +118,44 @@ def _class_score(name: str, hits: int, named: int, there: int, absent: int, fit:
     low, high = (2 * j / (1 + j) for j in wilson_interval(hits, named + there - hits))
     precision = hits / named if named else math.nan
     return ClassScore(name, there, absent, precision, hits / there, 2 * hits / (named + there), low, high)
+
+# %% ../../nbs/assess/10_sets.ipynb #fc0071eb
+def set_lead(
+    other: Float[np.ndarray, "answers classes"],  # probabilities
+    simpler: Float[np.ndarray, "answers classes"],
+    targets: Int8[np.ndarray, "answers classes"],  # 1, 0, −1; something is known of each image
+    groups: Int[np.ndarray, "answers"] | None = None,
+) -> tuple[float, float, int]:  # nats an image; their standard error; images or groups
+    "By how much the log loss of one answer is lower than that of the simpler one."
+
+    def loss(probs):
+        p = np.clip(np.where(targets == 1, probs, 1 - probs), 1e-3, 1)  # nobody is surer than one in a thousand
+        return -(np.log(p) * (targets >= 0)).sum(1) / np.maximum((targets >= 0).sum(1), 1)
+
+    gain = loss(np.asarray(simpler, float)) - loss(np.asarray(other, float))
+    if groups is not None:
+        place = np.unique(groups, return_inverse=True)[1]
+        gain = np.bincount(place, gain) / np.bincount(place)
+    n = len(gain)
+    return float(gain.mean()) if n else 0.0, float(gain.std(ddof=1) / math.sqrt(n)) if n > 1 else math.inf, n
+
+
+def mean_ap(
+    probs: Float[np.ndarray, "answers classes"],
+    targets: Int8[np.ndarray, "answers classes"],  # 1, 0, −1
+) -> float:
+    "Mean average precision of the classes with answers of both kinds: how good the order is; 0 where there is none."
+    from sklearn.metrics import average_precision_score
+
+    of = [(p[t >= 0], t[t >= 0]) for p, t in zip(np.asarray(probs).T, np.asarray(targets).T)]
+    found = [average_precision_score(t, p) for p, t in of if 0 < t.sum() < len(t)]
+    return float(np.mean(found)) if found else 0.0
+
+
+def set_replaces(lead: tuple[float, float, int], on_show: bool, least: int = 8) -> bool:
+    "Whether the other answer is to be shown, by `set_lead`."
+    gain, error, n = lead
+    return gain > 0 if on_show else n >= least and gain > 0 and gain >= 1.28 * error
 
 # %% ../../nbs/assess/10_sets.ipynb #e6032518
 def _entropy(p):

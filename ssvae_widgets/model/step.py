@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from . import losses
 from .augment import augment, cutout, find_augmentation, warp_numbers, warps
 from .losses import Weights
-from .set_head import known_mean, known_targets, set_cross_entropy
+from .set_head import known_sum, known_targets, set_cross_entropy
 from .spec import Params, Spec, init_params, network
 
 # %% auto #0
@@ -266,7 +266,7 @@ def term_values(
     has = (codes >= 0).astype(jnp.float32)
     logits = active_logits(net.logits(h, z, random.fold_in(draw_key(draws), 3)), data.active)
     if sets:
-        values["label"] = known_mean(set_cross_entropy(logits, known_targets(codes)[0]), has)
+        values["label"] = known_sum(set_cross_entropy(logits, known_targets(codes)[0]), has)
     else:
         values["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
     extra = dict(
@@ -277,7 +277,7 @@ def term_values(
     )
     if terms.soft and sets:
         said, counts = known_targets(codes[:n], jnp.take(data.soft, rows, axis=0))
-        values["soft"] = known_mean(set_cross_entropy(logits[:n], said), counts)
+        values["soft"] = known_sum(set_cross_entropy(logits[:n], said), counts)
     elif terms.soft:
         values["soft"] = losses.soft_cross_entropy(logits[:n], jnp.take(data.soft, rows, axis=0)).mean()
     if terms.teacher:
@@ -441,7 +441,7 @@ def evaluate(
     (recon, kl, ce, correct, labeled), _ = lax.scan(step, zero, (rows, real))
     kl = jnp.maximum(kl / n, weights.free_bits).sum()
     if sets:
-        mean = losses.masked_mean(ce / jnp.maximum(labeled, 1), (labeled > 0).astype(jnp.float32))
+        mean = (ce / jnp.maximum(labeled, 1)).sum()
         return pack(
             Validation(weights.recon * recon / n, weights.kl * kl, weights.label * mean, correct, labeled.sum(), n)
         )
