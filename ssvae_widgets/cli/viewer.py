@@ -130,7 +130,7 @@ def _check_answers(path, a: dict[str, np.ndarray]) -> None:
     if "pred_sets" in a:
         raise DataError(
             f"{path} was made by a model whose images can have several classes, and the viewer shows one for each: "
-            "open a session on the images, or read pred_sets and pred_probs in the file."
+            f"open a session on the images, or read pred_sets and pred_probs in the file."
         )
     for key, ndim, kinds in (
         ("labels", 1, "biuf"),
