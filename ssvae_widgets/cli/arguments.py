@@ -22,6 +22,7 @@ from typing import Any
 
 from .common import SKIP_ADVICE, UsageError, sentence_of
 from .set_file import is_set_file, read_set_file
+from ..errors import DataError
 
 # %% auto #0
 __all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_reading_flags', 'with_flags', 'add_data_flags',
@@ -373,7 +374,10 @@ def read_label_file(
 
     said, path = path, Path(os.path.realpath(path))
     if is_set_file(path):
-        return read_set_file(path, n_items, names)
+        try:
+            return read_set_file(path, n_items, names)
+        except DataError as e:
+            raise UsageError(f"--labels {said}: {e}") from None
     logs = list(path.parent.glob(f"{glob.escape(path.name)}.log*.jsonl")) if path.parent.is_dir() else []
     if not path.exists() and not logs:
         raise UsageError(f"--labels {said} cannot be read: it does not exist.")

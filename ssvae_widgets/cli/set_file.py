@@ -11,7 +11,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import UsageError
+from ..errors import DataError
 
 # %% auto #0
 __all__ = ['is_set_file', 'read_set_file']
@@ -56,12 +56,10 @@ def read_set_file(
     for line, row in enumerate(rows, 2):
         told = unguard_cell(row.get("image" if by_name else "serial") or "")
         if told not in place:
-            raise UsageError(
-                f"--labels {path}, line {line}: there is no image {told!r} among the {n_items:,} of --data."
-            )
+            raise DataError(f"line {line}: there is no image {told!r} among the {n_items:,} there are.")
         for k, column in enumerate(columns):
             value = (row[column] or "").strip()
             if value not in ("", "0", "1"):
-                raise UsageError(f"--labels {path}, line {line}: {column} is {value!r}; expected 1, 0 or nothing.")
+                raise DataError(f"line {line}: {column} is {value!r}; expected 1, 0 or nothing.")
             targets[place[told], k] = int(value) if value else -1
     return targets, [_class_of(c) for c in columns]

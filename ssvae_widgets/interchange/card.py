@@ -86,7 +86,7 @@ def _set_accuracy(facts: CardFacts) -> list[str]:
     )
     return [*lines, "", note, *(["", plain_text(facts.why) + "."] if facts.why else [])]
 
-
+# %% ../../nbs/interchange/07_card.ipynb #df648a54
 def _accuracy(facts: CardFacts) -> list[str]:
     lines = ["| answers of | right | 95 % interval | labels | how it is known |", "|---|---|---|---|---|"]
     for name, source in facts.sources.items():

@@ -99,7 +99,7 @@ def _set_steps(last: Step, answers: Sequence[int], columns: Sequence[int], into:
     steps = [Step("dense", (kernel[:, kept], bias[kept])), Step("sigmoid")]
     return steps if np.array_equal(mix, np.eye(len(columns))) else [*steps, Step("most", (mix,))]
 
-
+# %% ../../nbs/interchange/04_layers.ipynb #2f8ee129
 def _class_steps(last: Step, answers: Sequence[int], columns: Sequence[int], into: Mapping[int, int]) -> list[Step]:
     "The last layer without unused classes, softmax, and the sum of merged ones."
     kept = [k for k in answers if into.get(k, k) in columns]

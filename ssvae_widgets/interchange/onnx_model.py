@@ -90,7 +90,7 @@ def _add_step(graph: _Graph, step: Step, shape: tuple[int, ...]) -> None:
     else:  # "mix"
         graph.add("MatMul", given[0])
 
-
+# %% ../../nbs/interchange/05_onnx_model.ipynb #4f2e959e
 def _add_conv(graph: _Graph, kernel: np.ndarray, bias: np.ndarray, gray: bool) -> None:
     if not graph.turned:
         if gray:

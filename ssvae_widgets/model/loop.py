@@ -90,7 +90,7 @@ def set_quality(
         found[name] = macro_f1(probs, targets[rows])
     return found
 
-
+# %% ../../nbs/model/13_loop.ipynb #62b04fe7
 def run_epoch(
     source: DataSource,
     plan: EpochPlan,

@@ -165,7 +165,7 @@ def use_sets(
     with self._lock:
         self.progress, self.config = for_sets(self.progress, self.config, sets)
 
-
+# %% ../../nbs/model/16_ssvae.ipynb #2c698b82
 @patch
 def use_features(
     self: SSVAE,
