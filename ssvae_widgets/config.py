@@ -33,6 +33,7 @@ class SSVAEConfig:
     conv_channels: tuple[int, ...] = (16, 32)  # channels of the strided convolutions of the conv encoder
     conv_features: int = 128  # width of the dense layer behind the convolutions
     dropout_rate: float = 0.0  # share of classifier units dropped in training
+    multilabel: bool = False  # True: an image can have several classes, one sigmoid each instead of a softmax
     # objective
     likelihood: str = "auto"  # "bernoulli", "gaussian" (also "mse"), or "auto"
     reduction: str = "sum"  # reconstruction error per example: "sum" or "mean" over pixels
@@ -220,6 +221,11 @@ def _check(config: SSVAEConfig) -> None:
             raise ValueError(
                 f"SSVAEConfig.{f.name} is {value!r}; give {'true or false' if kind is bool else 'a name in quotes'}."
             )
+    if config.multilabel and config.consistency_weight > 0:
+        raise ValueError(
+            f"SSVAEConfig.consistency_weight is {config.consistency_weight!r} with multilabel=True; give 0, because "
+            "pseudo-labels are for classes that exclude each other."
+        )
     for name, choices in _CHOICES.items():
         if getattr(config, name) not in choices:
             raise ValueError(f"SSVAEConfig.{name} is {getattr(config, name)!r}; choose one of {', '.join(choices)}.")

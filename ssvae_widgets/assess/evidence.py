@@ -156,7 +156,8 @@ class Exam:
     "One label, asked before the network heard it."
 
     epoch: int  # epochs the network had been trained
-    said: dict[str, int]  # class that each source named, from the same labels
+    # class that each source named, from the same labels; of sets the probabilities of graph and linear heads together
+    said: dict[str, int] | tuple[float, ...]
     probs: tuple[float, ...]  # the network's class probabilities
 
 # %% ../../nbs/assess/03_evidence.ipynb #e06e4ca6

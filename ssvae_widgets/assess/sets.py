@@ -1,4 +1,4 @@
-"""Where an image can have several classes: heads that are left out exactly, probabilities that mean something, F1 of each class with an interval, and what to ask next.
+"""Where an image can have several classes: F1 of each class with an interval, whether another answer is better, and what to ask next.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/assess/sets.html.md"""
 
@@ -15,127 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
 from .metrics import wilson_interval
+from ..graph.set_blend import fit_mixture, head_scores, judge_mixture
 
 # %% auto #0
-__all__ = ['ENOUGH', 'LEAST', 'head_scores', 'Mixture', 'fit_mixture', 'judge_mixture', 'ClassScore', 'SetReport', 'report_sets',
-           'suggest_sets']
-
-# %% ../../nbs/assess/10_sets.ipynb #295a565e
-_SPREAD = 4.0  # root mean square length of the features that a head sees
-
-
-def head_scores(
-    features: Float[np.ndarray, "batch features"],
-    targets: Int8[np.ndarray, "batch classes"],  # 1, 0, −1: nobody has said
-    groups: Int[np.ndarray, "batch"] | None = None,  # those of the same group are left out together
-    penalty: float = 0.1,  # larger: smoother
-) -> tuple[Float[np.ndarray, "batch classes"], Float[np.ndarray, "batch classes"]]:
-    "Log odds of all points, and those of answered points without their own answer (0 where there is none)."
-    scores, alone = np.zeros(targets.shape, np.float32), np.zeros(targets.shape, np.float32)
-    answered = np.flatnonzero((targets >= 0).any(1))
-    if not len(answered):
-        return scores, alone
-    center = features[answered].mean(0)
-    length = float(np.sqrt(np.mean(np.sum((features[answered] - center) ** 2, 1))))
-    scale = _SPREAD / max(length, 1e-12)
-    u, s, vt = np.linalg.svd((features[answered] - center) * scale, full_matrices=False)  # as wide as it must be
-    x = np.concatenate([u * s, np.ones((len(u), 1))], 1)
-    weights = np.zeros((x.shape[1], targets.shape[1]))
-    for k in range(targets.shape[1]):
-        asked = targets[answered, k] >= 0
-        y = (targets[answered, k] == 1).astype(float)[asked]
-        if 0 < y.sum() < len(y):
-            group = None if groups is None else groups[answered][asked]
-            weights[:, k], alone[answered[asked], k] = _logistic(x[asked], y, penalty, group)
-    slope = (vt.T @ weights[:-1]).astype(np.float32) * np.float32(scale)
-    return (features - center).astype(np.float32) @ slope + weights[-1].astype(np.float32), alone
-
-# %% ../../nbs/assess/10_sets.ipynb #2c3480d0
-def _logistic(x, y, penalty: float, groups):
-    "Weights, and the log odds of each row by the others; the last column of `x` is 1 and hardly held."
-    hold = np.full(x.shape[1], penalty)
-    hold[-1], w = 1e-2, np.zeros(x.shape[1])
-    for _ in range(25):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        hessian = (x.T * (p * (1 - p))) @ x + np.diag(hold)
-        step = np.linalg.solve(hessian, x.T @ (p - y) + hold * w)
-        w = w - step * min(1.0, 5 / max(np.abs(x @ step).max(), 1e-12))
-        if np.abs(x @ step).max() < 1e-4:
-            break
-    eta, reach = x @ w, np.linalg.solve(hessian, x.T)
-    rest, curve = p - y, p * (1 - p)
-    if groups is None:
-        h = np.einsum("ij,ji->i", x, reach)
-        return w, eta + h * rest / np.maximum(1 - h * curve, 1e-6)
-    without = eta.copy()
-    for g in np.unique(groups):
-        mine = groups == g
-        h = x[mine] @ reach[:, mine]
-        without[mine] += h @ np.linalg.solve(np.eye(len(h)) - curve[mine][:, None] * h, rest[mine])
-    return w, without
-
-# %% ../../nbs/assess/10_sets.ipynb #0f746d89
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    "How scores become probabilities."
-
-    scale: Float[np.ndarray, "sources"]  # root mean square of each score
-    weights: Float[np.ndarray, "sources"]
-    shift: Float[np.ndarray, "classes"]
-    judged: Bool[np.ndarray, "classes"]  # classes with answers of both kinds
-    share: Float[np.ndarray, "classes"]  # of yes, for the others
-
-    def __call__(
-        self,
-        scores: Float[np.ndarray, "sources batch classes"],
-    ) -> Float[np.ndarray, "batch classes"]:  # each class for itself
-        "Probability of every class."
-        logit = np.tensordot(self.weights / self.scale, scores, 1) + self.shift
-        return np.where(self.judged, 1 / (1 + np.exp(-np.clip(logit, -30, 30))), self.share).astype(np.float32)
-
-# %% ../../nbs/assess/10_sets.ipynb #e1989a09
-def fit_mixture(
-    scores: Float[np.ndarray, "sources answers classes"],  # of answers that were left out
-    targets: Int8[np.ndarray, "answers classes"],
-    prior: float = 20.0,  # answers that the prior of each weight is worth
-) -> Mixture:
-    "Logistic regression by Newton's method; weights are drawn to 2, shifts to three tenths of the log odds of a class."
-    yes, no = (targets == 1).sum(0), (targets == 0).sum(0)
-    asked = yes + no
-    overall = (yes.sum() + 0.5) / (asked.sum() + 2)
-    judged, share = (yes >= 2) & (no >= 2), np.where(asked > 0, (yes + 2 * overall) / (asked + 2), overall)
-    mask = (targets >= 0) & judged
-    n, k = len(scores), targets.shape[1]
-    scale = np.array([math.sqrt(float((s[mask] ** 2).mean())) if mask.any() else 1.0 for s in scores]) + 1e-9
-    where = np.nonzero(mask)
-    x = np.concatenate([(scores[:, *where] / scale[:, None]).T, np.eye(k)[where[1]]], 1)
-    y = (targets[where] == 1).astype(float)
-    middle = np.concatenate([np.full(n, 2.0), 0.3 * np.log((yes + 0.5) / (no + 0.5))])
-    hold = np.concatenate([np.full(n, prior * 0.25), np.ones(k)])
-    w = middle.copy()
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
-        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + np.diag(hold), x.T @ (p - y) + hold * (w - middle))
-        w = w - step * min(1.0, 4 / max(np.abs(step).max(), 1e-12))
-        if np.abs(step).max() < 1e-6:
-            break
-    return Mixture(scale, np.maximum(w[:n], 0), w[n:], judged, share)
-
-# %% ../../nbs/assess/10_sets.ipynb #72a87453
-def judge_mixture(
-    scores: Float[np.ndarray, "sources answers classes"],  # of answers that were left out
-    targets: Int8[np.ndarray, "answers classes"],
-    groups: Int[np.ndarray, "answers"] | None = None,
-    k: int = 5,
-) -> Float[np.ndarray, "answers classes"]:
-    "Probabilities of answers from mixtures fitted to the others: a fifth of them, or of the groups, each time."
-    unit = np.arange(len(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    fold = np.random.default_rng(0).permutation(int(unit.max(initial=-1)) + 1)[unit] % k
-    probs = np.zeros(targets.shape, np.float32)
-    for f in range(k):
-        if (fold == f).any():
-            probs[fold == f] = fit_mixture(scores[:, fold != f], targets[fold != f])(scores[:, fold == f])
-    return probs
+__all__ = ['ENOUGH', 'LEAST', 'ClassScore', 'SetReport', 'report_sets', 'set_lead', 'mean_ap', 'set_replaces', 'suggest_sets']
 
 # %% ../../nbs/assess/10_sets.ipynb #a880a258
 ENOUGH = 5  # answers of each kind, below which a class is not judged
@@ -235,6 +118,44 @@ def _class_score(name: str, hits: int, named: int, there: int, absent: int, fit:
     low, high = (2 * j / (1 + j) for j in wilson_interval(hits, named + there - hits))
     precision = hits / named if named else math.nan
     return ClassScore(name, there, absent, precision, hits / there, 2 * hits / (named + there), low, high)
+
+# %% ../../nbs/assess/10_sets.ipynb #fc0071eb
+def set_lead(
+    other: Float[np.ndarray, "answers classes"],  # probabilities
+    simpler: Float[np.ndarray, "answers classes"],
+    targets: Int8[np.ndarray, "answers classes"],  # 1, 0, −1; something is known of each image
+    groups: Int[np.ndarray, "answers"] | None = None,
+) -> tuple[float, float, int]:  # nats an image; their standard error; images or groups
+    "By how much the log loss of one answer is lower than that of the simpler one."
+
+    def loss(probs):
+        p = np.clip(np.where(targets == 1, probs, 1 - probs), 1e-3, 1)  # nobody is surer than one in a thousand
+        return -(np.log(p) * (targets >= 0)).sum(1) / np.maximum((targets >= 0).sum(1), 1)
+
+    gain = loss(np.asarray(simpler, float)) - loss(np.asarray(other, float))
+    if groups is not None:
+        place = np.unique(groups, return_inverse=True)[1]
+        gain = np.bincount(place, gain) / np.bincount(place)
+    n = len(gain)
+    return float(gain.mean()) if n else 0.0, float(gain.std(ddof=1) / math.sqrt(n)) if n > 1 else math.inf, n
+
+
+def mean_ap(
+    probs: Float[np.ndarray, "answers classes"],
+    targets: Int8[np.ndarray, "answers classes"],  # 1, 0, −1
+) -> float:
+    "Mean average precision of the classes with answers of both kinds: how good the order is; 0 where there is none."
+    from sklearn.metrics import average_precision_score
+
+    of = [(p[t >= 0], t[t >= 0]) for p, t in zip(np.asarray(probs).T, np.asarray(targets).T)]
+    found = [average_precision_score(t, p) for p, t in of if 0 < t.sum() < len(t)]
+    return float(np.mean(found)) if found else 0.0
+
+
+def set_replaces(lead: tuple[float, float, int], on_show: bool, least: int = 8) -> bool:
+    "Whether the other answer is to be shown, by `set_lead`."
+    gain, error, n = lead
+    return gain > 0 if on_show else n >= least and gain > 0 and gain >= 1.28 * error
 
 # %% ../../nbs/assess/10_sets.ipynb #e6032518
 def _entropy(p):

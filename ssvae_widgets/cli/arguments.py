@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from .common import SKIP_ADVICE, UsageError, sentence_of
+from .set_file import is_set_file, read_set_file
+from ..errors import DataError
 
 # %% auto #0
 __all__ = ['field_help', 'add_config_flags', 'given_fields', 'read_config', 'add_reading_flags', 'with_flags', 'add_data_flags',
@@ -364,13 +366,18 @@ def read_label_file(
     names: Sequence[str] | None = None,  # file name of each image, where they are known
 ):  # codes (n_items,) with −1 for unlabeled, and the class names; None where they are the numbers 0, 1, 2, …
     """Labels as the app reads them, with the log beside the file if there is one; nothing is written, and every
-    unusable line is an error that names it."""
+    unusable line is an error that names it. Sets are (n_items, classes): 1, 0, −1 where nobody has said."""
     import numpy as np
 
     from ssvae_widgets.labels.csv_table import describe_problems
     from ssvae_widgets.labels.store import LabelStore
 
     said, path = path, Path(os.path.realpath(path))
+    if is_set_file(path):
+        try:
+            return read_set_file(path, n_items, names)
+        except DataError as e:
+            raise UsageError(f"--labels {said}: {e}") from None
     logs = list(path.parent.glob(f"{glob.escape(path.name)}.log*.jsonl")) if path.parent.is_dir() else []
     if not path.exists() and not logs:
         raise UsageError(f"--labels {said} cannot be read: it does not exist.")
@@ -388,7 +395,8 @@ def read_label_file(
         with store:
             if store.problems:
                 raise UsageError(describe_problems(str(said), store.problems))
-            codes, found = np.array(store.codes), store.classes
+            sets = store.answering.sets.heard  # images can have several classes
+            codes, found = np.array(store.answering.targets if sets else store.codes), store.classes
     known = [
         *(classes or ()),
         *found[len(classes or ()) :],

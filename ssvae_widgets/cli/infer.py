@@ -89,6 +89,7 @@ def infer_parser() -> argparse.ArgumentParser:
             "pred_classes": "(n,) predicted class codes",
             "pred_certainty": "(n,) their probability",
             "pred_probs": "(n, classes)",
+            "pred_sets": "(n, classes) of True and False, where an image can have several classes; labels: 1, 0, NaN",
             "embedding_settings": "JSON text: how tsne was made",
             "class_names, names": "names of classes and files, where they are known",
         },
@@ -124,11 +125,17 @@ def _known(args, found, vae):
     "Labels of a file or the truth of the data as floats in the model's order, NaN where there is none."
     import numpy as np
 
-    codes, classes = found.truth, found.class_names
+    sets = vae.config.multilabel
+    codes, classes = None if sets else found.truth, found.class_names
     if args.labels:
         codes, classes = read_label_file(args.labels, len(found), found.class_names or vae.class_names, found.names)
     if codes is None:
-        return np.full(len(found), np.nan)
+        return np.full((len(found), vae.n_classes) if sets else len(found), np.nan)
+    if sets != (np.ndim(codes) == 2):
+        kinds = ("several classes", "one class") if sets else ("one class", "several classes")
+        raise UsageError(
+            f"--weights {args.weights} tells {kinds[0]} of an image, --labels {args.labels} has {kinds[1]}."
+        )
     if classes and vae.class_names and list(classes) != vae.class_names:
         codes = translate(codes, classes, vae)
     return np.where(np.asarray(codes) < 0, np.nan, codes)
@@ -156,6 +163,11 @@ def _arrays(args, found, vae) -> dict[str, Any]:
     x = pair_features(args, found.images, vae.feature_space, vae.feature_space is None)
     latent, recon, classes, certainty = vae.predict(x)
     probs, recon = vae.predict_proba(x), enlarged(recon, found.images.shape)
+    sets = {}
+    if vae.config.multilabel:  # the most probable one that it is said to have; the class most in doubt
+        sets, best = dict(pred_sets=classes), probs.argmax(1)
+        classes = np.where(probs.max(1) >= 0.5, best, -1)
+        certainty = np.maximum(probs, 1 - probs).min(1)
     if args.embedding == "map" and latent.shape[1] > 2:
         xy, settings = vae.get_map(x), dict(method="map", seed=vae.config.random_seed)
     else:
@@ -172,6 +184,7 @@ def _arrays(args, found, vae) -> dict[str, Any]:
         pred_certainty=certainty,
         pred_probs=probs,
         embedding_settings=json.dumps(settings),
+        **sets,
         **names,
     )
 
@@ -205,6 +218,7 @@ def _infer(args) -> None:
     import numpy as np
 
     from ssvae_widgets.io.files import atomic_write
+    from ssvae_widgets.model.set_head import macro_f1
     from ssvae_widgets.model.ssvae import SSVAE
 
     if not 0 < args.perplexity < math.inf:
@@ -222,19 +236,29 @@ def _infer(args) -> None:
     np.savez_compressed(buffer, **arrays)
     atomic_write(output, buffer.getvalue())
     known = ~np.isnan(arrays["labels"])
-    accuracy = float((arrays["pred_classes"][known] == arrays["labels"][known]).mean()) if known.any() else None
+    f1 = accuracy = None
+    if vae.config.multilabel:
+        f1 = macro_f1(arrays["pred_probs"], np.where(known, arrays["labels"], -1))
+        f1 = None if math.isnan(f1) else f1
+    elif known.any():
+        accuracy = float((arrays["pred_classes"][known] == arrays["labels"][known]).mean())
     report = dict(
         output=str(output),
         images=len(found),
         latent_dim=arrays["latent"].shape[1],
         embedding=json.loads(arrays["embedding_settings"])["method"],
         accuracy=accuracy,
+        **(dict(macro_f1=f1) if vae.config.multilabel else {}),
     )
     say(
         args,
         report,
         "{output}: {images} images, latent of {latent_dim}, drawn by {embedding}{agreement}",
-        agreement="" if accuracy is None else f", {accuracy:.1%} of the known labels predicted",
+        agreement=f", macro F1 {f1:.1%} on the known answers"
+        if f1 is not None
+        else ""
+        if accuracy is None
+        else f", {accuracy:.1%} of the known labels predicted",
     )
 
 # %% ../../nbs/cli/04_infer.ipynb #75104803

@@ -59,8 +59,8 @@ def train_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--labels",
         metavar="CSV",
-        help="labels as Serial,label; the word truth: the classes that the data themselves know; without it training "
-        "is unsupervised",
+        help="labels as Serial,label, or a table of sets (labels.csv.sets.csv) where images can have several classes; "
+        "the word truth: the classes that the data themselves know; without it training is unsupervised",
     )
     p.add_argument(
         "--weights",
@@ -113,6 +113,7 @@ def _train(args) -> None:
         if found.images.ndim == 2:
             raise UsageError("--atlas: vectors have no pictures; train without it.")
     from ssvae_widgets.model.callbacks import ProgressBar, default_callbacks
+    from ssvae_widgets.model.set_head import labeled_rows
 
     silent, terminal, start = args.quiet or args.json, sys.stderr and sys.stderr.isatty(), time.perf_counter()
     callbacks = default_callbacks(weights, False if silent else ProgressBar() if terminal else True)
@@ -122,7 +123,7 @@ def _train(args) -> None:
     report = dict(
         weights=str(weights),
         images=len(found),
-        labels=0 if labels is None else int((labels >= 0).sum()),
+        labels=0 if labels is None else len(labeled_rows(labels)),
         epochs=len(history["loss"]),
         total_epochs=vae.epoch,
         seconds=round(time.perf_counter() - start, 2),
@@ -199,7 +200,7 @@ def draw_map(
 
 # %% ../../nbs/cli/03_train.ipynb #35c41bb3
 def translate(
-    codes,  # (n,) in the order of `classes`, −1: none
+    codes,  # (n,) in the order of `classes`, −1: none; of sets (n, classes)
     classes: Sequence[str],  # names as the data or the labels order them
     vae,  # an SSVAE with class names; names it does not know are added to it
 ):  # (n,) in the order of the model
@@ -213,6 +214,10 @@ def translate(
     if fresh:
         vae.set_classes([*vae.class_names, *fresh])
     table = np.array([*(vae.class_names.index(c) for c in classes), -1], np.int32)  # the last one: −1 stays −1
+    if np.ndim(codes) == 2:
+        targets = np.full((len(codes), vae.n_classes), -1, np.int8)
+        targets[:, table[:-1]] = codes
+        return targets
     return table[codes]
 
 # %% ../../nbs/cli/03_train.ipynb #15368299

@@ -127,6 +127,11 @@ def read_latent(
 # %% ../../nbs/cli/05_viewer.ipynb #e5dec4e0
 def _check_answers(path, a: dict[str, np.ndarray]) -> None:
     "What is known of the classes is of a kind that can be drawn."
+    if "pred_sets" in a:
+        raise DataError(
+            f"{path} was made by a model whose images can have several classes, and the viewer shows one for each: "
+            f"open a session on the images, or read pred_sets and pred_probs in the file."
+        )
     for key, ndim, kinds in (
         ("labels", 1, "biuf"),
         ("pred_classes", 1, "biu"),

@@ -35,6 +35,10 @@ class CardFacts:
     by_program: Sequence[tuple[str, int]] = ()  # which program that labels by itself gave how many
     left_out: Sequence[str] = ()  # sentences
     doubts: Sequence[str] = ()  # sentences
+    reports: Mapping[str, Any] = field(default_factory=dict)  # where an image can have several: source -> `SetReport`
+    known: Sequence[int] = ()  # then: images of which it is known whether they have the class, as many as counts
+    answered: int = 0  # then: images with an answer
+    shown_set: str = ""  # then: the source on show
 
 # %% ../../nbs/interchange/07_card.ipynb #b0dcfe7b
 def plain_text(
@@ -58,6 +62,31 @@ HOW = {
 }
 
 # %% ../../nbs/interchange/07_card.ipynb #f53413b3
+def _set_accuracy(facts: CardFacts) -> list[str]:
+    "The same where an image can have several classes: F1 of each, and of whole sets."
+    names = {**SOURCES, "graph": "graph and linear heads"}
+    lines = ["| answers of | macro F1 | 95 % interval | whole sets right | answers |", "|---|---|---|---|---|"]
+    for name, report in facts.reports.items():
+        shown = names[name] + (" **(on show)**" if name == facts.shown_set else "")
+        if report.macro_f1 != report.macro_f1:
+            lines.append(f"| {shown} | too few answers to say | – | – | {report.n} |")
+            continue
+        whole = f"{report.exact:.1%} of {report.whole:,}" if report.whole else "–"
+        lines.append(
+            f"| {shown} | {report.macro_f1:.1%} | {report.low:.1%} to {report.high:.1%} | {whole} | {report.n} |"
+        )
+    lines += ["", "| class | F1 | 95 % interval |", "|---|---|---|"]
+    for c in facts.reports[facts.shown_set].classes:
+        told = f"{c.f1:.1%} | {c.low:.1%} to {c.high:.1%}" if c.f1 == c.f1 else "too few answers to say | –"
+        lines.append(f"| {plain_text(c.name)} | {told} |")
+    note = (
+        "Measured on answers that were left out, or predicted before they were heard. F1 is the harmonic mean of two "
+        "shares, at a probability of one half: found of those that have the class, and right of those that are said to "
+        "have it. Probabilities on show are calibrated on left-out answers; those of the exported network are its own."
+    )
+    return [*lines, "", note, *(["", plain_text(facts.why) + "."] if facts.why else [])]
+
+# %% ../../nbs/interchange/07_card.ipynb #df648a54
 def _accuracy(facts: CardFacts) -> list[str]:
     lines = ["| answers of | right | 95 % interval | labels | how it is known |", "|---|---|---|---|---|"]
     for name, source in facts.sources.items():
@@ -80,7 +109,8 @@ def model_card(
     facts: CardFacts,
 ) -> str:  # Markdown
     "The card."
-    labeled = sum(n for _, n in facts.counts)
+    several = bool(facts.reports)
+    labeled = facts.answered if several else sum(n for _, n in facts.counts)
     head = [
         "---",
         "library_name: ssvae_widgets",
@@ -92,6 +122,7 @@ def model_card(
         f"# {plain_text(facts.title)}",
         f"A classifier, made by labeling {labeled:,} of {facts.n_items:,} images in ssvae_widgets, {facts.made}.",
     ]
+    about += ["An image can have several of its classes, or none of them."] if several else []
     model = [f"- learned from: {plain_text(facts.learned_from)}"]
     model += [f"- takes: {plain_text(facts.takes)}"] if facts.takes else []
     trained = f"- {facts.n_parameters:,} parameters, {facts.epochs:,} epochs of training"
@@ -99,13 +130,18 @@ def model_card(
         trained if facts.epochs else "- no network was trained: the predictions are those of the labels' neighbors"
     )
     rows = [f"| {plain_text(name)} | {n:,} |" for name, n in facts.counts]
+    table = ["| class | labels |", "|---|---|", *rows]
+    if several:
+        each = zip(facts.counts, facts.known)
+        rows = [f"| {plain_text(name)} | {n:,} | {k - n:,} |" for (name, n), k in each]
+        table = ["| class | have it | have it not |", "|---|---|---|", *rows]
     people = [f"| {plain_text(who)} | {n:,} |" for who, n in facts.by_person]
     people += [f"| {plain_text(who)}, a program: its labels judge nothing | {n:,} |" for who, n in facts.by_program]
     parts = {
         "Model": model,
-        "Labels": ["| class | labels |", "|---|---|", *rows],
+        "Labels": table,
         "Who labeled": ["| who | labels |", "|---|---|", *people] if people else [],
-        "Accuracy": _accuracy(facts),
+        "Accuracy": _set_accuracy(facts) if several else _accuracy(facts),
         "What was left out": [f"- {plain_text(s)}" for s in facts.left_out] or ["- nothing"],
         "Doubts": [f"- {plain_text(s)}" for s in facts.doubts],
     }

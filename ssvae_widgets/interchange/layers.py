@@ -33,6 +33,7 @@ class Classifier(NamedTuple):
     classes: list[str]  # a column each
     steps: list[Step]
     takes: str  # in words
+    several: bool = False  # whether an item can have several classes: each has a probability of its own
 
 # %% ../../nbs/interchange/04_layers.ipynb #735946c7
 def _dense(layer) -> Step:
@@ -86,6 +87,19 @@ def _input_steps(snapshot) -> tuple[tuple[int, ...], list[Step], str]:
     return (len(mean),), [*first, standard], f"features of {len(mean)} numbers, {by}"
 
 # %% ../../nbs/interchange/04_layers.ipynb #7ef4b4c3
+def _set_steps(last: Step, answers: Sequence[int], columns: Sequence[int], into: Mapping[int, int]) -> list[Step]:
+    "The last layer without unused classes, a sigmoid for each, and of merged ones the most probable."
+    kept = [k for k in answers if into.get(k, k) in columns]
+    if not kept:
+        raise ArgumentError("The network has learned none of the classes that there are: train first.")
+    kernel, bias = last.arrays
+    mix = np.zeros((len(kept), len(columns)), np.float32)
+    for place, k in enumerate(kept):
+        mix[place, columns.index(into.get(k, k))] = 1
+    steps = [Step("dense", (kernel[:, kept], bias[kept])), Step("sigmoid")]
+    return steps if np.array_equal(mix, np.eye(len(columns))) else [*steps, Step("most", (mix,))]
+
+# %% ../../nbs/interchange/04_layers.ipynb #2f8ee129
 def _class_steps(last: Step, answers: Sequence[int], columns: Sequence[int], into: Mapping[int, int]) -> list[Step]:
     "The last layer without unused classes, softmax, and the sum of merged ones."
     kept = [k for k in answers if into.get(k, k) in columns]
@@ -116,6 +130,8 @@ def classifier_steps(
     *head, last = _head_steps(net.classifier)
     answers = np.ones(snapshot.n_classes) if snapshot.answers is None else snapshot.answers[: snapshot.n_classes]
     columns = list(range(snapshot.n_classes)) if columns is None else list(columns)
-    steps += head + _class_steps(last, np.flatnonzero(answers > 0).tolist(), columns, into or {})
+    several = snapshot.spec.config.multilabel
+    last_steps = _set_steps if several else _class_steps
+    steps += head + last_steps(last, np.flatnonzero(answers > 0).tolist(), columns, into or {})
     white = float(snapshot.value_range[1]) if snapshot.value_range else 0.0
-    return Classifier(shape, white, [str(classes[k]) for k in columns], steps, takes)
+    return Classifier(shape, white, [str(classes[k]) for k in columns], steps, takes, several)

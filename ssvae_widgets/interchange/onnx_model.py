@@ -81,10 +81,16 @@ def _add_step(graph: _Graph, step: Step, shape: tuple[int, ...]) -> None:
         graph.add("LeakyRelu", alpha=0.1)
     elif kind == "softmax":
         graph.add("Softmax", axis=-1)
+    elif kind == "sigmoid":
+        graph.add("Sigmoid")
+    elif kind == "most":
+        graph.add("Unsqueeze", graph.array(np.array([2], np.int64)))
+        graph.add("Mul", given[0])
+        graph.add("ReduceMax", axes=[1], keepdims=0)
     else:  # "mix"
         graph.add("MatMul", given[0])
 
-
+# %% ../../nbs/interchange/05_onnx_model.ipynb #4f2e959e
 def _add_conv(graph: _Graph, kernel: np.ndarray, bias: np.ndarray, gray: bool) -> None:
     if not graph.turned:
         if gray:
@@ -99,7 +105,8 @@ def _add_conv(graph: _Graph, kernel: np.ndarray, bias: np.ndarray, gray: bool) -
 def onnx_model(
     classifier: Classifier,  # of `classifier_steps`
 ):  # an `onnx.ModelProto`
-    """The classifier as ONNX: `images` (or `vectors`) in, `probabilities` and `class` out.
+    """The classifier as ONNX: `images` (or `vectors`) in, `probabilities` and `class` out, or `set`, True or False
+    for each class, where there can be several.
 
     Raises `ArgumentError` without the package onnx.
     """
@@ -116,9 +123,13 @@ def onnx_model(
     for step in classifier.steps:
         _add_step(graph, step, classifier.shape)
     graph.nodes[-1].output[0] = graph.last = "probabilities"
-    graph.add("ArgMax", out="class", axis=1, keepdims=0)
     said = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(classifier.classes)])
-    named = helper.make_tensor_value_info("class", TensorProto.INT64, ["n"])
+    if classifier.several:
+        graph.add("GreaterOrEqual", graph.array(np.float32(0.5)), out="set")
+        named = helper.make_tensor_value_info("set", TensorProto.BOOL, ["n", len(classifier.classes)])
+    else:
+        graph.add("ArgMax", out="class", axis=1, keepdims=0)
+        named = helper.make_tensor_value_info("class", TensorProto.INT64, ["n"])
     made = helper.make_graph(graph.nodes, "classifier", [source], [said, named], graph.arrays)
     model = helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="ssvae_widgets"

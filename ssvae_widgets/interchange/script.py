@@ -28,6 +28,7 @@ import numpy as np
 with np.load(Path(__file__).with_name("weights.npz"), allow_pickle=False) as file:
     W = dict(file)
 classes, shape, white, takes = W["classes"].tolist(), tuple(W["shape"].tolist()), float(W["white"]), str(W["takes"])
+several = bool(W["several"])  # whether a picture can have several classes
 
 
 def unit(x):
@@ -62,6 +63,8 @@ STEPS = {
     "dense": lambda x, kernel, bias: x @ kernel + bias,
     "leaky": lambda x: np.maximum(x, 0.1 * x),
     "softmax": softmax,
+    "sigmoid": lambda x: 0.5 * (np.tanh(0.5 * x) + 1),
+    "most": lambda x, matrix: (x[:, :, None] * matrix).max(1),
     "mix": lambda x, matrix: x @ matrix,
 }
 """
@@ -106,8 +109,14 @@ if __name__ == "__main__":
         sys.exit(f"{sys.argv[1]}: {error}")
     out = csv.writer(sys.stdout)
     classes = ["'" + name if name[:1] in "=+-@\\t\\r" else name for name in classes]  # no formula for a spreadsheet
-    out.writerow(["row", "prediction", "certainty"])
-    out.writerows([i, classes[p.argmax()], round(float(p.max()), 4)] for i, p in enumerate(probs))
+    if several:
+        names = [name.replace("\\\\", "\\\\\\\\").replace(";", "\\\\;") for name in classes]
+        out.writerow(["row", "prediction", *(f"p({name})" for name in names)])
+        sets = [";".join(name for name, has in zip(names, p >= 0.5) if has) for p in probs]
+        out.writerows([i, has, *(round(float(v), 4) for v in p)] for i, (has, p) in enumerate(zip(sets, probs)))
+    else:
+        out.writerow(["row", "prediction", "certainty"])
+        out.writerows([i, classes[p.argmax()], round(float(p.max()), 4)] for i, p in enumerate(probs))
 """
 
 # %% ../../nbs/interchange/06_script.ipynb #4fc58748
@@ -125,6 +134,7 @@ def write_script(
     told = dict(
         classes=np.array(classifier.classes), shape=np.array(classifier.shape), white=np.float32(classifier.white)
     )
+    told["several"] = np.bool_(classifier.several)
     steps = np.array([step.kind for step in classifier.steps])
     np.savez_compressed(folder / FILES[1], steps=steps, takes=np.array(classifier.takes), **told, **arrays)
     (folder / FILES[0]).write_text(_FUNCTIONS + _STEPS + _INPUTS + _MAIN, encoding="utf-8")

@@ -100,7 +100,9 @@ def make_history(
     rows: list[dict[str, float]] | tuple,  # one dict an epoch
 ) -> dict[str, list[float]]:
     "Rows as columns; a column that a row lacks is nan there."
-    names = [*COLUMNS, *dict.fromkeys(n for row in rows for n in row if n not in COLUMNS)]
+    there = dict.fromkeys(n for row in rows for n in row)
+    usual = [n for n in COLUMNS if not there or n in there or "bce" not in there]  # sets have a loss of another name
+    names = [*usual, *(n for n in there if n not in COLUMNS)]
     return {name: [row.get(name, math.nan) for row in rows] for name in names}
 
 # %% ../../nbs/model/09_callbacks.ipynb #ce181a97
@@ -364,7 +366,7 @@ class _Watch(TrainingCallback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode is {mode!r}; choose auto, min or max.")
         self.monitor, self.min_delta = monitor, abs(min_delta)
-        self.sign = -1.0 if mode == "max" or (mode == "auto" and "accuracy" in monitor) else 1.0
+        self.sign = -1.0 if mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "_f1"))) else 1.0
 
     def on_train_start(self, trainer):
         self.best, self.best_epoch, self.waited, self.judged = math.inf, 0, 0, 0

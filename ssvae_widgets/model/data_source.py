@@ -14,18 +14,21 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from ..config import SSVAEConfig
 from ..data.arrays import as_array, as_uint8, dark_range, image_shape, pixel_range, row_blocks
+from ..data.names import group_numbers
+from ..errors import ArgumentError
 from .losses import Weights
+from .set_head import labeled_rows
 from .spec import DRAWN_SIDE, Spec, drawn_shape
 from .step import Data, LossTerms
 
 # %% auto #0
 __all__ = ['EPOCH_ROWS', 'PIECE_STEPS', 'PIECE_BYTES', 'BLOCK', 'LABELED_ROWS', 'held_out_count', 'split_rows', 'Labels',
            'split_labels', 'EpochPlan', 'piece_count', 'epoch_rows', 'piece_steps', 'with_channel', 'without_channel',
-           'scale_of', 'shrink', 'DataSource']
+           'scale_of', 'standard_scale', 'shrink', 'DataSource']
 
 # %% ../../nbs/model/11_data_source.ipynb #ba23fa57
 def held_out_count(
@@ -35,43 +38,79 @@ def held_out_count(
     "How many images are held out; at least one always trains."
     return min(int(round(n * share)), n - 1)
 
+# %% ../../nbs/model/11_data_source.ipynb #321647ca
+def _whole_groups(
+    order: Int[np.ndarray, "n"],  # images in random order
+    groups: Int[np.ndarray, "n"],  # number of the group of each
+    n_val: int,  # images that should be held out
+) -> Bool[np.ndarray, "n"]:
+    "Which images are held out."
+    each, sizes = np.unique(groups, return_counts=True)
+    if n_val and len(each) < 2:
+        raise ArgumentError(
+            f"groups has one group only, of {len(groups):,} images: a validation part would share it with what trains. "
+            "Give several groups, or val_split=0."
+        )
+    size, held, n = dict(zip(each.tolist(), sizes.tolist())), [], 0
+    for g in dict.fromkeys(groups[order].tolist()):
+        if len(held) < len(each) - 1 and abs(n + size[g] - n_val) < abs(n - n_val):
+            held.append(g)
+            n += size[g]
+    if n_val and not held:  # all of them are large
+        held = [int(each[sizes.argmin()])]
+    return np.isin(groups, held)
+
 # %% ../../nbs/model/11_data_source.ipynb #3bddd47b
 def split_rows(
     n: int,  # images
     share: float,  # held out, 0…0.9
     seed: int = 0,
+    groups: Int[np.ndarray, "n"] | None = None,  # number of the group of each, which stay together; None: none
 ) -> tuple[Int[np.ndarray, "train"], Int[np.ndarray, "val"]]:
-    "Sorted rows to train on and rows held out."
+    "Sorted rows to train on and rows held out. Raises `ArgumentError` where a share is held out of one single group."
     n_val = held_out_count(n, share)
     order = np.random.default_rng([seed, n]).permutation(n)
+    if groups is not None:
+        held = _whole_groups(order, groups, n_val)
+        return np.flatnonzero(~held).astype(np.int32), np.flatnonzero(held).astype(np.int32)
     return np.sort(order[n_val:]).astype(np.int32), np.sort(order[:n_val]).astype(np.int32)
 
 # %% ../../nbs/model/11_data_source.ipynb #180fc62b
 class Labels(NamedTuple):
-    "Codes split into what trains and what judges."
+    "Codes split into what trains and what judges; of sets a column for each class: 1, 0, −1."
 
     train: Int[np.ndarray, "n"]  # −1 where no label trains
     val: Int[np.ndarray, "n"]  # −1 where no label judges
-    n_train: int  # labels that train
-    n_classes: int  # highest code + 1 among all of them
+    n_train: int  # labeled images that train
+    n_classes: int  # highest code + 1 among all of them; of sets the number of columns
 
     @property
     def taught(self) -> frozenset[int]:
         "Codes of the classes that some label teaches."
+        if self.train.ndim == 2:
+            return frozenset(np.flatnonzero((self.train >= 0).any(0)).tolist())
         return frozenset(np.unique(self.train[self.train >= 0]).tolist())
+
+    @property
+    def rows(self) -> Int[np.ndarray, "labels"]:
+        "Images with a label that trains."
+        return labeled_rows(self.train)
 
 # %% ../../nbs/model/11_data_source.ipynb #1eb962c9
 def split_labels(
-    codes: Int[np.ndarray, "n"],  # −1 = unlabeled
+    codes: Int[np.ndarray, "n"],  # −1 = unlabeled; of sets a column for each class
     val_rows: Int[np.ndarray, "val"],  # held out
     hold_out: bool,  # True: labels of held-out images only judge; False: every label trains and none judges
 ) -> Labels:
     "Who learns from which label."
-    train, val = codes.astype(np.int32), np.full(len(codes), -1, np.int32)
+    sets = codes.ndim == 2
+    train = codes.astype(np.int8 if sets else np.int32)
+    val = np.full_like(train, -1)
     if hold_out:
         val[val_rows], train = train[val_rows], train.copy()
         train[val_rows] = -1
-    return Labels(train, val, int((train >= 0).sum()), int(codes.max(initial=-1)) + 1)
+    n_classes = codes.shape[1] if sets else int(codes.max(initial=-1)) + 1
+    return Labels(train, val, len(labeled_rows(train)), n_classes)
 
 # %% ../../nbs/model/11_data_source.ipynb #3204b1de
 class EpochPlan(NamedTuple):
@@ -169,6 +208,14 @@ def scale_of(
     usual = known is None or known[1] in (1.0, 255.0)
     return (usual and pixel_range(images, known)) or known
 
+# %% ../../nbs/model/11_data_source.ipynb #adf417d2
+def standard_scale(
+    vectors: Float[np.ndarray, "n features"],
+) -> dict[str, Float[np.ndarray, "features"]]:
+    "Mean and standard deviation of each number, as `shift` and `scale`."
+    sample = np.asarray(vectors[:: max(1, len(vectors) // 50_000)], np.float32)
+    return dict(shift=sample.mean(0), scale=np.maximum(sample.std(0), 1e-6))
+
 # %% ../../nbs/model/11_data_source.ipynb #3329679e
 def _block_means(x: np.ndarray, k: int) -> np.ndarray:
     "Means over blocks of k times k pixels of bytes; the last ones may be smaller."
@@ -203,11 +250,14 @@ class DataSource:
         value_range: tuple[float, float] | None = None,  # of float images, when known
         piece_bytes: int | None = None,  # memory-mapped images beyond this are streamed; None: `PIECE_BYTES`
         vectors: Float[np.ndarray, "n features"] | None = None,  # that the encoder sees; the images are drawn then
+        groups: Any = None,  # plate, patient … of each image: those of one are held out together; None: there are none
     ):
         self.source, self.config, self.value_range = as_array(images), config, value_range
         self.n, self.vectors = len(self.source), vectors
         piece_bytes = PIECE_BYTES if piece_bytes is None else piece_bytes
-        self.train_rows, self.val_rows = split_rows(self.n, config.val_split, config.random_seed)
+        groups = None if groups is None else group_numbers(groups, self.n)
+        self.train_rows, self.val_rows = split_rows(self.n, config.val_split, config.random_seed, groups)
+        self.rows_an_epoch = min(len(self.train_rows), EPOCH_ROWS)
         self.drawn = self.source.shape[1:] if vectors is None else drawn_shape(image_shape(self.source))
         size = int(np.prod(self.drawn, dtype=np.int64)) * (4 if self.source.ndim == 2 else 1)
         self.streamed = isinstance(self.source, np.memmap) and size * self.n > piece_bytes
@@ -219,7 +269,7 @@ class DataSource:
     def _prepare_memory(self):
         c, inputs = self.config, int(np.prod(self.drawn))
         batch = min(c.batch_size, len(self.train_rows))
-        total = epoch_rows(self.n, c)
+        total = self.rows_an_epoch
         steps = -(-total // max(batch, 1))
         self.pieces = piece_count(steps, piece_steps(c, inputs, self.source.ndim == 2 or self.vectors is not None))
         self.piece_rows = total if self.pieces == 1 else batch * -(-steps // self.pieces)
@@ -227,7 +277,7 @@ class DataSource:
         self.inputs = None if self.vectors is None else jax.device_put(np.asarray(self.vectors))
 
     def _prepare_stream(self, size: int, piece_bytes: int):
-        total, vectors = epoch_rows(self.n, self.config), self.source.ndim == 2 or self.vectors is not None
+        total, vectors = self.rows_an_epoch, self.source.ndim == 2 or self.vectors is not None
         most = 4 * self.config.batch_size * piece_steps(self.config, int(np.prod(self.drawn)), vectors)
         self.pieces = max(-(-total * size // piece_bytes), -(-total // most))  # fit in memory; end soon after a stop
         self.piece_rows = -(-total // self.pieces)
@@ -241,6 +291,10 @@ class DataSource:
     ) -> np.ndarray:  # uint8 images with a channel axis, or float32 vectors
         "What the encoder sees of some rows."
         return self.pictures(rows) if self.vectors is None else np.asarray(self.vectors[np.asarray(rows)])
+
+    def split(self, codes: Int[np.ndarray, "n"]) -> Labels:
+        "Labels of now as an epoch wants them."
+        return split_labels(codes, self.val_rows, self.config.hold_out_labels)
 
     @property
     def whole(self) -> bool:
@@ -299,7 +353,7 @@ def val_data(self: DataSource, plan: EpochPlan) -> Data:
 def _data(self: DataSource, plan: EpochPlan) -> Data:
     "All of the data in memory."
     labels, index = plan.labels, np.zeros(self.n, np.int32)
-    index[: labels.n_train] = np.flatnonzero(labels.train >= 0)
+    index[: labels.n_train] = labels.rows
     return Data(
         self.images,
         labels.train,
@@ -339,7 +393,7 @@ def _order(self: DataSource, epoch: int) -> Int[np.ndarray, "pieces rows"]:
 def _carried(self: DataSource, epoch: int, labels: Labels) -> tuple[np.ndarray, int]:
     """Rows of the labeled images that every piece of an epoch carries along, repeated to a fixed number, and how
     many they are."""
-    labeled = np.flatnonzero(labels.train >= 0)
+    labeled = labels.rows
     rng = np.random.default_rng([self.config.random_seed, 2, epoch])
     if len(labeled) > LABELED_ROWS:
         labeled = np.sort(rng.choice(labeled, LABELED_ROWS, replace=False))

@@ -6,7 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/few_labels.html.md"""
 
 # %% auto #0
 __all__ = ['NEAR', 'epochs_since_change', 'settled_rate', 'graph_rows', 'graph_labels', 'all_unit_features', 'unit_features_of',
-           'epoch_steps', 'hear_graph', 'choose_terms', 'program_terms', 'coming_programs', 'class_prior', 'plan_epoch']
+           'epoch_steps', 'hear_graph', 'choose_terms', 'program_terms', 'coming_programs', 'class_prior', 'no_labels',
+           'plan_epoch']
 
 # %% ../../nbs/model/14_few_labels.ipynb #710d85af
 import math
@@ -20,8 +21,10 @@ from ..config import SSVAEConfig
 from ..data.arrays import as_uint8, pixel_range
 from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
+from ..graph.set_blend import blend_sets
 from .data_source import DataSource, EpochPlan, Labels, epoch_rows
 from .progress import GraphLabels, Progress
+from .set_head import labeled_rows, padded_targets
 from .snapshot import BATCH_SIZES, read_stored
 from .spec import make_weights
 from .step import LossTerms
@@ -60,7 +63,7 @@ def graph_rows(
     "All images if they fit; else the labeled ones and as many others."
     if len(codes) <= limit:
         return np.arange(len(codes))  # also those held out: they show how the others lie, and nothing learns from them
-    labeled = np.flatnonzero(codes >= 0)
+    labeled = labeled_rows(codes)
     rng = np.random.default_rng([seed, len(codes)])
     others = np.setdiff1d(rows, labeled)
     if len(labeled) > limit // 2:
@@ -80,6 +83,8 @@ def graph_labels(
     frozen: bool = False,  # True: features of a frozen extractor, on which a linear head has a say too
 ) -> GraphLabels:
     "The labels, propagated over the neighbor graph of the features (Calder et al. 2020, arXiv 2006.11184)."
+    if codes.ndim == 2:
+        return _set_labels(features, rows, codes, step)
     if frozen:
         probs = Blend(features, n_classes).update(codes[rows])
     else:
@@ -93,6 +98,15 @@ def graph_labels(
     )
 
 # %% ../../nbs/model/14_few_labels.ipynb #26e84314
+def _set_labels(features, rows, targets, step: int) -> GraphLabels:
+    "The same of sets, by flow and heads; what somebody has said is not heard beside them (`known_targets`)."
+    probs = blend_sets(held_graph(features), features, targets[rows])
+    soft = np.clip(np.round(255 * probs), 1, 255).astype(np.uint8)  # 0 says nothing
+    labeled, shares = labeled_rows(targets), probs.mean(0, dtype=np.float64)
+    shares = (shares / max(shares.sum(), 1e-9)).astype(np.float32)
+    return GraphLabels(rows, soft, shares, labeled, targets[labeled], step, len(targets))
+
+
 def all_unit_features(
     progress: Progress,
     read: Any,  # rows -> images as the network stores them
@@ -155,7 +169,7 @@ def choose_terms(
 ) -> LossTerms:
     "The terms of the loss that apply."
     c, images = config, len(progress.spec.input_shape) == 3
-    guided = n_labels > 0 and several
+    guided = n_labels > 0 and (several or c.multilabel)
     teacher = guided and c.consistency_weight > 0 and c.ema_decay > 0 and c.augmentation != "none"
     soft = guided and c.soft_label_weight > 0 and c.graph_epochs > 0
     young = int(progress.state.step) < c.pretrain_steps
@@ -199,13 +213,23 @@ def class_prior(
     each."""
     slots, n, codes = progress.spec.slots, max(progress.n_classes, 1), labels.train
     active = (np.arange(slots) < n).astype(np.float32)
-    counts = np.bincount(codes[codes >= 0], minlength=slots)[:slots]
+    seen = codes[codes >= 0] if codes.ndim == 1 else np.nonzero(codes == 1)[1]
+    counts = np.bincount(seen, minlength=slots)[:slots]
     prior = active.copy() if config.class_prior == "uniform" else (counts + 1.0) * active
     if config.class_prior == "estimate" and progress.graph_labels is not None:
         prior = (np.pad(progress.graph_labels.shares, (0, slots))[:slots] + 1e-3) * active
     return active, (prior / prior.sum()).astype(np.float32)
 
 # %% ../../nbs/model/14_few_labels.ipynb #8cdadcdf
+def no_labels(
+    progress: Progress,
+    source: DataSource,
+) -> Labels:
+    "What an epoch is told where nobody has labeled anything."
+    shape = (source.n, progress.n_classes) if progress.spec.config.multilabel else source.n
+    return source.split(np.full(shape, -1, np.int32))
+
+
 def plan_epoch(
     state: Progress,  # from `hear_graph`
     labels: Labels,
@@ -221,6 +245,8 @@ def plan_epoch(
     )
     rate = np.float32(np.float32(config.learning_rate) * settled_rate(settled, config.settle_steps))
     program, soft, slots = program_terms(terms, config), None, state.spec.slots
+    if config.multilabel:
+        labels = labels._replace(train=padded_targets(labels.train, slots), val=padded_targets(labels.val, slots))
     if program.soft:
         soft = state.graph_labels.soft_labels(slots) if terms.soft else np.zeros((len(labels.train), slots), np.float32)
     return EpochPlan(

@@ -20,9 +20,11 @@ from jaxtyping import Float, Int
 
 from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
-from .data_source import DataSource, EpochPlan
+from .data_source import DataSource, EpochPlan, Labels
 from .measured import MEASURED, program_name, wait_for_program
 from .progress import Progress
+from .set_head import labeled_rows, macro_f1, set_row
+from .snapshot import read_stored
 from ssvae_widgets.model.step import (
     LOSSES,
     LossTerms,
@@ -36,7 +38,7 @@ from ssvae_widgets.model.step import (
 )
 
 # %% auto #0
-__all__ = ['history_row', 'run_epoch', 'TrainingDiverged', 'Within', 'advance', 'run_epochs', 'codes_of', 'FitRun']
+__all__ = ['history_row', 'set_quality', 'run_epoch', 'TrainingDiverged', 'Within', 'advance', 'run_epochs', 'codes_of', 'FitRun']
 
 # %% ../../nbs/model/13_loop.ipynb #5a1e0085
 def history_row(
@@ -73,6 +75,22 @@ def history_row(
     return row
 
 # %% ../../nbs/model/13_loop.ipynb #f17faa04
+def set_quality(
+    progress: Progress,  # after the epoch
+    labels: Labels,
+    read: Callable[[Int[np.ndarray, "some"]], np.ndarray],  # rows -> images as the network stores them
+    most: int = 512,  # answered images that are looked at
+) -> dict[str, float]:
+    "Macro F1 of the answers that trained, and of those that judge; NaN where there are none of both kinds."
+    found = {}
+    for name, targets in (("macro_f1", labels.train), ("val_macro_f1", labels.val)):
+        rows = labeled_rows(targets)
+        rows = rows[:: max(1, -(-len(rows) // most))]
+        probs = read_stored(progress, read(rows))[1] if len(rows) else np.zeros((0, targets.shape[1]))
+        found[name] = macro_f1(probs, targets[rows])
+    return found
+
+# %% ../../nbs/model/13_loop.ipynb #62b04fe7
 def run_epoch(
     source: DataSource,
     plan: EpochPlan,
@@ -153,6 +171,8 @@ def advance(
     if row is None:
         return progress
     epoch = progress.epoch + 1
+    if plan.spec.config.multilabel:
+        row = set_row(row) | set_quality(progress._replace(state=state), plan.labels, source.read)
     if not math.isfinite(row["loss"]):
         rate = float(plan.learning_rate)
         raise TrainingDiverged(

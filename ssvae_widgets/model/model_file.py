@@ -172,8 +172,15 @@ def _space_of(path, arrays: dict, meta: dict) -> FeatureSpace | None:
 def check_same_space(
     file: ModelFile,
     space: FeatureSpace | None,  # of the model that is to take it over; None: pixels
+    sets: bool = False,  # whether that model learns sets
 ) -> None:
-    "Raise a `CheckpointError` when a file is of a model that learned from something else."
+    "Raise a `CheckpointError` when a file is of a model that learned from something else, or another kind of labels."
+    if file.config.multilabel != sets and file.meta.get("taught"):
+        there, here = ("one class an image", "sets of classes") if sets else ("sets of classes", "one class an image")
+        raise CheckpointError(
+            f"{file.path} was saved from a model that learned {there}, this one learns {here}: "
+            "use SSVAE.from_checkpoint(path) to get the model it was saved from."
+        )
     if file.space != space:
         there, here = (s or "pixels" for s in (file.space, space))
         raise CheckpointError(
@@ -293,7 +300,8 @@ def _sound_graph_labels(found, slots: int) -> bool:
         return False
     if (
         len(o.soft) != len(o.rows)
-        or o.codes.shape != o.labeled.shape
+        or o.codes.shape[:1] != o.labeled.shape
+        or o.codes.ndim > 2
         or o.soft.dtype != np.uint8
         or o.shares.dtype.kind != "f"
     ):

@@ -17,22 +17,23 @@ from ..config import SSVAEConfig
 from ..data.arrays import encode_labels
 from ..data.featured import FeatureSpace
 from ..errors import ArgumentError, describe
+from .set_head import labeled_rows
 from .spec import Params, Spec, class_slots, drawn_shape, make_spec
 from .step import TrainState, eval_params, init_state
 
 # %% auto #0
 __all__ = ['GraphLabels', 'Progress', 'spec_of', 'configured', 'checked_space', 'new_progress', 'with_classes', 'grown_classes',
-           'label_codes']
+           'for_sets', 'label_codes']
 
 # %% ../../nbs/model/10_progress.ipynb #0de5b830
 class GraphLabels(NamedTuple):
     "Soft labels of some of the images, and what the graph was asked with."
 
     rows: Int[np.ndarray, "some"]  # images that have one, sorted
-    soft: UInt8[np.ndarray, "some classes"]  # class probabilities times certainty, in 255ths
+    soft: UInt8[np.ndarray, "some classes"]  # probabilities times certainty, in 255ths; 0 of sets: nothing is said
     shares: Float[np.ndarray, "classes"]  # class sizes, summing to one
     labeled: Int[np.ndarray, "labels"]  # labeled images it was told of
-    codes: Int[np.ndarray, "labels"]  # their classes
+    codes: Int[np.ndarray, "labels"]  # their classes; of sets their targets, a column each
     step: int  # optimizer steps that had been done
     n: int  # images there are
 
@@ -52,7 +53,7 @@ class GraphLabels(NamedTuple):
         steps: int,  # after which to ask again
     ) -> bool:
         "Is this still what the graph would say?"
-        labeled = np.flatnonzero(codes >= 0)
+        labeled = labeled_rows(codes)
         return (
             len(codes) == self.n
             and 0 <= step - self.step < steps
@@ -74,6 +75,11 @@ class Progress(NamedTuple):
     augmentation: str | None = None  # what "auto" means for the data
     taught: frozenset[int] = frozenset()  # codes of classes that labels have taught; empty: none yet
     graph_labels: GraphLabels | None = None
+
+    @property
+    def step(self) -> int:
+        "Optimizer steps done."
+        return int(self.state.step)
 
     @property
     def params(self) -> Params:
@@ -191,6 +197,19 @@ def grown_classes(
 ) -> list[str] | int:
     "Classes that only have a number get it as their name, where there are names."
     return [*names, *(f"class {i}" if str(i) in names else str(i) for i in range(n, more))] if names else more
+
+# %% ../../nbs/model/10_progress.ipynb #c8762cd4
+def for_sets(
+    progress: Progress,
+    config: SSVAEConfig,
+    sets: bool,  # whether an image can have several classes
+) -> tuple[Progress, SSVAEConfig]:
+    "The same network with the one head or the other; unchanged where it has it already."
+    if config.multilabel == sets:
+        return progress, config
+    config = config.replace(multilabel=sets)
+    spec = make_spec(progress.spec.input_shape, progress.n_classes, config, progress.spec.output_shape)
+    return progress._replace(spec=spec, taught=frozenset(), graph_labels=None), config
 
 # %% ../../nbs/model/10_progress.ipynb #2e76ce6c
 def label_codes(

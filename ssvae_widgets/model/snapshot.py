@@ -25,12 +25,13 @@ from .compile_cache import PROGRAMS
 from .data_source import with_channel, without_channel
 from .map_head import MapHead, map_decode, map_encode, two_columns
 from .progress import Progress
+from .set_head import sigmoid
 from .spec import Params, Spec, network
 from .step import active_logits, network_inputs
 
 # %% auto #0
-__all__ = ['BATCH_SIZES', 'read_batch', 'pictures', 'softmax', 'encoder_inputs', 'encode_batch', 'Embedding', 'read_stored',
-           'encode_images', 'Snapshot', 'take_snapshot']
+__all__ = ['BATCH_SIZES', 'read_batch', 'pictures', 'softmax', 'class_probs', 'encoder_inputs', 'encode_batch', 'Embedding',
+           'read_stored', 'encode_images', 'Snapshot', 'take_snapshot']
 
 # %% ../../nbs/model/12_snapshot.ipynb #c508c5f7
 def pictures(
@@ -53,6 +54,14 @@ def softmax(logits: Float[Array, "batch classes"]) -> Float[Array, "batch classe
     xp = np if isinstance(logits, np.ndarray) else jnp
     e = xp.exp(logits - logits.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+
+def class_probs(
+    spec: Spec,
+    logits: Float[Array, "batch classes"],
+) -> Float[Array, "batch classes"]:
+    "Probabilities: of classes that exclude each other, or of each for itself."
+    return sigmoid(logits) if spec.config.multilabel else softmax(logits)
 
 # %% ../../nbs/model/12_snapshot.ipynb #a50f1ce4
 def encoder_inputs(
@@ -94,7 +103,7 @@ def encode_batch(
     h, z, logvar = net.encode(network_inputs(x, shift, scale))
     if key is not None:
         z = z + jnp.exp(0.5 * logvar) * random.normal(key, z.shape)
-    probs = softmax(active_logits(net.logits(h, z), active))
+    probs = class_probs(spec, active_logits(net.logits(h, z), active))
     return z, probs, pictures(spec, net.decode(z), shift, scale) if with_images else None
 
 # %% ../../nbs/model/12_snapshot.ipynb #185b5b6d
@@ -122,7 +131,7 @@ def _read(spec, params, x, active, shift, scale):
     h, z, _ = net.encode(network_inputs(x, shift, scale))
     xp = np if isinstance(h, np.ndarray) else jnp
     unit = h / xp.maximum(xp.linalg.norm(h, axis=1, keepdims=True), 1e-9)
-    return z, softmax(active_logits(net.logits(h, z), active)), unit
+    return z, class_probs(spec, active_logits(net.logits(h, z), active)), unit
 
 
 read_batch = jax.jit(_read, static_argnames="spec")
@@ -206,7 +215,7 @@ class Snapshot:
         logits = np.asarray(self._net.logits(h, z))
         if self.answers is not None:
             logits = np.where(self.answers > 0, logits, -np.inf)
-        return softmax(logits[:, : max(self.n_classes, 1)])
+        return class_probs(self.spec, logits[:, : max(self.n_classes, 1)])
 
     def decode(self, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch ..."]:
         """Images in [0, 1] (or vectors); gray images have no channel axis. Raises `ValueError` when the latent has

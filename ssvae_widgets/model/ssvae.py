@@ -28,27 +28,30 @@ from .augment import guess_augmentation
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
 from .callbacks import default_callbacks as callbacks_by_default
 from .compile_cache import enable_compilation_cache
-from .data_source import DataSource, EpochPlan, Labels, scale_of, split_labels, without_channel
+from .data_source import DataSource, EpochPlan, Labels, scale_of, standard_scale, without_channel
 from .decode_map import Atlas, draw_atlas, map_decoder
 from .few_labels import hear_graph, unit_features_of
 from .few_labels import plan_epoch as plan_of
 from .loop import FitRun, advance, codes_of
 from .loop import run_epochs as run_loop
-from .map_head import MapHead, MapState, place_points, two_columns
+from .map_head import MapState, place_points, two_columns
 from .model_file import asked_spec, check_arrays, check_same_space, read_model, restored, write_model
 from .networks import input_shape
 from ssvae_widgets.model.progress import (
     Progress,
     checked_space,
     configured,
+    for_sets,
     grown_classes,
     label_codes,
     new_progress,
     spec_of,
     with_classes,
 )
+from .set_head import encode_targets, is_table
 from .snapshot import Embedding, Snapshot, encode_images, encoder_inputs, take_snapshot
 from .step import init_state
+from ..parts import attribute
 
 # %% auto #0
 __all__ = ['MOST_CLASSES', 'SSVAE']
@@ -100,16 +103,11 @@ class SSVAE:
         self.__dict__.update(state, _lock=threading.RLock(), _map_lock=threading.RLock())
 
 # %% ../../nbs/model/16_ssvae.ipynb #63c1ed13
-@patch(as_prop=True)
-def epoch(self: SSVAE) -> int:
-    "Epochs trained over the life of the model."
-    return self.progress.epoch
-
-# %% ../../nbs/model/16_ssvae.ipynb #a202546a
-@patch(as_prop=True)
-def step(self: SSVAE) -> int:
-    "Optimizer steps done."
-    return int(self.progress.state.step)
+SSVAE.epoch = attribute("progress.epoch", "Epochs trained over the life of the model.")
+SSVAE.step = attribute("progress.step", "Optimizer steps done.")
+SSVAE.params = attribute("progress.params", "The parameters that predict, by name; treat as read-only.")
+SSVAE.n_classes = attribute("progress.n_classes", "Number of classes; 0: not known yet.")
+SSVAE.map_head = attribute("map.head", "What draws a latent wider than two; None: nothing has been mapped yet.")
 
 # %% ../../nbs/model/16_ssvae.ipynb #be50a65d
 @patch(as_prop=True)
@@ -122,24 +120,6 @@ def trained(self: SSVAE) -> bool:
 def history(self: SSVAE) -> dict[str, list[float]]:
     "One list a column over the life of the model."
     return make_history(self.progress.rows)
-
-# %% ../../nbs/model/16_ssvae.ipynb #092fab40
-@patch(as_prop=True)
-def params(self: SSVAE) -> dict[str, Any]:
-    "The parameters that predict, by name; treat as read-only."
-    return self.progress.params
-
-# %% ../../nbs/model/16_ssvae.ipynb #95389c4a
-@patch(as_prop=True)
-def n_classes(self: SSVAE) -> int:
-    "Number of classes; 0: not known yet."
-    return self.progress.n_classes
-
-# %% ../../nbs/model/16_ssvae.ipynb #9cd458d6
-@patch(as_prop=True)
-def map_head(self: SSVAE) -> MapHead | None:
-    "What draws a latent wider than two; None: nothing has been mapped yet."
-    return self.map.head
 
 # %% ../../nbs/model/16_ssvae.ipynb #011e45b6
 @patch
@@ -160,16 +140,32 @@ def set_classes(
 @patch
 def encode_labels(
     self: SSVAE,
-    labels: Any,  # codes (NaN or −1: none) or class names (None: none), one an image
+    labels: Any,  # codes (NaN or −1: none) or names (None: none), one an image; or sets, as in `encode_targets`
     n: int,  # images
-) -> Int[np.ndarray, "n"]:
+) -> Int[np.ndarray, "n"]:  # of sets (n, classes): 1, 0, −1
     "Labels as codes; names that the model does not know yet are added where it may, else they are a `ValueError`."
+    if is_table(labels) and not self.progress.taught:
+        self.use_sets()
+    if self.config.multilabel:
+        if hasattr(labels, "columns") and not self.n_classes:
+            self.set_classes([str(name) for name in labels.columns])
+        return encode_targets(labels, n, self.n_classes, self.n_classes if self.fixed_classes else None)
     codes, names = label_codes(labels, n, self.class_names, self.n_classes if self.fixed_classes else None)
     if names is not None and self.class_names is None:
         self.set_classes(names)
     return codes
 
 # %% ../../nbs/model/16_ssvae.ipynb #3a9ddfc9
+@patch
+def use_sets(
+    self: SSVAE,
+    sets: bool = True,  # False: each image has one class
+) -> None:
+    "From now on an image can have several classes; weights stay, what was taught of classes begins anew."
+    with self._lock:
+        self.progress, self.config = for_sets(self.progress, self.config, sets)
+
+# %% ../../nbs/model/16_ssvae.ipynb #2c698b82
 @patch
 def use_features(
     self: SSVAE,
@@ -206,6 +202,7 @@ def paired(
 def data_source(
     self: SSVAE,
     x: Any,  # images or vectors to train on
+    groups: Any = None,  # plate, patient … of each image: those of one are held out together; None: there are none
 ) -> DataSource:
     "Check data against the model and learn their scale the first time. Raises `ValueError` for another shape."
     x = self.paired(x)
@@ -217,17 +214,15 @@ def data_source(
             f"SSVAE({x.shape[1:]}, …)."
         )
     self.value_range = scale_of(x, self.value_range)
-    found = {}
-    if len(self.input_shape) == 1 and not self.trained:
-        sample = np.asarray(x[:: max(1, len(x) // 50_000)], np.float32)
-        found = dict(shift=sample.mean(0), scale=np.maximum(sample.std(0), 1e-6))
+    found = standard_scale(x) if len(self.input_shape) == 1 and not self.trained else {}
     if self.config.augmentation == "auto":
         found["augmentation"], self.augmentation_reason = guess_augmentation(x if vectors is None else vectors)
     self.fingerprint = fingerprint(x)
     with self._lock:
         if found:
             self.progress = self.progress._replace(**found)
-    return DataSource(x, self.config, self.value_range, vectors=vectors)
+
+    return DataSource(x, self.config, self.value_range, vectors=vectors, groups=groups)
 
 # %% ../../nbs/model/16_ssvae.ipynb #29d1825b
 @patch
@@ -266,7 +261,7 @@ def run_epochs(
     codes = codes_of(labels, source.n, self.encode_labels)
 
     def one_epoch(tell):
-        progress, plan = self.plan_epoch(split_labels(codes(), source.val_rows, self.config.hold_out_labels), source)
+        progress, plan = self.plan_epoch(source.split(codes()), source)
         done = advance(progress, plan, source, stop, most, tell)
         with self._lock:  # somebody may have added classes meanwhile
             now = self.progress._replace(state=done.state, epoch=done.epoch, rows=done.rows, spec=done.spec)
@@ -316,7 +311,7 @@ def load_model_weights(
 ) -> None:
     "Take over a checkpoint of the same architecture; on a `CheckpointError` nothing has changed."
     file, spec = read_model(path), self.progress.spec
-    check_same_space(file, self.feature_space)
+    check_same_space(file, self.feature_space, self.config.multilabel)
     n = file.meta["n_classes"]
     if n > self.n_classes:
         spec = spec_of(self.input_shape, n, self.config, self.feature_space)
@@ -341,17 +336,18 @@ def _restore(self: SSVAE, file) -> None:
 def fit(
     self: SSVAE,
     x: Any,  # images (n, height, width[, channel]) or vectors (n, features)
-    labels: Any = None,  # one an image: codes with NaN or −1, names with None; None: no labels; or a function
+    labels: Any = None,  # as in `encode_labels`; None: no labels; or a function that gives them
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
     callbacks: Sequence[Any] | None = (),  # yours, after the default ones; None: neither, nothing is shown
     defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks(weights_path)`
     features: Any = None,  # what to learn from, as in `featured`; None: pixels, or what the model has learned from
+    groups: Any = None,  # plate, patient … of each image: those of one are held out together; None: there are none
 ) -> dict[str, list[float]]:
     "Train for at most `config.max_epochs`, from the parameters as they are, with a fresh optimizer; gives the history."
     if weights_path is not None:
         check_replaceable(check_path(weights_path, "weights_path"))
     mine = check_callbacks(callbacks)
-    source, stop, c = self.data_source(self.paired(x, features)), threading.Event(), self.config
+    source, stop, c = self.data_source(self.paired(x, features), groups), threading.Event(), self.config
     with self._lock:
         if self.trained:
             fresh = init_state(self.progress.spec, c.random_seed, self.params)
@@ -382,7 +378,8 @@ def predict(
     num_samples: int = 1,  # draws; more than one adds a leading axis to every result
     seed: int = 0,  # of the draws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    "Latent, reconstruction (a small picture where features are learned from), class code and its probability."
+    """Latent, reconstruction (a small picture where features are learned from), class code and its probability; of
+    sets True or False for each class, and the probability of each."""
     if num_samples < 1:
         raise ValueError(f"num_samples is {num_samples}; give at least 1.")
     x, progress = encoder_inputs(x, self.feature_space, self.value_range), self.progress
@@ -390,7 +387,7 @@ def predict(
     for key in keys:
         z, probs, out = encode_images(progress, x, self.value_range, True, key)
         out = out.reshape(x.shape) if self.feature_space is None else without_channel(out)
-        draws.append((z, out, probs.argmax(1), probs.max(1)))
+        draws.append((z, out, *((probs >= 0.5, probs) if self.config.multilabel else (probs.argmax(1), probs.max(1)))))
     return tuple(np.stack(part) for part in zip(*draws)) if len(draws) > 1 else draws[0]
 
 # %% ../../nbs/model/16_ssvae.ipynb #2475ddc0
@@ -399,7 +396,7 @@ def predict_proba(
     self: SSVAE,
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch classes"]:
-    "Class probabilities, one column a class."
+    "Class probabilities, one column a class; of sets each for itself."
     return encode_images(self.progress, encoder_inputs(x, self.feature_space, self.value_range), self.value_range)[1]
 
 # %% ../../nbs/model/16_ssvae.ipynb #0cf4ed56
@@ -418,8 +415,7 @@ def features(
     x: Any,  # images or vectors
 ) -> Float[np.ndarray, "batch features"]:
     "What the classifier sees, each row of length one: neighbors here share a class more often than in the latent."
-    x, progress = encoder_inputs(x, self.feature_space, self.value_range), self.progress
-    return unit_features_of(progress, x, self.value_range)
+    return unit_features_of(self.progress, encoder_inputs(x, self.feature_space, self.value_range), self.value_range)
 
 # %% ../../nbs/model/16_ssvae.ipynb #f61c95be
 @patch

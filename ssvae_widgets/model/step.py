@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from . import losses
 from .augment import augment, cutout, find_augmentation, warp_numbers, warps
 from .losses import Weights
+from .set_head import known_sum, known_targets, set_cross_entropy
 from .spec import Params, Spec, init_params, network
 
 # %% auto #0
@@ -91,7 +92,7 @@ class Data(NamedTuple):
     "What one epoch runs on. Images are uint8 (0…255 means 0…1) or float32 vectors."
 
     images: Any  # (n, height, width, channel) uint8 or (n, features) float32
-    codes: Int[Array, "n"]  # class of every image for training, −1 = none
+    codes: Int[Array, "n"]  # class of every image for training, −1 = none; of sets a column each: 1, 0, −1
     train_index: Int[Array, "train"]  # rows that the unsupervised terms see
     labeled_index: Int[Array, "capacity"]  # rows with a label; the first `n_labeled` count
     n_labeled: Int[Array, ""]
@@ -260,17 +261,24 @@ def term_values(
         recon=losses.reconstruction_error(net.decode(z[:n]), target, config.likelihood, config.reduction).mean(),
         kl=losses.kl_term(losses.kl_divergence(mean[:n], logvar[:n]), weights.free_bits),
     )
-    codes = jnp.take(data.codes, joint)
+    sets = config.multilabel
+    codes = jnp.take(data.codes, joint, axis=0) if sets else jnp.take(data.codes, joint)
     has = (codes >= 0).astype(jnp.float32)
     logits = active_logits(net.logits(h, z, random.fold_in(draw_key(draws), 3)), data.active)
-    values["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
+    if sets:
+        values["label"] = known_sum(set_cross_entropy(logits, known_targets(codes)[0]), has)
+    else:
+        values["label"] = losses.masked_mean(losses.cross_entropy(logits, codes), has)
     extra = dict(
-        correct=(has * (logits.argmax(-1) == codes)).sum(),
+        correct=jnp.float32(0) if sets else (has * (logits.argmax(-1) == codes)).sum(),
         labeled=has.sum(),
         confident=jnp.float32(0),
         running=state.running,
     )
-    if terms.soft:
+    if terms.soft and sets:
+        said, counts = known_targets(codes[:n], jnp.take(data.soft, rows, axis=0))
+        values["soft"] = known_sum(set_cross_entropy(logits[:n], said), counts)
+    elif terms.soft:
         values["soft"] = losses.soft_cross_entropy(logits[:n], jnp.take(data.soft, rows, axis=0)).mean()
     if terms.teacher:
         probs = _teacher(spec, state, data, rows)
@@ -279,7 +287,8 @@ def term_values(
             logits[:n], losses.align(probs, extra["running"], data.prior), weights.threshold
         )
     if terms.contrastive:
-        values["contrastive"] = losses.pair_loss(h, codes, again, weights.temperature)
+        alike = jnp.full(m, -1) if sets else codes  # of images with several classes nobody knows how alike they are
+        values["contrastive"] = losses.pair_loss(h, alike, again, weights.temperature)
     return values, extra
 
 # %% ../../nbs/model/05_step.ipynb #ca4df09c
@@ -397,7 +406,7 @@ def evaluate(
     weights: Weights,
 ) -> Float[Array, "6"]:  # a packed `Validation`
     "How the model does on `val_index`, without noise."
-    net, n = network(spec, params), data.val_index.shape[0]
+    net, n, sets = network(spec, params), data.val_index.shape[0], spec.config.multilabel
     size = min(512, n)
     steps = -(-n // size)
     rows = jnp.concatenate([data.val_index, jnp.zeros(steps * size - n, data.val_index.dtype)]).reshape(steps, size)
@@ -411,6 +420,11 @@ def evaluate(
         recon = losses.reconstruction_error(net.decode(mean), drawn, spec.config.likelihood, spec.config.reduction)
         kl = losses.kl_divergence(mean, logvar)
         logits = active_logits(net.logits(h, mean), data.active)
+        if sets:
+            codes = jnp.take(data.val_codes, rows, axis=0)
+            has = (codes >= 0) * real[:, None]
+            told = (set_cross_entropy(logits, known_targets(codes)[0]) * has).sum(0), jnp.float32(0), has.sum(0)
+            return jax.tree.map(jnp.add, carry, (recon @ real, real @ kl, *told)), None
         codes = jnp.take(data.val_codes, rows)
         has = (codes >= 0) * real
         new = (
@@ -422,9 +436,15 @@ def evaluate(
         )
         return jax.tree.map(jnp.add, carry, new), None
 
-    zero = (jnp.float32(0), jnp.zeros(spec.config.latent_dim), jnp.float32(0), jnp.float32(0), jnp.float32(0))
+    each = jnp.zeros(spec.slots) if sets else jnp.float32(0)  # of sets each class is counted for itself
+    zero = (jnp.float32(0), jnp.zeros(spec.config.latent_dim), each, jnp.float32(0), each)
     (recon, kl, ce, correct, labeled), _ = lax.scan(step, zero, (rows, real))
     kl = jnp.maximum(kl / n, weights.free_bits).sum()
+    if sets:
+        mean = (ce / jnp.maximum(labeled, 1)).sum()
+        return pack(
+            Validation(weights.recon * recon / n, weights.kl * kl, weights.label * mean, correct, labeled.sum(), n)
+        )
     ce = jnp.where(labeled > 0, weights.label * ce / jnp.maximum(labeled, 1), 0.0)
     return pack(Validation(weights.recon * recon / n, weights.kl * kl, ce, correct, labeled, n))
 

@@ -21,8 +21,8 @@ from jaxtyping import Float
 from ..errors import ArgumentError, check_whole, describe
 from .callbacks import TrainingCallback, check_callbacks, default_callbacks
 from .compile_cache import PROGRAMS
-from .data_source import DataSource, split_labels
-from .few_labels import NEAR, coming_programs, plan_epoch
+from .data_source import DataSource
+from .few_labels import NEAR, coming_programs, no_labels, plan_epoch
 from .map_head import compile_map
 from .measured import MEASURED, compile_measured, program_name
 from .snapshot import BATCH_SIZES, read_stored
@@ -43,6 +43,7 @@ class InteractiveTrainer:
         | None = (),  # called in every `train_epochs`, after the default ones; None: nothing is shown
         defaults: Sequence[Any] | None = None,  # instead of the default ones; None: `default_callbacks()`
         features: Any = None,  # what a new model learns from, as in `featured`; None: pixels, or what `vae` has chosen
+        groups: Any = None,  # plate, patient … of each image: those of one are held out together; None: there are none
     ):
         if not isinstance(vae, SSVAE):
             raise ArgumentError(f"vae is {describe(vae)}; expected an SSVAE.")
@@ -58,9 +59,10 @@ class InteractiveTrainer:
         self.ahead: Ahead | None = None  # what an epoch will take, once `warm_up` knows
         self.on_ahead: Callable[[Ahead], None] = lambda ahead: None  # told then, in the thread that compiles
         self.features, self._pair, self._pairing = features, (None, None), threading.Lock()
+        self.groups = groups
 
     def __getstate__(self):
-        return dict(vae=self.vae, callbacks=self.callbacks, defaults=self.defaults)
+        return dict(vae=self.vae, callbacks=self.callbacks, defaults=self.defaults, groups=self.groups)
 
     def __setstate__(self, state):
         self.__init__(**state)
@@ -103,7 +105,7 @@ def train_epochs(
     try:
         self._stop.clear()
         self.target = num_epochs
-        source = self.vae.data_source(self.paired(data))
+        source = self.vae.data_source(self.paired(data), self.groups)
         near = 0 <= self.vae.config.pretrain_steps - self.vae.step <= NEAR
         if self._warming is not None and near and len(coming_programs(self.vae.progress, self.vae.config)) > 1:
             self.warm_up(data)  # for the time after the pairs
@@ -205,7 +207,7 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
             return
     atexit.register(end)
     try:
-        source = vae.data_source(trainer.paired(data))
+        source = vae.data_source(trainer.paired(data), trainer.groups)
         first, *later = coming_programs(vae.progress, vae.config)
         for what, compile, *more in (
             ("the epochs", compile_epoch, source, first),
@@ -234,9 +236,8 @@ def epoch_program(
     terms: LossTerms,  # of the program
 ) -> tuple[dict[str, Any], tuple]:  # static arguments and arguments of `train_epoch`, for a piece without labels
     "What training will call."
-    labels = split_labels(np.full(source.n, -1, np.int32), source.val_rows, source.config.hold_out_labels)
     progress = vae.progress
-    plan = plan_epoch(progress, labels, vae.config)
+    plan = plan_epoch(progress, no_labels(progress, source), vae.config)
     piece = next(source.epoch_pieces(0, plan))
     draws = draw(plan.spec, terms, piece, np.random.default_rng(0))
     static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
@@ -252,8 +253,7 @@ def compile_epoch(
     static, args = epoch_program(vae, source, terms)
     compile_measured(train_epoch, static, args)
     if source.streamed and len(source.val_rows):
-        labels = split_labels(np.full(source.n, -1, np.int32), source.val_rows, source.config.hold_out_labels)
-        plan = plan_epoch(vae.progress, labels, vae.config)
+        plan = plan_epoch(vae.progress, no_labels(vae.progress, source), vae.config)
         val = vae.progress.params, source.val_data(plan), plan.weights
         PROGRAMS.get(evaluate_part, dict(spec=plan.spec), val)
 

@@ -19,7 +19,7 @@ from ..config import SSVAEConfig
 from ..data.arrays import ImageSet, as_pictures, encode_labels, image_shape
 from ..data.folders import warn_caller
 from ..data.load import as_image_set
-from ..data.names import check_classes
+from ..data.names import check_classes, group_numbers
 from ..errors import ArgumentError, DataError, check_path, describe
 from ..labels.store import LabelStore
 from ..labels.view import MAX_CLASSES
@@ -161,13 +161,7 @@ def check_groups(
     if groups is None:
         return None
     check_each(groups, "groups", n_items)
-    places: dict[Any, int] = {}
-    try:
-        values = [("", k) if v is None or v != v else v for k, v in enumerate(np.asarray(groups, object).tolist())]
-        numbers = np.array([places.setdefault(v, len(places)) for v in values], np.int64)
-        return numbers if len(places) < n_items else None  # each image by itself: there are no groups
-    except (TypeError, ValueError):
-        raise ArgumentError(f"groups is {describe(groups)}; expected names or numbers, one for each image.") from None
+    return group_numbers(groups, n_items)
 
 # %% ../../nbs/session/02_arguments.ipynb #d93079b3
 def check_image_set(

@@ -402,6 +402,13 @@ def _whole(value: Any) -> int:
     return check_whole(value, "the number", 0, 2**31 - 1)
 
 
+def _said(said: Any) -> dict[str, int] | tuple[float, ...]:
+    "What others said in an exam: classes, or probabilities of sets."
+    if not isinstance(said, list):
+        return _answers(said)
+    return tuple(check_number(p, "the probability", 0, 1) for p in said)
+
+
 def _answers(said: dict[str, Any]) -> dict[str, int]:
     return {str(name): _whole(code) for name, code in said.items() if name in SOURCES}
 
@@ -418,7 +425,7 @@ def load(
     exams = {}
     for row, (epoch, said, probs) in saved.get("exams", {}).items():
         shares = tuple(check_number(p, "the probability", 0, 1) for p in probs)
-        exams[int(row)] = Exam(_whole(epoch), _answers(said), shares)
+        exams[int(row)] = Exam(_whole(epoch), _said(said), shares)
     blind = {int(row): (_whole(n), _answers(said)) for row, (n, said) in saved.get("blind", {}).items()}
     n_items = self.data.n_items
     self.examination.exams = {row: exam for row, exam in exams.items() if 0 <= row < n_items}

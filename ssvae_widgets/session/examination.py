@@ -44,8 +44,11 @@ class Examination:
         self.inputs: Callable[[], Any] = lambda: data.images  # gives what it learns from
         self.exams: dict[int, Exam] = {}  # by row, the newest last
         self.foreign = given
-        self.taught: Int[np.ndarray, "batch"] = data.codes  # labels of the present epoch, −1: none
-        self.ever: Bool[np.ndarray, "batch"] = data.codes >= 0 if given else np.zeros(data.n_items, bool)  # heard, ever
+        # labels of the present epoch, −1: none; of sets (n, classes)
+        self.taught: Int[np.ndarray, "batch"] = data.targets if data.multilabel else data.codes
+        self.ever: Bool[np.ndarray, "batch"] = (
+            data.settled >= 0 if given else np.zeros(data.n_items, bool)
+        )  # heard, ever
         self.held: Int[np.ndarray, "rows"] = _NONE  # rows whose label waits
         self.release = 0  # epoch of this run from which on no label waits
         self.seq = -1  # the last gesture that the network has heard; −1: not known
@@ -53,7 +56,11 @@ class Examination:
     @property
     def unheard(self) -> int:
         "Items whose label changed since the network last heard the labels."
-        return int((self.data.codes != self.taught).sum())
+        if not self.data.multilabel:
+            return int((self.data.codes != self.taught).sum())
+        now, heard = self.data.targets, self.taught
+        heard = np.pad(heard, ((0, 0), (0, max(now.shape[1] - heard.shape[1], 0))), constant_values=-1)
+        return int((now != heard).any(1).sum())
 
     @property
     def informed(self) -> bool:
@@ -169,13 +176,13 @@ def _others_say(
 def teach(
     self: Examination,
     seq: int,  # number of the last gesture in them
-    codes: Int[np.ndarray, "batch"],  # labels now
+    codes: Int[np.ndarray, "batch"],  # labels now; of sets (n, classes)
 ) -> Float[np.ndarray, "batch"]:  # NaN: none
     "The labels of the epoch to come, without those that wait; from now on the network has heard them."
     taught = codes.copy()
     taught[self.held] = -1
     self.seq, self.taught = seq, taught
-    self.ever = self.ever | (taught >= 0)
+    self.ever = self.ever | (taught >= 0 if taught.ndim == 1 else (taught >= 0).any(1))
     return np.where(taught >= 0, taught, np.nan)
 
 # %% ../../nbs/session/10_examination.ipynb #e2ce232c
@@ -186,7 +193,7 @@ def continue_from(
     epochs: int,  # they were trained; not positive: they have heard nothing
 ) -> None:
     "Other weights are taken up: what they have not heard can be asked of them."
-    codes = self.data.codes
+    codes = self.data.settled
     later = _NONE if seq < 0 else self.data.store.changed_since(seq)
     self.ever = (codes >= 0) & ~np.isin(np.arange(len(codes)), later) & (epochs > 0)
     self.foreign, self.held = False, _NONE

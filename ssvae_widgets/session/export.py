@@ -88,10 +88,10 @@ def offers(
 # %% ../../nbs/session/27_export.ipynb #14c45c9e
 def _for_others(session, flat: str, unlabeled: str) -> list[Offer]:
     "Parts that other programs read, for those who name them."
-    sets = "it speaks of one class for each picture" if session.multilabel else ""
+
     network, total = no_classifier(session), f"{session.n_items - len(session.data.excluded):,}"
     parts = [
-        ("card", "model_card.md: what it is for, what it learned from, how good it is", sets),
+        ("card", "model_card.md: what it is for, what it learned from, how good it is", ""),
         (
             "huggingface",
             f"huggingface.parquet: {total} pictures with labels and predictions",

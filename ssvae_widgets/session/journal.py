@@ -36,6 +36,7 @@ from ssvae_widgets.io.files import (
 )
 from ..labels.replay import GESTURES, Replay
 from ..labels.store import LabelStore
+from ..labels.view import LabelView
 
 # %% auto #0
 __all__ = ['Journal', 'checksum', 'LabelTimeline', 'replay_training']
@@ -50,6 +51,7 @@ _KINDS = dict(
     recipe=int,
     share=(int, float),
     given=bool,
+    groups=bool,
     config=dict,
     classes=list,
 )
@@ -198,7 +200,12 @@ def checksum(
 class LabelTimeline:
     "The labels after each gesture of a store."
 
-    def __init__(self, store: LabelStore):
+    def __init__(
+        self,
+        store: LabelStore,
+        sets: bool = False,  # whether images can have several classes
+    ):
+        self.sets = sets
         self.store, self.records = store, [record for record, _ in store.log.records]
         self._begin()
 
@@ -208,7 +215,7 @@ class LabelTimeline:
     def at(
         self,
         seq: int,  # number of the last gesture to count
-    ) -> Int[np.ndarray, "batch"]:
+    ) -> Int[np.ndarray, "batch"]:  # of sets (n, classes): 1, 0, −1
         "Class codes after that gesture, −1 for what was excluded; `DataError` for one that the log does not know."
         if seq < self.replay.seq:
             self._begin()
@@ -222,6 +229,11 @@ class LabelTimeline:
                 f"The label log does not say what the labels were after gesture {seq}: "
                 f"it knows gestures up to {self.replay.seq}."
             )
+        if self.sets:
+            view = LabelView(self.replay)
+            codes = view.targets[:, [view.uids.index(uid) for uid in self.store.log.view.uids if uid in view.uids]]
+            codes[self.replay.flags.now.having("exclude")] = -1
+            return codes
         codes_of = {uid: k for k, uid in enumerate(self.store.log.view.uids)}
         code = np.array([*(codes_of[uid] for uid in self.replay.table.uids), -1], np.int32)
         codes = code[self.replay.codes]
@@ -242,6 +254,7 @@ def replay_training(
     images: Any,  # an array, or `FeaturedImages` where features were learned from
     labels_at: Callable[[int], Int[np.ndarray, "batch"]],  # codes after a gesture
     model: Any = None,  # the model it began with, when it was not a new one
+    groups: Int[np.ndarray, "batch"] | None = None,  # number of the group of each image, where they have groups
 ) -> Any:  # an `SSVAE`
     "The model of a recorded session, trained again. Raises `DataError` where journal or labels do not tell all."
     from ssvae_widgets.model.trainer import InteractiveTrainer
@@ -251,7 +264,8 @@ def replay_training(
     if any(_NEEDS.get(e["event"], set()) - set(e) for e in events):
         raise DataError("The record of the training lacks what is needed to repeat it; it is damaged.")
     _tell_of_another_recipe(events[0])
-    trainer = InteractiveTrainer(_first_model(events[0], images, model), callbacks=None)
+    groups = groups if events[0].get("groups") else None
+    trainer = InteractiveTrainer(_first_model(events[0], images, model), callbacks=None, groups=groups)
     wanted = {e["number"] for e in events if e["event"] == "goto"}
     with tempfile.TemporaryDirectory() as folder:
         for e in events[1:]:

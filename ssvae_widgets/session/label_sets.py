@@ -15,8 +15,9 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 
-from ..assess.sets import SetReport, fit_mixture, head_scores, judge_mixture, report_sets, suggest_sets
+from ..assess.sets import SetReport, report_sets, suggest_sets
 from ..errors import ArgumentError, check_row, check_rows
+from ..graph.set_blend import fit_mixture, head_scores, judge_mixture
 from ..io.files import atomic_write
 from ..labels.csv_table import guard_cell
 from .activity import Activity
@@ -39,54 +40,86 @@ class LabelSets:
 
     def __init__(self, data: LabeledImages, activity: Activity, predictions: Predictions, queue: SuggestionQueue):
         self.data, self.activity, self.predictions, self.queue = data, activity, predictions, queue
-        self.report = SetReport()  # how good the answers are
+        self.network: Any = None  # the `SetNetwork` of a session, where there is one
+        self.own = SetReport()  # how good graph and heads are
         self.around = True  # whether the graph is asked, or there is too much of everything
         self._flow: tuple[Any, Any] = (None, None)  # features, and the `SetFlow` over them
         self._probs: np.ndarray | None = None  # (n, classes); None: nothing was answered
         self._alone: tuple[Any, Any] = (None, None)  # answered rows, and what is said of them without their own answer
 
-    def _scores(self, space, targets, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        "Scores of all images, rows of answered ones, and their scores without their own answer."
-        heads, alone = head_scores(space, targets, groups)
-        rows = np.flatnonzero((targets >= 0).any(1))
-        self.around = len(rows) <= MOST_AROUND and self.predictions.graphs.landmarks(space) is None
-        if not self.around:
-            return heads[None], rows, alone[rows][None]
-        if self._flow[0] is not space:
-            from ssvae_widgets.graph.propagate import held_graph
-            from ssvae_widgets.graph.set_flow import SetFlow
-
-            self._flow = space, SetFlow(held_graph(space, neighbors=self.predictions.near(space)))
-        flow = self._flow[1].update(targets)
-        rows, around = self._flow[1].left_out(groups)
-        return np.stack([flow, heads]), rows, np.stack([around, alone[rows]])
-
-    def ask(self) -> None:
-        "What the answers say of all images, and how good that is."
-        data, targets = self.data, self.data.targets
-        if not (targets >= 0).any() or data.n_items < 3:
-            self._probs, self.report, self._alone = None, SetReport(), (None, None)
-        else:
-            scores, rows, alone = self._scores(self.predictions.space, targets, self.units())
-            self._probs = fit_mixture(alone, targets[rows])(scores)
-            self.report = self._judge(alone, targets[rows], rows)
-        self.write()
-
-    def said(self) -> tuple[str | None, Float[np.ndarray, "batch classes"] | None]:  # source, probabilities
-        "What is on show: 0 for classes that are no more."
-        probs = self._probs
-        if probs is None:
-            return None, None
-        probs = self.predictions.wide(probs).copy()
-        probs[:, np.setdiff1d(np.arange(probs.shape[1]), self.data.order)] = 0
-        return "sets", probs
+    @property
+    def report(self) -> SetReport:
+        "How good the answers on show are."
+        return self.network.report if self.by_network else self.own
 
     @property
-    def why(self) -> str:
-        "What is on show and how good it is, in one sentence; empty while there is nothing."
-        who = f"{'graph and linear heads' if self.around else 'linear heads'}, class by class"
-        told = f"on show: {who}; {self.report.message}" if self.report.n else ""
-        return " · ".join(filter(None, [told, self._waiting()]))
+    def by_network(self) -> bool:
+        "Whether the network is on show."
+        return self.network is not None and self.network.shown
+
+# %% ../../nbs/session/14_label_sets.ipynb #3f938657
+@patch
+def _scores(self: LabelSets, space, targets, groups, anew=False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "Scores of all images, rows of answered ones, and their scores without their own answer."
+    heads, alone = head_scores(space, targets, groups)
+    rows = np.flatnonzero((targets >= 0).any(1))
+    self.around = len(rows) <= MOST_AROUND and self.predictions.graphs.landmarks(space) is None
+    if not self.around:
+        return heads[None], rows, alone[rows][None]
+    flow, known = self._flow
+    if anew or flow is not space:
+        from ssvae_widgets.graph.propagate import held_graph
+        from ssvae_widgets.graph.set_flow import SetFlow
+
+        known = SetFlow(held_graph(space, neighbors=self.predictions.near(space)))
+        self._flow = self._flow if anew else (space, known)
+    flow = known.update(targets)
+    rows, around = known.left_out(groups)
+    return np.stack([flow, heads]), rows, np.stack([around, alone[rows]])
+
+
+@patch
+def from_these(self: LabelSets, targets: Int[np.ndarray, "batch classes"]) -> Float[np.ndarray, "batch classes"]:
+    "What graph and heads say of all images by some of the answers, as if there were no others."
+    if not (targets >= 0).any():
+        return np.full(targets.shape, 0.5, np.float32)
+    scores, rows, alone = self._scores(self.predictions.space, targets, self.units(), anew=True)
+    return fit_mixture(alone, targets[rows])(scores)
+
+# %% ../../nbs/session/14_label_sets.ipynb #2272456b
+@patch
+def ask(self: LabelSets) -> None:
+    "What the answers say of all images, and how good that is."
+    data, targets = self.data, self.data.targets
+    if not (targets >= 0).any() or data.n_items < 3:
+        self._probs, self.own, self._alone = None, SetReport(), (None, None)
+    else:
+        scores, rows, alone = self._scores(self.predictions.space, targets, self.units())
+        self._probs = fit_mixture(alone, targets[rows])(scores)
+        self.own = self._judge(alone, targets[rows], rows)
+        if self.network is not None and self.network.ask(targets):
+            self.network.decide()
+    self.write()
+
+# %% ../../nbs/session/14_label_sets.ipynb #57bd8695
+@patch
+def said(self: LabelSets) -> tuple[str | None, Float[np.ndarray, "batch classes"] | None]:  # source, probabilities
+    "What is on show: 0 for classes that are no more."
+    probs = self._probs
+    if probs is None:
+        return None, None
+    probs = self.network.said() if self.by_network else self.predictions.wide(probs).copy()
+    probs[:, np.setdiff1d(np.arange(probs.shape[1]), self.data.order)] = 0
+    return "sets", probs
+
+
+@patch(as_prop=True)
+def why(self: LabelSets) -> str:
+    "What is on show and how good it is, in one sentence; empty while there is nothing."
+    who = "the trained network" if self.by_network else "graph and linear heads" if self.around else "linear heads"
+    told = f"on show: {who}, class by class; {self.report.message}" if self.report.n else ""
+    compared = self.network.compared if told and self.network is not None else ""
+    return " · ".join(filter(None, [told, compared, self._waiting()]))
 
 # %% ../../nbs/session/14_label_sets.ipynb #5e7b0002
 @patch

@@ -358,7 +358,8 @@ def _facts(self: LabeledImages) -> tuple[Int[np.ndarray, "rows"], Int[np.ndarray
     "Rows that a program has labeled, and all whose labels judge nothing."
     now, known = (self.store.log.view, self.store.seq), self._silent
     if known[0] is None or known[0][0] is not now[0] or known[0][1] != now[1]:
-        silent = {fact: self.store.rows_with(fact) for fact in NO_WORD}
+        ask = self.store.answering.given if self.multilabel else self.store.rows_with
+        silent = {fact: ask(fact) for fact in NO_WORD}
         known = self._silent = now, (silent["agent"], np.unique(np.concatenate([*silent.values()])))
     return known[1]
 

@@ -129,7 +129,8 @@ def _why_not(self: Resume, meta: dict[str, Any]) -> str:  # empty: they can
     "Why weights cannot be used here."
     data, config, frozen = self.training.data, self.training.config, self.training.frozen
     fits = tuple(meta["input_shape"]) == data.image_shape and meta["n_classes"] <= max(1, data.n_classes)
-    if config is not None and meta["config"] != config.to_dict():
+    either = {"multilabel": None}  # the same network has the one head or the other; versions before sets do not say
+    if config is not None and meta["config"] | either != config.to_dict() | either:
         return "were trained with another configuration"
     if frozen is not None and not frozen.suits(meta.get("features")):
         return "have learned from something else than is asked for now"

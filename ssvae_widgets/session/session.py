@@ -44,6 +44,7 @@ from .quality import Quality
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
+from .set_network import SetNetwork
 from .snapshots import Snapshots
 from .state import Part, SavedState
 from .takeover import opening, register, take_over
@@ -133,6 +134,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.sets = LabelSets(data, activity, self.predictions, self.proposals.queue)
     if data.multilabel:
         self.predictions.sets = self.labeling.sets = self.sets
+        self.sets.network = SetNetwork(self.sets, self.examination)
     self.annotators = Annotators(data, self.labeling.give)
     people, quality = self.annotators, self.quality.review
     self.proposals.reviews = {"disputes": people.disputes, "again": people.to_ask_again, "quality": quality}
@@ -398,7 +400,8 @@ def replay(
     model=None,  # the model the journal began with, when it was not a new one
 ) -> Any:  # an `SSVAE`
     "Repeat the recorded training without a screen; the result has the same parameters. Raises `DataError`."
-    return replay_training(self.journal.life(), self.network.inputs, LabelTimeline(self.store).at, model)
+    labels_at = LabelTimeline(self.store, self.multilabel).at
+    return replay_training(self.journal.life(), self.network.inputs, labels_at, model, self.data.of_group)
 
 # %% ../../nbs/session/28_session.ipynb #bbe363d4
 @patch

@@ -152,6 +152,7 @@ def _journal_start(
 
     data, config = self.training.data, self.training.model.config.to_dict()
     facts = dict(seed=data.seed, config=config, classes=list(data.classes), given=given)
+    facts |= {} if data.of_group is None else {"groups": True}  # of which none was on both sides
     self.files.journal.add("start", recipe=RECIPE, **facts)
 
 # %% ../../nbs/session/21_snapshots.ipynb #5026fd18
@@ -290,7 +291,10 @@ def _put_in_place(self: Snapshots, number: int) -> bool:  # False: the weights a
 # %% ../../nbs/session/21_snapshots.ipynb #615fa3a2
 def _other_features(weights: Path, model: Any) -> str:  # a sentence; empty: they learned from the same
     "Whether the weights of a round learned from something else than the network of now."
-    told, space = read_meta(weights).get("features"), model.feature_space
+    meta, space = read_meta(weights), model.feature_space
+    told = meta.get("features")
+    if meta.get("taught") and meta["config"].get("multilabel", False) != model.config.multilabel:
+        return "That round learned answers of another kind than the network of now: nothing was changed."
     then = "pixels" if told is None else (told.get("extractor") or {}).get("name", "vectors")
     now = "pixels" if space is None else (space.record or {}).get("name", "vectors")
     if then == now:

@@ -106,10 +106,10 @@ def classifier_of(
     session,  # a `LabelingSession`
 ) -> Classifier:
     "The trained network as steps. Raises `ArgumentError` where there is none, or one of another kind."
-    if session.multilabel:
-        raise ArgumentError("the network draws the map only, it does not hear sets of classes")
     if session.model is None or not session.model.trained:
         raise ArgumentError("nothing is trained yet")
+    if session.multilabel and not session.model.progress.taught:
+        raise ArgumentError("the network has not heard an answer yet: train first")
     view = session.store.log.view
     return classifier_steps(session.model.snapshot(), session.classes, session.class_order, view.merged)
 
@@ -139,6 +139,14 @@ def _left_out(session) -> list[str]:
     return [*told, *without, *([f"{out:,} images were excluded by hand: not learned from, not judged"] if out else [])]
 
 
+def _people(session) -> list[tuple[str, int]]:
+    "Who labeled, and how many images have their last word."
+    if session.multilabel:
+        last, programs = session.store.answering.last("annotator"), {*session.data.by_agents.tolist()}
+        return sorted(Counter(who or "nobody named" for row, who in last.items() if row not in programs).items())
+    return [(who or "nobody named", int((c >= 0).sum())) for who, c in session.said_by().items()]
+
+
 def _programs(session) -> list[tuple[str, int]]:
     "Programs that labeled, and how many images have their label now."
     table = label_table(session.store, session.names, unlabeled=True)
@@ -163,6 +171,7 @@ def card_facts(
 ) -> CardFacts:
     "What the model card of a session tells."
     counts = [(session.classes[k], int(session.data.counts[k])) for k in session.class_order]
+    sets = _set_facts(session) if session.multilabel else {}
     network = "" if no_classifier(session) else classifier_of(session)
     epochs = session.training.total
     return CardFacts(
@@ -178,7 +187,20 @@ def card_facts(
         epochs=epochs,
         n_parameters=sum(a.size for s in network.steps for a in s.arrays) if network else 0,
         by_program=_programs(session),
-        by_person=[(who or "nobody named", int((c >= 0).sum())) for who, c in session.said_by().items()],
+        by_person=_people(session),
         left_out=_left_out(session),
         doubts=_doubts(session, counts),
+        **sets,
     )
+
+
+def _set_facts(session) -> dict:
+    "What the card tells besides where an image can have several classes."
+    targets, order = session.data.targets, session.class_order
+    known = [int((targets[:, k] >= 0).sum()) for k in order]
+    answered = int((targets[:, order] >= 0).any(1).sum())
+    reports = {"graph": session.sets.own}
+    if session.sets.network.report.n:
+        reports["network"] = session.sets.network.report
+    shown = "network" if session.sets.by_network else "graph"
+    return dict(reports=reports, known=known, answered=answered, shown_set=shown)

@@ -82,6 +82,7 @@ class Training:
         self.frozen: FrozenFeatures | None = None  # what a new network learns from; None: pixels
         self.first_map: FirstMap | None = None  # of the pixels
         examination.model, examination.inputs = lambda: self.model, lambda: self.inputs
+        config = None if config is None else config.replace(multilabel=data.multilabel)
         self.given, self.config, self.epochs, self.moment = model, config, epochs, moment
         self.first_model: Callable[[], Any] = lambda: self.given  # what to begin with
         self.history: dict[str, list[float]] = {}  # one list a metric, over the life of the model
@@ -203,7 +204,14 @@ def _model_and_trainer(self: Training) -> tuple[Any, Any]:  # `SSVAE`, `Interact
         model = SSVAE.from_checkpoint(model)
     if isinstance(data.pictures, ByteImages):
         model.value_range = data.pictures.value_range  # learned from as it is shown
-    return model, InteractiveTrainer(model, callbacks=None)
+    if model.progress.taught and model.config.multilabel != data.multilabel:
+        self.activity.say(
+            "What the network had learned of classes was for answers of another kind: it begins anew there"
+        )
+    model.use_sets(data.multilabel)
+    if data.of_group is not None and not data.of_group.any():  # one group: nothing can be held out of it
+        model.config = model.config.replace(val_split=0.0)
+    return model, InteractiveTrainer(model, callbacks=None, groups=data.of_group)
 
 # %% ../../nbs/session/14_training.ipynb #2c9e24de
 @patch
@@ -363,6 +371,8 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     "Before an epoch: the labels as they are now, without those that wait for an exam."
     self.activity.update(doing=BETWEEN[1], since=time.monotonic(), batch=0, batches=0)
     self.tell_classes()
+    if self.predictions.sets is not None:
+        return self.predictions.sets.network.to_learn()
     store, examination = self.data.store, self.examination
     while True:  # a label may arrive between the two
         seq, codes = store.seq, self.data.codes
