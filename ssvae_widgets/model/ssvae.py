@@ -240,13 +240,9 @@ def plan_epoch(
     with self._lock:
         if labels.n_classes > self.n_classes:
             self.set_classes(grown_classes(self.class_names, self.n_classes, labels.n_classes))
-        if not labels.taught <= self.progress.taught:
-            self.progress = self.progress._replace(taught=self.progress.taught | labels.taught)
     heard = hear_graph(self.progress, labels, self.config, source).graph_labels
-    with self._lock:
-        if heard is not self.progress.graph_labels:
-            self.progress = self.progress._replace(graph_labels=heard)
-        progress = self.progress  # somebody may add classes at any time
+    now = self.progress  # somebody may add classes at any time
+    progress = now._replace(taught=now.taught | labels.taught, graph_labels=heard)
     return progress, plan_of(progress, labels, self.config)
 
 # %% ../../nbs/model/16_ssvae.ipynb #4891d21e
@@ -268,9 +264,10 @@ def run_epochs(
     def one_epoch(tell):
         progress, plan = self.plan_epoch(split_labels(codes(), source.val_rows, self.config.hold_out_labels), source)
         done = advance(progress, plan, source, stop, most, tell)
+        if done is progress:  # stopped before its first batch
+            return
         with self._lock:  # somebody may have added classes meanwhile
-            now = self.progress._replace(state=done.state, epoch=done.epoch, rows=done.rows, spec=done.spec)
-            self.progress = with_classes(now, now.n_classes, self.config)
+            self.progress = with_classes(done, self.progress.n_classes, self.config)
 
     return run_loop(
         one_epoch, lambda: self.progress.rows, epochs, callbacks, stop, self if trainer is None else trainer
