@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,14 @@ from ssvae_widgets.labels.store import LabelStore
 
 N = 12
 rows = st.lists(st.integers(0, N - 1), min_size=1, max_size=5)
-names = st.text(min_size=1, max_size=6).filter(
-    lambda s: s.strip() and all(ord(c) >= 32 and not 127 <= ord(c) < 160 and not 0xD800 <= ord(c) < 0xE000 for c in s)
+names = (
+    st.text(min_size=1, max_size=6)
+    .map(lambda s: unicodedata.normalize("NFC", s))  # as names are kept
+    .filter(
+        lambda s: (
+            s.strip() and all(ord(c) >= 32 and not 127 <= ord(c) < 160 and not 0xD800 <= ord(c) < 0xE000 for c in s)
+        )
+    )
 )
 
 
