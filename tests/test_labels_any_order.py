@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +10,23 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from ssvae_widgets.data.names import clean_name
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.store import LabelStore
 
 N = 12
 rows = st.lists(st.integers(0, N - 1), min_size=1, max_size=5)
-names = (
-    st.text(min_size=1, max_size=6)
-    .map(lambda s: unicodedata.normalize("NFC", s))  # as names are kept
-    .filter(
-        lambda s: (
-            s.strip() and all(ord(c) >= 32 and not 127 <= ord(c) < 160 and not 0xD800 <= ord(c) < 0xE000 for c in s)
-        )
-    )
-)
+
+
+def kept(name: str) -> str:
+    "A name as it is kept; empty where it is refused."
+    try:
+        return clean_name(name)
+    except ArgumentError:
+        return ""
+
+
+names = st.text(min_size=1, max_size=6).map(kept).filter(bool)
 
 
 class Labels(RuleBasedStateMachine):
