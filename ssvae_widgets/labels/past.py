@@ -224,7 +224,7 @@ def find_origin(
     order: Sequence[int] = (),  # place of each code
 ) -> Origin:
     """The state that differs least from a file, the latest if several do; the present one if a single cell that was
-    put back is the difference."""
+    put back is the difference, or if more labels are missing of the other."""
     ever = words_ever(replay, order)
     cells = _with_emptied(with_known_words(cells, ever), ever, replay, namings, order)
     states = _states(cells, replay, namings, order)
@@ -232,7 +232,8 @@ def find_origin(
     while not best.exact and (closer := next(states, None)) is not None:
         best = closer
     put_back = now.wrong - best.wrong
-    closer = put_back > _same_groups(best.naming, now.naming) or now.lacks > best.lacks
+    fewer = now.wrong + now.lacks > best.wrong + best.lacks
+    closer = now.lacks > best.lacks or fewer and put_back > _same_groups(best.naming, now.naming)
     if best.exact or closer or not _same_words(cells, best.naming, now.naming, order):
         return best
     return replace(now, over_newer=max(put_back, 0))
@@ -291,8 +292,9 @@ def _same_groups(a, b):
     return np.array_equal(a.holders, b.holders[: len(a.holders)])  # nothing was merged or parted since
 
 # %% ../../nbs/labels/06_past.ipynb #62c35232
-def _same_words(cells, a, b, order):
-    return a is b or np.array_equal(_said(cells, a, order), _said(cells, b, order))
+def _same_words(cells, then, now, order):
+    old, new = (_said(cells, naming, order) for naming in (then, now))
+    return bool(((old == new) | (old == -2)).all())
 
 
 def _said(cells: CellRows, naming: Naming, order) -> np.ndarray:  # place of each text, −1 no label, −2 no class
