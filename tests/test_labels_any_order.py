@@ -39,7 +39,7 @@ class Labels(RuleBasedStateMachine):
         self.classes, self.used = classes, set()  # the script that opens the store never changes its list
         self.store = self.open()
         self.names = list(self.store.classes)
-        self.now, self.past, self.future, self.seq = {}, [], [], 0
+        self.now, self.past, self.future, self.ever, self.seq = {}, [], [], [], 0
 
     def open(self):
         return LabelStore(self.path, N, self.classes, poll=3600)
@@ -168,8 +168,13 @@ class Labels(RuleBasedStateMachine):
         if have == after and after != before:
             self.did()
             self.now = after
-        else:
-            assert have == before  # the file says what an earlier state said: it is an old export, and the labels stay
+        else:  # as in an earlier state: all of it, an old export, or what gives way in a sheet that was opened then
+            taken, over = ({r for r in range(N) if have.get(r) != other.get(r)} for other in (before, after))
+            assert all(have.get(r) == after.get(r) for r in taken)
+            assert all(any(state.get(r) == after.get(r) for state in self.ever) for r in over)
+            if taken:
+                self.did()
+                self.now = have
 
     def have(self):
         return {int(r): int(self.store.codes[r]) for r in np.flatnonzero(self.store.codes >= 0)}
@@ -180,6 +185,7 @@ class Labels(RuleBasedStateMachine):
             return
         assert self.have() == self.now and self.store.classes == self.names and self.store.saved
         assert self.store.counts.tolist() == [sum(v == k for v in self.now.values()) for k in range(len(self.names))]
+        self.ever.append(dict(self.now))
         assert self.store.seq >= self.seq
         self.seq = self.store.seq
         assert (np.isnan(self.store.labels) == (self.store.codes < 0)).all()

@@ -276,14 +276,14 @@ def _read_rows(data, format, end, name) -> list[dict]:
         if format == "jsonl" or end == ".jsonl":
             rows = [parse_json(line) for line in decode_text(data, name).split("\n") if line.strip()]
         elif format == "parquet" or end == ".parquet":
-            rows = read_parquet(io.BytesIO(data), name).to_dict("records")
+            rows = read_parquet(io.BytesIO(data), "it").to_dict("records")
         else:
             return list(_csv_rows(decode_text(data, name)))
         return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
     except LabelFileError:
         raise
     except DataError as e:
-        raise LabelFileError(f"{e} Nothing was imported.") from None
+        raise LabelFileError(f"{name} cannot be read: {str(e).rstrip('.')}. Nothing was imported.") from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, RecursionError, csv.Error) as e:
         raise LabelFileError(
             f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was "

@@ -15,11 +15,11 @@ from itertools import islice
 import numpy as np
 from fastcore.basics import patch
 
-from .csv_table import BLANK, CellRows, spellings, whole_number
+from .csv_table import BLANK, CellRows, Problem, spellings, whole_number
 from .replay import Entry, Replay, tell_classes
 
 # %% auto #0
-__all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin', 'words_ever', 'with_known_words']
+__all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin', 'words_ever', 'with_known_words', 'apart']
 
 # %% ../../nbs/labels/06_past.ipynb #32508775
 @dataclass(frozen=True, eq=False)
@@ -276,6 +276,20 @@ def with_known_words(
     index = np.full(len(cells.texts), len(kept))
     index[kept] = np.arange(len(kept))
     return replace(cells, words=index[cells.words], texts=[*(cells.texts[k] for k in kept), "\0"])
+
+# %% ../../nbs/labels/06_past.ipynb #f7ee0ec6
+def apart(cells: CellRows, ever: set[str]) -> tuple[CellRows, CellRows]:
+    "All lines, with one text for all words that no class ever had; and the other lines, with these as problems."
+    brief = with_known_words(cells, ever)
+    unknown = (brief.words == len(brief.texts) - 1) & (brief.texts[-1:] == ["\0"])
+    if not unknown.any():
+        return brief, brief
+    _, why = cells.codes(lambda word: None)
+    problems = [
+        Problem(line, why[word]) for line, word in zip(cells.lines[unknown].tolist(), cells.words[unknown].tolist())
+    ]
+    rest = replace(brief, serials=brief.serials[~unknown], words=brief.words[~unknown], lines=brief.lines[~unknown])
+    return brief, replace(rest, problems=[*cells.problems, *problems])
 
 # %% ../../nbs/labels/06_past.ipynb #00c9cc15
 def _with_emptied(cells: CellRows, ever: set[str], replay: Replay, namings: Namings, order) -> CellRows:
