@@ -279,8 +279,7 @@ def _reader(self: CsvMirror, origin: Origin, replay: Replay) -> Callable[[str], 
 
 @patch
 def _closed_with_another(self: CsvMirror, data: bytes) -> bool:
-    """Whether the log was closed with its export written, and a person, or a program that copies files, put this one
-    there since."""
+    "Whether the log was closed with its export written, and somebody, or something, put this file there since."
     last = self.log.records[-1][0] if self.log.records else {}
     return last.get("op") == "export" and mark(data) not in last.get("exports", ())[-1:]
 
@@ -288,8 +287,7 @@ def _closed_with_another(self: CsvMirror, data: bytes) -> bool:
 @patch
 def _left(self: CsvMirror) -> str:
     "Mark of the file as it was written or read last, as far as the log tells."
-    marks = (r.get("read") or r.get("exports") for r, _ in reversed(self.log.records))
-    last = next(filter(None, marks), "")
+    last = next((m for r, _ in reversed(self.log.records) if (m := r.get("read") or r.get("exports"))), "")
     return last if isinstance(last, str) else [*last][-1]
 
 
