@@ -272,6 +272,24 @@ def test_a_copied_label_follows_its_picture_and_never_judges():
         assert 40 in s.data.no_judges and 40 not in s.examination.fresh_rows(s.data.codes)
 
 
+def test_an_agent_changes_no_copy_that_a_person_labeled():
+    with LabelingSession(twice(), classes=["a", "b"], features=None) as s:
+        s.duplicates.find(near=False)
+        s.duplicates.cover = True
+        s.label(0, "a")  # 40 comes along
+        s.label(1, "a", source="agent")
+        s.label(2, "a")
+        s.label(42, "a")
+        assert s.codes[[0, 40, 1, 41, 2, 42]].tolist() == [0] * 6
+        s.label([0, 1, 2], "b", source="agent")  # asked for 0 and 2 as well
+        assert s.codes[[0, 1, 2]].tolist() == [1] * 3 and s.codes[[40, 41, 42]].tolist() == [0, 1, 0]
+        s.clear([0, 1], source="agent")
+        assert s.codes[[0, 40, 1, 41]].tolist() == [-1, 0, -1, -1]
+        s.label(1, "b", source="agent")
+        s.label(1, "a")  # a person's word goes over that of a program, copies included
+        assert s.codes[[1, 41]].tolist() == [0, 0] and s.store.rows_with("copied").tolist() == [40, 41]
+
+
 def test_a_copy_that_a_person_cleared_stays_clear():
     with LabelingSession(twice(), classes=["a", "b"], features=None) as s:
         s.duplicates.find(near=False)

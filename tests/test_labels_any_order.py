@@ -10,13 +10,23 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from ssvae_widgets.data.names import clean_name
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.store import LabelStore
 
 N = 12
 rows = st.lists(st.integers(0, N - 1), min_size=1, max_size=5)
-names = st.text(min_size=1, max_size=6).filter(
-    lambda s: s.strip() and all(ord(c) >= 32 and not 127 <= ord(c) < 160 and not 0xD800 <= ord(c) < 0xE000 for c in s)
-)
+
+
+def kept(name: str) -> str:
+    "A name as it is kept; empty where it is refused."
+    try:
+        return clean_name(name)
+    except ArgumentError:
+        return ""
+
+
+names = st.text(min_size=1, max_size=6).map(kept).filter(bool)
 
 
 class Labels(RuleBasedStateMachine):
@@ -29,7 +39,7 @@ class Labels(RuleBasedStateMachine):
         self.classes, self.used = classes, set()  # the script that opens the store never changes its list
         self.store = self.open()
         self.names = list(self.store.classes)
-        self.now, self.past, self.future, self.seq = {}, [], [], 0
+        self.now, self.past, self.future, self.ever, self.seq = {}, [], [], [], 0
 
     def open(self):
         return LabelStore(self.path, N, self.classes, poll=3600)
@@ -158,8 +168,13 @@ class Labels(RuleBasedStateMachine):
         if have == after and after != before:
             self.did()
             self.now = after
-        else:
-            assert have == before  # the file says what an earlier state said: it is an old export, and the labels stay
+        else:  # as in an earlier state: all of it, an old export, or what gives way in a sheet that was opened then
+            taken, over = ({r for r in range(N) if have.get(r) != other.get(r)} for other in (before, after))
+            assert all(have.get(r) == after.get(r) for r in taken)
+            assert all(any(state.get(r) == after.get(r) for state in self.ever) for r in over)
+            if taken:
+                self.did()
+                self.now = have
 
     def have(self):
         return {int(r): int(self.store.codes[r]) for r in np.flatnonzero(self.store.codes >= 0)}
@@ -170,6 +185,7 @@ class Labels(RuleBasedStateMachine):
             return
         assert self.have() == self.now and self.store.classes == self.names and self.store.saved
         assert self.store.counts.tolist() == [sum(v == k for v in self.now.values()) for k in range(len(self.names))]
+        self.ever.append(dict(self.now))
         assert self.store.seq >= self.seq
         self.seq = self.store.seq
         assert (np.isnan(self.store.labels) == (self.store.codes < 0)).all()

@@ -417,3 +417,19 @@ def test_an_archive_of_other_images_or_one_that_cannot_be_read_says_nothing(here
         archive.write_bytes(b"\0" * 100)
     with LabelStore(path, 10) as s:
         assert s.classes == ["a"] and named(s) == {0: "a"}
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["as we write it", "as a spreadsheet does"])
+def test_an_edit_that_was_undone_before_a_kill_is_not_taken_over_again(ours, tmp_path):
+    path = tmp_path / "labels.csv"
+    for rows in ("1,a\n", "1,b\n"):
+        with LabelStore(path, 9, ["a", "b"], poll=3600) as store:
+            store.set([2], "a")
+        path.write_bytes(("Serial,label\n" + rows + "2,a\n").replace("\n", "\n" if ours else "\r\n").encode())
+    killed = LabelStore(path, 9, poll=3600)
+    assert killed.codes[1] == 1 and killed.undo().saved and killed.codes[1] == 0
+    killed.log.close()  # before the file was written again
+    killed.ticker.wake()
+    with LabelStore(path, 9) as store:
+        assert store.codes[1] == 0 and store.codes[2] == 0
+    assert "1,a" in path.read_text()

@@ -15,7 +15,7 @@ import pytest
 from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
-from ssvae_widgets.errors import ClosedError
+from ssvae_widgets.errors import ClosedError, DataError
 
 N = 60
 IMAGES = np.random.default_rng(0).standard_normal((N, 6)).astype(np.float32)
@@ -454,3 +454,20 @@ def test_an_opening_that_is_interrupted_leaves_nothing_locked(tmp_path, monkeypa
         if store:
             assert not store.closed and store.n_labeled == 1
     assert kept is not None and not list(tmp_path.glob("*.beside-*"))
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["opened again", "cell run again"])
+def test_the_same_pictures_in_other_numbers_keep_labels_and_training(closed, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6)).astype(np.uint8)
+    tiny = SSVAEConfig(encoder_type="dense", hidden_dims=(8,), latent_dim=2, batch_size=32, augmentation="none")
+    old = LabelingSession(images, tmp_path / "labels.csv", classes=["a", "b"], config=tiny, features=None)
+    old.label([1, 2], "a")
+    old.train(1)
+    assert old.wait(300)
+    if closed:
+        old.close()
+    for again in (images / 255, images[..., None].astype(np.int64), (images / 255).astype(np.float32)):
+        with LabelingSession(again, tmp_path / "labels.csv", config=tiny, features=None) as s:
+            assert s.n_labeled == 2 and s.training.total == 1
+    with pytest.raises(DataError, match="another data set"):
+        LabelingSession(images[::-1] / 255, tmp_path / "labels.csv", features=None)

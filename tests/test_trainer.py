@@ -261,6 +261,50 @@ def test_stop_before_training_does_not_count():
     assert t.epoch == 2
 
 
+@pytest.mark.parametrize("how", ["stop", "interrupt"])
+def test_an_epoch_that_never_began_teaches_nothing(how, monkeypatch):
+    "What the graph said for it would be heard by the epochs after an undo, of which no record tells."
+    runs, other = [], LABELS.copy()
+    other[20] = 0
+    for disturbed in (False, True):
+        t = trainer(TINY.replace(graph_epochs=2))
+        t.train_epochs(3, IMAGES, LABELS)
+        before = t.vae.progress
+
+        def labels(t=t):
+            t.stop()
+            return other
+
+        if disturbed and how == "stop":
+            assert t.train_epochs(1, IMAGES, labels)["loss"] == [] and t.vae.progress is before
+        elif disturbed:
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr(
+                    "ssvae_widgets.model.loop.wait_for_program", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+                )
+                t.train_epochs(1, IMAGES, other)
+            assert t.vae.progress is before
+        t.train_epochs(1, IMAGES, LABELS)
+        runs.append(t.vae)
+    assert same(*runs)
+
+
+def test_a_fit_that_is_interrupted_while_it_compiles_leaves_everything_as_it_was(tmp_path, monkeypatch):
+    path, vae = tmp_path / "m.ckpt", SSVAE((6, 6), TINY.replace(max_epochs=2), 3)
+    vae.fit(IMAGES, LABELS, path, callbacks=[])
+    before, files = vae.progress, {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("ssvae_widgets.model.loop.wait_for_program", interrupted)
+        vae.fit(IMAGES, LABELS, path)
+    assert vae.progress.epoch == 2 and same(vae, SSVAE.from_checkpoint(path)) and vae.progress.rows == before.rows
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == files
+    assert len(vae.fit(IMAGES, LABELS, callbacks=None)["loss"]) == 2
+
+
 @pytest.mark.parametrize("when", ["callback", "labels", "any moment"])
 def test_interrupt_keeps_the_last_finished_epoch(when):
     t = trainer()

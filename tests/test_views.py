@@ -1,5 +1,6 @@
 """Whatever a page sends, the views stay what Python made them; whoever asks, everything gets painted."""
 
+import sys
 import threading
 import time
 import tracemalloc
@@ -182,6 +183,30 @@ def test_painter_paints_the_last_state_whoever_asks():
     assert painter.wait(30, late=True)
     assert shown[-1] == state["v"] and len(shown) <= 2000
     assert set(calls) == {"ssvae-painter"}
+
+
+def test_threads_may_change_a_view_at_the_same_time():
+    status, failed, interval = StatusLine(), [], sys.getswitchinterval()
+
+    def work(change):
+        try:
+            for i in range(1000):
+                change(i)
+        except Exception as error:
+            failed.append(error)
+
+    def other(i):
+        status.n_labeled = status.n_selected = i
+        status.say(str(i))
+
+    threads = [threading.Thread(target=work, args=(f,)) for f in (lambda i: status.note_saved("saved", i), other)]
+    try:
+        sys.setswitchinterval(1e-5)
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failed and (status.seq, status.n_labeled, status.message) == (999, 999, "999")
 
 
 def test_painter_thread_ends_when_idle_and_comes_back():

@@ -119,6 +119,7 @@ def _tiff_frames(path: str, number: int, series) -> list[Frame]:
     if not {"X", "Y"} <= {*size} or series.dtype is None or series.dtype.kind not in "buif":
         return []
     _check_pixels(path, size["Y"], size["X"])
+    _check_room(series.keyframe)
     page, channels = series.keyframe, size.get("C", 1) * size.get("S", 1)
     turned = _orientation(page) >= 5
     height, width = (size["X"], size["Y"]) if turned else (size["Y"], size["X"])
@@ -144,6 +145,14 @@ def _check_claims(file) -> None:
     most = max((int(n) for n in _CLAIM.findall(said)), default=0)
     if most > max(100_000, file.filehandle.size):
         raise DataError(f"it claims {most:.0e} planes in {file.filehandle.size} bytes")
+
+
+def _check_room(page) -> None:
+    "`DataError` for more pixels than a file of its size can hold; packed ones may be a few thousand times smaller."
+    held, claimed = page.parent.filehandle.size, page.size * page.bitspersample // 8
+    packed = page.compression != 1 or 0 in page.databytecounts  # blocks of nothing are left out of a file
+    if claimed > (max(3000 * held, 1 << 26) if packed else held):
+        raise DataError(f"it claims {claimed:,} bytes of pixels and has {held:,} in all: it is damaged, or cut off")
 
 
 def _there(series, n: int) -> list[bool]:  # one for each of `n` pictures

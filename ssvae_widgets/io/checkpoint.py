@@ -244,7 +244,7 @@ def _parse_header(raw, n_payload, path):
         del raw
         meta, tree = parse_json(text), msgpack.unpackb(table, raw=False, strict_map_key=False, max_ext_len=0)
         total = sum(_declared(tree))
-    except (ValueError, KeyError, TypeError, RecursionError, msgpack.UnpackException) as e:
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, msgpack.UnpackException) as e:
         raise CheckpointError(
             f"{path} has a malformed header ({' '.join(str(e).split())[:200]}): it is damaged; copy or save it again."
         ) from None

@@ -37,7 +37,7 @@ from ssvae_widgets.labels.csv_table import (
     whole_number,
 )
 from .history import History
-from .past import Origin, find_origin, with_known_words, words_ever
+from .past import Origin, apart, find_origin, words_ever
 from .rejoin import identities
 from .replay import Replay
 from .shared_log import SharedLog
@@ -107,6 +107,9 @@ def export(self: CsvMirror, closing: bool = False) -> bool:  # whether the file 
                 if any(r["op"] == "class" for r in log.unsaved):
                     log.save()  # the log knows the names first
             self._replace(data)
+        elif (known := mark(data)) not in (*log.exports[-1:], self._left()):
+            with log.lock:
+                log.name_export(known)  # somebody else wrote the same
         return True
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #8d0ac5b5
@@ -211,17 +214,18 @@ def merge(
         cells, refused = read_cells(data, log.n_items, name), None  # a key press must not wait for a long file
     except LabelFileError as e:
         cells, refused = None, e
-    said = None if cells is None else _apart(cells, ever)
+    said = None if cells is None else apart(cells, ever)
     with log.lock:
         if refused is not None:
             return self._refuse(data, refused, first)
         if (words := words_ever(log.replay, self.places(log.replay))) != ever:
-            said = _apart(cells, words)  # a class is new
+            said = apart(cells, words)  # a class is new
         origin, replay = self._origin(said[0])
         rows, now = understand(said[1], self._reader(origin, replay)), replay.codes
         then, had = origin.state[rows.serials], now[rows.serials]
         other = replay.table.holders(rows.codes) != had
-        back, again = other & (rows.codes == then), self._corrected(rows.serials, other & (rows.codes == then), replay)
+        back = other & (rows.codes == then)
+        again = self._corrected(rows.serials, back & (not first or mark(data) != self._left()), replay)
         ours = origin.exact and not cells.problems or self._is_ours(data, replay)
         if ours and not (again.any() and again.sum() == back.sum()):
             return self._old_export(data, origin, replay, first)
@@ -230,26 +234,13 @@ def merge(
         missing = 0 if first else int((now >= 0).sum() - (had >= 0).sum())
         kept, uids = keep_backup(self.path, data), replay.table.uids
         if edited.any():
-            self._import(rows.serials[edited], [uids[c] if c >= 0 else None for c in rows.codes[edited]], origin.seq)
+            said = [uids[c] if c >= 0 else None for c in rows.codes[edited]]
+            self._import(rows.serials[edited], said, origin.seq, mark(data))
         older = 0 if first or origin.seq == replay.seq else int((back & ~again).sum())
         over = int((edited & (had != then) & ~again).sum()) + origin.over_newer
         self._tell(rows, int(edited.sum()), over, missing, kept, older)
         self.soon(0 if first else 1.0)  # somebody may still be writing
         return False
-
-# %% ../../nbs/labels/16_csv_mirror.ipynb #f3d50747
-def _apart(cells: CellRows, ever: set[str]) -> tuple[CellRows, CellRows]:
-    "All lines, with one text for all words that no class ever had; and the other lines, with these as problems."
-    brief = with_known_words(cells, ever)
-    unknown = (brief.words == len(brief.texts) - 1) & (brief.texts[-1:] == ["\0"])
-    if not unknown.any():
-        return brief, brief
-    _, why = cells.codes(lambda word: None)
-    problems = [
-        Problem(line, why[word]) for line, word in zip(cells.lines[unknown].tolist(), cells.words[unknown].tolist())
-    ]
-    rest = replace(brief, serials=brief.serials[~unknown], words=brief.words[~unknown], lines=brief.lines[~unknown])
-    return brief, replace(rest, problems=[*cells.problems, *problems])
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #b6c2be45
 @patch
@@ -288,10 +279,16 @@ def _reader(self: CsvMirror, origin: Origin, replay: Replay) -> Callable[[str], 
 
 @patch
 def _closed_with_another(self: CsvMirror, data: bytes) -> bool:
-    """Whether the log was closed with its export written, and a person, or a program that copies files, put this one
-    there since."""
+    "Whether the log was closed with its export written, and somebody, or something, put this file there since."
     last = self.log.records[-1][0] if self.log.records else {}
     return last.get("op") == "export" and mark(data) not in last.get("exports", ())[-1:]
+
+
+@patch
+def _left(self: CsvMirror) -> str:
+    "Mark of the file as it was written or read last, as far as the log tells."
+    last = next((m for r, _ in reversed(self.log.records) if (m := r.get("read") or r.get("exports"))), "")
+    return last if isinstance(last, str) else [*last][-1]
 
 
 @patch
@@ -300,7 +297,7 @@ def _is_ours(self: CsvMirror, data: bytes, replay: Replay) -> bool:
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #fc88f0e5
 @patch
-def _import(self: CsvMirror, serials: np.ndarray, uids: list[str | None], base: int):
+def _import(self: CsvMirror, serials: np.ndarray, uids: list[str | None], base: int, read: str):
     labels = [None if uid is None else compact_uid(uid) for uid in uids]
     log, told = self.log, digest(repr((serials.tolist(), labels)).encode())[:12]
     key = f"csv-{told}-{base}"  # two notebooks that see the same edit make the same gesture
@@ -314,6 +311,7 @@ def _import(self: CsvMirror, serials: np.ndarray, uids: list[str | None], base: 
         source="import",
         file=self.path.name,
         base=base,
+        read=read,
     )
     log.unsaved.append({**record, "id": key})
     log.save()

@@ -172,7 +172,7 @@ def _columns(lines, name):
     skip = 1 if lines and re.fullmatch(r'"?sep=.?"?', lines[0].strip(), re.I) else 0
     while skip < len(lines) and not lines[skip].strip():
         skip += 1
-    head = lines[skip] if skip < len(lines) else ""
+    head = lines[skip][: csv.field_size_limit()] if skip < len(lines) else ""
     for delimiter in (",", ";", "\t", "|"):
         cells = [c.strip().lower() for c in next(csv.reader([head], delimiter=delimiter), [])]
         if cells.count("serial") == 1 and cells.count("label") == 1:

@@ -23,7 +23,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from ..data.names import clean_name
-from ..errors import ArgumentError
+from ..data.tables import read_parquet
+from ..errors import ArgumentError, DataError
 from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
@@ -275,16 +276,14 @@ def _read_rows(data, format, end, name) -> list[dict]:
         if format == "jsonl" or end == ".jsonl":
             rows = [parse_json(line) for line in decode_text(data, name).split("\n") if line.strip()]
         elif format == "parquet" or end == ".parquet":
-            import pandas as pd
-
-            rows = pd.read_parquet(io.BytesIO(data)).to_dict("records")
+            rows = read_parquet(io.BytesIO(data), "it").to_dict("records")
         else:
             return list(_csv_rows(decode_text(data, name)))
         return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
-    except ImportError:
-        raise LabelFileError("Parquet needs the package pyarrow: pip install pyarrow.") from None
     except LabelFileError:
         raise
+    except DataError as e:
+        raise LabelFileError(f"{name} cannot be read: {str(e).rstrip('.')}. Nothing was imported.") from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, RecursionError, csv.Error) as e:
         raise LabelFileError(
             f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was "

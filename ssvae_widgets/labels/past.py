@@ -15,11 +15,11 @@ from itertools import islice
 import numpy as np
 from fastcore.basics import patch
 
-from .csv_table import BLANK, CellRows, spellings, whole_number
+from .csv_table import BLANK, CellRows, Problem, spellings, whole_number
 from .replay import Entry, Replay, tell_classes
 
 # %% auto #0
-__all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin', 'words_ever', 'with_known_words']
+__all__ = ['FAR', 'Naming', 'Namings', 'Origin', 'find_origin', 'words_ever', 'with_known_words', 'apart']
 
 # %% ../../nbs/labels/06_past.ipynb #32508775
 @dataclass(frozen=True, eq=False)
@@ -224,7 +224,7 @@ def find_origin(
     order: Sequence[int] = (),  # place of each code
 ) -> Origin:
     """The state that differs least from a file, the latest if several do; the present one if a single cell that was
-    put back is the difference."""
+    put back is the difference, or if more labels are missing of the other."""
     ever = words_ever(replay, order)
     cells = _with_emptied(with_known_words(cells, ever), ever, replay, namings, order)
     states = _states(cells, replay, namings, order)
@@ -232,7 +232,8 @@ def find_origin(
     while not best.exact and (closer := next(states, None)) is not None:
         best = closer
     put_back = now.wrong - best.wrong
-    closer = put_back > _same_groups(best.naming, now.naming) or now.lacks > best.lacks
+    fewer = now.wrong + now.lacks > best.wrong + best.lacks
+    closer = now.lacks > best.lacks or fewer and put_back > _same_groups(best.naming, now.naming)
     if best.exact or closer or not _same_words(cells, best.naming, now.naming, order):
         return best
     return replace(now, over_newer=max(put_back, 0))
@@ -276,6 +277,20 @@ def with_known_words(
     index[kept] = np.arange(len(kept))
     return replace(cells, words=index[cells.words], texts=[*(cells.texts[k] for k in kept), "\0"])
 
+# %% ../../nbs/labels/06_past.ipynb #f7ee0ec6
+def apart(cells: CellRows, ever: set[str]) -> tuple[CellRows, CellRows]:
+    "All lines, with one text for all words that no class ever had; and the other lines, with these as problems."
+    brief = with_known_words(cells, ever)
+    unknown = (brief.words == len(brief.texts) - 1) & (brief.texts[-1:] == ["\0"])
+    if not unknown.any():
+        return brief, brief
+    _, why = cells.codes(lambda word: None)
+    problems = [
+        Problem(line, why[word]) for line, word in zip(cells.lines[unknown].tolist(), cells.words[unknown].tolist())
+    ]
+    rest = replace(brief, serials=brief.serials[~unknown], words=brief.words[~unknown], lines=brief.lines[~unknown])
+    return brief, replace(rest, problems=[*cells.problems, *problems])
+
 # %% ../../nbs/labels/06_past.ipynb #00c9cc15
 def _with_emptied(cells: CellRows, ever: set[str], replay: Replay, namings: Namings, order) -> CellRows:
     """The same lines, where empty cells agree with no state if each of them is in the row of a label: no export has
@@ -291,8 +306,9 @@ def _same_groups(a, b):
     return np.array_equal(a.holders, b.holders[: len(a.holders)])  # nothing was merged or parted since
 
 # %% ../../nbs/labels/06_past.ipynb #62c35232
-def _same_words(cells, a, b, order):
-    return a is b or np.array_equal(_said(cells, a, order), _said(cells, b, order))
+def _same_words(cells, then, now, order):
+    old, new = (_said(cells, naming, order) for naming in (then, now))
+    return bool(((old == new) | (old == -2)).all())
 
 
 def _said(cells: CellRows, naming: Naming, order) -> np.ndarray:  # place of each text, −1 no label, −2 no class

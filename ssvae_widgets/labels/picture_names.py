@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/picture_names.html.md
 
 # %% auto #0
 __all__ = ['KEPT', 'Pictures', 'new_rows', 'changed', 'Known', 'Waiting', 'Record', 'names_beside', 'read_record', 'write_record',
-           'with_set', 'Move', 'find_move', 'carry_over', 'remember']
+           'with_set', 'Move', 'find_move', 'head_of', 'carry_over', 'remember']
 
 # %% ../../nbs/labels/22_picture_names.ipynb #75d1d607
 import json
@@ -211,7 +211,7 @@ def find_move(
         sets = read_record(path).sets[::-1]
     except ValueError:
         return None
-    head = _head(path) if sets else None
+    head = head_of(path) if sets else None
     theirs = head.get("fingerprint") if head else None
     ids = {head["id"], *head.get("lineage", ())} if theirs else set()
     for told, old, log in sets if theirs else ():
@@ -224,7 +224,8 @@ def find_move(
     return None
 
 # %% ../../nbs/labels/22_picture_names.ipynb #9f37aaa2
-def _head(path: Path) -> dict | None:
+def head_of(path: Path) -> dict | None:  # None: there is no log
+    "What the log of a `labels.csv` says that its labels belong to."
     log = LogFile(log_beside(path))
     if not log.open():
         return None
@@ -282,7 +283,7 @@ def _answers_behind(move: Move, replay: Replay) -> dict[tuple[str, str], dict]:
 
 def _late(path: Path, move: Move) -> tuple[dict[tuple[str, str], Waiting], dict[tuple[str, str], dict]]:
     "The same, with what another process labeled until the last moment: the former log knows."
-    head = _head(path) or {}
+    head = head_of(path) or {}
     if move.log not in adopted(head) or not (former := path.with_name(head.get("former_log") or "")).is_file():
         return {}, {}
     replay = replayed(read_lines(former), len(move.rows))

@@ -235,13 +235,9 @@ def plan_epoch(
     with self._lock:
         if labels.n_classes > self.n_classes:
             self.set_classes(grown_classes(self.class_names, self.n_classes, labels.n_classes))
-        if not labels.taught <= self.progress.taught:
-            self.progress = self.progress._replace(taught=self.progress.taught | labels.taught)
     heard = hear_graph(self.progress, labels, self.config, source).graph_labels
-    with self._lock:
-        if heard is not self.progress.graph_labels:
-            self.progress = self.progress._replace(graph_labels=heard)
-        progress = self.progress  # somebody may add classes at any time
+    now = self.progress  # somebody may add classes at any time
+    progress = now._replace(taught=now.taught | labels.taught, graph_labels=heard)
     return progress, plan_of(progress, labels, self.config)
 
 # %% ../../nbs/model/16_ssvae.ipynb #4891d21e
@@ -263,9 +259,9 @@ def run_epochs(
     def one_epoch(tell):
         progress, plan = self.plan_epoch(source.split(codes()), source)
         done = advance(progress, plan, source, stop, most, tell)
-        with self._lock:  # somebody may have added classes meanwhile
-            now = self.progress._replace(state=done.state, epoch=done.epoch, rows=done.rows, spec=done.spec)
-            self.progress = with_classes(now, now.n_classes, self.config)
+        with self._lock:  # somebody may have added classes meanwhile; stopped before the first batch, nothing is new
+            if done is not progress:
+                self.progress = with_classes(done, self.progress.n_classes, self.config)
 
     return run_loop(
         one_epoch, lambda: self.progress.rows, epochs, callbacks, stop, self if trainer is None else trainer
@@ -310,13 +306,11 @@ def load_model_weights(
     path: str | os.PathLike,
 ) -> None:
     "Take over a checkpoint of the same architecture; on a `CheckpointError` nothing has changed."
-    file, spec = read_model(path), self.progress.spec
+    file = read_model(path)
     check_same_space(file, self.feature_space, self.config.multilabel)
-    n = file.meta["n_classes"]
-    if n > self.n_classes:
-        spec = spec_of(self.input_shape, n, self.config, self.feature_space)
-    check_arrays(file, spec)
-    if n > self.n_classes:
+    more = (n := file.meta["n_classes"]) > self.n_classes
+    check_arrays(file, spec_of(self.input_shape, n, self.config, self.feature_space) if more else self.progress.spec)
+    if more:
         self.set_classes(file.meta["class_names"] or n)
     self._restore(file)
 
@@ -349,16 +343,21 @@ def fit(
     mine = check_callbacks(callbacks)
     source, stop, c = self.data_source(self.paired(x, features), groups), threading.Event(), self.config
     with self._lock:
+        before = self.progress
         if self.trained:
-            fresh = init_state(self.progress.spec, c.random_seed, self.params)
-            self.progress = self.progress._replace(state=fresh._replace(step=self.progress.state.step))
+            fresh = init_state(before.spec, c.random_seed, self.params)
+            self.progress = before._replace(state=fresh._replace(step=before.state.step))
     own = [EarlyStopping(c.patience, c.monitor_metric)]
-    if weights_path is not None:
-        own.append(BestCheckpoint(weights_path, c.monitor_metric))
+    own += [] if weights_path is None else [BestCheckpoint(weights_path, c.monitor_metric)]
     if callbacks is not None:
         shown = self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")
         own += [*shown, *mine]
-    return self.run_epochs(source, labels, c.max_epochs, own, stop, FitRun(self, stop))
+    try:
+        return self.run_epochs(source, labels, c.max_epochs, own, stop, FitRun(self, stop))
+    finally:
+        with self._lock:
+            if self.epoch == before.epoch:  # none has ended
+                self.progress = with_classes(before, self.n_classes, c)
 
 # %% ../../nbs/model/16_ssvae.ipynb #ddbf5cf6
 @patch

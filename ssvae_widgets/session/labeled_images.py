@@ -17,12 +17,12 @@ from fastcore.basics import patch
 from jaxtyping import Int, Int8
 
 from ..data.arrays import encode_labels, image_shape
-from ..data.fingerprints import Fingerprint, fingerprint, picture_digests
+from ..data.fingerprints import Fingerprint, fingerprint, picture_digests, same_pictures
 from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, as_whole, check_row, check_whole, describe
 from ..labels.flagging import check_annotator
 from ..labels.history import NO_WORD
-from ..labels.picture_names import Pictures, carry_over, find_move, remember
+from ..labels.picture_names import Pictures, carry_over, find_move, head_of, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
 from .arguments import check_groups, check_image_set, check_labels, check_truth
@@ -47,16 +47,27 @@ def open_store(
         classes = names or invented or None
     described = fingerprint(images)
     said = _carry_by_name(path, described, pictures) if pictures is not None and logged else ""
-    store = LabelStore(path, len(images), classes=classes, fingerprint=described, first=True)
+    store = _opened(path, images, classes, described)
     if classes is None:
         store.declare(_classes_to_add(store.classes, names, logged, invented, places_of_names(store)))
     if pictures is not None and path is not None:
-        remember(store, described.to_dict(), pictures)
+        remember(store, store.log.fingerprint, pictures)
     if said:
         store.log.note(said, warn=False)
     return store
 
 # %% ../../nbs/session/04_labeled_images.ipynb #7d8c6125
+def _opened(path, images: np.ndarray, classes, described: Fingerprint) -> LabelStore:
+    "The labels of these pictures, also where they were given in other numbers when the labels were made."
+    try:
+        return LabelStore(path, len(images), classes=classes, fingerprint=described, first=True)
+    except OtherDataError:
+        told = (head_of(Path(os.path.realpath(os.path.expanduser(path)))) or {}).get("fingerprint")
+        if not told or not same_pictures(images, known := Fingerprint.from_dict(told)):
+            raise
+        return LabelStore(path, len(images), classes=classes, fingerprint=known, first=True)
+
+
 def _carry_by_name(path, described: Fingerprint, pictures: Pictures) -> str:  # what to say
     "Carry labels of the same pictures in other rows over to theirs."
     home = Path(os.path.realpath(os.path.expanduser(path)))

@@ -67,6 +67,9 @@ def give(
     def decided():
         given = np.array(np.broadcast_to(codes, rows.shape))
         follow = copies.covered(rows, given, new=copies.cover)
+        if source == "agent":  # what a person said, of this picture or of its copy, is a person's to change
+            free = {*np.flatnonzero(store.codes < 0).tolist(), *store.rows_with("agent").tolist()}
+            follow = {row: leader for row, leader in follow.items() if row in free}
         if not follow:
             return set_labels(store.log, rows, given, source, facts)
         of, leaders = {row: k for k, row in enumerate(rows.tolist())}, [*follow.values()]

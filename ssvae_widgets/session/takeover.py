@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from ..data.fingerprints import fingerprint
+from ..data.fingerprints import fingerprint, same_pictures
 from ..errors import ClosedError
 from .activity import Activity
 from .labeled_images import LabeledImages
@@ -74,7 +74,8 @@ def take_over(
     if former.closed:  # perhaps by another thread, in this moment
         former.ended.wait(60.0)
         return None
-    if fingerprint(former.images) != fingerprint(data.images):
+    before = fingerprint(former.images)
+    if before != fingerprint(data.images) and not same_pictures(data.images, before):
         return None
     data.check_opening()
     _close(former, path, activity)

@@ -78,6 +78,10 @@ class SharedModule(anywidget.AnyWidget):
         own = uuid.uuid4().hex
         super().__init__(**{"key": own, "model_id": own, "family": [own], "code": self.module_source, **traits})
 
+    def send_state(self, key=None):
+        "Send traits to the page; several threads may change some meanwhile, in `hold_sync` too."
+        super().send_state(list(key) if isinstance(key, set) else key)
+
     def __repr__(self):
         n = getattr(self, "n_items", None)
         return f"{type(self).__name__}({'' if n is None else f'{n:,} items'})"

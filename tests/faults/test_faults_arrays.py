@@ -18,6 +18,7 @@ from PIL import Image
 from ssvae_widgets.data.load import load_images, read_npy, read_npz
 from ssvae_widgets.data.pictures import read_picture
 from ssvae_widgets.data.standard import read_idx
+from ssvae_widgets.data.tables import open_table
 from ssvae_widgets.errors import SSVAEWidgetsError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux limits and /dev")
@@ -97,6 +98,15 @@ def mutate(data: bytes, rng) -> bytes:
     return bytes(data)
 
 
+def tables():
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    for column in ([1, 2, None], ["a", None, "b"]):
+        out = io.BytesIO()
+        pd.DataFrame({"path": ["a.png", "b.png", "c.png"], "label": pd.Series(column)}).to_parquet(out)
+        yield out.getvalue()
+
+
 SEEDS = {
     "npy": (
         read_npy,
@@ -122,6 +132,7 @@ SEEDS = {
             gzip.compress(idx(X)),
         ],
     ),
+    "parquet": (lambda path: open_table(path), tables),
     "picture": (read_picture, [picture(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")]),
 }
 
@@ -130,8 +141,9 @@ SEEDS = {
 @pytest.mark.parametrize("kind", SEEDS)
 def test_a_damaged_file_is_read_or_refused_in_one_sentence(kind, tmp_path, count):
     read, seeds = SEEDS[kind]
+    seeds = list(seeds()) if callable(seeds) else seeds
     rng, refused, unclear = np.random.default_rng(7), 0, []
-    path = tmp_path / "x.npy" if kind == "npy" else tmp_path / "x"
+    path = tmp_path / {"npy": "x.npy", "parquet": "x.parquet"}.get(kind, "x")
     for trial in range(count(400, 20_000)):
         data = mutate(seeds[trial % len(seeds)], rng)
         path.write_bytes(data)
@@ -255,6 +267,23 @@ def test_an_archive_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
             z.writestr(f"{i:060}.npy", b"")
     said, megabytes, _ = read_alone(tmp_path / "many.npz")
     assert "list of contents" in said and megabytes < 100
+
+
+def test_a_tiff_that_claims_more_than_it_holds_is_refused(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    for kind, more in (("plain", {}), ("packed", dict(compression="zlib"))):
+        path = tmp_path / f"{kind}.tif"
+        tifffile.imwrite(path, np.zeros((8, 8), np.float64), metadata=None, **more)
+        data = path.read_bytes()
+        for tag in (256, 257):  # width and length
+            at = data.index(struct.pack("<HH", tag, 4))
+            data = data[: at + 8] + struct.pack("<I", 8000 if kind == "packed" else 100) + data[at + 12 :]
+        path.write_bytes(data)
+        with pytest.raises(SSVAEWidgetsError, match="claims .* bytes of pixels"):
+            load_images(tmp_path)
+        path.unlink()
+    tifffile.imwrite(path, np.zeros((250, 250), np.uint16), compression="zlib")  # a blank one is small
+    assert not load_images(tmp_path).images.any()
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n0 0 moveto\nshowpage\n%%EOF\n"
