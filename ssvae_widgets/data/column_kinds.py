@@ -80,7 +80,7 @@ def _iso_dates(texts: np.ndarray) -> np.ndarray | None:
     known = pd.to_datetime(pd.Series(found), format="ISO8601", utc=True, errors="coerce")
     if known.isna().any():
         return None
-    return np.append(_dates(known), np.datetime64("NaT"))[codes]  # the last one is for none
+    return np.append(_dates(known), np.datetime64("NaT", "us"))[codes]  # the last one is for none
 
 # %% ../../nbs/data/02_column_kinds.ipynb #12fbb1bd
 def _objects(s, gaps: np.ndarray) -> np.ndarray | None:

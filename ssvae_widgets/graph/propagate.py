@@ -138,13 +138,17 @@ def settle(
     A point belongs to the class that is highest after the multipliers; where they are one, no class left its band.
     """
     degree = np.maximum(np.asarray(graph.sum(1)), 1e-9).astype(np.float32)
-    walk = graph.copy()
+    walk = graph.astype(np.float32)  # a class is decided by the first digits, and the products take half as long
     walk.data /= np.repeat(degree[:, 0], np.diff(graph.indptr))
     eye = np.eye(u.shape[1], dtype=np.float32)
     source = (eye[codes] - np.bincount(codes, minlength=u.shape[1]) / len(codes)) / degree[rows]
     source, scale = source.astype(np.float32), _volume(u, low, high, np.ones(u.shape[1], np.float32))
+    before = None
     for _ in range(rounds):
-        v = eye[(u * scale).argmax(1)]
+        decided = (u * scale).argmax(1)
+        if before is not None and (decided == before).all():
+            break  # nobody changed sides: so it stays
+        before, v = decided, eye[decided]
         v[rows] = eye[codes]
         for _ in range(steps):
             v = walk @ v

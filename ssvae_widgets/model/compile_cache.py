@@ -20,6 +20,7 @@ import jax
 import numpy as np
 from fastcore.basics import patch
 
+from .kept_programs import KeptPrograms, kept_name
 from .step import everywhere
 
 # %% auto #0
@@ -115,7 +116,7 @@ class Programs:
         if mine:
             try:
                 named = dict(zip(_dynamic_names(function, static), args))
-                future.set_result(_compiled(function.lower(**static, **named)))
+                future.set_result(_compiled(_lowered(function, static, named, key[2:])))
             except BaseException as error:
                 with self._lock:
                     self._made.pop(key, None)
@@ -162,6 +163,13 @@ def has(self: Programs, function: Any, static: dict[str, Any], args: tuple) -> b
 # %% ../../nbs/model/06_compile_cache.ipynb #054769eb
 def _dynamic_names(function, static) -> list[str]:
     return [n for n in inspect.signature(function).parameters if n not in static]
+
+
+def _lowered(function, static, named, key) -> Any:
+    "The program before it is compiled: as it was written down, or traced."
+    folder, name = compilation_cache_folder(), kept_name(function, static, str(key))
+    kept = folder and name and KeptPrograms(folder / "programs").lowered(name, function, static, named)
+    return kept or function.lower(**static, **named)
 
 
 def _compiled(lowered: Any) -> Any:

@@ -460,10 +460,10 @@ class count_compilations:
     _listening = False
 
     @classmethod
-    def _event(cls, name: str, seconds: float, **_):
-        if (
-            name == "/jax/core/compile/jaxpr_to_mlir_module_duration"
-        ):  # once a program, whatever JAX; the next step is told twice by 0.12
+    def _event(cls, name: str, seconds: float, **what):
+        if name == "/jax/core/compile/jaxpr_to_mlir_module_duration" and "exported_now" not in what.get(
+            "fun_name", ""
+        ):  # once a program, whatever JAX; the next step is told twice by 0.12. What is only written down comes again
             for counter in tuple(cls._live):
                 counter.count += 1
 

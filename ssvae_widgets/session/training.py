@@ -30,7 +30,7 @@ from .pace import Follow, how_it_ended
 from .predictions import Predictions
 
 # %% auto #0
-__all__ = ['BETWEEN', 'AutoTrain', 'Training']
+__all__ = ['BETWEEN', 'SHORT', 'AutoTrain', 'Training']
 
 # %% ../../nbs/session/14_training.ipynb #484de8cc
 @dataclass(frozen=True)
@@ -384,6 +384,9 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     return examination.teach(seq, codes)
 
 # %% ../../nbs/session/14_training.ipynb #4f7c8e09
+SHORT = 5.0  # seconds: a run that ends sooner fits its first map at the end
+
+
 @patch(as_prop=True)
 def _may_be_plain(self: Training) -> bool:
     "Whether the map that is shown has yet to be fitted, and may be principal components until then."
@@ -393,8 +396,9 @@ def _may_be_plain(self: Training) -> bool:
 @patch
 def steps_between(self: Training) -> int:
     "Steps that the map may take for a frame between two epochs."
-    coming = self.trainer.compiling in ("the epochs", "predictions", "the map")
-    return 0 if self.model.map_head is not None or (coming and self._may_be_plain) else 300
+    coming, status = self.trainer.compiling in ("the epochs", "predictions", "the map"), self.activity.status
+    over_soon = status.seconds * (status.target - status.epoch) < SHORT
+    return 0 if self.model.map_head is not None or (self._may_be_plain and (coming or over_soon)) else 300
 
 # %% ../../nbs/session/14_training.ipynb #5913801d
 @patch
