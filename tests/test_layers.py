@@ -34,6 +34,7 @@ RANK = {room: rank for rank, group in enumerate(ORDER) for room in group.split()
 ACROSS = {  # what one room of a group may take from another
     ("model.few_labels", "graph.propagate"),  # the graph's answer guides the network where labels are few
     ("model.few_labels", "graph.blend"),  # the same on features of a frozen extractor
+    ("model.few_labels", "graph.set_blend"),  # and for label sets
     ("model.map_head", "graph.neighbors"),  # the map is fitted to neighborhoods
 }
 
