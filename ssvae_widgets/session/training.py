@@ -405,9 +405,8 @@ def steps_between(self: Training) -> int:
 def _guide(self: Training) -> Any:  # a `Guide`; None: the latent knows best
     "What the next map keeps together."
     same = (self.model.feature_space is None) == (self.predictions.frozen is None)
-    if self.first_map is None or self.model.config.latent_dim <= 2 or not same:
-        return None
-    return self.first_map.guide(None if self.frozen is None else self.frozen.xy)
+    wide = self.first_map is not None and self.model.config.latent_dim > 2
+    return self.first_map.guide(self.frozen and self.frozen.xy) if wide and same else None
 
 # %% ../../nbs/session/14_training.ipynb #748b1d7d
 @patch
@@ -435,8 +434,7 @@ def look(
     self.activity.update(doing=BETWEEN[2], since=time.monotonic())
     if self.frozen is not None and self.model.feature_space is not None:
         self.frozen.lend_map(self.model)
-    if len(predictions.view.xy) == self.data.n_items:
-        # the next map lies over what is on show
+    if len(predictions.view.xy) == self.data.n_items:  # the next map lies over what is on show
         self.model.map = self.model.map._replace(shown=predictions.view.xy, guide=self._guide())
     seen = self.model.embed(self.inputs, map_steps, within)
     informed, xy = examination.informed, np.asarray(seen.xy, np.float32)
