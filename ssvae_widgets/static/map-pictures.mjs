@@ -42,9 +42,10 @@ export function sideFor(n, area) {
  */
 export function cellsFor(v, home, side) {
   const axis = (a, b, px, h0, h1) => {
-    const far = (h1 - h0 || 1) / px, // a pixel at rest
-      level = Math.floor(Math.log2((far * px) / (b - a)) + 1e-6);
-    return { cell: (side * PITCH * far) / 2 ** level, origin: h0, level };
+    const span = h1 - h0 || 1,
+      level = Math.floor(Math.log2(span / (b - a)) + 1e-6),
+      whole = Math.max(1, Math.floor(px / (side * PITCH))); // at rest no cell is cut off, and no picture in it
+    return { cell: span / whole / 2 ** level, origin: h0, level };
   };
   const x = axis(v.x0, v.x1, v.w, home[0], home[1]),
     y = axis(v.y0, v.y1, v.h, home[2], home[3]);
