@@ -85,7 +85,8 @@ def _make_known(node: Any) -> None:
     if isinstance(node, Params) and Params not in _KNOWN:
         _KNOWN.add(Params)
         write = dict(serialize_auxdata=lambda layout: json.dumps(layout).encode(), deserialize_auxdata=_layout)
-        export.register_pytree_node_serialization(Params, serialized_name="ssvae_widgets.Params", **write)
+        with contextlib.suppress(ValueError):  # somebody else has
+            export.register_pytree_node_serialization(Params, serialized_name="ssvae_widgets.Params", **write)
     kind = type(node)
     if isinstance(node, tuple) and hasattr(node, "_fields") and kind not in _KNOWN:
         _KNOWN.add(kind)
