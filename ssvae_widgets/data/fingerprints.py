@@ -97,13 +97,18 @@ _NUMBERS = {"bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "int6
 
 
 def _readings(x: np.ndarray, kind: np.dtype) -> Iterator[np.ndarray]:
-    "Values as numbers of another type: as they are, and with 255 for 1."
+    "Values as numbers of another type: as they are, and with 255 for 1. What would be cut off or rounded is left out."
     wide = x.astype(np.float64)
-    for some in (wide, wide / 255) if kind.kind == "f" else (np.rint(wide), np.rint(255 * wide)):
-        with np.errstate(all="ignore"):
-            yield some.astype(kind)
     if kind.kind == "f":
-        yield x.astype(kind) / kind.type(255)
+        with np.errstate(all="ignore"):
+            yield from ((wide / by).astype(kind) for by in (1, 255))
+            yield x.astype(kind) / kind.type(255)
+        return
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    for scale, slack in ((1, 0.0), (1 / 255 if kind.kind == "b" else 255, 0.25)):
+        whole = np.rint(scale * wide)
+        if (np.abs(whole - scale * wide) <= slack).all() and low <= whole.min() and whole.max() <= high:
+            yield whole.astype(kind)
 
 
 def same_pictures(

@@ -98,11 +98,14 @@ def fit_mixture(
     targets: Int8[np.ndarray, "answers classes"],
     prior: float = 20.0,  # answers that the prior of each weight is worth
 ) -> Mixture:
-    "Logistic regression by Newton's method; weights are drawn to 2, shifts to three tenths of the log odds of a class."
+    """Logistic regression by Newton's method; weights are drawn to 2, shifts to 0.3 times the log odds of a class.
+
+    Of a class that nobody was asked for nothing is known, and it is not proposed: its probability is 0.
+    """
     yes, no = (targets == 1).sum(0), (targets == 0).sum(0)
     asked = yes + no
     overall = (yes.sum() + 0.5) / (asked.sum() + 2)
-    judged, share = (yes >= 2) & (no >= 2), np.where(asked > 0, (yes + 2 * overall) / (asked + 2), overall)
+    judged, share = (yes >= 2) & (no >= 2), np.where(asked > 0, (yes + 2 * overall) / (asked + 2), 0.0)
     mask = (targets >= 0) & judged
     n, k = len(scores), targets.shape[1]
     scale = np.array([math.sqrt(float((s[mask] ** 2).mean())) if mask.any() else 1.0 for s in scores]) + 1e-9

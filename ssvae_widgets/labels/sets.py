@@ -106,11 +106,13 @@ class Sets:
         merged: dict[int, int],  # code of a class that is no more -> code of the one that it became
         gone: set[int] = frozenset(),  # codes of deleted classes
     ) -> Int8[np.ndarray, "batch classes"]:
-        "The same as one table, in codes: of classes that were merged, one that is there is enough."
+        """The same as one table, in codes: of classes that were merged, one that is there is enough; that all are
+        denied is known where the one they became was denied."""
         table = np.full((self.n_items, len(uids)), -1, np.int8)
         for code, uid in enumerate(uids):
             if uid in self.known and (now := merged.get(code, code)) not in gone:
-                np.maximum(table[:, now], self.known[uid], out=table[:, now])
+                said = self.known[uid] if now == code else np.where(self.known[uid] == 1, 1, -1)
+                table[:, now] = np.maximum(table[:, now], said)
         table.flags.writeable = False
         return table
 

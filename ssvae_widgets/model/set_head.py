@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, Int8
 from ..errors import DataError, describe
 
 # %% auto #0
-__all__ = ['is_table', 'encode_targets', 'labeled_rows', 'padded_targets', 'sigmoid', 'set_cross_entropy', 'known_sum',
+__all__ = ['is_table', 'encode_targets', 'labeled_rows', 'padded_targets', 'by_name', 'sigmoid', 'set_cross_entropy', 'known_sum',
            'known_targets', 'macro_f1', 'macro_ap', 'set_row']
 
 # %% ../../nbs/model/04_set_head.ipynb #4ea1aa57
@@ -72,6 +72,26 @@ def padded_targets(
     "The same, with nothing said of further classes."
     more = max(width - targets.shape[1], 0)
     return np.pad(targets, ((0, 0), (0, more)), constant_values=-1) if more else targets
+
+# %% ../../nbs/model/04_set_head.ipynb #87517661
+def by_name(
+    labels: Any,  # a table, maybe a frame whose columns are names
+    known: list[str] | None,  # names of the classes there are
+    fixed: bool = False,  # whether no class may be added
+) -> tuple[Any, list[str] | None]:  # the table, and the names of its columns; None: they have none
+    "A frame in the order of the classes, new ones after them. Raises `DataError` for a name twice, or one too many."
+    columns = getattr(labels, "columns", None)
+    if columns is None or not len(columns) or not all(isinstance(name, str) for name in columns):
+        return labels, None
+    if columns.has_duplicates:
+        raise DataError(
+            f"labels have the column {columns[columns.duplicated()][0]!r} twice; expected one for each class."
+        )
+    new = [name for name in columns if name not in (known or ())]
+    if fixed and known and new:
+        raise DataError(f"labels have a column {new[0]!r}; the classes of the model are {', '.join(known)}.")
+    names = [*(known or ()), *new]
+    return labels.reindex(columns=names), names
 
 # %% ../../nbs/model/04_set_head.ipynb #4945a9dc
 def sigmoid(logits: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:

@@ -48,7 +48,7 @@ from ssvae_widgets.model.progress import (
     spec_of,
     with_classes,
 )
-from .set_head import encode_targets, is_table
+from .set_head import by_name, encode_targets, is_table
 from .snapshot import Embedding, Snapshot, encode_images, encoder_inputs, take_snapshot
 from .step import init_state
 from ..parts import attribute
@@ -147,8 +147,9 @@ def encode_labels(
     if is_table(labels) and not self.progress.taught:
         self.use_sets()
     if self.config.multilabel:
-        if hasattr(labels, "columns") and not self.n_classes:
-            self.set_classes([str(name) for name in labels.columns])
+        labels, names = by_name(labels, self.class_names, self.fixed_classes)
+        if names not in (None, self.class_names) and len(names) >= self.n_classes:
+            self.set_classes(names)
         return encode_targets(labels, n, self.n_classes, self.n_classes if self.fixed_classes else None)
     codes, names = label_codes(labels, n, self.class_names, self.n_classes if self.fixed_classes else None)
     if names is not None and self.class_names is None:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from .activity import Activity
 from .frozen_features import drawing_turn
-from .jobs import start_thread
+from .jobs import BackgroundThread
 from .predictions import Predictions
 
 # %% auto #0
@@ -34,14 +34,17 @@ class FirstMap:
         self.predictions, self.activity, self.width, self.seed = predictions, activity, width, seed
         self.xy: Float[np.ndarray, "batch 2"] | None = None  # once it is drawn
         self._of: tuple = ()  # features, and their neighbors as of a `Guide`
-        self._stop, self._thread = threading.Event(), None
+        self._stop, self._thread, self._beginning = threading.Event(), None, threading.Lock()
 
     def begin(self) -> None:
-        "Draw it; returns at once. Where it is there already, it is put on show."
+        "Draw it; returns at once, from any thread. Where it is there already, it is put on show."
         if self.xy is not None:
             self.activity.jobs.ask("first map", job=self.show)
-        elif self._thread is None and len(self.predictions.pixels) >= LEAST:
-            self._thread = start_thread("ssvae-first-map", self._draw, self.close)
+            return
+        with self._beginning:
+            if self._thread is None and len(self.predictions.pixels) >= LEAST and not self._stop.is_set():
+                self._thread = BackgroundThread("ssvae-first-map", self._draw, self.close)
+                self._thread.start()
 
     def take_over(self, former: FirstMap) -> None:
         "The map of a session on the same pictures need not be drawn again."

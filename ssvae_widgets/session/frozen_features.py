@@ -23,7 +23,7 @@ from ..data.feature_cache import array_digest
 from ..errors import ArgumentError, describe
 from ..io.files import atomic_write, read_plain
 from .activity import Activity
-from .jobs import start_thread
+from .jobs import BackgroundThread
 from .labeled_images import LabeledImages
 
 # %% auto #0
@@ -118,7 +118,8 @@ def begin(self: FrozenFeatures) -> None:
 
 @patch
 def _start(self: FrozenFeatures, work: Callable[[], None]) -> None:
-    self._thread = start_thread("ssvae-features", work, self.close)
+    self._thread = BackgroundThread("ssvae-features", work, self.close)
+    self._thread.start()
 
 # %% ../../nbs/session/05_frozen_features.ipynb #4f2b0262
 @patch

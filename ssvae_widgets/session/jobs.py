@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from ..errors import ArgumentError, describe
 
 # %% auto #0
-__all__ = ['LINGER', 'Events', 'JobQueue', 'start_thread']
+__all__ = ['LINGER', 'Events', 'JobQueue', 'BackgroundThread']
 
 # %% ../../nbs/session/01_jobs.ipynb #3cbf8ab7
 class Events:
@@ -204,20 +204,34 @@ def close(
         thread.join(timeout)
 
 # %% ../../nbs/session/01_jobs.ipynb #f2848459
-def start_thread(
-    name: str,
-    work: Callable[[], None],
-    close: Callable[[float | None], None],  # ends the work and waits for it, so many seconds, or as long as it takes
-) -> threading.Thread:
+class BackgroundThread(threading.Thread):
     "Work in a thread that Python waits for when it ends."
 
-    def run():
-        try:
-            work()
-        finally:
-            atexit.unregister(close)  # whoever is registered there is never forgotten
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], None],
+        close: Callable[[float | None], None],  # ends the work and joins, for so many seconds, or as long as it takes
+    ):
+        super().__init__(name=name, daemon=True)
+        self._work, self._close, self._done = work, close, threading.Event()
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    atexit.register(close, None)
-    thread.start()
-    return thread
+    def start(self):
+        atexit.register(self._close, None)
+        super().start()
+
+    def run(self):
+        try:
+            self._work()
+        finally:
+            self._done.set()
+            atexit.unregister(self._close)  # whoever is registered there is never forgotten
+
+    def is_alive(self) -> bool:
+        "Whether it has begun and its work is not done."
+        return self.ident is not None and not self._done.is_set()
+
+    def join(self, timeout: float | None = None) -> None:
+        "Wait for its work. A thread whose `join` was interrupted would count as ended; this one does not."
+        if self.is_alive() and self is not threading.current_thread():
+            self._done.wait(timeout)

@@ -273,7 +273,7 @@ def suspects(
 ) -> list[Suggestion]:
     "Answers that look wrong, the worst first, each with the class in question."
     rows, probs = self._alone
-    if rows is None:
+    if rows is None or not self.data.order:
         return []
     order, targets = np.array(self.data.order, int), self.data.targets
     known = targets[rows][:, order]

@@ -45,10 +45,10 @@ class SetNetwork:
         "Its probabilities, as certain as its exams allow."
         claims = self._of_today(self.predictions.by_source["network"])
         scores = _log_odds(claims)
-        if self.calibration is None:  # what a network claims of itself is no evidence
-            probs = 1 / (1 + np.exp(-0.5 * scores))
-        else:
-            probs = self.calibration(scores[None])
+        probs = 1 / (1 + np.exp(-0.5 * scores))  # what a network claims of itself is no evidence
+        if self.calibration is not None:
+            judged = len(self.calibration.share)  # classes; others may have come since
+            probs[:, :judged] = self.calibration(scores[None, :, :judged])
         return np.where(claims.max(0) > 0, probs, 0).astype(np.float32)  # of the others it has never heard
 
     def _of_today(self, probs: Float[np.ndarray, "batch some"], fill: float = 0.0) -> np.ndarray:
