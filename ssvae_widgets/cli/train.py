@@ -146,6 +146,8 @@ def _begin(args, found, labels, classes, weights, callbacks):
         args.preset = "features"
     vae = SSVAE(found.images.shape[1:], read_config(args), classes=classes, features=space)
     vae.reading = reading_record(found)
+    if getattr(labels, "ndim", 1) == 2:  # sets, also of a single class
+        vae.use_sets()
     return vae, vae.fit(x, labels, weights_path=weights, defaults=callbacks), x
 
 # %% ../../nbs/cli/03_train.ipynb #a3b6c04b
