@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from stores import named, open_store
 
-import ssvae_widgets.labels.csv_mirror as csv_mirror
+import ssvae_widgets.labels.past as past
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.errors import ClosedError, SSVAEWidgetsError
 from ssvae_widgets.io.files import temporary_name
@@ -412,14 +412,14 @@ def test_ten_thousand_classes_open_at_once():
 
 
 def test_no_key_press_waits_while_unknown_words_are_told_apart(tmp_path, monkeypatch):
-    telling, go_on, real = threading.Event(), threading.Event(), csv_mirror.with_known_words
+    telling, go_on, real = threading.Event(), threading.Event(), past.with_known_words
 
     def slow(cells, ever):
         telling.set()
         assert go_on.wait(60)
         return real(cells, ever)
 
-    monkeypatch.setattr(csv_mirror, "with_known_words", slow)
+    monkeypatch.setattr(past, "with_known_words", slow)
     path = tmp_path / "labels.csv"
     with LabelStore(path, 100, classes=["a", "b"], poll=3600, export_after=3600) as s:
         s.set([1, 2], "a")
