@@ -1,6 +1,6 @@
 """What is offered next, the map, suspects and strangers, each beside what others do on the same frozen features.
 
-    python bench/peers.py [next] [map] [issues] [strangers] [--quick] [--draws 5] [--limit 200]
+    python bench/peers.py [next] [map] [shown] [issues] [strangers] [--quick] [--draws 5] [--limit 200]
 
 Writes artifacts/bench/peers.json and peers.png; parts that are not named keep their figures. Settings
 were chosen on these very pictures; the test images of Fashion-MNIST are not touched.
@@ -10,6 +10,9 @@ were chosen on these very pictures; the test images of Fashion-MNIST are not tou
   is `suggest` as it is, "app" the rule of a session (cover, later margin, every fifth at random); peers are random
   picks and strategies of scikit-activeml.
 - map: 12,000 clothes; purity of the ten nearest neighbors, trustworthiness, CPU seconds, beside UMAP.
+- shown: what a session shows of digits and of 6,000 MNIST pictures, learned from by pixels: the plane of two
+  components, the first map, and the map after 2, 10 and 30 epochs with five labels of each class; purity of the ten
+  nearest neighbors and trustworthiness in pixels, UMAP of the same pixels beside them.
 - issues: one label in twenty changed; how many are accused, how many of these rightly (precision) and of the changed
   ones (recall), what `precision` stated; before is every label that the others contradict.
 - strangers: digits and blood cells among clothes; share of pairs in which the stranger scores higher (AUROC).
@@ -174,6 +177,41 @@ def map_part(args):
     return result
 
 
+# ------------------------------------------------------------------ shown
+def shown_part(args):
+    from ssvae_widgets import LabelingSession, load_images
+    from ssvae_widgets.assess.metrics import knn_purity, map_trustworthiness
+
+    result = {}
+    for name, most in (("digits", 1797), ("mnist", 600 if args.quick else 6000)):
+        found = load_images(name)
+        images, truth = found.images[:most], np.asarray(found.truth)[:most]
+        flat, maps = images.reshape(len(images), -1).astype(np.float32), {}
+        with LabelingSession(images, classes=10) as session:
+            maps["two components"] = session.predictions.pixels[:, :2]
+            session.learned.wait_for_map(600)
+            maps["first map"] = session.xy.copy()
+            for code in range(10):
+                session.label(np.flatnonzero(truth == code)[:5], code)
+            for total in (2,) if args.quick else (2, 10, 30):
+                session.train(total - session.training.total)
+                session.wait(3600)
+                maps[f"{total} epochs"] = session.xy.copy()
+        try:
+            import umap
+
+            maps["UMAP"] = umap.UMAP(random_state=0, n_jobs=1).fit_transform(flat)
+        except ImportError:
+            absent("umap-learn", "its map")
+        result[name] = {
+            way: dict(purity=100 * knn_purity(xy, truth), trustworthiness=float(map_trustworthiness(flat, xy)))
+            for way, xy in maps.items()
+        }
+        for way, v in result[name].items():
+            print(f"shown: {name}, {way}:", {key: round(value, 3) for key, value in v.items()}, flush=True)
+    return result
+
+
 # ------------------------------------------------------------------ issues
 class Heard:
     "A propagator that has been asked already."
@@ -315,7 +353,7 @@ def picture(result):
     fig.savefig(OUT.with_suffix(".png"), dpi=110)
 
 
-PARTS = {"next": next_part, "map": map_part, "issues": issues_part, "strangers": strangers_part}
+PARTS = {"next": next_part, "map": map_part, "shown": shown_part, "issues": issues_part, "strangers": strangers_part}
 
 
 def main():
