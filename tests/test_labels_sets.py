@@ -42,7 +42,7 @@ class ByHand:
             shown = [name for name in names if name not in merged and name not in deleted]
             if kind == "mark":
                 row, name, on = what
-                answered = any(k[0] == row and holder(k[1]) in shown for k in known)
+                answered = any(k[0] == row for k in self.table(known, holder, shown))
                 if on or answered:
                     for other in shown:
                         known.setdefault((row, other), False)
@@ -63,11 +63,17 @@ class ByHand:
                 deleted.add(what[0])
                 known = {k: v for k, v in known.items() if holder(k[1]) != what[0]}
         shown = [name for name in names if name not in merged and name not in deleted]
+        return self.table(known, holder, shown), shown
+
+    @staticmethod
+    def table(known, holder, shown):
+        "Of merged classes one that is there is enough; a no is that of the class which they became."
         table = {}
         for (row, name), yes in known.items():
-            if holder(name) in shown:
-                table[row, holder(name)] = table.get((row, holder(name)), False) or yes
-        return table, shown
+            now = holder(name)
+            if now in shown and (yes or name == now):
+                table[row, now] = table.get((row, now), False) or yes
+        return table
 
 
 def state_of(store):
@@ -307,3 +313,13 @@ def test_wrong_wishes_say_what_is_wrong_and_write_nothing(tmp_path):
                 call()
         assert store.seq == seq and ask.answer([1, 1], [["cat"], ["dog"]]).serials.tolist() == [1]
         assert ask.targets[1].tolist() == [0, 1, 0]  # of a row given twice the later answer counts
+
+
+def test_a_merge_makes_no_of_nothing_that_nobody_said(tmp_path):
+    with opened(tmp_path / "labels.csv", 6) as store:
+        first, second = store.classes[:2]
+        store.answering.answer([0], [[second]])
+        store.add_class("later")
+        store.merge_classes(first, "later")
+        table, _ = state_of(store)
+        assert table[0, second] and (0, "later") not in table, "of the later one nobody has said anything"

@@ -285,3 +285,16 @@ def test_of_very_many_answers_heads_speak_alone(monkeypatch):
         assert s.wait(60) and not s.sets.around and "graph" not in s.why and "linear heads" in s.why
         right = ((s.probs >= 0.5) == truth)[90:].mean()
         assert right > 0.85 and s.sets_report.n == 90
+
+
+def test_a_word_that_nobody_has_said_is_not_predicted():
+    rng = np.random.default_rng(0)
+    images = rng.random((60, 5, 5)).astype(np.float32)
+    with LabelingSession(images, classes=["a", "b"], multilabel=True, features=None) as session:
+        session.answer_sets(range(20), [[0, 1] if i % 4 else [0] for i in range(20)])
+        assert session.wait(60)
+        session.add_class("later")
+        assert session.wait(60)
+        assert session.probs[:, 0].min() > 0.5 and session.probs[:, 2].max() == 0
+        session.accept([50])
+        assert "later" not in session.classes_of(50)
