@@ -86,22 +86,11 @@ def _input_steps(snapshot) -> tuple[tuple[int, ...], list[Step], str]:
     first = [Step("root"), Step("standard", (mean, np.ones_like(mean))), Step("rotate", (components,))]
     return (len(mean),), [*first, standard], f"features of {len(mean)} numbers, {by}"
 
-# %% ../../nbs/interchange/04_layers.ipynb #7ef4b4c3
-def _set_steps(last: Step, answers: Sequence[int], columns: Sequence[int], into: Mapping[int, int]) -> list[Step]:
-    "The last layer without unused classes, a sigmoid for each, and of merged ones the most probable."
-    kept = [k for k in answers if into.get(k, k) in columns]
-    if not kept:
-        raise ArgumentError("The network has learned none of the classes that there are: train first.")
-    kernel, bias = last.arrays
-    mix = np.zeros((len(kept), len(columns)), np.float32)
-    for place, k in enumerate(kept):
-        mix[place, columns.index(into.get(k, k))] = 1
-    steps = [Step("dense", (kernel[:, kept], bias[kept])), Step("sigmoid")]
-    return steps if np.array_equal(mix, np.eye(len(columns))) else [*steps, Step("most", (mix,))]
-
 # %% ../../nbs/interchange/04_layers.ipynb #2f8ee129
-def _class_steps(last: Step, answers: Sequence[int], columns: Sequence[int], into: Mapping[int, int]) -> list[Step]:
-    "The last layer without unused classes, softmax, and the sum of merged ones."
+def _last_steps(
+    last: Step, answers: Sequence[int], columns: Sequence[int], into: Mapping[int, int], several: bool
+) -> list[Step]:
+    "The last layer without unused classes: softmax and the sum of merged ones, or sigmoids and the most probable."
     kept = [k for k in answers if into.get(k, k) in columns]
     if not kept:
         raise ArgumentError("The network has learned none of the classes that there are: train first.")
@@ -109,8 +98,9 @@ def _class_steps(last: Step, answers: Sequence[int], columns: Sequence[int], int
     mix = np.zeros((len(kept), len(columns)), np.float32)
     for place, k in enumerate(kept):
         mix[place, columns.index(into.get(k, k))] = 1
-    steps = [Step("dense", (kernel[:, kept], bias[kept])), Step("softmax")]
-    return steps if np.array_equal(mix, np.eye(len(columns))) else [*steps, Step("mix", (mix,))]
+    steps = [Step("dense", (kernel[:, kept], bias[kept])), Step("sigmoid" if several else "softmax")]
+    join = Step("most" if several else "mix", (mix,))
+    return steps if np.array_equal(mix, np.eye(len(columns))) else [*steps, join]
 
 # %% ../../nbs/interchange/04_layers.ipynb #1905b9b7
 def classifier_steps(
@@ -131,7 +121,6 @@ def classifier_steps(
     answers = np.ones(snapshot.n_classes) if snapshot.answers is None else snapshot.answers[: snapshot.n_classes]
     columns = list(range(snapshot.n_classes)) if columns is None else list(columns)
     several = snapshot.spec.config.multilabel
-    last_steps = _set_steps if several else _class_steps
-    steps += head + last_steps(last, np.flatnonzero(answers > 0).tolist(), columns, into or {})
+    steps += head + _last_steps(last, np.flatnonzero(answers > 0).tolist(), columns, into or {}, several)
     white = float(snapshot.value_range[1]) if snapshot.value_range else 0.0
     return Classifier(shape, white, [str(classes[k]) for k in columns], steps, takes, several)

@@ -101,7 +101,8 @@ def graph_labels(
 def _set_labels(features, rows, targets, step: int) -> GraphLabels:
     "The same of sets, by flow and heads; what somebody has said is not heard beside them (`known_targets`)."
     probs = blend_sets(held_graph(features), features, targets[rows])
-    soft = np.clip(np.round(255 * probs), 1, 255).astype(np.uint8)  # 0 says nothing
+    asked = (targets[rows] >= 0).any(0)
+    soft = np.where(asked, np.clip(np.round(255 * probs), 1, 255), 0).astype(np.uint8)  # 0 says nothing
     labeled, shares = labeled_rows(targets), probs.mean(0, dtype=np.float64)
     shares = (shares / max(shares.sum(), 1e-9)).astype(np.float32)
     return GraphLabels(rows, soft, shares, labeled, targets[labeled], step, len(targets))

@@ -21,7 +21,7 @@ import numpy as np
 from fastcore.basics import patch
 
 import ssvae_widgets
-from ..io.files import atomic_write
+from ..io.files import atomic_write, read_plain
 from .spec import Params
 
 # %% auto #0
@@ -115,13 +115,11 @@ class KeptPrograms:
         "The program of that name."
         from jax import export
 
-        try:
-            raw = self.path(name).read_bytes()
-        except OSError:
-            return None
-        if raw[:32] != hashlib.blake2b(raw[32:], digest_size=32).digest():
-            return None
-        return export.deserialize(bytearray(raw[32:]))
+        with contextlib.suppress(Exception):  # whatever a reader of foreign bytes may raise: it is written anew
+            raw = read_plain(self.path(name))
+            if raw[:32] == hashlib.blake2b(raw[32:], digest_size=32).digest():
+                return export.deserialize(bytearray(raw[32:]))
+        return None
 
     def write(self, name: str, program: Any) -> None:
         "Keep a program; a folder that cannot be written is no error."

@@ -142,14 +142,10 @@ def macro_ap(
     targets: Int8[np.ndarray, "n classes"],  # 1, 0, −1
 ) -> float:
     "Mean average precision of the classes with answers of both kinds; equal probabilities share a threshold."
-    found = []
-    for p, t in zip(np.asarray(probs).T, np.asarray(targets).T):
-        p, t = p[t >= 0], t[t >= 0]
-        if 0 < t.sum() < len(t):
-            order = np.argsort(-p, kind="stable")
-            hits = np.cumsum(t[order])
-            last = np.flatnonzero(np.append(np.diff(p[order]) != 0, True))  # of equal ones
-            found.append(float((np.diff(hits[last], prepend=0) * hits[last] / (last + 1)).sum() / hits[-1]))
+    from sklearn.metrics import average_precision_score
+
+    each = [(t[t >= 0], p[t >= 0]) for p, t in zip(np.asarray(probs).T, np.asarray(targets).T)]
+    found = [average_precision_score(t, p) for t, p in each if 0 < t.sum() < len(t)]
     return float(np.mean(found)) if found else float("nan")
 
 # %% ../../nbs/model/04_set_head.ipynb #3074160e

@@ -131,6 +131,23 @@ def _half_of_the_groups(
     each = list(dict.fromkeys(groups[rows].tolist()))
     return np.sort(rows[np.isin(groups[rows], each[: len(each) // 2])][:most])
 
+# %% ../../nbs/session/10_examination.ipynb #0b873335
+@patch
+def rows_to_ask(
+    self: Examination,
+    codes: Int[np.ndarray, "batch"],  # labels now, −1: none
+    most: int,
+) -> Int[np.ndarray, "rows"]:  # sorted
+    "Labeled images that the network is asked for before it hears them."
+    model, rows = self.model(), self.fresh_rows(codes)
+    if model is None or not model.trained or not self.informed:
+        return rows[:0]
+    if self.activity.status.running:
+        rows = rows[~np.isin(rows, self.held)]
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng([self.data.seed, self.data.seq]).choice(rows, most, replace=False))
+
 # %% ../../nbs/session/10_examination.ipynb #e2e6392c
 @patch
 def ask(
@@ -139,14 +156,10 @@ def ask(
     most: int = 500,  # labels that are asked for at once
 ) -> bool:  # whether any was asked for
     "Ask for labels that the network is about to hear for the first time."
-    model, rows = self.model(), self.fresh_rows(codes)
-    if self.activity.status.running:
-        rows = rows[~np.isin(rows, self.held)]
-    if model is None or not model.trained or not len(rows) or not self.informed:
+    rows = self.rows_to_ask(codes, most)
+    if not len(rows):
         return False
-    if len(rows) > most:
-        rng = np.random.default_rng([self.data.seed, self.data.seq])
-        rows = np.sort(rng.choice(rows, most, replace=False))
+    model = self.model()
     probs = np.asarray(model.predict_proba(self.inputs()[rows]), float)
     said = {**self._others_say(np.where(self.ever, codes, -1), rows), "network": probs.argmax(1)}
     new = {}

@@ -55,7 +55,7 @@ class FirstMap:
 @patch
 def _draw(self: FirstMap) -> None:
     "On its thread."
-    from ssvae_widgets.model.map_head import fit_map, place_all
+    from ssvae_widgets.model.map_head import fit_map, most_steps, place_all
 
     with drawing_turn(self._stop) as mine:
         if not mine:
@@ -63,7 +63,8 @@ def _draw(self: FirstMap) -> None:
         try:
             pixels = self.predictions.pixels
             some, (rows, near) = pixels[:, : self.width], self.neighbors(pixels)
-            self.xy = place_all(fit_map(some[rows], near, xy=pixels[rows, :2], seed=self.seed), some)
+            steps = int(np.clip(len(rows) // 3, 200, most_steps(len(rows))))
+            self.xy = place_all(fit_map(some[rows], near, xy=pixels[rows, :2], steps=steps, seed=self.seed), some)
         except Exception as error:  # such as too little memory: the components stay on show
             self.activity.say(f"The first map could not be drawn: {error}")
             return

@@ -88,16 +88,11 @@ def ask(
     most: int = 500,  # images that are asked for at once
 ) -> bool:  # whether any was asked for
     "Ask for answers that the network has not heard."
-    examination, model = self.examination, self.examination.model()
-    if model is None or not model.trained or not examination.informed:
-        return False
-    rows = examination.fresh_rows(np.where((targets >= 0).any(1), 0, -1))
-    if self.activity.status.running:
-        rows = rows[~np.isin(rows, examination.held)]
+    examination = self.examination
+    rows = examination.rows_to_ask(np.where((targets >= 0).any(1), 0, -1), most)
     if not len(rows):
         return False
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng([self.data.seed, self.data.seq]).choice(rows, most, replace=False))
+    model = examination.model()
     probs = np.asarray(model.predict_proba(examination.inputs()[rows]), float)
     simpler = self.sets.from_these(np.where(examination.ever[:, None], targets, np.int8(-1)))[rows]
     new = {

@@ -49,6 +49,7 @@ def test_the_page_of_a_replaced_app_says_so_and_labels_nothing(open_notebook):
     app = App(nb)
     page.wait_for_function("() => document.querySelectorAll('.ssvae-points[data-domain]').length === 2")
     assert nb.python(f"[int(app.session.codes[{one}]), app.session.n_labeled]") == [4, 1]
+    page.wait_for_timeout(1000)  # pictures have found their places
     app.click(three)
     nb.until(f"app.map.selected.tolist() == [{three}]")
     page.keyboard.press("5")
