@@ -86,6 +86,11 @@ def _input_steps(snapshot) -> tuple[tuple[int, ...], list[Step], str]:
     first = [Step("root"), Step("standard", (mean, np.ones_like(mean))), Step("rotate", (components,))]
     return (len(mean),), [*first, standard], f"features of {len(mean)} numbers, {by}"
 
+# %% ../../nbs/interchange/04_layers.ipynb #008dcc5a
+def _joined(kept: Sequence[int], columns: Sequence[int], into: Mapping[int, int]) -> Float[np.ndarray, "kept columns"]:
+    "1 where a class of the network is that of a column, or became it."
+    return np.array([[into.get(k, k) == column for column in columns] for k in kept], np.float32)
+
 # %% ../../nbs/interchange/04_layers.ipynb #2f8ee129
 def _last_steps(
     last: Step, answers: Sequence[int], columns: Sequence[int], into: Mapping[int, int], several: bool
@@ -95,9 +100,7 @@ def _last_steps(
     if not kept:
         raise ArgumentError("The network has learned none of the classes that there are: train first.")
     kernel, bias = last.arrays
-    mix = np.zeros((len(kept), len(columns)), np.float32)
-    for place, k in enumerate(kept):
-        mix[place, columns.index(into.get(k, k))] = 1
+    mix = _joined(kept, columns, into)
     steps = [Step("dense", (kernel[:, kept], bias[kept])), Step("sigmoid" if several else "softmax")]
     join = Step("most" if several else "mix", (mix,))
     return steps if np.array_equal(mix, np.eye(len(columns))) else [*steps, join]
