@@ -8,10 +8,13 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/cli/set_file.html.md"""
 from __future__ import annotations
 
 import csv
+import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError
+from ..io.files import open_plain
 
 # %% auto #0
 __all__ = ['is_set_file', 'read_set_file']
@@ -22,7 +25,7 @@ def is_set_file(
 ) -> bool:
     "Whether a file is a table of sets: by its header."
     try:
-        with open(path, newline="", encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(open_plain(path), "utf-8-sig", "replace", "") as file:
             header = next(csv.reader(file), [])
     except (OSError, csv.Error):
         return False
@@ -47,16 +50,24 @@ def read_set_file(
 
     from ssvae_widgets.labels.csv_table import unguard_cell
 
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(csv.DictReader(file))
-    columns = [c for c in rows[0] if c is not None and _class_of(c)] if rows else []
-    by_name = names is not None and bool(rows) and "image" in rows[0]
-    place = {str(name): k for k, name in enumerate(names)} if by_name else {str(k): k for k in range(n_items)}
+    with io.TextIOWrapper(open_plain(path), "utf-8-sig", "surrogateescape", "") as file:
+        table = csv.DictReader(file)
+        rows, header = list(table), table.fieldnames or []
+    columns = [c for c in header if _class_of(c)]
+    if twice := [c for c in columns if columns.count(c) > 1]:
+        raise DataError(f"the column {twice[0]!r} is there twice; expected one for each class.")
+    by_name = names is not None and "image" in header
+    here = [str(name) for name in names] if by_name else [str(k) for k in range(n_items)]
+    place, times, lines = {name: k for k, name in enumerate(here)}, Counter(here), {}
     targets = np.full((n_items, len(columns)), -1, np.int8)
     for line, row in enumerate(rows, 2):
         told = unguard_cell(row.get("image" if by_name else "serial") or "")
         if told not in place:
             raise DataError(f"line {line}: there is no image {told!r} among the {n_items:,} there are.")
+        if lines.setdefault(told, line) < line:
+            raise DataError(f"line {line}: image {told!r} stands in line {lines[told]} already; keep one of the two.")
+        if times[told] > 1:
+            raise DataError(f"line {line}: several images are called {told!r}; leave out the column image.")
         for k, column in enumerate(columns):
             value = (row[column] or "").strip()
             if value not in ("", "0", "1"):

@@ -18,7 +18,7 @@ from ..errors import DataError, describe
 
 # %% auto #0
 __all__ = ['is_table', 'encode_targets', 'labeled_rows', 'padded_targets', 'by_name', 'sigmoid', 'set_cross_entropy', 'known_sum',
-           'known_targets', 'macro_f1', 'macro_ap', 'set_row']
+           'known_targets', 'macro_f1', 'set_row']
 
 # %% ../../nbs/model/04_set_head.ipynb #4ea1aa57
 def is_table(labels: Any) -> bool:
@@ -135,18 +135,6 @@ def macro_f1(
     both = yes.any(0) & (targets == 0).any(0)
     hits = 2 * (said & yes).sum(0) / np.maximum((said & known).sum(0) + yes.sum(0), 1)
     return float(hits[both].mean()) if both.any() else float("nan")
-
-
-def macro_ap(
-    probs: Float[np.ndarray, "n classes"],
-    targets: Int8[np.ndarray, "n classes"],  # 1, 0, −1
-) -> float:
-    "Mean average precision of the classes with answers of both kinds; equal probabilities share a threshold."
-    from sklearn.metrics import average_precision_score
-
-    each = [(t[t >= 0], p[t >= 0]) for p, t in zip(np.asarray(probs).T, np.asarray(targets).T)]
-    found = [average_precision_score(t, p) for t, p in each if 0 < t.sum() < len(t)]
-    return float(np.mean(found)) if found else float("nan")
 
 # %% ../../nbs/model/04_set_head.ipynb #3074160e
 def set_row(
