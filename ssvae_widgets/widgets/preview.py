@@ -78,26 +78,25 @@ def card(
     pair, (original, reconstructed) = pack_images([image, reconstruction], 2 * self.box)
     near = list(neighbors)[:8]
     strip, tiles = pack_images([n[1] for n in near], 2 * self.small, len(pair))
-    info = (
-        {
-            "serial": check_row(serial, self.n_items or 2**53),
-            "kind": kind,
-            "name": str(name).encode("utf-8", "replace").decode(),
-            "reason": str(reason),
-            "flags": [str(flag) for flag in flags],
-            "written": str(written).encode("utf-8", "replace").decode(),
-            "copies": int(copies),
-            "source": str(source),
-            "original": original,
-            "reconstruction": reconstructed,
-            "label": int(label),
-            "prediction": int(prediction),
-            "probs": [] if probs is None else [pair for pair in top_classes(probs) if pair[1] > 0],  # not of those gone
-            "neighbors": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
-            "history": [{"label": int(past), "when": str(when)} for past, when in list(history)[:5]],
-        }
-        | ({} if words is None else {"words": words})
-    )
+    info = {
+        "serial": check_row(serial, self.n_items or 2**53),
+        "kind": kind,
+        "name": str(name).encode("utf-8", "replace").decode(),
+        "reason": str(reason),
+        "flags": [str(flag) for flag in flags],
+        "written": str(written).encode("utf-8", "replace").decode(),
+        "copies": int(copies),
+        "source": str(source),
+        "original": original,
+        "reconstruction": reconstructed,
+        "label": int(label),
+        "prediction": int(prediction),
+        "probs": [] if probs is None else [pair for pair in top_classes(probs) if pair[1] > 0],  # not of those gone
+        "neighbors": [{"serial": int(n[0]), "label": int(n[2]), **tile} for n, tile in zip(near, tiles)],
+        "history": [{"label": int(past), "when": str(when)} for past, when in list(history)[:5]],
+    }
+    if words is not None:
+        info["words"] = words
     return info, pair + strip
 
 # %% ../../nbs/widgets/10_preview.ipynb #835b698f

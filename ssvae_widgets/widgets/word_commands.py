@@ -56,7 +56,7 @@ def accept(self: WordCommands, intent: dict):
     "Answers are whole; of pictures without one the prediction is the answer, as it was on show."
     rows = self._rows(intent, "say that the answer is whole")
     free = rows[~self.session.store.answering.answered[rows]]
-    if not rows.size or self._asked(intent, free):
+    if not rows.size or self._asked(intent, free if free.size else rows):
         return
     source = self.source_of(rows, self.presenter)
     if free.size:
@@ -89,7 +89,9 @@ def none(self: WordCommands, intent: dict):
 def question(self: WordCommands, intent: dict, n: int) -> tuple[str, str]:
     "What is asked before many pictures are answered, and the text of the yes."
     name = self.session.classes[intent["label"]] if "label" in intent else ""
-    give = intent.get("on", True)
+    give, answered = intent.get("on", True), self.session.store.answering.answered
+    if intent["type"] == "accept" and answered[self.commands.targets(intent)].all():
+        return f"Say of {n:,} images that this is all?", f"All of {n:,}"
     return {
         "label": (f"{'Give' if give else 'Take'} {name} {'to' if give else 'from'} {n:,} images?", f"{n:,} images"),
         "none": (f"Say of {n:,} images that they have none of these words?", f"None for {n:,}"),
