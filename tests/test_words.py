@@ -119,6 +119,11 @@ def test_many_at_once_are_asked_about():
     app.act({"type": "label", "label": 1})
     assert app.sheet.question == "Take top from 30 images?"
     app.act({"type": "confirm"})
+    app.session.add_class("later")  # of which nothing was said
+    app.act({"type": "accept"})
+    assert app.sheet.question == "Say of 30 images that this is all?" and app.session.targets[0, 3] == -1
+    app.act({"type": "confirm"})
+    assert (app.session.targets[:30, 3] == 0).all()
     assert app.session.classes_of(29) == []
     settled(app)
     app.close()
