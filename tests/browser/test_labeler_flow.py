@@ -65,12 +65,14 @@ class App:
         return left + (x - x0) / (x1 - x0) * width, top + (y1 - y) / (y1 - y0) * height
 
     def alone(self, n: int = 1) -> list[int]:
-        "Points with nothing else near them, so that a click can only mean them."
-        return self.nb.python(
+        "Points with nothing else near them, so that a click can only mean them; first those whose picture shows."
+        far = self.nb.python(
             "(lambda xy: [int(i) for i in np.argsort(-np.sort(np.square((xy[:, None] - xy[None]) / np.ptp(xy, "
             "axis=0)).sum(-1) + np.eye(len(xy)) * 9, axis=1)[:, 0])"
-            f"if all(abs((xy[i] - xy.min(0)) / np.ptp(xy, axis=0) - .5) < .48)][:{n}])(app.session.xy)"
+            f"if all(abs((xy[i] - xy.min(0)) / np.ptp(xy, axis=0) - .5) < .48)][:{10 * n}])(app.session.xy)"
         )
+        shown = self.page.evaluate("() => (document.querySelector('canvas.ssvae-shots')?.drawn || []).map(d => d[0])")
+        return sorted(far, key=lambda i: i not in shown)[:n]  # a neighbor's picture may cover a point that has none
 
     def click(self, serial: int, **options):
         x, y = self.place(serial)
