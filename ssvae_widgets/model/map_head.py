@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/map_head.html.md"""
 
 # %% auto #0
 __all__ = ['MapHead', 'SAMPLE', 'BEGINNING', 'FOLLOWING', 'init_map', 'map_encode', 'map_decode', 'place_all', 'align', 'Guide',
-           'neighbors_of', 'filled_size', 'most_steps', 'fit_map', 'compile_map', 'MapState', 'follow_map',
-           'two_columns', 'leading_components', 'laid_over', 'place_points']
+           'neighbors_of', 'filled_size', 'most_steps', 'pairs_and_steps', 'fit_map', 'compile_map', 'MapState',
+           'follow_map', 'two_columns', 'leading_components', 'laid_over', 'place_points']
 
 # %% ../../nbs/model/07_map_head.ipynb #7da0838f
 from collections.abc import Callable
@@ -221,6 +221,11 @@ def most_steps(n: int) -> int:
     "Optimizer steps that a map of so many points takes at most."
     return int(np.clip(n // 3, 500, 1500))
 
+
+def pairs_and_steps(n: int) -> tuple[int, int]:
+    "Pairs of a step for so many points, and steps that follow an epoch."
+    return (512, 150) if filled_size(n) >= 4096 else (256, 300)
+
 # %% ../../nbs/model/07_map_head.ipynb #23c37484
 def fit_map(
     z: Float[np.ndarray, "batch latent"],  # posterior means
@@ -230,13 +235,13 @@ def fit_map(
     xy: Float[np.ndarray, "batch 2"]
     | None = None,  # where the rows of z were shown before; the result is aligned to it
     stay: float = 0.0,  # how much the places in `xy` are kept; 0: only the alignment does
-    steps: int | None = None,  # optimizer steps; None: `most_steps` for a new head, 300 to continue one
+    steps: int | None = None,  # optimizer steps; None: `most_steps` for a new head, as many as follow an epoch else
     targets: Float[np.ndarray, "batch classes"]
     | None = None,  # soft labels for the class term; all-zero rows do not count
     class_weight: float = 0.0,  # weight of the class term; 0: the map knows no classes
     recon_weight: float = 1.0,  # weight of the way back to z
     learning_rate: float = 2e-2,  # at the first step; a tenth of it when continuing with nothing that makes it stay
-    batch_size: int = 256,  # pairs a step
+    batch_size: int | None = None,  # pairs a step; None: as `pairs_and_steps` says
     sample: int = SAMPLE,  # rows used when there are more and `neighbors` is None
     hidden: tuple[int, ...] = (128, 128, 128),  # widths of a new head
     seed: int = 0,
@@ -255,7 +260,8 @@ def fit_map(
         targets = np.zeros((len(z), 1))
     targets = np.asarray(targets, np.float32)
     head = dict(w=np.zeros((2, targets.shape[1]), np.float32), b=np.zeros(targets.shape[1], np.float32))
-    steps = steps if steps is not None else most_steps(len(z)) if new else 300
+    pairs, following = pairs_and_steps(len(z))
+    steps = steps if steps is not None else most_steps(len(z)) if new else following
     stay = stay if xy is not None else 0.0
     args = (
         {k: start[k] for k in ("encoder", "decoder")},
@@ -269,7 +275,7 @@ def fit_map(
         np.float32(learning_rate if new or stay else learning_rate / 10),
         np.float32([recon_weight, class_weight, stay]),
     )
-    layers, _ = PROGRAMS.call(_run, dict(batch_size=min(batch_size, filled_size(len(z)))), args)
+    layers, _ = PROGRAMS.call(_run, dict(batch_size=min(batch_size or pairs, filled_size(len(z)))), args)
     fitted = start | jax.tree.map(np.asarray, layers)
     return fitted if xy is None else align(fitted, z, xy)
 
@@ -307,7 +313,8 @@ def follow_map(
 ) -> MapState:
     "The map, fitted or continued, and laid over the places that were shown before."
     if steps is None and drawn.head is not None:
-        steps = int(np.clip(300 * (epoch - drawn.epoch), 300, most_steps(len(z))))
+        once = pairs_and_steps(len(z))[1]
+        steps = int(np.clip(once * (epoch - drawn.epoch), once, most_steps(len(z))))
     before, guide = drawn.shown if drawn.shown is not None and len(drawn.shown) == len(z) else None, drawn.guide
     fit = partial(fit_map, previous=drawn.head, steps=steps, seed=seed)
     if guide is None:
