@@ -19,8 +19,9 @@ import numpy as np
 from jaxtyping import Int64
 
 # %% auto #0
-__all__ = ['SSVAEWidgetsError', 'ArgumentError', 'RowError', 'DataError', 'ClosedError', 'describe', 'check_rows', 'as_whole',
-           'check_row', 'check_whole', 'check_extent', 'check_number', 'check_path', 'check_file']
+__all__ = ['SSVAEWidgetsError', 'ArgumentError', 'RowError', 'DataError', 'ClosedError', 'MissingError', 'InTheWayError',
+           'describe', 'check_rows', 'as_whole', 'check_row', 'check_whole', 'check_extent', 'check_number',
+           'check_path', 'check_file']
 
 # %% ../nbs/01_errors.ipynb #4289a218
 class SSVAEWidgetsError(ValueError):
@@ -41,6 +42,14 @@ class DataError(SSVAEWidgetsError):
 
 class ClosedError(SSVAEWidgetsError, RuntimeError):
     "Something was asked of a session or store that has ended."
+
+
+class MissingError(SSVAEWidgetsError, FileNotFoundError):
+    "A file or folder that was named is not there, or holds nothing of what was looked for."
+
+
+class InTheWayError(SSVAEWidgetsError, FileExistsError):
+    "Something lies where something else was to be written, and is kept."
 
 # %% ../nbs/01_errors.ipynb #580ee1e1
 def _clip(text: str, most: int) -> str:

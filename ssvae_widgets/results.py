@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import MissingError
 from .experiments import read_record
 from .io.files import atomic_write
 
@@ -32,7 +33,7 @@ def collect(
     found = {}
     for folder in folders:
         if not Path(folder).is_dir():
-            raise FileNotFoundError(f"{folder} does not exist; expected the folder of an experiment.")
+            raise MissingError(f"{folder} does not exist; expected the folder of an experiment.")
         for path in sorted(Path(folder).rglob("runs/*.json")):
             if (record := read_record(path)) is not None:
                 found[record["key"]] = record

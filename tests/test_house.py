@@ -335,3 +335,18 @@ def test_exceptions_are_few_and_explained(exceptions):
     for file, name in exceptions:
         path = PACKAGE / file if exceptions is LIBRARY_EXCEPTIONS else ROOT / file
         assert name in read(tree(path)), f"{file} does not read {name} any more: take it off the list"
+
+
+def test_what_is_missing_or_in_the_way_is_an_error_of_the_family():
+    "`MissingError` and `InTheWayError` are caught as Python's own errors of that kind, and as the package's."
+    ours = {"FileNotFoundError": "MissingError", "FileExistsError": "InTheWayError"}
+    found = [
+        f"{name_of(path)}:{node.lineno} raises {node.exc.func.id}; raise {ours[node.exc.func.id]}"
+        for path in modules()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Raise)
+        and isinstance(node.exc, ast.Call)
+        and isinstance(node.exc.func, ast.Name)
+        and node.exc.func.id in ours
+    ]
+    assert not found, found

@@ -394,3 +394,31 @@ def test_a_clearly_worse_network_is_not_shown_for_a_few_lucky_labels():
     better = np.arange(40) < 34, np.arange(40) < 36
     assert choose(both, {both: (np.zeros(40, bool), np.ones(40, bool))}, sources=known) == "network"
     assert choose(both, {both: better}, sources={k: judged(v) for k, v in zip(both, better)}) == "network"
+
+
+def test_a_label_that_is_the_only_one_of_its_class_does_not_judge():
+    """Twelve labels of twelve classes made "0 % right (0 to 24)" of answers that are all right: a class whose only
+    label is left out cannot be found."""
+    truth = np.repeat(np.arange(12), 15)
+    clouds = (np.random.default_rng(0).normal(size=(180, 12)) + 9 * np.eye(12)[truth]).astype(np.float32)
+    with LabelingSession(clouds, None, classes=12, config=TINY) as s:
+
+        def label(k, n):
+            s.label(np.flatnonzero(truth == k)[:n], k)
+
+        def checked():
+            assert s.wait(60)
+            check_now(s)
+            assert s.wait(60)
+            return s.accuracy
+
+        for k in range(12):
+            label(k, 1)
+        assert checked().n == 0 and (s.pred == truth).all() and "checked on" not in s.standing.message
+        for k in range(10):
+            label(k, 2)
+        assert (checked().n, s.accuracy.value) == (20, 1.0), "two classes have one label each"
+        label(10, 2)
+        assert checked().n == 22
+        s.undo()
+        assert checked().n == 20

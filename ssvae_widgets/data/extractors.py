@@ -24,6 +24,7 @@ from jaxtyping import Float32, UInt8
 from . import efficientnet
 from .arrays import as_array, as_uint8
 from .load import read_npy
+from ..errors import MissingError
 
 # %% ../../nbs/data/15_extractors.ipynb #fb850d82
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _onnx_session(path):
     import onnxruntime
 
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; expected a network in ONNX format.")
+        raise MissingError(f"{path} does not exist; expected a network in ONNX format.")
     try:
         return onnxruntime.InferenceSession(
             str(path),
@@ -217,6 +218,10 @@ def given_vectors(
     if hasattr(features, "vectors") and hasattr(features, "space"):  # `FeaturedImages`
         features = features.vectors
     if isinstance(features, str | os.PathLike) and str(features).lower().endswith(".npy"):
+        if not Path(features).exists():
+            raise MissingError(
+                f"{features} does not exist; expected a .npy file with a row of numbers for each picture."
+            )
         features = read_npy(features)
     elif (
         isinstance(features, str | os.PathLike | Extractor)

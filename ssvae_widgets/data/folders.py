@@ -20,7 +20,7 @@ from .image_set import ImageSet
 from .names import clean_name
 from .pictures import HEIF_ENDINGS
 from .reading import check_options, read_files, warn_caller
-from ..errors import ArgumentError, DataError, as_whole, check_path, describe
+from ..errors import ArgumentError, DataError, MissingError, as_whole, check_path, describe
 from ..io.files import explain_os_error
 
 # %% ../../nbs/data/09_folders.ipynb #5a1c1004
@@ -94,7 +94,7 @@ def _find_pictures(folder: Path, bad: list[str]) -> tuple[list[Path], str | None
     if not found and note:
         raise DataError(f"{folder} contains no pictures that can be read: {note}")
     if not found:
-        raise FileNotFoundError(
+        raise MissingError(
             f"{folder} contains no pictures ({', '.join(PICTURE_ENDINGS)}) and no IDX files: check the folder, or name "
             f"one of its .npy or .npz files."
         )

@@ -30,7 +30,7 @@ from .reading import ReadOptions, check_options, read_files, warn_caller
 from .standard import IDX_TYPES, load_digits, load_mnist, most_unpacked, read_idx
 from .table_images import read_table
 from .tables import is_table, is_table_file
-from ..errors import ArgumentError, DataError, check_file, check_path, check_whole, describe
+from ..errors import ArgumentError, DataError, MissingError, check_file, check_path, check_whole, describe
 from ..io.files import explain_os_error
 
 # %% ../../nbs/data/11_load.ipynb #952dc448
@@ -284,7 +284,7 @@ def load_images(
     path = Path(os.path.expanduser(text))
     try:
         if not path.exists():
-            raise FileNotFoundError(
+            raise MissingError(
                 f"{text} does not exist; expected digits, mnist, cells, a folder of images, a .npy, a .npz, IDX "
                 f"files or a table."
             )

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
-from ..errors import DataError, check_file
+from ..errors import DataError, MissingError, check_file
 from ..io.files import atomic_write
 
 # %% ../../nbs/data/10_standard.ipynb #a75c98a4
@@ -177,7 +177,7 @@ def _mnist_file(name, download, mirrors):
             return read_idx(atomic_write(folders[-1] / f"{name}.gz", packed))
         except (OSError, ValueError) as e:
             problems.append(str(e) or type(e).__name__)
-    raise FileNotFoundError(
+    raise MissingError(
         f"MNIST is not here: {name}.gz was not found in {' or in '.join(map(str, folders))}"
         + (f" and could not be downloaded ({'; '.join(problems)})" if problems else "")
         + f". Put {', '.join(f'{n}.gz' for n in MNIST_FILES)} into one of these folders, or set SSVAE_WIDGETS_DATA to "

@@ -424,7 +424,7 @@ def export(
     self: AgentDoor,
     what: list[str] | None = None,  # parts, such as "labels", "predictions", "model", "coco"; None: the usual ones
 ) -> list[dict[str, str]]:
-    "Write results into the folder for exports. Raises `ArgumentError`, `FileExistsError`, `OSError`."
+    "Write results into the folder for exports. Raises `ArgumentError`, `InTheWayError`, `OSError`."
     if self.out is None:
         raise ArgumentError("No folder for exports was given when this was started; start it with one (--out FOLDER).")
     self.settle()

@@ -20,7 +20,7 @@ from ..data.arrays import ImageSet, as_pictures, encode_labels, image_shape
 from ..data.folders import warn_caller
 from ..data.load import as_image_set
 from ..data.names import check_classes, group_numbers
-from ..errors import ArgumentError, DataError, check_path, describe
+from ..errors import ArgumentError, DataError, MissingError, check_path, describe
 from ..labels.store import LabelStore
 from ..labels.view import MAX_CLASSES
 
@@ -109,7 +109,7 @@ def _checkpoint_shape(path) -> tuple[int, ...]:
     from ssvae_widgets.io.checkpoint import CheckpointError, read_meta
 
     if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no checkpoint {str(path)!r}; leave model= out to begin a new model.")
+        raise MissingError(f"There is no checkpoint {str(path)!r}; leave model= out to begin a new model.")
     meta = read_meta(path)
     if "input_shape" not in meta:
         raise CheckpointError(f"{path} holds no SSVAE model.")

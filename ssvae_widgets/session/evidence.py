@@ -22,6 +22,7 @@ from ssvae_widgets.assess.evidence import (
     Source,
     Temper,
     ahead,
+    answerable,
     assign_folds,
     assign_group_folds,
     choose,
@@ -172,7 +173,10 @@ def _compare_groups(self: Evidence, rows: np.ndarray, codes: np.ndarray):
             left = np.where(fold == k, -1, codes)
             probs[out] = self.predictions.graphs.left_out(space, -2 - k, left, rows[out])
             yield False
-    own = ~np.isin(rows, self.data.no_judges)
+    own = self._judges(codes)[rows]
+    if not own.any():
+        self.gap = None
+        return
     groups = self.data.of_group[rows[own]]
     known = (probs.argmax(1) == codes[rows])[own]
     new = (self.left_out["graph"][1].argmax(1) == codes[rows])[own]
@@ -241,12 +245,19 @@ def judge(
 
 # %% ../../nbs/session/11_evidence.ipynb #8193b562
 @patch
+def _judges(self: Evidence, codes: Int[np.ndarray, "batch"]) -> Bool[np.ndarray, "batch"]:
+    "Labels of people that another label of their class could have found."
+    asked = answerable(codes, self.folds)
+    asked[self.data.no_judges] = False
+    return asked
+
+
+@patch
 def _right_when_left_out(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dict[str, Bool[np.ndarray, "labels"]]:
     "Which labels each source found while they were left out."
-    right = {name: np.zeros(0, bool) for name in SOURCES}
-    accepted = self.data.no_judges
+    right, asked = {name: np.zeros(0, bool) for name in SOURCES}, self._judges(codes)
     for name, (rows, probs) in self.left_out.items():
-        keep = (codes[rows] >= 0) & ~np.isin(rows, accepted)
+        keep = asked[rows]
         if keep.any():
             right[name] = self.predictions.live(probs[keep]).argmax(1) == codes[rows[keep]]
     return right
@@ -257,10 +268,10 @@ def _groups_judged(
     self: Evidence, codes: Int[np.ndarray, "batch"], examined: Int[np.ndarray, "rows"]
 ) -> dict[str, Int[np.ndarray, "labels"]]:
     "The group of each label that a source is judged on, in their order; empty without groups."
-    groups, accepted = self.data.of_group, self.data.no_judges
+    groups, asked = self.data.of_group, self._judges(codes)
     if groups is None:
         return {}
-    left = {name: rows[(codes[rows] >= 0) & ~np.isin(rows, accepted)] for name, (rows, _) in self.left_out.items()}
+    left = {name: rows[asked[rows]] for name, (rows, _) in self.left_out.items()}
     return {name: groups[rows] for name, rows in {**left, "network": examined}.items()}
 
 # %% ../../nbs/session/11_evidence.ipynb #ff2f3fcb

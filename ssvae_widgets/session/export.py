@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, check_path, describe
+from ..errors import ArgumentError, InTheWayError, check_path, describe
 from ..interchange.annotations import coco_json, cvat_xml, label_studio_json
 from ..interchange.card import model_card
 from ..interchange.datasets import write_parquet
@@ -272,19 +272,19 @@ def _ours(folder: Path) -> set[str]:
 
 # %% ../../nbs/session/27_export.ipynb #4dec635a
 def _check_folder(folder: Path, parts: Sequence[str], labels: Path | None) -> None:
-    "A `FileExistsError` where a part would replace something that no export has written, or the labels themselves."
+    "A `InTheWayError` where a part would replace something that no export has written, or the labels themselves."
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; give the name of a folder.")
+        raise InTheWayError(f"{folder} is a file; give the name of a folder.")
     ours, own = _ours(folder), labels and os.path.realpath(labels)  # which appear a moment after the first label
     for part in parts:
         place = folder / PLACES[part]
         if os.path.realpath(place) == own or os.path.lexists(place) and PLACES[part] not in ours:
-            raise FileExistsError(
+            raise InTheWayError(
                 f"{folder} has a {PLACES[part]} that was not exported from here; give another folder. "
                 "Nothing was written."
             )
         if part in ("folders", "script") and place.is_dir() and not _as_written(place, part):
-            raise FileExistsError(
+            raise InTheWayError(
                 f"{place} was changed by hand since it was exported; give another folder, so that this one stays. "
                 "Nothing was written."
             )
@@ -335,7 +335,7 @@ def export_session(
 ) -> list[Written]:
     """Write labels, predictions, pictures, model, project, or files for other programs into one folder.
 
-    Raises `ArgumentError` for what cannot be had, `FileExistsError` where something else lies in the way, `OSError`.
+    Raises `ArgumentError` for what cannot be had, `InTheWayError` where something else lies in the way, `OSError`.
     """
     folder, there, more = Path(os.path.expanduser(check_path(folder, "folder"))), offers(session), more or {}
     able = {offer.name: offer.text for offer in there if not offer.why_not}

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 from jaxtyping import Float
 
 from ..data.feature_cache import array_digest
-from ..errors import ArgumentError, describe
+from ..errors import ArgumentError, MissingError, describe
 from ..io.files import atomic_write, read_plain
 from .activity import Activity
 from .jobs import BackgroundThread
@@ -49,6 +49,8 @@ def check_features(
                 f"features is {describe(features)}, and the images are vectors, which nothing can be extracted from: "
                 "give features as an array (n, d), or leave it out."
             )
+    except MissingError:
+        raise
     except (TypeError, ValueError) as error:
         raise ArgumentError(str(error)) from None
 

@@ -21,7 +21,7 @@ import numpy as np
 from filelock import Timeout
 
 from ..data.image_set import ImageSet
-from ..errors import SSVAEWidgetsError
+from ..errors import InTheWayError, MissingError, SSVAEWidgetsError
 from ssvae_widgets.io.files import (
     atomic_write,
     explain_os_error,
@@ -74,7 +74,7 @@ def locked(
             try:
                 held.enter_context(one_at_a_time(folder / SESSION / "lock"))
             except Timeout:
-                raise FileExistsError(
+                raise InTheWayError(
                     f"{folder} cannot take rounds and queue, it is open in another session; "
                     "close that or give another folder. Nothing was written."
                 ) from None
@@ -330,7 +330,7 @@ def read_parts(
     folder,
     given=(),  # names of arguments that are not read, because a caller has others
 ) -> tuple[dict[str, Any], list[str]]:  # arguments of `LabelingSession`; what was left out, a sentence each
-    "What a project folder holds, and what is wrong with it. Raises `ProjectError`, `FileNotFoundError`."
+    "What a project folder holds, and what is wrong with it. Raises `ProjectError`, `MissingError`."
     folder = Path(folder).expanduser()
     problems = [said] if (said := recover(folder)) else []
     facts = read_facts(folder)
@@ -435,7 +435,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads(read_plain(file))
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(
+        raise MissingError(
             f"{folder} holds no project (there is no project.json in it); save one with session.save({str(folder)!r})."
         ) from None
     except OSError as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ClosedError
+from ..errors import ClosedError, InTheWayError
 from ..io.files import atomic_write
 from .column_file import column_file
 from .folder import log_identity
@@ -31,7 +31,7 @@ def save_project(
     folder: Path,  # where to; made when it is not there
     more: dict[str, bytes],  # files of a view that belong to the project
 ) -> Path:  # the folder
-    "Look whether a project may lie there, and put it there. Raises `FileExistsError`, `ClosedError` or `OSError`."
+    "Look whether a project may lie there, and put it there. Raises `InTheWayError`, `ClosedError` or `OSError`."
     here, mine, files = Path(os.path.realpath(folder)), session.store.path, session.files
     _check_place(session, folder, here)
     if session.network.given is not None and session.resume.number is None and session.model is None:
@@ -45,7 +45,7 @@ def save_project(
             "or give another folder."
         )
     if at_home and not (files.folder.mine and files.folder.path == here / SESSION):
-        raise FileExistsError(
+        raise InTheWayError(
             f"{folder} cannot take rounds and queue ({files.folder.problem}); close the other session or give another "
             "folder. Nothing was written."
         )
@@ -71,28 +71,28 @@ def _known_file(session, folder: Path) -> dict[str, bytes]:
 
 # %% ../../nbs/session/26_saving.ipynb #22a73595
 def _check_place(session, folder: Path, here: Path) -> None:
-    "Whether a project may lie there, or a `FileExistsError`."
+    "Whether a project may lie there, or a `InTheWayError`."
     files, mine = session.files, session.store.path
     for own in (files.folder.path, files.folder.home, files.rounds.folder):
         if own is not None and here.is_relative_to(os.path.realpath(own)):
-            raise FileExistsError(
+            raise InTheWayError(
                 f"{folder} lies in the folder where this session keeps its rounds; give another folder."
             )
     if folder.is_symlink() and not folder.exists():
-        raise FileExistsError(f"{folder} is a link to something that is not there; give another folder.")
+        raise InTheWayError(f"{folder} is a link to something that is not there; give another folder.")
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; give the name of a folder.")
+        raise InTheWayError(f"{folder} is a file; give the name of a folder.")
     with_labels = mine is not None and mine.parent == here
     if not folder.is_dir() or with_labels or (folder / "project.json").is_file():
         return
     if not all(map(is_ours, folder.iterdir())):
-        raise FileExistsError(f"{folder} is not empty and holds no project; give another folder.")
+        raise InTheWayError(f"{folder} is not empty and holds no project; give another folder.")
 
 # %% ../../nbs/session/26_saving.ipynb #b4c1913f
 def _check_labels(session, folder: Path) -> None:
-    "Whether the session has all labels of the project there, or a `FileExistsError`."
+    "Whether the session has all labels of the project there, or a `InTheWayError`."
     if n := session.store.lacks(folder / LABELS):
-        raise FileExistsError(
+        raise InTheWayError(
             f"{folder} has {n} change{'s' * (n > 1)} of labels that this session does not have: open it with "
             "LabelingSession.open, or give another folder. Nothing was written."
         )

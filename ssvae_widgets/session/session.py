@@ -414,7 +414,7 @@ def save(
     """Write images, truth, labels with their history, rounds, weights and queue into one folder, in one step.
 
     Whatever ends it in the middle, the folder holds the earlier save or the new one. Other files in it stay.
-    Raises `FileExistsError` where something else is in the way, `OSError` where it cannot be written,
+    Raises `InTheWayError` where something else is in the way, `OSError` where it cannot be written,
     `ArgumentError` for what is no path, `ClosedError` for a session that was replaced.
     """
     folder = Path(os.path.expanduser(check_path(folder, "folder")))
@@ -434,7 +434,7 @@ def export(
     """Take away labels with file names, predictions, a folder per class, the model and the project.
 
     For other programs, by name: "card", "huggingface", "coco", "cvat", "label-studio", "onnx", "script".
-    `ArgumentError` for what cannot be had, `FileExistsError` where something else lies in the way, `OSError`.
+    `ArgumentError` for what cannot be had, `InTheWayError` where something else lies in the way, `OSError`.
     """
     return export_session(self, folder, what, **more)
 
@@ -445,7 +445,7 @@ def open(
     folder,  # written by `save`
     **given,  # arguments that replace saved ones
 ):  # a session
-    "Go on with a saved project. Raises `ProjectError`, or `FileNotFoundError` where there is none."
+    "Go on with a saved project. Raises `ProjectError`, or `MissingError` where there is none."
     project, problems = read_parts(folder, given)
     columns, names, _ = read_columns(Path(folder).expanduser(), len(project["images"]), aside=False)
     session = cls(**{**project, **given})

@@ -695,7 +695,8 @@ export class MapView extends MapCanvas {
     if (this.confirm) return this.give(this.confirm.startsWith("null/") ? null : parseInt(this.confirm, 10));
     const sel = this.s.state.selected,
       several = this.s.words.on && this.model.get("listening") && sel.length;
-    const why = this.s.show.refusal(sel) || (several && confirmWords(this.s));
+    const { show } = this.s,
+      why = show.refusal(sel) || (several ? confirmWords(this.s) : show.unsaid(sel));
     if (why) this.refuse(why);
     else if (!several) this.s.accept();
     else this.speak();

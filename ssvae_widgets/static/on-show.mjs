@@ -126,6 +126,14 @@ export class OnShow {
       : `The picture of #${i} is not here yet: the key was not used`;
   }
 
+  /** Why what is predicted of these points may not be accepted: of one it has to be on show. Empty when it may. */
+  unsaid(serials) {
+    if (!this.views || serials.length !== 1) return "";
+    const i = serials[0];
+    if (i !== this.drawn || this.coming) return `The prediction of #${i} is not here yet: the key was not used`;
+    return this.said >= 0 ? "" : "Nothing is predicted yet: a class key labels it";
+  }
+
   say(note) {
     if (note !== this.note) {
       this.note = note;

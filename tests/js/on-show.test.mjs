@@ -111,6 +111,25 @@ test("a key is not about the picture under the pointer", () => {
   assert.deepEqual([show.drawn, show.refusal([5])], [5, ""]);
 });
 
+test("Enter accepts what is predicted only where that can be read", () => {
+  const { show, python } = page();
+  assert.equal(show.unsaid([5]), "");
+  show.select([50], "click");
+  assert.equal(show.refusal([50]), "", "a class key is about the point that was clicked");
+  assert.match(show.unsaid([50]), /prediction of #50 is not here yet/);
+  show.thumb = () => ({ w: 1, h: 1, c: 1, label: -1, data: new Uint8Array(1) });
+  show.tell();
+  assert.equal(show.drawn, 50);
+  assert.match(show.unsaid([50]), /prediction of #50 is not here yet/, "its picture is, what is said of it is not");
+  python.info = { serial: 50, prediction: -1 };
+  show.tell();
+  assert.match(show.unsaid([50]), /Nothing is predicted yet/);
+  python.info = { serial: 50, prediction: 3 };
+  show.tell();
+  assert.deepEqual([show.unsaid([50]), show.said], ["", 3]);
+  assert.equal(show.unsaid([1, 2, 3]), "", "the map shows what is predicted of many");
+});
+
 test("a point chosen by an arrow key waits for its picture; a thumbnail is one", () => {
   const { show } = page();
   show.select([50], "key");
