@@ -44,7 +44,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "artifacts" / "bench" / "widget.json"
-PARTS = ("compare", "keys", "next", "disk", "lasso", "pan", "pictures", "cycles", "storm")
+PARTS = ("compare", "keys", "next", "disk", "lasso", "sheet", "pan", "pictures", "cycles", "storm")
 spec = importlib.util.spec_from_file_location("browser_tools", ROOT / "tests" / "browser" / "conftest.py")
 tools = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tools)
@@ -497,6 +497,64 @@ def lasso(bench, n=60_000, times=12):
     return out
 
 
+# Pointer up until every picture of the sheet that is in sight is painted.
+SHEET = """() => {
+  const space = document.querySelector('.ssvae-sheet-space'), seen = window.sheet = { up: 0, ms: 0, tiles: 0 };
+  addEventListener('pointerup', (e) => Object.assign(seen, { up: e.timeStamp, ms: 0 }), true);
+  new MutationObserver(() => {
+    const tiles = [...space.querySelectorAll('.ssvae-tile')];
+    if (!seen.up || seen.ms || !tiles.length || !tiles.every((t) => t.querySelector('canvas'))) return;
+    Object.assign(seen, { ms: performance.now() - seen.up, tiles: tiles.length, side: tiles[0].offsetWidth });
+  }).observe(space, { childList: true, subtree: true }); }"""
+
+
+def sheet(bench, n=12_000, times=10, many=200, side=128):
+    "Pointer up of a lasso around 200 digits until the contact sheet shows them, 128 pixels a picture, the app idle."
+    book = bench.open([LABELER.format(n=n)])
+    page = book.page
+    bench.run_cell(book, 0)
+    page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
+    book.until("'app' in globals() and app.session.wait(0.1)", timeout=240)
+    page.wait_for_timeout(3000)
+    book.execute("m = app.map; m.select([0, 1])")
+    slider = page.locator(".ssvae-sheet input[type=range]")
+    slider.wait_for(timeout=20_000)
+    slider.evaluate("(e, px) => { e.value = px; e.dispatchEvent(new Event('input', { bubbles: true })); }", side)
+    page.evaluate(SHEET)
+    page.locator(".ssvae-labeler").first.press("l")
+    took, counts, last = [], [], {}
+    for k in range(times):
+        book.execute(
+            "xy = np.asarray(m.xy)\n"
+            f"near = np.argsort(((xy - xy[{997 * k % n}]) ** 2).sum(1))[: {many}]\n"
+            "low, high = xy[near].min(0), xy[near].max(0)"
+        )
+        corners = page.evaluate(
+            """([low, high]) => {
+            const c = document.querySelector('canvas.ssvae-points'), r = c.getBoundingClientRect();
+            const [a, b, d, e] = c.dataset.domain.split(',').map(Number);
+            return [low, high].map(([x, y]) =>
+                [r.left + (x - a) / (b - a) * r.width, r.bottom - (y - d) / (e - d) * r.height]); }""",
+            book.python("[low.tolist(), high.tolist()]"),
+        )
+        (x0, y1), (x1, y0) = corners
+        page.evaluate("() => { window.sheet.up = 0; }")
+        page.mouse.move(x0, y0)
+        page.mouse.down()
+        for x, y in ((x1, y0), (x1, y1), (x0, y1), (x0, y0)):
+            page.mouse.move(x, y, steps=4)
+        page.mouse.up()
+        page.wait_for_function("() => window.sheet.ms > 0", timeout=30_000)
+        last = page.evaluate("() => window.sheet")
+        took.append(last["ms"])
+        counts.append(len(book.python("[int(i) for i in m.selected]")))
+        page.wait_for_timeout(600)
+    out = {**summary(took), "pictures": int(np.median(counts)), "in_sight": last["tiles"], "side": last["side"]}
+    print("sheet", out, flush=True)
+    bench.close(book)
+    return out
+
+
 def pictures(bench, sizes):
     "From the map to its first pictures, and frames a second of dragging with pictures on it."
     return pan(bench, sizes, what=PICTURED)
@@ -781,6 +839,7 @@ def main():
         "next": following,
         "disk": disk,
         "lasso": lasso,
+        "sheet": sheet,
         "pan": lambda b: pan(b, a.sizes),
         "pictures": lambda b: pictures(b, a.sizes),
         "cycles": lambda b: cycles(b, a.cycles),
