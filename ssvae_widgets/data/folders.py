@@ -156,10 +156,8 @@ def _class_of(path: Path, level: int) -> str | None:
 def _past_wrappers(names: list[str], level: int | None) -> int | None:
     "The level that is meant by the outermost: not a folder that holds all others."
     parents = [Path(name).parts[:-1] for name in names]
-    depth = min(map(len, parents), default=0)
-    while (
-        level is not None and 0 <= level < depth - 1 and len({p[: level + 1] for p in parents}) == 1 < len({*parents})
-    ):
+    depth = min(map(len, parents), default=0) if len({*parents}) > 1 else 0
+    while level is not None and 0 <= level < depth - 1 and len({p[: level + 1] for p in parents}) == 1:
         level += 1
     return level
 
