@@ -271,7 +271,11 @@ def compare(bench, sizes, repeats):
                 print("failed:", str(e)[:200])
             bench.close_all()
         if importlib.util.find_spec("embedding_atlas"):
-            out[f"embedding-atlas/{n}"] = atlas(bench, n, repeats)
+            try:
+                out[f"embedding-atlas/{n}"] = atlas(bench, n, repeats)
+            except Exception as e:
+                out[f"embedding-atlas/{n}"] = {"error": f"{type(e).__name__}: {str(e)[:200]}"}
+                bench.close_all()
     return out
 
 
