@@ -520,7 +520,7 @@ def sheet(bench, n=12_000, times=10, many=200, side=128):
     page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
     book.until("'app' in globals() and app.session.wait(0.1)", timeout=240)
     page.wait_for_timeout(3000)
-    book.execute("m = app.map; m.select([0, 1])")
+    book.execute("m = app.map; m.selected = [0, 1]")
     slider = page.locator(".ssvae-sheet input[type=range]")
     slider.wait_for(timeout=20_000)
     slider.evaluate("(e, px) => { e.value = px; e.dispatchEvent(new Event('input', { bubbles: true })); }", side)

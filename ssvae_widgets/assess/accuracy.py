@@ -59,7 +59,7 @@ class Accuracy:
         if self.asked >= 3 and self.how == "left out":
             parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
         if self.truth == self.truth:
-            parts.append(f"truth: {self.truth:.1%}")
+            parts.append(f"{self.truth:.1%} right by the known classes")
         return " · ".join(parts)
 
     @property

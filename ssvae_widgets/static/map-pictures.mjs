@@ -461,7 +461,7 @@ export class Pictures {
       g.fillRect(left - width, top - width, w + 2 * width, h + 2 * width);
       g.imageSmoothingEnabled = k * dpr < 3;
       g.drawImage(canvas, sx, sy, t.w, t.h, left, top, w, h);
-      const covers = Math.abs(px - x) <= w / 2 + width + 2 && Math.abs(py - y) <= h / 2 + width + 2;
+      const covers = Math.abs(px - x) <= w / 2 + width + 6 && Math.abs(py - y) <= h / 2 + width + 6; // no half of its dot looks out
       return [row, left + w / 2, top + h / 2, w / 2 + width + wide, h / 2 + width + wide, covers];
     });
     g.globalAlpha = 1;
