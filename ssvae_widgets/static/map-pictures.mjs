@@ -452,13 +452,17 @@ export class Pictures {
         left = snap(x - w / 2),
         top = snap(y - h / 2);
       g.globalAlpha = opacity;
-      if (around) {
-        g.fillStyle = around;
-        const far = width + wide;
+      const under = (style, far) => {
+        g.fillStyle = style;
         g.fillRect(left - far, top - far, w + 2 * far, h + 2 * far);
+      };
+      if (around && opacity === 1) under(around, width + wide); // it would shine through a faint picture
+      if (opacity === 1) under(color, width);
+      else {
+        g.strokeStyle = color;
+        g.lineWidth = width;
+        g.strokeRect(left - width / 2, top - width / 2, w + width, h + width);
       }
-      g.fillStyle = color;
-      g.fillRect(left - width, top - width, w + 2 * width, h + 2 * width);
       g.imageSmoothingEnabled = k * dpr < 3;
       g.drawImage(canvas, sx, sy, t.w, t.h, left, top, w, h);
       const covers = Math.abs(px - x) <= w / 2 + width + 6 && Math.abs(py - y) <= h / 2 + width + 6; // no half of its dot looks out
