@@ -64,8 +64,10 @@ class Accuracy:
 
     @property
     def brief(self) -> str:
-        "The same for a narrow place: without what other answers reach."
-        return replace(self, why=re.sub(r"^(on show[^(;]*?) \([^)]*\)", r"\1", self.why)).message
+        "For a narrow place: the number of what is on show, or without one all but what others reach."
+        if self.value != self.value:
+            return replace(self, why=re.sub(r"^(on show[^(;]*?) \([^)]*\)", r"\1", self.why)).message
+        return replace(self, why=self.why.partition("; ")[2], asked=0, truth=math.nan).message
 
     def to_dict(self) -> dict[str, Any]:
         "For JSON; what is not known is None."
