@@ -4,9 +4,12 @@
     python bench/widget.py compare --sizes 12000 60000
     python bench/widget.py storm --keys 10000    # 10,000 labels by key, then undo all
 
-jupyter-scatter, bqplot-gl's ScatterGL and bqplot's own Scatter run in the same browser, one after the other, on the
-same points; install them with
-`pip install jupyter-scatter bqplot-gl`. "Painted" is seen from outside, in the same way for all: the picture on the
+jupyter-scatter, embedding-atlas, bqplot-gl's ScatterGL and bqplot's own Scatter run in the same browser, one after the
+other, on the same points; install those that are wanted with
+`pip install jupyter-scatter embedding-atlas bqplot-gl`. embedding-atlas 0.26 asks its questions of DuckDB in the kernel
+and works offline, but its map is drawn by WebGPU with `shader-f16` alone, which Chromium's software rendering lacks:
+there it shows its table and a sentence, both of which are in the figures. `--hardware` lets the browser use a graphics
+card. "Painted" is seen from outside, in the same way for all: the picture on the
 screen, taken again and again, until it shows the new
 color or the new place. One such look costs 30–90 ms, which every figure of `compare` therefore contains. On a shared
 machine the ratios count.
@@ -41,7 +44,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "artifacts" / "bench" / "widget.json"
-PARTS = ("compare", "keys", "next", "disk", "lasso", "pan", "pictures", "cycles", "storm")
+PARTS = ("compare", "keys", "next", "disk", "lasso", "sheet", "pan", "pictures", "cycles", "storm")
 spec = importlib.util.spec_from_file_location("browser_tools", ROOT / "tests" / "browser" / "conftest.py")
 tools = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tools)
@@ -100,6 +103,12 @@ LIBRARIES = {
         "k.x = right[:, 0]",
     ),
 }
+PEERS = {"jupyter-scatter": "jscatter", "bqplot-gl ScatterGL": "bqplot_gl"}  # left out where they are not installed
+ATLAS = (
+    "import pandas as pd\nfrom embedding_atlas.widget import EmbeddingAtlasWidget",
+    "w = EmbeddingAtlasWidget(pd.DataFrame({'x': left[:, 0], 'y': left[:, 1]}), x='x', y='y')\nw",
+)
+NO_MAP = "WebGPU is unavailable"
 OURS = """
 import numpy as np, time
 from ssvae_widgets import LatentMap
@@ -216,7 +225,7 @@ def compare(bench, sizes, repeats):
     out = {}
     for n in sizes:
         for name, (imports, make, recolor, move) in LIBRARIES.items():
-            if name == "bqplot Scatter" and n > 12_000:
+            if name == "bqplot Scatter" and n > 12_000 or not importlib.util.find_spec(PEERS.get(name, "bqplot")):
                 continue
             print(f"compare {n:>9,} {name}", end=" ", flush=True)
             first, every, recolors, moves = [], [], [], []
@@ -261,7 +270,39 @@ def compare(bench, sizes, repeats):
                 out[f"{name}/{n}"] = {"error": f"{type(e).__name__}: {str(e)[:200]}"}
                 print("failed:", str(e)[:200])
             bench.close_all()
+        if importlib.util.find_spec("embedding_atlas"):
+            try:
+                out[f"embedding-atlas/{n}"] = atlas(bench, n, repeats)
+            except Exception as e:
+                out[f"embedding-atlas/{n}"] = {"error": f"{type(e).__name__}: {str(e)[:200]}"}
+                bench.close_all()
     return out
+
+
+def atlas(bench, n, repeats):
+    "Until embedding-atlas says how many points it has, and until its map is there, or what it says instead."
+    told, painted, why = [], [], None
+    for _ in range(repeats):
+        book = bench.open([DATA.format(n=n) + ATLAS[0] + "\nready = 1", ATLAS[1]])
+        page, box = book.page, {"x": 150, "y": 220, "width": 780, "height": 420}
+        bench.run_cell(book, 0)
+        book.until("'ready' in globals()", timeout=120)
+        page.wait_for_timeout(1500)
+        start = time.perf_counter()
+        bench.run_cell(book, 1)
+        page.get_by_text(f"{n:,} points").first.wait_for(timeout=120_000)
+        told.append((time.perf_counter() - start) * 1000)
+        sentence = page.get_by_text(NO_MAP)
+        took = wait_picture(page, box, lambda r, b, s, said=sentence: b > 2000 or said.count(), start, timeout=60)
+        if sentence.count():
+            why = sentence.first.inner_text()
+        else:
+            painted.append(took)
+        bench.close(book)
+    first = {"first_paint_ms": statistics.median(painted)} if painted else {"first_paint_ms": None, "map": why}
+    got = {"first_table_ms": statistics.median(told), **first, "repeats": repeats}
+    print(f"compare {n:>9,} embedding-atlas", got, flush=True)
+    return got
 
 
 WATCH = """() => {
@@ -460,14 +501,120 @@ def lasso(bench, n=60_000, times=12):
     return out
 
 
+# Pointer up until every picture of the sheet that is in sight is painted.
+SHEET = """() => {
+  const space = document.querySelector('.ssvae-sheet-space'), seen = window.sheet = { up: 0, ms: 0, tiles: 0 };
+  addEventListener('pointerup', (e) => Object.assign(seen, { up: e.timeStamp, ms: 0 }), true);
+  new MutationObserver(() => {
+    const tiles = [...space.querySelectorAll('.ssvae-tile')];
+    if (!seen.up || seen.ms || !tiles.length || !tiles.every((t) => t.querySelector('canvas'))) return;
+    Object.assign(seen, { ms: performance.now() - seen.up, tiles: tiles.length, side: tiles[0].offsetWidth });
+  }).observe(space, { childList: true, subtree: true }); }"""
+
+
+def sheet(bench, n=12_000, times=10, many=200, side=128):
+    "Pointer up of a lasso around 200 digits until the contact sheet shows them, 128 pixels a picture, the app idle."
+    book = bench.open([LABELER.format(n=n)])
+    page = book.page
+    bench.run_cell(book, 0)
+    page.wait_for_selector("canvas.ssvae-points[data-painted]", timeout=120_000)
+    book.until("'app' in globals() and app.session.wait(0.1)", timeout=240)
+    page.wait_for_timeout(3000)
+    book.execute("m = app.map; m.selected = [0, 1]")
+    slider = page.locator(".ssvae-sheet input[type=range]")
+    slider.wait_for(timeout=20_000)
+    slider.evaluate("(e, px) => { e.value = px; e.dispatchEvent(new Event('input', { bubbles: true })); }", side)
+    page.evaluate(SHEET)
+    page.locator(".ssvae-labeler").first.press("l")
+    took, counts, last = [], [], {}
+    for k in range(times):
+        book.execute(
+            "xy = np.asarray(m.xy)\n"
+            f"near = np.argsort(((xy - xy[{997 * k % n}]) ** 2).sum(1))[: {many}]\n"
+            "low, high = xy[near].min(0), xy[near].max(0)"
+        )
+        corners = page.evaluate(
+            """([low, high]) => {
+            const c = document.querySelector('canvas.ssvae-points'), r = c.getBoundingClientRect();
+            const [a, b, d, e] = c.dataset.domain.split(',').map(Number);
+            return [low, high].map(([x, y]) =>
+                [r.left + (x - a) / (b - a) * r.width, r.bottom - (y - d) / (e - d) * r.height]); }""",
+            book.python("[low.tolist(), high.tolist()]"),
+        )
+        (x0, y1), (x1, y0) = corners
+        page.evaluate("() => { window.sheet.up = 0; }")
+        page.mouse.move(x0, y0)
+        page.mouse.down()
+        for x, y in ((x1, y0), (x1, y1), (x0, y1), (x0, y0)):
+            page.mouse.move(x, y, steps=4)
+        page.mouse.up()
+        page.wait_for_function("() => window.sheet.ms > 0", timeout=30_000)
+        last = page.evaluate("() => window.sheet")
+        took.append(last["ms"])
+        counts.append(len(book.python("[int(i) for i in m.selected]")))
+        page.wait_for_timeout(600)
+    out = {**summary(took), "pictures": int(np.median(counts)), "in_sight": last["tiles"], "side": last["side"]}
+    print("sheet", out, flush=True)
+    bench.close(book)
+    return out
+
+
 def pictures(bench, sizes):
     "From the map to its first pictures, and frames a second of dragging with pictures on it."
     return pan(bench, sizes, what=PICTURED)
 
 
+def drag(page, x, y, seconds):
+    "Drag around for so long: how long it was, and how often the pointer moved."
+    start, k = time.perf_counter(), 0
+    while (now := time.perf_counter()) - start < seconds:
+        k += 1
+        page.mouse.move(x + 80 * np.cos(k / 9), y + 60 * np.sin(k / 7))
+    return now - start, k
+
+
+# Frames in which anything was drawn with WebGL: at most as many reached the screen.
+DRAWN = """() => {
+  const seen = window.drawn = { frames: 0 }; let dirty = false;
+  for (const C of [WebGLRenderingContext, WebGL2RenderingContext]) for (const name of ['drawArrays', 'drawElements']) {
+    const draw = C.prototype[name];
+    C.prototype[name] = function (...a) { dirty = true; return draw.apply(this, a); }; }
+  const count = () => { if (dirty) seen.frames++; dirty = false; requestAnimationFrame(count); };
+  count(); }"""
+
+
+def pan_scatter(bench, n, seconds=3.0):
+    "The same of jupyter-scatter, which pans with the left button too."
+    imports, make, *_ = LIBRARIES["jupyter-scatter"]
+    book = bench.open([DATA.format(n=n) + imports + "\n" + make])
+    page = book.page
+    page.evaluate(DRAWN)
+    bench.run_cell(book, 0)
+    canvas = page.locator(".jp-OutputArea canvas").first
+    canvas.wait_for(timeout=120_000)
+    page.wait_for_function("() => window.drawn.frames > 0", timeout=120_000)
+    page.wait_for_timeout(3000)
+    r = canvas.bounding_box()
+    x, y = r["x"] + r["width"] / 2, r["y"] + r["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 8, y + 8)
+    page.wait_for_timeout(500)
+    page.evaluate("() => { window.drawn.frames = 0; }")
+    took, moves = drag(page, x, y, seconds)
+    frames = page.evaluate("() => window.drawn.frames")
+    page.mouse.up()
+    bench.close(book)
+    return {"frames_per_s": frames / took, "pointer_moves_per_s": moves / took}
+
+
 def pan(bench, sizes, seconds=3.0, what=OURS):
     "Frames with a new domain in a second of dragging."
     out = {}
+    if what is OURS and importlib.util.find_spec("jscatter"):
+        for n in sizes:
+            out[f"jupyter-scatter/{n}"] = pan_scatter(bench, n, seconds)
+            print("pan jupyter-scatter", n, out[f"jupyter-scatter/{n}"], flush=True)
     for n in sizes:
         book = start_ours(bench, n, PLAIN, what)
         page = book.page
@@ -478,13 +625,10 @@ def pan(bench, sizes, seconds=3.0, what=OURS):
         page.mouse.move(x + 8, y + 8)
         page.wait_for_timeout(300)
         page.evaluate("() => { window.times.frames = 0; }")
-        start, k = time.perf_counter(), 0
-        while (now := time.perf_counter()) - start < seconds:
-            k += 1
-            page.mouse.move(x + 80 * np.cos(k / 9), y + 60 * np.sin(k / 7))
+        took, moves = drag(page, x, y, seconds)
         frames = page.evaluate("() => window.times.frames")
         page.mouse.up()
-        out[str(n)] = {"frames_per_s": frames / (now - start), "pointer_moves_per_s": k / (now - start)}
+        out[str(n)] = {"frames_per_s": frames / took, "pointer_moves_per_s": moves / took}
         since = page.evaluate("() => window.since")
         if what is PICTURED and "pictures" in since:
             out[str(n)] |= {
@@ -688,6 +832,7 @@ def main():
     p.add_argument("--repeats", type=int, default=3)
     p.add_argument("--keys", type=int, default=10_000)
     p.add_argument("--cycles", type=int, default=200)
+    p.add_argument("--hardware", action="store_true", help="let the browser use a graphics card")
     a = p.parse_args()
     if unknown := set(a.parts) - set(PARTS):
         p.error(f"unknown part {', '.join(unknown)}")
@@ -698,6 +843,7 @@ def main():
         "next": following,
         "disk": disk,
         "lasso": lasso,
+        "sheet": sheet,
         "pan": lambda b: pan(b, a.sizes),
         "pictures": lambda b: pictures(b, a.sizes),
         "cycles": lambda b: cycles(b, a.cycles),
@@ -713,18 +859,25 @@ def main():
                 browser = play.chromium.launch(
                     executable_path=tools.chromium_path(),
                     headless=True,
-                    args=[*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader", f"--remote-debugging-port={port}"],
+                    args=[*graphics(a.hardware), f"--remote-debugging-port={port}"],
                 )
                 bench = Bench(lab, browser)
                 results[part] = todo[part](bench)
-                save(results, browser.version)
+                save(results, browser.version, a.hardware)
                 browser.close()
     finally:
         lab.stop()
         shutil.rmtree(root, ignore_errors=True)
 
 
-def save(results, version):
+def graphics(hardware):
+    "Chromium's arguments with software rendering, or with what the machine has."
+    if hardware:
+        return [x for x in tools.CHROMIUM_ARGS if x != "--disable-gpu"] + ["--enable-unsafe-webgpu"]
+    return [*tools.CHROMIUM_ARGS, "--enable-unsafe-swiftshader"]
+
+
+def save(results, version, hardware):
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as of
 
@@ -734,6 +887,7 @@ def save(results, version):
         "bqplot",
         "bqplot-gl",
         "jupyter-scatter",
+        "embedding-atlas",
         "anywidget",
         "jupyterlab",
         "ipykernel",
@@ -754,7 +908,8 @@ def save(results, version):
                     "cores": os.cpu_count(),
                     "python": platform.python_version(),
                     "chromium": version,
-                    "gpu": "none, software rendering",
+                    "gpu": "as the machine has" if hardware else "none, software rendering",
+                    "load": os.getloadavg()[0],  # when it ended; more than its cores: others worked here too
                 },
                 "versions": versions,
             },

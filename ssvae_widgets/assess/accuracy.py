@@ -59,13 +59,15 @@ class Accuracy:
         if self.asked >= 3 and self.how == "left out":
             parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
         if self.truth == self.truth:
-            parts.append(f"truth: {self.truth:.1%}")
+            parts.append(f"{self.truth:.1%} right by the known classes")
         return " · ".join(parts)
 
     @property
     def brief(self) -> str:
-        "The same for a narrow place: without what other answers reach."
-        return replace(self, why=re.sub(r"^(on show[^(;]*?) \([^)]*\)", r"\1", self.why)).message
+        "For a narrow place: the number of what is on show, or without one all but what others reach."
+        if self.value != self.value:
+            return replace(self, why=re.sub(r"^(on show[^(;]*?) \([^)]*\)", r"\1", self.why)).message
+        return replace(self, why=self.why.partition("; ")[2], asked=0, truth=math.nan).message
 
     def to_dict(self) -> dict[str, Any]:
         "For JSON; what is not known is None."

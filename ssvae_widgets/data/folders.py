@@ -121,7 +121,7 @@ def read_folder(
         raise DataError(f"{bad[0]}; or load with errors='skip'.")
     names = [p.relative_to(folder).as_posix() for p in paths]
     read = read_files(paths, names, chosen, bad=bad, limit=limit, cache=cache, progress=progress)
-    truth, classes = _folder_classes([Path(names[i]) for i in read.files], level)
+    truth, classes = _folder_classes([Path(names[i]) for i in read.files], _past_wrappers(names, level))
     notes = [*read.notes, *filter(None, [note, _split_note(names, level, classes)])]
     for told in notes:
         warn_caller(told)
@@ -153,6 +153,15 @@ def _class_of(path: Path, level: int) -> str | None:
         ) from None
 
 # %% ../../nbs/data/09_folders.ipynb #7989792e
+def _past_wrappers(names: list[str], level: int | None) -> int | None:
+    "The level that is meant by the outermost: not a folder that holds all others."
+    parents = [Path(name).parts[:-1] for name in names]
+    depth = min(map(len, parents), default=0) if len({*parents}) > 1 else 0
+    while level is not None and 0 <= level < depth - 1 and len({p[: level + 1] for p in parents}) == 1:
+        level += 1
+    return level
+
+
 def _folder_classes(paths: list[Path], level: int | None):
     parents = [None if level is None else _class_of(p, level) for p in paths]
     classes = sorted({p for p in parents if p is not None})

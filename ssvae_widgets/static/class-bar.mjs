@@ -147,16 +147,22 @@ export class ClassBar {
     );
   }
 
+  /** As many buttons beside each other as their names have room for; a few names are never cut. @param {string[]} names */
+  arrange(names) {
+    const longest = names.reduce((n, name) => Math.max(n, name.length), 0),
+      keyed = names.some((name, at) => digitKey(at) && digitKey(at) !== name), // keys stand beside the names
+      fits = names.length > 5 ? 16 : this.page.words.on ? 8 : 11; // letters in half the width
+    this.columns = longest <= 2 ? (keyed ? 3 : 5) : longest <= fits ? 2 : 1;
+    this.grid.style.setProperty("--columns", String(this.columns));
+    this.grid.classList.toggle("ssvae-short", longest <= 2);
+  }
+
   draw() {
     const { model, grid, order } = this,
       had = /** @type {HTMLElement | null | undefined} */ (document.activeElement?.closest?.(".ssvae-class")),
       code = had && grid.contains(had) ? had.dataset.class : null;
-    const names = order.map((k) => this.name(k)),
-      longest = names.reduce((n, name) => Math.max(n, name.length), 0);
-    const keyed = names.some((name, at) => digitKey(at) && digitKey(at) !== name); // keys stand beside the names
-    this.columns = longest <= 2 ? (keyed ? 3 : 5) : longest <= 16 ? 2 : 1;
-    grid.style.setProperty("--columns", String(this.columns));
-    grid.classList.toggle("ssvae-short", longest <= 2);
+    const names = order.map((k) => this.name(k));
+    this.arrange(names);
     this.more.hidden = order.length <= 10;
     this.close(false);
     this.buttons = new Map(order.map((k, at) => [k, this.button(k, at, names[at])]));
@@ -217,8 +223,12 @@ export class ClassBar {
 
   paint() {
     const { model, grid } = this;
-    this.el.classList.toggle("ssvae-several", this.page.words.on);
-    if (this.page.words.on) return paintWordBar(this);
+    const several = this.page.words.on;
+    if (this.el.classList.toggle("ssvae-several", several) !== this.several) {
+      this.several = several;
+      this.arrange(this.order.map((k) => this.name(k)));
+    }
+    if (several) return paintWordBar(this);
     const counts = model.get("counts"),
       active = model.get("active"),
       guess = model.get("guess"),

@@ -352,7 +352,7 @@ export class MapCanvas {
     const traveling = this.s.t < 1,
       { at } = this.s.show,
       proposal = at >= 0 && this.s.open(at) ? at : -1;
-    if (!traveling) p.layOut(st.xy, st.flags, v, home, this.side, proposal);
+    if (!traveling) p.layOut(st.xy, st.flags, v, home, this.side, proposal, this.s.before);
     if (!p.cells) return;
     g.setTransform(this.dpr, 0, 0, this.dpr, 0, 0);
     const missing = p.draw(g, this.s.shownXY(), v, {

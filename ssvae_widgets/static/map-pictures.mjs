@@ -26,10 +26,40 @@ export function scatter(i) {
   return (h ^ (h >>> 13)) >>> 4;
 }
 
-/** Who shows a picture where there is room for one: selected, proposed, labeled, anybody. */
-export function rank(i, flag, proposal) {
-  return (flag & SELECTED ? 3 : i === proposal ? 2 : flag & (LABELED | PENDING) ? 1 : 0) * 2 ** 28 + scatter(i);
+/** Who shows a picture where there is room for one: selected, proposed, labeled, asked for before the map was there, anybody. */
+export function rank(i, flag, proposal, early = null) {
+  return (
+    (flag & SELECTED ? 4 : i === proposal ? 3 : flag & (LABELED | PENDING) ? 2 : early?.[i] ? 1 : 0) * 2 ** 28 +
+    scatter(i)
+  );
 }
+
+/**
+ * Rows whose pictures can be asked for before anybody knows how large the map will be, one for each piece of the plane: in each cell of a map that holds
+ * some of them, one of them shows its picture. Of a few hundred points, all.
+ * @param {Float32Array} xy
+ */
+export function early(xy) {
+  const n = xy.length / 2,
+    flags = new Uint8Array(n);
+  if (n <= ALL) return Uint32Array.from(rowsOf(xy, flags));
+  let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let i = 0; i < 2 * n; i += 2) {
+    const x = xy[i],
+      y = xy[i + 1];
+    if (!(x - y < Infinity)) continue;
+    if (x < x0) x0 = x;
+    if (x > x1) x1 = x;
+    if (y < y0) y0 = y;
+    if (y > y1) y1 = y;
+  }
+  if (!(x1 > x0 && y1 > y0)) return new Uint32Array(0);
+  const cells = { x: { cell: (x1 - x0) / EARLY[0], origin: x0 }, y: { cell: (y1 - y0) / EARLY[1], origin: y0 } };
+  return Uint32Array.from(choose(xy, flags, cells, -1, { x0, x1, y0, y1 }), (p) => p.row);
+}
+
+/** Pieces across and down that are asked for early. */
+const EARLY = [16, 12];
 
 /** Side of a picture in CSS pixels that suits so many points on `area` square pixels: all of a few hundred find room. */
 export function sideFor(n, area) {
@@ -54,11 +84,13 @@ export function cellsFor(v, home, side) {
 
 /**
  * Whose pictures are shown in a part of the plane, and in which cell each.
- * @param {Float32Array} xy @param {Uint8Array} flags @param {ReturnType<typeof cellsFor>} cells @param {number} proposal row, -1: none
+ * @param {Float32Array} xy @param {Uint8Array} flags @param {{x: {cell: number, origin: number}, y: {cell: number, origin: number}}} cells
+ * @param {number} proposal row, -1: none
  * @param {{x0: number, x1: number, y0: number, y1: number}} part of the plane, whole cells
+ * @param {Uint8Array | null} before 1: asked for before the map was there
  * @returns {{row: number, cx: number, cy: number}[]} whose: `cx` and `cy` number the cells from the corner at rest
  */
-export function choose(xy, flags, cells, proposal, part) {
+export function choose(xy, flags, cells, proposal, part, before = null) {
   const n = flags.length,
     { x, y } = cells,
     ax = Math.floor((part.x0 - x.origin) / x.cell),
@@ -76,7 +108,7 @@ export function choose(xy, flags, cells, proposal, part) {
       py = xy[2 * i + 1] * ky - by;
     if (!(px >= 0 && px < nx && py >= 0 && py < ny) || flags[i] & HIDDEN) continue;
     const at = (py | 0) * nx + (px | 0),
-      m = rank(i, flags[i], proposal);
+      m = rank(i, flags[i], proposal, before);
     if (best[at] < 0 || m > mark[at]) {
       best[at] = i;
       mark[at] = m;
@@ -349,9 +381,9 @@ export class Pictures {
 
   /**
    * @param {Float32Array} xy @param {Uint8Array} flags @param {import("./geometry.mjs").View} v @param {number[]} home @param {number} side
-   * @param {number} proposal
+   * @param {number} proposal @param {Uint8Array | null} before as `choose` takes it
    */
-  layOut(xy, flags, v, home, side, proposal) {
+  layOut(xy, flags, v, home, side, proposal, before = null) {
     const cells = cellsFor(v, home, side),
       { x, y } = cells,
       few = flags.length <= ALL,
@@ -373,7 +405,7 @@ export class Pictures {
       mx = (v.x1 - v.x0) / 2,
       my = (v.y1 - v.y0) / 2;
     this.part = { x0: down(v.x0 - mx, x), x1: up(v.x1 + mx, x), y0: down(v.y0 - my, y), y1: up(v.y1 + my, y) };
-    this.placed = choose(xy, flags, cells, proposal, this.part);
+    this.placed = choose(xy, flags, cells, proposal, this.part, before);
   }
 
   /**
@@ -420,16 +452,20 @@ export class Pictures {
         left = snap(x - w / 2),
         top = snap(y - h / 2);
       g.globalAlpha = opacity;
-      if (around) {
-        g.fillStyle = around;
-        const far = width + wide;
+      const under = (style, far) => {
+        g.fillStyle = style;
         g.fillRect(left - far, top - far, w + 2 * far, h + 2 * far);
+      };
+      if (around && opacity === 1) under(around, width + wide); // it would shine through a faint picture
+      if (opacity === 1) under(color, width);
+      else {
+        g.strokeStyle = color;
+        g.lineWidth = width;
+        g.strokeRect(left - width / 2, top - width / 2, w + width, h + width);
       }
-      g.fillStyle = color;
-      g.fillRect(left - width, top - width, w + 2 * width, h + 2 * width);
       g.imageSmoothingEnabled = k * dpr < 3;
       g.drawImage(canvas, sx, sy, t.w, t.h, left, top, w, h);
-      const covers = Math.abs(px - x) <= w / 2 + width + 2 && Math.abs(py - y) <= h / 2 + width + 2;
+      const covers = Math.abs(px - x) <= w / 2 + width + 6 && Math.abs(py - y) <= h / 2 + width + 6; // no half of its dot looks out
       return [row, left + w / 2, top + h / 2, w / 2 + width + wide, h / 2 + width + wide, covers];
     });
     g.globalAlpha = 1;

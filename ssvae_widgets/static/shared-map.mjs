@@ -1,7 +1,7 @@
 /** The state of one map on this page, whoever shows it: points on their way, gestures that wait for Python, thumbnails, proposals that are held. */
 import { ease, lerp } from "./geometry.mjs";
 import { HIDDEN, LABELED, NONE } from "./raster.mjs";
-import { Recent } from "./map-pictures.mjs";
+import { early, Recent } from "./map-pictures.mjs";
 import { PointState } from "./state.mjs";
 import { GONE, watchKernel } from "./kernel-watch.mjs";
 import { onShow } from "./on-show.mjs";
@@ -68,6 +68,18 @@ export class Shared {
       this.tell("points");
     });
     model.on("msg:custom", (m, b) => this.message(m, b || []));
+    this.openPictures();
+  }
+
+  /** Pictures that will be among the first are on their way while the map is still being put together. */
+  openPictures() {
+    /** @type {Uint8Array | null} rows that were asked for so early; where there is room they go first */
+    this.before = null;
+    if (!this.pictured) return;
+    const rows = early(this.state.xy);
+    this.want(rows, rows.length);
+    this.before = new Uint8Array(this.state.n);
+    for (const i of rows) this.before[i] = 1;
   }
 
   /** Some points changed: where painting them over the picture is enough, that is all that is painted. */

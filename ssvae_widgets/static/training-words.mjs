@@ -25,9 +25,9 @@ function roughly(seconds) {
 }
 
 /** What a choice of so many epochs will take, or an empty string where that is nothing to speak of or not known. */
-export function price(epochs, each, least = 3) {
+export function price(epochs, each, least = 3, more = false) {
   return epochs >= 1 && each * epochs >= least
-    ? `${count(epochs)} epoch${epochs === 1 ? "" : "s"}: about ${roughly(each * epochs)}`
+    ? `${count(epochs)} ${more ? "more" : epochs === 1 ? "epoch" : "epochs"}: about ${roughly(each * epochs)}`
     : "";
 }
 
@@ -42,7 +42,7 @@ export function runWords(s, age = 0, wanted = s.epochs, narrow = false) {
   if (!s.running) {
     const said = clean(s.message) || (s.total ? `${count(s.total)} epochs trained` : "not trained yet");
     if (s.doing === "drawing the map") return `${said.split(",")[0]} · ${s.doing}`;
-    const cost = price(wanted, each || s.ahead),
+    const cost = price(wanted, each || s.ahead, 3, s.total > 0),
       both = [said, cost].filter(Boolean).join(" · ");
     return both.length <= 48 ? both : said; // two lines; the cost stands in the title
   }

@@ -6,12 +6,6 @@ import { inWords } from "./words.mjs";
 /** What is said of each state, for those who hear it. */
 const STATES = { true: "on", mixed: "on some of the selection", false: "off" };
 
-/** As much as a narrow button has room for: the words, or how many. @param {number[]} codes @param {string[]} names */
-function inButton(codes, names) {
-  const text = codes.length ? inWords(codes, names, 9) : "none";
-  return text.length > 12 && codes.length > 1 ? `${codes.length} words` : text;
-}
-
 /** Bring the buttons up to date. @param {import("./class-bar.mjs").ClassBar} bar */
 export function paintWordBar(bar) {
   const { model, page: show, order } = bar,
@@ -58,15 +52,15 @@ export function paintWordBar(bar) {
   bar.accept.disabled = !n || !can;
   const [text, title] =
     n > 1
-      ? ["Accept predictions", "Of those without an answer, the predicted words are the answer (Enter)"]
+      ? ["Accept", "Of those without an answer, the predicted words are the answer (Enter)"]
       : answered
         ? ["That is all", `Its words are ${inWords(words.there(one), names, 9)}: go on (Enter)`]
         : can
           ? [
-              `Accept: ${inButton(likely, names)}`,
+              likely.length ? "Accept" : "Accept none",
               `The predicted words are the answer: ${inWords(likely, names, 9)}; then the next (Enter)`,
             ]
-          : ["Accept prediction", "Nothing is predicted yet (Enter)"];
+          : ["Accept", "Nothing is predicted yet (Enter)"];
   bar.accept.firstChild.textContent = clean(text, 60);
   bar.accept.title = clean(title, 300);
 }

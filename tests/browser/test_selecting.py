@@ -13,6 +13,8 @@ def test_menu_of_selections(open_notebook):
     menu = page.locator(".ssvae-m-select")
     menu.select_option("select:uncertain")
     nb.until("np.array_equal(m.selected, np.flatnonzero(m.columns['certainty'].values < 0.5))")
+    told = f"{nb.python('len(m.selected)'):,} selected"  # the page turns around what it has heard of
+    page.wait_for_function("t => document.querySelector('.ssvae-m-tally').textContent.includes(t)", arg=told)
     menu.select_option("select:invert")
     nb.until("np.array_equal(m.selected, np.flatnonzero(m.columns['certainty'].values >= 0.5))")
     nb.execute("m.set_suspects([5, 9, 200])")

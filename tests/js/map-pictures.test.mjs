@@ -10,6 +10,7 @@ import {
   cellsFor,
   choose,
   chooseAll,
+  early,
   fitting,
   middle,
   rank,
@@ -122,6 +123,28 @@ test("selected goes before proposed, before labeled, before the rest; what is hi
   flags.fill(HIDDEN);
   assert.deepEqual(who(11), []);
   assert.ok(new Set(Array.from({ length: 5000 }, (_, i) => rank(i, 0, -1))).size > 4990);
+});
+
+test("what was asked for before the map was there is what it shows, whatever its size", () => {
+  const xy = cloud(12_000),
+    flags = new Uint8Array(12_000),
+    rows = early(xy),
+    before = new Uint8Array(12_000);
+  for (const i of rows) before[i] = 1;
+  assert.ok(rows.length > 60 && rows.length <= 192);
+  for (const [w, h] of [
+    [520, 400],
+    [800, 500],
+    [1100, 800],
+  ]) {
+    const v = { ...window_, w, h },
+      part = { x0: -1.5, x1: 1.5, y0: -1.5, y1: 1.5 },
+      shown = choose(xy, flags, cellsFor(v, home, 44), -1, part, before).map((p) => p.row);
+    assert.ok(shown.filter((i) => before[i]).length > 0.4 * shown.length, `${w}`);
+    assert.equal(new Set(shown).size, shown.length);
+  }
+  assert.equal(early(cloud(ALL)).length, ALL);
+  assert.equal(early(new Float32Array(4000)).length, 0);
 });
 
 test("a few hundred all find a place, where there is room, at their own where that is free", () => {
