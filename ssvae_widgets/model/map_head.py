@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/model/map_head.html.md"""
 
 # %% auto #0
 __all__ = ['MapHead', 'SAMPLE', 'BEGINNING', 'FOLLOWING', 'init_map', 'map_encode', 'map_decode', 'place_all', 'align', 'Guide',
-           'neighbors_of', 'filled_size', 'most_steps', 'pairs_and_steps', 'fit_map', 'compile_map', 'MapState',
-           'follow_map', 'two_columns', 'leading_components', 'laid_over', 'place_points']
+           'neighbors_of', 'filled_size', 'most_steps', 'pairs_and_steps', 'head_widths', 'fit_map', 'compile_map',
+           'MapState', 'follow_map', 'two_columns', 'leading_components', 'laid_over', 'place_points']
 
 # %% ../../nbs/model/07_map_head.ipynb #7da0838f
 from collections.abc import Callable
@@ -224,7 +224,12 @@ def most_steps(n: int) -> int:
 
 def pairs_and_steps(n: int) -> tuple[int, int]:
     "Pairs of a step for so many points, and steps that follow an epoch."
-    return (512, 150) if filled_size(n) >= 4096 else (256, 300)
+    return (256, 300) if n <= 4096 else (512, 150)
+
+
+def head_widths(n: int) -> tuple[int, ...]:
+    "Widths of the hidden layers of a new map of so many points."
+    return (64,) * 4 if n <= 4096 else (128,) * 3
 
 # %% ../../nbs/model/07_map_head.ipynb #23c37484
 def fit_map(
@@ -243,11 +248,12 @@ def fit_map(
     learning_rate: float = 2e-2,  # at the first step; a tenth of it when continuing with nothing that makes it stay
     batch_size: int | None = None,  # pairs a step; None: as `pairs_and_steps` says
     sample: int = SAMPLE,  # rows used when there are more and `neighbors` is None
-    hidden: tuple[int, ...] = (128, 128, 128),  # widths of a new head
+    hidden: tuple[int, ...] | None = None,  # widths of a new head; None: `head_widths`
     seed: int = 0,
 ) -> MapHead:  # numpy arrays; use with `map_encode` and `map_decode`
     "Learn the map of `z`, or follow a latent that has moved since `previous` was fitted."
     z = np.asarray(z, np.float32)
+    hidden = hidden or head_widths(len(z))
     if len(z) < 3:
         return previous or init_map(z, hidden, seed)  # nothing to arrange
     if neighbors is None:
