@@ -19,7 +19,7 @@ from .labeled_images import LabeledImages
 from .queue import Suggestion
 
 # %% auto #0
-__all__ = ['Annotators']
+__all__ = ['Annotators', 'ask_again']
 
 # %% ../../nbs/session/22_annotators.ipynb #43e4ec35
 class Annotators:
@@ -65,11 +65,19 @@ def to_ask_again(
     n: int = 10,  # how many at most
 ) -> list[Suggestion]:
     "Random items that others have labeled, and whoever labels here has not."
-    n, data = check_whole(n, "n", 0, 2**53), self.data
-    said, nothing = self.said_by(), np.full(data.n_items, -1)
+    return ask_again(self.data, self.said_by(), check_whole(n, "n", 0, 2**53))
+
+
+def ask_again(
+    data: LabeledImages,
+    said: dict[str, Int[np.ndarray, "batch"]],  # person -> −1 where they said nothing
+    n: int,  # how many at most
+) -> list[Suggestion]:
+    "Random items that others have labeled, and whoever labels here has not."
+    said, nothing = {**said}, np.full(data.n_items, -1)
     mine = said.pop(data.store.annotator or "", nothing)
     others = np.max([nothing, *said.values()], axis=0)
-    rows = np.flatnonzero((data.codes >= 0) & (mine < 0) & (others >= 0))
+    rows = np.flatnonzero((data.settled >= 0) & (mine < 0) & (others >= 0))
     rng = np.random.default_rng([data.seed, 11, data.seq])
     reason = "somebody else has labeled this one: asked again, to see how far you agree"
     return [Suggestion(row, reason, "again") for row in rng.permutation(rows)[:n].tolist()]

@@ -44,6 +44,7 @@ from .quality import Quality
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
+from .set_annotators import SetAnnotators
 from .set_network import SetNetwork
 from .snapshots import Snapshots
 from .state import Part, SavedState
@@ -135,7 +136,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     if data.multilabel:
         self.predictions.sets = self.labeling.sets = self.sets
         self.sets.network = SetNetwork(self.sets, self.examination)
-    self.annotators = Annotators(data, self.labeling.give)
+    self.annotators = SetAnnotators(data) if data.multilabel else Annotators(data, self.labeling.give)
     people, quality = self.annotators, self.quality.review
     self.proposals.reviews = {"disputes": people.disputes, "again": people.to_ask_again, "quality": quality}
     self.facets = Facets(data, activity, self.proposals)
