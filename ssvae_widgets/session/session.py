@@ -130,7 +130,7 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
-    self.quality = Quality(data)
+    self.quality = Quality(data, self.predictions)
     self.duplicates = self.labeling.copies = Duplicates(data, activity, self.accuracy_log.ask)
     self.sets = LabelSets(data, activity, self.predictions, self.proposals.queue)
     if data.multilabel:

@@ -20,12 +20,12 @@ from .pixels import wire_image
 from .view import View
 
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #e425e497
-FOUND = ("similarity", "name")  # orders of what was asked for; they go when something else is selected
+FOUND = ("similarity", "name", "worst first")  # orders of what was asked for; they go when something else is selected
 
 
 def sheet_order(
     serials,  # (k,) rows of the selection
-    by: str,  # "distance", "certainty", "number", or "similarity" and "name": the order of `found`
+    by: str,  # "distance", "certainty", "number", or one of `FOUND`: the order of `found`
     xy=None,  # (n, 2) positions of all items
     certainty=None,  # (n,) of all items, 0–1
     found=None,  # (m,) serials that somebody asked for, the closest first

@@ -210,6 +210,7 @@ BY_CLICK = {
     "unlabeled": {},
     "original": {"serial": row},
     "copies": {"serial": row},
+    "review": {},
     "export": {"folder?": text, "what?": texts},
     "facet": {"column": one_of(lambda view: view.columns), "places?": places, "text?": text, "n?": count},
     "facets": {"ask": one_of(("open", "fold", "clear", "select", "inside", "everywhere"))},

@@ -67,7 +67,7 @@ def facts(
         source=SOURCES.get(p["answer"], ""),
         neighbors=near,
         history=[past(entry, session.classes) for entry in list(p["history"])[:-6:-1]],
-        reason=reason,
+        reason=reason or session.quality.reason(serial),
         name="" if names is None else names[serial],
         flags=session.flags.of(serial),
         written=session.flags.notes.get(serial, ""),
