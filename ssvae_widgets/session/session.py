@@ -168,6 +168,8 @@ def _kept_parts(self: LabelingSession) -> list[Part]:
         Part("audits", "random picks", lambda: {str(k): v for k, v in evidence.audits.items()}, evidence.load_audits),
         Part("standings", "curve", lambda: [entry.to_dict() for entry in log.entries], log.load),
         Part("evidence", "evidence", evidence.to_dict, evidence.load),
+        Part("copies", "switch for copies", lambda: {"cover": self.duplicates.cover}, self.duplicates.load),
+        Part("filters", "filters of columns", self.facets.to_dict, self.facets.load),
     ]
 
 # %% ../../nbs/session/28_session.ipynb #5d82bcd9

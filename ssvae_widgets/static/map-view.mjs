@@ -617,8 +617,7 @@ export class MapView extends MapCanvas {
       else if (arg === "class") {
         const want = new Set(Array.from(st.selected, (i) => st.colorOf(i)));
         this.all((i) => want.has(st.colorOf(i)));
-      } else if (arg === "review") this.s.intent("review", {});
-      else this.s.intent("select", { op: arg });
+      } else this.s.intent("select", { op: arg });
       this.root?.focus({ preventScroll: true });
     } else if (name === "snapshot") this.s.intent("snapshot", { step: arg === "back" ? -1 : 1 });
     else if (name === "original") this.s.show.open() || this.speak("There is no preview here");

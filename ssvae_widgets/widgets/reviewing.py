@@ -52,11 +52,10 @@ def review(self: Reviewing, intent: dict) -> None:
 def look(self: Reviewing) -> None:
     "A slow job: what stands out comes onto the sheet."
     self.color()
-    rows = np.array([item.serial for item in self.session.review(self.session.n_items)], int)
+    quality = self.session.quality
+    rows = np.array([item.serial for item in quality.review(self.session.n_items)], int)
     if not rows.size:
         said = "No picture stands out by brightness, contrast, sharpness or size"
         return self.presenter.say(f"{said}: they are in the menu of colors now.")
     put_on_sheet(self.session, self.presenter, rows, "worst first")
-    self.presenter.say(
-        f"{self.session.quality.message}: {self.session.quality.summary}; k excludes, the preview says why"
-    )
+    self.presenter.say(f"{quality.message}: {quality.summary}; k excludes, the preview says why")
