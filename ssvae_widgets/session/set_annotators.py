@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Int8
+from jaxtyping import Bool, Int8
 
 from ..assess.set_agreement import SetAgreement, set_agreement, set_consensus
 from ..errors import check_whole
 from ..labels.voices import set_voices
-from .annotators import ask_again
+from .annotators import Remembered, ask_again
 from .labeled_images import LabeledImages
 from .queue import Suggestion
 
@@ -26,7 +26,17 @@ class SetAnnotators:
     "What each person said of each image and class. From any thread; the whole history is read each time."
 
     def __init__(self, data: LabeledImages):
-        self.data = data
+        self.data, self.known = data, Remembered(data)
+
+    def mine(self) -> Int8[np.ndarray, "batch classes"]:
+        "What whoever labels here has said of each image and class."
+        nothing = np.full((self.data.n_items, self.data.n_classes), -1, np.int8)
+        return self.known(lambda: self.said_by().get(self.data.store.annotator or "", nothing))
+
+    def veiled(self) -> Bool[np.ndarray, "batch"]:
+        "Items that others answered and whoever labels here has not, wholly: hidden while these are asked again."
+        whole = (self.mine()[:, self.data.order] >= 0).all(1)
+        return (self.data.settled >= 0) & ~whole
 
     def said_by(self) -> dict[str, Int8[np.ndarray, "batch classes"]]:
         'Person -> 1 and 0 where they said so, −1 where they said nothing; `""` is whoever gave no name.'

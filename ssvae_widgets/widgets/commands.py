@@ -150,6 +150,8 @@ def accept(self: Commands, intent):
     serials = self.targets(intent)
     if not serials.size:
         return self.views.status.say("Select points first, then accept what the model says.")
+    if self.words.asked_again(serials):
+        return
     if too_many(serials, intent, self.views.map.layer.confirm_above):
         return self.ask(intent, serials)
     self.session.accept(serials, source=source_of(serials, self.presenter), said=intent.get("said"))
@@ -311,6 +313,7 @@ def strategy(self: Commands, intent):
     "Choose in another way from now on."
     self.session.strategy = self.views.actions.strategy = intent["strategy"]
     self.proposals.late = None
+    self.presenter.queue.ask("labels", "map", "selection", "preview")  # asking again hides what others said
     if intent["strategy"] == "suspects":
         self.proposals.asker.ask("suspects")
     self.next({})

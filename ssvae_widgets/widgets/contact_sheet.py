@@ -79,7 +79,7 @@ class ContactSheet(View):
 
     def __init__(self, images: Callable, beside: Callable | None = None, **traits):
         # images(serial) -> one image; beside(rows) -> flags and stacks of some rows, uint8 and int32; None: none
-        self.images, self.beside = images, beside
+        self.images, self.beside, self.veil = images, beside, lambda: None  # veil(): a mask of what is not told
         super().__init__(**traits)
 
     def check(self, content, buffers=()):
@@ -125,6 +125,8 @@ def fill(self: ContactSheet, serials, codes=None, guesses=None):
 @patch
 def mark(self: ContactSheet, codes=None, guesses=None):
     "Bring labels and predictions up to date."
+    if (hidden := self.veil()) is not None:
+        codes, guesses = (None if v is None else np.where(hidden, -1, v) for v in (codes, guesses))
     none = np.full(self.rows.size, -1, "<i4")
     with self.hold_sync():
         self.codes = (none if codes is None else np.asarray(codes)[self.rows].astype("<i4")).tobytes()
