@@ -57,6 +57,6 @@ def few_programs():
         import jax
 
         if programs := sys.modules.get("ssvae_widgets.model.compile_cache"):
-            programs.PROGRAMS.clear()
+            getattr(programs, "PROGRAMS", {}).clear()  # a thread may be importing it just now
         jax.clear_caches()
         gc.collect()

@@ -182,3 +182,64 @@ def test_an_app_passes_the_name_on(tmp_path):
     table = app.session.export(tmp_path / "out", "labels")[0].path
     assert next(csv.DictReader(table.read_text().splitlines()))["label"] == "1"
     app.close()
+
+
+def shown_of(app, row):
+    "Everything that the page is told of one picture: map, sheet, preview and card."
+    app.map.selected = [row, row + 1]
+    assert app.flush(20)
+    sheet = [np.frombuffer(raw, "<i4")[app.sheet.rows == row][0] for raw in (app.sheet.codes, app.sheet.guesses)]
+    app.map.selected = [row]
+    assert app.flush(20)
+    info = app.preview.info
+    told = [info["label"], info["prediction"], len(info["probs"]), len(info["history"])]
+    pred = app.map.columns["prediction"].values[row]
+    return [int(app.map.columns["label"].values[row]), int(pred), *map(int, sheet), *told, app.buttons.active]
+
+
+def test_who_is_asked_again_does_not_see_the_answer(digits):
+    images, truth = digits
+    app = LatentLabeler(images, labels=None, features=None, annotator="ann", classes=10)
+    for row in range(20):
+        app.session.label(row, int(truth[row]))
+    assert app.session.wait(60) and {"again", "disputes"} <= {*app.actions.strategies}
+    seen = shown_of(app, 4)
+    assert truth[4] in seen and seen[0] == truth[4]
+    app.session.annotator = "bob"
+    app.commands.do({"type": "strategy", "strategy": "again"})
+    assert app.proposals.wait(20) and app.flush(20)
+    assert shown_of(app, 4) == [-1, -1, -1, -1, -1, -1, 0, 0, -1]
+    app.commands.do({"type": "accept", "serials": [4]})
+    assert "say what you see" in app.status.message and app.session.codes[4] == truth[4]
+    app.commands.do({"type": "label", "serials": [4], "label": 1})
+    assert app.session.wait(60) and shown_of(app, 4)[0] == 1, "what he said himself he sees"
+    app.commands.do({"type": "strategy", "strategy": "auto"})
+    assert shown_of(app, 5)[0] == truth[5]
+    app.close()
+
+
+def test_who_is_asked_again_for_words_begins_with_none():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 6, 6)).astype(np.uint8)
+    app = LatentLabeler(images, labels=None, features=None, annotator="ann", classes=["a", "b"], multilabel=True)
+    s = app.session
+    s.answer_sets(range(10), ["a"])
+    s.annotator, s.strategy = "bob", "again"
+
+    def words():
+        app.flush(20)
+        told = app.map.layer.words
+        rows, ids = (np.frombuffer(told[k], "<u4").tolist() for k in ("rows", "ids"))
+        return {row: told["kinds"][k][0] for row, k in zip(rows, ids)}
+
+    app.commands.do({"type": "label", "serials": [3], "label": 1})
+    assert words() == {3: [1]} and s.classes_of(3) == ["a", "b"], "his own word and nothing else"
+    app.commands.do({"type": "accept", "serials": [3]})  # that is all
+    assert words() == {3: [1]} and s.classes_of(3) == ["b"]
+    app.commands.do({"type": "label", "serials": [4], "label": 0})
+    app.commands.do({"type": "accept", "serials": [4]})
+    assert s.agreement().pairs["ann", "bob"][:2] == (2, 0.5) and s.agreement().counts["bob"] == 2
+    s.strategy = "auto"
+    app.presenter.queue.ask("labels")
+    assert len(words()) == 10
+    app.close()

@@ -200,6 +200,33 @@ def test_labels_of_copies_survive_a_reopening(tmp_path):
                 assert session.n_labeled == 0
 
 
+def test_the_switch_and_the_filters_are_kept(tmp_path):
+    "With the labels, and in a project; columns that come later are filtered when they come."
+    images = np.concatenate([np.random.default_rng(0).integers(0, 256, (30, 8, 8)).astype(np.uint8)] * 2)
+    with LabelingSession(images, tmp_path / "l.csv", classes=["a", "b"], features=None) as s:
+        s.duplicates.find(near=False)
+        s.facets.add({"plate": ["A", "B", None] * 20, "size": np.arange(60.0)})
+        s.duplicates.cover = True
+        s.facets.pick("plate", ["A", None])
+        s.facets.between("size", high=30)
+        s.facets.keep_inside(True)
+        passing = s.facets.mask
+        s.label(0, "a")
+        s.save(tmp_path / "project")
+    for reopen in (
+        lambda: LabelingSession(images, tmp_path / "l.csv", features=None),
+        lambda: LabelingSession.open(tmp_path / "project"),
+    ):
+        with reopen() as s:
+            assert s.duplicates.cover and s.facets.inside
+            s.facets.add({"plate": ["A", "B", None] * 20, "size": np.arange(60.0)})
+            assert (s.facets.mask == passing).all() and "filter of last time" in s.message
+            s.facets.clear()
+            s.duplicates.cover = False
+    with LabelingSession(images, tmp_path / "l.csv", features=None) as s:
+        assert not s.duplicates.cover and s.facets.to_dict()["filters"] == {}
+
+
 def test_of_each_picture_one_is_proposed(session):
     asked = [s.serial for s in session.suggest(64)]
     assert sorted(asked) == sorted(set(range(64)) - {60, 61, 62, 63})

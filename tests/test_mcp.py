@@ -1,6 +1,7 @@
 """A program that labels: what it does is told apart, judges nothing and changes nothing of a person's; the protocol
 over a real process."""
 
+import contextlib
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from PIL import Image
 from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore, SSVAEConfig, load_digits
+from ssvae_widgets.cli.mcp import mcp, tools_of
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session.agent import AgentDoor
 from ssvae_widgets.session.queue import Suggestion
@@ -179,19 +182,79 @@ def test_flags_and_notes_on_rows_that_moved_are_a_persons(digits, tmp_path):
                 refused()
 
 
-def test_no_door_to_labels_with_several_classes(tmp_path):
-    "Refused in a sentence, and nothing is touched."
-    np.save(tmp_path / "d.npy", load_digits(binarize=False)[0][:60])
-    path = tmp_path / "d.csv"
-    with LabelingSession(tmp_path / "d.npy", path, classes=["a", "b"], multilabel=True, features=None) as session:
-        session.answer_sets([3, 4], [[0, 1], []])
-        with pytest.raises(ArgumentError, match="several classes"):
-            AgentDoor(session)
+def test_sets_through_the_door(tmp_path):
+    "An agent's answers teach and never judge; what a person answered stays, whole; a vote has no place for programs."
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 5)).astype(np.float32)
+    truth = (x[:, :2] > [0, 0.5]).astype(int)
+    sets = [[name for name, there in zip("ab", row) if there] for row in truth]
+    path = tmp_path / "l.csv"
+    with LabelingSession(x, path, classes=["a", "b"], multilabel=True, features=None, annotator="robot") as session:
+        session.annotator = "eva"
+        session.answer_sets(range(40), sets[:40], source="key")
+        session.annotator = "robot"
+        door = AgentDoor(session, tmp_path / "out")
+        for row in range(40, 100):  # always wrong
+            door.answer([row], [name for name in "ab" if name not in sets[row]])
+        told = door.accuracy()
+        assert (told["n"], told["labels_by_people"], told["labels_by_agents"]) == (40, 40, 60)
+        assert session.sets_report.n == 40 and "60 answers" not in told["message"] and "of agents" in str(told)
+        assert session.agreement().counts == {"eva": 40} and not session.disputes()
+        before = session.seq
+        for refused in (
+            lambda: door.answer([3, 150], ["a"]),
+            lambda: door.mark([3], "b"),
+            lambda: door.clear([3]),
+            lambda: door.rename_class("a", "x"),
+            lambda: door.flag([3], "exclude"),
+            lambda: door.answer([150], ["a", "cow"]),
+            lambda: door.answer([150], "a"),
+        ):
+            with pytest.raises(ArgumentError):
+                refused()
+        assert session.seq == before
+        door.mark([3], "b", on=not truth[3, 1], replace=True)
+        assert door.known(3)["by"] == "a person and an agent"
+        with pytest.raises(ArgumentError):
+            door.clear([3])  # still a person's
+        door.undo()
+        assert session.classes_of(3) == sets[3] and door.known(3)["by"] == "a person"
+        assert door.known(50)["by"] == "an agent" and door.history(50)[-1]["annotator"] == "robot"
+        session.annotator = "eva"
+        session.mark(50, "a", None, source="key")  # a person adds to what the agent said: a person's from now on
+        session.annotator = "robot"
+        with pytest.raises(ArgumentError, match="A person has answered"):
+            door.answer([50], [])
+        [guess] = door.predictions([150])
+        assert guess["prediction"] == {"a": pytest.approx(session.probs[150, 0], abs=1e-4)} | {
+            "b": pytest.approx(session.probs[150, 1], abs=1e-4)
+        }
+        assert len(door.suggest(5)) == 5 and door.known(3)["labels"] == sets[3]
+        told = {w["part"]: w["path"] for w in door.export(["labels", "card"])}
+        card = Path(told["card"]).read_text()
+        assert "| robot, a program: its labels judge nothing | 59 |" in card and "| eva | 41 |" in card
+        door.add_class("c")
+        session.mark(199, "c", source="key")
+        with pytest.raises(ArgumentError):
+            door.undo()
+
+
+def test_which_kind_the_command_serves(tmp_path):
+    "The tools of sets where labels are sets; labels of the other kind end it with a sentence, and nothing is touched."
     pytest.importorskip("mcp")
+    np.save(tmp_path / "d.npy", load_digits(binarize=False)[0][:60])
+    with LabelingSession(tmp_path / "d.npy", tmp_path / "s.csv", multilabel=True, features=None) as session:
+        session.answer_sets([3, 4], [[0, 1], []])
+        assert {"answer", "mark"} <= set(tools_of(AgentDoor(session))) and "label" not in tools_of(AgentDoor(session))
+    with LabelingSession(tmp_path / "d.npy", tmp_path / "d.csv", features=None) as session:
+        session.label(3, 1)
+        assert "label" in tools_of(AgentDoor(session)) and "answer" not in tools_of(AgentDoor(session))
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    words = [*COMMAND, str(tmp_path / "d.npy"), "--labels", str(path)]
-    done = subprocess.run(words, capture_output=True, text=True, input="", timeout=120)
-    assert done.returncode == 2 and "ssvae-mcp cannot start: an agent cannot label" in done.stderr, done.stderr
+    words = [str(tmp_path / "d.npy"), "--labels", str(tmp_path / "d.csv"), "--multilabel", "--features", "none"]
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+        assert mcp(words) != 0
+    assert "label of one class" in err.getvalue() and "Traceback" not in err.getvalue(), err.getvalue()
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 

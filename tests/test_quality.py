@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter, laplace
 
-from ssvae_widgets import LabelingSession
-from ssvae_widgets.assess.quality import find_bad_pictures, picture_statistics
+from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets.assess.quality import find_bad_pictures, picture_statistics, remarks_on, size_statistics
 from ssvae_widgets.errors import DataError
 
 
@@ -59,3 +60,44 @@ def test_a_session_lists_them_until_they_are_excluded():
         assert session.proposals.queue.current.reason.startswith("darker than 99.5 %")
         session.flag(3, "exclude")
         assert session.review() == []
+
+
+def test_odd_sizes_by_hand():
+    "Twice the sides, a strip, and sizes that vary as they do anyway."
+    rng = np.random.default_rng(0)
+    sizes = np.stack([rng.integers(90, 111, 100), rng.integers(90, 111, 100)], 1)
+    assert remarks_on(size_statistics(sizes)) == []
+    sizes[3], sizes[7], sizes[9] = (200, 200), (50, 200), (60, 62)
+    told = {remark.row: remark for remark in remarks_on(size_statistics(sizes))}
+    assert {row: remark.what for row, remark in told.items()} == {
+        3: "of more pixels",
+        7: "wider in shape",
+        9: "of fewer pixels",
+    }
+    assert told[3].share == pytest.approx(0.99) and told[3].reason == "of more pixels than 99.0 % of the images"
+
+
+def test_sizes_come_from_the_files_and_color_the_map(tmp_path):
+    images = usual(40)
+    images[5] //= 6
+    for k, x in enumerate(images):
+        Image.fromarray(x).resize((96, 96) if k == 8 else (24, 24)).save(tmp_path / f"{k:02d}.png")
+    app = LatentLabeler(tmp_path, labels=None, features=None)
+    s, map = app.session, app.map
+    assert s.data.found.sizes[[7, 8]].tolist() == [[24, 24], [96, 96]]
+    assert "brightness" not in map.columns and s.quality.reason(5) == "", "nobody has asked, nothing was read"
+    app.commands.do({"type": "review"})
+    assert app.flush(20)
+    assert {"brightness", "contrast", "sharpness", "pixels of the file", "far from all others"} < {*map.columns}
+    assert "width / height" not in map.columns, "all are square"
+    assert map.columns["pixels of the file"].values[[7, 8]].tolist() == [576, 9216]
+    away = np.sort(np.linalg.norm(s.features[:, None] - s.features[None], axis=2), 1)[:, 10]
+    assert np.allclose(map.columns["far from all others"].values, away / np.median(away), rtol=1e-3)
+    assert sorted(app.sheet.rows.tolist()) == sorted(map.selected.tolist()) and {5, 8} <= {*map.selected.tolist()}
+    assert app.sheet.rows.tolist() == [item.serial for item in s.review()], "the farthest out first"
+    assert app.sheet.sort == "worst first" and s.quality.reason(5).startswith("darker than")
+    app.session.flag([5, 8], "exclude")
+    map.selected = []
+    app.commands.do({"type": "review"})
+    assert app.flush(20) and not {5, 8} & {*map.selected.tolist()}
+    app.close()

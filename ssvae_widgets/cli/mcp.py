@@ -27,8 +27,9 @@ from .common import UsageError, make_parser, run_command, sentence_of
 from .label import check_source, labels_beside, sources_of
 
 # %% auto #0
-__all__ = ['READS', 'CHANGES', 'TAKES', 'TOOLS', 'INSTRUCTIONS', 'arguments_of', 'about', 'wrong_arguments', 'call', 'content_of',
-           'server_of', 'serve', 'close', 'mcp_parser', 'open_session', 'mcp']
+__all__ = ['READS', 'CHANGES', 'TAKES', 'TOOLS', 'OF_SETS', 'NOT_OF_SETS', 'INSTRUCTIONS', 'GIVES', 'GIVES_SETS', 'tools_of',
+           'arguments_of', 'about', 'wrong_arguments', 'call', 'content_of', 'server_of', 'serve', 'close',
+           'mcp_parser', 'open_session', 'mcp']
 
 # %% ../../nbs/cli/11_mcp.ipynb #2d860a7e
 READS, CHANGES, TAKES = dict(read_only=True), dict(destructive=False), dict(destructive=True)
@@ -41,6 +42,8 @@ TOOLS = {
     "accuracy": READS,
     "history": READS,
     "label": CHANGES,
+    "answer": CHANGES,
+    "mark": CHANGES,
     "clear": TAKES,
     "undo": TAKES,
     "redo": CHANGES,
@@ -52,11 +55,23 @@ TOOLS = {
     "stop": CHANGES,
     "export": CHANGES,
 }
+OF_SETS, NOT_OF_SETS = ("answer", "mark"), ("label",)  # tools for one kind of labels only
 INSTRUCTIONS = """Label images, a few at a time. status says how it stands; suggest proposes rows with a reason;
-look shows them (row numbers are under the pictures); label gives them a class. Say what you see, not what
+look shows them (row numbers are under the pictures); {gives}. Say what you see, not what
 predictions says. Flag an image as unsure rather than guess. train starts the training and returns; status tells
 when it is over. Your labels teach and are marked as an agent's; how right the model is, accuracy tells on labels
 of people only. What a person said is not changed unless replace is true: ask that person first."""
+GIVES = "label gives them a class"
+GIVES_SETS = """answer says all classes that they have, an empty list that they have none of them; mark says one class
+alone, of images that were answered already"""
+
+
+def tools_of(
+    door,  # an `AgentDoor`
+) -> dict[str, dict]:  # name -> hints
+    "The tools for the kind of labels that there are."
+    out = NOT_OF_SETS if door.session.multilabel else OF_SETS
+    return {name: hints for name, hints in TOOLS.items() if name not in out}
 
 # %% ../../nbs/cli/11_mcp.ipynb #5aa14f99
 def arguments_of(
@@ -127,26 +142,27 @@ def server_of(
 
     from ssvae_widgets import __version__
 
-    models = {name: arguments_of(getattr(door, name)) for name in TOOLS}
+    tools, gives = tools_of(door), GIVES_SETS if door.session.multilabel else GIVES
+    models = {name: arguments_of(getattr(door, name)) for name in tools}
 
     def tool(name: str) -> Tool:
-        hints = {f"{kind}_hint": value for kind, value in TOOLS[name].items()} | {"open_world_hint": False}
+        hints = {f"{kind}_hint": value for kind, value in tools[name].items()} | {"open_world_hint": False}
         schema, text = models[name].model_json_schema(), about(getattr(door, name))
         return Tool(name=name, description=text, input_schema=schema, annotations=ToolAnnotations(**hints))
 
     async def list_tools(context, params) -> ListToolsResult:
-        return ListToolsResult(tools=[tool(name) for name in TOOLS])
+        return ListToolsResult(tools=[tool(name) for name in tools])
 
     async def call_tool(context, params) -> CallToolResult:
         name, given = params.name, params.arguments or {}
-        if name not in TOOLS:
-            answer, wrong = None, f"There is no tool {name!r}; there are {', '.join(TOOLS)}."
+        if name not in tools:
+            answer, wrong = None, f"There is no tool {name!r}; there are {', '.join(tools)}."
         else:
             answer, wrong = await anyio.to_thread.run_sync(call, door, name, given, models[name])
         content = [TextContent(type="text", text=wrong)] if wrong else content_of(answer)
         return CallToolResult(content=content, is_error=bool(wrong))
 
-    told = dict(version=__version__, instructions=INSTRUCTIONS)
+    told = dict(version=__version__, instructions=INSTRUCTIONS.format(gives=gives))
     return Server("ssvae_widgets", on_list_tools=list_tools, on_call_tool=call_tool, **told)
 
 # %% ../../nbs/cli/11_mcp.ipynb #65216fc2
@@ -193,7 +209,11 @@ def mcp_parser() -> argparse.ArgumentParser:
         "ssvae-mcp",
         "Let a program label: a server of the Model Context Protocol on standard input and output, for one folder of "
         "pictures. A client starts it; it ends with its input. Labels of programs are marked, and never judge.",
-        ["ssvae-mcp photos/ --out results/", "ssvae-mcp photos/ --annotator my-model", "ssvae-mcp --project saved/"],
+        [
+            "ssvae-mcp photos/ --out results/",
+            "ssvae-mcp photos/ --annotator my-model --multilabel",
+            "ssvae-mcp --project saved/",
+        ],
         {
             "NAME_labels.csv": "labels, beside the pictures, as ssvae-label keeps them; with source agent in the log",
             "OUT/": "what the tool export writes; nothing is written elsewhere",
@@ -206,6 +226,7 @@ def mcp_parser() -> argparse.ArgumentParser:
     p.add_argument("--project", metavar="FOLDER", help="go on with a project that the app has saved")
     p.add_argument("--out", metavar="FOLDER", help="the folder for exports (default: nothing is exported)")
     p.add_argument("--annotator", default="agent", metavar="NAME", help="who labels (default: %(default)s)")
+    p.add_argument("--multilabel", action="store_true", help="a picture can have several classes, or none of them")
     p.add_argument("--features", default="auto", metavar="auto|none|NAME", help="what is learned from (default: auto)")
     p.set_defaults(port=None)
     add_reading_flags(p.add_argument_group("pictures"))
@@ -222,8 +243,11 @@ def open_session(
     sources, project = sources_of(args)
     options = reading_options(args)
     who = dict(annotator=args.annotator)
+    if project and args.multilabel:
+        raise UsageError("--multilabel is for new labels; a project knows of which kind its labels are.")
     if project:
         return LabelingSession.open(sources[0], **who)
+    who |= dict(multilabel=True) if args.multilabel else {}
     check_source(sources, options)
     labels = Path(args.labels or labels_beside(sources))
     if labels.is_dir() or labels.suffix.lower() != ".csv":
@@ -241,15 +265,11 @@ def _mcp(args) -> None:
         raise UsageError(f"ssvae-mcp cannot start: {why}.")
     if args.out is not None and Path(args.out).is_file():
         raise UsageError(f"--out {args.out} is a file; give the name of a folder.")
-    from ssvae_widgets.errors import ArgumentError
     from ssvae_widgets.session.agent import AgentDoor
 
     session = open_session(args)
     try:
-        try:
-            door = AgentDoor(session, args.out)
-        except ArgumentError as error:
-            raise UsageError(f"ssvae-mcp cannot start: {error}") from None
+        door = AgentDoor(session, args.out)
         if not args.quiet:
             kept = session.store.path or "memory"
             print(f"ssvae-mcp: {session.n_items:,} images, labels are kept in {kept}", file=sys.stderr, flush=True)

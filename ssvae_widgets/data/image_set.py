@@ -59,6 +59,12 @@ class ImageSet:
         "The file of each image; None where the images come from no files."
         return None if self.source is None else [frame.path for frame in self.source.frames]
 
+    @property
+    def sizes(self) -> np.ndarray | None:  # (n, 2) height and width in pixels
+        "How large each picture is in its file; None where the images come from no files."
+        frames = None if self.source is None else self.source.frames
+        return None if frames is None else np.array([(f.height, f.width) for f in frames], np.int64).reshape(-1, 2)
+
     def original(
         self,
         row: int,

@@ -22,6 +22,7 @@ from .shared_log import SharedLog
 from .snapshot import ANSWER_FACTS, compact_uid
 from .status import NOBODY, Gesture
 from .view import identify
+from .voices import set_voices
 
 # %% auto #0
 __all__ = ['Answering']
@@ -90,7 +91,8 @@ def mark(
         parts = [code] if yes else [code, *(old for old in self._parts(rows) if view.merged[old] == code)]
         of = view.shown if yes or answered.all() else ()  # of an image without an answer, only what was said is known
         told = {"of": self._uids(of), "yes" if yes else "no": self._uids(parts)}
-        return self._commit(rows[now != yes], source, provenance, **told)
+        new = (now != yes) | self._unsaid(rows, now == yes, np.arange(view.n_classes) == code, provenance)
+        return self._commit(rows[new], source, provenance, **told)
 
     return self.decide(decided)
 
@@ -127,9 +129,22 @@ def answer(
         for k, names in enumerate(last.values()):
             wanted[k, [self._code(name) for name in names]] = 1
         differ = (self.targets[some][:, shown] != wanted[:, shown]).any(1) if len(some) else np.zeros(0, bool)
+        differ |= self._unsaid(some, ~differ, np.isin(np.arange(wanted.shape[1]), shown), provenance)
         return self._commit(some[differ], source, provenance, **self._each(some[differ], wanted[differ]))
 
     return self.decide(decided)
+
+
+@patch
+def _unsaid(self: Answering, rows: np.ndarray, some: np.ndarray, codes: np.ndarray, provenance: dict) -> np.ndarray:
+    "Of some rows, those of which a person with a name repeats what others said, and has not said it before."
+    who, out = provenance.get("annotator", self.log.author.annotator), np.zeros(len(rows), bool)
+    nobody = any(provenance.get(fact) is True for fact in STAYS)  # what was accepted, or said by a program
+    if who is not None and some.any() and not nobody:
+        order = np.flatnonzero(some)[np.argsort(rows[some])]
+        own = set_voices(self.past, rows[order]).get(who)
+        out[order] = True if own is None else (own[:, codes] < 0).any(1)
+    return out
 
 
 @patch
@@ -144,6 +159,33 @@ def _each(self: Answering, rows: np.ndarray, wanted: Int8[np.ndarray, "rows clas
     "Whole answers as a line has them: of a part of another class it says no, so that the other decides."
     of = [*self.log.view.shown, *self._parts(rows)]
     return {"of": self._uids(of), "each": [np.flatnonzero(row[of]).tolist() for row in wanted]}
+
+# %% ../../nbs/labels/19_answering.ipynb #243283f7
+@patch
+def tell(
+    self: Answering,
+    serials,  # row numbers
+    table: Int8[np.ndarray, "rows classes"],  # 1: has it, 0: has it not, −1: as it is
+    source: str = "key",
+    **provenance,  # kept with the gesture
+) -> Gesture:  # the last of them
+    "Say of each image what a table has."
+    rows = check_rows(serials, self.log.n_items)
+
+    def decided():
+        view, gesture = self.log.view, self._commit(NOBODY, source, provenance)
+        now = view.targets[rows]
+        wanted = np.where(table < 0, now, table)
+        differ = (wanted != now)[:, view.shown].any(1)
+        for kind in np.unique(wanted[differ] >= 0, axis=0):
+            mine = differ & ((wanted >= 0) == kind).all(1)
+            of = [k for k in view.shown if kind[k]]
+            of += [old for old in self._parts(rows[mine]) if view.merged[old] in of]
+            each = [np.flatnonzero(row[of] == 1).tolist() for row in wanted[mine]]
+            gesture = self._commit(rows[mine], source, provenance, of=self._uids(of), each=each)
+        return gesture
+
+    return self.decide(decided)
 
 # %% ../../nbs/labels/19_answering.ipynb #8c180c63
 @patch

@@ -7,8 +7,6 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/agent.html.md"""
 # %% ../../nbs/session/30_agent.ipynb #a05bda57
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,12 @@ from typing import Any
 import numpy as np
 from fastcore.basics import patch
 
-from ..assess.evidence import judged
 from ..errors import ArgumentError, check_row, check_rows, check_whole
+from .agent_words import number, words_of
 from .sheet import fit, limited_png, picture_of, sheet_png
 
 # %% auto #0
-__all__ = ['SOURCE', 'MOST_LARGE', 'MOST_ON_SHEETS', 'ON_A_SHEET', 'SIDE', 'MOST_ROWS', 'AgentDoor', 'number', 'Seen']
+__all__ = ['SOURCE', 'MOST_LARGE', 'MOST_ON_SHEETS', 'ON_A_SHEET', 'SIDE', 'MOST_ROWS', 'AgentDoor', 'Seen']
 
 # %% ../../nbs/session/30_agent.ipynb #ac64878b
 SOURCE = "agent"  # of every line of the log that comes through here
@@ -35,12 +33,8 @@ class AgentDoor:
         session,  # a `LabelingSession`, whose annotator is the agent
         out=None,  # folder for exports; None: nothing is exported
     ):
-        if session.multilabel:
-            raise ArgumentError(
-                "an agent cannot label images that have several classes: what people said of them would not be safe. "
-                "Let people answer these, or give the agent labels of its own with one class for each image."
-            )
-        self.session, self.out = session, None if out is None else Path(out)
+        self.session, self.words = session, words_of(session)  # what differs with the kind of labels
+        self.out = None if out is None else Path(out)
 
     def act(self, gesture):
         "Call a function on what everybody has written so far; the lines that it writes are an agent's."
@@ -61,11 +55,6 @@ class AgentDoor:
             self.session.wait(seconds)
 
 # %% ../../nbs/session/30_agent.ipynb #d2aa9425
-def number(value: float, digits: int = 4) -> float | None:
-    "A number for JSON; None for one that is not known."
-    return None if value is None or not math.isfinite(value) else round(float(value), digits)
-
-
 @patch
 def training(self: AgentDoor) -> dict[str, Any]:
     "How far the training is."
@@ -81,6 +70,7 @@ def status(self: AgentDoor) -> dict[str, Any]:
     s = self.session
     classes = [dict(name=s.classes[k], labels=int(s.counts[k])) for k in s.class_order]
     told = dict(images=s.n_items, image_shape=list(s.image_shape), labeled=s.n_labeled, classes=classes)
+    told |= dict(an_image_can_have_several_classes=s.multilabel)
     told |= dict(labels_by_agents=len(s.data.by_agents), excluded=len(s.data.excluded), answers_from=s.source)
     told |= dict(learned_from=s.learned_from, annotator=s.annotator, saved=s.store.status, message=s.message)
     groups = [dict(images=group.size, typical=int(group.typical)) for group in s.unlabeled_groups[:5]]
@@ -121,11 +111,10 @@ def look(
 def known(self: AgentDoor, row: int) -> dict[str, Any]:
     "What has been said of one image."
     s = self.session
-    code, told = int(s.codes[row]), dict(row=row)
+    told = dict(row=row)
     if s.names is not None:
         told["name"] = str(s.names[row])
-    if code >= 0:
-        told |= dict(label=s.classes[code], by="an agent" if row in s.data.by_agents else "a person")
+    told |= self.words.of(row)
     flags, note = list(s.flags.of(row)), s.flags.notes.get(row)
     return told | ({"flags": flags} if flags else {}) | ({"note": note} if note else {})
 
@@ -153,20 +142,15 @@ def predictions(
     self: AgentDoor,
     rows: list[int],  # which images
 ) -> list[dict[str, Any]]:
-    "What the model takes images for, the two most probable classes of each. Raises `RowError`, `ArgumentError`."
+    "What the model takes images for: the most probable classes of each. Raises `RowError`, `ArgumentError`."
     self.settle()
     s = self.session
     found = check_rows(rows, s.n_items, "rows")
     if len(found) > MOST_ROWS:
         raise ArgumentError(f"rows names {len(found):,} images; expected at most {MOST_ROWS:,} at once.")
-    probs = s.probs
-    if probs is None:
+    if s.probs is None:
         raise ArgumentError("There are no predictions yet: label two images of different classes first.")
-    best = np.argsort(-probs[found], axis=1, kind="stable")[:, :2]
-    return [
-        self.known(row) | {"prediction": {s.classes[k]: number(probs[row, k]) for k in top}}
-        for row, top in zip(found.tolist(), best.tolist())
-    ]
+    return [self.known(row) | {"prediction": self.words.guess(row)} for row in found.tolist()]
 
 # %% ../../nbs/session/30_agent.ipynb #c02360fc
 @patch
@@ -201,10 +185,9 @@ def _spare(
 
 # %% ../../nbs/session/30_agent.ipynb #1fa101be
 @patch
-def _labeled_by_people(self: AgentDoor) -> set[int]:
-    "Rows whose label a person gave, excluded ones too."
-    store = self.session.store
-    return {*np.setdiff1d(np.flatnonzero(store.codes >= 0), store.rows_with(SOURCE)).tolist()}
+def _labeled_by_people(self: AgentDoor, rows=None) -> set[int]:
+    "Rows of which a person said something; of some of them where that is quicker."
+    return self.words.by_people(None if rows is None else check_rows(rows, self.session.n_items, "rows").tolist())
 
 # %% ../../nbs/session/30_agent.ipynb #2a71d9ec
 @patch
@@ -227,7 +210,7 @@ def label(
     "Give images a class: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
 
     def decided():
-        self._spare(rows, replace, self._labeled_by_people(), "labeled")
+        self._spare(rows, replace, self._labeled_by_people(rows), "labeled")
         return self.session.label(rows, label, source=SOURCE)
 
     gesture = self.act(decided)
@@ -243,11 +226,46 @@ def clear(
     "Take labels away: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
 
     def decided():
-        self._spare(rows, replace, self._labeled_by_people(), "labeled")
+        self._spare(rows, replace, self._labeled_by_people(rows), "labeled")
         return self.session.clear(rows, source=SOURCE)
 
     gesture = self.act(decided)
     return self._done(gesture, rows=0 if gesture is None else len(gesture.serials))
+
+# %% ../../nbs/session/30_agent.ipynb #00b0c105
+@patch
+def answer(
+    self: AgentDoor,
+    rows: list[int],  # which images
+    labels: list[str],  # names of all classes that they have; empty: none of these
+    replace: bool = False,  # also where a person has given an answer
+) -> dict[str, Any]:
+    "Say all classes of images: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
+
+    def decided():
+        self._spare(rows, replace, self._labeled_by_people(rows), "answered")
+        return self.session.answer_sets(rows, labels, source=SOURCE)
+
+    gesture = self.act(decided)
+    return self._done(gesture, rows=0 if gesture is None else len(gesture.serials), labels=labels)
+
+
+@patch
+def mark(
+    self: AgentDoor,
+    rows: list[int],  # which images
+    label: str,  # name of a class
+    on: bool = True,  # false: they have it not
+    replace: bool = False,  # also where a person has given an answer
+) -> dict[str, Any]:
+    "Say that images have a class, or not: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
+
+    def decided():
+        self._spare(rows, replace, self._labeled_by_people(rows), "answered")
+        return self.session.mark(rows, label, on, source=SOURCE)
+
+    gesture = self.act(decided)
+    return self._done(gesture, rows=0 if gesture is None else len(gesture.serials), label=label, on=on)
 
 # %% ../../nbs/session/30_agent.ipynb #a68640ef
 @patch
@@ -261,7 +279,8 @@ def _switch(self: AgentDoor, op: str) -> dict[str, Any]:
             raise ArgumentError(f"There is nothing of an agent's to {op}{why}.")
         about = {str(uid) for uid, _ in entry.record.get("classes", ())}
         codes, since = [k for k, uid in enumerate(log.view.uids) if str(uid) in about], self.session.store.changed_since
-        if about and self._labeled_by_people() & {k for k in since(entry.seq).tolist() if log.view.codes[k] in codes}:
+        said = {row for code in codes for row in self.words.with_class(code).tolist()}
+        if said and self._labeled_by_people() & said & {*since(entry.seq).tolist()}:
             raise ArgumentError(f"There is nothing to {op}: a person has labeled with that class since.")
         return self.session.undo() if op == "undo" else self.session.redo()
 
@@ -299,8 +318,8 @@ def rename_class(
     s = self.session
 
     def decided():
-        rows = np.flatnonzero(s.store.codes == s.data.code(label))
-        self._spare(rows, replace, self._labeled_by_people(), "labeled")
+        rows = self.words.with_class(s.data.code(label))
+        self._spare(rows, replace, self._labeled_by_people(rows), "labeled")
         return s.rename_class(label, name)
 
     gesture = self.act(decided)
@@ -321,7 +340,7 @@ def flag(
         if not on:
             self._spare(rows, replace, self._flagged_by_people(rows, flag), "flagged")
         elif flag == "exclude":
-            self._spare(rows, replace, self._labeled_by_people(), "labeled")
+            self._spare(rows, replace, self._labeled_by_people(rows), "labeled")
         return self.session.flag(rows, flag, on, source=SOURCE)
 
     return self._done(self.act(decided), flag=flag, on=on)
@@ -357,19 +376,6 @@ def _flagged_by_people(self: AgentDoor, rows, name: str | None) -> set[int]:
                 said.add(row)
     return said
 
-# %% ../../nbs/session/30_agent.ipynb #94e471e8
-@patch
-def _checked(self: AgentDoor, seconds: float = 5.0) -> bool:
-    "Whether the accuracy is that with the last label, after a short wait."
-    s, end = self.session, time.monotonic() + seconds
-
-    def heard() -> bool:
-        return s.standing is not None and not len(s.store.changed_since(s.standing.seq))
-
-    while not heard() and s.n_labeled and not s.training.running and time.monotonic() < end:
-        time.sleep(0.05)
-    return heard()
-
 # %% ../../nbs/session/30_agent.ipynb #4ce21db6
 @patch
 def train(
@@ -392,31 +398,15 @@ def stop(self: AgentDoor) -> dict[str, Any]:
 def accuracy(self: AgentDoor) -> dict[str, Any]:
     "How right the predictions on show are, in the app's words, and how far they agree with the agent."
     self.settle()
-    checked = self._checked()
-    s, found = self.session, self.session.accuracy
-    by_people, by_agents = len(self._labeled_by_people() - s.data.excluded), len(s.data.by_agents)
-    said = s.standing.message if s.standing is not None else ""
-    if not found.n:
+    told, data = self.words.judged(), self.session.data
+    by_people, by_agents = len(self._labeled_by_people() - data.excluded), len(data.by_agents)
+    if not told["message"]:
         counted = f"{by_people} labels are of people, and only those judge"
-        said = f"Nobody can tell yet how right the predictions are: {counted}."
-    told = dict(message=said, checked_with_the_last_label=checked, share_right=number(found.value))
-    told |= dict(n=found.n, how=found.how, more_labels=s.outlook.message)
-    if found.n:
-        told |= dict(interval_95=[number(found.low), number(found.high)])
-    told |= dict(labels_by_people=by_people, labels_by_agents=by_agents)
-    return told | dict(agreement_with_agents=self._agreement(by_agents))
-
-# %% ../../nbs/session/30_agent.ipynb #74733ae0
-@patch
-def _agreement(self: AgentDoor, by_agents: int) -> str:
-    "How far the answers from labels alone agree with the agent, on labels of the agent that were left out."
-    s, name = self.session, self.session.source if self.session.source in ("graph", "linear") else "graph"
-    rows, probs = s.evidence.left_out.get(name, (np.zeros(0, int), None))
-    keep = np.isin(rows, s.data.by_agents) & (s.data.codes[rows] >= 0)
-    if not keep.any():
-        return "not known yet" if by_agents else "no agent has labeled anything"
-    right = s.predictions.live(probs[keep]).argmax(1) == s.data.codes[rows[keep]]
-    return f"{judged(right).message} of agents: agreement, no proof of being right"
+        told["message"] = f"Nobody can tell yet how right the predictions are: {counted}."
+    alike = self.words.agreement()
+    without = "not known yet" if by_agents else "no agent has labeled anything"
+    alike = f"{alike}: agreement, no proof of being right" if alike else without
+    return told | dict(labels_by_people=by_people, labels_by_agents=by_agents, agreement_with_agents=alike)
 
 # %% ../../nbs/session/30_agent.ipynb #249f57ba
 @patch
@@ -434,6 +424,4 @@ def export(
 @patch
 def history(self: AgentDoor, row: int) -> list[dict[str, Any]]:
     "Who labeled one image, when and how, oldest first. Raises `RowError`."
-    row = check_row(row, self.session.n_items, "row")
-    names = ("label", "previous", "source", "annotator", "time", "undone")
-    return [{k: e.get(k) for k in names} for e in self.session.store.history(row)]
+    return self.words.history(check_row(row, self.session.n_items, "row"))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from ..assess.agreement import Agreement, agreement, consensus
 from ..errors import check_whole
@@ -19,9 +19,22 @@ from .labeled_images import LabeledImages
 from .queue import Suggestion
 
 # %% auto #0
-__all__ = ['Annotators']
+__all__ = ['Remembered', 'Annotators', 'ask_again']
 
 # %% ../../nbs/session/22_annotators.ipynb #43e4ec35
+class Remembered:
+    "An answer that holds until a gesture, or another person, comes."
+
+    def __init__(self, data: LabeledImages):
+        self.data, self._last = data, (None, None)
+
+    def __call__(self, find: Callable):
+        now = self.data.store.log.view, self.data.seq, self.data.store.annotator
+        if self._last[0] is None or self._last[0][0] is not now[0] or self._last[0][1:] != now[1:]:
+            self._last = now, find()
+        return self._last[1]
+
+
 class Annotators:
     "What each person said. From any thread; the whole history is read each time."
 
@@ -30,7 +43,7 @@ class Annotators:
         data: LabeledImages,
         give: Callable | None = None,  # labels rows, such as `Labeling.give`; None: as they are, without their copies
     ):
-        self.data, self.give = data, give
+        self.data, self.give, self.known = data, give, Remembered(data)
 
     def said_by(self) -> dict[str, Int[np.ndarray, "batch"]]:
         'Person -> class code of every item, −1 where they said nothing; `""` is whoever gave no name.'
@@ -39,6 +52,14 @@ class Annotators:
     def agreement(self) -> Agreement:
         "Counts, kappa and disputed items of everybody with a name."
         return agreement(self._named(), self.data.n_classes)
+
+    def mine(self) -> Int[np.ndarray, "batch"]:
+        "What whoever labels here has said; −1: nothing."
+        return self.said_by().get(self.data.store.annotator or "", np.full(self.data.n_items, -1))
+
+    def veiled(self) -> Bool[np.ndarray, "batch"]:
+        "Items that others labeled and whoever labels here has not: hidden while these are asked again."
+        return self.known(lambda: (self.data.settled >= 0) & (self.mine() < 0))
 
     def _named(self) -> dict[str, Int[np.ndarray, "batch"]]:
         return {who: codes for who, codes in self.said_by().items() if who}
@@ -65,11 +86,19 @@ def to_ask_again(
     n: int = 10,  # how many at most
 ) -> list[Suggestion]:
     "Random items that others have labeled, and whoever labels here has not."
-    n, data = check_whole(n, "n", 0, 2**53), self.data
-    said, nothing = self.said_by(), np.full(data.n_items, -1)
+    return ask_again(self.data, self.said_by(), check_whole(n, "n", 0, 2**53))
+
+
+def ask_again(
+    data: LabeledImages,
+    said: dict[str, Int[np.ndarray, "batch"]],  # person -> −1 where they said nothing
+    n: int,  # how many at most
+) -> list[Suggestion]:
+    "Random items that others have labeled, and whoever labels here has not."
+    said, nothing = {**said}, np.full(data.n_items, -1)
     mine = said.pop(data.store.annotator or "", nothing)
     others = np.max([nothing, *said.values()], axis=0)
-    rows = np.flatnonzero((data.codes >= 0) & (mine < 0) & (others >= 0))
+    rows = np.flatnonzero((data.settled >= 0) & (mine < 0) & (others >= 0))
     rng = np.random.default_rng([data.seed, 11, data.seq])
     reason = "somebody else has labeled this one: asked again, to see how far you agree"
     return [Suggestion(row, reason, "again") for row in rng.permutation(rows)[:n].tolist()]

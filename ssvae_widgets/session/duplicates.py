@@ -114,9 +114,16 @@ def _set_cover(self: Duplicates, on: bool) -> None:
         raise ArgumentError(f"cover is {describe(on)}; expected True or False.")
     if on and self.data.multilabel:
         raise ArgumentError(_NO_SETS)
-    self._cover = bool(on)
+    if self._cover != bool(on):
+        self._cover = bool(on)
+        self.activity.events.emit("view")  # worth keeping
 
 
+def _load_cover(self: Duplicates, saved) -> None:
+    self._cover = bool(saved["cover"]) and not self.data.multilabel
+
+
+Duplicates.load = _load_cover
 Duplicates.cover = property(_cover, _set_cover, doc="Whether a label covers the copies of its picture.")
 
 # %% ../../nbs/session/12_duplicates.ipynb #014e5b0c

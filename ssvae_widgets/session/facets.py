@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/facets.html.md"""
 # %% ../../nbs/session/22_facets.ipynb #8ca5c6cc
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 from collections.abc import Iterable
@@ -91,6 +92,7 @@ class Facets:
         self.columns: dict[str, np.ndarray] = {}  # name -> one value an item, in a plain form
         self.filters: dict[str, Filter] = {}
         self.inside = False  # whether proposals stay among the rows that pass
+        self._wanted: dict[str, dict] = {}  # filters of last time, for columns that may come yet
         self._ready: dict[str, Facet] = {}
         self._masks: dict[str, Bool[np.ndarray, "rows"]] = {}
         self._lock = threading.RLock()
@@ -110,6 +112,7 @@ class Facets:
             self.columns = {**self.columns, **new}
             for kept in ("_ready", "filters", "_masks"):
                 setattr(self, kept, {k: v for k, v in getattr(self, kept).items() if k not in new})
+        self._take_up()
         if new:
             self._tell()
 
@@ -226,7 +229,7 @@ def clear(
     if name is not None:
         return self.put(name, None)
     with self._lock:
-        self.filters, self._masks = {}, {}
+        self.filters, self._masks, self._wanted = {}, {}, {}
     self._tell()
 
 # %% ../../nbs/session/22_facets.ipynb #1b1c7953
@@ -284,3 +287,57 @@ def keep_inside(
     self.inside = bool(on)
     self.proposals.propose_anew()
     self.activity.events.emit("facets", anew=True)
+
+# %% ../../nbs/session/22_facets.ipynb #0479d1b5
+@patch
+def to_dict(self: Facets) -> dict[str, Any]:
+    "What is asked, as JSON can hold it; also of columns that have not come."
+    with self._lock:
+        said = {name: _told(self[name], kept) for name, kept in self.filters.items()}
+        return {"inside": self.inside, "filters": {**self._wanted, **said}}
+
+
+def _told(facet: Facet, kept: Filter) -> dict[str, Any]:
+    "A filter in values."
+    if kept.places is not None:
+        names = [facet.names[place] for place in kept.places if place < len(facet.names)]
+        return {"kind": facet.kind, "names": names, "nothing": len(facet.names) in kept.places}
+    ends = {k: v for k, v in (("low", kept.low), ("high", kept.high)) if np.isfinite(v)}
+    return {"kind": facet.kind, "text": kept.text} if kept.text else {"kind": facet.kind, **ends}
+
+
+@patch
+def load(self: Facets, saved: dict[str, Any]) -> None:
+    "Ask what was asked last time; what makes no sense raises (`TypeError`, `KeyError`), and nothing is asked then."
+    wanted = {str(name): {**told} for name, told in saved["filters"].items()}
+    with self._lock:
+        self._wanted, self.inside = wanted, saved["inside"] is True
+    self._take_up()
+
+
+@patch
+def _take_up(self: Facets) -> None:
+    "Ask what waited for a column that is there now."
+    there = [name for name in self._wanted if name in self.columns]
+    for name in there:
+        told = self._wanted.pop(name)
+        with contextlib.suppress(ArgumentError, KeyError, TypeError, ValueError):
+            self.put(name, _heard(self[name], told))
+    if there and self.said:
+        self.activity.say(f"The filter of last time holds again: {self.said}.")
+
+
+def _heard(facet: Facet, told: dict[str, Any]) -> Filter:
+    "A filter from its values; a `ValueError` where it does not fit the column."
+    if told.get("kind") != facet.kind:
+        raise ValueError("it is a column of another kind")
+    if "names" in told:
+        place = {text: k for k, text in enumerate(facet.names)}
+        found = {place[name] for name in told["names"] if name in place}
+        found |= {len(facet.names)} if told.get("nothing") is True else set()
+        if not found:
+            raise ValueError("none of its categories is there")
+        return Filter(places=tuple(sorted(found)))
+    if facet.values is None:
+        return Filter(text=str(told["text"]))
+    return Filter(low=float(told.get("low", -np.inf)), high=float(told.get("high", np.inf)))

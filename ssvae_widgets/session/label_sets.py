@@ -152,6 +152,14 @@ def units(self: LabelSets) -> Int[np.ndarray, "batch"] | None:
     return connected_components(coo_array(links, shape=(n + int(of.max()) + 1,) * 2), directed=False)[1][groups]
 
 
+@patch(as_prop=True)
+def left_out(self: LabelSets) -> tuple[Int[np.ndarray, "answers"], Float[np.ndarray, "answers classes"]]:
+    "Answered rows that count, and what graph and heads say of each without its own answer."
+    rows, probs = self._alone
+    none = np.zeros(0, int), np.zeros((0, self.data.n_classes), np.float32)
+    return none if rows is None else (rows, self.predictions.wide(probs))
+
+
 @patch
 def _one_each(self: LabelSets, rows: Int[np.ndarray, "rows"], some: Bool[np.ndarray, "rows"]):
     "Some answers without those of further copies."

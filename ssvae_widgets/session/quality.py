@@ -1,4 +1,4 @@
-"""The pictures to look at first because they are dark, bright, blurred or empty beside the others, each with its reason.
+"""The pictures to look at first because they are dark, bright, blurred, empty or of an odd size beside the others, each with its reason; and the numbers behind that.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/quality.html.md"""
 
@@ -7,27 +7,68 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/quality.html.md"""
 # %% ../../nbs/session/22_quality.ipynb #cc7f97d5
 from __future__ import annotations
 
-from ..assess.quality import Remark, find_bad_pictures
+from collections import Counter
+
+import numpy as np
+from fastcore.basics import patch
+from jaxtyping import Float
+
+from ..assess.quality import Remark, picture_statistics, remarks_on, size_statistics
 from ..errors import check_whole
 from .labeled_images import LabeledImages
+from .predictions import Predictions
 from .queue import Suggestion
 
 # %% auto #0
-__all__ = ['Quality']
+__all__ = ['LEAST', 'SHOWN', 'FAR', 'Quality']
 
 # %% ../../nbs/session/22_quality.ipynb #77d1d068
+LEAST = 20  # pictures, below which nobody can say what is usual
+SHOWN = {"pixels": "pixels of the file", "shape": "width / height"}  # what the map calls them
+
+
 class Quality:
     "What plain numbers say of the pictures. From any thread; the first question reads all pictures."
 
-    def __init__(self, data: LabeledImages):
-        self.data, self._found = data, None
+    def __init__(
+        self,
+        data: LabeledImages,
+        predictions: Predictions | None = None,  # who knows neighbors
+    ):
+        self.data, self.predictions = data, predictions
+        self._found: tuple[Remark, ...] | None = None
+        self._statistics: dict[str, np.ndarray] | None = None
+
+    @property
+    def statistics(self) -> dict[str, Float[np.ndarray, "batch"]]:
+        "Each plain number by its name; sizes only where they differ. `DataError` for vectors."
+        if self._statistics is None:
+            told, sizes = picture_statistics(self.data.pictures), self.data.found.sizes
+            sizes = {} if sizes is None else size_statistics(sizes)
+            self._statistics = told | {name: v for name, v in sizes.items() if np.ptp(v)}
+        return self._statistics
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
         "A `Remark` on each picture that stands out, the farthest first; empty: nothing does. `DataError` for vectors."
         if self._found is None:
-            self._found = tuple(find_bad_pictures(self.data.pictures))
+            self._found = tuple(remarks_on(self.statistics)) if self.data.n_items >= LEAST else ()
         return self._found
+
+    @property
+    def asked(self) -> bool:
+        "Whether somebody has asked already, so that nothing has to be read again."
+        return self._statistics is not None
+
+    @property
+    def summary(self) -> str:
+        "What stands out how often, in words."
+        times = Counter(remark.what for remark in self.remarks)
+        return ", ".join(f"{n:,} {what}" for what, n in times.most_common())
+
+    def reason(self, row: int) -> str:
+        "Why a picture stands out; empty where it does not, or nobody has asked yet."
+        return next((remark.reason for remark in self._found or () if remark.row == row), "")
 
     def review(
         self,
@@ -43,3 +84,23 @@ class Quality:
         "In words."
         n = len(self.remarks)
         return f"{n:,} picture{'s' * (n != 1)} stand{'s' * (n == 1)} out" if n else "nothing stands out"
+
+    @property
+    def columns(self) -> dict[str, Float[np.ndarray, "batch"]]:
+        "The numbers as colorings, by the names that people read; `DataError` for vectors."
+        told = {SHOWN.get(name, name): values for name, values in self.statistics.items()}
+        return told | ({} if (far := self.far()) is None else {FAR: far})
+
+# %% ../../nbs/session/22_quality.ipynb #88cc07a3
+FAR = "far from all others"
+
+
+@patch
+def far(self: Quality) -> Float[np.ndarray, "batch"] | None:  # 1: the median; None: nobody knows neighbors
+    "Distance of each item to its tenth nearest neighbor, as a multiple of the median."
+    known = self.predictions
+    if known is None or self.data.n_items < LEAST or known.landmarks(known.space) is not None:
+        return None
+    away = np.asarray(known.near(known.space)[1], float)[:, -1]
+    middle = np.median(away)
+    return away / middle if middle > 0 else None

@@ -44,6 +44,7 @@ from .quality import Quality
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
+from .set_annotators import SetAnnotators
 from .set_network import SetNetwork
 from .snapshots import Snapshots
 from .state import Part, SavedState
@@ -129,13 +130,13 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
     self.labeling = Labeling(data, self.evidence, self.proposals.queue)
-    self.quality = Quality(data)
+    self.quality = Quality(data, self.predictions)
     self.duplicates = self.labeling.copies = Duplicates(data, activity, self.accuracy_log.ask)
     self.sets = LabelSets(data, activity, self.predictions, self.proposals.queue)
     if data.multilabel:
         self.predictions.sets = self.labeling.sets = self.sets
         self.sets.network = SetNetwork(self.sets, self.examination)
-    self.annotators = Annotators(data, self.labeling.give)
+    self.annotators = SetAnnotators(data) if data.multilabel else Annotators(data, self.labeling.give)
     people, quality = self.annotators, self.quality.review
     self.proposals.reviews = {"disputes": people.disputes, "again": people.to_ask_again, "quality": quality}
     self.facets = Facets(data, activity, self.proposals)
@@ -167,6 +168,8 @@ def _kept_parts(self: LabelingSession) -> list[Part]:
         Part("audits", "random picks", lambda: {str(k): v for k, v in evidence.audits.items()}, evidence.load_audits),
         Part("standings", "curve", lambda: [entry.to_dict() for entry in log.entries], log.load),
         Part("evidence", "evidence", evidence.to_dict, evidence.load),
+        Part("copies", "switch for copies", lambda: {"cover": self.duplicates.cover}, self.duplicates.load),
+        Part("filters", "filters of columns", self.facets.to_dict, self.facets.load),
     ]
 
 # %% ../../nbs/session/28_session.ipynb #5d82bcd9

@@ -1,4 +1,4 @@
-"""Queue, exams, curve and coloring are written a second after they change, and found again when the labels are opened again.
+"""Queue, exams, curve, filters and coloring are written a second after they change, and found again when the labels are opened again.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/state.html.md"""
 
@@ -74,7 +74,7 @@ class SavedState:
         self.view = dict(saved)
 
 # %% ../../nbs/session/18_state.ipynb #a160756e
-_WORTH_KEEPING = ("queue", "standing", "round", "labels", "view")
+_WORTH_KEEPING = ("queue", "standing", "round", "labels", "view", "facets")
 
 
 @patch

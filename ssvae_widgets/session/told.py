@@ -20,6 +20,7 @@ from ..interchange.card import CardFacts
 from ..interchange.layers import Classifier, classifier_steps
 from ..interchange.records import Records
 from ..labels.exchange import label_table
+from ..labels.voices import answered_by_people
 
 # %% auto #0
 __all__ = ['full_picture', 'own_files', 'records_of', 'classifier_of', 'no_classifier', 'missing', 'card_facts']
@@ -142,16 +143,24 @@ def _left_out(session) -> list[str]:
 def _people(session) -> list[tuple[str, int]]:
     "Who labeled, and how many images have their last word."
     if session.multilabel:
-        last, programs = session.store.answering.last("annotator"), {*session.data.by_agents.tolist()}
+        last, programs = session.store.answering.last("annotator"), _by_programs(session)
         return sorted(Counter(who or "nobody named" for row, who in last.items() if row not in programs).items())
     return [(who or "nobody named", int((c >= 0).sum())) for who, c in session.said_by().items()]
 
 
+def _by_programs(session) -> set[int]:
+    "Rows that programs alone labeled: an answer to which a person has added is a person's too."
+    rows = {*session.data.by_agents.tolist()}
+    return rows - answered_by_people(session.store.past, rows) if session.multilabel else rows
+
+
 def _programs(session) -> list[tuple[str, int]]:
     "Programs that labeled, and how many images have their label now."
-    table = label_table(session.store, session.names, unlabeled=True)
-    names = table["annotator"].tolist()
-    who = (names[row] for row in session.data.by_agents.tolist())
+    if session.multilabel:
+        names = session.store.answering.last("annotator")
+    else:
+        names = label_table(session.store, session.names, unlabeled=True)["annotator"].tolist()
+    who = (names[row] for row in _by_programs(session))
     return sorted(Counter(name if isinstance(name, str) else "not named" for name in who).items())
 
 

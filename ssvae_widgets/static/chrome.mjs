@@ -26,6 +26,7 @@ const OPS = [
   ["select:grow", "Grow to neighbors (g)"],
   ["select:uncertain", "Certainty below 0.5"],
   ["select:suspects", "All suspects"],
+  ["select:review", "Pictures that stand out"],
 ];
 
 /** The row of controls above the figure. `act(name, arg)` receives what was chosen. */
@@ -131,6 +132,7 @@ export function toolbar(act) {
     },
     /** @param {boolean} there are pictures at all @param {boolean} on @param {number} side in CSS pixels, 0 while none are shown */
     pictures(there, on, side) {
+      select.querySelector('[value="select:review"]').hidden = !there;
       if (side && document.activeElement !== size) size.value = String(Math.round(side));
       if (pictured.hidden !== there && size.disabled !== on) return;
       pictured.hidden = !there;

@@ -178,12 +178,25 @@ function render({ model, el }) {
           onclick: () => model.send({ type: "copies", serial: info.serial }),
         })
       : null;
+    const covers = model.get("covers"),
+      cover =
+        copies && "on" in covers
+          ? h("button", {
+              type: "button",
+              class: "ssvae-flag ssvae-cover",
+              "aria-pressed": String(covers.on),
+              text: covers.on ? "✓ labels cover copies" : "label copies too",
+              title: `A label goes to all copies of its picture, with one undo · ${clean(covers.text, 200)}`,
+              onclick: () => model.send({ type: "cover", on: !covers.on }),
+            })
+          : null;
     const remarks =
       flags.length || info.written || copies
         ? h(
             "div",
             { class: "ssvae-remarks" },
             copies,
+            cover,
             ...flags,
             info.written ? h("span", { class: "ssvae-written", text: clean(info.written, 2000) }) : null,
           )
@@ -296,7 +309,10 @@ function render({ model, el }) {
   show.openers.add(open);
   model.on("msg:custom", received);
   const unfit = fitWindow(el);
-  const stops = [follow(model, ["info", "pixels", "classes", "palette", "box"], draw), show.listen(() => draw(false))];
+  const stops = [
+    follow(model, ["info", "pixels", "classes", "palette", "box", "covers"], draw),
+    show.listen(() => draw(false)),
+  ];
   return () => {
     show.views -= 1;
     show.openers.delete(open);

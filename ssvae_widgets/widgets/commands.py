@@ -22,6 +22,7 @@ from .flagged import FlagCommands
 from .intents import BY_CLICK, BY_KEY
 from .presenter import Presenter
 from .proposals import ProposalDeck
+from .reviewing import Reviewing
 from .similar import MoreLikeThese
 from .take_away import TakeAway
 from .views import BY_ITSELF
@@ -63,7 +64,7 @@ class Commands:
         self.take_away, self.more_like = TakeAway(session, presenter), MoreLikeThese(session, presenter)
         self.by_name, self.flagging = ByName(session, presenter), FlagCommands(session, presenter)
         self.columns: FacetDeck | None = None  # where there is a panel of columns
-        self.copied = CopiesShown(session, presenter)
+        self.copied, self.reviewing = CopiesShown(session, presenter), Reviewing(session, presenter)
         self.words = WordCommands(self, source_of, how_many, too_many)
 
     def do(self, intent: dict):
@@ -149,6 +150,8 @@ def accept(self: Commands, intent):
     serials = self.targets(intent)
     if not serials.size:
         return self.views.status.say("Select points first, then accept what the model says.")
+    if self.words.asked_again(serials):
+        return
     if too_many(serials, intent, self.views.map.layer.confirm_above):
         return self.ask(intent, serials)
     self.session.accept(serials, source=source_of(serials, self.presenter), said=intent.get("said"))
@@ -187,6 +190,8 @@ Commands.export = method("take_away", TakeAway.export)
 Commands.similar = method("more_like", MoreLikeThese.similar)
 Commands.find = method("by_name", ByName.find)
 Commands.copies = method("copied", CopiesShown.copies)
+Commands.cover = method("copied", CopiesShown.cover)
+Commands.review = method("reviewing", Reviewing.review)
 Commands.flag = method("flagging", FlagCommands.flag)
 Commands.note = method("flagging", FlagCommands.note)
 Commands.none = method("words", WordCommands.none)
@@ -308,6 +313,7 @@ def strategy(self: Commands, intent):
     "Choose in another way from now on."
     self.session.strategy = self.views.actions.strategy = intent["strategy"]
     self.proposals.late = None
+    self.presenter.queue.ask("labels", "map", "selection", "preview")  # asking again hides what others said
     if intent["strategy"] == "suspects":
         self.proposals.asker.ask("suspects")
     self.next({})

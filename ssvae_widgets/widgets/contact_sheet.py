@@ -20,12 +20,12 @@ from .pixels import wire_image
 from .view import View
 
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #e425e497
-FOUND = ("similarity", "name")  # orders of what was asked for; they go when something else is selected
+FOUND = ("similarity", "name", "worst first")  # orders of what was asked for; they go when something else is selected
 
 
 def sheet_order(
     serials,  # (k,) rows of the selection
-    by: str,  # "distance", "certainty", "number", or "similarity" and "name": the order of `found`
+    by: str,  # "distance", "certainty", "number", or one of `FOUND`: the order of `found`
     xy=None,  # (n, 2) positions of all items
     certainty=None,  # (n,) of all items, 0–1
     found=None,  # (m,) serials that somebody asked for, the closest first
@@ -79,7 +79,7 @@ class ContactSheet(View):
 
     def __init__(self, images: Callable, beside: Callable | None = None, **traits):
         # images(serial) -> one image; beside(rows) -> flags and stacks of some rows, uint8 and int32; None: none
-        self.images, self.beside = images, beside
+        self.images, self.beside, self.veil = images, beside, lambda: None  # veil(): a mask of what is not told
         super().__init__(**traits)
 
     def check(self, content, buffers=()):
@@ -125,6 +125,8 @@ def fill(self: ContactSheet, serials, codes=None, guesses=None):
 @patch
 def mark(self: ContactSheet, codes=None, guesses=None):
     "Bring labels and predictions up to date."
+    if (hidden := self.veil()) is not None:
+        codes, guesses = (None if v is None else np.where(hidden, -1, v) for v in (codes, guesses))
     none = np.full(self.rows.size, -1, "<i4")
     with self.hold_sync():
         self.codes = (none if codes is None else np.asarray(codes)[self.rows].astype("<i4")).tobytes()

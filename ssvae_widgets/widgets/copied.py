@@ -71,7 +71,14 @@ class CopiesShown:
             v.map.set_column(COPY_COLUMN, copy_column(s.duplicates.stacks, s.n_items))
         if v.sheet.shown:
             v.sheet.mark(s.codes, s.pred)
+        self.show_cover()
         self.presenter.queue.ask("preview")
+
+    def show_cover(self) -> None:
+        "The switch beside the copies of a picture; where images can have several classes there is none."
+        found = self.session.duplicates
+        if found.stacks and not self.session.multilabel:
+            self.views.preview.covers = {"on": found.cover, "text": found.message}
 
 # %% ../../nbs/widgets/16_copied.ipynb #6c79ce01
 @patch
@@ -82,3 +89,16 @@ def copies(self: CopiesShown, intent: dict) -> None:
     self.views.map.selected = rows
     n = len(rows) - 1
     self.presenter.say(f"#{row} and its cop{'ies' if n != 1 else 'y'}: a class key labels all {n + 1}")
+
+# %% ../../nbs/widgets/16_copied.ipynb #535e7b8a
+@patch
+def cover(self: CopiesShown, intent: dict) -> None:
+    "A label covers the copies of its picture from now on, or does not."
+    found = self.session.duplicates
+    found.cover = intent["on"]
+    self.show_cover()
+    self.presenter.say(
+        f"from now on a label covers the copies of its picture ({found.message})"
+        if found.cover
+        else "a label is of one picture again, copies wait for their own"
+    )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from fastcore.basics import patch
 
+from .on_sheet import put_on_sheet
 from .presenter import Presenter
 
 # %% ../../nbs/widgets/18_find.ipynb #e28083f7
@@ -61,19 +62,6 @@ def find(self: ByName, intent: dict):
     if rows.size == 1:
         views.map.focus(rows[0])
     else:
-        self.show(rows)
+        put_on_sheet(self.session, self.presenter, rows, "name")
     what = f"{rows.size:,} pictures have" if rows.size > 1 else "One picture has"
     self.presenter.say(f"{what} “{text}” in the name: q finds more that look alike")
-
-# %% ../../nbs/widgets/18_find.ipynb #78f1bafb
-@patch
-def show(self: ByName, rows: np.ndarray):
-    "Put several pictures on the sheet, selected."
-    views = self.presenter.views
-    with self.presenter.lock:
-        self.presenter.found = rows
-        with views.sheet.hold_sync():
-            views.sheet.sorts = ["name", *(s for s in views.sheet.sorts if s not in ("name", "similarity"))]
-            views.sheet.sort = "name"
-        views.map.selected = rows
-        views.sheet.fill(rows, self.session.codes, self.session.pred)

@@ -157,7 +157,7 @@ count = whole()  # numbers that a page gives to its gestures and moves
 source = one_of(["key", "lasso", "box", "click"])  # how the points were chosen
 epochs = whole(1, lambda view: view.most + 1)
 frame = whole(0, lambda view: view.count)  # a round, oldest first
-op = one_of(["grow", "uncertain", "suspects", "below"])
+op = one_of(["grow", "uncertain", "suspects", "review", "below"])
 MOVE = {"to?": row, "move?": count}  # the page goes on to a proposal that it holds, or waits for one
 
 # %% ../../nbs/widgets/02_intents.ipynb #c300f319
@@ -210,6 +210,8 @@ BY_CLICK = {
     "unlabeled": {},
     "original": {"serial": row},
     "copies": {"serial": row},
+    "review": {},
+    "cover": {"on": flag},
     "export": {"folder?": text, "what?": texts},
     "facet": {"column": one_of(lambda view: view.columns), "places?": places, "text?": text, "n?": count},
     "facets": {"ask": one_of(("open", "fold", "clear", "select", "inside", "everywhere"))},

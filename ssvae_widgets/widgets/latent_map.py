@@ -330,9 +330,9 @@ def handle(
     self.status, op = "", intent["op"]
     if op == "grow":
         self.grow()
-    elif op == "suspects":
-        self.select_suspects()
-        self.handle({"type": "suspects"})  # who knows better sets others
+    elif op in ("suspects", "review"):
+        op == "review" or self.select_suspects()
+        self.handle({"type": op})  # who knows better sets others
     elif op == "below" and self._columns[self.color_by].kind == "values":
         self.select_below(intent["value"], self.color_by)
     elif "certainty" in self._columns:

@@ -56,7 +56,7 @@ def facts(
 ) -> dict:
     "What the preview shows of an item: the arguments of `Preview.card`."
     pictures, p = session.pictures, session.point(serial)
-    near = [(int(i), pictures[int(i)], int(session.codes[int(i)])) for i in p["neighbors"]]
+    near = [(int(i), pictures[int(i)], int(told_codes(session, session.codes)[int(i)])) for i in p["neighbors"]]
     return dict(
         serial=serial,
         image=pictures[serial],
@@ -67,7 +67,7 @@ def facts(
         source=SOURCES.get(p["answer"], ""),
         neighbors=near,
         history=[past(entry, session.classes) for entry in list(p["history"])[:-6:-1]],
-        reason=reason,
+        reason=reason or session.quality.reason(serial),
         name="" if names is None else names[serial],
         flags=session.flags.of(serial),
         written=session.flags.notes.get(serial, ""),
@@ -266,7 +266,7 @@ def paint_map(self: Presenter):
         if not self.timeline.place():
             return
         if s.probs is not None or "prediction" in map.columns:
-            map.set_predictions(s.pred, certainty=s.certainty, entropy=s.entropy)
+            map.set_predictions(told_codes(s, s.pred), certainty=s.certainty, entropy=s.entropy)
             map.arrange((*RESERVED, *GROUPED))
     self.restore_color()
     if self.views.training.rounds.trails:
@@ -352,9 +352,9 @@ def restore_looks(self: Presenter):
 def paint_selection(self: Presenter):
     "Class buttons, counts and the contact sheet follow the selection."
     s, v, selected = self.session, self.views, self.selected
-    pred = s.pred[selected]
+    pred = told_codes(s, s.pred)[selected]
     with v.buttons.hold_sync():
-        v.buttons.n_selected, v.buttons.active = int(selected.size), shared_class(s.codes[selected])
+        v.buttons.n_selected, v.buttons.active = int(selected.size), shared_class(told_codes(s)[selected])
         v.buttons.guess, v.buttons.can_accept = shared_class(pred), bool(pred.size and can_accept(s, pred))
     v.status.n_selected = int(selected.size)
     with self.lock:

@@ -48,9 +48,10 @@ class Preview(View):
 
     _esm = inline_esm("preview.js")
     _css = stylesheet("views.css", "preview.css")
-    accepts = {"select": ("serial",), "original": ("serial",), "copies": ("serial",)}
+    accepts = {"select": ("serial",), "original": ("serial",), "copies": ("serial",), "cover": ("on",)}
     info = traitlets.Dict(help="what is shown, as the page draws it").tag(sync=True)
     pixels = traitlets.Bytes(help="bytes of all images on show").tag(sync=True)
+    covers = traitlets.Dict(help="whether a label covers copies: {on, text}; empty: it is no question").tag(sync=True)
     box = traitlets.Int(160, help="the two large pictures have twice as many pixels a side at most").tag(sync=True)
     small = traitlets.Int(36, help="side of a neighbor, in CSS pixels").tag(sync=True)
     of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)

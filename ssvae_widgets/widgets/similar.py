@@ -11,7 +11,7 @@ __all__ = ['MoreLikeThese']
 import numpy as np
 from fastcore.basics import patch
 
-from .contact_sheet import FOUND
+from .on_sheet import put_on_sheet
 from .presenter import Presenter
 
 # %% ../../nbs/widgets/18_similar.ipynb #16be57da
@@ -59,14 +59,7 @@ def show(self: MoreLikeThese, n: int):
     "Put the most similar images on the sheet, selected."
     order = self.session.similar(self.like, self.unlike)
     self.shown = order = order[~np.isin(order, self.unlike)][:n]
-    views = self.presenter.views
-    with self.presenter.lock:
-        self.presenter.found = order  # another selection has its usual order again
-        with views.sheet.hold_sync():
-            views.sheet.sorts = ["similarity", *(name for name in views.sheet.sorts if name not in FOUND)]
-            views.sheet.sort = "similarity"
-        views.map.selected = order
-        views.sheet.fill(order, self.session.codes, self.session.pred)
+    put_on_sheet(self.session, self.presenter, order, "similarity")
     what = f"#{self.like[0]}" if self.like.size == 1 else f"{self.like.size:,} images"
     but = f", unlike {self.unlike.size:,} that were left out" if self.unlike.size else ""
     self.presenter.say(f"{order.size:,} most like {what}{but}: q asks again")

@@ -22,7 +22,7 @@ from .label_bar import ActionBar, ClassButtons, StatusLine
 from .latent_map import LatentMap
 from .preview import Preview
 from .training_panel import TrainingPanel
-from .words import told_codes
+from .words import told_codes, veiled
 
 # %% ../../nbs/widgets/14_views.ipynb #f4f3f0af
 GROUPED = ("cluster", "unlabeled group")  # colorings by groups: on the map, and of images without a label
@@ -84,6 +84,7 @@ def make_views(
     "Every view of the app, as the session stands."
     n, pictures, classes = len(session.images), session.pictures, list(session.classes)
     colors, order = session.class_colors, session.class_order
+    people = ("again", "disputes") if session.annotator else ()
     pictured = ("quality",) if np.ndim(session.images) > 2 else ()
     ways = [way for way in STRATEGIES if not session.multilabel or way in ("suspects", "audit")]  # others are one there
     look = {"n_items": n, "classes": classes, "palette": colors}
@@ -95,14 +96,15 @@ def make_views(
         preview=Preview(of=map.layer.key, **look),
         sheet=ContactSheet(lambda i: pictures[i], of=map.layer.key, **look),
         actions=ActionBar(
-            strategies=[*dict.fromkeys(["auto", *ways, *pictured, session.strategy])], strategy=session.strategy
+            strategies=[*dict.fromkeys(["auto", *ways, *pictured, *people, session.strategy])],
+            strategy=session.strategy,
         ),
         buttons=ClassButtons(order=order, of=map.layer.key, **look),
         training=TrainingPanel(epochs),
         facets=FacetPanel(),
         status=StatusLine(n_items=n, of=map.layer.key),
     )
-    views.training.controls.choices = list(BY_ITSELF)
+    views.training.controls.choices, views.sheet.veil = list(BY_ITSELF), lambda: veiled(session)
     return views
 
 # %% ../../nbs/widgets/14_views.ipynb #5efd8d09

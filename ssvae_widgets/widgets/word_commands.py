@@ -14,6 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..errors import ArgumentError
+from .words import told_targets, veiled
 
 # %% ../../nbs/widgets/18_word_commands.ipynb #2d49a4ee
 class WordCommands:
@@ -42,7 +43,7 @@ def toggle(self: WordCommands, intent: dict):
     "Give a word to pictures, or take it from them."
     rows, code = self._rows(intent, "choose its words"), self.session.data.code(intent["label"])
     on = intent.get("on")
-    on = bool((self.session.targets[rows, code] != 1).any()) if on is None else on
+    on = bool((told_targets(self.session)[rows, code] != 1).any()) if on is None else on
     if not rows.size or self._asked({**intent, "on": on}, rows):
         return
     self.presenter.timeline.present()
@@ -55,7 +56,10 @@ def toggle(self: WordCommands, intent: dict):
 def accept(self: WordCommands, intent: dict):
     "Answers are whole; of pictures without one the prediction is the answer, as it was on show."
     rows = self._rows(intent, "say that the answer is whole")
-    free = rows[~self.session.store.answering.answered[rows]]
+    known = told_targets(self.session)
+    free = rows[(known[rows] < 0).all(1)]
+    if self.asked_again(free):
+        return
     if not rows.size or self._asked(intent, free if free.size else rows):
         return
     source = self.source_of(rows, self.presenter)
@@ -65,10 +69,29 @@ def accept(self: WordCommands, intent: dict):
         had = f"; {rest:,} had an answer" if rest else ""
         said = f"prediction of {self.how_many(free)} accepted{had}"
     else:
-        self.session.complete_sets(rows, source=source)
+        self.complete(rows, known, source)
         said = f"{self.how_many(rows)}: that is all"
     self.commands.settle(intent, said)
     self.commands.proposals.advance(rows, intent)
+
+# %% ../../nbs/widgets/18_word_commands.ipynb #1a2eba72
+@patch
+def asked_again(self: WordCommands, rows: np.ndarray) -> bool:
+    "Whether there is no prediction to accept, since pictures are asked about again; it is said then."
+    hidden = veiled(self.session)
+    if hidden is None or not rows.size or not hidden[rows].any():
+        return False
+    self.presenter.views.status.say("This is asked again: say what you see; what others said of it is hidden.")
+    return True
+
+
+@patch
+def complete(self: WordCommands, rows: np.ndarray, known: np.ndarray, source: str) -> None:
+    "Answers are whole, as they are shown."
+    hidden = veiled(self.session)
+    if hidden is None or not hidden[rows].any():
+        return self.session.complete_sets(rows, source=source)
+    self.session.answer_sets(rows, [np.flatnonzero(row == 1).tolist() for row in known[rows]], source=source)
 
 # %% ../../nbs/widgets/18_word_commands.ipynb #fc5e24ae
 @patch

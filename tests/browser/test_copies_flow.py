@@ -1,4 +1,5 @@
-"""Copies in the app: one cell a stack, opened and left out as one; the preview says how many; flags on the sheet."""
+"""Copies in the app: one cell a stack, opened and left out as one; the preview says how many, and whether a label
+covers them; flags on the sheet; pictures that stand out."""
 
 APP = """
 import numpy as np
@@ -9,6 +10,7 @@ grow = lambda x, size: np.asarray(Image.fromarray(x).resize(size, Image.BICUBIC)
 images = np.stack([grow(rng.integers(0, 256, (5, 5, 3)).astype(np.uint8), (40, 40)) for _ in range(24)])
 copies = [images[3], grow(grow(images[3], (28, 28)), (40, 40)), (images[7] * 0.9).astype(np.uint8)]
 images = np.concatenate([images, np.stack(copies)])
+images[12] //= 5
 app = LatentLabeler(images, None, classes=["cat", "dog"], features=None)
 app.session.duplicates.find()
 app
@@ -38,12 +40,24 @@ def test_a_stack_is_one_cell(open_notebook):
     chip = page.locator(".ssvae-copies")
     chip.wait_for()
     assert chip.text_content() == "2 copies"
-    nb.screenshot("copies-preview")
+    cover = page.locator(".ssvae-cover")
+    assert cover.get_attribute("aria-pressed") == "false"
+    cover.click()
+    nb.until("app.session.duplicates.cover")
+    page.wait_for_selector(".ssvae-cover[aria-pressed='true']")
+    nb.screenshot("copies-cover")
     chip.click()
     nb.until("sorted(app.map.selected) == [3, 24, 25]")
-    nb.execute("app.session.duplicates.cover = True; app.map.selected = [7]; app.map.color_by = 'copies'")
+    nb.execute("app.map.selected = [7]; app.map.color_by = 'copies'")
     page.locator(".ssvae-labeler").first.press("1")
     nb.until("np.flatnonzero(app.session.codes == 1).tolist() == [7, 26]")
     page.locator(".ssvae-labeler").first.press("Control+z")
     nb.until("app.session.n_labeled == 0")
     nb.screenshot("copies-coloring")
+    page.locator(".ssvae-m-select").select_option("select:review")  # pictures that stand out come onto the sheet
+    nb.until("app.sheet.sort == 'worst first' and app.sheet.rows[0] == 12 and 'brightness' in app.map.columns")
+    nb.execute("app.map.selected = [12]")
+    page.wait_for_selector(".ssvae-reason:has-text('darker than')")
+    page.locator(".ssvae-m-color").select_option("brightness")
+    nb.until("app.map.color_by == 'brightness'")
+    nb.screenshot("stand-out")

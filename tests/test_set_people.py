@@ -1,0 +1,141 @@
+"""Several people answer images that can have several classes: each is heard alone, by a simulation of the words;
+kappas by scikit-learn; disputes, the vote and asking again in a session."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from ssvae_widgets import LabelingSession, LabelStore
+from ssvae_widgets.assess.set_agreement import set_agreement, set_consensus
+from ssvae_widgets.labels.voices import answered_by_people, set_voices
+
+NAMES = ["cat", "dog", "owl"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_everybody_is_heard_alone(seed, tmp_path):
+    "A simulation with dictionaries: what a gesture says, and what it turns from unknown into no, is its speaker's."
+    rng, path = np.random.default_rng(seed), tmp_path / "labels.csv"
+    done = []  # gestures that count: who, kind, rows, what, fact
+
+    def simulated():
+        state, said, people = {}, {}, set()
+        for who, kind, rows, what, fact in done:
+            for row in rows:
+                if kind == "answer":
+                    cells = {k: int(k in what) for k in range(3)}
+                elif kind == "clear":
+                    cells = dict.fromkeys(range(3), -1)
+                else:
+                    k, on, begins = what
+                    fresh = all(state.get((row, j), -1) < 0 for j in range(3))
+                    cells = (dict.fromkeys(range(3), 0) if begins and fresh else {}) | {k: int(on)}
+                if kind != "mark":
+                    people.discard(row)
+                if fact != "agent":
+                    people.add(row)
+                for k, value in cells.items():
+                    state[row, k] = value
+                    if fact != "agent":
+                        said.setdefault(who, {})[row, k] = -1 if fact == "accepted" else value
+        return state, said, people
+
+    store = LabelStore(path, 8, classes=NAMES)
+    for _ in range(40):
+        who, rows = str(rng.choice(["ann", "bob"])), sorted({*rng.integers(0, 8, rng.integers(1, 4)).tolist()})
+        store.annotator, ask, before = who, store.answering, store.seq
+        fact = str(rng.choice(["", "", "", "accepted", "agent"]))
+        told = {fact: True} if fact else {}
+        kind = str(rng.choice(["answer", "mark", "clear", "undo", "compact"], p=[0.4, 0.35, 0.1, 0.1, 0.05]))
+        if kind == "answer":
+            what = sorted({*rng.integers(0, 3, rng.integers(0, 3)).tolist()})
+            gesture = ask.answer(rows, what, **told)
+        elif kind == "mark":
+            what = int(rng.integers(3)), bool(rng.integers(2))
+            what = (*what, what[1] or bool(ask.answered[rows].all()))
+            gesture = ask.mark(rows, *what[:2], **told)
+        elif kind == "clear":
+            what, fact, gesture = None, "", ask.clear(rows)
+        elif kind == "undo":
+            if done:
+                store.undo(), done.pop()
+        else:
+            store.compact(keep=2)
+        if kind in ("answer", "mark", "clear") and store.seq > before:
+            done.append((who, kind, gesture.serials.tolist(), what, fact))
+    state, said, people = simulated()
+    people = {row for row in people if any(state.get((row, k), -1) >= 0 for k in range(3))}
+    for row in range(8):
+        for k in range(3):
+            assert store.answering.targets[row, k] == state.get((row, k), -1)
+    heard = set_voices(store.past)
+    for who in ("ann", "bob"):
+        want = np.array([[said.get(who, {}).get((row, k), -1) for k in range(3)] for row in range(8)])
+        assert (heard.get(who, np.full((8, 3), -1)) == want).all(), who
+    assert answered_by_people(store.past) == people
+    store.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_class_has_the_kappa_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(-1, 2, (2, 80, 3))
+    b[:50] = a[:50]
+    found = set_agreement({"ann": a, "bob": b}, dict(enumerate(NAMES)))
+    kappas = []
+    for k, name in enumerate(NAMES):
+        both = (a[:, k] >= 0) & (b[:, k] >= 0)
+        kappas.append(cohen_kappa_score(a[both, k], b[both, k]))
+        assert found.words[name].pairs["ann", "bob"][2] == pytest.approx(kappas[-1])
+    both = (a >= 0) & (b >= 0)
+    differ = [row for row in range(80) if any(both[row, k] and a[row, k] != b[row, k] for k in range(3))]
+    n, alike, kappa = found.pairs["ann", "bob"]
+    assert n == found.shared == both.any(1).sum() and kappa == pytest.approx(np.mean(kappas))
+    assert sorted(found.disputed.tolist()) == differ and alike == pytest.approx(1 - len(differ) / n)
+    times = [sum(both[row, k] and a[row, k] != b[row, k] for k in range(3)) for row in found.disputed]
+    assert times == sorted(times, reverse=True), "the most divided first"
+    votes, _ = set_consensus({"ann": a, "bob": b, "eve": a}, 3)
+    assert (votes == np.where(a >= 0, a, -1)).all(), "two of three, or nobody but one"
+
+
+def test_a_class_that_nobody_saw_has_no_say():
+    "All say no to the third class: no credit for that; nobody in common, nothing to say."
+    a = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], np.int8)
+    b = np.array([[0, 1, 0], [0, 1, 0], [1, 1, 0]], np.int8)
+    found = set_agreement({"ann": a, "bob": b}, dict(enumerate(NAMES)))
+    assert found.kappa == pytest.approx(np.mean([found.words[name].kappa for name in NAMES[:2]]))
+    assert "lowest" in found.message and found.disputed.tolist() == [0]
+    assert set_agreement({}, {0: "cat"}).message == set_agreement({"ann": a}, {0: "cat"}).message
+    assert "two people" in set_agreement({"ann": a}, {0: "cat"}).message
+
+
+def test_two_people_on_one_data_set_of_sets(tmp_path):
+    rng = np.random.default_rng(0)
+    x, path = rng.normal(size=(60, 4)).astype(np.float32), tmp_path / "labels.csv"
+    with LabelingSession(x, path, classes=NAMES, multilabel=True, features=None, annotator="ann") as s:
+        s.answer_sets(range(10), ["cat"])
+        s.annotator, s.strategy = "bob", "again"
+        asked = []
+        for _ in range(5):
+            item = s.next()
+            asked.append(item.serial)
+            s.answer_sets(item.serial, ["cat", "dog"] if len(asked) < 3 else ["cat"])  # the same again is a word
+        assert len({*asked}) == 5 and max(asked) < 10
+        found = s.agreement()
+        assert found.counts == {"ann": 10, "bob": 5} and found.shared == 5 and found.pairs["ann", "bob"][:2] == (5, 0.6)
+        assert {item.serial for item in s.disputes()} == {*asked[:2]}
+        s.strategy = "disputes"
+        assert s.next().reason == "dog? ann: no, bob: yes"
+        s.annotator = "kim"
+        s.mark(asked[0], "dog", False)
+        s.mark(asked[1], "dog")
+        assert s.settle() is None, "as Kim said last"
+        s.annotator = "bob"
+        s.mark(asked[0], "dog")
+        assert s.settle().serials.tolist() == [asked[0]] and s.classes_of(asked[0]) == ["cat"]
+        s.undo()
+        assert s.classes_of(asked[0]) == ["cat", "dog"], "one undo"
+        card = s.export(tmp_path / "out", ["card"])[0].path.read_text()
+        assert "people differ on 2 of 5 images" in card
+    with LabelingSession(x, path, features=None) as again:
+        assert again.agreement().counts == {"ann": 10, "bob": 5, "kim": 2}
