@@ -44,6 +44,14 @@ def sources(tmp_path_factory) -> Path:
     return there
 
 
+@pytest.fixture
+def no_first_map(monkeypatch):
+    "Sessions that stay on the plane of two components: nothing moves on the map while a test looks at something else."
+    from ssvae_widgets.session.first_map import FirstMap
+
+    monkeypatch.setattr(FirstMap, "begin", lambda self: None)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
     """Let go of compiled programs after each module.

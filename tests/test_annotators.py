@@ -13,6 +13,8 @@ from ssvae_widgets.assess.agreement import agreement, cohen_kappa, consensus, fl
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.beside import log_beside
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 
 @pytest.mark.parametrize("seed", range(5))
 def test_cohen_is_that_of_scikit_learn(seed):

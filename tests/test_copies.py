@@ -9,6 +9,8 @@ from ssvae_widgets import LabelingSession
 from ssvae_widgets.assess.copies import FAR, distinct, equal_bytes, find_copies, misfit, small_pictures
 from ssvae_widgets.errors import ArgumentError
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 
 def drawn(n: int, seed: int = 0, size: int = 40, channels: int = 3) -> np.ndarray:
     "Different smooth pictures."

@@ -13,6 +13,8 @@ from ssvae_widgets import LabelingSession, LatentLabeler
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session.export import as_file_name, kept_apart
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 
 @pytest.fixture
 def files(tmp_path):

@@ -36,6 +36,8 @@ from ssvae_widgets.widgets.pixels import thumbnail, wire_image
 from ssvae_widgets.widgets.point_layer import point_numbers
 from ssvae_widgets.widgets.preview import Preview
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 G = np.random.default_rng(0).integers(0, 256, (30, 8, 8)).astype(np.uint8)
 G[0, 0, :2] = 0, 255
 C = np.random.default_rng(1).integers(0, 256, (12, 6, 5, 3)).astype(np.uint8)

@@ -21,7 +21,7 @@ from ssvae_widgets.widgets.presenter import PAUSES
 
 
 @pytest.fixture
-def quiet(monkeypatch):
+def quiet(monkeypatch, no_first_map):
     "Sessions that make no model: these tests are about labels and views."
     monkeypatch.setattr(LabelingSession, "prepare", lambda self: None)
 

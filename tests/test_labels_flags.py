@@ -11,6 +11,8 @@ from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.beside import log_beside
 from ssvae_widgets.labels.line import decode_line, encode_line, fault
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 NAMES = ("unsure", "exclude", "star")
 
 

@@ -13,6 +13,8 @@ from ssvae_widgets.errors import ArgumentError, RowError
 from ssvae_widgets.labels.beside import log_beside
 from ssvae_widgets.labels.line import decode_line, encode_line, fault
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 CLASSES = ["cat", "dog", "owl"]
 
 

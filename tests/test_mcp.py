@@ -23,6 +23,8 @@ from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session.agent import AgentDoor
 from ssvae_widgets.session.queue import Suggestion
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 CONFIG = SSVAEConfig(encoder_type="dense", hidden_dims=(32,), latent_dim=2)
 COMMAND = [sys.executable, "-c", "import sys; from ssvae_widgets.cli.mcp import mcp; sys.exit(mcp())"]
 

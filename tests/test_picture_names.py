@@ -18,6 +18,8 @@ from ssvae_widgets.labels import picture_names
 from ssvae_widgets.labels.picture_names import Pictures, names_beside, new_rows, read_record
 from ssvae_widgets.labels.store import LabelStore
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 CLASSES = ["cat", "dog"]
 
 

@@ -11,6 +11,8 @@ from ssvae_widgets.assess.acquire import find_label_issues, suggest
 from ssvae_widgets.errors import ArgumentError, RowError
 from ssvae_widgets.graph.propagate import Propagator, knn_graph, poisson
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 
 class Broken:
     def __iter__(self):

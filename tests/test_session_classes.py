@@ -12,6 +12,8 @@ from ssvae_widgets.assess.evidence import Exam
 from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.errors import ArgumentError
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 
 def test_classes_keep_the_order_of_the_log(tmp_path):
     path = tmp_path / "labels.csv"

@@ -14,6 +14,8 @@ from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfi
 from ssvae_widgets.io.checkpoint import load_checkpoint, save_checkpoint
 from ssvae_widgets.session.project import ProjectError
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 N = 24
 IMAGES = np.random.default_rng(0).random((N, 4, 4)).astype(np.float32)
 TRUTH = np.arange(N) % 2

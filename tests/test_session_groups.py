@@ -7,6 +7,8 @@ import pytest
 
 from ssvae_widgets import LabelingSession, LatentLabeler
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 
 @pytest.fixture
 def clouds():

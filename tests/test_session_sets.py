@@ -16,6 +16,8 @@ from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.session import label_sets
 from ssvae_widgets.session.export import offers
 
+pytestmark = pytest.mark.usefixtures("no_first_map")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(240, 6)).astype(np.float32)
 TRUTH = (X[:, :3] > [0, 0.4, 0.9]).astype(np.int8)

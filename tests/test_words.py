@@ -14,7 +14,7 @@ TRUTH = X[:, 0, :3] > [0.5, 0.6, 0.8]
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch):
+def quiet(monkeypatch, no_first_map):
     "Sessions that make no model: these tests are about answers and views."
     monkeypatch.setattr(LabelingSession, "prepare", lambda self: None)
 
