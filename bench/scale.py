@@ -154,6 +154,9 @@ def stages(images, truth, folder: Path, epoch: bool) -> dict:
     config = SSVAEConfig(encoder_type="dense", decoder_type="dense")
     session = LabelingSession(images, folder / "labels.csv", classes=10, features=None, config=config)
     meter.end("open", map_spread=float(np.ptp(session.xy, 0).min()))
+    meter.begin()
+    session.learned.wait_for_map()  # it is drawn beside whatever people do; here it would count for the first answer
+    meter.end("first_map")
     rows, more = draw(truth, 50, 0), draw(truth, 250, 1)
 
     def calm():

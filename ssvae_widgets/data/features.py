@@ -355,6 +355,7 @@ def fit_feature_pca(
 ) -> FeaturePCA:
     "Find the principal components from all rows, with a block of them in memory."
     from scipy.linalg import eigh  # finds the leading ones alone, in half of the time
+    from threadpoolctl import threadpool_limits
 
     n, d = np.shape(features)
     most = min(dim, d)
@@ -364,7 +365,8 @@ def fit_feature_pca(
     for b in blocks:
         a = _flatten(features[b]) - mean.astype(np.float32)
         spread += a.T @ a
-    variance, axes = eigh(spread / n, subset_by_index=(d - most, d - 1))
+    with threadpool_limits(1):  # a seventh of the processor time: threads would mostly wait for each other
+        variance, axes = eigh(spread / n, subset_by_index=(d - most, d - 1))
     axes = axes[:, ::-1][
         :, : max(1, min(most, n - 1, int((variance > 1e-7 * variance[-1]).sum())))
     ]  # n points span n - 1 directions
