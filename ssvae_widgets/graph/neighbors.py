@@ -100,7 +100,10 @@ def nearest_neighbors(
     seed: int = 0,  # of the cells of the approximate search
 ) -> tuple[Int[np.ndarray, "batch k"], Float[np.ndarray, "batch k"]]:  # indices and Euclidean distances, nearest first
     """The `k` nearest other points of every point. Raises `ValueError` when `z` is not a finite matrix with two rows
-    or more."""
+    or more.
+
+    Of points that are equally far, which one counts, and the last digits of distances, depend on the number of threads
+    of the search (`OMP_NUM_THREADS`) where it is exact."""
     z = np.ascontiguousarray(z, dtype=np.float32)
     if z.ndim != 2 or len(z) < 2:
         raise ValueError(f"nearest_neighbors needs a matrix of two points or more, got shape {z.shape}")

@@ -20,7 +20,7 @@ from ..errors import describe
 from .classes import LOOKS, MAX_NUMBERS, ClassTable, decimal, identity
 from .entry import Entry
 from .flags import FlagLog, flag_rows
-from .line import are_texts, deletes, looks
+from .line import BESIDE_LABELS, are_texts, deletes, looks
 from .sets import SetLog, set_classes, set_rows
 
 # %% ../../nbs/labels/03_replay.ipynb #056b4ee2
@@ -146,16 +146,25 @@ def _settle(self: Replay):
 
 # %% ../../nbs/labels/03_replay.ipynb #c3223797
 @patch
-def _set(self: Replay, record, mine):
-    rows, labels = record["serials"], record["labels"]
-    self._check_rows(rows or flag_rows(record) or set_rows(record))
-    self._codes_for(set_classes(record))
-    codes = [self._code_of[labels[0]]] if len(labels) == 1 and labels[0] in self._code_of else self._codes_for(labels)
-    entry, stacks = self._entry(record, mine, rows=rows, codes=codes), self.stacks
+def _hear_besides(self: Replay, entry):
+    "What a gesture says of flags, sets and classes."
     self.flags.hear(entry)
     self.sets.hear(entry)
-    if deletes(record):
+    if deletes(entry.record):
         self._class_move(entry)
+
+
+@patch
+def _set(self: Replay, record, mine):
+    rows, labels = record["serials"], record["labels"]
+    plain = rows and BESIDE_LABELS.isdisjoint(record)  # a label and nothing else, as most lines are
+    self._check_rows(rows if plain else rows or flag_rows(record) or set_rows(record))
+    if not plain:
+        self._codes_for(set_classes(record))
+    codes = [self._code_of[labels[0]]] if len(labels) == 1 and labels[0] in self._code_of else self._codes_for(labels)
+    entry, stacks = self._entry(record, mine, rows=rows, codes=codes), self.stacks
+    if not plain:
+        self._hear_besides(entry)
     if not rows:
         return np.unique(np.array(set_rows(record), np.int64))
     if len(rows) == 1:

@@ -31,6 +31,7 @@ from .deciding import Decide
 from .flagging import Flagging, check_annotator
 from .gestures import ClassChanges
 from .history import History
+from .line import no_garbage
 from .observers import LabelEvent, Observers
 from .opening import check_images, check_place, class_names, described, open_log
 from .opening import declare as declare_classes
@@ -79,7 +80,7 @@ class LabelStore:
         self.answering = Answering(self.log, self.past, self.decide)  # sets of classes, where images can have several
         self._compact_after = AUTO_COMPACT  # gestures in the log from which on the worker compacts it
         try:
-            with self.csv.lock, self.log.lock:
+            with no_garbage(), self.csv.lock, self.log.lock:
                 self.log.open_ended = classes is None
                 open_log(self.log, class_names(classes), first)
                 if path is not None:

@@ -195,17 +195,30 @@ _warming_up = threading.Lock()  # one model after the other; whoever is not want
 
 
 def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) -> None:
-    "Compile; data that cannot be trained on are reported by `train_epochs`, where somebody listens."
-    me, vae = threading.current_thread(), trainer.vae
+    "Compile, when it is this trainer's turn."
+    me = threading.current_thread()
 
-    def end():  # a thread inside XLA must not outlive the interpreter
+    def end():  # a thread inside XLA must not outlive the interpreter, and whoever waits must not begin while it ends
         enough.set()
         me.join()
 
-    while not _warming_up.acquire(timeout=0.1):
-        if enough.is_set():
-            return
     atexit.register(end)
+    try:
+        while not _warming_up.acquire(timeout=0.1):
+            if enough.is_set():
+                return
+        try:
+            _compile_ahead(trainer, data, enough)
+        finally:
+            trainer.compiling = ""
+            _warming_up.release()
+    finally:
+        atexit.unregister(end)
+
+
+def _compile_ahead(trainer: InteractiveTrainer, data: Any, enough: threading.Event) -> None:
+    "Data that cannot be trained on are reported by `train_epochs`, where somebody listens."
+    vae = trainer.vae
     try:
         source = vae.data_source(trainer.paired(data), trainer.groups)
         first, *later = coming_programs(vae.progress, vae.config)
@@ -224,10 +237,6 @@ def _warm_up(trainer: InteractiveTrainer, data: Any, enough: threading.Event) ->
                 look_ahead(trainer, source, first)
     except ValueError:
         pass
-    finally:
-        trainer.compiling = ""
-        _warming_up.release()
-        atexit.unregister(end)
 
 # %% ../../nbs/model/17_trainer.ipynb #4a84d889
 def epoch_program(

@@ -402,7 +402,10 @@ def replay(
     self: LabelingSession,
     model=None,  # the model the journal began with, when it was not a new one
 ) -> Any:  # an `SSVAE`
-    "Repeat the recorded training without a screen; the result has the same parameters. Raises `DataError`."
+    """Repeat the recorded training without a screen. Raises `DataError`.
+
+    The result has the same parameters, to the bit on the same machine with as many threads (`OMP_NUM_THREADS`):
+    neighbors and soft labels are sums whose last digits depend on them."""
     labels_at = LabelTimeline(self.store, self.multilabel).at
     return replay_training(self.journal.life(), self.network.inputs, labels_at, model, self.data.of_group)
 
