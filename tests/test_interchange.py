@@ -18,7 +18,9 @@ from flax import nnx
 from PIL import Image
 
 from ssvae_widgets import SSVAE, LabelingSession, LabelStore, LatentLabeler, SSVAEConfig, load_digits
+from ssvae_widgets.cli.set_file import read_set_file
 from ssvae_widgets.data.featured import featured
+from ssvae_widgets.data.load import load_images
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.interchange.card import CardFacts, model_card
 from ssvae_widgets.interchange.datasets import as_dataset
@@ -166,6 +168,76 @@ def test_annotation_files_say_what_people_said(session, tmp_path):
     store = LabelStore(None, 8, classes=CLASSES)
     import_labels(store, written[2].path, images=session.names)
     assert (store.codes == session.codes).all(), "and they come back"
+
+
+ODD = [
+    "a,b.png",
+    "c;d.png",
+    "e\nf.png",
+    "“ü”.png",
+    'q"t.png',
+    "=1+1.png",
+    " lead.png",
+    "x/same.png",
+    "y/same.png",
+    "NA.png",
+]
+ODD += ["1.0.png", "日本.png"]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_odd_names_lose_nothing_on_any_way(several, tmp_path):
+    "Separators, lines, quotes, formulas, words for nothing, two folders with equal names; annotators with commas."
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install pyarrow")
+    rng, names = np.random.default_rng(0), ["cat, dog", "owl;\\ bird", "=SUM(1)", "NA", "ünï"]
+    for name in ODD:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (9, 8, 3)).astype(np.uint8)).save(tmp_path / "in" / name)
+    images = [str(tmp_path / "in" / name) for name in ODD]
+    with LabelingSession(images, classes=names, multilabel=several, features=None, annotator="ann") as s:
+        for row in range(10):
+            s.answer_sets(row, [k for k in range(5) if (row >> k) & 1]) if several else s.label(row, row % 5)
+        s.annotator = 'bob "b", x'
+        s.label(3, names[0]), s.flag(5, "exclude"), s.note(4, 'a "note",\nwith lines')
+        s.wait(30)
+        of = s.classes_of if several else lambda row: [names[s.codes[row]]] if s.codes[row] >= 0 else []
+        want = {str(s.names[row]): sorted(of(row) or []) for row in range(12) if row != 5 and of(row)}
+        told = {
+            w.name: w.path
+            for w in s.export(tmp_path / "out", ["labels", "coco", "cvat", "huggingface", "flags", "project"])
+        }
+        everything = (
+            [sorted(of(row) or []) for row in range(12)],
+            s.targets.tolist(),
+            dict(s.flags.notes),
+            s.data.excluded,
+        )
+        coco, got = json.loads(told["coco"].read_text()), {}
+        pictures, kinds = (
+            {c["id"]: c[k] for c in coco[part]} for part, k in (("images", "file_name"), ("categories", "name"))
+        )
+        for a in coco["annotations"]:
+            got.setdefault(pictures[a["image_id"]], []).append(kinds[a["category_id"]])
+        assert {k: sorted(v) for k, v in got.items()} == want
+        assert {a.get("annotator") for a in coco["annotations"]} == {"ann", 'bob "b", x'}
+        tags = {
+            i.get("name"): sorted(g.get("label") for g in i.iter("tag"))
+            for i in ElementTree.parse(told["cvat"]).iter("image")
+        }
+        assert {k: v for k, v in tags.items() if v} == want
+        if several:
+            targets, classes = read_set_file(told["labels"], 12, s.names)
+            assert targets.tolist() == s.targets.tolist() and classes == names
+        else:
+            store = LabelStore(None, 12, classes=names)
+            import_labels(store, told["labels"], images=s.names)
+            assert (store.codes == s.codes).all()
+            back = load_images(told["huggingface"], label_column="label")
+            assert {n: [back.class_names[c]] for n, c in zip(back.columns["file_name"], back.truth) if c >= 0} == want
+    with LabelingSession.open(told["project"]) as p:
+        of = p.classes_of if several else lambda row: [names[p.codes[row]]] if p.codes[row] >= 0 else []
+        again = [sorted(of(row) or []) for row in range(12)], p.targets.tolist(), dict(p.flags.notes), p.data.excluded
+        assert again == everything
 
 
 def test_a_parquet_file_holds_the_pictures(session, files, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from ssvae_widgets import LabelingSession, LatentLabeler
 from ssvae_widgets.errors import ArgumentError
+from ssvae_widgets.widgets.page import page_regions
 from ssvae_widgets.widgets.words import first_word, pack_words
 
 NAMES = ["right", "top", "far"]
@@ -145,6 +146,8 @@ def test_each_word_has_a_coloring_and_a_point_the_color_of_its_first(tmp_path):
     map.regions = True
     settled(app)
     assert "top has 0.5 and more on" in map.layer.areas["words"]
+    told = page_regions(map)
+    assert told["of"] == "has top" and told["words"] == map.layer.areas["words"], "the page has them too"
     s.rename_class("top", "roof")
     settled(app)
     assert "has roof" in map.columns and "has top" not in map.columns and map.color_by == "label"
@@ -156,6 +159,7 @@ def test_each_word_has_a_coloring_and_a_point_the_color_of_its_first(tmp_path):
     pale = map.layer.guess and np.frombuffer(map.layer.guess, "<u2")
     none = np.flatnonzero(~TRUTH[:40].any(1))
     assert none.size and (pale[none] == 65535).all(), "what has none of the words is not painted as a prediction"
+    assert page_regions(map) is None, "of no one word"
     page = app.to_html(tmp_path / "map.html").read_text()
     assert '"none of these"' in page and '"has roof"' in page and '"unlabeled"' in page
     app.close()

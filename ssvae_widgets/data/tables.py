@@ -9,6 +9,7 @@ __all__ = ['TABLE_ENDINGS', 'is_table_file', 'is_table', 'Table', 'read_parquet'
            'is_file', 'what_holds', 'is_name', 'find_image_column', 'check_column_name']
 
 # %% ../../nbs/data/09_tables.ipynb #e8795e85
+import json
 import os
 import re
 import warnings
@@ -137,8 +138,6 @@ def _has_gaps(found) -> bool:
 
 # %% ../../nbs/data/09_tables.ipynb #01c15204
 def _from_datasets(source) -> tuple[Any, tuple[str, ...]]:
-    import pandas as pd
-
     if isinstance(source, dict):
         raise ArgumentError(f"got a DatasetDict of {', '.join(map(str, source))}; give one of them: data['train'].")
     if not hasattr(source, "to_pandas") or not hasattr(source, "cast_column"):
@@ -151,8 +150,34 @@ def _from_datasets(source) -> tuple[Any, tuple[str, ...]]:
     for name, kind in kinds.items():
         if kind == "ClassLabel":
             codes = frame[name].fillna(-1).to_numpy(np.int64)
-            frame[name] = pd.Categorical.from_codes(np.where(codes < 0, -1, codes), source.features[name].names)
+            frame[name] = _named_codes(codes, source.features[name].names)
     return frame, pictures
+
+# %% ../../nbs/data/09_tables.ipynb #60583eb9
+def _from_parquet(path: Path) -> tuple[Any, tuple[str, ...]]:
+    "A Parquet file, and the columns that it declares to be pictures."
+    frame = read_parquet(path, path)
+    from pyarrow.parquet import read_schema
+
+    try:
+        told = json.loads((read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+        features = {str(name): kind for name, kind in told.get("info", {}).get("features", {}).items()}
+        kinds = {name: kind for name, kind in features.items() if name in frame and isinstance(kind, dict)}
+    except (ValueError, AttributeError):
+        return frame, ()
+    for name, kind in kinds.items():
+        names = kind.get("names")
+        if kind.get("_type") == "ClassLabel" and isinstance(names, list) and frame[name].dtype.kind in "if":
+            codes = frame[name].fillna(-1).to_numpy(np.int64)
+            if codes.max(initial=-1) < len(names) == len({*map(str, names)}):
+                frame[name] = _named_codes(codes, [str(one) for one in names])
+    return frame, tuple(name for name, kind in kinds.items() if kind.get("_type") == "Image")
+
+
+def _named_codes(codes: np.ndarray, names: list[str]):
+    import pandas as pd
+
+    return pd.Categorical.from_codes(np.where(codes < 0, -1, codes), names)
 
 # %% ../../nbs/data/09_tables.ipynb #fe687cf5
 def _with_named_index(frame):
@@ -182,7 +207,7 @@ def open_table(
         check_file(path)
         with open(path, "rb") as f:
             packed = f.read(4) == b"PAR1" or path.suffix.lower() in (".parquet", ".pq")
-        frame = read_parquet(path, path) if packed else _read_csv(path, as_names)
+        frame, pictures = _from_parquet(path) if packed else (_read_csv(path, as_names), ())
         home, name = path.parent, path.name
     elif type(source).__module__.startswith("datasets."):
         (frame, pictures), name = _from_datasets(source), "the data set"

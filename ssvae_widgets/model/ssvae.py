@@ -22,7 +22,7 @@ from ..data.arrays import as_array, image_shape
 from ..data.featured import FeaturedImages, FeatureSpace, featured
 from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
-from ..errors import ArgumentError, check_path, describe
+from ..errors import ArgumentError, DataError, check_path, describe
 from ..io.checkpoint import check_replaceable
 from .augment import guess_augmentation
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
@@ -151,6 +151,8 @@ def encode_labels(
         if names not in (None, self.class_names) and len(names) >= self.n_classes:
             self.set_classes(names)
         return encode_targets(labels, n, self.n_classes, self.n_classes if self.fixed_classes else None)
+    if is_table(labels):
+        raise DataError("labels is a table of sets, this model learned one class an image: use_sets() goes over.")
     codes, names = label_codes(labels, n, self.class_names, self.n_classes if self.fixed_classes else None)
     if names is not None and self.class_names is None:
         self.set_classes(names)

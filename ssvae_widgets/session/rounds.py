@@ -25,8 +25,8 @@ from ..io.checkpoint import CheckpointError, load_checkpoint, read_meta, save_ch
 from ..io.files import copy_whole, set_aside
 
 # %% auto #0
-__all__ = ['Frame', 'pack', 'unpack', 'read_facts', 'check_arrays', 'Rounds', 'add_round', 'copy_rounds', 'take_rounds',
-           'borrow_rounds', 'Changes', 'far', 'what_changed']
+__all__ = ['MOST_PROBS', 'Frame', 'pack', 'unpack', 'read_facts', 'check_arrays', 'Rounds', 'add_round', 'copy_rounds',
+           'take_rounds', 'borrow_rounds', 'Changes', 'far', 'what_changed']
 
 # %% ../../nbs/session/06_rounds.ipynb #188f769a
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,14 @@ class Frame:
     pred: Int[np.ndarray, "batch"]  # predicted class, −1: none
     certainty: Float[np.ndarray, "batch"]  # its probability, NaN: none
     entropy: Float[np.ndarray, "batch"]  # in 0–1, NaN: none
+    probs: Float[np.ndarray, "batch classes"] | None = None  # of each class by itself, where an image can have several
+
+    def words(self, row: int) -> list[int] | None:  # codes; None: nothing is known of sets
+        "The predicted classes of one image that can have several."
+        return None if self.probs is None else np.flatnonzero(self.probs[row] >= 0.5).tolist()
 
 
+MOST_PROBS = 10_000_000  # values, above which a round keeps the most probable class only
 _FACTS = ("number", "epochs", "seq", "labels", "answer", "time", "metrics")
 
 # %% ../../nbs/session/06_rounds.ipynb #c6b8eef1
@@ -58,6 +64,7 @@ def pack(frame: Frame) -> dict[str, np.ndarray]:
 
     xy = np.rint((frame.xy - low) / np.maximum(high - low, 1e-12) * 65535).astype(np.uint16)
     pred = (frame.pred + 1).astype(np.uint8 if frame.pred.max(initial=0) < 255 else np.uint16)
+    sets = {} if frame.probs is None or frame.probs.size > MOST_PROBS else {"probs": byte(frame.probs)}
     return dict(
         xy=xy,
         low=low.astype(np.float32),
@@ -65,6 +72,7 @@ def pack(frame: Frame) -> dict[str, np.ndarray]:
         pred=pred,
         certainty=byte(frame.certainty),
         entropy=byte(frame.entropy),
+        **sets,
     )
 
 # %% ../../nbs/session/06_rounds.ipynb #9056612b
@@ -81,6 +89,7 @@ def unpack(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Frame:
         pred=arrays["pred"].astype(np.int32) - 1,
         certainty=share(arrays["certainty"]),
         entropy=share(arrays["entropy"]),
+        probs=share(arrays["probs"]) if "probs" in arrays else None,
     )
 
 # %% ../../nbs/session/06_rounds.ipynb #0e04bcb6
@@ -132,6 +141,10 @@ def check_arrays(arrays: dict[str, Any], n_items: int) -> None:
             raise CheckpointError(
                 f"this round cannot be shown: its {name} does not fit {n_items:,} images; the file is damaged."
             )
+    sets = arrays.get("probs")
+    if sets is not None and (sets.dtype != np.uint8 or sets.ndim != 2 or len(sets) != n_items):
+        raise CheckpointError("this round cannot be shown: its classes do not fit the images; the file is damaged.")
+    for name, array in arrays.items():
         if name in ("low", "high") and not np.isfinite(array).all():
             raise CheckpointError("this round cannot be shown: its map has no finite size; the file is damaged.")
 
@@ -358,10 +371,12 @@ class Changes:
         "One sentence about one point."
 
         def said(f):
+            if (words := f.words(row)) is not None:
+                return ", ".join(classes[k] for k in words if k < len(classes)) or "none of these"
             known = 0 <= f.pred[row] < len(classes)
             return f"{classes[f.pred[row]]} with {f.certainty[row]:.2f}" if known else "nothing"
 
-        if self.before.pred[row] != self.after.pred[row]:
+        if row in self.changed:
             return f"was {said(self.before)}, now {said(self.after)}"
         return f"moved far, still {said(self.after)}"
 
@@ -385,7 +400,13 @@ def what_changed(
 ) -> Changes:
     "Compare two rounds."
     sure = np.nan_to_num(before.certainty) + np.nan_to_num(after.certainty)
-    changed = np.flatnonzero((before.pred != after.pred) & (before.pred >= 0) & (after.pred >= 0))
+    if before.probs is None or after.probs is None:
+        changed = np.flatnonzero((before.pred != after.pred) & (before.pred >= 0) & (after.pred >= 0))
+    else:
+        both = min(before.probs.shape[1], after.probs.shape[1])  # a class may have come in between
+        a, b = before.probs[:, :both], after.probs[:, :both]
+        crossed = (a >= 0.5) != (b >= 0.5)
+        changed, sure = np.flatnonzero(crossed.any(1)), np.where(crossed, np.abs(a - b), 0).sum(1)
     changed = changed[np.argsort(-sure[changed], kind="stable")]
     way = far(before.xy, after.xy) if before.epochs > 0 else np.zeros(len(sure))
     moved = np.flatnonzero(way)

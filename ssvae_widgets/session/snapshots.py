@@ -84,6 +84,7 @@ class Snapshots:
             pred=view.pred,
             certainty=view.certainty,
             entropy=view.entropy,
+            probs=view.probs if data.multilabel else None,
         )
 
 # %% ../../nbs/session/21_snapshots.ipynb #d254f3f7

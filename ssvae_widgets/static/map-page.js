@@ -92,6 +92,11 @@ async function start() {
       codes: await buffer("regions_codes"),
       certainty: await buffer("regions_certainty"),
     });
+  const field = info.regions
+    ? h("label", { class: "ssvae-m-field", title: info.regions.words }, under, h("span", {}, "Regions"))
+    : null;
+  /** Regions of one word belong to its coloring, those of classes to all. */
+  const grounded = () => !info.regions?.of || columns[at].name === info.regions.of;
   const choose = h(
     "select",
     { "aria-label": "Color by" },
@@ -138,9 +143,7 @@ async function start() {
       h("strong", {}, clean(info.title || "Latent map", 120)),
       h("span", { class: "ssvae-m-gap" }),
       drawing ? between : null,
-      info.regions
-        ? h("label", { class: "ssvae-m-field", title: info.regions.words }, under, h("span", {}, "Regions"))
-        : null,
+      field,
       t ? h("label", { class: "ssvae-m-field" }, show, h("span", {}, "Pictures")) : null,
       h("label", { class: "ssvae-m-field" }, h("span", {}, "Color"), choose),
       h(
@@ -292,9 +295,17 @@ async function start() {
       same = c.kind === "classes" && told && c.names.join("\n") === told.names.join("\n");
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.clearRect(0, 0, W, H);
-    ground.hidden = !under.checked;
-    if (under.checked)
-      areas.draw(g, { view, dpr, colors: same ? theme.hex : [], theme: root.dataset.theme, line: theme.ring });
+    const on = under.checked && grounded();
+    if (field) field.hidden = !grounded();
+    ground.hidden = !on;
+    if (on)
+      areas.draw(g, {
+        view,
+        dpr,
+        colors: same ? theme.hex : (info.regions.colors ?? []),
+        theme: root.dataset.theme,
+        line: theme.ring,
+      });
   }
   /** Pictures instead of dots, as in the notebook. */
   function drawPictures(dpr, W, H) {
