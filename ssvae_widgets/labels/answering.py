@@ -134,7 +134,7 @@ def answer(
 
     return self.decide(decided)
 
-
+# %% ../../nbs/labels/19_answering.ipynb #a26eb35a
 @patch
 def _unsaid(self: Answering, rows: np.ndarray, some: np.ndarray, codes: np.ndarray, provenance: dict) -> np.ndarray:
     "Of some rows, those of which a person with a name repeats what others said, and has not said it before."

@@ -55,41 +55,49 @@ class Quality:
             self._found = tuple(remarks_on(self.statistics)) if self.data.n_items >= LEAST else ()
         return self._found
 
-    @property
-    def asked(self) -> bool:
-        "Whether somebody has asked already, so that nothing has to be read again."
-        return self._statistics is not None
+# %% ../../nbs/session/22_quality.ipynb #10625a1f
+@patch(as_prop=True)
+def asked(self: Quality) -> bool:
+    "Whether somebody has asked already, so that nothing has to be read again."
+    return self._statistics is not None
 
-    @property
-    def summary(self) -> str:
-        "What stands out how often, in words."
-        times = Counter(remark.what for remark in self.remarks)
-        return ", ".join(f"{n:,} {what}" for what, n in times.most_common())
 
-    def reason(self, row: int) -> str:
-        "Why a picture stands out; empty where it does not, or nobody has asked yet."
-        return next((remark.reason for remark in self._found or () if remark.row == row), "")
+@patch(as_prop=True)
+def summary(self: Quality) -> str:
+    "What stands out how often, in words."
+    times = Counter(remark.what for remark in self.remarks)
+    return ", ".join(f"{n:,} {what}" for what, n in times.most_common())
 
-    def review(
-        self,
-        n: int = 24,  # how many at most
-    ) -> list[Suggestion]:
-        "Pictures to look at again, each with its reason; not excluded ones. `DataError` for vectors."
-        n, out = check_whole(n, "n", 0, 2**53), self.data.excluded
-        there = [remark for remark in self.remarks if remark.row not in out]
-        return [Suggestion(remark.row, remark.reason, "quality") for remark in there[:n]]
 
-    @property
-    def message(self) -> str:
-        "In words."
-        n = len(self.remarks)
-        return f"{n:,} picture{'s' * (n != 1)} stand{'s' * (n == 1)} out" if n else "nothing stands out"
+@patch
+def reason(self: Quality, row: int) -> str:
+    "Why a picture stands out; empty where it does not, or nobody has asked yet."
+    return next((remark.reason for remark in self._found or () if remark.row == row), "")
 
-    @property
-    def columns(self) -> dict[str, Float[np.ndarray, "batch"]]:
-        "The numbers as colorings, by the names that people read; `DataError` for vectors."
-        told = {SHOWN.get(name, name): values for name, values in self.statistics.items()}
-        return told | ({} if (far := self.far()) is None else {FAR: far})
+
+@patch
+def review(
+    self: Quality,
+    n: int = 24,  # how many at most
+) -> list[Suggestion]:
+    "Pictures to look at again, each with its reason; not excluded ones. `DataError` for vectors."
+    n, out = check_whole(n, "n", 0, 2**53), self.data.excluded
+    there = [remark for remark in self.remarks if remark.row not in out]
+    return [Suggestion(remark.row, remark.reason, "quality") for remark in there[:n]]
+
+
+@patch(as_prop=True)
+def message(self: Quality) -> str:
+    "In words."
+    n = len(self.remarks)
+    return f"{n:,} picture{'s' * (n != 1)} stand{'s' * (n == 1)} out" if n else "nothing stands out"
+
+
+@patch(as_prop=True)
+def columns(self: Quality) -> dict[str, Float[np.ndarray, "batch"]]:
+    "The numbers as colorings, by the names that people read; `DataError` for vectors."
+    told = {SHOWN.get(name, name): values for name, values in self.statistics.items()}
+    return told | ({} if (far := self.far()) is None else {FAR: far})
 
 # %% ../../nbs/session/22_quality.ipynb #88cc07a3
 FAR = "far from all others"
