@@ -64,7 +64,10 @@ test("before a run stands what it will take, when that is known and not next to 
   const stopped = { ...idle, total: 1, message: "Stopped in epoch 1, after 8% of it", ahead: 25 };
   assert.equal(runWords({ ...stopped, doing: "drawing the map" }), "Stopped in epoch 1 · drawing the map");
   assert.equal(runWords(stopped), "Stopped in epoch 1, after 8% of it", "no more than two lines");
-  assert.match(runWords({ ...stopped, message: "Trained 10 epochs", seconds: 30 }), /^Trained 10 epochs · 10 more: about 5 min$/);
+  assert.match(
+    runWords({ ...stopped, message: "Trained 10 epochs", seconds: 30 }),
+    /^Trained 10 epochs · 10 more: about 5 min$/,
+  );
 });
 
 test("whole seconds, never zero", () => {
