@@ -502,7 +502,7 @@ def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
     app = LatentLabeler(images, None, truth)
     app.ask_above = 10
     app.map.selected = np.arange(40)
-    assert app.flush()
+    assert app.flush() and not app.buttons.can_clear, "nothing to remove"
     app.act({"type": "label", "label": 2})
     assert app.sheet.question == "Label 40 images as 2?" and app.session.n_labeled == 0
     app.act({"type": "exclude", "serial": 3, "out": True})
@@ -511,6 +511,7 @@ def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
     assert (
         np.flatnonzero(app.session.codes == 2).tolist() == [i for i in range(40) if i != 3] and app.sheet.question == ""
     )
+    assert app.flush() and app.buttons.can_clear
     app.act({"type": "clear"})
     assert app.session.n_labeled == 39 and app.sheet.question.startswith("Remove the labels of 39")
     app.act({"type": "label", "label": 1, "serials": app.selected, "gesture": 1})  # a key is an answer, too

@@ -57,7 +57,8 @@ class Accuracy:
         if self.why:
             parts.append(self.why)
         if self.asked >= 3 and self.how == "left out":
-            parts.append(f"random picks: {self.right} of {self.asked} ({self.audit[1]:.0%} to {self.audit[2]:.0%})")
+            _, low, high = self.audit
+            parts.append(f"blind test: {self.right} of {self.asked} ({100 * low:.0f}–{100 * high:.0f})")
         if self.truth == self.truth:
             parts.append(f"{self.truth:.1%} right by the known classes")
         return " · ".join(parts)

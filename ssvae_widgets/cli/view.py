@@ -125,7 +125,7 @@ def view_parser() -> argparse.ArgumentParser:
         "label by key. With --weights also train.",
         [
             "ssvae-view",
-            "ssvae-view --latent photos.npz --labels photos_labels.csv",
+            "ssvae-view photos.npz --labels photos_labels.csv",
             "ssvae-view --latent data/output_latent.npz --weights artifacts/checkpoints/ssvae.ckpt --no-browser --port "
             "8890",
         ],
@@ -136,6 +136,7 @@ def view_parser() -> argparse.ArgumentParser:
             "itself is only read",
         },
     )
+    p.add_argument("latent", nargs="?", default=argparse.SUPPRESS, metavar="NPZ", help="the same as --latent NPZ")
     p.add_argument(
         "--latent", default="data/output_latent.npz", metavar="NPZ", help="a file of ssvae-infer (default: %(default)s)"
     )

@@ -70,7 +70,7 @@ export class ClassBar {
     this.build();
     this.stop = [
       follow(model, ["classes", "palette", "order"], () => this.draw()),
-      follow(model, ["counts", "active", "guess", "n_selected", "can_accept"], () => this.paint()),
+      follow(model, ["counts", "active", "guess", "n_selected", "can_accept", "can_clear"], () => this.paint()),
       follow(model, ["members", "member_pixels"], () => this.pictures()),
       this.page.listen(() => this.page.words.on && this.paint()),
     ];
@@ -260,7 +260,7 @@ export class ClassBar {
         : n === 1
           ? "Label the selected point as"
           : "Select points, then press a key";
-    this.clear.disabled = !n;
+    this.clear.disabled = !model.get("can_clear");
     this.accept.disabled = !n || !model.get("can_accept");
   }
 

@@ -228,6 +228,16 @@ export function zoomAround(v, px, py, factor) {
   };
 }
 
+/**
+ * `zoomAround`, which goes no closer than a 10,000th of the home view and no farther than ten times it.
+ * @param {number[]} [home] x0, x1, y0, y1 @returns {View}
+ */
+export function zoomWithin(v, px, py, factor, home) {
+  const f = home?.length === 4 ? (v.x1 - v.x0) / (home[1] - home[0]) : 1;
+  const [closest, farthest] = [Math.min(1, 1e-4 / f), Math.max(1, 10 / f)];
+  return zoomAround(v, px, py, Math.max(closest, Math.min(farthest, factor)));
+}
+
 /** The view after dragging the plane by (dx, dy) pixels. @returns {View} */
 export function panBy(v, dx, dy) {
   const ux = (dx / v.w) * (v.x1 - v.x0),

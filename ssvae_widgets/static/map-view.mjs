@@ -9,7 +9,7 @@ import {
   pickNearest,
   simplifyPath,
   toPixel,
-  zoomAround,
+  zoomWithin,
 } from "./geometry.mjs";
 import { HIDDEN, LABELED, NONE, SELECTED } from "./raster.mjs";
 import { actionOf, buildKeymap } from "./keymap.mjs";
@@ -369,7 +369,7 @@ export class MapView extends MapCanvas {
         this.later(() => {
           const z = this.zoom;
           this.zoom = null;
-          if (z) this.link.setDomain(limitZoom(zoomAround(this.view, z.p[0], z.p[1], z.f), this.model.get("home")));
+          if (z) this.link.setDomain(zoomWithin(this.view, z.p[0], z.p[1], z.f, this.model.get("home")));
         });
       },
       { passive: false, capture: true },
@@ -551,10 +551,7 @@ export class MapView extends MapCanvas {
     else if (name === "reset") this.reset();
     else if (name === "zoom")
       this.link.setDomain(
-        limitZoom(
-          zoomAround(this.view, this.view.w / 2, this.view.h / 2, arg === "in" ? 0.75 : 1 / 0.75),
-          m.get("home"),
-        ),
+        zoomWithin(this.view, this.view.w / 2, this.view.h / 2, arg === "in" ? 0.75 : 1 / 0.75, m.get("home")),
       );
     else if (name === "move" && this.probe?.on) this.probe.nudge(arg, e?.shiftKey);
     else if (name === "move") this.step(arg, e?.shiftKey);
@@ -862,10 +859,3 @@ const HINTS = {
   pan: "Drag moves the map, the wheel zooms",
   decode: "What the model would draw at the pointer; drag: what lies between; click selects the nearest pictures",
 };
-
-/** Keep the zoom between a 10,000th of the home view and ten times it. */
-function limitZoom(v, home) {
-  if (!home || home.length !== 4) return v;
-  const f = (v.x1 - v.x0) / (home[1] - home[0]);
-  return f > 1e-4 && f < 10 ? v : { ...v, x0: home[0], x1: home[1], y0: home[2], y1: home[3] };
-}

@@ -42,7 +42,7 @@ export function paintWordBar(bar) {
       : n === 1
         ? "Words of the selected picture"
         : "Select points, then press a key";
-  bar.clear.disabled = !n;
+  bar.clear.disabled = !model.get("can_clear");
   bar.none.disabled = !n || !order.length;
   bar.none.hidden = false;
   bar.clear.firstChild.textContent = "Remove";

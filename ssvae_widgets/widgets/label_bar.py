@@ -57,6 +57,7 @@ class ClassButtons(View):
     guess = traitlets.Int(-1, help="class the model predicts for it; -1: none").tag(sync=True)
     of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_selected = traitlets.Int(0).tag(sync=True)
+    can_clear = traitlets.Bool(False, help="whether the selection has a label to remove").tag(sync=True)
     can_accept = traitlets.Bool(False).tag(sync=True)
     n_items = traitlets.Int(0, help="serials are 0 … n_items - 1")
     order = traitlets.List(traitlets.Int(), help="codes of the classes on show, in the order of their keys").tag(

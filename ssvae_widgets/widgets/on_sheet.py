@@ -11,12 +11,11 @@ __all__ = ['put_on_sheet']
 import numpy as np
 
 from .contact_sheet import FOUND
-from .presenter import Presenter
 
 # %% ../../nbs/widgets/17_on_sheet.ipynb #e95daf6d
 def put_on_sheet(
     session,  # a `LabelingSession`
-    presenter: Presenter,
+    presenter,  # the `Presenter` of its app
     rows: np.ndarray,  # as they were found
     by: str,  # one of `FOUND`: what the order is called
 ) -> None:

@@ -351,12 +351,12 @@ def restore_looks(self: Presenter):
 @patch
 def paint_selection(self: Presenter):
     "Class buttons, counts and the contact sheet follow the selection."
-    s, v, selected = self.session, self.views, self.selected
-    pred = told_codes(s, s.pred)[selected]
-    with v.buttons.hold_sync():
-        v.buttons.n_selected, v.buttons.active = int(selected.size), shared_class(told_codes(s)[selected])
-        v.buttons.guess, v.buttons.can_accept = shared_class(pred), bool(pred.size and can_accept(s, pred))
-    v.status.n_selected = int(selected.size)
+    s, v, bar, selected = self.session, self.views, self.views.buttons, self.selected
+    pred, labeled = told_codes(s, s.pred)[selected], told_labeled(s)[selected]
+    v.status.n_selected = n = int(selected.size)
+    with bar.hold_sync():
+        bar.n_selected, bar.active, bar.guess = n, shared_class(told_codes(s)[selected]), shared_class(pred)
+        bar.can_accept, bar.can_clear = bool(n and can_accept(s, pred)), bool(labeled.any())
     with self.lock:
         new, self.reselected = self.reselected, False
         selected = self.selected

@@ -31,6 +31,8 @@ def test_labeling_through_training_loses_nothing_and_time_can_be_traveled(open_n
     nb.execute("app.training.controls.epochs = 10_000")
     root.press("n")
     nb.until("app.session.current is not None")
+    first = place_of_the_map(page)
+    assert page.locator(".ssvae-clear").is_disabled(), "a proposal has no label yet"
     root.press("t")
     nb.until("app.session.training.epoch >= 1", timeout=300)
     # forty keys on forty proposals, as fast as they come, while it trains
@@ -51,6 +53,8 @@ def test_labeling_through_training_loses_nothing_and_time_can_be_traveled(open_n
     nb.until("app.session.examination.seq == 40", timeout=300)  # labels made during an epoch are heard by the next
     root.press(".")
     nb.until("not app.session.training.running", timeout=300)
+    page.wait_for_selector(".ssvae-rounds:not(.ssvae-hidden)")
+    assert place_of_the_map(page) == first, "the map stays where it is when the first round appears"
     # a second round with some more labels; what changed
     for _ in range(5):
         serial = nb.python("app.session.current.serial")
@@ -105,6 +109,11 @@ def test_labeling_through_training_loses_nothing_and_time_can_be_traveled(open_n
     nb.until("app.map.color_by == 'certainty'")
     page.wait_for_function("() => document.querySelectorAll('.ssvae-dot-round').length === 5")
     assert not errors, errors
+
+
+def place_of_the_map(page) -> dict:
+    "Of its points, in pixels of the page."
+    return page.locator("canvas.ssvae-points").first.bounding_box()
 
 
 def neighbors_are_in_sight(page):

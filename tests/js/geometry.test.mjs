@@ -17,6 +17,7 @@ import {
   toData,
   toPixel,
   zoomAround,
+  zoomWithin,
 } from "../../ssvae_widgets/static/geometry.mjs";
 
 /** A small seeded generator, so that a failure comes back. */
@@ -242,6 +243,21 @@ test("zoom keeps the point under the pointer, pan moves it with the pointer", ()
     const a = toPixel(z, x, y),
       b = toPixel(panBy(v, ...d), x, y);
     assert.ok(Math.hypot(a[0] - p[0], a[1] - p[1]) < 1e-6 && Math.hypot(b[0] - p[0] - d[0], b[1] - p[1] - d[1]) < 1e-6);
+  }
+});
+
+test("a zoom ends at its limits and stays where it is", () => {
+  const home = [-3, 5, -2, 4];
+  for (const [factor, share] of [
+    [0.3, 1e-4],
+    [3, 10],
+  ]) {
+    let v = { x0: -3, x1: 5, y0: -2, y1: 4, w: 800, h: 600 };
+    const [x, y] = toData(v, 200, 450);
+    for (let k = 0; k < 40; k++) v = zoomWithin(v, 200, 450, factor, home);
+    assert.ok(Math.abs((v.x1 - v.x0) / (8 * share) - 1) < 1e-6, `${v.x1 - v.x0}`);
+    const [px, py] = toPixel(v, x, y);
+    assert.ok(Math.hypot(px - 200, py - 450) < 1e-3, `${[px, py]}`);
   }
 });
 
