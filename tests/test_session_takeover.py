@@ -255,9 +255,25 @@ def test_what_cannot_be_opened_takes_nothing_over(tmp_path, wrong):
             time.sleep(0.01)
         with pytest.raises(ValueError, match="class"):
             LabelingSession(IMAGES, tmp_path / "l.csv", **{"classes": ["a", "b"], "config": CONFIG, **wrong})
-        assert not old.closed and old.training.running and old.store.can_undo and old.classes == ["a", "b"]
+        assert not old.closed and old.training.running and old.store.can_undo
+        old.store.sync()
+        assert old.classes == ["a", "b"]
         old.label([1], "b")
         assert old.n_labeled == 2
+
+
+@pytest.mark.parametrize("wrong", [dict(classes=3), dict(classes=["a", "b", "c"], truth=["a", "zebra"] * 30)], ids=str)
+def test_a_refused_opening_adds_no_class_however_long_it_takes(tmp_path, monkeypatch, wrong):
+    """Meanwhile labels.csv is exported, and a line of the log names that export: the classes of a session that was
+    refused must not go with it."""
+    real = LabelStore.in_order.fget
+    with session(tmp_path / "l.csv") as old:
+        monkeypatch.setattr(LabelStore, "in_order", property(lambda self: self.flush() and real(self)))
+        old.label([0], "a")
+        with pytest.raises(ValueError, match="class"):
+            LabelingSession(IMAGES, tmp_path / "l.csv", config=CONFIG, **wrong)
+        old.store.sync()
+        assert old.classes == ["a", "b"] and '"0"' not in (tmp_path / "l.csv.log.jsonl").read_text()
 
 
 @pytest.mark.parametrize(

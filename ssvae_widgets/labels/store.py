@@ -370,6 +370,14 @@ def close(self: LabelStore) -> bool:  # whether everything is on the disk
 
 # %% ../../nbs/labels/20_store.ipynb #064343d7
 @patch
+def give_up(self: LabelStore) -> bool:  # as `close`
+    "Close a store that turned out not to fit: the classes that it was opened with are not written."
+    with self.log.lock:
+        self.log.unsaved = [r for r in self.log.unsaved if r["id"] not in self.log.prepared]
+    return self.close()
+
+
+@patch
 def __del__(self: LabelStore):
     try:
         if not self.closed:

@@ -253,7 +253,7 @@ def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
         return store, truth_codes(self.given_truth, self.truth_names, store, self.given_classes)
     except BaseException:
         if not self.borrowed:
-            store.close()
+            store.give_up()
         raise
 
 # %% ../../nbs/session/04_labeled_images.ipynb #b98734bd
