@@ -377,8 +377,8 @@ class Changes:
             return f"{classes[f.pred[row]]} with {f.certainty[row]:.2f}" if known else "nothing"
 
         if row in self.changed:
-            return f"was {said(self.before)}, now {said(self.after)}"
-        return f"moved far, still {said(self.after)}"
+            return f"before this round: {said(self.before)}; after it: {said(self.after)}"
+        return f"moved far in this round; after it: {said(self.after)}"
 
 # %% ../../nbs/session/06_rounds.ipynb #1b8b55af
 def far(
