@@ -307,7 +307,11 @@ def test_walk_and_trails_follow_what_a_round_changed(quiet):
     app.act({"type": "trails"})
     assert app.presenter.timeline.trails.lines.x.shape[0] == 0
     app.act({"type": "walk"})
-    assert app.flush() and app.selected.tolist() == [s.changes.rows[0]] and "was" in app.preview.info["reason"]
+    assert (
+        app.flush()
+        and app.selected.tolist() == [s.changes.rows[0]]
+        and "before this round: " in app.preview.info["reason"]
+    )
     app.act({"type": "label", "label": 0})  # a label on the way goes on walking
     assert app.flush() and app.selected.tolist() == [s.changes.rows[1]]
     app.close()
