@@ -194,6 +194,8 @@ def main():
     p.add_argument("--processes", type=int, default=8)
     p.add_argument("--seconds", type=float, default=60)
     args = p.parse_args()
+    if args.images < 50_000:
+        p.error(f"--images is {args.images}; so many images as are labeled, 50000, are needed at least")
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         folder = Path(folder)
         result = {
