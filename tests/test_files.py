@@ -356,7 +356,26 @@ def test_fits(tmp_path):
     assert np.abs(cube.images[1] - want).max() <= 1
 
 
-@pytest.mark.parametrize("tops", [("train", "val"), ("Train", "Test"), ("training", "validation", "test"), ("train",)])
+def test_a_folder_that_holds_all_others_is_no_class_and_hides_no_split(tmp_path):
+    for top, inner in itertools.product(("train", "val"), ("cat", "dog")):
+        (tmp_path / "photos" / top / inner).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "photos" / top / inner / "1.png")
+    found, words = said(lambda: load_images(tmp_path))
+    assert found.class_names == ["train", "val"] and "class_level=2 takes those inside (cat, dog)" in words[0]
+    assert said(lambda: load_images(tmp_path, class_level=2))[0].class_names == ["cat", "dog"]
+    found, words = said(lambda: load_images(tmp_path / "photos" / "train"))
+    assert found.class_names == ["cat", "dog"] and not words
+
+
+def test_a_level_that_was_asked_for_is_taken(tmp_path):
+    for plate in ("plate0", "plate1"):
+        (tmp_path / "2023" / "red" / plate).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "2023" / "red" / plate / "1.png")
+    assert load_images(tmp_path, class_level=1).class_names == ["red"]
+    assert load_images(tmp_path).class_names == ["plate0", "plate1"]
+
+
+@pytest.mark.parametrize("tops", [("train", "val"), ("Train", "Test"), ("training", "validation", "test")])
 def test_folders_of_a_split_are_explained(tops, tmp_path):
     for top, inner in itertools.product(tops, ("cat", "dog")):
         (tmp_path / top / inner).mkdir(parents=True)

@@ -101,3 +101,13 @@ def test_sizes_come_from_the_files_and_color_the_map(tmp_path):
     app.commands.do({"type": "review"})
     assert app.flush(20) and not {5, 8} & {*map.selected.tolist()}
     app.close()
+
+
+def test_shares_are_those_of_a_plain_count():
+    rng = np.random.default_rng(0)
+    values = np.round(rng.normal(size=400), 2)  # with equal ones
+    values[:6] = 40, 40, -40, -41, 60, -60
+    remarks = {r.row: r.share for r in remarks_on({"brightness": values})}
+    assert {0, 2, 4, 5} <= remarks.keys()
+    for row, share in remarks.items():
+        assert share == np.mean(values < values[row] if values[row] > 0 else values > values[row])

@@ -101,11 +101,12 @@ def remarks_on(
     found: dict[int, Remark] = {}
     for name, values in statistics.items():
         values = np.log(np.maximum(values, 1e-4)) if name in BY_FACTORS else values
-        out = stands_out(values, LEAST[name])
+        out, ordered = stands_out(values, LEAST[name]), np.sort(values[~np.isnan(values)])
         for row in np.flatnonzero(np.abs(out) >= 1).tolist():
             side = int(np.sign(out[row]))
             if (name, side) in WORDS:
-                beaten = ((values < values[row]) if side > 0 else (values > values[row])).mean()
-                new = Remark(row, WORDS[name, side], float(beaten), float(abs(out[row])))
+                below = np.searchsorted(ordered, values[row], "left" if side > 0 else "right")
+                beaten = below if side > 0 else len(ordered) - below
+                new = Remark(row, WORDS[name, side], float(beaten / len(values)), float(abs(out[row])))
                 found[row] = max(new, found.get(row, new), key=lambda remark: remark.score)
     return sorted(found.values(), key=lambda remark: (-remark.score, remark.row))

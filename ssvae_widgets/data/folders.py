@@ -121,8 +121,10 @@ def read_folder(
         raise DataError(f"{bad[0]}; or load with errors='skip'.")
     names = [p.relative_to(folder).as_posix() for p in paths]
     read = read_files(paths, names, chosen, bad=bad, limit=limit, cache=cache, progress=progress)
-    truth, classes = _folder_classes([Path(names[i]) for i in read.files], _past_wrappers(names, level))
-    notes = [*read.notes, *filter(None, [note, _split_note(names, level, classes)])]
+    outermost = level == 0
+    level = _past_wrappers(names) if outermost else level
+    truth, classes = _folder_classes([Path(names[i]) for i in read.files], level)
+    notes = [*read.notes, *filter(None, [note, _split_note(names, level) if outermost else None])]
     for told in notes:
         warn_caller(told)
     return ImageSet(read.images, truth, classes, read.names, read.source, tuple(notes))
@@ -153,11 +155,11 @@ def _class_of(path: Path, level: int) -> str | None:
         ) from None
 
 # %% ../../nbs/data/09_folders.ipynb #7989792e
-def _past_wrappers(names: list[str], level: int | None) -> int | None:
+def _past_wrappers(names: list[str]) -> int:
     "The level that is meant by the outermost: not a folder that holds all others."
-    parents = [Path(name).parts[:-1] for name in names]
+    parents, level = [Path(name).parts[:-1] for name in names], 0
     depth = min(map(len, parents), default=0) if len({*parents}) > 1 else 0
-    while level is not None and 0 <= level < depth - 1 and len({p[: level + 1] for p in parents}) == 1:
+    while level < depth - 1 and len({p[: level + 1] for p in parents}) == 1:
         level += 1
     return level
 
@@ -173,13 +175,14 @@ def _folder_classes(paths: list[Path], level: int | None):
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval", "holdout"}
 
 # %% ../../nbs/data/09_folders.ipynb #2ca43a54
-def _split_note(names: list[str], level: int | None, classes: list[str] | None) -> str | None:
+def _split_note(names: list[str], level: int) -> str | None:
     "A sentence about folders that look like parts of a split, and what was taken as classes."
-    tops = sorted({Path(name).parts[0] for name in names if "/" in name})
-    if level != 0 or not tops or not {top.lower() for top in tops} <= _SPLITS:
+    tops = sorted({Path(name).parts[level] for name in names if name.count("/") > level})
+    if not tops or not {top.lower() for top in tops} <= _SPLITS:
         return None
-    inner = sorted({Path(name).parts[1] for name in names if name.count("/") > 1})
-    within = f"class_level=1 takes those inside ({', '.join(inner[:3])}{', …' * (len(inner) > 3)}), " if inner else ""
+    inner = sorted({Path(name).parts[level + 1] for name in names if name.count("/") > level + 1})
+    few = ", ".join(inner[:3]) + ", …" * (len(inner) > 3)
+    within = f"class_level={level + 1} takes those inside ({few}), " if inner else ""
     return (
         f"The folders {', '.join(tops)} look like parts of a split and are taken as the classes: {within}"
         f"class_level=None takes none."

@@ -157,13 +157,13 @@ def _from_datasets(source) -> tuple[Any, tuple[str, ...]]:
 def _from_parquet(path: Path) -> tuple[Any, tuple[str, ...]]:
     "A Parquet file, and the columns that it declares to be pictures."
     frame = read_parquet(path, path)
-    from pyarrow.parquet import read_schema
-
     try:
+        from pyarrow.parquet import read_schema
+
         told = json.loads((read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
         features = {str(name): kind for name, kind in told.get("info", {}).get("features", {}).items()}
         kinds = {name: kind for name, kind in features.items() if name in frame and isinstance(kind, dict)}
-    except (ValueError, AttributeError):
+    except (ImportError, ValueError, AttributeError):  # another engine read it, or it tells nothing
         return frame, ()
     for name, kind in kinds.items():
         names = kind.get("names")

@@ -289,10 +289,11 @@ def fit_map(
 def compile_map(
     n: int,  # points of the map to come
     width: int,  # of what is drawn
+    previous: MapHead | None = None,  # that will be continued; None: a new one
 ) -> None:
     "Compile `fit_map`, ahead of time: a fit without a step."
     n = min(n, SAMPLE)
-    fit_map(np.zeros((n, width), np.float32), np.zeros((n, min(10, n - 1)), np.int32), steps=0)
+    fit_map(np.zeros((n, width), np.float32), np.zeros((n, min(10, n - 1)), np.int32), previous, steps=0)
 
 # %% ../../nbs/model/07_map_head.ipynb #5d112a6b
 BEGINNING, FOLLOWING = 1.0, 0.3  # how much places are kept by the first map of a network, and by later ones

@@ -316,4 +316,4 @@ def compile_drawing(vae: SSVAE) -> None:
     "Compile the fit of a map, where the latent is wider than one."
     width = vae.config.latent_dim if vae.feature_space is None else vae.feature_space.dim
     if vae.config.latent_dim > 2:
-        compile_map(vae.fingerprint.n_items, width)
+        compile_map(vae.fingerprint.n_items, width, vae.map.head)

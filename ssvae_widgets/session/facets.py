@@ -318,12 +318,15 @@ def load(self: Facets, saved: dict[str, Any]) -> None:
 @patch
 def _take_up(self: Facets) -> None:
     "Ask what waited for a column that is there now."
-    there = [name for name in self._wanted if name in self.columns]
-    for name in there:
-        told = self._wanted.pop(name)
+    with self._lock:
+        there = {name: told for name, told in self._wanted.items() if name in self.columns}
+        self._wanted = {name: told for name, told in self._wanted.items() if name not in there}
+    again = False
+    for name, told in there.items():
         with contextlib.suppress(ArgumentError, KeyError, TypeError, ValueError):
             self.put(name, _heard(self[name], told))
-    if there and self.said:
+            again = True
+    if again and self.said:
         self.activity.say(f"The filter of last time holds again: {self.said}.")
 
 

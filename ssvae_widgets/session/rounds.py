@@ -64,7 +64,10 @@ def pack(frame: Frame) -> dict[str, np.ndarray]:
 
     xy = np.rint((frame.xy - low) / np.maximum(high - low, 1e-12) * 65535).astype(np.uint16)
     pred = (frame.pred + 1).astype(np.uint8 if frame.pred.max(initial=0) < 255 else np.uint16)
-    sets = {} if frame.probs is None or frame.probs.size > MOST_PROBS else {"probs": byte(frame.probs)}
+    sets = {}
+    if frame.probs is not None and frame.probs.size <= MOST_PROBS:
+        below = np.minimum(frame.probs, 126 / 254)  # a class that is not there does not come back as one that is
+        sets = {"probs": byte(np.where(frame.probs < 0.5, below, frame.probs))}
     return dict(
         xy=xy,
         low=low.astype(np.float32),
