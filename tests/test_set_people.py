@@ -7,7 +7,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.assess.set_agreement import set_agreement, set_consensus
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.voices import answered_by_people, set_voices
+from ssvae_widgets.session.agent import AgentDoor
 
 NAMES = ["cat", "dog", "owl"]
 
@@ -139,3 +141,25 @@ def test_two_people_on_one_data_set_of_sets(tmp_path):
         assert "people differ on 2 of 5 images" in card
     with LabelingSession(x, path, features=None) as again:
         assert again.agreement().counts == {"ann": 10, "bob": 5, "kim": 2}
+
+
+def test_an_agent_takes_nothing_back_from_under_a_person(tmp_path):
+    "A press says one thing of an answer that was there: what it stands on stays, and nothing comes back into it."
+    x, path = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32), tmp_path / "labels.csv"
+    with LabelingSession(x, path, classes=list("ABC"), multilabel=True, features=None, annotator="robot") as session:
+        door, ann = AgentDoor(session), LabelStore(path, 20)
+        ann.annotator = "ann"
+        door.answer([7], ["A"]), door.answer([5, 8], ["C"]), door.undo()
+        ann.answering.mark([5], "B")
+        with pytest.raises(ArgumentError, match=r"to redo: a person has answered 1 of its images \(rows 5\)"):
+            door.redo()
+        door.answer([6, 8], ["A", "C"])
+        ann.answering.mark([6], "B")
+        with pytest.raises(ArgumentError, match=r"to undo: a person has answered 1 of its images \(rows 6\)"):
+            door.undo()
+        assert session.targets[[5, 6]].tolist() == [[0, 1, 0], [1, 1, 1]]
+        assert session.said_by()["ann"][[5, 6]].tolist() == [[0, 1, 0], [-1, 1, -1]]
+        ann.undo()
+        door.undo(), door.redo(), door.undo(), door.undo()
+        assert not (session.targets[[6, 7, 8]] >= 0).any(), "without her press it is the agent's alone"
+        ann.close()

@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/voices.html.md"""
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import dropwhile
 
 import numpy as np
 from fastcore.basics import patch
@@ -19,7 +20,7 @@ from .replay import Replay
 from .sets import Sets, row_fact, set_rows
 
 # %% auto #0
-__all__ = ['FACTS', 'Voices', 'set_voices', 'answered_by_people']
+__all__ = ['FACTS', 'Voices', 'set_voices', 'answered_by_people', 'went_on']
 
 # %% ../../nbs/labels/18_voices.ipynb #9ea3055a
 class Voices:
@@ -153,3 +154,18 @@ def _turn(record: dict, wanted: set[int], theirs: set[int]) -> None:
                 theirs.discard(row)
             if row_fact(record, "agent", k) is not True:
                 theirs.add(row)
+
+# %% ../../nbs/labels/18_voices.ipynb #043ff3db
+def went_on(
+    past: History,
+    entry: Entry,  # a gesture on answers
+) -> set[int]:
+    "Its rows of which a person has said something since, or taken it away."
+    mine, theirs = {*set_rows(entry.record)}, set()
+    with past.log.lock:
+        since = dropwhile(lambda one: one.record["id"] != entry.record["id"], past.whole().sets.entries)
+        for one in list(since)[1:]:
+            for k, row in enumerate(set_rows(one.record) if one.active else ()):
+                if row in mine and row_fact(one.record, "agent", k) is not True:
+                    theirs.add(row)
+    return theirs
