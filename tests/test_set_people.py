@@ -34,7 +34,7 @@ def test_everybody_is_heard_alone(seed, tmp_path):
                     cells = (dict.fromkeys(range(3), 0) if begins and fresh else {}) | {k: int(on)}
                 if kind != "mark":
                     people.discard(row)
-                if fact != "agent":
+                if kind != "clear" and fact != "agent":
                     people.add(row)
                 for k, value in cells.items():
                     state[row, k] = value
@@ -162,4 +162,7 @@ def test_an_agent_takes_nothing_back_from_under_a_person(tmp_path):
         ann.undo()
         door.undo(), door.redo(), door.undo(), door.undo()
         assert not (session.targets[[6, 7, 8]] >= 0).any(), "without her press it is the agent's alone"
+        ann.answering.answer([1], ["A"]), ann.answering.clear([1])
+        door.mark([1], "B"), door.mark([1], "C")
+        assert door.known(1)["by"] == "an agent" and 1 in session.data.by_agents, "she took her word away"
         ann.close()

@@ -17,7 +17,7 @@ from jaxtyping import Int, Int8
 from .entry import Entry
 from .history import History
 from .replay import Replay
-from .sets import Sets, row_fact, set_rows
+from .sets import Sets, row_fact, set_classes, set_rows
 
 # %% auto #0
 __all__ = ['FACTS', 'Voices', 'set_voices', 'answered_by_people', 'went_on']
@@ -147,12 +147,12 @@ def answered_by_people(
 
 def _turn(record: dict, wanted: set[int], theirs: set[int]) -> None:
     "What one line makes of it."
-    whole = "each" in record["sets"] or record["sets"].get("clear") is True
+    whole, says = "each" in record["sets"] or record["sets"].get("clear") is True, bool(set_classes(record))
     for k, row in enumerate(set_rows(record)):
         if row in wanted:
             if whole:
                 theirs.discard(row)
-            if row_fact(record, "agent", k) is not True:
+            if says and row_fact(record, "agent", k) is not True:
                 theirs.add(row)
 
 # %% ../../nbs/labels/18_voices.ipynb #043ff3db
