@@ -166,3 +166,30 @@ def test_an_agent_takes_nothing_back_from_under_a_person(tmp_path):
         door.mark([1], "B"), door.mark([1], "C")
         assert door.known(1)["by"] == "an agent" and 1 in session.data.by_agents, "she took her word away"
         ann.close()
+
+
+def test_a_vote_on_images_of_which_different_classes_are_known_is_one_gesture(tmp_path):
+    "One line and one undo, and what nobody has said stays open; read again, compacted and heard as well."
+    path = tmp_path / "labels.csv"
+    x = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    with LabelingSession(x, path, classes=list("ABC"), multilabel=True, features=None) as s:
+        for who, names in (("ann", ["A"]), ("bob", ["A"]), ("eve", ["B"])):
+            s.annotator = who
+            s.answer_sets(1, names)
+        s.add_class("D")
+        for who, names in (("ann", ["D"]), ("bob", ["D"]), ("eve", ["B"])):
+            s.annotator = who
+            s.answer_sets(0, names)
+        before, said, lines = s.targets.copy(), s.said_by(), len(s.store.log.records)
+        gesture = s.settle()
+        assert gesture.serials.tolist() == [0, 1] and len(s.store.log.records) == lines + 1 and s.settle() is None
+        assert s.targets[:2].tolist() == [[0, 0, 0, 1], [1, 0, 0, -1]]
+        s.undo()
+        assert (s.targets == before).all()
+        s.store.redo()
+        assert all((s.said_by()[who] == table).all() for who, table in said.items()), "nobody's word"
+        after = s.targets.copy()
+    with LabelStore(path, 12) as again:
+        assert (again.answering.targets == after).all()
+        again.compact(keep=1)
+        assert (again.answering.targets == after).all()

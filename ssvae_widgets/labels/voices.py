@@ -59,6 +59,8 @@ def _told(self: Voices, told: dict, lines: list[int], mine: np.ndarray) -> Int8[
         said[:, of] = 0
         for k, line in enumerate(lines):
             said[k, self._places(told["of"][place] for place in told["each"][line])] = 1
+            left = told["open"][line] if "open" in told else ()
+            said[k, self._places(told["of"][place] for place in left)] = -2
     elif of:
         said[:, of] = np.where(self.state[np.ix_(mine, of)] < 0, 0, said[:, of])
     for value, name in ((1, "yes"), (0, "no")):
