@@ -43,7 +43,9 @@ def test_everybody_is_heard_alone(seed, tmp_path):
         return state, said, people
 
     store = LabelStore(path, 8, classes=NAMES)
-    for _ in range(40):
+    for step in range(40):
+        if step % 3:
+            set_voices(store.past)  # what was heard so far goes on
         who, rows = str(rng.choice(["ann", "bob"])), sorted({*rng.integers(0, 8, rng.integers(1, 4)).tolist()})
         store.annotator, ask, before = who, store.answering, store.seq
         fact = str(rng.choice(["", "", "", "accepted", "agent"]))

@@ -31,6 +31,7 @@ class History:
             None  # (key, replay of everything before the log and its lines so far, how many of those)
         )
         self._namings: Namings | None = None
+        self.voices: list = []  # what `labels.voices` has heard so far
 
     def namings(self, replay: Replay) -> Namings:
         "What the words for classes meant at any time in the life of a replay."

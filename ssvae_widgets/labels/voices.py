@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import dropwhile
+from typing import NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Int, Int8
+from jaxtyping import Int8
 
 from .entry import Entry
 from .history import History
@@ -20,46 +21,60 @@ from .replay import Replay
 from .sets import Sets, row_fact, set_classes, set_rows
 
 # %% auto #0
-__all__ = ['FACTS', 'Voices', 'set_voices', 'answered_by_people', 'went_on']
+__all__ = ['FACTS', 'Moment', 'Voices', 'set_voices', 'answered_by_people', 'went_on']
 
 # %% ../../nbs/labels/18_voices.ipynb #9ea3055a
+class Moment(NamedTuple):
+    "What a history says of sets, taken under its lock."
+
+    n_items: int
+    uids: list[str]
+    base: dict  # of a snapshot; another one where it begins otherwise
+    kept: dict
+    entries: list[Entry]
+    active: list[bool]  # which of them count
+
+
 class Voices:
     "A table for each person, and the one of all, over the classes of a history."
 
-    def __init__(
-        self,
-        whole: Replay,  # everything since the beginning
-        rows: Int[np.ndarray, "some"],  # which images, ascending: the rows of the tables
-    ):
-        self.rows, self.uids = rows, [*whole.table.uids]
-        self.place, self.at = (
-            {uid: k for k, uid in enumerate(self.uids)},
-            {row: k for k, row in enumerate(rows.tolist())},
-        )
+    def __init__(self, past: Moment):
+        self.n_items, self.uids = past.n_items, past.uids
+        self.place = {uid: k for k, uid in enumerate(self.uids)}
         self.state, self.said = self._empty(), {}  # of everybody together; person -> what they said
-        self._begin(whole.sets.base, whole.sets.kept)
-        for entry in whole.sets.entries:
-            if entry.active:
-                self._hear(entry)
+        self.past = past._replace(entries=[], active=[])  # what was heard so far
+        self._begin(past.base, past.kept)
 
-    def _empty(self) -> Int8[np.ndarray, "some places"]:
-        return np.full((len(self.rows), len(self.uids)), -1, np.int8)
+    def hear(self, past: Moment) -> bool:  # false, and nothing was heard: it does not begin as what was heard so far
+        "The lines that came since."
+        was, n = self.past, len(self.past.entries)
+        same = past.base is was.base and past.kept is was.kept and past.uids == was.uids
+        if not same or past.entries[:n] != was.entries or past.active[:n] != was.active:
+            return False
+        for entry, active in zip(past.entries[n:], past.active[n:]):
+            if active:
+                self._hear(entry)
+        self.past = past
+        return True
+
+    def _empty(self) -> Int8[np.ndarray, "batch places"]:
+        return np.full((self.n_items, len(self.uids)), -1, np.int8)
 
     def _places(self, uids) -> list[int]:
         return [self.place[str(uid)] for uid in uids if str(uid) in self.place]
 
 # %% ../../nbs/labels/18_voices.ipynb #7d615005
 @patch
-def _told(self: Voices, told: dict, lines: list[int], mine: np.ndarray) -> Int8[np.ndarray, "mine places"]:
-    "What a line says of some of its images, the how-manieth of the line and of the tables."
+def _told(self: Voices, told: dict, mine: np.ndarray) -> Int8[np.ndarray, "mine places"]:
+    "What a line says of its images."
     said, of = np.full((len(mine), len(self.uids)), -2, np.int8), self._places(told.get("of", ()))
     if told.get("clear") is True:
         said[:] = -1
     if "each" in told:
         said[:, of] = 0
-        for k, line in enumerate(lines):
-            said[k, self._places(told["of"][place] for place in told["each"][line])] = 1
-            left = told["open"][line] if "open" in told else ()
+        for k in range(len(mine)):
+            said[k, self._places(told["of"][place] for place in told["each"][k])] = 1
+            left = told["open"][k] if "open" in told else ()
             said[k, self._places(told["of"][place] for place in left)] = -2
     elif of:
         said[:, of] = np.where(self.state[np.ix_(mine, of)] < 0, 0, said[:, of])
@@ -75,14 +90,13 @@ def _hear(self: Voices, entry: Entry) -> None:
     if gone := self._places(told.get("forget", ())):
         for table in (self.state, *self.said.values()):
             table[:, gone] = -1
-    lines = [k for k, row in enumerate(set_rows(record)) if row in self.at]
-    if not lines:
+    if not (rows := set_rows(record)):
         return
-    mine = np.array([self.at[set_rows(record)[k]] for k in lines])
-    said = self._told(told, lines, mine)
+    mine = np.array(rows)
+    said = self._told(told, mine)
     self.state[mine] = np.where(said == -2, self.state[mine], said)
     if record.get("source") != "recovery":  # what a repair told again
-        self._give(mine, said, {name: [row_fact(record, name, k) for k in lines] for name in FACTS})
+        self._give(mine, said, {name: [row_fact(record, name, k) for k in range(len(rows))] for name in FACTS})
 
 # %% ../../nbs/labels/18_voices.ipynb #b0c900fe
 FACTS = "annotator", "accepted", "agent"
@@ -104,9 +118,9 @@ def _give(self: Voices, places: np.ndarray, said: Int8[np.ndarray, "mine places"
 def _begin(self: Voices, base: dict, kept: dict) -> None:
     "What a snapshot says of the time before."
     for uid, column in base.items():
-        self.state[:, self.place[uid]] = column[self.rows]
+        self.state[:, self.place[uid]] = column
     mine = np.flatnonzero((self.state >= 0).any(1))
-    facts = {name: [kept.get(name, {}).get(row) for row in self.rows[mine].tolist()] for name in FACTS}
+    facts = {name: [kept.get(name, {}).get(row) for row in mine.tolist()] for name in FACTS}
     if kept.get("annotator"):
         self._give(mine, np.where(self.state[mine] < 0, np.int8(-2), self.state[mine]), facts)
 
@@ -117,16 +131,34 @@ def set_voices(
 ) -> dict[str, Int8[np.ndarray, "rows classes"]]:
     'Person -> 1 and 0 where they said so last, −1 where nothing; `""` is whoever gave no name.'
     with past.log.lock:
-        whole, view = past.whole(), past.log.view
-        heard = Voices(whole, np.arange(whole.n_items) if rows is None else np.asarray(rows))
+        now, view = _moment(past.whole()), past.log.view
         gone = {code for code in view.deleted if code not in view.shown}
-    found = {}
+    heard, found = _heard(past.voices, now), {}
     for who, table in heard.said.items():
+        table = table if rows is None else table[np.asarray(rows, np.int64)]
         known = {uid: table[:, k] for k, uid in enumerate(heard.uids)}
         targets = Sets(len(table), known, True).targets(view.uids, view.merged, gone)
         if (targets >= 0).any():
             found[who] = targets
+    past.voices[:] = [heard]
     return found
+
+
+def _moment(whole: Replay) -> Moment:
+    entries, sets = [*whole.sets.entries], whole.sets
+    return Moment(whole.n_items, [*whole.table.uids], sets.base, sets.kept, entries, [e.active for e in entries])
+
+
+def _heard(kept: list[Voices], now: Moment) -> Voices:
+    "What was heard so far, taken away from others while it goes on; else everything anew."
+    try:
+        heard = kept.pop()
+    except IndexError:  # nothing yet, or somebody else is going on with it
+        heard = Voices(now)
+    if not heard.hear(now):
+        heard = Voices(now)
+        heard.hear(now)
+    return heard
 
 # %% ../../nbs/labels/18_voices.ipynb #9db3c188
 def answered_by_people(
