@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from jaxtyping import Int8
 
 from .entry import Entry
-from .history import History
+from .history import History, go_on
 from .replay import Replay
 from .sets import Sets, row_fact, set_classes, set_rows
 
@@ -31,8 +31,7 @@ class Moment(NamedTuple):
     uids: list[str]
     base: dict  # of a snapshot; another one where it begins otherwise
     kept: dict
-    entries: list[Entry]
-    active: list[bool]  # which of them count
+    entries: list[Entry]  # that count
 
 
 class Voices:
@@ -42,18 +41,17 @@ class Voices:
         self.n_items, self.uids = past.n_items, past.uids
         self.place = {uid: k for k, uid in enumerate(self.uids)}
         self.state, self.said = self._empty(), {}  # of everybody together; person -> what they said
-        self.past = past._replace(entries=[], active=[])  # what was heard so far
+        self.past = past._replace(entries=[])  # what was heard so far
         self._begin(past.base, past.kept)
 
     def hear(self, past: Moment) -> bool:  # false, and nothing was heard: it does not begin as what was heard so far
         "The lines that came since."
         was, n = self.past, len(self.past.entries)
         same = past.base is was.base and past.kept is was.kept and past.uids == was.uids
-        if not same or past.entries[:n] != was.entries or past.active[:n] != was.active:
+        if not same or past.entries[:n] != was.entries:
             return False
-        for entry, active in zip(past.entries[n:], past.active[n:]):
-            if active:
-                self._hear(entry)
+        for entry in past.entries[n:]:
+            self._hear(entry)
         self.past = past
         return True
 
@@ -133,7 +131,7 @@ def set_voices(
     with past.log.lock:
         now, view = _moment(past.whole()), past.log.view
         gone = {code for code in view.deleted if code not in view.shown}
-    heard, found = _heard(past.voices, now), {}
+    heard, found = go_on(past.voices, lambda: Voices(now), now), {}
     for who, table in heard.said.items():
         table = table if rows is None else table[np.asarray(rows, np.int64)]
         known = {uid: table[:, k] for k, uid in enumerate(heard.uids)}
@@ -145,20 +143,9 @@ def set_voices(
 
 
 def _moment(whole: Replay) -> Moment:
-    entries, sets = [*whole.sets.entries], whole.sets
-    return Moment(whole.n_items, [*whole.table.uids], sets.base, sets.kept, entries, [e.active for e in entries])
-
-
-def _heard(kept: list[Voices], now: Moment) -> Voices:
-    "What was heard so far, taken away from others while it goes on; else everything anew."
-    try:
-        heard = kept.pop()
-    except IndexError:  # nothing yet, or somebody else is going on with it
-        heard = Voices(now)
-    if not heard.hear(now):
-        heard = Voices(now)
-        heard.hear(now)
-    return heard
+    sets = whole.sets
+    entries = [entry for entry in sets.entries if entry.active]
+    return Moment(whole.n_items, [*whole.table.uids], sets.base, sets.kept, entries)
 
 # %% ../../nbs/labels/18_voices.ipynb #9db3c188
 def answered_by_people(
@@ -167,15 +154,14 @@ def answered_by_people(
 ) -> set[int]:
     "Answered images of which a person said something that still holds, or accepted it."
     with past.log.lock:
-        log, answered = past.whole().sets, (past.log.view.targets >= 0).any(1)
-        known = np.flatnonzero(answered) if rows is None else [row for row in rows if answered[row]]
-        wanted, theirs = {*np.asarray(known, np.int64).tolist()}, set()
-        for column in log.base.values():
-            theirs |= wanted & {*np.flatnonzero(column >= 0).tolist()}
-        theirs -= {row for row, value in log.kept.get("agent", {}).items() if value is True}
-        for entry in log.entries:
-            if entry.active:
-                _turn(entry.record, wanted, theirs)
+        now, answered = _moment(past.whole()), (past.log.view.targets >= 0).any(1)
+    known = np.flatnonzero(answered) if rows is None else [row for row in rows if answered[row]]
+    wanted, theirs = {*np.asarray(known, np.int64).tolist()}, set()
+    for column in now.base.values():
+        theirs |= wanted & {*np.flatnonzero(column >= 0).tolist()}
+    theirs -= {row for row, value in now.kept.get("agent", {}).items() if value is True}
+    for entry in now.entries:
+        _turn(entry.record, wanted, theirs)
     return theirs
 
 
