@@ -12,6 +12,7 @@ from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, load_digit
 from ssvae_widgets.assess.agreement import agreement, cohen_kappa, consensus, fleiss_kappa, votes_of
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.beside import log_beside
+from ssvae_widgets.labels.history import History
 
 pytestmark = pytest.mark.usefixtures("no_first_map")
 
@@ -68,14 +69,23 @@ def test_the_last_word_of_each_person_survives_the_others(tmp_path):
         s.annotator = "ann"
         s.set([0, 1, 2], "cat")
         s.set(2, "owl")
-        s.set(3, "owl")
-        s.undo()
-        s.flag(4, "star")
-        s.annotator = "bob"
-        s.set([1, 2], "dog")
-        s.clear(2)
-        s.merge_classes("owl", "dog")
-        s.compact(keep=2)
+        for gesture in (
+            lambda: s.set(3, "owl"),
+            s.undo,
+            lambda: s.flag(4, "star"),
+            lambda: setattr(s, "annotator", "bob"),
+            lambda: s.set([1, 2], "dog"),
+            lambda: s.clear(2),
+            lambda: s.merge_classes("owl", "dog"),
+            s.undo,
+            s.redo,
+            lambda: s.compact(keep=2),
+        ):
+            gesture()
+            anew = History(s.log).said_by()
+            assert {who: codes.tolist() for who, codes in s.said_by().items()} == {
+                who: codes.tolist() for who, codes in anew.items()
+            }, "what was heard so far goes on"
     with LabelStore(path, 6) as s:
         said = {who: codes.tolist() for who, codes in s.said_by().items()}
         assert said == {"": [1, -1, -1, -1, -1, -1], "ann": [0, 0, 1, -1, -1, -1], "bob": [-1, 1, -1, -1, -1, -1]}

@@ -7,7 +7,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.assess.set_agreement import set_agreement, set_consensus
+from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.voices import answered_by_people, set_voices
+from ssvae_widgets.session.agent import AgentDoor
 
 NAMES = ["cat", "dog", "owl"]
 
@@ -32,7 +34,7 @@ def test_everybody_is_heard_alone(seed, tmp_path):
                     cells = (dict.fromkeys(range(3), 0) if begins and fresh else {}) | {k: int(on)}
                 if kind != "mark":
                     people.discard(row)
-                if fact != "agent":
+                if kind != "clear" and fact != "agent":
                     people.add(row)
                 for k, value in cells.items():
                     state[row, k] = value
@@ -41,7 +43,9 @@ def test_everybody_is_heard_alone(seed, tmp_path):
         return state, said, people
 
     store = LabelStore(path, 8, classes=NAMES)
-    for _ in range(40):
+    for step in range(40):
+        if step % 3:
+            set_voices(store.past)  # what was heard so far goes on
         who, rows = str(rng.choice(["ann", "bob"])), sorted({*rng.integers(0, 8, rng.integers(1, 4)).tolist()})
         store.annotator, ask, before = who, store.answering, store.seq
         fact = str(rng.choice(["", "", "", "accepted", "agent"]))
@@ -139,3 +143,55 @@ def test_two_people_on_one_data_set_of_sets(tmp_path):
         assert "people differ on 2 of 5 images" in card
     with LabelingSession(x, path, features=None) as again:
         assert again.agreement().counts == {"ann": 10, "bob": 5, "kim": 2}
+
+
+def test_an_agent_takes_nothing_back_from_under_a_person(tmp_path):
+    "A press says one thing of an answer that was there: what it stands on stays, and nothing comes back into it."
+    x, path = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32), tmp_path / "labels.csv"
+    with LabelingSession(x, path, classes=list("ABC"), multilabel=True, features=None, annotator="robot") as session:
+        door, ann = AgentDoor(session), LabelStore(path, 20)
+        ann.annotator = "ann"
+        door.answer([7], ["A"]), door.answer([5, 8], ["C"]), door.undo()
+        ann.answering.mark([5], "B")
+        with pytest.raises(ArgumentError, match=r"to redo: a person has answered 1 of its images \(rows 5\)"):
+            door.redo()
+        door.answer([6, 8], ["A", "C"])
+        ann.answering.mark([6], "B")
+        with pytest.raises(ArgumentError, match=r"to undo: a person has answered 1 of its images \(rows 6\)"):
+            door.undo()
+        assert session.targets[[5, 6]].tolist() == [[0, 1, 0], [1, 1, 1]]
+        assert session.said_by()["ann"][[5, 6]].tolist() == [[0, 1, 0], [-1, 1, -1]]
+        ann.undo()
+        door.undo(), door.redo(), door.undo(), door.undo()
+        assert not (session.targets[[6, 7, 8]] >= 0).any(), "without her press it is the agent's alone"
+        ann.answering.answer([1], ["A"]), ann.answering.clear([1])
+        door.mark([1], "B"), door.mark([1], "C")
+        assert door.known(1)["by"] == "an agent" and 1 in session.data.by_agents, "she took her word away"
+        ann.close()
+
+
+def test_a_vote_on_images_of_which_different_classes_are_known_is_one_gesture(tmp_path):
+    "One line and one undo, and what nobody has said stays open; read again, compacted and heard as well."
+    path = tmp_path / "labels.csv"
+    x = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    with LabelingSession(x, path, classes=list("ABC"), multilabel=True, features=None) as s:
+        for who, names in (("ann", ["A"]), ("bob", ["A"]), ("eve", ["B"])):
+            s.annotator = who
+            s.answer_sets(1, names)
+        s.add_class("D")
+        for who, names in (("ann", ["D"]), ("bob", ["D"]), ("eve", ["B"])):
+            s.annotator = who
+            s.answer_sets(0, names)
+        before, said, lines = s.targets.copy(), s.said_by(), len(s.store.log.records)
+        gesture = s.settle()
+        assert gesture.serials.tolist() == [0, 1] and len(s.store.log.records) == lines + 1 and s.settle() is None
+        assert s.targets[:2].tolist() == [[0, 0, 0, 1], [1, 0, 0, -1]]
+        s.undo()
+        assert (s.targets == before).all()
+        s.store.redo()
+        assert all((s.said_by()[who] == table).all() for who, table in said.items()), "nobody's word"
+        after = s.targets.copy()
+    with LabelStore(path, 12) as again:
+        assert (again.answering.targets == after).all()
+        again.compact(keep=1)
+        assert (again.answering.targets == after).all()

@@ -168,22 +168,23 @@ def tell(
     table: Int8[np.ndarray, "rows classes"],  # 1: has it, 0: has it not, −1: as it is
     source: str = "key",
     **provenance,  # kept with the gesture
-) -> Gesture:  # the last of them
+) -> Gesture:
     "Say of each image what a table has."
     rows = check_rows(serials, self.log.n_items)
 
     def decided():
-        view, gesture = self.log.view, self._commit(NOBODY, source, provenance)
+        view = self.log.view
         now = view.targets[rows]
         wanted = np.where(table < 0, now, table)
         differ = (wanted != now)[:, view.shown].any(1)
-        for kind in np.unique(wanted[differ] >= 0, axis=0):
-            mine = differ & ((wanted >= 0) == kind).all(1)
-            of = [k for k in view.shown if kind[k]]
-            of += [old for old in self._parts(rows[mine]) if view.merged[old] in of]
-            each = [np.flatnonzero(row[of] == 1).tolist() for row in wanted[mine]]
-            gesture = self._commit(rows[mine], source, provenance, of=self._uids(of), each=each)
-        return gesture
+        mine, wanted = rows[differ], wanted[differ]
+        of = [k for k in view.shown if (wanted[:, k] >= 0).any()]
+        of += [old for old in self._parts(mine) if view.merged[old] in of]
+        became = [view.merged.get(k, k) for k in of]
+        each = [np.flatnonzero(row[of] == 1).tolist() for row in wanted]
+        open_ = [np.flatnonzero(row[became] < 0).tolist() for row in wanted]
+        left = {"open": open_} if any(open_) else {}
+        return self._commit(mine, source, provenance, of=self._uids(of), each=each, **left)
 
     return self.decide(decided)
 
@@ -296,8 +297,8 @@ def _said(told: dict, k: int) -> tuple[list, list]:
     "Classes that a line gives to its k-th row, and those that it denies."
     of = told.get("of", [])
     if "each" in told:
-        there = told["each"][k]
-        return [of[place] for place in there], [uid for place, uid in enumerate(of) if place not in there]
+        there, left = told["each"][k], told["open"][k] if "open" in told else ()
+        return [of[place] for place in there], [uid for k, uid in enumerate(of) if k not in there and k not in left]
     return told.get("yes", []), told.get("no", [])
 
 

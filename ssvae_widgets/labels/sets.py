@@ -51,9 +51,10 @@ def sets_fault(
         return ""
     fits = type(told) is dict and told.get("v") == VERSION and _are_rows(told.get("rows"))
     fits = fits and all(_are_classes(told.get(k, [])) for k in ("of", "yes", "no", "forget"))
-    if fits and "each" in told:
-        each, n = told["each"], len(told.get("of", ()))
-        fits = type(each) is list and len(each) == len(told["rows"]) and all(_are_places(some, n) for some in each)
+    for name in ("each", "open"):
+        if fits and name in told:
+            some, n = told[name], len(told.get("of", ()))
+            fits = type(some) is list and len(some) == len(told["rows"]) and all(_are_places(p, n) for p in some)
     return "" if fits else f"sets is {describe(told)}; expected rows with classes"
 
 
@@ -186,7 +187,9 @@ def _do(self: SetLog, told: dict) -> None:
         if each is None:
             column[rows] = np.maximum(column[rows], 0)
         else:
-            column[rows] = [place in some for some in each]
+            left = told.get("open", [()] * len(rows))
+            mine = [k for k, some in enumerate(left) if place not in some]
+            column[rows[mine]] = [place in each[k] for k in mine]
     for value, names in ((1, told.get("yes", ())), (0, told.get("no", ()))):
         for uid in names:
             self._mine(identity(uid))[rows] = value
@@ -296,7 +299,7 @@ def move_sets(
         return record
     new = move(np.asarray(rows, np.int64)).tolist()
     kept, told = [k for k, row in enumerate(new) if row >= 0], record["sets"]
-    each = {"each": [told["each"][k] for k in kept]} if "each" in told else {}
+    each = {name: [told[name][k] for k in kept] for name in ("each", "open") if name in told}
     if type(facts := told.get("facts")) is dict:
         fit = {name: v for name, v in facts.items() if type(v) is list and len(v) == len(rows)}
         each["facts"] = {name: [v[k] for k in kept] for name, v in fit.items()}

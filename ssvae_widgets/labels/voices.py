@@ -8,56 +8,72 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/voices.html.md"""
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import dropwhile
+from typing import NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Int, Int8
+from jaxtyping import Int8
 
 from .entry import Entry
-from .history import History
+from .history import History, go_on
 from .replay import Replay
-from .sets import Sets, row_fact, set_rows
+from .sets import Sets, row_fact, set_classes, set_rows
 
 # %% auto #0
-__all__ = ['FACTS', 'Voices', 'set_voices', 'answered_by_people']
+__all__ = ['FACTS', 'Moment', 'Voices', 'set_voices', 'answered_by_people', 'went_on']
 
 # %% ../../nbs/labels/18_voices.ipynb #9ea3055a
+class Moment(NamedTuple):
+    "What a history says of sets, taken under its lock."
+
+    n_items: int
+    uids: list[str]
+    base: dict  # of a snapshot; another one where it begins otherwise
+    kept: dict
+    entries: list[Entry]  # that count
+
+
 class Voices:
     "A table for each person, and the one of all, over the classes of a history."
 
-    def __init__(
-        self,
-        whole: Replay,  # everything since the beginning
-        rows: Int[np.ndarray, "some"],  # which images, ascending: the rows of the tables
-    ):
-        self.rows, self.uids = rows, [*whole.table.uids]
-        self.place, self.at = (
-            {uid: k for k, uid in enumerate(self.uids)},
-            {row: k for k, row in enumerate(rows.tolist())},
-        )
+    def __init__(self, past: Moment):
+        self.n_items, self.uids = past.n_items, past.uids
+        self.place = {uid: k for k, uid in enumerate(self.uids)}
         self.state, self.said = self._empty(), {}  # of everybody together; person -> what they said
-        self._begin(whole.sets.base, whole.sets.kept)
-        for entry in whole.sets.entries:
-            if entry.active:
-                self._hear(entry)
+        self.past = past._replace(entries=[])  # what was heard so far
+        self._begin(past.base, past.kept)
 
-    def _empty(self) -> Int8[np.ndarray, "some places"]:
-        return np.full((len(self.rows), len(self.uids)), -1, np.int8)
+    def hear(self, past: Moment) -> bool:  # false, and nothing was heard: it does not begin as what was heard so far
+        "The lines that came since."
+        was, n = self.past, len(self.past.entries)
+        same = past.base is was.base and past.kept is was.kept and past.uids == was.uids
+        if not same or past.entries[:n] != was.entries:
+            return False
+        for entry in past.entries[n:]:
+            self._hear(entry)
+        self.past = past
+        return True
+
+    def _empty(self) -> Int8[np.ndarray, "batch places"]:
+        return np.full((self.n_items, len(self.uids)), -1, np.int8)
 
     def _places(self, uids) -> list[int]:
         return [self.place[str(uid)] for uid in uids if str(uid) in self.place]
 
 # %% ../../nbs/labels/18_voices.ipynb #7d615005
 @patch
-def _told(self: Voices, told: dict, lines: list[int], mine: np.ndarray) -> Int8[np.ndarray, "mine places"]:
-    "What a line says of some of its images, the how-manieth of the line and of the tables."
+def _told(self: Voices, told: dict, mine: np.ndarray) -> Int8[np.ndarray, "mine places"]:
+    "What a line says of its images."
     said, of = np.full((len(mine), len(self.uids)), -2, np.int8), self._places(told.get("of", ()))
     if told.get("clear") is True:
         said[:] = -1
     if "each" in told:
         said[:, of] = 0
-        for k, line in enumerate(lines):
-            said[k, self._places(told["of"][place] for place in told["each"][line])] = 1
+        for k in range(len(mine)):
+            said[k, self._places(told["of"][place] for place in told["each"][k])] = 1
+            left = told["open"][k] if "open" in told else ()
+            said[k, self._places(told["of"][place] for place in left)] = -2
     elif of:
         said[:, of] = np.where(self.state[np.ix_(mine, of)] < 0, 0, said[:, of])
     for value, name in ((1, "yes"), (0, "no")):
@@ -72,14 +88,13 @@ def _hear(self: Voices, entry: Entry) -> None:
     if gone := self._places(told.get("forget", ())):
         for table in (self.state, *self.said.values()):
             table[:, gone] = -1
-    lines = [k for k, row in enumerate(set_rows(record)) if row in self.at]
-    if not lines:
+    if not (rows := set_rows(record)):
         return
-    mine = np.array([self.at[set_rows(record)[k]] for k in lines])
-    said = self._told(told, lines, mine)
+    mine = np.array(rows)
+    said = self._told(told, mine)
     self.state[mine] = np.where(said == -2, self.state[mine], said)
     if record.get("source") != "recovery":  # what a repair told again
-        self._give(mine, said, {name: [row_fact(record, name, k) for k in lines] for name in FACTS})
+        self._give(mine, said, {name: [row_fact(record, name, k) for k in range(len(rows))] for name in FACTS})
 
 # %% ../../nbs/labels/18_voices.ipynb #b0c900fe
 FACTS = "annotator", "accepted", "agent"
@@ -101,9 +116,9 @@ def _give(self: Voices, places: np.ndarray, said: Int8[np.ndarray, "mine places"
 def _begin(self: Voices, base: dict, kept: dict) -> None:
     "What a snapshot says of the time before."
     for uid, column in base.items():
-        self.state[:, self.place[uid]] = column[self.rows]
+        self.state[:, self.place[uid]] = column
     mine = np.flatnonzero((self.state >= 0).any(1))
-    facts = {name: [kept.get(name, {}).get(row) for row in self.rows[mine].tolist()] for name in FACTS}
+    facts = {name: [kept.get(name, {}).get(row) for row in mine.tolist()] for name in FACTS}
     if kept.get("annotator"):
         self._give(mine, np.where(self.state[mine] < 0, np.int8(-2), self.state[mine]), facts)
 
@@ -114,16 +129,23 @@ def set_voices(
 ) -> dict[str, Int8[np.ndarray, "rows classes"]]:
     'Person -> 1 and 0 where they said so last, −1 where nothing; `""` is whoever gave no name.'
     with past.log.lock:
-        whole, view = past.whole(), past.log.view
-        heard = Voices(whole, np.arange(whole.n_items) if rows is None else np.asarray(rows))
+        now, view = _moment(past.whole()), past.log.view
         gone = {code for code in view.deleted if code not in view.shown}
-    found = {}
+    heard, found = go_on(past.voices, lambda: Voices(now), now), {}
     for who, table in heard.said.items():
+        table = table if rows is None else table[np.asarray(rows, np.int64)]
         known = {uid: table[:, k] for k, uid in enumerate(heard.uids)}
         targets = Sets(len(table), known, True).targets(view.uids, view.merged, gone)
         if (targets >= 0).any():
             found[who] = targets
+    past.voices[:] = [heard]
     return found
+
+
+def _moment(whole: Replay) -> Moment:
+    sets = whole.sets
+    entries = [entry for entry in sets.entries if entry.active]
+    return Moment(whole.n_items, [*whole.table.uids], sets.base, sets.kept, entries)
 
 # %% ../../nbs/labels/18_voices.ipynb #9db3c188
 def answered_by_people(
@@ -132,24 +154,38 @@ def answered_by_people(
 ) -> set[int]:
     "Answered images of which a person said something that still holds, or accepted it."
     with past.log.lock:
-        log, answered = past.whole().sets, (past.log.view.targets >= 0).any(1)
-        known = np.flatnonzero(answered) if rows is None else [row for row in rows if answered[row]]
-        wanted, theirs = {*np.asarray(known, np.int64).tolist()}, set()
-        for column in log.base.values():
-            theirs |= wanted & {*np.flatnonzero(column >= 0).tolist()}
-        theirs -= {row for row, value in log.kept.get("agent", {}).items() if value is True}
-        for entry in log.entries:
-            if entry.active:
-                _turn(entry.record, wanted, theirs)
+        now, answered = _moment(past.whole()), (past.log.view.targets >= 0).any(1)
+    known = np.flatnonzero(answered) if rows is None else [row for row in rows if answered[row]]
+    wanted, theirs = {*np.asarray(known, np.int64).tolist()}, set()
+    for column in now.base.values():
+        theirs |= wanted & {*np.flatnonzero(column >= 0).tolist()}
+    theirs -= {row for row, value in now.kept.get("agent", {}).items() if value is True}
+    for entry in now.entries:
+        _turn(entry.record, wanted, theirs)
     return theirs
 
 
 def _turn(record: dict, wanted: set[int], theirs: set[int]) -> None:
     "What one line makes of it."
-    whole = "each" in record["sets"] or record["sets"].get("clear") is True
+    whole, says = "each" in record["sets"] or record["sets"].get("clear") is True, bool(set_classes(record))
     for k, row in enumerate(set_rows(record)):
         if row in wanted:
             if whole:
                 theirs.discard(row)
-            if row_fact(record, "agent", k) is not True:
+            if says and row_fact(record, "agent", k) is not True:
                 theirs.add(row)
+
+# %% ../../nbs/labels/18_voices.ipynb #043ff3db
+def went_on(
+    past: History,
+    entry: Entry,  # a gesture on answers
+) -> set[int]:
+    "Its rows of which a person has said something since, or taken it away."
+    mine, theirs = {*set_rows(entry.record)}, set()
+    with past.log.lock:
+        since = dropwhile(lambda one: one.record["id"] != entry.record["id"], past.whole().sets.entries)
+        for one in list(since)[1:]:
+            for k, row in enumerate(set_rows(one.record) if one.active else ()):
+                if row in mine and row_fact(one.record, "agent", k) is not True:
+                    theirs.add(row)
+    return theirs

@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/agent.html.md"""
 # %% ../../nbs/session/30_agent.ipynb #a05bda57
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,11 +178,14 @@ def _spare(
     "Refuse what would change a person's word."
     theirs = [row for row in check_rows(rows, self.session.n_items, "rows").tolist() if row in said]
     if theirs and not replace:
-        some = ", ".join(map(str, theirs[:10])) + ", …" * (len(theirs) > 10)
         raise ArgumentError(
-            f"A person has {what} {len(theirs)} of these images (rows {some}), and nothing was changed: "
+            f"A person has {what} {len(theirs)} of these images (rows {_some(theirs)}), and nothing was changed: "
             "leave them out, or give replace=true."
         )
+
+
+def _some(rows: Collection[int]) -> str:
+    return ", ".join(map(str, sorted(rows)[:10])) + ", …" * (len(rows) > 10)
 
 # %% ../../nbs/session/30_agent.ipynb #1fa101be
 @patch
@@ -282,6 +286,10 @@ def _switch(self: AgentDoor, op: str) -> dict[str, Any]:
         said = {row for code in codes for row in self.words.with_class(code).tolist()}
         if said and self._labeled_by_people() & said & {*since(entry.seq).tolist()}:
             raise ArgumentError(f"There is nothing to {op}: a person has labeled with that class since.")
+        if theirs := self.words.in_the_way(entry, op):
+            raise ArgumentError(
+                f"There is nothing to {op}: a person has answered {len(theirs)} of its images (rows {_some(theirs)})."
+            )
         return self.session.undo() if op == "undo" else self.session.redo()
 
     gesture = self.act(decided)

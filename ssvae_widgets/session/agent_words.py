@@ -17,7 +17,9 @@ from fastcore.basics import patch
 from jaxtyping import Int
 
 from ..assess.evidence import judged
-from ..labels.voices import answered_by_people
+from ..labels.entry import Entry
+from ..labels.sets import set_rows
+from ..labels.voices import answered_by_people, went_on
 
 # %% auto #0
 __all__ = ['number', 'SingleWords', 'checked_with_the_last_label', 'SetWords', 'words_of']
@@ -48,6 +50,10 @@ class SingleWords:
     def with_class(self, code: int) -> Int[np.ndarray, "rows"]:
         "Rows of which a label says something of a class."
         return np.flatnonzero(self.session.store.codes == code)
+
+    def in_the_way(self, entry: Entry, op: str) -> set[int]:
+        "Rows whose label of a person `undo` or `redo` of a gesture would change: a newer one stays by itself."
+        return set()
 
     def guess(self, row: int) -> dict[str, float]:
         "The two most probable classes of an image."
@@ -121,6 +127,11 @@ class SetWords:
     def with_class(self, code: int) -> Int[np.ndarray, "rows"]:
         "Rows of which an answer says something of a class, a no included."
         return np.flatnonzero(self.session.targets[:, code] >= 0)
+
+    def in_the_way(self, entry: Entry, op: str) -> set[int]:
+        "Rows whose answer of a person `undo` or `redo` of a gesture would change."
+        past = self.session.store.past
+        return went_on(past, entry) if op == "undo" else answered_by_people(past, set_rows(entry.record))
 
     def guess(self, row: int) -> dict[str, float]:
         "The ten most probable classes of an image, each for itself: from 0.5 on it is said to be there."

@@ -36,7 +36,7 @@ class Remembered:
 
 
 class Annotators:
-    "What each person said. From any thread; the whole history is read each time."
+    "What each person said. From any thread; a new line costs no more than itself, an undo the whole history."
 
     def __init__(
         self,

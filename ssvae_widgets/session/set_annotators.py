@@ -23,7 +23,7 @@ __all__ = ['NO_YES', 'SetAnnotators']
 
 # %% ../../nbs/session/23_set_annotators.ipynb #95df36ec
 class SetAnnotators:
-    "What each person said of each image and class. From any thread; the whole history is read each time."
+    "What each person said of each image and class. From any thread."
 
     def __init__(self, data: LabeledImages):
         self.data, self.known = data, Remembered(data)
