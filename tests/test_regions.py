@@ -21,7 +21,7 @@ def codes(map) -> set:
 
 
 @pytest.fixture
-def app():
+def app(no_first_map):
     s = session()
     app = LatentLabeler(session=s)
     for k in range(10):
