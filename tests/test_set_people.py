@@ -139,3 +139,17 @@ def test_two_people_on_one_data_set_of_sets(tmp_path):
         assert "people differ on 2 of 5 images" in card
     with LabelingSession(x, path, features=None) as again:
         assert again.agreement().counts == {"ann": 10, "bob": 5, "kim": 2}
+
+
+def test_nothing_is_hidden_that_nobody_else_has_answered():
+    "A class that is added makes no answer somebody else's."
+    with LabelingSession(np.eye(12), classes=NAMES, multilabel=True, features=None, annotator="bob") as s:
+        s.answer_sets(range(10), ["cat"])
+        s.add_class("hen")
+        assert not s.annotators.veiled().any() and not s.annotators.to_ask_again(20)
+        s.annotator = "ann"
+        assert s.annotators.veiled().sum() == len(s.annotators.to_ask_again(20)) == 10
+        s.mark(3, "hen")
+        assert s.annotators.veiled()[3], "her answer is not whole yet"
+        s.annotator = "bob"
+        assert np.flatnonzero(s.annotators.veiled()).tolist() == [3], "of this one Ann said more than Bob"
