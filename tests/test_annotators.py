@@ -216,8 +216,11 @@ def test_who_is_asked_again_does_not_see_the_answer(digits):
     assert "say what you see" in app.status.message and app.session.codes[4] == truth[4]
     app.commands.do({"type": "label", "serials": [4], "label": 1})
     assert app.session.wait(60) and shown_of(app, 4)[0] == 1, "what he said himself he sees"
+    app.commands.do({"type": "label", "serials": [5], "label": int(truth[5])})
+    assert app.session.wait(60) and app.session.pred[5] >= 0
+    assert shown_of(app, 5)[:2] == [truth[5], app.session.pred[5]], "and the prediction, which is the old one"
     app.commands.do({"type": "strategy", "strategy": "auto"})
-    assert shown_of(app, 5)[0] == truth[5]
+    assert shown_of(app, 6)[0] == truth[6]
     app.close()
 
 
