@@ -35,7 +35,8 @@ class SetAnnotators:
     def veiled(self) -> Bool[np.ndarray, "batch"]:
         "Items that others answered and whoever labels here has not, wholly: hidden while these are asked again."
         mine, others = self.known(self._mine_and_others)
-        whole = (mine[:, self.data.order] >= 0).all(1)
+        asked = [k for k in self.data.order if k < mine.shape[1]]  # without classes that came meanwhile
+        whole = (mine[:, asked] >= 0).all(1)
         return (self.data.settled >= 0) & others & ~whole
 
     def _mine_and_others(self) -> tuple[Int8[np.ndarray, "batch classes"], Bool[np.ndarray, "batch"]]:
