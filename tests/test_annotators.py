@@ -13,6 +13,7 @@ from ssvae_widgets.assess.agreement import agreement, cohen_kappa, consensus, fl
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.beside import log_beside
 from ssvae_widgets.labels.history import History
+from ssvae_widgets.widgets.beside import beside_message
 
 pytestmark = pytest.mark.usefixtures("no_first_map")
 
@@ -225,8 +226,39 @@ def test_who_is_asked_again_does_not_see_the_answer(digits):
     assert "say what you see" in app.status.message and app.session.codes[4] == truth[4]
     app.commands.do({"type": "label", "serials": [4], "label": 1})
     assert app.session.wait(60) and shown_of(app, 4)[0] == 1, "what he said himself he sees"
+    app.commands.do({"type": "label", "serials": [5], "label": int(truth[5])})
+    assert app.session.wait(60) and app.session.pred[5] >= 0
+    assert shown_of(app, 5)[:2] == [truth[5], app.session.pred[5]], "and the prediction, which is the old one"
     app.commands.do({"type": "strategy", "strategy": "auto"})
-    assert shown_of(app, 5)[0] == truth[5]
+    assert shown_of(app, 6)[0] == truth[6]
+    app.close()
+
+
+def test_an_earlier_round_hides_what_is_asked_again():
+    x = np.random.default_rng(0).normal(size=(40, 4)) + 8 * (np.arange(40)[:, None] % 2)
+    app = LatentLabeler(x, labels=None, features=None, annotator="ann", classes=2)
+    s = app.session
+    for row in range(6):
+        s.label(row, row % 2)
+    assert s.wait(60)
+    s.snapshot()
+
+    def told():
+        message, block = beside_message(s, 0)
+        part = {p["name"]: block[p["at"] : p["at"] + p["bytes"]] for p in message["parts"]}
+        beside = [np.frombuffer(part[name], "<u2").reshape(2, 40)[:, :6] for name in ("pred", "labels")]
+        return app.map.columns["prediction"].values[:6], np.stack(beside)
+
+    app.commands.do({"type": "snapshot", "frame": 0})
+    seen, beside = told()
+    assert (seen == s.pred[:6]).all() and (seen >= 0).all() and (beside < 65535).all()
+    s.annotator = "bob"
+    app.commands.do({"type": "strategy", "strategy": "again"})
+    assert app.flush(20) and app.presenter.timeline.looking_at is None
+    app.commands.do({"type": "snapshot", "frame": 0})
+    seen, beside = told()
+    assert app.presenter.timeline.looking_at == 0 and (seen == -1).all() and (beside == 65535).all()
+    assert (app.map.columns["prediction"].values[6:] >= 0).all(), "and nothing else"
     app.close()
 
 

@@ -10,6 +10,7 @@ from ssvae_widgets.assess.set_agreement import set_agreement, set_consensus
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.voices import answered_by_people, set_voices
 from ssvae_widgets.session.agent import AgentDoor
+from ssvae_widgets.widgets.words import told_codes, told_targets
 
 NAMES = ["cat", "dog", "owl"]
 
@@ -195,3 +196,37 @@ def test_a_vote_on_images_of_which_different_classes_are_known_is_one_gesture(tm
         assert (again.answering.targets == after).all()
         again.compact(keep=1)
         assert (again.answering.targets == after).all()
+
+
+def test_nothing_is_hidden_that_nobody_else_has_answered():
+    "A class that is added makes no answer somebody else's."
+    with LabelingSession(np.eye(12), classes=NAMES, multilabel=True, features=None, annotator="bob") as s:
+        s.answer_sets(range(10), ["cat"])
+        s.add_class("hen")
+        assert not s.annotators.veiled().any() and not s.annotators.to_ask_again(20)
+        s.annotator = "ann"
+        assert s.annotators.veiled().sum() == len(s.annotators.to_ask_again(20)) == 10
+        s.mark(3, "hen")
+        assert s.annotators.veiled()[3], "her answer is not whole yet"
+        s.annotator = "bob"
+        assert np.flatnonzero(s.annotators.veiled()).tolist() == [3], "of this one Ann said more than Bob"
+
+
+def test_a_class_may_come_while_one_looks(monkeypatch):
+    "Another thread adds a class whenever what people said has been read."
+    with LabelingSession(np.eye(12), classes=NAMES, multilabel=True, features=None, annotator="ann") as s:
+        s.answer_sets([0, 1], ["dog"])
+        s.annotator, s.strategy = "bob", "again"
+        s.answer_sets(1, ["cat"])
+        heard = s.annotators.said_by
+
+        def said_by():
+            said = heard()
+            s.add_class(f"class {len(s.classes)}")
+            return said
+
+        monkeypatch.setattr(s.annotators, "said_by", said_by)
+        for _ in range(2):
+            assert s.annotators.veiled()[0] and told_targets(s)[:2, :3].tolist() == [[-1] * 3, [1, 0, 0]]
+            assert told_codes(s)[:2].tolist() == [-1, 0]
+        assert len(s.classes) > 6

@@ -30,9 +30,10 @@ class Remembered:
 
     def __call__(self, find: Callable):
         now = self.data.store.log.view, self.data.seq, self.data.store.annotator
-        if self._last[0] is None or self._last[0][0] is not now[0] or self._last[0][1:] != now[1:]:
-            self._last = now, find()
-        return self._last[1]
+        last = self._last  # which another thread may replace meanwhile
+        if last[0] is None or last[0][0] is not now[0] or last[0][1:] != now[1:]:
+            self._last = last = now, find()
+        return last[1]
 
 
 class Annotators:

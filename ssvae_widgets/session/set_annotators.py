@@ -30,13 +30,20 @@ class SetAnnotators:
 
     def mine(self) -> Int8[np.ndarray, "batch classes"]:
         "What whoever labels here has said of each image and class."
-        nothing = np.full((self.data.n_items, self.data.n_classes), -1, np.int8)
-        return self.known(lambda: self.said_by().get(self.data.store.annotator or "", nothing))
+        return self.known(self._mine_and_others)[0]
 
     def veiled(self) -> Bool[np.ndarray, "batch"]:
         "Items that others answered and whoever labels here has not, wholly: hidden while these are asked again."
-        whole = (self.mine()[:, self.data.order] >= 0).all(1)
-        return (self.data.settled >= 0) & ~whole
+        mine, others = self.known(self._mine_and_others)
+        asked = [k for k in self.data.order if k < mine.shape[1]]  # without classes that came meanwhile
+        whole = (mine[:, asked] >= 0).all(1)
+        return (self.data.settled >= 0) & others & ~whole
+
+    def _mine_and_others(self) -> tuple[Int8[np.ndarray, "batch classes"], Bool[np.ndarray, "batch"]]:
+        "What whoever labels here has said, and of which items anybody else has said something."
+        said, n = self.said_by(), self.data.n_items
+        mine = said.pop(self.data.store.annotator or "", np.full((n, self.data.n_classes), -1, np.int8))
+        return mine, np.any([np.zeros(n, bool), *((table >= 0).any(1) for table in said.values())], axis=0)
 
     def said_by(self) -> dict[str, Int8[np.ndarray, "batch classes"]]:
         'Person -> 1 and 0 where they said so, −1 where they said nothing; `""` is whoever gave no name.'

@@ -14,6 +14,7 @@ from ..errors import ArgumentError
 from ..session.rounds import Frame
 from .film import as_of_today, film_arrays, film_rows, frame_of_now
 from .timeline import round_in_words
+from .words import told_codes
 
 # %% ../../nbs/widgets/18_beside.ipynb #ad8ab467
 MOST = 60_000  # points that regions are found from
@@ -34,6 +35,8 @@ def beside_message(
     if not 0 <= k < len(rounds):
         raise ArgumentError(f"Round {k + 1} is not there any more; {len(rounds)} are kept.")
     frames, labels = as_of_today(session, [rounds[k], frame_of_now(session, len(rounds))])
+    frames = [Frame(**{**vars(f), "pred": told_codes(session, f.pred)}) for f in frames]
+    labels = [told_codes(session, each) for each in labels]
     if n > MOST:
         keep = np.sort(np.random.default_rng(0).choice(n, MOST, replace=False))
         drawn = film_rows(labels[-1])

@@ -313,6 +313,7 @@ def strategy(self: Commands, intent):
     "Choose in another way from now on."
     self.session.strategy = self.views.actions.strategy = intent["strategy"]
     self.proposals.late = None
+    self.presenter.timeline.present()  # an earlier round would go on showing what is hidden from now on
     self.presenter.queue.ask("labels", "map", "selection", "preview")  # asking again hides what others said
     if intent["strategy"] == "suspects":
         self.proposals.asker.ask("suspects")

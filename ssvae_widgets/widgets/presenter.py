@@ -170,7 +170,7 @@ def heard(self: Presenter, event: dict):
     if kind == "closed":
         status.say("This session is closed; the labels are on disk.")
     if parts := EVENTS.get(kind):
-        self.queue.ask(*parts)
+        self.queue.ask(*parts, *["map"] * (kind == "labels" and self.session.strategy == "again"))  # lifts the veil
 
 # %% ../../nbs/widgets/17_presenter.ipynb #a339274e
 @patch

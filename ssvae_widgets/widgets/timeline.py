@@ -16,6 +16,7 @@ from fastcore.basics import patch
 
 from .map_figure import Trails
 from .views import Views
+from .words import told_codes
 
 # %% ../../nbs/widgets/16_timeline.ipynb #5ddcb0a0
 def round_in_words(facts: dict) -> str:
@@ -83,7 +84,7 @@ def _show_then(self: Timeline, k: int, n: int) -> str:
         self.looking_at = k
         self.hide_trails()
         map.set_positions(frame.xy)
-        map.set_predictions(frame.pred, certainty=frame.certainty, entropy=frame.entropy)
+        map.set_predictions(told_codes(self.session, frame.pred), certainty=frame.certainty, entropy=frame.entropy)
     note = round_in_words(self.session.rounds.facts[k])
     self.views.status.say(f"This is round {k + 1} of {n}, after {note.replace(' · ', ' with ')}; ] goes on.")
     return note

@@ -54,8 +54,13 @@ def veiled(
 
 def told_targets(session) -> Int8[np.ndarray, "batch classes"]:
     "Words as they are shown: of pictures that are asked again only what the one who is asked has said."
-    hidden = veiled(session)
-    return session.targets if hidden is None else np.where(hidden[:, None], session.annotators.mine(), session.targets)
+    targets, hidden = session.targets, veiled(session)  # in this order: what is new is hidden too
+    if hidden is None:
+        return targets
+    mine = session.annotators.mine()
+    n = max(mine.shape[1], targets.shape[1])  # a class may have come meanwhile
+    mine, targets = (np.pad(t, ((0, 0), (0, n - t.shape[1])), constant_values=-1) for t in (mine, targets))
+    return np.where(hidden[:, None], mine, targets)
 
 
 def told_codes(
@@ -63,10 +68,11 @@ def told_codes(
     codes=None,  # others than the labels, such as the predictions
 ) -> Int[np.ndarray, "batch"]:  # −1: none
     "The class of each picture, or the first of its words, as they are shown."
-    hidden = veiled(session)
     if codes is None and session.multilabel:
-        return first_word(told_targets(session) == 1, session.class_order)
+        order = session.class_order  # first: the table has a column for each of these
+        return first_word(told_targets(session) == 1, order)
     codes = session.codes if codes is None else codes
+    hidden = veiled(session)
     return codes if hidden is None else np.where(hidden, -1, codes)
 
 
@@ -119,7 +125,7 @@ class Words:
         if not self.several:
             return
         s, map = self.session, self.map
-        seq, targets, order = s.seq, told_targets(s), s.class_order  # the number first: answers are at least as new
+        seq, order, targets = s.seq, s.class_order, told_targets(s)  # in this order: answers are at least as new
         map.layer.words = {"seq": seq, **pack_words(targets, order)}
         named = {f"{HAS}{s.classes[k]}": k for k in order}
         wanted = {name: k for name, k in named.items() if name not in self.taken}
