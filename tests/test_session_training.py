@@ -15,6 +15,7 @@ from waiting import until
 from ssvae_widgets import LabelingSession, LabelStore
 from ssvae_widgets.config import SSVAEConfig
 from ssvae_widgets.errors import ArgumentError, ClosedError
+from ssvae_widgets.model.compile_cache import PROGRAMS
 from ssvae_widgets.model.ssvae import SSVAE
 from ssvae_widgets.model.step import count_compilations
 from ssvae_widgets.session import predictions as answers
@@ -346,6 +347,7 @@ def test_going_back_after_the_end_is_refused_as_training_is(tmp_path):
 
 def test_labels_and_classes_compile_nothing_new():
     SSVAE((8, 8))  # JAX compiles what makes its seeds, once a process
+    PROGRAMS.clear()  # the map of an earlier session would do for this one
     with count_compilations() as compiled, LabelingSession(IMAGES, classes=["0", "1"]) as s:
         rows = np.flatnonzero(TRUTH < 2)
         s.prepare()
