@@ -483,7 +483,9 @@ def test_accessible(open_notebook):
         bad += problems(f"{theme}, nothing selected")
         bad += problems_of_what_opens(nb, theme, problems)
     assert not bad, "\n".join(bad)
-    nb.execute("app.map.selected = [7]")
+    nb.execute("app.session.label([7], 0)\napp.map.selected = [7]")
+    nb.until("app.flush(1) and 0 in app.session.codes[[7]]")
+    app.page.wait_for_timeout(500)  # what is only there for a label has become active
     every_control_has_a_name_and_can_be_reached(app)
 
 
@@ -527,7 +529,7 @@ def every_control_has_a_name_and_can_be_reached(app):
         if here is None:
             break
         reached.add(re.sub(r"\s+", " ", here).strip())
-    for name in ("What next?", "Train", "Epochs to train", "How the next point is chosen"):
+    for name in ("What next?", "Train", "Epochs to train", "How the next point is chosen", "Remove label"):
         assert any(name in r for r in reached), (name, sorted(reached))
     assert "" not in reached
 
