@@ -89,6 +89,10 @@ def test_several_words_for_one_picture_with_real_keys(open_notebook):
     nb.execute(f"app.map.selected = [{seen}]")
     page.wait_for_function("() => document.querySelectorAll('.ssvae-word-bars .ssvae-prob').length === 3")
     bars = page.locator(".ssvae-word-bars .ssvae-prob")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.ssvae-word-bars .ssvae-prob')].every(e => "
+        "e.getAttribute('aria-label').includes('somebody said'))"
+    )
     said = bars.evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
     shown = nb.python(
         f"[[session.classes[k], round(1000 * float(p)) / 10] for k, p in enumerate(session.probs[{seen}])]"
