@@ -564,13 +564,22 @@ def pictures(bench, sizes):
     return pan(bench, sizes, what=PICTURED)
 
 
-def drag(page, x, y, seconds):
-    "Drag around for so long: how long it was, and how often the pointer moved."
+def drag(page, canvas, counter, seconds):
+    "Drag a map around by its middle: frames that a counter on the page has seen in a second, and moves of the pointer."
+    r = canvas.bounding_box()
+    x, y = r["x"] + r["width"] / 2, r["y"] + r["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 8, y + 8)
+    page.wait_for_timeout(500)
+    page.evaluate(f"() => {{ window.{counter}.frames = 0; }}")
     start, k = time.perf_counter(), 0
     while (now := time.perf_counter()) - start < seconds:
         k += 1
         page.mouse.move(x + 80 * np.cos(k / 9), y + 60 * np.sin(k / 7))
-    return now - start, k
+    frames = page.evaluate(f"() => window.{counter}.frames")
+    page.mouse.up()
+    return {"frames_per_s": frames / (now - start), "pointer_moves_per_s": k / (now - start)}
 
 
 # Frames in which anything was drawn with WebGL: at most as many reached the screen.
@@ -594,18 +603,9 @@ def pan_scatter(bench, n, seconds=3.0):
     canvas.wait_for(timeout=120_000)
     page.wait_for_function("() => window.drawn.frames > 0", timeout=120_000)
     page.wait_for_timeout(3000)
-    r = canvas.bounding_box()
-    x, y = r["x"] + r["width"] / 2, r["y"] + r["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 8, y + 8)
-    page.wait_for_timeout(500)
-    page.evaluate("() => { window.drawn.frames = 0; }")
-    took, moves = drag(page, x, y, seconds)
-    frames = page.evaluate("() => window.drawn.frames")
-    page.mouse.up()
+    got = drag(page, canvas, "drawn", seconds)
     bench.close(book)
-    return {"frames_per_s": frames / took, "pointer_moves_per_s": moves / took}
+    return got
 
 
 def pan(bench, sizes, seconds=3.0, what=OURS):
@@ -618,17 +618,7 @@ def pan(bench, sizes, seconds=3.0, what=OURS):
     for n in sizes:
         book = start_ours(bench, n, PLAIN, what)
         page = book.page
-        r = page.locator("canvas.ssvae-points").bounding_box()
-        x, y = r["x"] + r["width"] / 2, r["y"] + r["height"] / 2
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x + 8, y + 8)
-        page.wait_for_timeout(300)
-        page.evaluate("() => { window.times.frames = 0; }")
-        took, moves = drag(page, x, y, seconds)
-        frames = page.evaluate("() => window.times.frames")
-        page.mouse.up()
-        out[str(n)] = {"frames_per_s": frames / took, "pointer_moves_per_s": moves / took}
+        out[str(n)] = drag(page, page.locator("canvas.ssvae-points"), "times", seconds)
         since = page.evaluate("() => window.since")
         if what is PICTURED and "pictures" in since:
             out[str(n)] |= {

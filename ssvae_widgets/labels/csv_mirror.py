@@ -101,8 +101,9 @@ def export(self: CsvMirror, closing: bool = False) -> bool:  # whether the file 
                 self.soon(1.0)
                 return False
             view = log.view
-        data, written = view.as_csv(), {view.names[k] for k in np.flatnonzero(view.counts)}
+        data = view.as_csv()
         if self._known is None or self._known[1] != digest(data) or glance(self.path) is None:
+            written = {view.names[k] for k in np.flatnonzero(view.counts)}
             with log.lock:
                 if any(r["op"] == "class" and not written.isdisjoint(n for _, n in r["classes"]) for r in log.unsaved):
                     log.save()  # the log knows the names first

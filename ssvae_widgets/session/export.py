@@ -272,7 +272,7 @@ def _ours(folder: Path) -> set[str]:
 
 # %% ../../nbs/session/27_export.ipynb #4dec635a
 def _check_folder(folder: Path, parts: Sequence[str], labels: Path | None) -> None:
-    "A `InTheWayError` where a part would replace something that no export has written, or the labels themselves."
+    "An `InTheWayError` where a part would replace something that no export has written, or the labels themselves."
     if folder.exists() and not folder.is_dir():
         raise InTheWayError(f"{folder} is a file; give the name of a folder.")
     ours, own = _ours(folder), labels and os.path.realpath(labels)  # which appear a moment after the first label

@@ -36,7 +36,7 @@ class Quality:
         predictions: Predictions | None = None,  # who knows neighbors
     ):
         self.data, self.predictions = data, predictions
-        self._found: tuple[Remark, ...] | None = None
+        self._found: dict[int, Remark] | None = None  # by row, the farthest out first
         self._statistics: dict[str, np.ndarray] | None = None
 
     @property
@@ -52,8 +52,9 @@ class Quality:
     def remarks(self) -> tuple[Remark, ...]:
         "A `Remark` on each picture that stands out, the farthest first; empty: nothing does. `DataError` for vectors."
         if self._found is None:
-            self._found = tuple(remarks_on(self.statistics)) if self.data.n_items >= LEAST else ()
-        return self._found
+            found = remarks_on(self.statistics) if self.data.n_items >= LEAST else []
+            self._found = {remark.row: remark for remark in found}
+        return tuple(self._found.values())
 
 # %% ../../nbs/session/22_quality.ipynb #10625a1f
 @patch(as_prop=True)
@@ -72,7 +73,7 @@ def summary(self: Quality) -> str:
 @patch
 def reason(self: Quality, row: int) -> str:
     "Why a picture stands out; empty where it does not, or nobody has asked yet."
-    return next((remark.reason for remark in self._found or () if remark.row == row), "")
+    return self._found[row].reason if self._found and row in self._found else ""
 
 
 @patch

@@ -71,7 +71,7 @@ def _known_file(session, folder: Path) -> dict[str, bytes]:
 
 # %% ../../nbs/session/26_saving.ipynb #22a73595
 def _check_place(session, folder: Path, here: Path) -> None:
-    "Whether a project may lie there, or a `InTheWayError`."
+    "Whether a project may lie there, or an `InTheWayError`."
     files, mine = session.files, session.store.path
     for own in (files.folder.path, files.folder.home, files.rounds.folder):
         if own is not None and here.is_relative_to(os.path.realpath(own)):
@@ -90,7 +90,7 @@ def _check_place(session, folder: Path, here: Path) -> None:
 
 # %% ../../nbs/session/26_saving.ipynb #b4c1913f
 def _check_labels(session, folder: Path) -> None:
-    "Whether the session has all labels of the project there, or a `InTheWayError`."
+    "Whether the session has all labels of the project there, or an `InTheWayError`."
     if n := session.store.lacks(folder / LABELS):
         raise InTheWayError(
             f"{folder} has {n} change{'s' * (n > 1)} of labels that this session does not have: open it with "

@@ -55,8 +55,8 @@ def facts(
     names=None,  # (n,) names of the items
 ) -> dict:
     "What the preview shows of an item: the arguments of `Preview.card`."
-    pictures, p = session.pictures, session.point(serial)
-    near = [(int(i), pictures[int(i)], int(told_codes(session, session.codes)[int(i)])) for i in p["neighbors"]]
+    pictures, p, told = session.pictures, session.point(serial), told_codes(session, session.codes)
+    near = [(int(i), pictures[int(i)], int(told[int(i)])) for i in p["neighbors"]]
     return dict(
         serial=serial,
         image=pictures[serial],

@@ -164,7 +164,7 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
     nb.until(f"app.session.codes[{here}] == 4")
     assert log_of(nb) == [(here, "4")]
     # an image that is left out of the sheet is not labeled by a key that follows at once, however late the kernel is
-    nb.execute("app.map.selected = np.arange(40, 46)")
+    nb.execute("app.map.selected = np.arange(40, 46)")  # no copies of each other: a tile takes its stack
     page.wait_for_selector(".ssvae-sheet .ssvae-tile canvas")
     nb.execute(
         SLOW["kernel"]
