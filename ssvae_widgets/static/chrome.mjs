@@ -146,7 +146,7 @@ export function toolbar(act) {
     },
     tally(n, selected, filtered) {
       tally.replaceChildren(
-        `${count(n)} point${n === 1 ? "" : "s"}`,
+        selected ? count(n) : `${count(n)} point${n === 1 ? "" : "s"}`, // room for both numbers
         ...(filtered !== null ? [` · ${count(filtered)} shown`] : []),
         ...(selected ? [h("b", {}, ` · ${count(selected)} selected`)] : []),
       );

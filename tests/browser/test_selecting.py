@@ -81,7 +81,7 @@ m""",
     nb.page.wait_for_function("() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'")
     m, page = Map(nb), nb.page
     assert len(nb.python("m.layer.sample.hex()")) == 2 * 8 * -(-400_000 // 7)
-    until(lambda: "2 selected" in (tally := page.locator(".ssvae-m-tally").inner_text()) and "400,000 points" in tally)
+    until(lambda: "2 selected" in (tally := page.locator(".ssvae-m-tally").inner_text()) and "400,000" in tally)
     page.wait_for_function(
         "() => document.querySelector(\".ssvae-m-chip[data-code='1'] .ssvae-m-count\").textContent.replace(',', '') > "
         "150000"
