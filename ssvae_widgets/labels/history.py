@@ -73,9 +73,7 @@ def _key(
 
 @patch
 def _continue(self: History, whole: Replay, done: int, unsaved: list[dict]):
-    with whole.many():
-        for record in [*(r for r, _ in self.log.records[done:]), *unsaved]:
-            whole.apply(record)
+    whole.apply_all((record, True) for record in [*(r for r, _ in self.log.records[done:]), *unsaved])
     self._read = None if self.log.unsaved else (self._key(), whole, len(self.log.records))
 
 # %% ../../nbs/labels/15_history.ipynb #0c815033

@@ -89,13 +89,16 @@ def decode_line(
 @contextmanager
 def no_garbage() -> Iterator[None]:
     """Reading a long log makes a million small objects and no garbage; looking for some among them again and again
-    would take longer than the reading."""
+    would take longer than the reading. They count as old at the end: only a full collection looks at them."""
     was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was:
+            if not gc.get_freeze_count():  # else what somebody froze would thaw
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -9,8 +9,7 @@ __all__ = ['OPS', 'GESTURES', 'Replay', 'Unfit', 'tell_classes']
 
 # %% ../../nbs/labels/03_replay.ipynb #13e1fa27
 import heapq
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import repeat
 
 import numpy as np
@@ -82,17 +81,19 @@ def apply(
 
 # %% ../../nbs/labels/03_replay.ipynb #466bedb7
 @patch
-@contextmanager
-def many(self: Replay) -> Iterator[None]:
-    """Within this, `codes` and the class table stay behind, and `apply` does not say which rows changed: a gesture
-    costs what it says, however many classes and labels there are."""
-    was, self._many = self._many, True
+def apply_all(
+    self: Replay,
+    lines: Iterable[tuple[dict, bool]],  # as `apply` takes them
+) -> None:
+    """Apply many lines. Until the last one `codes` and the class table stay behind, and nobody hears which rows
+    changed: a gesture costs what it says, however many classes and labels there are."""
+    self._many = True
     try:
-        yield
+        for record, mine in lines:
+            self.apply(record, mine)
     finally:
-        self._many = was
-        if not was:
-            self._settle()
+        self._many = False
+        self._settle()
 
 # %% ../../nbs/labels/03_replay.ipynb #63a6492c
 class Unfit(ValueError):

@@ -14,7 +14,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -136,9 +135,12 @@ def _take(self: SharedLog, records: list[dict]):
 @patch
 def _apply(self: SharedLog, *lines: tuple[dict, bool]):
     "Apply lines, each with whether undo takes it back here; what others read is made anew once, at the end."
-    with self.replay.many() if self.opening else nullcontext():
+    if self.opening:  # nobody has been told anything yet
+        self.replay.apply_all(lines)
+        news = bool(lines)
+    else:
         news = any([self._apply_one(record, mine) for record, mine in lines])
-    if news or (self.opening and lines):
+    if news:
         self.view = LabelView(self.replay, self.view.uids)
 
 
@@ -158,7 +160,7 @@ def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool:  # whether co
     new_class = places != len(self.replay.table.uids)
     if record["op"] == "snapshot" and len(changed):
         self.shown.append((self.replay.seq, changed))
-    if record["op"] in GESTURES and not self.opening:
+    if record["op"] in GESTURES:
         self._tell(record, changed, new_class)
     told = record["op"] in _TELLING or about_classes(record) or not _BESIDE.isdisjoint(record)
     return bool(len(changed)) or told or new_class
@@ -183,12 +185,8 @@ def _rebuild(self: SharedLog):
     "Replay everything in the order of the log, unsaved gestures last."
     was, before = self.replay, self.view
     self.replay = Replay(self.n_items)
-    with self.replay.many():
-        for record, mine in self.records:
-            self.replay.apply(record, mine)
-        for record in self.unsaved:
-            if record["id"] in was.seen:
-                self.replay.apply(record, self.author.owns(record, self.opening))
+    unsaved = [(r, self.author.owns(r, self.opening)) for r in self.unsaved if r["id"] in was.seen]
+    self.replay.apply_all([*self.records, *unsaved])
     self.view = LabelView(self.replay, before.uids)
     changed = np.flatnonzero(before.codes != self.view.codes)
     self.shown.append((self.replay.seq, changed))

@@ -60,9 +60,7 @@ def replayed(
 ) -> Replay:
     "The state after some lines."
     replay = Replay(n_items)
-    with replay.many():
-        for record in records:
-            replay.apply(record)
+    replay.apply_all((record, True) for record in records)
     return replay
 
 # %% ../../nbs/labels/07_snapshot.ipynb #7fb1a478

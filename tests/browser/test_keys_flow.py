@@ -27,6 +27,16 @@ def test_what_was_clicked_gives_the_keys_back(open_notebook):
     page.wait_for_function(here)
     page.keyboard.press("7")
     nb.until("(app.session.codes[:30] == 7).all()")
+    slider, tile = page.locator(".ssvae-sheet-size"), page.locator(".ssvae-sheet .ssvae-tile").first
+    slider.fill("64")
+    small = tile.bounding_box()["width"]
+    slider.fill("200")
+    page.wait_for_function("w => document.querySelector('.ssvae-sheet .ssvae-tile').offsetWidth > 2 * w", arg=small)
+    slider.fill("128")
+    labels = nb.python("(app.session.n_labeled, app.session.seq)")  # images, and gestures: fewer of them here
+    told = f"{labels[0]:,} of "
+    page.wait_for_function("t => document.querySelector('.ssvae-done').textContent.startsWith(t)", arg=told)
+    assert str(labels[1]) not in page.locator(".ssvae-saved").inner_text(), "one count: of images that have a label"
     nb.execute("app.map.selected = np.arange(300)")
     page.wait_for_function("() => document.querySelector('.ssvae-m-tally').textContent.includes('300 selected')")
     page.keyboard.press("2")

@@ -82,8 +82,7 @@ def test_labeling_through_training_loses_nothing_and_time_can_be_traveled(open_n
         nb.until("not app.training.rounds.trails")
     neighbors_are_in_sight(page)
     # back in time, and go on from there
-    root.press("[")
-    root.press("[")
+    root.press("[")  # the newest round is on show already
     nb.until("app.presenter.timeline.looking_at == 1")
     nb.screenshot("session-round")
     labels = nb.python("app.session.seq")

@@ -216,7 +216,12 @@ def fits_every_window(page):
         )
 
     laptop = ".ssvae-points", ".ssvae-preview", ".ssvae-next", ".ssvae-class-foot", ".ssvae-train", ".ssvae-status"
-    for size, parts in {(1280, 800): laptop, (1024, 768): laptop, (800, 900): laptop[:4]}.items():
+    for size, parts in {
+        (1280, 800): laptop,
+        (1024, 768): laptop,
+        (800, 900): laptop[:4],
+        (853, 533): laptop[:4],
+    }.items():
         page.set_viewport_size({"width": size[0], "height": size[1]})
         until(lambda parts=parts: not cut_off(*parts), every=0.2)
     page.set_viewport_size({"width": 1280, "height": 800})

@@ -536,9 +536,7 @@ def test_many_lines_and_one_by_one_are_the_same():
                 records.append(gesture("merge", n, **{"from": str(rng.choice(names)), "into": str(rng.choice(names))}))
             else:
                 records.append(gesture("undo" if what < 8 else "redo", n, target=f"g{rng.integers(n + 1)}"))
-        with a.many():
-            for r in records:
-                a.apply(r)
+        a.apply_all((record, True) for record in records)
         state, shown = np.full(8, -1, np.int32), []
         for r in records:
             before = b.codes.copy()
