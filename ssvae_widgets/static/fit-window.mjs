@@ -9,6 +9,9 @@ const MARGIN = 24;
 /** Width up to which the parts stand below each other (labeler.css), and the height that they need then. */
 const [NARROW, STACKED] = [780, 780];
 
+/** Height below which they would not be in view together, the width that two columns need, and the height of training below them. */
+const [LOW, COLUMNS, BELOW] = [600, 560, 150];
+
 /**
  * The height that is in view around an element, in CSS pixels. Where an output lives in a frame of its own, as in Colab, the frame
  * follows its content, and its height says nothing: a share of the screen is taken.
@@ -36,7 +39,10 @@ export function fitWindow(el) {
       if (panel) watch.observe(panel);
     }
     const room = roomAround(app) - MARGIN,
-      fit = `${Math.round(app.clientWidth > NARROW ? room : Math.max(room, STACKED))}px`;
+      narrow = app.clientWidth <= NARROW,
+      low = narrow && room < LOW && app.clientWidth > COLUMNS && !app.classList.contains("ssvae-fixed"),
+      fit = `${Math.round(low ? room + BELOW : narrow ? Math.max(room, STACKED) : room)}px`;
+    app.classList.toggle("ssvae-low", low);
     if (app.style.getPropertyValue("--ssvae-fit") !== fit) app.style.setProperty("--ssvae-fit", fit);
   };
   const watch = new ResizeObserver(() => requestAnimationFrame(measure));
