@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from importlib import import_module
 
+from .former import know_former_names
+
 __version__ = "0.1.0"
 
 # Public names are imported on first use, so that `import ssvae_widgets` stays light and the core runs without any widget library.
@@ -41,3 +43,4 @@ def lazily(
 
 __getattr__, __dir__, _names = lazily(__name__, PUBLIC)
 __all__ = ["__version__", *_names]
+know_former_names()

@@ -16,7 +16,7 @@ JAX_LIBRARIES = {"jax", "jaxlib", "flax", "optax"}
 
 # a room imports only rooms on its left; those of one group do not know each other
 ORDER = [
-    "config errors palettes parts",
+    "config errors former palettes parts",
     "io",
     "data",
     "labels graph model",

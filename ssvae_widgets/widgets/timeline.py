@@ -99,19 +99,19 @@ def step(self: Timeline, by: int):
 
 
 @patch
-def _newest_is_now(self: Timeline) -> bool:
-    "Whether the newest round and the map of now show the same; rounds keep places in half precision."
-    s, frame = self.session, self.session.rounds[-1]
-    apart = np.abs(np.asarray(s.xy, np.float32) - frame.xy)
-    near = 2e-3 * max(1.0, float(np.nanmax(np.abs(frame.xy), initial=0.0)))
-    return not (apart > near).any() and np.array_equal(s.pred, frame.pred)
-
-
-@patch
 def present(self: Timeline):
     "Back from an earlier round."
     if self.looking_at is not None:
         self.show(len(self.session.rounds))
+
+# %% ../../nbs/widgets/16_timeline.ipynb #772c6e94
+@patch
+def _newest_is_now(self: Timeline) -> bool:
+    "Whether the newest round and the map of now show the same."
+    s, frame = self.session, self.session.rounds[-1]
+    apart = np.abs(np.asarray(s.xy, np.float32) - frame.xy)
+    near = 2e-3 * max(1.0, float(np.nanmax(np.abs(frame.xy), initial=0.0)))
+    return not (apart > near).any() and np.array_equal(s.pred, frame.pred)
 
 # %% ../../nbs/widgets/16_timeline.ipynb #7d6820e6
 @patch
