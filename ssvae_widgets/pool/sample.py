@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastcore.basics import patch
 from filelock import Timeout
 from jaxtyping import Float32, Int8, Shaped
 
@@ -78,11 +79,6 @@ class Sample:
         "The pictures with their vectors."
         return FeaturedImages(self.images, self.vectors, self.space)
 
-    def for_session(self) -> "Sample":
-        "What `LabelingSession` asks for; one that has given seats away is drawn anew, for its rows are others now."
-        seats = read_seats(self.folder)
-        return self.again() if self.again is not None and seats is not None and seats.taken else self
-
     def follow(
         self,
         session: Any,
@@ -91,16 +87,24 @@ class Sample:
         "From now on the labels of a session on these pictures are those of the pool, both ways."
         return follow(self, session, jobs)
 
-    @property
-    def free(self) -> frozenset[int]:
-        "Rows of the seats that nobody has taken yet; they are not on the map and have no label."
-        seats = read_seats(self.folder)
-        return frozenset() if seats is None else frozenset(range(seats.first, len(self))) - seats.taken.keys()
-
     def rows(self, ids: list[str]) -> np.ndarray:
         "Rows of some names; those that are not here are left out."
         place = {name: row for row, name in enumerate(self.ids)}
         return np.array([place[i] for i in ids if i in place], np.int64)
+
+# %% ../../nbs/pool/10_sample.ipynb #bc4b516a
+@patch(as_prop=True)
+def free(self: Sample) -> frozenset[int]:
+    "Rows of the seats that nobody has taken yet; they are not on the map and have no label."
+    seats = read_seats(self.folder)
+    return frozenset() if seats is None else frozenset(range(seats.first, len(self))) - seats.taken.keys()
+
+
+@patch
+def for_session(self: Sample) -> Sample:
+    "What `LabelingSession` asks for: itself, or what it is now where it has given seats away."
+    seats = read_seats(self.folder)
+    return self.again() if self.again is not None and seats is not None and seats.taken else self
 
 # %% ../../nbs/pool/10_sample.ipynb #17b717ae
 def sample_folder(

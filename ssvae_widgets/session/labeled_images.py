@@ -381,11 +381,10 @@ def check_here(self: LabeledImages, rows: Int[np.ndarray, "rows"]) -> None:
 @patch
 def on_map(self: LabeledImages, xy: Float[np.ndarray, "batch 2"]) -> Float[np.ndarray, "batch 2"]:
     "Positions as they are shown: rows that wait for a picture are nowhere."
-    if not self.away:
-        return xy
-    shown = np.array(xy, np.float32)
-    shown[[*self.away]] = np.nan
-    return shown
+    if self.away:
+        xy = np.array(xy, np.float32)
+        xy[[*self.away]] = np.nan
+    return xy
 
 # %% ../../nbs/session/04_labeled_images.ipynb #20259b41
 @patch
