@@ -52,7 +52,17 @@ from .source import list_again, list_source, need_pyarrow
 from .work import Task, answered, extractor_of, feature_words
 
 # %% auto #0
-__all__ = ['Pool', 'only_one_driver', 'create']
+__all__ = ['home_of', 'Pool', 'only_one_driver', 'create']
+
+# %% ../../nbs/pool/12_pool.ipynb #aee33116
+def home_of(folder: str | os.PathLike) -> Path:
+    "The folder of a pool; `ArgumentError` for an address."
+    if "://" in str(folder):
+        raise ArgumentError(
+            f"folder is {folder!r}; expected a folder of a file system that all workers see (NFS, Lustre, a mounted "
+            "volume): the pool's own files are renamed, appended to and locked. Its pictures may be at such an address."
+        )
+    return Path(check_path(folder, "folder")).expanduser()
 
 # %% ../../nbs/pool/12_pool.ipynb #aeec914d
 class Pool:
@@ -64,7 +74,7 @@ class Pool:
         engine: str = "local",  # that a session on this pool asks all of it with
         workers: int | None = None,  # None: the engine's own choice
     ):
-        self.folder = Path(check_path(folder, "folder")).expanduser()
+        self.folder = home_of(folder)
         need_pyarrow()
         find_engine(engine)
         read_manifest(self.folder)
@@ -130,7 +140,7 @@ def create(
     embed: bool = True,  # False: only list them, for jobs that embed one shard each
 ) -> Pool:
     "Make a pool of pictures, or go on with one that is there."
-    home, given = Path(check_path(folder, "folder")).expanduser(), features
+    home, given = home_of(folder), features
     find_engine(engine)
     words = feature_words(features, engine == "here")
     extractor = extractor_of(words, size, features if callable(features) else None)
