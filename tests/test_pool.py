@@ -538,7 +538,7 @@ def test_addresses_go_through_fsspec(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(fsspec, "open", busy)
     monkeypatch.setattr("ssvae_widgets.pool.source.WAITS", (0.0, 0.0))
     assert pool.grow("memory://lab/*.jpg", "here", progress=False) == 1
-    assert left[0] < 0 and [*pool.unreadable()] == []
+    assert left[0] < 0 and not any("late" in name for name, _ in pool.unreadable())
     with pytest.raises(ArgumentError, match="give the new list"):
         pool.grow()
     for wrong in (lambda: Pool.open("s3://lab/pool"), lambda: Pool.create("memory://lab/*.jpg", "s3://lab/pool")):

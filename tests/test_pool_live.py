@@ -68,7 +68,7 @@ def test_proposals_of_the_whole_pool_come_into_an_open_session(pool):
         session.whole.candidates = 20
         session.whole.ask()
         assert session.whole.wait(60) and session.whole.problem == "" and session.whole.share == 1
-        assert any("50 % of 240 pictures" in text for text in said) and "came to the map" in said[-1]
+        assert any("50 % of 240 asked" in text for text in said) and "came to the map" in said[-1]
         came = sorted({*seats} - session.data.away)
         names = [session.names[row] for row in came]
         assert len(came) > 5 and not {*names} & {*mine} and len({*session.names}) == len(session.names)
@@ -114,7 +114,7 @@ def test_a_press_on_train_asks_the_pool_and_a_newer_one_takes_over(pool, monkeyp
     try:
         session.train(1)
         until(lambda: len(asked) == 3, 60)
-        assert session.whole.message == "Whole pool: 50 % of 240 pictures asked" and session.whole.busy
+        assert session.whole.message == "Whole pool: 50 % of 240 asked" and session.whole.busy
         session.label([50], "a")
         session.train(1)  # again: the round gives way after its shard
         go.set()

@@ -130,7 +130,7 @@ def _one_round(self: PoolRounds, learn: bool) -> None:
         self.share = found.share
         return self._tell(self._asked())
     self.share = 1.0
-    self._tell(f"Whole pool: all {self._of_all()} asked")
+    self._tell(f"Whole pool: all {len(self.pool):,} asked")
     self.session.jobs.ask("pictures of the pool", job=lambda: self.take_in(found.number))
 
 # %% ../../nbs/session/24_pool_rounds.ipynb #cbf43acf
@@ -150,7 +150,7 @@ def _of_all(self: PoolRounds) -> str:
 
 @patch
 def _asked(self: PoolRounds) -> str:
-    return f"Whole pool: {100 * self.share:.0f} % of {self._of_all()} asked"
+    return f"Whole pool: {100 * self.share:.0f} % of {len(self.pool):,} asked"
 
 
 @patch
@@ -252,7 +252,7 @@ def _say(self: PoolRounds, came: int, wanted: int) -> None:
     told = f"The whole pool was asked: {came:,} of {self._of_all()} have come to the map, What next begins with them"
     if came < wanted and not self.session.data.away:
         told += "; no seat is free now, run the cell again for more"
-    self._tell(f"Whole pool: all {self._of_all()} asked, {came:,} came to the map")
+    self._tell(f"Whole pool: all {len(self.pool):,} asked, {came:,} came to the map")
     self.session.activity.say(told)
 
 # %% ../../nbs/session/24_pool_rounds.ipynb #771030d0
