@@ -174,7 +174,6 @@ def million(folder: Path, rows: int) -> dict:
     session.label([session.current.serial], str(truth[int(name.rpartition("#")[2])]))
     session.wait()
     found |= dict(labeled_in_the_pool=name in pool.labels.now, peak_mb=peak())
-    found["workers_peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     app.close()
     return found
 
