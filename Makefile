@@ -15,7 +15,7 @@ EXTRAS ?= $(or $(INSTALLED),dev)
 # the lowest versions have wheels for the lowest Python
 LOWEST_PYTHON ?= $(or $(shell command -v python3.11),$(PYTHON))
 
-.PHONY: FORCE help install showcase lab test test-quick test-lowest test-slow test-faults bench docs readme clean
+.PHONY: FORCE help install showcase lab test test-quick test-lowest test-slow test-faults test-cluster bench docs readme clean
 
 help: ## Explain the targets
 	@echo "ssvae_widgets: make TARGET"
@@ -65,6 +65,10 @@ test-slow: $(STAMP) ## The cells and tests that take minutes
 
 test-faults: $(STAMP) ## Kills, full disks, corruption and races at full counts
 	SSVAE_WIDGETS_FAULTS=full $(BIN)/python -m pytest tests/faults tests/test_labels_any_order.py tests/test_session_any_order.py -rP
+
+test-cluster: $(STAMP) ## Ray and Dask lose workers and machines, in full (brings the extra cluster, 430 MB)
+	@$(BIN)/python -c 'import ray, distributed' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS),cluster]"
+	$(BIN)/python -m pytest tests/test_pool_cluster.py -m "cluster or not cluster"
 
 bench: $(STAMP) ## Measure; JSON under artifacts/bench
 	@$(BIN)/python -c 'import torch, jscatter' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"

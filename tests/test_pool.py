@@ -163,17 +163,33 @@ def test_a_driver_that_is_killed_is_started_again(plain, bare, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_engines_of_clusters_give_the_same_bytes(plain, bare, tmp_path, monkeypatch, engine):
-    package = {"dask": "distributed", "ray": "ray"}[engine]
-    if importlib.util.find_spec(package) is None:
+def test_an_engine_that_is_not_installed_says_what_to_install(bare, tmp_path, engine):
+    "Where they are, `test_pool_cluster` kills their workers and machines."
+    if importlib.util.find_spec({"dask": "distributed", "ray": "ray"}[engine]) is None:
         with pytest.raises(ImportError, match=r"ssvae_widgets\[cluster\]"):
             copied(bare, tmp_path / "pool").embed(engine, progress=False)
-        pytest.skip(f"{package} is not installed: pip install 'ssvae_widgets[cluster]' runs this test on it")
-    pool, mark = copied(bare, tmp_path / "pool"), tmp_path / "mark"
-    monkeypatch.setenv("POOL_DIE_ONCE", str(mark))  # one worker is killed, and another one does its shard
-    mark.touch()
-    done = pool.embed(engine, workers=2, patience=120, progress=False)
-    assert not mark.exists() and done.done == done.total and content(pool) == content(plain)
+
+
+WITHOUT = """
+import sys
+sys.modules |= dict.fromkeys(["ray", "dask", "distributed", "pyarrow", "fsspec"])  # as if they were not installed
+import numpy as np
+import ssvae_widgets
+app = ssvae_widgets.LatentLabeler(np.random.default_rng(0).integers(0, 255, (20, 6, 6), np.uint8), None, features=None)
+app.session.label([1], 1)
+assert app.flush() and app.session.n_labeled == 1
+app.close()
+try:
+    from ssvae_widgets.pool import Pool
+    Pool.open("pool")
+except ImportError as e:
+    print(e)
+"""
+
+
+def test_the_app_needs_none_of_it():
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "pip install 'ssvae_widgets[pool]'" in done.stdout, done.stderr[-2000:]
 
 
 def test_an_array_of_jobs_gives_the_same_bytes(plain, bare, tmp_path):
@@ -501,7 +517,7 @@ def test_another_extractor_is_refused(plain, pictures):
     assert Task("embed").words() == {"kind": "embed", "number": 0, "batch": 256}
 
 
-def test_addresses_go_through_fsspec(pictures, tmp_path):
+def test_addresses_go_through_fsspec(pictures, tmp_path, monkeypatch):
     pytest.importorskip("fsspec")
     import fsspec
 
@@ -511,6 +527,20 @@ def test_addresses_go_through_fsspec(pictures, tmp_path):
     pool = Pool.create("memory://lab/*.jpg", tmp_path / "pool", features=None, size=6, engine="here", progress=False)
     assert len(pool) == 12 and all(i.startswith("memory://") for i in names(pool))
     memory.pipe("/lab/late.jpg", (pictures / "000.jpg").read_bytes())
+    real, left = fsspec.open, [2]
+
+    def busy(*where, **how):  # storage that has enough for a moment
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError("503 Slow Down")
+        return real(*where, **how)
+
+    monkeypatch.setattr(fsspec, "open", busy)
+    monkeypatch.setattr("ssvae_widgets.pool.source.WAITS", (0.0, 0.0))
     assert pool.grow("memory://lab/*.jpg", "here", progress=False) == 1
+    assert left[0] < 0 and not any("late" in name for name, _ in pool.unreadable())
     with pytest.raises(ArgumentError, match="give the new list"):
         pool.grow()
+    for wrong in (lambda: Pool.open("s3://lab/pool"), lambda: Pool.create("memory://lab/*.jpg", "s3://lab/pool")):
+        with pytest.raises(ArgumentError, match="a folder of a file system that all workers see"):
+            wrong()

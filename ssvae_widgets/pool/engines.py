@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/engines.html.md"""
 # %% ../../nbs/pool/06_engines.ipynb #43011d16
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -23,7 +24,7 @@ from .work import Task, do_shard
 
 # %% auto #0
 __all__ = ['ENGINES', 'Progress', 'StalledError', 'watched', 'run_here', 'serve', 'module_paths', 'start_worker', 'WorkerError',
-           'run_local', 'need', 'run_dask', 'RayShards', 'run_ray', 'find_engine', 'run_shards']
+           'run_local', 'need', 'Ends', 'run_dask', 'RayShards', 'run_ray', 'find_engine', 'run_shards']
 
 # %% ../../nbs/pool/06_engines.ipynb #ebcf4f69
 class Progress(NamedTuple):
@@ -63,11 +64,14 @@ def watched(
 ) -> Iterator[tuple[int, dict]]:
     "The results of an engine; a `StalledError` when none has come for too long."
     found: queue.Queue = queue.Queue()
+    ended = threading.Event()
 
     def run():
         try:
             for result in results:
                 found.put(result)
+                if ended.is_set():  # nobody listens any more
+                    return
             found.put(None)
         except BaseException as e:
             found.put(e)
@@ -88,6 +92,7 @@ def watched(
                 raise got
             yield got
     finally:
+        ended.set()
         stop()
 
 # %% ../../nbs/pool/06_engines.ipynb #2350dceb
@@ -234,6 +239,17 @@ def need(package: str) -> None:
     if find_spec(package) is None:
         raise ImportError(f"engine={package!r} needs {package}: pip install 'ssvae_widgets[cluster]'")
 
+# %% ../../nbs/pool/06_engines.ipynb #6a5d06e1
+class Ends(NamedTuple):
+    "How a run of a cluster is ended by somebody else."
+
+    end: Callable[[], Any]
+
+    def stop(self) -> None:
+        "End it; a cluster that is gone has nothing to say."
+        with contextlib.suppress(Exception):
+            self.end()
+
 # %% ../../nbs/pool/06_engines.ipynb #c7bfbba1
 def run_dask(
     folder: Path,
@@ -241,6 +257,7 @@ def run_dask(
     task: Task,
     workers: int | None = None,
     address: str | None = None,  # of a scheduler, "tcp://head:8786"; None: one of this machine
+    crew: list | None = None,  # receives what ends it, for whoever has to stop it
     **_: Any,
 ) -> Iterator[tuple[int, dict]]:
     "Dask workers; the folder must be at the same place on each."
@@ -251,6 +268,7 @@ def run_dask(
     if address is None:
         own = LocalCluster(workers or 2, threads_per_worker=1, dashboard_address=None, processes=True)
     client = Client(address or own)
+    (crew if crew is not None else []).append(Ends(client.close))
     try:
         futures = {client.submit(do_shard, str(folder), s, task.words(), pure=False, retries=2): s for s in shards}
         for future in as_completed(list(futures)):
@@ -279,6 +297,7 @@ def run_ray(
     workers: int | None = None,
     address: str | None = None,  # "ray://head:10001"; None: the cluster that this process is in, or one of this machine
     cpus: float = 0.5,  # of an actor: less than the processors of the smallest machine that may be left
+    crew: list | None = None,  # receives what ends it, for whoever has to stop it
     **_: Any,
 ) -> Iterator[tuple[int, dict]]:
     "Actors of Ray Data; the folder must be at the same place on each machine."
@@ -290,6 +309,7 @@ def run_ray(
     if began:
         own = dict(include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": module_paths()}})
         ray.init(address, log_to_driver=False, logging_level="error", **({} if address else own))
+        (crew if crew is not None else []).append(Ends(ray.shutdown))
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         pool = ray.data.ActorPoolStrategy(min_size=1, max_size=workers or 8)

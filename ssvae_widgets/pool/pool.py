@@ -21,22 +21,22 @@ from ..data.featured import FeatureSpace
 from ..data.features import FeaturePCA
 from ..errors import ArgumentError, DataError, check_path, check_whole
 from . import building
+from .drawing import pixels_of, places_of, small_at
 from .engines import Progress, find_engine, run_shards
-from .functions import place
 from .labels import PoolLabels
-from .learner import deep_map, fit_learner
 from .reduce import spread_out
 from ssvae_widgets.pool.rounds import (
     Round,
-    decode_thumbs,
     fetch_thumbs,
     finish_round,
     learner_folder,
     newest_learner,
     put_learner,
     read_round,
+    teach,
 )
 from .sample import Sample, recover_labels, sample_folder
+from .seats import read_seats
 from ssvae_widgets.pool.shards import (
     Manifest,
     is_embedded,
@@ -52,7 +52,17 @@ from .source import list_again, list_source, need_pyarrow
 from .work import Task, answered, extractor_of, feature_words
 
 # %% auto #0
-__all__ = ['IN_MEMORY', 'Pool', 'only_one_driver', 'create']
+__all__ = ['home_of', 'Pool', 'only_one_driver', 'create']
+
+# %% ../../nbs/pool/12_pool.ipynb #aee33116
+def home_of(folder: str | os.PathLike) -> Path:
+    "The folder of a pool; `ArgumentError` for an address."
+    if "://" in str(folder):
+        raise ArgumentError(
+            f"folder is {folder!r}; expected a folder of a file system that all workers see (NFS, Lustre, a mounted "
+            "volume): the pool's own files are renamed, appended to and locked. Its pictures may be at such an address."
+        )
+    return Path(check_path(folder, "folder")).expanduser()
 
 # %% ../../nbs/pool/12_pool.ipynb #aeec914d
 class Pool:
@@ -61,16 +71,20 @@ class Pool:
     def __init__(
         self,
         folder: str | os.PathLike,  # that `Pool.create` has made
+        engine: str = "local",  # that a session on this pool asks all of it with
+        workers: int | None = None,  # None: the engine's own choice
     ):
-        self.folder = Path(check_path(folder, "folder")).expanduser()
+        self.folder = home_of(folder)
         need_pyarrow()
+        find_engine(engine)
         read_manifest(self.folder)
+        self.engine, self.workers = engine, workers
         self.labels, self._names = PoolLabels(self.folder), building.Names(self.folder)
 
     @classmethod
-    def open(cls, folder: str | os.PathLike) -> "Pool":
+    def open(cls, folder: str | os.PathLike, engine: str = "local", workers: int | None = None) -> "Pool":
         "A pool that is there; `DataError` where there is none."
-        return cls(folder)
+        return cls(folder, engine, workers)
 
     @property
     def manifest(self) -> Manifest:
@@ -126,7 +140,7 @@ def create(
     embed: bool = True,  # False: only list them, for jobs that embed one shard each
 ) -> Pool:
     "Make a pool of pictures, or go on with one that is there."
-    home, given = Path(check_path(folder, "folder")).expanduser(), features
+    home, given = home_of(folder), features
     find_engine(engine)
     words = feature_words(features, engine == "here")
     extractor = extractor_of(words, size, features if callable(features) else None)
@@ -147,7 +161,7 @@ def create(
             write_manifest(home, Manifest(shards, (found.source,), words, size, look, extractor.record()))
     finally:
         lock.release()
-    pool = cls(home)
+    pool = cls(home, engine, workers)
     if embed:
         pool.embed(engine, workers=workers, patience=patience, progress=progress, features=given)
     return pool
@@ -305,18 +319,6 @@ def draw(
             key, best = key[keep], [best[i] for i in keep.tolist()]
     return [best[i] for i in np.argsort(key, kind="stable").tolist()]
 
-# %% ../../nbs/pool/12_pool.ipynb #9b001805
-@patch
-def _small(self: Pool, places: Sequence[tuple[int, int]]) -> np.ndarray:  # (n, small) bytes
-    "Small vectors of some rows."
-    shard, row = (np.array([p[k] for p in places], np.int64) for k in (0, 1))
-    out = np.zeros((len(places), len(read_space(self.folder).scale)), np.int8)
-    for number in np.unique(shard):
-        here = shard == number
-        rows = small_rows(read_table(shard_path(self.folder, "small", int(number)), ["small"]))[0]
-        out[here] = rows[row[here]]
-    return out
-
 # %% ../../nbs/pool/12_pool.ipynb #fad94873
 @patch
 def sample(
@@ -324,57 +326,57 @@ def sample(
     n: int = 50_000,  # pictures at random
     candidates: int = 200,  # of the newest complete round, as unlike each other as possible
     classes: Sequence[str] | None = None,  # for a first session; None: those that were given
+    seats: int | None = None,  # for pictures that come while a session is open; None: one for 20, 2,000 at most
 ) -> Sample:
     "Pictures for a session: at random, every labeled one that is there, and the candidates of the newest round."
     recover_labels(self.folder, self.labels)
-    chosen = self.draw(check_whole(n, "n", 1, 10**7))
-    if not chosen:
+    n = check_whole(n, "n", 1, 10**7)
+    seats = min(2_000, n // 20) if seats is None else check_whole(seats, "seats", 0, 10**7)
+    drawn = self.draw(n + seats)
+    if not drawn:
         raise DataError("no shard is embedded yet: call embed(), or wait for the first one.")
     proposed = self.proposals(check_whole(candidates, "candidates", 0, 10**7))
-    held = {name for name, _, _ in chosen}
-    extra = self.find(sorted({*self.labels.now, *proposed} - held))
-    ids = [name for name, _, _ in chosen] + sorted(extra)
-    places = [(s, r) for _, s, r in chosen] + [extra[name] for name in sorted(extra)]
-    folder, small = sample_folder(self.folder, ids), self._small(places)
-    thumbs = fetch_thumbs(self.folder, *np.array(places, np.int64).T)
+    folder, places = self._place_rows(drawn, n, {*self.labels.now, *proposed})
+    small, ids = small_at(self.folder, [*places.values()]), [*places]
+    thumbs = fetch_thumbs(self.folder, *np.array([*places.values()], np.int64).T)
     space, manifest, number = read_space(self.folder), self.manifest, newest_learner(self.folder)
     return Sample(
         folder,
         ids,
-        _pixels(folder, manifest, thumbs),
+        pixels_of(folder, manifest, thumbs),
         space.decode(small),
         FeatureSpace(manifest.record, FeaturePCA(space.mean, space.components)),
         self.labels,
         None if classes is None else list(classes),
-        None if number is None else self._places(number, small),
+        None if number is None else places_of(self.folder, number, small),
         number,
-        {i: why for i, why in proposed.items() if i in held or i in extra},
+        {i: why for i, why in proposed.items() if i in places},
+        small,
+        self,
+        lambda: self.sample(n, candidates, classes, seats),
     )
 
-# %% ../../nbs/pool/12_pool.ipynb #eec38a1e
+# %% ../../nbs/pool/12_pool.ipynb #4660f99a
 @patch
-def _places(self: Pool, number: int, small: np.ndarray) -> np.ndarray:
-    "Where rows lie on the map of a learner."
-    layers = read_arrays(learner_folder(self.folder, number) / "learner.npz")
-    xy = place({"small": small}, {k[4:]: v for k, v in layers.items() if k.startswith("map_")})["xy"]
-    return xy.astype(np.float32)
-
-# %% ../../nbs/pool/12_pool.ipynb #f320927d
-IN_MEMORY = 512 << 20  # bytes of pictures; more are mapped from a file of the sample
-
-
-def _pixels(folder: Path, manifest: Manifest, thumbs: list[bytes]) -> np.ndarray:
-    "Thumbnails as pixels, in memory or, where they are many, in a file."
-    thumb = manifest.thumb
-    shape = (len(thumbs), thumb.side, thumb.side, *([3] if thumb.color else []))
-    if np.prod(shape) <= IN_MEMORY:
-        return decode_thumbs(thumb, thumbs)
-    path = folder / "images.npy"
-    if not path.exists():
-        made = folder / "images.making.npy"
-        decode_thumbs(thumb, thumbs, np.lib.format.open_memmap(made, "w+", np.uint8, shape)).flush()
-        os.replace(made, path)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _place_rows(
+    self: Pool,
+    drawn: list[tuple[str, int, int]],  # of `draw`: the sample, then the seats
+    n: int,  # how many of them are no seats
+    wanted: set[str],  # names that are to be there
+) -> tuple[Path, dict[str, tuple[int, int]]]:  # folder of the sample; name -> shard and row, in order
+    "The rows of a sample."
+    chosen = {name: (s, r) for name, s, r in drawn[:n]}
+    while True:
+        extra = self.find(sorted(wanted - chosen.keys()))
+        spare = {name: (s, r) for name, s, r in drawn[n:] if name not in extra}
+        places = chosen | {name: extra[name] for name in sorted(extra)} | spare
+        folder = sample_folder(self.folder, [*places], len(spare))
+        seats = read_seats(folder)
+        if seats is None or not seats.taken:
+            return folder, places
+        if {*seats.taken.values()} <= wanted:  # pictures that are not there any more: a sample with other seats
+            drawn = drawn[:-1]
+        wanted = wanted | {*seats.taken.values()}
 
 # %% ../../nbs/pool/12_pool.ipynb #483953ff
 @patch
@@ -424,7 +426,7 @@ def train(
     "Learn from all labels and a sample. Raises `DataError` with labels of less than two classes."
     check_whole(candidates, "candidates", 0, 10**9)
     self.take()
-    labels, chosen, number = self.labels.now, self.draw(n), newest_learner(self.folder)
+    labels, chosen = self.labels.now, self.draw(n)
     held = {name for name, _, _ in chosen}
     places = {name: (s, r) for name, s, r in chosen} | self.find(sorted({*labels} - held))
     used = {labels[i] for i in places if i in labels}
@@ -433,10 +435,8 @@ def train(
         raise DataError(f"{told}; one is for {next(iter(labels))!r}.")
     classes = [c for c in self.labels.classes if c in used]
     codes = np.array([classes.index(labels[i]) if i in labels else -1 for i in places], np.int64)
-    small = self._small([*places.values()])
-    before = None if number is None else deep_map(read_arrays(learner_folder(self.folder, number) / "map.npz"))
-    made = fit_learner(read_space(self.folder), small, codes, classes, before=before, seed=seed)
-    return put_learner(self.folder, made, candidates)
+    small = small_at(self.folder, [*places.values()])
+    return teach(self.folder, small, codes, classes, candidates, seed)
 
 # %% ../../nbs/pool/12_pool.ipynb #bf611100
 @patch

@@ -8,11 +8,12 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/rounds.html.md"""
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int8, Int64
 
 from ..io.files import atomic_write, parse_json, read_plain
 from .functions import SmallSpace, Thumb
@@ -22,6 +23,8 @@ from ssvae_widgets.pool.shards import (
     read_arrays,
     read_manifest,
     read_some,
+    read_space,
+    read_table,
     shard_path,
     write_arrays,
     write_table,
@@ -29,8 +32,8 @@ from ssvae_widgets.pool.shards import (
 from .work import answered, learner_key, summary_path
 
 # %% auto #0
-__all__ = ['PROPOSED', 'learner_folder', 'newest_learner', 'put_learner', 'Round', 'read_round', 'finish_round', 'why',
-           'fetch_thumbs', 'decode_thumbs']
+__all__ = ['PROPOSED', 'learner_folder', 'newest_learner', 'put_learner', 'teach', 'Round', 'read_round', 'finish_round', 'why',
+           'Newcomer', 'newcomers', 'fetch_thumbs', 'decode_thumbs']
 
 # %% ../../nbs/pool/09_rounds.ipynb #5510e266
 def learner_folder(folder: Path, number: int) -> Path:
@@ -74,6 +77,23 @@ def put_learner(
     more |= {"hand_in": np.int64(hand_in), "exact": np.bool_(exact), "candidates": np.int64(candidates)}
     write_arrays(place / "learner.npz", learner.arrays | more)
     return number
+
+# %% ../../nbs/pool/09_rounds.ipynb #b9a75b9b
+def teach(
+    folder: Path,
+    small: Int8[np.ndarray, "sample small"],  # of a sample with all labeled rows in it
+    codes: Int64[np.ndarray, " sample"],  # class of each row, −1: none
+    classes: list[str],  # by their codes
+    candidates: int = 10_000,  # that the round is to find
+    seed: int = 0,
+) -> int:  # number of the round that can be scored now
+    "Learn, and keep that as the newest learner. Raises `DataError` with labels of less than two classes."
+    from ssvae_widgets.pool.learner import deep_map, fit_learner
+
+    number = newest_learner(folder)
+    before = None if number is None else deep_map(read_arrays(learner_folder(folder, number) / "map.npz"))
+    made = fit_learner(read_space(folder), small, codes, classes, before=before, seed=seed)
+    return put_learner(folder, made, candidates)
 
 # %% ../../nbs/pool/09_rounds.ipynb #99af7b1d
 class Round(NamedTuple):
@@ -186,6 +206,30 @@ def why(found: Round, i: int) -> str:
     "Why a picture is a candidate, in words."
     said = found.classes[found.candidates["class"][i]]
     return f"{said} or another class: {100 * found.candidates['margin'][i]:.0f} % apart"
+
+# %% ../../nbs/pool/09_rounds.ipynb #c1ad5326
+class Newcomer(NamedTuple):
+    "A candidate that a session has not seen yet."
+
+    name: str
+    reason: str
+    small: bytes  # its vector
+    thumb: bytes
+
+
+def newcomers(
+    folder: Path,
+    number: int,
+    known: Container[str],  # names that have a label already
+    n: int,  # how many at most
+) -> list[Newcomer]:
+    "The candidates of a complete round that are most unlike each other, the first one first."
+    table = read_table(Path(folder) / "top" / f"{number}.parquet")
+    rank = table["rank"].to_numpy()
+    order = np.flatnonzero(rank >= 0)
+    some = table.take(order[np.argsort(rank[order])]).select(["id", "reason", "small", "thumb"]).to_pylist()
+    found = [Newcomer(*row.values()) for row in some if row["id"] not in known]
+    return found[:n]
 
 # %% ../../nbs/pool/09_rounds.ipynb #87ae1e2a
 def fetch_thumbs(folder: Path, shard: np.ndarray, row: np.ndarray) -> list[bytes]:

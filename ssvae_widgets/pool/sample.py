@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastcore.basics import patch
 from filelock import Timeout
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Int8, Shaped
 
 from ..data.featured import FeaturedImages, FeatureSpace
 from ..data.image_set import ImageSet
@@ -29,7 +30,8 @@ from ..io.presence import one_at_a_time
 from ..labels.gestures import add_classes, set_labels
 from ..labels.store import LabelStore
 from .labels import PoolLabels, three_way
-from .shards import read_table, write_table
+from .seats import kept_names, now_called, read_seats, write_names
+from .shards import read_table
 
 # %% auto #0
 __all__ = ['PATIENCE', 'Sample', 'sample_folder', 'exchange', 'follow', 'recover_labels']
@@ -49,6 +51,9 @@ class Sample:
     xy: Float32[np.ndarray, "batch 2"] | None = None  # the map of the newest learner; None: there is none
     round: int | None = None  # its number
     candidates: dict[str, str] = field(default_factory=dict)  # name -> why it is proposed
+    small: Int8[np.ndarray, "batch small"] | None = None  # the vectors as bytes
+    pool: Any = None  # that it was drawn from
+    again: Callable[[], Sample] | None = None  # draws it anew
 
     def __len__(self):
         return len(self.ids)
@@ -74,10 +79,6 @@ class Sample:
         "The pictures with their vectors."
         return FeaturedImages(self.images, self.vectors, self.space)
 
-    def for_session(self) -> "Sample":
-        "What `LabelingSession` asks for."
-        return self
-
     def follow(
         self,
         session: Any,
@@ -91,13 +92,31 @@ class Sample:
         place = {name: row for row, name in enumerate(self.ids)}
         return np.array([place[i] for i in ids if i in place], np.int64)
 
+# %% ../../nbs/pool/10_sample.ipynb #bc4b516a
+@patch(as_prop=True)
+def free(self: Sample) -> frozenset[int]:
+    "Rows of the seats that nobody has taken yet; they are not on the map and have no label."
+    seats = read_seats(self.folder)
+    return frozenset() if seats is None else frozenset(range(seats.first, len(self))) - seats.taken.keys()
+
+
+@patch
+def for_session(self: Sample) -> Sample:
+    "What `LabelingSession` asks for: itself, or what it is now where it has given seats away."
+    seats = read_seats(self.folder)
+    return self.again() if self.again is not None and seats is not None and seats.taken else self
+
 # %% ../../nbs/pool/10_sample.ipynb #17b717ae
-def sample_folder(pool: Path, ids: list[str]) -> Path:
+def sample_folder(
+    pool: Path,
+    ids: list[str],
+    seats: int = 0,  # rows at the end that wait for others
+) -> Path:
     "The folder of a sample, with the names in it."
     key = hashlib.blake2b("\n".join(ids).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-    folder = Path(pool) / "samples" / key
-    if not (folder / "ids.parquet").is_file():
-        write_table(folder / "ids.parquet", {"id": list(ids)})
+    folder = Path(pool) / "samples" / (f"{key}-{seats}" if seats else key)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_names(folder, ids, len(ids) - seats)
     return folder
 
 # %% ../../nbs/pool/10_sample.ipynb #4640d4b5
@@ -109,10 +128,10 @@ def _agreed(folder: Path) -> dict[str, Any]:
         return {"labels": {}}
 
 # %% ../../nbs/pool/10_sample.ipynb #dd3c97b1
-def _said(store: LabelStore, ids: list[str]) -> dict[str, str]:
+def _said(store: LabelStore, ids: list[str | None]) -> dict[str, str]:
     "The labels of a store by name; under its lock."
     codes, classes = np.asarray(store.codes), store.classes
-    return {ids[row]: classes[codes[row]] for row in np.flatnonzero(codes >= 0).tolist()}
+    return {ids[row]: classes[codes[row]] for row in np.flatnonzero(codes >= 0).tolist() if ids[row] is not None}
 
 
 def _names_here(
@@ -148,13 +167,13 @@ PATIENCE = 30.0  # seconds to wait for another process
 
 # %% ../../nbs/pool/10_sample.ipynb #fc2d921c
 def _exchange(folder: Path, ids: list[str], store: LabelStore, labels: PoolLabels, who, round) -> tuple[int, int]:
-    known, size = _agreed(folder), _log_size(folder)
-    base, here, raw = known["labels"], {*ids}, labels.now
+    known, size, ids = _agreed(folder), _log_size(folder), now_called(folder, ids)
+    base, here, raw = known["labels"], {*ids} - {None}, labels.now
     raw = {i: label for i, label in raw.items() if i in here}
     mine, names = store.decide(lambda: (_said(store, ids), _names_here(store, {*raw.values()})))
     theirs = {i: names.get(label, base.get(i)) for i, label in raw.items()}
     theirs = {i: label for i, label in theirs.items() if label is not None}
-    row = {name: r for r, name in enumerate(ids)}
+    row = {name: r for r, name in enumerate(ids) if name is not None}
     changed = [i for i in {**base, **mine} if i in row and mine.get(i) != base.get(i)]
     given = _given(store, [row[i] for i in changed])
     both = [i for i in changed if row[i] in given and theirs.get(i) not in (base.get(i), mine.get(i))]
@@ -227,9 +246,11 @@ def follow(
 ) -> Callable[[], None]:  # call it to stop
     "From now on labels of a session and of its pool are the same."
 
+    drawn = list(sample.ids)
+
     def bring(*_: Any) -> None:
         if not session.store.closed:
-            exchange(sample.folder, sample.ids, session.store, sample.labels, round=sample.round)
+            exchange(sample.folder, drawn, session.store, sample.labels, round=sample.round)
 
     def stop() -> None:
         end()
@@ -253,7 +274,7 @@ def recover_labels(
             continue
         if not (folder / "ids.parquet").is_file():
             raise DataError(f"{folder} has labels and no names (ids.parquet): bring it back from a backup.")
-        ids = read_table(folder / "ids.parquet")["id"].to_pylist()
+        ids = kept_names(folder, read_table(folder / "ids.parquet"))
         with LabelStore(folder / "labels.csv", len(ids)) as store:
             found += exchange(folder, ids, store, labels)[0]
     return found

@@ -28,6 +28,8 @@ __all__ = ['SessionFace']
 class SessionFace:
     "What a `LabelingSession` passes on to its parts."
 
+    whole = None  # the `PoolRounds` of a session on a sample of a pool
+
 # %% ../../nbs/session/23_face.ipynb #66aed566
 SessionFace.images = attribute("data.images", "As they were given, as one array.")
 SessionFace.pictures = attribute("data.pictures", "The images as they are learned from and shown.")

@@ -134,6 +134,23 @@ def neighbors(
             self._nearest = [*kept, (features, found)]
     return found
 
+# %% ../../nbs/session/07_graphs.ipynb #ba53f4f5
+@patch
+def amend(
+    self: Graphs,
+    before: Float[np.ndarray, "batch features"],
+    features: Float[np.ndarray, "batch features"],  # the same but for some rows
+    rows: Int[np.ndarray, "rows"],  # these
+) -> None:
+    "Take over what is known of a feature space to one in which some points are others."
+    from ssvae_widgets.graph.amend import amend_neighbors
+
+    found = next((n for f, n in self._nearest if f is before), None)
+    if found is not None and len(features) <= self.large:
+        amended = amend_neighbors(*found, features, rows)
+        with self._lock:
+            self._nearest = [*((f, n) for f, n in self._nearest if f is not before), (features, amended)]
+
 # %% ../../nbs/session/07_graphs.ipynb #a6e71d5d
 @patch
 def fold(

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
-from jaxtyping import Int, Int8
+from jaxtyping import Float, Int, Int8
 
 from ..data.arrays import encode_labels, image_shape
 from ..data.fingerprints import Fingerprint, fingerprint, picture_digests, same_pictures
 from ..data.names import check_classes, clean_name, is_missing
-from ..errors import ArgumentError, ClosedError, as_whole, check_row, check_whole, describe
+from ..errors import ArgumentError, ClosedError, RowError, as_whole, check_row, check_whole, describe
 from ..labels.flagging import check_annotator
 from ..labels.history import NO_WORD
 from ..labels.picture_names import Pictures, carry_over, find_move, head_of, remember
@@ -196,6 +196,7 @@ class LabeledImages:
         self.annotator = check_annotator(annotator)
         self.of_group = check_groups(groups, len(self.images))  # number of the group of each item, or None
         self.same = Stacks(len(self.images))  # which of them are the same picture
+        self.away: frozenset[int] = frozenset()  # rows that wait for a picture of the pool: not on the map, no labels
         self.place = check_labels(labels, len(self.images), found.table)  # where the labels are, as it was given
         self.given_truth, self.given_classes = truth, check_classes(classes)
         self.given_multilabel, self.multilabel = check_multilabel(multilabel), bool(multilabel)  # known once it is open
@@ -362,6 +363,28 @@ def distinct(self: LabeledImages) -> Int[np.ndarray, "batch"]:
 def excluded(self: LabeledImages) -> frozenset[int]:
     "Rows of the items that are excluded."
     return self.store.flags.rows.get("exclude", frozenset())
+
+# %% ../../nbs/session/04_labeled_images.ipynb #27cbfca1
+@patch(as_prop=True)
+def passed_over(self: LabeledImages) -> frozenset[int]:
+    "Rows that nobody is asked about: of excluded items, and of those that are not on the map yet."
+    return self.excluded | self.away
+
+
+@patch
+def check_here(self: LabeledImages, rows: Int[np.ndarray, "rows"]) -> None:
+    "A `RowError` for rows that wait for a picture."
+    if self.away and (absent := self.away.intersection(rows.tolist())):
+        raise RowError(f"row {min(absent)} waits for a picture of the pool and is not on the map yet: label others.")
+
+
+@patch
+def on_map(self: LabeledImages, xy: Float[np.ndarray, "batch 2"]) -> Float[np.ndarray, "batch 2"]:
+    "Positions as they are shown: rows that wait for a picture are nowhere."
+    if self.away:
+        xy = np.array(xy, np.float32)
+        xy[[*self.away]] = np.nan
+    return xy
 
 # %% ../../nbs/session/04_labeled_images.ipynb #20259b41
 @patch

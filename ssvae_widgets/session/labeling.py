@@ -60,6 +60,7 @@ def give(
     **facts,  # kept with the gesture; a list has one for each image
 ):  # the `Gesture`
     "Label images, and their copies where that is wanted. Raises `ArgumentError`, `ClosedError`."
+    self.data.check_here(rows)
     store, copies = self.data.store, self.copies
     if copies is None or self.data.same.of is None:
         return store.set(rows, codes, source=source, **facts)
@@ -121,6 +122,7 @@ def flag(
     "Flag items: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
     self.data.check_open()
     rows, store = check_rows(serials, self.data.n_items), self.data.store
+    self.data.check_here(rows)
     if on is None:
         on = not np.isin(rows, store.flags.having(name)).all()
     return store.flag(rows, name, on, source) if rows.size else None
@@ -136,6 +138,7 @@ def note(
     "Keep a note of items: one gesture, one undo. Raises `RowError`, `ArgumentError`, `ClosedError`."
     self.data.check_open()
     rows = check_rows(serials, self.data.n_items)
+    self.data.check_here(rows)
     return self.data.store.note(rows, text, source) if rows.size else None
 
 # %% ../../nbs/session/13_labeling.ipynb #47c5ad9e

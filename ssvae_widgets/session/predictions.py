@@ -396,6 +396,24 @@ def draw(self: Predictions, xy: Float[np.ndarray, "batch 2"]) -> None:
         self.change(xy=xy)
         self.show()
 
+# %% ../../nbs/session/08_predictions.ipynb #72b58bfb
+@patch
+def replace_rows(
+    self: Predictions,
+    frozen: Float[np.ndarray, "batch features"],  # prepared, with the new ones in their places
+    xy: Float[np.ndarray, "batch 2"] | None,  # their map; None: there is none yet
+    rows: Int[np.ndarray, "rows"],  # that have become others
+) -> None:
+    "Answer from features in which some rows are others."
+    self.graphs.amend(self.space, frozen, rows)
+    of_network, self._norms = self.by_source.get("network"), None
+    self.use(frozen, xy)
+    if of_network is not None and len(rows):  # until the network has seen them: as their neighbors
+        said = of_network.copy()
+        said[rows] = said[self.near(frozen)[0][rows]].mean(1)
+        with self.activity.lock:
+            self.by_source = {**self.by_source, "network": said}
+
 # %% ../../nbs/session/08_predictions.ipynb #66af2f34
 @patch
 def forget_network(self: Predictions) -> None:
@@ -446,8 +464,8 @@ def neighbors(
     if norms is None or norms[0] is not features:
         norms = self._norms = features, np.einsum("ij,ij->i", features, features)
     distance = norms[1] - 2 * (features @ features[row])  # squared up to a constant: one product with a vector
-    distance[row] = np.inf
-    n = min(n, self.data.n_items - 1)
+    distance[[row, *self.data.away]] = np.inf
+    n = min(n, self.data.n_items - 1 - len(self.data.away))
     few = 0 < n < self.data.n_items - 1
     nearest = np.argpartition(distance, n - 1)[:n] if few else np.arange(self.data.n_items)
     return nearest[np.argsort(distance[nearest], kind="stable")][:n]
@@ -468,4 +486,5 @@ def similar(
     if not rows.size:
         raise ArgumentError("like names no image; expected the row of at least one example.")
     order = np.argsort(-relevance(self.view.features, rows, not_rows), kind="stable")
+    order = order[~np.isin(order, [*self.data.away])] if self.data.away else order
     return order if n is None else order[: check_whole(n, "n")]

@@ -289,7 +289,7 @@ class Proposals:
 @patch
 def _left_out(self: Proposals, skip, strategy: str) -> list[int]:
     "Rows that are not to be proposed."
-    rows = [*check_rows(skip, self.data.n_items, "skip"), *self.data.excluded]
+    rows = [*check_rows(skip, self.data.n_items, "skip"), *self.data.passed_over]
     if strategy in ("suspects", *REVIEWS):
         return rows
     return [*rows, *self.data.same.redundant(self.data.settled >= 0, self.data.excluded).tolist()]
@@ -376,7 +376,7 @@ def next(self: Proposals) -> Suggestion | None:
     "The next item to label, or None when everything is labeled or skipped."
     self._forget_old()
     with self.activity.lock:
-        self.queue.out = self.data.excluded
+        self.queue.out = self.data.passed_over
         found = self.queue.take(self.data.settled)
     if found is None:
         with self._looking:
@@ -397,7 +397,7 @@ def _find(self: Proposals) -> Suggestion | None:
             if self.queue.strategy != strategy:  # another was chosen meanwhile
                 continue
             self.queue.waiting, self._proposed, self.queue.dry = batch, seq, False
-            self.queue.out = self.data.excluded
+            self.queue.out = self.data.passed_over
             return self.queue.take(self.data.settled)
 
 # %% ../../nbs/session/09_queue.ipynb #38757437
@@ -417,6 +417,16 @@ def propose_anew(self: Proposals) -> None:
     with self.activity.lock:
         self.queue.drop()
 
+# %% ../../nbs/session/09_queue.ipynb #c3966c3a
+@patch
+def put_first(self: Proposals, found: list[Suggestion]) -> None:
+    "Let proposals wait before all others, unless somebody has chosen a strategy."
+    with self.activity.lock:
+        if self.queue.strategy == "auto":
+            held = {item.serial for item in found}
+            self.queue.waiting = [*found, *(item for item in self.queue.waiting if item.serial not in held)]
+            self.queue.dry = False
+
 # %% ../../nbs/session/09_queue.ipynb #15517c9c
 @patch
 def upcoming(
@@ -426,7 +436,7 @@ def upcoming(
     "What `next` will go to, without going there."
     n = check_whole(n, "n", 0, 2**53)
     self._forget_old()
-    self.queue.out = self.data.excluded
+    self.queue.out = self.data.passed_over
     return self.queue.ahead(self.data.settled, n)
 
 # %% ../../nbs/session/09_queue.ipynb #1588cf03

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -400,6 +400,7 @@ def what_changed(
     after: Frame,
     labels: int,  # items whose label changed in between
     most: int = 500,  # points to walk through
+    away: Collection[int] = (),  # points that are not on the map
 ) -> Changes:
     "Compare two rounds."
     sure = np.nan_to_num(before.certainty) + np.nan_to_num(after.certainty)
@@ -414,5 +415,6 @@ def what_changed(
     way = far(before.xy, after.xy) if before.epochs > 0 else np.zeros(len(sure))
     moved = np.flatnonzero(way)
     moved = moved[np.argsort(-way[moved], kind="stable")]
+    changed, moved = (some[~np.isin(some, [*away])] if away else some for some in (changed, moved))
     rows = np.concatenate([changed, moved[~np.isin(moved, changed)]])[:most]
     return Changes(labels, changed, moved, rows, before, after)

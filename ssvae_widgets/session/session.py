@@ -37,6 +37,7 @@ from .label_sets import LabelSets
 from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
+from .pool_rounds import follow_rounds
 from .pooled import follow_pool, keep_pool_map, unpack_sample
 from .predictions import Predictions
 from .project import read_columns, read_parts, remember_features, said_whole
@@ -184,7 +185,7 @@ def _begin(
         self.resume.find()
     ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups, self.duplicates)]
     if self.sample is not None:
-        ends.append(follow_pool(self))
+        ends += [follow_pool(self), follow_rounds(self)]
     self._forget = lambda: [end() for end in ends]
     self._unsubscribe = self.store.observe(self._labels_changed)
     self.predictions.merged = self.store.merged

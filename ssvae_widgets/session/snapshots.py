@@ -57,7 +57,7 @@ class Snapshots:
                 files.journal.add("round", number=frame.number)
             if before is not None and before.epochs != frame.epochs:
                 changed = training.data.store.changed_since(before.seq)
-                self.changes, self.walked = what_changed(before, frame, len(changed)), -1
+                self.changes, self.walked = what_changed(before, frame, len(changed), away=self.training.data.away), -1
         self.activity.say(rounds.problem)
         self.activity.events.emit("round", place=place, count=len(rounds), changes=self.changes)
         return place

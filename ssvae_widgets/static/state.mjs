@@ -113,7 +113,7 @@ export class PointState {
   select(serials) {
     const was = this.selected,
       dim = this.dimming;
-    this.selected = serials.filter((i) => i < this.n);
+    this.selected = serials.filter((i) => i < this.n && this.xy[2 * i] === this.xy[2 * i]); // what is nowhere is never selected
     this.remember(was);
     if (dim || this.dimming) return this.rebuild();
     for (const i of was) this.flags[i] &= ~SELECTED;

@@ -119,15 +119,18 @@ function standing(model, el) {
     onclick: () => model.send({ type: "unlabeled" }),
   });
   const outlook = h("span", { class: "ssvae-caption ssvae-outlook" });
-  el.replaceChildren(text, spark, outlook, unlabeled);
+  const pool = h("span", { class: "ssvae-caption ssvae-pool" });
+  el.replaceChildren(text, spark, outlook, unlabeled, pool);
   const path = (cls, d) => svg("path", { class: cls, d });
-  return follow(model, ["message", "detail", "curve", "unlabeled", "outlook"], () => {
+  return follow(model, ["message", "detail", "curve", "unlabeled", "outlook", "pool"], () => {
     const message = clean(model.get("message"), 400),
       curve = model.get("curve");
     unlabeled.textContent = clean(model.get("unlabeled"));
     unlabeled.hidden = !unlabeled.textContent;
     el.classList.toggle("ssvae-gap", !unlabeled.hidden);
-    el.classList.toggle("ssvae-hidden", !message && unlabeled.hidden);
+    pool.textContent = pool.title = clean(model.get("pool"), 200);
+    pool.hidden = !pool.textContent;
+    el.classList.toggle("ssvae-hidden", !message && unlabeled.hidden && pool.hidden);
     text.textContent = message;
     outlook.textContent = outlook.title = clean(model.get("outlook"), 200);
     outlook.hidden = !outlook.textContent;

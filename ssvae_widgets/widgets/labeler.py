@@ -198,6 +198,7 @@ def bind(self: LatentLabeler, session, views, names, columns):
     self.map.layer.family = [widget.model_id for widget in family(self)]
     self.unsubscribe = session.subscribe(self.heard)
     self.presenter.begin()
+    self.training.standing.pool = session.whole.message if session.whole else ""
     session.prepare()
     if session.message:
         self.say(session.message)
@@ -209,6 +210,8 @@ def heard(self: LatentLabeler, event: dict):
     "An event of the session, from any thread."
     if event.get("type") != "replaced":
         self.presenter.heard(event)
+        if event.get("type") == "pool":
+            self.training.standing.pool = event["message"]
         self.proposals.heard(event)
         self.decoding.heard(event)
         self.facets.heard(event)

@@ -16,17 +16,17 @@ class SelectsPoints:
 
     def select_class(self, k: int, column: str | None = None):
         "Select all points of class `k` of a column."
-        self.selected = self.columns[column or self.color_by].values == k
+        self.selected = (self.columns[column or self.color_by].values == k) & np.isfinite(self.xy).all(1)
 
     def select_below(self, threshold: float, column: str = "certainty"):
         "Select all points whose value is below a threshold."
         if column not in self.columns:
             raise ValueError(f"got column {column!r}, expected one of {', '.join(self.columns)}")
-        self.selected = self.columns[column].values < threshold
+        self.selected = (self.columns[column].values < threshold) & np.isfinite(self.xy).all(1)
 
     def invert(self):
         "Select what is not selected."
-        self.selected = ~np.isin(np.arange(self.n), self.selected)
+        self.selected = ~np.isin(np.arange(self.n), self.selected) & np.isfinite(self.xy).all(1)
 
     def grow(self, k: int = 5):
         "Add the `k` nearest neighbors on the map of every selected point."

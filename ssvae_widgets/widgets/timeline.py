@@ -44,7 +44,7 @@ class Timeline:
             return False
         if self.session.xy is not self.placed:
             self.placed = self.session.xy
-            self.views.map.set_positions(self.placed)
+            self.views.map.set_positions(self.session.data.on_map(self.placed))
         return True
 
     def paint(self):
@@ -83,7 +83,7 @@ def _show_then(self: Timeline, k: int, n: int) -> str:
     with self.lock:
         self.looking_at = k
         self.hide_trails()
-        map.set_positions(frame.xy)
+        map.set_positions(self.session.data.on_map(frame.xy))
         map.set_predictions(told_codes(self.session, frame.pred), certainty=frame.certainty, entropy=frame.entropy)
     note = round_in_words(self.session.rounds.facts[k])
     self.views.status.say(f"This is round {k + 1} of {n}, after {note.replace(' · ', ' with ')}; ] goes on.")

@@ -91,6 +91,7 @@ class Standing(View):
     curve = traitlets.List(help="[labels, value, low, high, truth or null], fewest labels first").tag(sync=True)
     outlook = traitlets.Unicode("", help="what more labels would buy; empty: nothing to say").tag(sync=True)
     unlabeled = traitlets.Unicode("", help="images that look alike, none of them labeled; empty: none").tag(sync=True)
+    pool = traitlets.Unicode("", help="how far the whole pool is asked; empty: there is none").tag(sync=True)
 
     def draw(
         self,

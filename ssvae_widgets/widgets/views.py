@@ -89,7 +89,7 @@ def make_views(
     ways = [way for way in STRATEGIES if not session.multilabel or way in ("suspects", "audit")]  # others are one there
     look = {"n_items": n, "classes": classes, "palette": colors}
     shown = {"classes": classes, "images": pictures, "height": height or 640, "color_by": "label", "keymap": keymap}
-    map = LatentMap(session.xy, color_columns(session, extra), palette=for_map(colors), **shown)
+    map = LatentMap(session.data.on_map(session.xy), color_columns(session, extra), palette=for_map(colors), **shown)
     map.layer.order = order
     views = Views(
         map=map,

@@ -367,6 +367,16 @@ test("the help is searched by words, in any order, in titles too", () => {
 });
 
 // ---- state ----
+test("what is nowhere is never selected, by whatever key or menu, until it has a place", () => {
+  const s = new PointState();
+  s.setPositions(Float32Array.of(0, 0, NaN, NaN, 1, 1));
+  s.select(Uint32Array.of(0, 1, 2));
+  assert.deepEqual([...s.selected], [0, 2]);
+  s.setPositions(Float32Array.of(0, 0, 2, 2, 1, 1));
+  s.select(Uint32Array.of(0, 1, 2));
+  assert.deepEqual([...s.selected], [0, 1, 2]);
+});
+
 test("a selection that was dropped or replaced comes back, one after the other; leaving out one of many is neither", () => {
   const s = state(9),
     pick = (...rows) => s.select(Uint32Array.from(rows)),
