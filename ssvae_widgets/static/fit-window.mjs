@@ -77,6 +77,11 @@ export function fillWindow(app) {
     app.hidePopover?.();
     app.removeAttribute("popover");
   }
+  for (const box of /** @type {NodeListOf<HTMLElement>} */ (app.querySelectorAll(".ssvae-dock"))) {
+    box.style.display = "none"; // Chromium lays a container out as empty when what it is in comes into the top layer
+    void box.offsetHeight;
+    box.style.display = "";
+  }
   window.dispatchEvent(new Event("resize"));
   if (fill) app.focus({ preventScroll: true });
   return fill;

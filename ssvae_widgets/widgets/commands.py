@@ -126,7 +126,8 @@ def label(self: Commands, intent):
     more = self.session.label(serials, code, source=source_of(serials, self.presenter)).serials.size - serials.size
     code = self.session.store.merged.get(code, code)  # a page may offer a class a moment longer than there is one
     with_copies = f" and {more:,} cop{'ies' if more > 1 else 'y'}" if more > 0 else ""
-    self.settle(intent, f"{how_many(serials)}{with_copies} labeled {self.session.classes[code]}")
+    then = self.turn_to_left_out(serials)
+    self.settle(intent, f"{how_many(serials)}{with_copies} labeled {self.session.classes[code]}{then}")
     self.proposals.advance(serials, intent)
 
 # %% ../../nbs/widgets/19_commands.ipynb #4030b1d5
@@ -155,7 +156,7 @@ def accept(self: Commands, intent):
     if too_many(serials, intent, self.views.map.layer.confirm_above):
         return self.ask(intent, serials)
     self.session.accept(serials, source=source_of(serials, self.presenter), said=intent.get("said"))
-    self.settle(intent, f"prediction of {how_many(serials)} accepted")
+    self.settle(intent, f"prediction of {how_many(serials)} accepted{self.turn_to_left_out(serials)}")
     self.proposals.advance(serials, intent)
 
 # %% ../../nbs/widgets/19_commands.ipynb #81c5dd60
@@ -252,6 +253,21 @@ def sort(self: Commands, intent):
     with self.presenter.lock:
         sheet.sort = intent["by"]
         sheet.reorder(self.presenter.order(sheet.rows), self.session.codes, self.session.pred)
+
+# %% ../../nbs/widgets/19_commands.ipynb #19770923
+@patch
+def turn_to_left_out(
+    self: Commands,
+    serials: np.ndarray,  # that have their label now
+) -> str:  # what to say of it, behind a sentence
+    "Select what was left out of a sheet whose other pictures are done."
+    sheet = self.views.sheet
+    out = np.setdiff1d(sheet.rows, sheet.kept)
+    done = np.array_equal(np.sort(sheet.kept), np.sort(serials))
+    if not (sheet.shown and out.size and done) or self.more_like.asked:
+        return ""
+    self.views.map.selected = out
+    return f"; the {out.size:,} that were left out are next" if out.size > 1 else "; the one that was left out is next"
 
 # %% ../../nbs/widgets/19_commands.ipynb #c251dce9
 @patch

@@ -228,6 +228,7 @@ def fits_every_window(page):
     fills = "() => document.querySelector('.ssvae-labeler').getBoundingClientRect().height === innerHeight"
     page.locator(".ssvae-fill").click()
     page.wait_for_function(fills)
+    until(lambda: page.locator(".ssvae-train").bounding_box()["height"] > 20)
     page.locator(".ssvae-fill").click()
     page.wait_for_function(f"() => !({fills})()")
     until(lambda: not cut_off(*laptop), every=0.2)
