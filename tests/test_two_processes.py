@@ -19,7 +19,7 @@ LAUNCHERS = Path(__file__).parents[1] / "nbs" / "how_to" / "launchers"
 
 
 def job(
-    folder: Path, what: str = "nothing", process: int = 1, restarts: int = 1, grace: float = 10, kind="dense"
+    folder: Path, what: str = "nothing", process: int = 1, restarts: int = 1, grace: float = 10, kind: str = "plain"
 ) -> int:
     "Two processes; gives the starts that they took."
     folder.mkdir()
@@ -33,7 +33,7 @@ def end(folder: Path, process: int = 0) -> tuple[dict, dict]:
     return dict(np.load(folder / f"end{process}.npz")), json.loads((folder / f"history{process}.json").read_text())
 
 
-def alone(kind: str = "dense") -> tuple[dict, dict]:
+def alone(kind: str = "plain") -> tuple[dict, dict]:
     "The same of one process that has all images."
     vae, images, labels = job_of_two.make(kind)
     history = vae.fit(images, labels, callbacks=None)

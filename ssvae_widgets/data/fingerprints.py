@@ -89,7 +89,7 @@ def fingerprint(
         len(x),
         tuple(int(s) for s in x.shape[1:]),
         x.dtype.name,
-        _sample_hash(rows, (x[i] for i in rows)),
+        _sample_hash(rows, x[rows] if getattr(x, "by_part", False) else (x[i] for i in rows)),
         everything.hexdigest() if full else None,
     )
 
