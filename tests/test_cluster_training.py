@@ -74,6 +74,8 @@ def test_who_is_left_alone_ends_by_itself(tmp_path):
         finally:
             for p in both:
                 p.kill()
+                p.wait()
+                p.stderr.close()
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_the_command_as_a_gang_with_a_loss_equals_the_command(digits, monkeypatc
         [sys.executable, "-c", code, "--gang", "2", "--json", *words], env=env, stdout=subprocess.PIPE
     )
     try:
-        until((digits / "gang_history.csv").exists)
+        until((digits / "gang_history.csv").exists, 300)
         victim = psutil.Process(gang.pid).children()[1]
         victim.kill()
         said = gang.communicate(timeout=300)[0].decode()
@@ -144,8 +146,6 @@ def test_the_script_for_slurm_with_a_step_that_loses_a_task(digits, monkeypatch)
     bin = digits / "bin"
     bin.mkdir()
     (bin / "srun").write_text(FAKE_SRUN)
-    code = "import sys; from ssvae_widgets.cli.train import train; sys.exit(train())"
-    (bin / "ssvae-train").write_text(f"#!{sys.executable}\n{code.replace('; ', chr(10))}\n")
     extra = words_for(digits, "slurm")[6:]  # the script names data, labels and weights itself
     (bin / "ssvae-train").write_text(
         f"#!{sys.executable}\nimport sys\nfrom ssvae_widgets.cli.train import train\n"
@@ -157,7 +157,7 @@ def test_the_script_for_slurm_with_a_step_that_loses_a_task(digits, monkeypatch)
     env |= dict(PATH=f"{bin}:{env['PATH']}", JOB=str(os.getpid()), WEIGHTS=str(digits / "slurm.ckpt"), EPOCHS="6")
     words = ["bash", str(LAUNCHERS / "train.sbatch"), str(digits / "images.npy"), str(digits / "labels.csv")]
     script = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
-    until((digits / "slurm_history.csv").exists)
+    until((digits / "slurm_history.csv").exists, 300)
     tasks = [
         p for p in psutil.Process(script.pid).children(recursive=True) if "ssvae-train" in " ".join(p.cmdline()[1:3])
     ]
@@ -186,7 +186,7 @@ def test_ray_train_starts_the_workers_again(digits):
         import threading
 
         def kill():
-            until((digits / "ray_history.csv").exists)
+            until((digits / "ray_history.csv").exists, 400)
             below = psutil.Process().children(recursive=True)  # the cluster of this process, and no other
             [*_, worker] = [p for p in below if "RayTrainWorker" in " ".join(p.cmdline())]
             worker.kill()

@@ -19,9 +19,10 @@ from typing import Any
 
 from .common import UsageError
 from .gang import run_gang
+from ..errors import ArgumentError
 
 # %% auto #0
-__all__ = ['add_job_flags', 'crowd', 'asked_for_job', 'joined', 'in_turn', 'end_of_job', 'lead_gang', 'Pulse']
+__all__ = ['add_job_flags', 'crowd', 'asked_for_job', 'own_output', 'joined', 'in_turn', 'end_of_job', 'lead_gang', 'Pulse']
 
 # %% ../../nbs/cli/02_job.ipynb #6069b36d
 def add_job_flags(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +64,7 @@ def crowd(environ: Mapping[str, str] | None = None) -> str:  # "": this process 
             return f"one of {size} workers of Ray Train" if size > 1 else ""
     return ""
 
-
+# %% ../../nbs/cli/02_job.ipynb #b02eda5c
 def asked_for_job(
     args: argparse.Namespace,  # with the flags of `add_job_flags`
     environ: Mapping[str, str] | None = None,
@@ -83,6 +84,29 @@ def asked_for_job(
         )
     return False
 
+# %% ../../nbs/cli/02_job.ipynb #3bf8621a
+@contextlib.contextmanager
+def own_output() -> Iterator[None]:
+    "The standard output is that of Python alone; what libraries write there goes to where errors go."
+    try:
+        plain = sys.stdout.fileno() == 1
+    except (AttributeError, OSError, ValueError):
+        plain = False  # somebody else reads it already
+    if not plain:
+        yield
+        return
+    before, kept = sys.stdout, os.dup(1)
+    before.flush()
+    os.dup2(2, 1)
+    sys.stdout = open(kept, "w", encoding=before.encoding, errors="backslashreplace", closefd=False)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        sys.stdout = before
+
 # %% ../../nbs/cli/02_job.ipynb #1d6b8fd3
 @contextlib.contextmanager
 def joined(
@@ -101,12 +125,12 @@ def joined(
     except JobError as e:
         raise UsageError(str(e)) from None
     _check_words(args)
-    join_job(*place, wait=args.wait)
-    if not is_first():
-        args.quiet, args.json = True, False
-        warnings.simplefilter("ignore")
     again = "Start the same command again in all processes: it goes on after the last epoch that was kept."
-    with peers_told(again):
+    with own_output(), peers_told(again):
+        join_job(*place, wait=args.wait)
+        if not is_first():
+            args.quiet, args.json = True, False
+            warnings.simplefilter("ignore")
         yield True
 
 # %% ../../nbs/cli/02_job.ipynb #5da6219b
@@ -123,7 +147,7 @@ def _check_words(args) -> None:
         )
     args.features = "none"
 
-
+# %% ../../nbs/cli/02_job.ipynb #ba4af234
 def in_turn(read: Callable[[], Any]) -> Any:
     "Process 0 reads first, and the others what it has left on the disk."
     from ssvae_widgets.model.processes import is_first, same_everywhere
@@ -147,7 +171,7 @@ def end_of_job(code: int) -> int:  # exit code
     leave_job()
     return 0
 
-
+# %% ../../nbs/cli/02_job.ipynb #d1a3dc81
 def lead_gang(
     args: argparse.Namespace,  # with `gang`, `restarts` and `quiet`
     words: Sequence[str],  # of the command line
@@ -165,7 +189,10 @@ def lead_gang(
         skip = 2 if flag else skip
     code = f"import sys; from {module} import {name}; sys.exit({name}())"
     note = (lambda text: None) if args.quiet else lambda text: print(f"gang: {text}", file=sys.stderr, flush=True)
-    run_gang([sys.executable, "-c", code, *own], args.gang, args.restarts, tell=note)
+    try:
+        run_gang([sys.executable, "-c", code, *own], args.gang, args.restarts, tell=note)
+    except ArgumentError as e:
+        raise UsageError(str(e)) from None
 
 # %% ../../nbs/cli/02_job.ipynb #b35b1ec9
 class Pulse:

@@ -169,18 +169,22 @@ def agreed(tree: Any) -> Any:  # numpy arrays, of the same shapes in all process
     return broadcast_one_to_all(tree)
 
 # %% ../../nbs/model/04_processes.ipynb #f4c0624c
-_GONE = re.compile(r"gloo|nccl|connection|unavailable|deadline|heartbeat|coordination|peer", re.I)
+_GONE = re.compile(
+    r"(UNKNOWN|INTERNAL|UNAVAILABLE|ABORTED|CANCELLED|DEADLINE_EXCEEDED)\b.*"
+    r"(gloo|nccl|connection|heartbeat|coordination|barrier)",
+    re.S | re.I,
+)  # of XLA, which numpy hands on as a ValueError where it reads an array
 
 
 @contextlib.contextmanager
 def peers_told(
     advice: str,  # what to do, a sentence
 ) -> Iterator[None]:
-    "Errors of JAX that mean that another process is gone become a `JobError`."
+    "Errors of XLA that mean that another process is gone become a `JobError`."
     try:
         yield
-    except jax.errors.JaxRuntimeError as e:
+    except (RuntimeError, ValueError) as e:
         said = " ".join(str(e).split())
-        if not in_job() or not _GONE.search(said):
+        if isinstance(e, SSVAEWidgetsError) or not in_job() or not _GONE.match(said):
             raise
         raise JobError(f"Another process of the job is gone, or cannot be reached ({said[:160]}). {advice}") from e
