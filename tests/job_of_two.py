@@ -70,9 +70,7 @@ def main(folder: str, what: str, process: str, kind: str = "plain") -> None:
     assert (part[5] == images[5]).all() and outline(part).max() == images.max() and len(data_mesh().devices.flat) == 2
     accident = [Accident(what, out / "accident")] if place.process == int(process) else []
     with peers_told("Start again."):
-        history = fit_through(
-            vae, part, labels, folder=out / "run", weights_path=out / "best.ckpt", everywhere=accident
-        )
+        history = fit_through(vae, part, labels, folder=out / "run", weights_path=out / "best.ckpt", callbacks=accident)
     held = vae.data_source(part).images
     assert vae.fingerprint == fingerprint(images)  # as of one process
     assert held.addressable_shards[0].data.shape[0] == 102 and not held.is_fully_addressable

@@ -169,6 +169,7 @@ def test_the_script_for_slurm_with_a_step_that_loses_a_task(digits, monkeypatch)
     assert_equal_files(digits, "slurm", "alone", 1e-5)
 
 
+@pytest.mark.filterwarnings("ignore")  # of Ray and its threads
 def test_ray_train_starts_the_workers_again(digits):
     pytest.importorskip("ray.train", reason="ssvae_widgets[cluster] with ray[train] is not installed")
     import ray

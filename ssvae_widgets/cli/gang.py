@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import ArgumentError
 
@@ -34,6 +35,7 @@ def start_gang(
     processes: int,
     pulses: Path,  # folder for the files that they touch
     env: dict[str, str] | None = None,  # more variables
+    output: Any = None,  # file for what they write to the standard output; None: that of this process
 ) -> list[subprocess.Popen]:
     "Start all of them."
     place = dict(SSVAE_COORDINATOR=f"127.0.0.1:{free_port()}", SSVAE_PROCESSES=str(processes))
@@ -41,7 +43,7 @@ def start_gang(
     for k in range(processes):
         (pulses / str(k)).touch()
         own = dict(SSVAE_PROCESS=str(k), SSVAE_PULSE=str(pulses / str(k)))
-        started.append(subprocess.Popen(list(words), env={**os.environ, **(env or {}), **place, **own}))
+        started.append(subprocess.Popen(list(words), env={**os.environ, **(env or {}), **place, **own}, stdout=output))
     return started
 
 # %% ../../nbs/cli/01_gang.ipynb #265778c0
@@ -90,6 +92,7 @@ def run_gang(
     patience: float = 600.0,  # seconds without a batch that count as standing still
     grace: float = 10.0,  # seconds for the others to end when one has
     env: dict[str, str] | None = None,  # more variables
+    output: Any = None,  # a file that gets what the last start writes to the standard output
     tell: Callable[[str], None] = print,
 ) -> int:  # starts that it took
     "Run a job on this machine to its end. Raises `RuntimeError` when it fails once too often."
@@ -97,7 +100,9 @@ def run_gang(
         raise ArgumentError(f"processes is {processes}; a gang has two or more.")
     for start in range(1, restarts + 2):
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as last:
-            gang = start_gang(words, processes, Path(folder), env)
+            if output is not None:
+                output.truncate(0)
+            gang = start_gang(words, processes, Path(folder), env, output)
             last.callback(stop_gang, gang, grace)  # also when somebody interrupts
             wrong = watch_gang(gang, Path(folder), patience)
         if not wrong:

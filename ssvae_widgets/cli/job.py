@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import _exit as end_process
@@ -189,10 +190,14 @@ def lead_gang(
         skip = 2 if flag else skip
     code = f"import sys; from {module} import {name}; sys.exit({name}())"
     note = (lambda text: None) if args.quiet else lambda text: print(f"gang: {text}", file=sys.stderr, flush=True)
-    try:
-        run_gang([sys.executable, "-c", code, *own], args.gang, args.restarts, tell=note)
-    except ArgumentError as e:
-        raise UsageError(str(e)) from None
+    with tempfile.TemporaryFile("a+") as told:
+        output = told if args.json else None  # one object, whatever earlier starts had to say
+        try:
+            run_gang([sys.executable, "-c", code, *own], args.gang, args.restarts, output=output, tell=note)
+        except ArgumentError as e:
+            raise UsageError(str(e)) from None
+        told.seek(0)
+        sys.stdout.write(told.read())
 
 # %% ../../nbs/cli/02_job.ipynb #b35b1ec9
 class Pulse:

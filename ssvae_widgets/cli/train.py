@@ -202,7 +202,7 @@ def _together(vae, found, labels, weights, callbacks, **how):
     from ssvae_widgets.model.unfinished import fit_through
 
     folder = weights.with_name(f"{weights.stem}.run")
-    return fit_through(vae, found.images, labels, folder=folder, callbacks=callbacks, everywhere=[Pulse()], **how)
+    return fit_through(vae, found.images, labels, folder=folder, callbacks=[Pulse(), *callbacks], **how)
 
 # %% ../../nbs/cli/03_train.ipynb #43853771
 def draw_map(

@@ -22,7 +22,7 @@ from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan, Labels
 from .measured import MEASURED, program_name, wait_for_program
-from .processes import in_job, same_everywhere
+from .processes import in_job, is_first, same_everywhere
 from .progress import Progress
 from .set_head import labeled_rows, macro_f1, set_row
 from .snapshot import read_stored
@@ -211,6 +211,7 @@ def run_epochs(
 ) -> dict[str, list[float]]:
     "Run epochs until done, stopped or interrupted; gives the history of this run."
     first, stop = len(rows()), threading.Event() if stop is None else stop
+    callbacks = [c for c in callbacks if is_first() or not getattr(c, "only_first", False)]
     started: list[TrainingCallback] = []
 
     def tell(within):

@@ -26,7 +26,7 @@ from ssvae_widgets.model.callbacks import (
     make_history,
 )
 from .loop import FitRun, codes_of
-from .processes import JobError, is_first, same_everywhere
+from .processes import JobError, in_job, is_first, same_everywhere
 from .ssvae import SSVAE
 
 # %% auto #0
@@ -93,7 +93,7 @@ class Told(TrainingCallback):
         watch: EarlyStopping | BestCheckpoint,
         rows: Sequence[dict[str, float]],  # of the history, that it has not seen
     ):
-        self.watch, self.rows = watch, rows
+        self.watch, self.rows, self.only_first = watch, rows, watch.only_first
 
     def on_train_start(self, trainer):
         self.watch.on_train_start(trainer)
@@ -118,24 +118,22 @@ def fit_through(
     epochs: int | None = None,  # None: `config.max_epochs`
     weights_path: str | os.PathLike | None = None,  # keep the best weights here
     stop_early: bool = True,  # as `config.patience` says
-    callbacks: Sequence[Any] = (),  # of process 0
-    everywhere: Sequence[Any] = (),  # of every process; what they do must be the same in each
+    callbacks: Sequence[Any] = (),  # in a job of every process, but for those that are `only_first`
 ) -> dict[str, list[float]]:  # history of the run, over all its starts
     """Train for some epochs, or go on where the same run was killed. Raises `ArgumentError` where the folder is of
     another run, `JobError` where the processes of a job do not stand at the same place."""
     c, run, stop = vae.config, Unfinished(folder), threading.Event()
     epochs = check_whole(c.max_epochs if epochs is None else epochs, "epochs", 1, 2**31)
     source = vae.data_source(vae.paired(x))
-    if source.vectors is not None and not is_first():
+    if source.vectors is not None and in_job():
         raise JobError("Features of a frozen network are learned in one process: their network is small.")
     codes = labels if callable(labels) else codes_of(labels, source.n, vae.encode_labels)()
     first = _where(run, vae, run_digest(vae, codes, epochs, [stop_early, weights_path is None]))
     done = [row for row in vae.progress.rows if row["epoch"] > first]
     watches = [EarlyStopping(c.patience, c.monitor_metric)] if stop_early else []
-    if is_first() and weights_path is not None:
+    if weights_path is not None:
         watches.append(BestCheckpoint(weights_path, c.monitor_metric))
-    mine = check_callbacks(callbacks) + [LastCheckpoint(run.state)] if is_first() else []
-    called = [*(Told(watch, done) for watch in watches), *check_callbacks(everywhere, "everywhere"), *mine]
+    called = [*(Told(watch, done) for watch in watches), *check_callbacks(callbacks), LastCheckpoint(run.state)]
     vae.run_epochs(source, codes, first + epochs - vae.epoch, called, stop, FitRun(vae, stop))
     if is_first():
         run.end()

@@ -35,9 +35,9 @@ def loop(config: dict) -> None:
 def fit(words: list[str], workers: int = 2, gpu: bool = False, restarts: int = 3, storage: str | None = None):
     "Run the job to its end in the Ray cluster that this process is in, or that `ray.init` makes."
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+    from ray.train.v2.jax import JaxTrainer
 
-    return DataParallelTrainer(
+    return JaxTrainer(
         loop,
         train_loop_config=dict(words=words),
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
