@@ -89,7 +89,7 @@ def digits(tmp_path):
     return tmp_path
 
 
-def words_for(folder: Path, name: str, epochs: int = 6) -> list[str]:
+def words_for(folder: Path, name: str, epochs: int = 30) -> list[str]:
     flags = dict(data=folder / "images.npy", labels=folder / "labels.csv", weights=folder / f"{name}.ckpt")
     flags |= {"max-epochs": epochs, "encoder-type": "dense", "hidden-dims": 32, "latent-dim": 2, "features": "none"}
     return [w for k, v in flags.items() for w in (f"--{k}", str(v))]
@@ -118,11 +118,12 @@ def test_the_command_as_a_gang_with_a_loss_equals_the_command(digits, monkeypatc
         until((digits / "gang_history.csv").exists, 300)
         victim = psutil.Process(gang.pid).children()[1]
         victim.kill()
+        assert (digits / "gang.run").exists()  # it had not ended
         said = gang.communicate(timeout=300)[0].decode()
     finally:
         for p in [*psutil.Process(gang.pid).children(), gang] if gang.poll() is None else []:
             p.kill()
-    assert gang.returncode == 0 and json.loads(said)["total_epochs"] == 6
+    assert gang.returncode == 0 and json.loads(said)["total_epochs"] == 30
     assert train(words_for(digits, "alone")) == 0
     assert_equal_files(digits, "gang", "alone", 1e-5)
 
@@ -154,7 +155,7 @@ def test_the_script_for_slurm_with_a_step_that_loses_a_task(digits, monkeypatch)
     for tool in bin.iterdir():
         tool.chmod(0o755)
     env = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    env |= dict(PATH=f"{bin}:{env['PATH']}", JOB=str(os.getpid()), WEIGHTS=str(digits / "slurm.ckpt"), EPOCHS="6")
+    env |= dict(PATH=f"{bin}:{env['PATH']}", JOB=str(os.getpid()), WEIGHTS=str(digits / "slurm.ckpt"), EPOCHS="30")
     words = ["bash", str(LAUNCHERS / "train.sbatch"), str(digits / "images.npy"), str(digits / "labels.csv")]
     script = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
     until((digits / "slurm_history.csv").exists, 300)
@@ -191,12 +192,14 @@ def test_ray_train_starts_the_workers_again(digits):
             below = psutil.Process().children(recursive=True)  # the cluster of this process, and no other
             [*_, worker] = [p for p in below if "RayTrainWorker" in " ".join(p.cmdline())]
             worker.kill()
+            assert (digits / "ray.run").exists()  # it had not ended
+            killed.append(worker.pid)
 
-        killer = threading.Thread(target=kill, daemon=True)
+        killed, killer = [], threading.Thread(target=kill, daemon=True)
         killer.start()
         ray_train.fit(words_for(digits, "ray"), workers=2, storage=str(digits / "storage"))
         killer.join(1)
-        assert not killer.is_alive()
+        assert killed
     finally:
         ray.shutdown()
     assert train(words_for(digits, "alone")) == 0

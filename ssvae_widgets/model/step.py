@@ -139,6 +139,8 @@ def _copied(copies: NamedSharding, x: Any) -> jax.Array:
     "One array on the devices of all processes; what is there already stays, also where each holds a part of it."
     if isinstance(x, jax.Array) and not x.is_fully_addressable:
         return x
+    if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return random.wrap_key_data(_copied(copies, random.key_data(x)), impl=random.key_impl(x))
     x = np.asarray(x)  # every process has the same: nothing is told or compared here
     x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
     return jax.make_array_from_callback(x.shape, copies, lambda where: x[where])
