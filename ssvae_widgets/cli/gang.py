@@ -101,7 +101,8 @@ def run_gang(
     for start in range(1, restarts + 2):
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as last:
             if output is not None:
-                output.truncate(0)
+                output.seek(0)  # the processes share its place
+                output.truncate()
             gang = start_gang(words, processes, Path(folder), env, output)
             last.callback(stop_gang, gang, grace)  # also when somebody interrupts
             wrong = watch_gang(gang, Path(folder), patience)

@@ -190,7 +190,7 @@ def lead_gang(
         skip = 2 if flag else skip
     code = f"import sys; from {module} import {name}; sys.exit({name}())"
     note = (lambda text: None) if args.quiet else lambda text: print(f"gang: {text}", file=sys.stderr, flush=True)
-    with tempfile.TemporaryFile("a+") as told:
+    with tempfile.TemporaryFile("w+") as told:
         output = told if args.json else None  # one object, whatever earlier starts had to say
         try:
             run_gang([sys.executable, "-c", code, *own], args.gang, args.restarts, output=output, tell=note)
