@@ -125,6 +125,8 @@ def _connect(place: Place, wait: float, silence: float) -> None:
         else dict(known, cluster_detection_method="deactivate")
     )
     seconds = dict(heartbeat_timeout_seconds=int(silence), shutdown_timeout_seconds=int(silence))
+    with contextlib.suppress(AttributeError):  # JAX would only make a note of SIGTERM, which has to end a run
+        jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(**how, **seconds, initialization_timeout=int(wait))
     except (RuntimeError, ValueError, OSError) as e:
