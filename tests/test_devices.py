@@ -63,6 +63,18 @@ y = jax.jit(_spread)(x)
 assert {s.data.shape for s in y.addressable_shards} == {(3, 3)}
 odd = everywhere(np.zeros((5, 3), np.float32))
 assert {s.data.shape for s in jax.jit(_spread)(odd).addressable_shards} == {(5, 3)}
+
+# images that are held by part: a batch is a sum of what each device has of it, and they themselves stay where they are
+import re
+import jax.numpy as jnp
+from ssvae_widgets.model.step import data_mesh
+by_rows = jax.sharding.NamedSharding(data_mesh(), jax.sharding.PartitionSpec("data"))
+held = jax.device_put(np.arange(1000 * 49, dtype=np.uint8).reshape(1000, 7, 7), by_rows)
+batch = jax.jit(lambda x, rows: _spread(jnp.take(x, rows, axis=0)))
+rows = np.random.default_rng(0).integers(0, 1000, 64)
+assert (np.asarray(batch(held, rows)) == np.asarray(held)[rows]).all()
+told = re.findall(r"= (\\w+)\\[(\\d+)[^ ]* all-", batch.lower(held, rows).compile().as_text())
+assert told and all(int(n) <= 64 for _, n in told), told
 """
     env = dict(os.environ, XLA_FLAGS="--xla_force_host_platform_device_count=2", JAX_PLATFORMS="cpu")
     subprocess.run([sys.executable, "-c", code], check=True, env=env, timeout=300)

@@ -159,5 +159,5 @@ def test_lowest_versions_are_the_ends_of_the_ranges(root, pyproject):
         name, low = re.match(r"([\w.-]+)>=([\d.]+),<", spec).groups()
         assert pins[name] == low, f"{spec}: run python .ci/lowest.py > .ci/lowest.txt"
     for extra, specs in project["optional-dependencies"].items():  # one dependency, one lowest version
-        for name, low in (re.match(r"([\w.-]+)(?:\[\w+\])?[>=]=([\d.]+)", spec).groups() for spec in specs):
+        for name, low in (re.match(r"([\w.-]+)(?:\[[\w,]+\])?[>=]=([\d.]+)", spec).groups() for spec in specs):
             assert pins.get(name, low) == low, f"extra {extra}: {name}>={low}, elsewhere {pins[name]}"

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ssvae_widgets.cli.arguments import (
@@ -27,6 +28,7 @@ from ssvae_widgets.cli.arguments import (
     trained_reading,
 )
 from .common import UsageError, check_target, make_parser, run_command, say
+from .job import Pulse, add_job_flags, end_of_job, in_turn, joined, lead_gang
 
 # %% auto #0
 __all__ = ['train_parser', 'draw_map', 'translate', 'train']
@@ -46,6 +48,7 @@ def train_parser() -> argparse.ArgumentParser:
             "ssvae-train --data photos/ --features none --encoder-type conv",
             "ssvae-train --config recipe.toml --max-epochs 5 --json",
             "ssvae-train --data mnist --labels data/mnist/labels.csv --resume --max-epochs 20",
+            "srun ssvae-train --data images.npy --distributed",
         ],
         {
             "ssvae.ckpt": "the best weights by --monitor-metric (after --resume: the last), with configuration and "
@@ -80,6 +83,7 @@ def train_parser() -> argparse.ArgumentParser:
         "colored by class where there are labels; takes a few seconds",
     )
     add_data_flags(p)
+    add_job_flags(p)
     add_config_flags(p, SSVAEConfig)
     return p
 
@@ -97,9 +101,16 @@ def _labels(args, found):
     return np.asarray(found.truth, np.int32), found.class_names
 
 # %% ../../nbs/cli/03_train.ipynb #77f07825
-def _train(args) -> None:
+def _train(args, words: Sequence[str] = ()) -> None:
+    if args.gang is not None:
+        return lead_gang(args, words)
+    with joined(args) as job:
+        read = partial(read_images, args, trained_reading(args.weights) if args.resume else None)
+        _train_on(args, in_turn(read) if job and "cache" in args else read(), job)
+
+
+def _train_on(args, found, job: bool) -> None:
     weights = Path(args.weights)
-    found = read_images(args, trained_reading(args.weights) if args.resume else None)
     labels, classes = _labels(args, found)
     read_config(args)  # whatever is wrong with it is said before the work
     if args.resume and not weights.exists():
@@ -113,11 +124,14 @@ def _train(args) -> None:
         if found.images.ndim == 2:
             raise UsageError("--atlas: vectors have no pictures; train without it.")
     from ssvae_widgets.model.callbacks import ProgressBar, default_callbacks
+    from ssvae_widgets.model.held_rows import as_rows
     from ssvae_widgets.model.set_head import labeled_rows
 
+    if job:
+        found.images = as_rows(found.images)  # a part; of a file the map beside it
     silent, terminal, start = args.quiet or args.json, sys.stderr and sys.stderr.isatty(), time.perf_counter()
     callbacks = default_callbacks(weights, False if silent else ProgressBar() if terminal else True)
-    vae, history, x = (_go_on if args.resume else _begin)(args, found, labels, classes, weights, callbacks)
+    vae, history, x = (_go_on if args.resume else _begin)(args, found, labels, classes, weights, callbacks, job)
     if args.atlas:
         draw_map(vae, x, args.atlas)
     report = dict(
@@ -135,12 +149,12 @@ def _train(args) -> None:
     say(args, report, text, why=f"\n{vae.augmentation_reason}" if vae.augmentation_reason else "")
 
 # %% ../../nbs/cli/03_train.ipynb #21bd6f2c
-def _begin(args, found, labels, classes, weights, callbacks):
+def _begin(args, found, labels, classes, weights, callbacks, job):
     "A new model; the best weights are kept."
     from ssvae_widgets.data.featured import FeaturedImages
     from ssvae_widgets.model.ssvae import SSVAE
 
-    x = pair_features(args, found.images)
+    x = found.images if job else pair_features(args, found.images)
     space = x.space if isinstance(x, FeaturedImages) else None
     if space is not None and args.preset == "default":
         args.preset = "features"
@@ -148,10 +162,12 @@ def _begin(args, found, labels, classes, weights, callbacks):
     vae.reading = reading_record(found)
     if getattr(labels, "ndim", 1) == 2:  # sets, also of a single class
         vae.use_sets()
+    if job:
+        return vae, _together(vae, found, labels, weights, callbacks, weights_path=weights), x
     return vae, vae.fit(x, labels, weights_path=weights, defaults=callbacks), x
 
 # %% ../../nbs/cli/03_train.ipynb #a3b6c04b
-def _go_on(args, found, labels, classes, weights, callbacks):
+def _go_on(args, found, labels, classes, weights, callbacks, job):
     """The model of the weights; an interrupt keeps every finished epoch, a kill those until the weights were last
     written."""
     from ssvae_widgets.model.callbacks import CSVExporter, LastCheckpoint
@@ -160,7 +176,7 @@ def _go_on(args, found, labels, classes, weights, callbacks):
 
     vae, config = SSVAE.from_checkpoint(weights), read_config(args)
     check_shape(args, vae, found.images)
-    x = pair_features(args, found.images, vae.feature_space, vae.feature_space is None)
+    x = found.images if job else pair_features(args, found.images, vae.feature_space, vae.feature_space is None)
     given = given_fields(args)
     other = [k for k in given if k != "max_epochs" and getattr(config, k) != getattr(vae.config, k)]
     if other:
@@ -176,7 +192,17 @@ def _go_on(args, found, labels, classes, weights, callbacks):
     for c in callbacks:
         if isinstance(c, CSVExporter):
             c.after = last  # a row and the weights of its epoch appear together, also when the process is killed
+    if job:
+        return vae, _together(vae, found, labels, weights, [last, *callbacks], epochs=epochs, stop_early=False), x
     return vae, InteractiveTrainer(vae, defaults=[last, *callbacks]).train_epochs(epochs, x, labels), x
+
+# %% ../../nbs/cli/03_train.ipynb #25369f0a
+def _together(vae, found, labels, weights, callbacks, **how):
+    "The run of a job."
+    from ssvae_widgets.model.unfinished import fit_through
+
+    folder = weights.with_name(f"{weights.stem}.run")
+    return fit_through(vae, found.images, labels, folder=folder, callbacks=[Pulse(), *callbacks], **how)
 
 # %% ../../nbs/cli/03_train.ipynb #43853771
 def draw_map(
@@ -225,4 +251,5 @@ def translate(
 # %% ../../nbs/cli/03_train.ipynb #15368299
 def train(argv: Sequence[str] | None = None) -> int:
     "`ssvae-train`"
-    return run_command(train_parser(), _train, argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    return end_of_job(run_command(train_parser(), partial(_train, words=words), argv))

@@ -80,7 +80,8 @@ def fingerprint(
     full: bool = False,  # also hash every item
 ) -> Fingerprint:
     "Identify a data set by count, shape, type and content."
-    x, rows = np.asanyarray(images), _sampled(len(images))
+    x = images if getattr(images, "by_part", False) else np.asanyarray(images)
+    rows = _sampled(len(x))
     everything = hashlib.blake2b(digest_size=16) if full else None
     for b in row_blocks(x) if full and len(x) else ():
         everything.update(_little(x[b]))
@@ -88,7 +89,7 @@ def fingerprint(
         len(x),
         tuple(int(s) for s in x.shape[1:]),
         x.dtype.name,
-        _sample_hash(rows, (x[i] for i in rows)),
+        _sample_hash(rows, x[rows] if getattr(x, "by_part", False) else (x[i] for i in rows)),
         everything.hexdigest() if full else None,
     )
 

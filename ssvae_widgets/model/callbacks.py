@@ -28,6 +28,8 @@ __all__ = ['COLUMNS', 'TrainingCallback', 'check_callbacks', 'make_history', 'mo
 class TrainingCallback:
     "Base class: override what you need."
 
+    only_first = False  # True: in a job of several processes only process 0 calls it, as what writes or shows
+
     def on_train_start(
         self,
         trainer: Any,  # the `InteractiveTrainer` (or the run of `SSVAE.fit`)
@@ -122,6 +124,8 @@ def monitored(
 class ConsoleLogger(TrainingCallback):
     "One line an epoch, with a heading."
 
+    only_first = True
+
     def __init__(
         self,
         every: int | None = 1,  # print each so many epochs; None: about ten lines a run
@@ -166,6 +170,8 @@ def _short(name: str) -> str:
 # %% ../../nbs/model/09_callbacks.ipynb #5bf98b8a
 class ProgressBar(TrainingCallback):
     "A bar in a terminal, one line that changes in place in a notebook."
+
+    only_first = True
 
     def __init__(
         self,
@@ -215,6 +221,8 @@ def _csv(names: list[str], rows: list[dict[str, float]], head: bool = False) -> 
 # %% ../../nbs/model/09_callbacks.ipynb #9b6946fc
 class CSVExporter(TrainingCallback):
     "The history as a CSV file, complete after every epoch, or whenever weights are written."
+
+    only_first = True
 
     def __init__(
         self,
@@ -313,6 +321,8 @@ def _check_curves(path: Path) -> None:
 class LossCurvePlotter(TrainingCallback):
     "The history as a picture, drawn at the end and every so many epochs."
 
+    only_first = True
+
     def __init__(
         self,
         path: str | os.PathLike,  # picture to write; its folder is made
@@ -402,6 +412,8 @@ class EarlyStopping(_Watch):
 class BestCheckpoint(_Watch):
     "Write the weights whenever the metric improves."
 
+    only_first = True
+
     def __init__(
         self,
         path: str | os.PathLike,  # checkpoint file
@@ -426,6 +438,8 @@ class BestCheckpoint(_Watch):
 # %% ../../nbs/model/09_callbacks.ipynb #9dfc54c8
 class LastCheckpoint(TrainingCallback):
     "Write the weights as they are: at the end, and now and then before it, so that a run that is killed loses little."
+
+    only_first = True
 
     def __init__(
         self,

@@ -17,10 +17,12 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int, Shaped
 
 from ..config import SSVAEConfig
-from ..data.arrays import as_array, as_uint8, dark_range, image_shape, pixel_range, row_blocks
+from ..data.arrays import as_uint8, dark_range, image_shape, pixel_range, row_blocks
 from ..data.names import group_numbers
 from ..errors import ArgumentError
+from .held_rows import as_rows, on_devices
 from .losses import Weights
+from .processes import in_job
 from .set_head import labeled_rows
 from .spec import DRAWN_SIDE, Spec, drawn_shape
 from .step import Data, LossTerms
@@ -252,7 +254,7 @@ class DataSource:
         vectors: Float[np.ndarray, "n features"] | None = None,  # that the encoder sees; the images are drawn then
         groups: Any = None,  # plate, patient … of each image: those of one are held out together; None: there are none
     ):
-        self.source, self.config, self.value_range = as_array(images), config, value_range
+        self.source, self.config, self.value_range = as_rows(images), config, value_range
         self.n, self.vectors = len(self.source), vectors
         piece_bytes = PIECE_BYTES if piece_bytes is None else piece_bytes
         groups = None if groups is None else group_numbers(groups, self.n)
@@ -273,7 +275,7 @@ class DataSource:
         steps = -(-total // max(batch, 1))
         self.pieces = piece_count(steps, piece_steps(c, inputs, self.source.ndim == 2 or self.vectors is not None))
         self.piece_rows = total if self.pieces == 1 else batch * -(-steps // self.pieces)
-        self.images = jax.device_put(self.pictures(slice(None)))
+        self.images = on_devices(self.source, self.stored)
         self.inputs = None if self.vectors is None else jax.device_put(np.asarray(self.vectors))
 
     def _prepare_stream(self, size: int, piece_bytes: int):
@@ -308,7 +310,15 @@ def pictures(
     rows: Any,  # row numbers, or a slice
 ) -> np.ndarray:  # uint8 images with a channel axis, or float32 vectors
     "Some images as they are stored: those that are only drawn are shrunk."
-    some = self.source[rows if isinstance(rows, slice) else np.asarray(rows)]
+    return self.stored(self.source[rows if isinstance(rows, slice) else np.asarray(rows)])
+
+
+@patch
+def stored(
+    self: DataSource,
+    some: np.ndarray,  # images as they were given
+) -> np.ndarray:  # the same as `pictures`
+    "Images in the form in which they lie on a device."
     if self.vectors is None:
         return with_channel(as_uint8(some, self.value_range))
     return shrink(some, self.value_range)
@@ -374,7 +384,7 @@ def _data(self: DataSource, plan: EpochPlan) -> Data:
 @patch
 def _deal(self: DataSource, epoch: int, data: Data) -> Iterator[Data]:
     "The pieces of a long epoch in memory."
-    data = jax.device_put(data)
+    data = data if in_job() else jax.device_put(data)
     rows = np.random.default_rng([self.config.random_seed, 3, epoch]).permutation(self.train_rows)
     for i, some in enumerate(np.resize(rows, (self.pieces, self.piece_rows))):
         yield data._replace(train_index=some, judge=np.bool_(i == self.pieces - 1))

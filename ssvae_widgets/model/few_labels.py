@@ -23,6 +23,7 @@ from ..graph.blend import Blend
 from ..graph.propagate import held_graph, poisson
 from ..graph.set_blend import blend_sets
 from .data_source import DataSource, EpochPlan, Labels, epoch_rows
+from .processes import agreed
 from .progress import GraphLabels, Progress
 from .set_head import labeled_rows, padded_targets
 from .snapshot import BATCH_SIZES, read_stored
@@ -159,7 +160,8 @@ def hear_graph(
     prior = "equal" if config.class_prior == "uniform" else None
     points = source.read(rows) if fixed else all_unit_features(progress, source.read, rows)
     said = graph_labels(points, rows, codes, max(progress.n_classes, 1), prior, step, fixed)
-    return progress._replace(graph_labels=said)
+    soft, shares = agreed((said.soft, said.shares))  # neighbors may be others on another kind of processor
+    return progress._replace(graph_labels=said._replace(soft=soft, shares=shares))
 
 # %% ../../nbs/model/14_few_labels.ipynb #3246ac84
 def choose_terms(

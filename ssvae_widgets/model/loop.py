@@ -22,6 +22,7 @@ from .callbacks import TrainingCallback, make_history
 from .compile_cache import PROGRAMS
 from .data_source import DataSource, EpochPlan, Labels
 from .measured import MEASURED, program_name, wait_for_program
+from .processes import in_job, is_first, same_everywhere
 from .progress import Progress
 from .set_head import labeled_rows, macro_f1, set_row
 from .snapshot import read_stored
@@ -38,7 +39,8 @@ from ssvae_widgets.model.step import (
 )
 
 # %% auto #0
-__all__ = ['history_row', 'set_quality', 'run_epoch', 'TrainingDiverged', 'Within', 'advance', 'run_epochs', 'codes_of', 'FitRun']
+__all__ = ['history_row', 'set_quality', 'run_epoch', 'TrainingDiverged', 'Within', 'agree', 'advance', 'run_epochs', 'codes_of',
+           'FitRun']
 
 # %% ../../nbs/model/13_loop.ipynb #5a1e0085
 def history_row(
@@ -102,6 +104,7 @@ def run_epoch(
 ) -> tuple[TrainState, dict[str, float] | None]:  # None: stopped before the first batch
     "Train one epoch; gives the new state and one row of the history."
     took, parts, steps = 0.0, [], int(state.step)
+    stop = None if in_job() else stop  # of several processes none ends within an epoch, the others would wait for it
     terms, first = plan.program or plan.terms, state
     static = dict(spec=plan.spec, terms=terms, parts=source.pieces)
     for i, data in enumerate(source.epoch_pieces(epoch, plan)):
@@ -153,6 +156,18 @@ class Within(NamedTuple):
     since: float = math.nan  # when somebody began to compile the program, by `time.monotonic`; nan: it is there
     last_time: float = math.nan  # seconds that compiling took last time on this computer; nan: never measured
 
+# %% ../../nbs/model/13_loop.ipynb #4dea7adc
+def agree(
+    plan: EpochPlan,
+    progress: Progress,  # that it was made for
+) -> None:
+    "All processes of a job are about to do the same; a `JobError` where one is not."
+    if not in_job():
+        return
+    about = plan.spec, plan.terms, plan.seed, float(plan.learning_rate), progress.epoch, progress.step
+    labels = plan.labels.train.tobytes() + plan.labels.val.tobytes()
+    same_everywhere("labels, settings or epoch", repr(about).encode() + labels)
+
 # %% ../../nbs/model/13_loop.ipynb #1761aba7
 def advance(
     progress: Progress,
@@ -167,6 +182,7 @@ def advance(
     def how_far(state, *more):
         tell(Within(progress._replace(state=state), *more))
 
+    agree(plan, progress)
     state, row = run_epoch(source, plan, progress.state, progress.epoch, stop, most, how_far)
     if row is None:
         return progress
@@ -195,6 +211,7 @@ def run_epochs(
 ) -> dict[str, list[float]]:
     "Run epochs until done, stopped or interrupted; gives the history of this run."
     first, stop = len(rows()), threading.Event() if stop is None else stop
+    callbacks = [c for c in callbacks if is_first() or not getattr(c, "only_first", False)]
     started: list[TrainingCallback] = []
 
     def tell(within):

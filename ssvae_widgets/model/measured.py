@@ -25,6 +25,7 @@ from fastcore.basics import patch
 
 from ..io.files import atomic_write
 from .compile_cache import PROGRAMS, compilation_cache_folder, program_key
+from .processes import is_first
 
 # %% auto #0
 __all__ = ['MEASURED', 'program_name', 'Measured', 'measured_file', 'compile_measured', 'compiling_since', 'compile_apart',
@@ -110,7 +111,7 @@ def note(
 def measured_file() -> Path | None:
     "Beside the compiled programs; None where these are not kept."
     folder = compilation_cache_folder()
-    return None if folder is None else folder / "measured.json"
+    return None if folder is None or not is_first() else folder / "measured.json"
 
 
 MEASURED = Measured(measured_file)

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int
 
 from ..config import SSVAEConfig
-from ..data.arrays import as_array, image_shape
+from ..data.arrays import image_shape
 from ..data.featured import FeaturedImages, FeatureSpace, featured
 from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
@@ -32,6 +32,7 @@ from .data_source import DataSource, EpochPlan, Labels, scale_of, standard_scale
 from .decode_map import Atlas, draw_atlas, map_decoder
 from .few_labels import hear_graph, unit_features_of
 from .few_labels import plan_epoch as plan_of
+from .held_rows import as_rows, outline
 from .loop import FitRun, advance, codes_of
 from .loop import run_epochs as run_loop
 from .map_head import MapState, place_points, two_columns
@@ -210,13 +211,13 @@ def data_source(
     "Check data against the model and learn their scale the first time. Raises `ValueError` for another shape."
     x = self.paired(x)
     vectors = x.vectors if isinstance(x, FeaturedImages) else None
-    x = as_array(x if vectors is None else x.images)
+    x = as_rows(x if vectors is None else x.images)
     if image_shape(x) != self.input_shape:
         raise ValueError(
             f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build "
             f"SSVAE({x.shape[1:]}, …)."
         )
-    self.value_range = scale_of(x, self.value_range)
+    self.value_range = scale_of(outline(x), self.value_range)
     found = standard_scale(x) if len(self.input_shape) == 1 and not self.trained else {}
     if self.config.augmentation == "auto":
         found["augmentation"], self.augmentation_reason = guess_augmentation(x if vectors is None else vectors)

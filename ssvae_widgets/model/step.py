@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, UInt32
 from . import losses
 from .augment import augment, cutout, find_augmentation, warp_numbers, warps
 from .losses import Weights
+from .processes import in_job
 from .set_head import known_sum, known_targets, set_cross_entropy
 from .spec import Params, Spec, init_params, network
 
@@ -128,7 +129,21 @@ def data_mesh() -> Mesh | None:
 def everywhere(tree: Any) -> Any:
     "A tree of arrays copied to every device; the tree itself when there is only one."
     mesh = data_mesh()
-    return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    if mesh is None:
+        return tree
+    copies = NamedSharding(mesh, PartitionSpec())
+    return jax.tree.map(partial(_copied, copies), tree) if in_job() else jax.device_put(tree, copies)
+
+
+def _copied(copies: NamedSharding, x: Any) -> jax.Array:
+    "One array on the devices of all processes; what is there already stays, also where each holds a part of it."
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+        return x
+    if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return random.wrap_key_data(_copied(copies, random.key_data(x)), impl=random.key_impl(x))
+    x = np.asarray(x)  # every process has the same: nothing is told or compared here
+    x = x.astype(jax.dtypes.canonicalize_dtype(x.dtype), copy=False)
+    return jax.make_array_from_callback(x.shape, copies, lambda where: x[where])
 
 
 def _constrained(tree, *axes):
