@@ -66,9 +66,9 @@ test-slow: $(STAMP) ## The cells and tests that take minutes
 test-faults: $(STAMP) ## Kills, full disks, corruption and races at full counts
 	SSVAE_WIDGETS_FAULTS=full $(BIN)/python -m pytest tests/faults tests/test_labels_any_order.py tests/test_session_any_order.py -rP
 
-test-cluster: $(STAMP) ## Ray and Dask lose workers and machines, in full (brings the extra cluster, 430 MB)
+test-cluster: $(STAMP) ## Pools and trainings that lose workers and machines, in full (brings the extra cluster, 430 MB)
 	@$(BIN)/python -c 'import ray, distributed' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS),cluster]"
-	$(BIN)/python -m pytest tests/test_pool_cluster.py -m "cluster or not cluster"
+	$(BIN)/python -m pytest tests/test_pool_cluster.py tests/test_two_processes.py tests/test_cluster_training.py -m "cluster or not cluster"
 
 bench: $(STAMP) ## Measure; JSON under artifacts/bench
 	@$(BIN)/python -c 'import torch, jscatter' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,bench]"
