@@ -360,5 +360,5 @@ def test_labels_and_classes_compile_nothing_new():
         trained(s)
         s.network.warming.join()
         assert s.learned.wait_for_map(300) and s.learned.first_map.xy is not None  # by the program of the later maps
-    assert compiled.count == 2, "the epochs and the map; few pictures are read by numpy"
+    assert compiled.count == 3, "the epochs, what reads them, the map"
     assert s.training.total == 4 and s.model.n_classes == 3

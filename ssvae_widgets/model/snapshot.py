@@ -30,8 +30,8 @@ from .spec import Params, Spec, network
 from .step import active_logits, network_inputs
 
 # %% auto #0
-__all__ = ['BATCH_SIZES', 'read_batch', 'FEW_NUMBERS', 'pictures', 'softmax', 'class_probs', 'encoder_inputs', 'encode_batch',
-           'Embedding', 'read_stored', 'encode_images', 'Snapshot', 'take_snapshot']
+__all__ = ['BATCH_SIZES', 'read_batch', 'pictures', 'softmax', 'class_probs', 'encoder_inputs', 'encode_batch', 'Embedding',
+           'read_stored', 'encode_images', 'Snapshot', 'take_snapshot']
 
 # %% ../../nbs/model/12_snapshot.ipynb #c508c5f7
 def pictures(
@@ -135,16 +135,15 @@ def _read(spec, params, x, active, shift, scale):
 
 
 read_batch = jax.jit(_read, static_argnames="spec")
-FEW_NUMBERS = 1 << 18  # of a batch, pixels or features, for which nothing is compiled
 
 
 def read_stored(
     progress: Progress,
     x: Shaped[np.ndarray, "batch ..."],  # as the network stores them, at most a batch of `BATCH_SIZES`
 ) -> tuple[Float[np.ndarray, "batch latent"], Float[np.ndarray, "batch classes"], Float[np.ndarray, "batch features"]]:
-    """Posterior means, class probabilities and features of length one, by the parameters that predict; few or small
-    items are read in numpy, for which nothing is compiled."""
-    p, few = progress, len(x) <= BATCH_SIZES[0] or x.size <= FEW_NUMBERS
+    """Posterior means, class probabilities and features of length one, by the parameters that predict; a few items
+    are read in numpy, for which nothing is compiled."""
+    p, few = progress, len(x) <= BATCH_SIZES[0]
     args = p.params, x if few else _padded(x, BATCH_SIZES[1]), p.answers, p.shift, p.scale
     read = _read(p.spec, *args) if few else PROGRAMS.call(read_batch, dict(spec=p.spec), args)
     return tuple(np.asarray(part)[: len(x)] for part in read)

@@ -307,9 +307,9 @@ def look_ahead(
 # %% ../../nbs/model/17_trainer.ipynb #c442c1e4
 def compile_reading(vae: SSVAE) -> None:
     "Compile what predictions, map and graph read of images as many as those of the last `data_source`."
-    p, n = vae.progress, min(vae.fingerprint.n_items, BATCH_SIZES[1])
+    p, many = vae.progress, vae.fingerprint.n_items > BATCH_SIZES[0]
     kind = np.float32 if len(p.spec.input_shape) == 1 else np.uint8
-    read_stored(p, np.zeros((n, *p.spec.input_shape), kind))
+    read_stored(p, np.zeros((BATCH_SIZES[many], *p.spec.input_shape), kind))
 
 
 def compile_drawing(vae: SSVAE) -> None:
