@@ -346,7 +346,7 @@ def test_over_a_real_process(tmp_path):
     program = mcp.StdioServerParameters(command=COMMAND[0], args=words, env=dict(os.environ))
 
     async def run():
-        async with mcp.Client(program) as client:
+        async with mcp.Client(mcp.stdio_client(program)) as client:  # mcp 2.0 asks for the stream
             await flow(client, tmp_path / "out")
 
     anyio.run(run)

@@ -69,7 +69,7 @@ def test_every_origin_gives_the_same_pictures_and_columns(folder):
         for name, values in one.columns.items():
             assert values.dtype == first[name].dtype, (k, name)
             np.testing.assert_array_equal(values, first[name])
-    assert first["day"].tolist() == pd.to_datetime(known["day"]).dt.to_pydatetime().tolist()
+    assert first["day"].tolist() == [day.to_pydatetime() for day in pd.to_datetime(known["day"])]
     assert first["ok"].tolist()[:3] == ["True", "False", None]
 
 

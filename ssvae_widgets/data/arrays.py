@@ -185,9 +185,10 @@ def _from_frame(frame) -> np.ndarray:
     if other and frame.shape[1] == 1:
         return _from_list(frame.iloc[:, 0].tolist())
     if other:
+        kind = str(frame.dtypes.iloc[other[0]]).replace("object", "str")  # pandas 2 says object of text
         raise DataError(
             f"images is {describe(frame)} whose column {frame.columns[other[0]]!r} is of type "
-            f"{frame.dtypes.iloc[other[0]]}; expected columns of numbers: drop it, or give that column alone if it "
+            f"{kind}; expected columns of numbers: drop it, or give that column alone if it "
             f"holds the images."
         )
     plain = all(isinstance(kind, np.dtype) for kind in frame.dtypes)

@@ -25,7 +25,10 @@ class _Graph:
     "Nodes and arrays of a graph, each node fed by the one before."
 
     def __init__(self, first: str):
-        self.last, self.nodes, self.arrays, self.turned = first, [], [], False
+        self.last, self.nodes, self.arrays = first, [], []
+        self.size: tuple[
+            int, ...
+        ] = ()  # height and width of what convolutions have made so far; empty: there were none
 
     def array(self, value) -> str:
         from onnx import numpy_helper
@@ -70,9 +73,9 @@ def _add_step(graph: _Graph, step: Step, shape: tuple[int, ...]) -> None:
         graph.add("MatMul", given[0])
         graph.unit()
     elif kind == "conv":
-        _add_conv(graph, *arrays, gray=shape[2] == 1)
+        _add_conv(graph, *arrays, shape)
     elif kind == "flat":
-        if graph.turned:
+        if graph.size:
             graph.add("Transpose", perm=[0, 2, 3, 1])
         graph.add("Flatten", axis=1)
     elif kind == "dense":
@@ -91,15 +94,19 @@ def _add_step(graph: _Graph, step: Step, shape: tuple[int, ...]) -> None:
         graph.add("MatMul", given[0])
 
 # %% ../../nbs/interchange/05_onnx_model.ipynb #4f2e959e
-def _add_conv(graph: _Graph, kernel: np.ndarray, bias: np.ndarray, gray: bool) -> None:
-    if not graph.turned:
-        if gray:
+def _add_conv(graph: _Graph, kernel: np.ndarray, bias: np.ndarray, shape: tuple[int, ...]) -> None:
+    "Half the size; the padding is written out, which readers of every age understand."
+    if not graph.size:
+        graph.size = shape[:2]
+        if shape[2] == 1:
             graph.add("Unsqueeze", graph.array(np.array([1], np.int64)))
         else:
             graph.add("Transpose", perm=[0, 3, 1, 2])
-        graph.turned = True
     turned = graph.array(np.asarray(kernel, np.float32).transpose(3, 2, 0, 1))
-    graph.add("Conv", turned, graph.array(np.asarray(bias, np.float32)), strides=[2, 2], auto_pad="SAME_UPPER")
+    total = [max(k - 2 + s % 2, 0) for k, s in zip(kernel.shape, graph.size)]  # one row more where the size is odd
+    pads = [*(n // 2 for n in total), *(n - n // 2 for n in total)]
+    graph.add("Conv", turned, graph.array(np.asarray(bias, np.float32)), strides=[2, 2], pads=pads)
+    graph.size = tuple(-(-s // 2) for s in graph.size)
 
 # %% ../../nbs/interchange/05_onnx_model.ipynb #977f341e
 def onnx_model(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import inspect
+import math
 import os
 import threading
 from concurrent.futures import Future
@@ -24,8 +25,8 @@ from .kept_programs import KeptPrograms, kept_name
 from .step import everywhere
 
 # %% auto #0
-__all__ = ['MOST_PROGRAMS', 'PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', 'program_key', 'Programs',
-           'free_memory']
+__all__ = ['MOST_PROGRAMS', 'SMALL', 'PROGRAMS', 'compilation_cache_folder', 'enable_compilation_cache', 'program_key',
+           'Programs', 'free_memory']
 
 # %% ../../nbs/model/06_compile_cache.ipynb #789a1a3f
 def compilation_cache_folder() -> Path | None:
@@ -116,7 +117,8 @@ class Programs:
         if mine:
             try:
                 named = dict(zip(_dynamic_names(function, static), args))
-                future.set_result(_compiled(_lowered(function, static, named, key[2:])))
+                small = sum(math.prod(shape) for shape, _ in key[3]) <= SMALL
+                future.set_result(_compiled(_lowered(function, static, named, key[2:]), small))
             except BaseException as error:
                 with self._lock:
                     self._made.pop(key, None)
@@ -172,11 +174,18 @@ def _lowered(function, static, named, key) -> Any:
     return kept or function.lower(**static, **named)
 
 
-def _compiled(lowered: Any) -> Any:
+SMALL = 1 << 20  # numbers that a program is given; fewer are soon worked through, however the loops are written
+
+
+def _compiled(
+    lowered: Any,
+    small: bool = False,  # whether it is given few numbers
+) -> Any:
     "On a CPU by the older of XLA's two ways to make loops: a third less to compile, and no slower afterwards."
+    options = {"xla_cpu_use_fusion_emitters": False} | ({"xla_backend_optimization_level": 1} if small else {})
     if jax.default_backend() == "cpu":
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # a version that does not know the option
-            return lowered.compile(compiler_options={"xla_cpu_use_fusion_emitters": False})
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # a version that does not know the options
+            return lowered.compile(compiler_options=options)
     return lowered.compile()
 
 
