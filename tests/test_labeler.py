@@ -515,6 +515,8 @@ def test_a_question_is_about_what_is_still_on_the_sheet(quiet):
     assert (
         np.flatnonzero(app.session.codes == 2).tolist() == [i for i in range(40) if i != 3] and app.sheet.question == ""
     )
+    assert app.flush() and app.selected.tolist() == [3] and "was left out is next" in app.status.message
+    app.map.selected = np.delete(np.arange(40), 3)
     assert app.flush() and app.buttons.can_clear
     app.act({"type": "clear"})
     assert app.session.n_labeled == 39 and app.sheet.question.startswith("Remove the labels of 39")
@@ -998,4 +1000,26 @@ def test_a_picture_in_full_size_comes_from_its_file_and_says_when_it_is_gone(tmp
     assert app.flush() and app.session.names[2] in sent[1][0]["problem"] and sent[1][1] == [] and app.error == ""
     app.preview.receive(app.preview, {"type": "original", "serial": 6}, [])
     assert app.flush() and len(sent) == 2 and app.preview.refused
+    app.close()
+
+
+def test_what_was_left_out_is_next_and_keeps_what_has_its_label(quiet):
+    images, truth = data()
+    app = LatentLabeler(images, None, truth)
+    app.map.selected = np.arange(20)
+    assert app.flush()
+    for serial in (4, 7):
+        app.act({"type": "exclude", "serial": serial, "out": True})
+    app.act({"type": "label", "label": 1})
+    assert app.flush() and set(app.sheet.rows) == {4, 7} == set(app.selected.tolist()), (
+        "both on the sheet, none left out"
+    )
+    app.act({"type": "label", "label": 2})
+    assert np.flatnonzero(app.session.codes == 2).tolist() == [4, 7] and (app.session.codes == 1).sum() == 18
+    app.act({"type": "similar", "serials": np.array([0])})
+    assert app.flush()
+    out = int(app.sheet.rows[3])
+    app.act({"type": "exclude", "serial": out, "out": True})
+    app.act({"type": "label", "label": 3, "sure": True})
+    assert app.flush() and out in app.sheet.rows and out not in app.sheet.kept, "unlike: the next question hears of it"
     app.close()

@@ -4,6 +4,7 @@ and nothing that was acknowledged is lost, whenever it is cut off."""
 import os
 import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ssvae_widgets import LabelingSession, load_images
+from ssvae_widgets import LabelingSession, LatentLabeler, load_images
 from ssvae_widgets.data.fingerprints import fingerprint
 from ssvae_widgets.errors import SSVAEWidgetsError
 from ssvae_widgets.labels import picture_names
 from ssvae_widgets.labels.picture_names import Pictures, names_beside, new_rows, read_record
+from ssvae_widgets.labels.rejoin import OtherDataError
 from ssvae_widgets.labels.store import LabelStore
 
 pytestmark = pytest.mark.usefixtures("no_first_map")
@@ -474,3 +476,23 @@ def test_training_goes_on_after_the_folder_changed(photos, tmp_path):
             assert by_name(s) == {"01.png": "cat", "03.png": "dog"}
             s.train(1)
             assert s.wait(120) and s.training.total >= 1 and len(s.codes) == 13
+
+
+def test_labels_of_other_pictures_are_not_taken(photos, tmp_path, monkeypatch):
+    "Each of two folders has labels of its own, and a file that was made for the one is refused for the other."
+    had, other = label(photos), tmp_path / "other"
+    for i in (1, 20, 21, 22):  # one of them a copy
+        draw(other, f"new {i}.png", i)
+    before = {p.name: p.read_bytes() for p in tmp_path.glob("labels.csv*") if p.is_file()}
+    with pytest.raises(
+        OtherDataError, match="holds 5 labels, and 4 of them are of pictures that are not among these 4"
+    ):
+        opened(other).close()
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("labels.csv*") if p.is_file()} == before
+    with opened(photos) as s:
+        assert by_name(s) == had
+    monkeypatch.chdir(tmp_path)
+    for folder, place, n in (("other", "other_labels.csv", 0), ("photos", "labels.csv", 5)):  # the latter from before
+        app = LatentLabeler(folder)
+        assert (Path(app.session.store.path).name, app.session.n_labeled) == (place, n)
+        app.close()

@@ -18,38 +18,16 @@ from typing import Any
 from .arguments import add_reading_flags, reading_options, with_flags
 from .common import UsageError, make_parser, run_command, say, sentence_of
 from .lab import open_lab
+from ..session.label_place import labels_beside, located
 
 # %% auto #0
-__all__ = ['is_project', 'located', 'labels_beside', 'check_source', 'near', 'app_cell', 'app_notebook', 'has_cell',
-           'choose_notebook', 'label_parser', 'sources_of', 'write_notebook', 'label']
+__all__ = ['is_project', 'check_source', 'near', 'app_cell', 'app_notebook', 'has_cell', 'choose_notebook', 'label_parser',
+           'sources_of', 'write_notebook', 'label']
 
 # %% ../../nbs/cli/09_label.ipynb #19fc1d76
 def is_project(source: str) -> bool:
     "Whether a path is the folder of a saved project."
     return Path(source, "project.json").is_file()
-
-# %% ../../nbs/cli/09_label.ipynb #c7a1e0d2
-def located(path: str | Path) -> Path:
-    "Absolute, with the links on the way to it followed; its own name stays as it was given."
-    path = Path(path)
-    if ".." in path.parts or not path.name:
-        return Path(os.path.realpath(path))
-    return Path(os.path.realpath(path.parent), path.name)
-
-# %% ../../nbs/cli/09_label.ipynb #092faaa1
-def labels_beside(
-    sources: Sequence[str],  # as they were given
-) -> Path:  # .csv
-    "Where labels of pictures are kept when nothing is said: beside them, under their name."
-    from ssvae_widgets.data.load import is_built_in
-
-    first = Path(sources[0])
-    if is_built_in(sources[0]):
-        return Path(f"{first}_labels.csv")
-    place = located(first)
-    place = place.parent if len(sources) > 1 else place  # several files: beside their folder
-    name = (place.name if place.is_dir() else place.stem).lstrip(".") or "pictures"  # JupyterLab opens no hidden file
-    return place.with_name(f"{name}_labels.csv") if place.name else place / f"{name}_labels.csv"
 
 # %% ../../nbs/cli/09_label.ipynb #f487ca9e
 def check_source(

@@ -24,7 +24,8 @@ from fastcore.docments import docments
 
 from .arguments import add_reading_flags, reading_options
 from .common import UsageError, make_parser, run_command, sentence_of
-from .label import check_source, labels_beside, sources_of
+from .label import check_source, sources_of
+from ..session.label_place import labels_beside
 
 # %% auto #0
 __all__ = ['READS', 'CHANGES', 'TAKES', 'TOOLS', 'OF_SETS', 'NOT_OF_SETS', 'INSTRUCTIONS', 'GIVES', 'GIVES_SETS', 'tools_of',

@@ -24,7 +24,7 @@ from .beside import fitting, log_beside, only_one
 from .csv_table import LabelFileError
 from .history import NO_WORD
 from .log import LogFile
-from .rejoin import adopted, first_line
+from .rejoin import OtherDataError, adopted, first_line
 from .replay import Replay
 from .sets import facts_told
 from .snapshot import ANSWER_FACTS, read_lines, replayed
@@ -244,6 +244,7 @@ def carry_over(
     "Bring the labels of the same pictures to their new rows; labels of pictures that are gone wait in the record."
     with LabelStore(path, len(move.rows), fingerprint=move.former) as old:
         gone, answers = _left_behind(move, old.log.replay), _answers_behind(move, old.log.replay)
+        _refuse_others(path, old.log.replay, len(gone) + len(answers), len(pictures.names))
     known = Known(fingerprint.to_dict(), pictures), Known(move.former, move.pictures, move.log)
     try:
         _wait_for(path, gone, answers, known)  # the newest is that of the log
@@ -259,6 +260,18 @@ def carry_over(
         ) from e
 
 # %% ../../nbs/labels/22_picture_names.ipynb #37d45fc4
+def _refuse_others(path: Path, replay: Replay, gone: int, here: int) -> None:
+    "`OtherDataError` where most labels are of pictures that are not here: they were made for other ones."
+    answered = [column >= 0 for column in replay.sets.now.known.values()]
+    made = int((replay.codes >= 0).sum()) + int(np.any(answered, 0).sum() if answered else 0)
+    if 2 * gone > made:
+        raise OtherDataError(
+            f"{path.name} holds {made} labels, and {gone} of them are of pictures that are not among these {here}: it "
+            "was made for others. Open the labels with the pictures they were made for, or give these a file of their "
+            "own, such as labels='other_labels.csv'."
+        )
+
+
 def _left_behind(move: Move, replay: Replay) -> dict[tuple[str, str], Waiting]:
     "Labels of pictures that are gone."
     names, uids, codes = replay.table.names, replay.table.uids, replay.codes

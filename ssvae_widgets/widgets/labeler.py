@@ -24,6 +24,7 @@ from ..parts import method
 from ..session.arguments import RESERVED, check_columns, check_each
 from ..session.column_file import column_file
 from ..session.export import Written
+from ..session.label_place import own_place
 from ..session.labeling import Labeling
 from .assets import Whole, close_all, family
 from .columns import check_column, numbers_with_gaps
@@ -51,7 +52,7 @@ def check_items(columns, names, n: int):
 def session_for(
     images,  # as `LatentLabeler` takes them; None: `session` is given
     session=None,  # a `LabelingSession`
-    labels="labels.csv",
+    labels="auto",
     epochs: int = 10,
     seed: int = 0,
     names=None,  # to be checked
@@ -62,11 +63,13 @@ def session_for(
     "The session of an app; `TypeError` or `ValueError` for what does not go together."
     from ssvae_widgets.session.session import LabelingSession
 
+    by_itself = isinstance(labels, str) and labels == "auto"
     if (session is None) == (images is None):
         given = "neither images nor a session" if images is None else "images and a session"
         raise TypeError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
     if session is None:
-        images = images.for_session() if hasattr(images, "for_session") else as_image_set(images)
+        given, images = images, images.for_session() if hasattr(images, "for_session") else as_image_set(images)
+        labels = own_place(given, getattr(images, "names", None)) if by_itself else labels
         check_items(columns, names, len(images.images))
         return LabelingSession(images, labels, epochs=epochs, seed=seed, features=features, **more)
     if not isinstance(session, LabelingSession):
@@ -76,7 +79,7 @@ def session_for(
         said = "this session is closed, its labels are on disk"
         raise ArgumentError(f"{said}: LatentLabeler(images, labels) opens them again.")
     own_features = not isinstance(features, str) or features != "auto"
-    if own_features or any(v is not None for v in more.values()) or labels != "labels.csv":
+    if own_features or any(v is not None for v in more.values()) or not by_itself:
         said = "labels, truth, classes, model, config, multilabel and features belong to the session that was given"
         raise TypeError(f"{said}: give them to LabelingSession instead.")
     check_items(columns, names, len(session.images))
@@ -104,7 +107,7 @@ class LatentLabeler(Whole):
         self,
         # a folder or a file, an `ImageSet`, a list of files, (n, height, width[, channels]) or (n, d), or a `Pool`
         images=None,
-        labels="labels.csv",  # where labels are kept; None: only in memory
+        labels="auto",  # where they are kept: photos_labels.csv beside photos/, else labels.csv; None: in memory
         truth=None,  # (n,) real labels if known, for teaching and benchmarks
         *,
         classes=None,  # class names, or how many
