@@ -422,3 +422,23 @@ def test_a_label_that_is_the_only_one_of_its_class_does_not_judge():
         assert checked().n == 22
         s.undo()
         assert checked().n == 20
+
+
+def test_labels_of_one_lasso_count_as_one(no_first_map):
+    "Twenty neighbors that one key labeled are found by each other: they widen no certainty, one by one they would."
+    found = {}
+    for source in ("lasso", "key"):
+        with LabelingSession(CLOUDS, None, classes=3, config=TINY) as s:
+            s.label(np.arange(20), 0, source="lasso")
+            for row in (60, 61, 62, 63, 120, 121, 122, 123):
+                s.label(row, int(TRUTH[row]))
+            if source == "key":
+                for row in range(20):
+                    s.label(row, 0, source="key")
+            assert s.wait(60, late=True)
+            check_now(s)
+            assert s.wait(60)
+            found[source] = s.sources["graph"]
+    assert found["lasso"].accuracy == found["key"].accuracy == 1 and found["lasso"].n == found["key"].n == 28
+    assert found["lasso"].low == pytest.approx(wilson_interval(9, 9)[0])
+    assert found["key"].low == pytest.approx(wilson_interval(28, 28)[0])

@@ -36,6 +36,7 @@ from ssvae_widgets.assess.evidence import (
 )
 from ..assess.outlook import Outlook, outlook
 from ..errors import check_number, check_whole
+from ..labels.together import labeled_together
 from .activity import Activity
 from .examination import Examination
 from .labeled_images import LabeledImages
@@ -267,12 +268,13 @@ def _right_when_left_out(self: Evidence, codes: Int[np.ndarray, "batch"]) -> dic
 def _groups_judged(
     self: Evidence, codes: Int[np.ndarray, "batch"], examined: Int[np.ndarray, "rows"]
 ) -> dict[str, Int[np.ndarray, "labels"]]:
-    "The group of each label that a source is judged on, in their order; empty without groups."
+    "The group of each label that a source is judged on, in their order; without groups the lasso that it came with."
     groups, asked = self.data.of_group, self._judges(codes)
-    if groups is None:
-        return {}
     left = {name: rows[asked[rows]] for name, (rows, _) in self.left_out.items()}
-    return {name: groups[rows] for name, rows in {**left, "network": examined}.items()}
+    every = {**left, "network": examined}
+    if groups is None:
+        return {name: labeled_together(self.data.store, rows) for name, rows in every.items()}
+    return {name: groups[rows] for name, rows in every.items()}
 
 # %% ../../nbs/session/11_evidence.ipynb #ff2f3fcb
 @patch
