@@ -25,7 +25,7 @@ from ..io.checkpoint import CheckpointError, load_checkpoint, read_meta, save_ch
 from ..io.files import copy_whole, set_aside
 
 # %% auto #0
-__all__ = ['MOST_PROBS', 'Frame', 'pack', 'unpack', 'read_facts', 'check_arrays', 'Rounds', 'add_round', 'copy_rounds',
+__all__ = ['MOST_PROBS', 'BEATEN', 'Frame', 'pack', 'unpack', 'read_facts', 'check_arrays', 'Rounds', 'add_round', 'copy_rounds',
            'take_rounds', 'borrow_rounds', 'Changes', 'far', 'what_changed']
 
 # %% ../../nbs/session/06_rounds.ipynb #188f769a
@@ -341,6 +341,9 @@ def borrow_rounds(
     return rounds
 
 # %% ../../nbs/session/06_rounds.ipynb #5821a9c4
+BEATEN = {"graph": "your labels' neighbors", "linear": "a linear head"}  # what is shown instead of a network
+
+
 @dataclass(frozen=True, eq=False)
 class Changes:
     "What a round did."
@@ -362,6 +365,8 @@ class Changes:
         epochs = self.after.epochs - self.before.epochs
         who = n(self.labels, "label") if self.labels else n(epochs, "epoch")
         said = f"{who} changed {n(len(self.changed), 'prediction')}"
+        if epochs and not len(self.changed) and self.after.answer in BEATEN:
+            said += f": they come from {BEATEN[self.after.answer]}, which the network does not beat"
         if self.before.answer == "none":
             said = f"{who}: the first predictions"
         return said + (f"; {n(len(self.moved), 'point')} moved far" if len(self.moved) else "")
