@@ -730,6 +730,11 @@ export class MapView extends MapCanvas {
     return true;
   }
 
+  /** The contact sheet shows what a key would label. */
+  sheetInView() {
+    return !!this.map.closest(".ssvae-labeler")?.querySelector(".ssvae-sheet:not(.ssvae-hidden)");
+  }
+
   /** A key was not used: say why, and show what the next one would be about. */
   refuse(why) {
     this.quiet();
@@ -749,7 +754,7 @@ export class MapView extends MapCanvas {
   give(label) {
     const sel = this.s.state.selected,
       what = `${label}/${sel.length}/${sel[0]}`;
-    const why = this.s.show.refusal(sel);
+    const why = this.s.show.refusal(sel) || (this.sheetInView() ? "" : this.s.show.stray(sel));
     if (why) return this.refuse(why);
     if (!sel.length) return this.speak("Nothing is selected");
     if (this.asks(what, this.question(label))) return;

@@ -126,6 +126,14 @@ export class OnShow {
       : `The picture of #${i} is not here yet: the key was not used`;
   }
 
+  /** Why a key may not act on several points that no sheet shows: the picture on show is of another one. Empty when it may. */
+  stray(serials) {
+    if (!this.views || serials.length < 2 || this.following !== "hovered" || this.drawn < 0) return "";
+    return serials.includes(this.drawn)
+      ? ""
+      : `The picture was of #${this.drawn}, under the pointer: press again for the ${serials.length} that are selected`;
+  }
+
   /** Why what is predicted of these points may not be accepted: of one it has to be on show. Empty when it may. */
   unsaid(serials) {
     if (!this.views || serials.length !== 1) return "";

@@ -111,6 +111,18 @@ test("a key is not about the picture under the pointer", () => {
   assert.deepEqual([show.drawn, show.refusal([5])], [5, ""]);
 });
 
+test("a key for several points is not about another one under the pointer", () => {
+  const { show, python } = page();
+  show.select([5, 6, 7], "lasso");
+  assert.equal(show.stray([5, 6, 7]), "");
+  python.info = { serial: 33, prediction: 2 };
+  show.hover(33);
+  assert.match(show.stray([5, 6, 7]), /#33, under the pointer: press again for the 3/);
+  assert.equal(show.stray([5, 33]), "", "one of them is on show");
+  show.hover(-1);
+  assert.equal(show.stray([5, 6, 7]), "");
+});
+
 test("Enter accepts what is predicted only where that can be read", () => {
   const { show, python } = page();
   assert.equal(show.unsaid([5]), "");
