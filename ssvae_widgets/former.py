@@ -95,6 +95,8 @@ class FormerModules(MetaPathFinder, Loader):
         warnings.warn(f"{former} of version 0.1 is {where} now.", DeprecationWarning, stacklevel=2)
 
         def get(name: str):
+            if name == "__all__":
+                return [n for place in map(import_module, places) for n in place.__all__]
             for place in map(import_module, places):
                 if hasattr(place, name):
                     return getattr(place, name)

@@ -1006,16 +1006,31 @@ def test_a_picture_in_full_size_comes_from_its_file_and_says_when_it_is_gone(tmp
 def test_what_was_left_out_is_next_and_keeps_what_has_its_label(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)
-    app.map.selected = np.arange(20)
-    assert app.flush()
-    for serial in (4, 7):
-        app.act({"type": "exclude", "serial": serial, "out": True})
-    app.act({"type": "label", "label": 1})
-    assert app.flush() and set(app.sheet.rows) == {4, 7} == set(app.selected.tolist()), (
-        "both on the sheet, none left out"
-    )
+
+    def lasso(*out):
+        app.map.selected = np.arange(20)
+        assert app.flush()
+        for serial in out:
+            app.act({"type": "exclude", "serial": serial, "out": True})
+        app.act({"type": "label", "label": 1})
+        assert app.flush()
+
+    lasso(4, 7)
+    assert set(app.sheet.rows) == {4, 7} == set(app.selected.tolist())
+    app.act({"type": "label", "label": 1, "gesture": 5})
+    assert app.session.n_labeled == 18 and "were left out when the others became 1" in app.status.error
+    app.act({"type": "undo"})
+    assert app.flush() and app.session.n_labeled == 0
+    assert app.selected.tolist() == [i for i in range(20) if i not in (4, 7)], "what lost its label is selected"
+    lasso(4, 7)
     app.act({"type": "label", "label": 2})
     assert np.flatnonzero(app.session.codes == 2).tolist() == [4, 7] and (app.session.codes == 1).sum() == 18
+    app.session.clear([9])
+    lasso(4, 7, 9)
+    assert app.selected.tolist() == [9], "those with a label are not asked about"
+    for _ in range(2):  # the second time it is meant
+        app.act({"type": "label", "label": 1})
+    assert app.session.codes[9] == 1
     app.act({"type": "similar", "serials": np.array([0])})
     assert app.flush()
     out = int(app.sheet.rows[3])

@@ -484,9 +484,7 @@ def test_labels_of_other_pictures_are_not_taken(photos, tmp_path, monkeypatch):
     for i in (1, 20, 21, 22):  # one of them a copy
         draw(other, f"new {i}.png", i)
     before = {p.name: p.read_bytes() for p in tmp_path.glob("labels.csv*") if p.is_file()}
-    with pytest.raises(
-        OtherDataError, match="holds 5 labels, and 4 of them are of pictures that are not among these 4"
-    ):
+    with pytest.raises(OtherDataError, match="of 12 that it knows 1 are here, and of 5 with a label or flag 1"):
         opened(other).close()
     assert {p.name: p.read_bytes() for p in tmp_path.glob("labels.csv*") if p.is_file()} == before
     with opened(photos) as s:
@@ -496,3 +494,23 @@ def test_labels_of_other_pictures_are_not_taken(photos, tmp_path, monkeypatch):
         app = LatentLabeler(folder)
         assert (Path(app.session.store.path).name, app.session.n_labeled) == (place, n)
         app.close()
+
+
+@pytest.mark.parametrize("gone", [[1, 3, 5], [1, 3, 5, 7, 9]])
+def test_who_removes_what_is_labeled_is_not_refused(photos, gone):
+    label(photos)
+    for i in gone:
+        os.remove(photos / f"{i:02}.png")
+    with opened(photos) as s:
+        assert by_name(s) == {f"{i:02}.png": "dog" for i in (7, 9) if i not in gone}
+
+
+def test_flags_alone_are_not_taken_to_other_pictures(photos, tmp_path):
+    with opened(photos) as s:
+        s.flag([2, 4, 6], "exclude")
+    for i in (2, 20, 21, 22):
+        draw(tmp_path / "other", f"new {i}.png", i)
+    with pytest.raises(OtherDataError, match="of 3 with a label or flag 1"):
+        opened(tmp_path / "other").close()
+    with opened(photos) as s:
+        assert s.data.excluded == {2, 4, 6}

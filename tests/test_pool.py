@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -163,11 +162,11 @@ def test_a_driver_that_is_killed_is_started_again(plain, bare, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
-def test_an_engine_that_is_not_installed_says_what_to_install(bare, tmp_path, engine):
+def test_an_engine_that_is_not_installed_says_what_to_install(bare, tmp_path, monkeypatch, engine):
     "Where they are, `test_pool_cluster` kills their workers and machines."
-    if importlib.util.find_spec({"dask": "distributed", "ray": "ray"}[engine]) is None:
-        with pytest.raises(ImportError, match=r"ssvae_widgets\[cluster\]"):
-            copied(bare, tmp_path / "pool").embed(engine, progress=False)
+    monkeypatch.setitem(sys.modules, {"dask": "distributed", "ray": "ray"}[engine], None)
+    with pytest.raises(ImportError, match=r"ssvae_widgets\[cluster\]"):
+        copied(bare, tmp_path / "pool").embed(engine, progress=False)
 
 
 WITHOUT = """

@@ -179,6 +179,8 @@ def lead_gang(
     command: str = "ssvae_widgets.cli.train:train",
 ) -> None:
     "`--gang`: this command without that flag, several times."
+    if args.distributed is False or any(v is not None for v in (args.coordinator, args.processes, args.process)):
+        raise UsageError("--gang starts all processes of a job itself: leave out --no-distributed and their places.")
     if args.gang < 2 or args.restarts < 0:
         raise UsageError(f"--gang {args.gang} --restarts {args.restarts}: give at least 2 processes and 0 restarts.")
     module, name = command.split(":")

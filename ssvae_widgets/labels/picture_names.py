@@ -244,7 +244,7 @@ def carry_over(
     "Bring the labels of the same pictures to their new rows; labels of pictures that are gone wait in the record."
     with LabelStore(path, len(move.rows), fingerprint=move.former) as old:
         gone, answers = _left_behind(move, old.log.replay), _answers_behind(move, old.log.replay)
-        _refuse_others(path, old.log.replay, len(gone) + len(answers), len(pictures.names))
+        _refuse_others(path, old, move.rows)
     known = Known(fingerprint.to_dict(), pictures), Known(move.former, move.pictures, move.log)
     try:
         _wait_for(path, gone, answers, known)  # the newest is that of the log
@@ -260,15 +260,18 @@ def carry_over(
         ) from e
 
 # %% ../../nbs/labels/22_picture_names.ipynb #37d45fc4
-def _refuse_others(path: Path, replay: Replay, gone: int, here: int) -> None:
-    "`OtherDataError` where most labels are of pictures that are not here: they were made for other ones."
-    answered = [column >= 0 for column in replay.sets.now.known.values()]
-    made = int((replay.codes >= 0).sum()) + int(np.any(answered, 0).sum() if answered else 0)
-    if 2 * gone > made:
+def _refuse_others(path: Path, old: LabelStore, rows: Int[np.ndarray, "former"]) -> None:
+    """`OtherDataError` where few of the known pictures are here, and most words are about others: that is another
+    folder. Where somebody has removed what is done, more of them are left."""
+    said = (old.codes >= 0) | np.isin(np.arange(len(rows)), [*frozenset().union(*old.flags.rows.values())])
+    for column in old.log.replay.sets.now.known.values():
+        said = said | (column >= 0)
+    made, gone, here = int(said.sum()), int((said & (rows < 0)).sum()), int((rows >= 0).sum())
+    if 2 * gone > made and 4 * here < len(rows):
         raise OtherDataError(
-            f"{path.name} holds {made} labels, and {gone} of them are of pictures that are not among these {here}: it "
-            "was made for others. Open the labels with the pictures they were made for, or give these a file of their "
-            "own, such as labels='other_labels.csv'."
+            f"{path.name} was made for other pictures: of {len(rows):,} that it knows {here:,} are here, and of "
+            f"{made:,} with a label or flag {made - gone:,}. Open it with the pictures it was made for, or give these "
+            "a file of their own, such as labels='other_labels.csv'."
         )
 
 

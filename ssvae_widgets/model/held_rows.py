@@ -15,8 +15,9 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ..data.arrays import as_array
+from ..data.fingerprints import fingerprint
 from ..errors import ArgumentError
-from .processes import JobError, in_job
+from .processes import JobError, in_job, same_everywhere
 from .step import data_mesh
 
 # %% auto #0
@@ -112,6 +113,8 @@ def as_rows(
     x = as_array(images)
     if not in_job():
         return x
+    told = repr((x.shape, x.dtype.str, fingerprint(x).to_dict()))  # before it is cut: the parts make one array
+    same_everywhere("array of images", told.encode(), "every process has to read the same files")
     return HeldRows(np.array(x[own_rows(len(x))]), len(x), x if isinstance(x, np.memmap) else None)
 
 

@@ -8,7 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/seats.html.md"""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +75,7 @@ def take_seats(
     folder: Path,  # of a sample; the caller holds its lock
     ids: Sequence[str],  # as it was drawn
     names: Sequence[str],  # who is to come, the most important first
+    held: Collection[int] = (),  # rows that have a label already: of somebody else, whoever gave it
 ) -> Seats:  # as they are now
     "Give seats to pictures that have none, and write that down."
     seats = read_seats(folder)
@@ -82,10 +83,11 @@ def take_seats(
         return Seats(len(ids), {})
     here, own = {*ids[: seats.first], *seats.taken.values()}, {ids[r]: r for r in range(seats.first, len(ids))}
     come, taken = [name for name in dict.fromkeys(names) if name not in here], dict(seats.taken)
+    shut = {*taken, *held}
     for name in come:
-        if own.get(name, -1) >= 0 and own[name] not in taken:
+        if own.get(name, -1) >= 0 and own[name] not in shut:
             taken[own[name]] = name
-    free = iter([r for r in range(seats.first, len(ids)) if r not in taken])
+    free = iter([r for r in range(seats.first, len(ids)) if r not in taken and r not in shut])
     for name, row in zip([name for name in come if name not in taken.values()], free):
         taken[row] = name
     if taken != seats.taken:

@@ -139,7 +139,7 @@ def covered(
     now, replay = store.codes, store.log.replay
     if of is None:
         return {}
-    given, out = dict(zip(rows.tolist(), codes.tolist())), self.data.excluded
+    given, out = dict(zip(rows.tolist(), codes.tolist())), self.data.passed_over
     found: dict[int, int] = {}
     for stack in {int(of[row]): None for row in given if of[row] >= 0}:
         mates = stacks[stack].rows.tolist()

@@ -7,16 +7,19 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/label_place.html.md"
 # %% ../../nbs/session/01_label_place.ipynb #0f01addc
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.fingerprints import fingerprint, picture_digests
+from ..data.image_set import ImageSet
 from ..data.load import is_built_in
-from ..labels.picture_names import read_record
+from ..labels.picture_names import head_of, read_record
 
 # %% auto #0
-__all__ = ['HERE', 'located', 'labels_beside', 'own_place']
+__all__ = ['HERE', 'located', 'labels_beside', 'own_place', 'made_for']
 
 # %% ../../nbs/session/01_label_place.ipynb #ffbf97bb
 def located(path: str | Path) -> Path:
@@ -45,27 +48,39 @@ HERE = "labels.csv"
 
 def own_place(
     given: Any,  # what `LatentLabeler` was given
-    names: Sequence[str] | None = None,  # of its pictures
+    found: ImageSet,  # the pictures
 ) -> str | Path:
     "Where an app keeps labels when nothing is said."
     sources = [*given] if isinstance(given, list | tuple) else [given]
     if not sources or not all(isinstance(source, str | os.PathLike) for source in sources):
         return HERE
-    beside = labels_beside([os.path.expanduser(source) for source in sources])
-    if not os.access(beside.parent, os.W_OK):
-        beside = Path(beside.name)
-    return HERE if not _begun(beside) and _begun(Path(HERE)) and _knows(Path(HERE), names) else beside
+    sources = [source if is_built_in(source) else os.path.expanduser(source) for source in sources]
+    beside, followed = labels_beside(sources), labels_beside([os.path.realpath(source) for source in sources])
+    mark = hashlib.blake2b(os.fsencode(beside), digest_size=4).hexdigest()
+    marked = Path(f"{beside.stem}-{mark}.csv")
+    places = [beside, marked] if is_built_in(sources[0]) else [beside, followed, marked]
+    for place in places:
+        if _begun(place):
+            return place
+    if _begun(Path(HERE)) and made_for(Path(HERE), found):
+        return HERE
+    return beside if os.access(beside.parent, os.W_OK) else marked
 
 
 def _begun(labels: Path) -> bool:
     return labels.exists() or labels.with_name(f"{labels.name}.log.jsonl").exists()
 
 
-def _knows(labels: Path, names: Sequence[str] | None) -> bool:
-    "Whether a file of labels was made for these pictures, by most of their names."
+def made_for(
+    labels: Path,  # a `labels.csv`
+    found: ImageSet,
+) -> bool:
+    "Whether labels were made for these pictures: the same data, or most of what it knows is among them."
     try:
-        sets = read_record(labels).sets
-    except ValueError:
+        told, sets = (head_of(labels) or {}).get("fingerprint"), read_record(labels).sets
+    except (ValueError, OSError):
         return False
-    known = {name for _, pictures, _ in sets for name in pictures.names}
-    return bool(names) and 2 * sum(name in known for name in names) > len(names)
+    if told and told == fingerprint(found.images).to_dict():
+        return True
+    known = {*sets[-1].pictures.digests} - {""} if sets else set()
+    return bool(known) and 2 * len(known.intersection(picture_digests(found))) >= len(known)

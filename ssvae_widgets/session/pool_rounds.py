@@ -53,6 +53,11 @@ class PoolRounds:
         "Whether a round is under way."
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def grown(self) -> bool:
+        "Whether pictures have come into the session."
+        return self._drawn != list(self.sample.ids)
+
     def ask(self) -> None:
         "Learn from the labels of now and ask the whole pool; a round that is under way gives way."
         self._begin(learn=True)
@@ -101,7 +106,8 @@ def _work(self: PoolRounds) -> None:
 @patch
 def _labels(self: PoolRounds) -> tuple[Int[np.ndarray, "batch"], list[str]] | None:  # codes, their classes
     data = self.session.data
-    codes, classes = data.store.decide(lambda: (np.asarray(data.codes, np.int64), list(data.classes)))
+    codes, classes = data.store.decide(lambda: (np.array(data.codes, np.int64), list(data.classes)))
+    codes[[*data.away]] = -1  # of pictures that another notebook has let in: they are not here yet
     used = np.unique(codes[codes >= 0])
     if len(used) < 2:
         return None
@@ -189,7 +195,8 @@ def take_in(self: PoolRounds, number: int) -> Int[np.ndarray, "rows"]:  # that h
         return np.zeros(0, np.int64)
     come = newcomers(self.pool.folder, number, self.pool.labels.now, self.candidates)
     with one_at_a_time(sample.folder / ".lock", PATIENCE):
-        taken = take_seats(sample.folder, self._drawn, [c.name for c in come]).taken
+        held = np.flatnonzero(data.store.codes >= 0).tolist()
+        taken = take_seats(sample.folder, self._drawn, [c.name for c in come], held).taken
     new = {row: name for row, name in taken.items() if row in data.away}
     rows = np.array(sorted(new), np.int64)
     if rows.size:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ClosedError, InTheWayError
+from ..errors import ArgumentError, ClosedError, InTheWayError
 from ..io.files import atomic_write
 from .column_file import column_file
 from .folder import log_identity
@@ -31,7 +31,12 @@ def save_project(
     folder: Path,  # where to; made when it is not there
     more: dict[str, bytes],  # files of a view that belong to the project
 ) -> Path:  # the folder
-    "Look whether a project may lie there, and put it there. Raises `InTheWayError`, `ClosedError` or `OSError`."
+    "Look whether a project may lie there, and put it there. Raises errors of the package, or `OSError`."
+    if session.whole is not None and session.whole.grown:
+        raise ArgumentError(
+            "Pictures of the pool have come into this session, so it is no longer the sample that its labels began on "
+            "and cannot be saved as a project. Its labels are in the pool; open the pool again and save that session."
+        )
     here, mine, files = Path(os.path.realpath(folder)), session.store.path, session.files
     _check_place(session, folder, here)
     if session.network.given is not None and session.resume.number is None and session.model is None:

@@ -56,7 +56,7 @@ class UnlabeledGroups:
     @property
     def settled(self) -> Int[np.ndarray, "batch"]:
         "Labels, where one that was excluded has some class: somebody has looked at its group."
-        codes, out = self.data.settled, self.data.excluded
+        codes, out = self.data.settled, self.data.passed_over
         return np.where(np.isin(np.arange(len(codes)), [*out]), 0, codes) if out else codes
 
 # %% ../../nbs/session/22_unlabeled_groups.ipynb #9e3eb766

@@ -69,7 +69,7 @@ def session_for(
         raise TypeError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
     if session is None:
         given, images = images, images.for_session() if hasattr(images, "for_session") else as_image_set(images)
-        labels = own_place(given, getattr(images, "names", None)) if by_itself else labels
+        labels = own_place(given, images) if by_itself else labels
         check_items(columns, names, len(images.images))
         return LabelingSession(images, labels, epochs=epochs, seed=seed, features=features, **more)
     if not isinstance(session, LabelingSession):
@@ -107,7 +107,7 @@ class LatentLabeler(Whole):
         self,
         # a folder or a file, an `ImageSet`, a list of files, (n, height, width[, channels]) or (n, d), or a `Pool`
         images=None,
-        labels="auto",  # where they are kept: photos_labels.csv beside photos/, else labels.csv; None: in memory
+        labels="auto",  # where they are kept: beside a folder or file, of arrays labels.csv; None: in memory
         truth=None,  # (n,) real labels if known, for teaching and benchmarks
         *,
         classes=None,  # class names, or how many
