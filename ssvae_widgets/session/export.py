@@ -164,7 +164,7 @@ def prediction_table(
         "certainty": np.round(view.certainty, 4),
     }
     own = {f"p({session.classes[k]})": probs[:, k] for k in session.class_order}
-    return pd.DataFrame({**told, **own})
+    return pd.DataFrame({**told, **own}).drop(index=sorted(session.data.away))  # rows that wait for a picture
 
 # %% ../../nbs/session/27_export.ipynb #09cc997d
 def _said_of(session, label, prediction, probs) -> dict[str, Any]:

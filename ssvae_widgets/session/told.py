@@ -69,7 +69,7 @@ def records_of(
     pred = classes[view.pred].tolist() if answered else [None] * session.n_items
     if session.multilabel:
         label, pred, who, when = _sets_of(session)
-    out = session.store.flags.rows.get("exclude", ())
+    out = session.data.passed_over
     rows = [row for row in range(session.n_items) if row not in out]
 
     def of(column: Sequence) -> list:
@@ -135,7 +135,7 @@ def missing(
 # %% ../../nbs/session/26_told.ipynb #a04dd213
 def _left_out(session) -> list[str]:
     told = list(session.data.found.notes)
-    unlabeled, out = session.n_items - session.n_labeled, len(session.data.excluded)
+    unlabeled, out = session.n_items - session.n_labeled - len(session.data.away), len(session.data.excluded)
     without = [f"{unlabeled:,} images have no label"] if unlabeled else []
     return [*told, *without, *([f"{out:,} images were excluded by hand: not learned from, not judged"] if out else [])]
 
