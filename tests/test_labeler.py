@@ -1018,7 +1018,7 @@ def test_what_was_left_out_is_next_and_keeps_what_has_its_label(quiet):
     lasso(4, 7)
     assert set(app.sheet.rows) == {4, 7} == set(app.selected.tolist())
     app.act({"type": "label", "label": 1, "gesture": 5})
-    assert app.session.n_labeled == 18 and "were left out when the others became 1" in app.status.error
+    assert app.session.n_labeled == 18 and "Left out when the others became 1" in app.status.error
     app.act({"type": "undo"})
     assert app.flush() and app.session.n_labeled == 0
     assert app.selected.tolist() == [i for i in range(20) if i not in (4, 7)], "what lost its label is selected"
