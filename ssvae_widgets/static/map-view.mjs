@@ -732,7 +732,7 @@ export class MapView extends MapCanvas {
 
   /** The contact sheet shows what a key would label. */
   sheetInView() {
-    return !!this.map.closest(".ssvae-labeler")?.querySelector(".ssvae-sheet:not(.ssvae-hidden)");
+    return !!this.map.closest?.(".ssvae-labeler")?.querySelector(".ssvae-sheet:not(.ssvae-hidden)");
   }
 
   /** A key was not used: say why, and show what the next one would be about. */

@@ -14,7 +14,6 @@ from fastcore.basics import patch
 
 from ..errors import ArgumentError
 from .presenter import Presenter
-from .similar import MoreLikeThese
 
 # %% auto #0
 __all__ = ['Turned', 'LeftOut']
@@ -31,7 +30,7 @@ class Turned(NamedTuple):
 class LeftOut:
     "What the sheet turns to when its other pictures are done."
 
-    def __init__(self, session, presenter: Presenter, more_like: MoreLikeThese):
+    def __init__(self, session, presenter: Presenter, more_like):  # `MoreLikeThese`
         self.session, self.presenter, self.more_like = session, presenter, more_like
         self.turned: Turned | None = None
 
