@@ -49,6 +49,7 @@ def test_a_stack_is_one_cell(open_notebook):
     chip.click()
     nb.until("sorted(app.map.selected) == [3, 24, 25]")
     nb.execute("app.map.selected = [7]; app.map.color_by = 'copies'")
+    page.wait_for_selector(".ssvae-preview[data-serial='7']")  # a key before it would be refused
     page.locator(".ssvae-labeler").first.press("1")
     nb.until("np.flatnonzero(app.session.codes == 1).tolist() == [7, 26]")
     page.locator(".ssvae-labeler").first.press("Control+z")
