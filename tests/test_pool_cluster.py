@@ -182,19 +182,11 @@ def apart(what: str, timeout: float = 300) -> dict:
 
 
 @needs("ray")
-def test_ray_loses_an_actor_and_then_a_machine(place, plain, slowly, tmp_path):
-    "No other machine comes in its place."
+@pytest.mark.parametrize("another", [False, pytest.param(True, marks=pytest.mark.cluster)], ids=["none", "another"])
+def test_ray_loses_an_actor_and_then_a_machine(place, plain, slowly, tmp_path, another):
+    "No other machine comes in its place, or one does."
     pool = listed(place, tmp_path / "pool")
-    told = apart(f"lost_machine({str(pool.folder)!r}, False)")
-    assert told["done"] == SHARDS and told["longest"] < WAIT
-    check(pool, plain)
-
-
-@pytest.mark.cluster
-@needs("ray")
-def test_ray_gets_another_machine_for_the_lost_one(place, plain, slowly, tmp_path):
-    pool = listed(place, tmp_path / "pool")
-    told = apart(f"lost_machine({str(pool.folder)!r}, True)")
+    told = apart(f"lost_machine({str(pool.folder)!r}, {another})")
     assert told["done"] == SHARDS and told["longest"] < WAIT
     check(pool, plain)
 

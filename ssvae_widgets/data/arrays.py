@@ -185,7 +185,8 @@ def _from_frame(frame) -> np.ndarray:
     if other and frame.shape[1] == 1:
         return _from_list(frame.iloc[:, 0].tolist())
     if other:
-        kind = str(frame.dtypes.iloc[other[0]]).replace("object", "str")  # pandas 2 says object of text
+        column = frame.iloc[:, other[0]]
+        kind = "str" if column.map(type).eq(str).all() else column.dtype  # pandas 2 says object of text, too
         raise DataError(
             f"images is {describe(frame)} whose column {frame.columns[other[0]]!r} is of type "
             f"{kind}; expected columns of numbers: drop it, or give that column alone if it "

@@ -158,8 +158,8 @@ def same_everywhere(
     all_of_them = process_allgather(mine)
     other = np.flatnonzero((all_of_them != all_of_them[0]).any(1)).tolist()
     if other:
-        numbers = ", ".join(map(str, other))
-        raise JobError(f"Processes {numbers} of the job have another {what} than process 0: {advice}.")
+        who = f"Processes {', '.join(map(str, other))} of the job have" if len(other) > 1 else f"Process {other[0]} has"
+        raise JobError(f"{who} another {what} than process 0: {advice}.")
 
 
 def agreed(tree: Any) -> Any:  # numpy arrays, of the same shapes in all processes

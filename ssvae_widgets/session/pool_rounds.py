@@ -150,11 +150,6 @@ def _progress(self: PoolRounds, now: Any) -> None:
 
 
 @patch
-def _of_all(self: PoolRounds) -> str:
-    return f"{len(self.pool):,} pictures"
-
-
-@patch
 def _asked(self: PoolRounds) -> str:
     return f"Whole pool: {100 * self.share:.0f} % of {len(self.pool):,} asked"
 
@@ -256,7 +251,9 @@ def _propose(self: PoolRounds, reasons: dict[str, str]) -> None:
 
 @patch
 def _say(self: PoolRounds, came: int, wanted: int) -> None:
-    told = f"The whole pool was asked: {came:,} of {self._of_all()} have come to the map, What next begins with them"
+    told = (
+        f"The whole pool was asked: {came:,} of {len(self.pool):,} pictures came to the map, What next has them first"
+    )
     if came < wanted and not self.session.data.away:
         told += "; no seat is free now, run the cell again for more"
     self._tell(f"Whole pool: all {len(self.pool):,} asked, {came:,} came to the map")

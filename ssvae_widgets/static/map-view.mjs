@@ -190,7 +190,7 @@ export class MapView extends MapCanvas {
     if ((what === "points" || what === "some") && st.selected.length === 1 && !this.confirm) this.speak();
     if ((what === "thumbs" || what === "points" || what === "some") && this.hover >= 0 && !this.tip?.el.hidden)
       this.showTip();
-    if (what === "refused") this.speak("NOT SAVED: the label was taken back");
+    if (what === "refused") this.speak("The label was taken back");
     this.map?.classList.toggle("ssvae-m-moving", this.s.t < 1);
     this.map?.classList.toggle("ssvae-m-dim", this.s.state.dimming || !!this.s.state.filter);
   }

@@ -84,7 +84,7 @@ class Commands:
         except Exception as error:
             self.presenter.acks.unsaid, given = "", intent if isinstance(intent, dict) else {}
             if "gesture" in given:
-                self.views.map.acknowledge(given["gesture"], ok=False, message=str(error))
+                self.views.map.acknowledge(given["gesture"], ok=False)
             if "move" in given and not self.proposals.follow_page(given):
                 self.proposals.no_cards(given["move"])
             self.views.status.fail(str(error) or type(error).__name__, error)
