@@ -70,11 +70,14 @@ def checked_with_the_last_label(
     session,  # a `LabelingSession` with one class for each image
     seconds: float = 5.0,  # to wait for it
 ) -> bool:
-    "Whether the accuracy has heard of the last label, after a short wait."
+    "Whether the accuracy has heard of the last label and of the last epoch, after a short wait."
     end = time.monotonic() + seconds
 
     def heard() -> bool:
-        return session.standing is not None and not len(session.store.changed_since(session.standing.seq))
+        last = session.standing
+        if last is None or len(session.store.changed_since(last.seq)):
+            return False
+        return session.training.running or last.epochs == session.training.total
 
     while not heard() and session.n_labeled and not session.training.running and time.monotonic() < end:
         time.sleep(0.05)
@@ -84,11 +87,14 @@ def checked_with_the_last_label(
 @patch
 def judged(self: SingleWords) -> dict[str, Any]:
     "How right the predictions are on labels of people; an empty message where nobody can tell."
-    checked, s, found = checked_with_the_last_label(self.session), self.session, self.session.accuracy
-    said = s.standing.message if s.standing is not None and found.n else ""
-    told = dict(message=said, checked_with_the_last_label=checked, share_right=number(found.value))
+    checked, s, found = checked_with_the_last_label(self.session), self.session, self.session.standing
+    if found is None or not found.n or found.source != s.source:  # of an answer that is on show no more
+        return dict(
+            message="", checked_with_the_last_label=checked, share_right=None, n=0, more_labels=s.outlook.message
+        )
+    told = dict(message=found.message, checked_with_the_last_label=checked, share_right=number(found.value))
     told |= dict(n=found.n, how=found.how, more_labels=s.outlook.message)
-    return told | (dict(interval_95=[number(found.low), number(found.high)]) if found.n else {})
+    return told | dict(interval_95=[number(found.low), number(found.high)])
 
 
 @patch
