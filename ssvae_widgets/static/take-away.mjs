@@ -37,7 +37,7 @@ export function takeAway(root, model, closed) {
   );
   root.append(dialog);
 
-  let early = false; // Enter was pressed before it was known what there is
+  let early = false; // it was to be written before it was known what there is
   const known = () => {
     const there = list.childElementCount > 0 && folder.value.trim() !== "";
     if (early && there && dialog.open) ask();
@@ -80,7 +80,7 @@ export function takeAway(root, model, closed) {
     }, 1000);
   }
   const ready = () => {
-    write.disabled = busy || !chosen().length;
+    write.disabled = busy || (list.childElementCount > 0 && !chosen().length); // what there is may not be known yet
   };
   const offers = () => {
     const before = new Map([...list.querySelectorAll("input:not(:disabled)")].map((box) => [box.value, box.checked]));
