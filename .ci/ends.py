@@ -50,7 +50,9 @@ def run(name: str, more: list[str], timeout: float) -> dict:
     skipped = sum(c.find("skipped") is not None for c in cases)
     if done not in (0, 5) and not bad:  # 5: nothing was selected
         bad = [f"(ended with {done})"]
-    told = dict(passed=len(cases) - len([b for b in bad if not b.startswith("(")]) - skipped, failed=bad, skipped=skipped)
+    told = dict(
+        passed=len(cases) - len([b for b in bad if not b.startswith("(")]) - skipped, failed=bad, skipped=skipped
+    )
     return told | {"seconds": round(time.time() - start)}
 
 
@@ -61,10 +63,10 @@ def summary(end: str, known: dict) -> str:
     bad = [f"{name}::{case}" for name, told in some.items() for case in told["failed"]]
     n = {k: sum(told[k] for told in some.values()) for k in ("passed", "skipped", "seconds")}
     in_page = sum(name in some for name in browser)
-    covered = f"{len(some) - in_page} of {len(here) - len(browser)} test files, {in_page} of {len(browser)} in a browser"
+    plain = f"{len(some) - in_page} of {len(here) - len(browser)} test files"
     lines = [f"FAILED {case}" for case in bad]
     counts = f"{n['passed']:,} passed, {len(bad)} failed, {n['skipped']} skipped in {n['seconds'] / 60:.0f} minutes"
-    return "\n".join([*lines, f"{end}: {covered}; {counts}"])
+    return "\n".join([*lines, f"{end}: {plain} and {in_page} of {len(browser)} in a browser; {counts}"])
 
 
 def main() -> int:
@@ -75,7 +77,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="also files that have passed with these sources before")
     parser.add_argument("--timeout", type=float, default=2400, metavar="SECONDS", help="for a file (default: 2400)")
     parser.add_argument("only", nargs="*", metavar="FILE", help="these files alone")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     kept = ROOT / "artifacts" / "ends" / f"{args.end}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(kept.read_text()) if kept.is_file() else {}
