@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ASIDE = {"tests/test_in_step.py", "tests/test_wheel.py"}  # of the notebooks and of pip, not of a dependency's version
+XUNIT = ["-o", "junit_family=xunit1", "-p", "no:cacheprovider"]  # the family that tests may add a property to
 OLD = ["-W", "ignore::DeprecationWarning"]  # what the lowest versions say of the newer Python that they run on
 
 
@@ -39,7 +40,7 @@ def run(name: str, more: list[str], timeout: float) -> dict:
     start = time.time()
     with tempfile.TemporaryDirectory() as there:
         report = Path(there) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-p", "no:cacheprovider", *more, name]
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *XUNIT, *more, name]
         env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         try:
             done = subprocess.run(command, cwd=ROOT, timeout=timeout, env=env).returncode
