@@ -118,7 +118,8 @@ def write_csv(self: PoolLabels) -> Path:
 @patch(as_prop=True)
 def excluded(self: PoolLabels) -> set[str]:
     "Names of the pictures that are excluded."
-    return {name for name, remark in self.remarks.now.items() if "exclude" in from_remark(remark)[0]}
+    told = self.remarks.now.items()
+    return {name for name, text in told if "exclude" in text and "exclude" in from_remark(text)[0]}
 
 
 @patch(as_prop=True)

@@ -17,9 +17,12 @@ from ..labels.flags import FLAGS, LONGEST_NOTE
 from .id_log import IdLog
 
 # %% auto #0
-__all__ = ['to_remark', 'from_remark', 'read_remark', 'PoolRemarks']
+__all__ = ['EMPTY', 'to_remark', 'from_remark', 'read_remark', 'PoolRemarks']
 
 # %% ../../nbs/pool/06_remarks.ipynb #efd197b2
+EMPTY = json.dumps({"flags": [], "note": None})  # what is left of flags that only a later version knows
+
+
 def to_remark(
     flags: Iterable[str],
     note: str | None = None,
@@ -40,7 +43,7 @@ def read_remark(value: Any) -> str:
     flags, note = value["flags"], value["note"]
     if not isinstance(flags, list) or not isinstance(note, str | None) or len(note or "") > LONGEST_NOTE:
         raise ValueError("no remark")
-    return to_remark([flag for flag in flags if flag in FLAGS], note) or json.dumps({"flags": [], "note": None})
+    return to_remark([flag for flag in flags if flag in FLAGS], note) or EMPTY
 
 # %% ../../nbs/pool/06_remarks.ipynb #e0dc020b
 class PoolRemarks:
@@ -53,7 +56,7 @@ class PoolRemarks:
     @property
     def now(self) -> dict[str, str]:
         "The remark of each picture that has one."
-        return {name: remark for name, remark in self.log.now.items() if any(from_remark(remark))}
+        return {name: remark for name, remark in self.log.now.items() if remark != EMPTY}
 
     def __len__(self):
         return len(self.now)
