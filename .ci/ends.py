@@ -1,8 +1,9 @@
-"""The tests at one end of the dependency ranges, file by file, in parts that can be run one by one.
+"""The tests at one end of the dependency ranges, in parts that can be run one by one.
 
 `python .ci/ends.py lowest --part 2/4` runs a quarter of the files with the Python that runs this, keeps what came of
-each in artifacts/ends/lowest.json, and says at last how much of the suite is covered by all parts so far. Each file has
-a process of its own: what one leaves in memory, the next does not meet.
+each in artifacts/ends/lowest.json, and says at last how much of the suite all parts so far have covered. A few files
+share a process, so that what one of them leaves in memory never adds up, and a crash takes few others with it. Files
+that have passed are not run again without --again.
 """
 
 import argparse
@@ -17,8 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ASIDE = {"tests/test_in_step.py", "tests/test_wheel.py"}  # of the notebooks and of pip, not of a dependency's version
-XUNIT = ["-o", "junit_family=xunit1", "-p", "no:cacheprovider"]  # the family that tests may add a property to
 OLD = ["-W", "ignore::DeprecationWarning"]  # what the lowest versions say of the newer Python that they run on
+XUNIT = ["-o", "junit_family=xunit1", "-p", "no:cacheprovider"]  # the family that knows the file of a test
 
 
 def files(browser: bool = True) -> list[str]:
@@ -35,26 +36,30 @@ def part_of(names: list[str], part: str) -> list[str]:
     return names[k - 1 :: n]
 
 
-def run(name: str, more: list[str], timeout: float) -> dict:
-    "What came of one file: passed, failed, skipped, names of what failed, seconds."
-    start = time.time()
+def run(names: list[str], more: list[str], timeout: float) -> dict[str, dict]:
+    "What came of some files: passed, names of what failed, skipped, seconds of the tests."
     with tempfile.TemporaryDirectory() as there:
         report = Path(there) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *XUNIT, *more, name]
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *XUNIT, *more, *names]
         env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        start = time.monotonic()
         try:
-            done = subprocess.run(command, cwd=ROOT, timeout=timeout, env=env).returncode
+            ended = subprocess.run(command, cwd=ROOT, timeout=timeout, env=env).returncode
         except subprocess.TimeoutExpired:
-            done = "timeout"
+            ended = "timeout"
         cases = list(ElementTree.parse(report).iter("testcase")) if report.is_file() else []
-    bad = [c.get("name") for c in cases if c.find("failure") is not None or c.find("error") is not None]
-    skipped = sum(c.find("skipped") is not None for c in cases)
-    if done not in (0, 5) and not bad:  # 5: nothing was selected
-        bad = [f"(ended with {done})"]
-    told = dict(
-        passed=len(cases) - len([b for b in bad if not b.startswith("(")]) - skipped, failed=bad, skipped=skipped
-    )
-    return told | {"seconds": round(time.time() - start)}
+    told = {}
+    for name in names:
+        mine = [case for case in cases if case.get("file") == name or case.get("name") == name]
+        bad = [c.get("name") for c in mine if c.find("failure") is not None or c.find("error") is not None]
+        skipped = sum(case.find("skipped") is not None for case in mine)
+        if ended not in (0, 1, 5) and not bad:  # 5: nothing was selected
+            bad = [f"(the process ended with {ended})"]
+        passed = max(0, len(mine) - skipped - len(bad))
+        told[name] = dict(passed=passed, failed=bad, skipped=skipped)
+    for name in names:
+        told[name]["seconds"] = round((time.monotonic() - start) / len(names))
+    return told
 
 
 def summary(end: str, known: dict) -> str:
@@ -75,22 +80,23 @@ def main() -> int:
     parser.add_argument("end", choices=("lowest", "newest"))
     parser.add_argument("--part", default="1/1", metavar="K/N", help="every N-th file, from the K-th on")
     parser.add_argument("--browser", action="store_true", help="also the tests in a browser (Chromium)")
-    parser.add_argument("--again", action="store_true", help="also files that have passed with these sources before")
-    parser.add_argument("--timeout", type=float, default=2400, metavar="SECONDS", help="for a file (default: 2400)")
+    parser.add_argument("--again", action="store_true", help="also files that have passed before")
+    parser.add_argument("--together", type=int, default=8, metavar="N", help="files that share a process (default: 8)")
+    parser.add_argument("--timeout", type=float, default=900, metavar="SECONDS", help="for a file (default: 900)")
     parser.add_argument("only", nargs="*", metavar="FILE", help="these files alone")
     args = parser.parse_intermixed_args()
     kept = ROOT / "artifacts" / "ends" / f"{args.end}.json"
     kept.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(kept.read_text()) if kept.is_file() else {}
-    if args.again:
-        known = {}
     todo = args.only or part_of(files(args.browser), args.part)
-    for name in [name for name in todo if args.only or name not in known or known[name]["failed"]]:
-        print(f"== {name}", flush=True)
-        known[name] = run(name, OLD if args.end == "lowest" else [], args.timeout)
+    left = [name for name in todo if args.only or args.again or name not in known or known[name]["failed"]]
+    for i in range(0, len(left), args.together):
+        some = left[i : i + args.together]
+        print("==", *some, flush=True)
+        known |= run(some, OLD if args.end == "lowest" else [], args.timeout * len(some))
         kept.write_text(json.dumps(known, indent=1))
     print(summary(args.end, known))
-    return int(any(known[name]["failed"] for name in todo if name in known))
+    return int(any(known[name]["failed"] for name in todo))
 
 
 if __name__ == "__main__":
