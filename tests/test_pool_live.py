@@ -20,7 +20,6 @@ from ssvae_widgets.pool.remarks import to_remark
 from ssvae_widgets.pool.rounds import fetch_thumbs
 from ssvae_widgets.pool.sample import exchange
 from ssvae_widgets.pool.seats import now_called
-from ssvae_widgets.session.pooled import nothing_to_undo
 from ssvae_widgets.session.training import Training
 
 N, MINE = 240, 60  # pictures of the pool, and of the sample
@@ -195,7 +194,6 @@ def test_what_is_said_of_pictures_is_found_by_name_in_a_sample_of_another_size(p
         assert flags.having("star").tolist() == sorted([row(star), row(odd)]) and session.n_labeled == 6
         assert flags.notes == {row(odd): "a hair on it"} and flags.of(row(hidden)) == ["exclude"]
         assert session.undo() is None and len(pool.labels) == 6, "an undo once took all labels of the pool back"
-        assert "came with the pool" in nothing_to_undo(session)
         session.flag([row(star)], "star", on=False)
         session.label(row(hidden), "a")
         session.whole.ask()
@@ -262,5 +260,7 @@ def test_the_density_of_the_whole_pool_lies_under_the_points(pool):
         shade = np.frombuffer(told["shade"], np.uint8).reshape(256, 256)
         there = whole.density.reshape(256, 2, 256, 2).sum((1, 3)) > 0
         assert shade[there].min() > 0 and shade[there].mean() > 2 * shade.mean()
+        app.act({"type": "undo"})
+        assert "came with the pool" in app.presenter.last_action and app.session.n_labeled == 6
     finally:
         app.close()
