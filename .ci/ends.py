@@ -9,6 +9,7 @@ that have passed are not run again without --again.
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -36,13 +37,19 @@ def part_of(names: list[str], part: str) -> list[str]:
     return names[k - 1 :: n]
 
 
+def worked() -> float:
+    "Seconds that processes which were started here have had of a processor."
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(names: list[str], more: list[str], timeout: float) -> dict[str, dict]:
-    "What came of some files: passed, names of what failed, skipped, seconds of the tests."
+    "What came of some files: passed, names of what failed, skipped, and their shares of seconds and processor seconds."
     with tempfile.TemporaryDirectory() as there:
         report = Path(there) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *XUNIT, *more, *names]
         env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        start = time.monotonic()
+        start, before = time.monotonic(), worked()
         try:
             ended = subprocess.run(command, cwd=ROOT, timeout=timeout, env=env).returncode
         except subprocess.TimeoutExpired:
@@ -59,6 +66,7 @@ def run(names: list[str], more: list[str], timeout: float) -> dict[str, dict]:
         told[name] = dict(passed=passed, failed=bad, skipped=skipped)
     for name in names:
         told[name]["seconds"] = round((time.monotonic() - start) / len(names))
+        told[name]["cpu"] = round((worked() - before) / len(names))
     return told
 
 
@@ -67,11 +75,13 @@ def summary(end: str, known: dict) -> str:
     here, browser = files(), [name for name in files() if "browser" in name]
     some = {name: known[name] for name in here if name in known}
     bad = [f"{name}::{case}" for name, told in some.items() for case in told["failed"]]
-    n = {k: sum(told[k] for told in some.values()) for k in ("passed", "skipped", "seconds")}
+    n = {k: sum(told[k] for told in some.values()) for k in ("passed", "skipped")}
     in_page = sum(name in some for name in browser)
     plain = f"{len(some) - in_page} of {len(here) - len(browser)} test files"
     lines = [f"FAILED {case}" for case in bad]
-    counts = f"{n['passed']:,} passed, {len(bad)} failed, {n['skipped']} skipped in {n['seconds'] / 60:.0f} minutes"
+    took, cpu = (sum(told.get(k, 0) for told in some.values()) / 60 for k in ("seconds", "cpu"))
+    counts = f"{n['passed']:,} passed, {len(bad)} failed, {n['skipped']} skipped"
+    counts += f" in {took:.0f} minutes, {cpu:.0f} of a processor"
     return "\n".join([*lines, f"{end}: {plain} and {in_page} of {len(browser)} in a browser; {counts}"])
 
 
