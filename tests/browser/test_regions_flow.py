@@ -119,9 +119,7 @@ def test_a_film_plays_without_kernel_and_network(browser, tmp_path):
         .evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v)")
     )
     page.get_by_text("Play again").click()
-    until(
-        lambda: points.evaluate("c => Number(c.dataset.at)") > 0.3
-    )  # no string is code in the page
+    until(lambda: points.evaluate("c => Number(c.dataset.at)") > 0.3)  # no string is code in the page
     page.keyboard.press("Home")
     page.wait_for_selector("canvas[data-at='0.00']")
     assert points.evaluate("c => c.toDataURL()") == before and wrong == []
