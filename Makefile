@@ -7,6 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOWEST := .venv-lowest
+NEWEST := .venv-newest
+# of the tests at an end of the ranges: PART=2/4 is every fourth file, BROWSER=yes also those in a browser
+PART ?= 1/1
+BROWSER ?=
+AT_AN_END = --part $(PART) $(if $(BROWSER),--browser)
 NOT_QUICK := --ignore tests/browser --ignore tests/test_wheel.py
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 # the extras of the last installation, until others are asked for: `make install EXTRAS=dev,gpu` once is enough
@@ -15,7 +20,7 @@ EXTRAS ?= $(or $(INSTALLED),dev)
 # the lowest versions have wheels for the lowest Python
 LOWEST_PYTHON ?= $(or $(shell command -v python3.11),$(PYTHON))
 
-.PHONY: FORCE help install showcase lab test test-quick test-lowest test-slow test-faults test-cluster bench docs readme clean
+.PHONY: FORCE help install showcase lab test test-quick test-lowest test-newest test-slow test-faults test-cluster bench docs readme clean
 
 help: ## Explain the targets
 	@echo "ssvae_widgets: make TARGET"
@@ -54,10 +59,15 @@ test: $(STAMP) ## Everything that CI checks
 test-quick: $(STAMP) ## Notebooks in step, lint, and the tests that need no browser and no wheel
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests $(NOT_QUICK)
 
-test-lowest: ## The quick tests with the lowest version of every dependency, in an environment of their own
+test-lowest: ## The tests with the lowest version of every dependency, in an environment of their own (PART=1/4, BROWSER=yes)
 	@test -x $(LOWEST)/bin/python || "$(LOWEST_PYTHON)" -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/lowest.txt --editable ".[dev]"
-	$(LOWEST)/bin/python -m pytest -q -W ignore::DeprecationWarning -n 2 --dist loadfile --no-loadscope-reorder tests $(NOT_QUICK)
+	$(LOWEST)/bin/python .ci/ends.py lowest $(AT_AN_END)
+
+test-newest: ## The same with the newest versions that the ranges allow
+	@test -x $(NEWEST)/bin/python || "$(PYTHON)" -m venv $(NEWEST)
+	@$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable ".[dev]"
+	$(NEWEST)/bin/python .ci/ends.py newest $(AT_AN_END)
 
 test-slow: $(STAMP) ## The cells and tests that take minutes
 	$(BIN)/nbdev-test --n-workers 2 --flags slow
@@ -82,5 +92,5 @@ readme: $(STAMP) ## Write README.md from nbs/index.ipynb
 	$(BIN)/python .ci/readme.py
 
 clean: ## Remove what the targets made (never labels or checkpoints outside artifacts/)
-	rm -rf $(VENV) $(LOWEST) build dist *.egg-info ssvae_widgets.egg-info .pytest_cache .ruff_cache .hypothesis artifacts/showcase artifacts/screenshots
+	rm -rf $(VENV) $(LOWEST) $(NEWEST) build dist *.egg-info ssvae_widgets.egg-info .pytest_cache .ruff_cache .hypothesis artifacts/showcase artifacts/screenshots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,7 +23,8 @@ from ssvae_widgets.labels.store import LabelStore
 from ssvae_widgets.pool import Pool, StalledError, WorkerError
 from ssvae_widgets.pool.engines import ENGINES
 from ssvae_widgets.pool.functions import NO_CLASS, Thumb, embed
-from ssvae_widgets.pool.labels import PoolLabels, to_line
+from ssvae_widgets.pool.id_log import to_line
+from ssvae_widgets.pool.labels import PoolLabels
 from ssvae_widgets.pool.learner import Learner, deep_map
 from ssvae_widgets.pool.reduce import merge_smallest, merge_summaries, smallest, summarize
 from ssvae_widgets.pool.sample import exchange, recover_labels, sample_folder
@@ -432,7 +433,7 @@ def test_the_newer_label_counts_however_late_it_comes(tmp_path):
 
 
 def test_another_process_behind_one_s_own_line_is_no_broken_disk(tmp_path, monkeypatch):
-    import ssvae_widgets.pool.labels as module
+    import ssvae_widgets.pool.id_log as module
 
     one, two, add = PoolLabels(tmp_path), PoolLabels(tmp_path), module.append_bytes
 

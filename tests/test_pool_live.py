@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from PIL import Image
 from waiting import until
 
-from ssvae_widgets import LabelingSession
-from ssvae_widgets.errors import RowError
+from ssvae_widgets import LabelingSession, LatentLabeler
+from ssvae_widgets.errors import ArgumentError, RowError
 from ssvae_widgets.labels.store import LabelStore
 from ssvae_widgets.pool import Pool, work
+from ssvae_widgets.pool.remarks import to_remark
 from ssvae_widgets.pool.rounds import fetch_thumbs
 from ssvae_widgets.pool.sample import exchange
 from ssvae_widgets.pool.seats import now_called
@@ -171,3 +173,94 @@ def test_a_pool_that_cannot_be_asked_is_told_and_holds_nothing_up(pool, monkeypa
         assert session.whole.message and session.whole.wait(60)  # it tries again
     finally:
         session.close()
+
+
+def test_what_is_said_of_pictures_is_found_by_name_in_a_sample_of_another_size(pool):
+    "Flags, notes and labels; undo does not reach what another sample did, and says so."
+    first = begin(pool.sample(MINE, seats=5))
+    star, odd, hidden = (first.names[row] for row in (40, 41, 42))
+    try:
+        first.flag([40, 41], "star")
+        first.note([41], "a hair on it")
+        first.flag([42], "exclude")
+        first.flag([43], "star")
+        first.undo()
+    finally:
+        first.close()
+    assert len(pool.labels.remarks) == 3 and pool.labels.excluded == {hidden}
+    session = LabelingSession(pool.sample(20, seats=5))
+    try:
+        row, flags = session.names.index, session.flags
+        assert flags.having("star").tolist() == sorted([row(star), row(odd)]) and session.n_labeled == 6
+        assert flags.notes == {row(odd): "a hair on it"} and flags.of(row(hidden)) == ["exclude"]
+        assert session.undo() is None and len(pool.labels) == 6, "an undo once took all labels of the pool back"
+        session.flag([row(star)], "star", on=False)
+        session.label(row(hidden), "a")
+        session.whole.ask()
+        assert session.whole.wait(60) and session.whole.problem == ""
+        assert hidden not in pool.proposals(240) and row(hidden) not in [s.serial for s in session.suggest(20)]
+    finally:
+        session.close()
+    assert hidden in pool.labels.now and hidden not in pool.labels.counting
+    with LabelingSession(pool.sample(MINE, seats=5)) as again:  # the first sample, or one like it
+        row = again.names.index
+        assert again.flags.of(row(star)) == [] and again.flags.of(row(odd)) == ["star"]
+        assert {again.names[r] for r in np.flatnonzero(again.store.codes >= 0)} == {*pool.labels.now}
+
+
+def test_a_killed_notebook_leaves_its_flags_to_the_pool(pool):
+    sample = pool.sample(MINE, seats=5)
+    with LabelStore(sample.labels_path, len(sample)) as store:
+        exchange(sample.folder, sample.ids, store, pool.labels)
+        store.flag([3], "unsure")
+    assert not len(pool.labels.remarks)
+    agreed, size = sample.folder / "synced.json", (sample.folder / "labels.csv.log.jsonl").stat().st_size
+    agreed.write_text(json.dumps({"labels": {}, "log": size}))  # as an earlier version has left it
+    pool.take()
+    assert pool.labels.remarks.now == {sample.ids[3]: to_remark(["unsure"])}
+
+
+def test_a_pool_takes_no_sets(pool):
+    sample = pool.sample(MINE)
+    with pytest.raises(ArgumentError, match="one class for each picture"):
+        LabelingSession(sample, multilabel=True)
+    with LabelingSession(sample.images, multilabel=True, features=sample.vectors, classes=["a", "b"]) as apart:
+        assert apart.multilabel  # as it says
+    with LabelStore(sample.labels_path, len(sample), ["a", "b"]) as store:
+        store.answering.mark([0], "a")
+    with pytest.raises(ArgumentError, match="one class for each picture"):
+        LabelingSession(sample)
+
+
+def test_the_density_of_the_whole_pool_lies_under_the_points(pool):
+    app = LatentLabeler(pool.sample(MINE, seats=10), classes=["a", "b"])
+    try:
+        session, layer = app.session, app.map.layer
+        assert app.flush() and layer.density["words"] == (
+            "Shade: how dense these 60 pictures lie; Train asks all 240 of the pool"
+        )
+        for kind in "ab":
+            session.label([row for row in range(MINE) if session.names[row][0] == kind][:3], kind)
+        session.whole.ask()
+        assert session.whole.wait(60) and app.flush()
+        assert "all 240 pictures of the pool, each near" in layer.density["words"]
+        made = layer.density["of"]
+        session.predictions.draw(session.xy[:, ::-1].copy())  # points have moved
+        assert app.flush() and layer.density["of"] > made and len(layer.density["shade"]) == 256 * 256
+        layer.set_state({"shade": False, "density": {"rows": 1}})
+        assert layer.density["rows"] == 256 and session.view["shade"] is False
+    finally:
+        app.close()
+    whole = pool.round()
+    app = LatentLabeler(pool.sample(20, seats=5))  # its map is that of the round
+    try:
+        assert app.session.frozen.wait_for_map(60) and app.session.wait(60) and app.flush()
+        told = app.map.layer.density
+        assert "where round 1 places them" in told["words"] and told["extent"] == list(whole.extent)
+        shade = np.frombuffer(told["shade"], np.uint8).reshape(256, 256)
+        there = whole.density.reshape(256, 2, 256, 2).sum((1, 3)) > 0
+        assert shade[there].min() > 0 and shade[there].mean() > 2 * shade.mean()
+        app.act({"type": "undo"})
+        assert "came with the pool" in app.presenter.last_action and app.session.n_labeled == 6
+    finally:
+        app.close()

@@ -21,7 +21,7 @@ from .shared_log import SharedLog
 from .status import NOBODY, Gesture
 
 # %% auto #0
-__all__ = ['check_flag', 'clean_note', 'check_annotator', 'Flagging']
+__all__ = ['check_flag', 'clean_note', 'check_annotator', 'write_flags', 'Flagging']
 
 # %% ../../nbs/labels/19_flagging.ipynb #84b6cba6
 def check_flag(name: Any) -> str:
@@ -54,6 +54,22 @@ def check_annotator(name: Any) -> str | None:
     return plain
 
 # %% ../../nbs/labels/19_flagging.ipynb #2e24dfa4
+def write_flags(
+    log: SharedLog,
+    rows: np.ndarray,  # int64, checked
+    source: str,
+    undoable: bool = True,  # whether undo takes it back
+    **told,  # `set` and `clear`: names of flags; or `note`
+) -> Gesture:
+    "Flag images, or note something of them, with one line; under the lock of the log."
+    if not len(rows):
+        return Gesture(log.replay.seq, "", "set", NOBODY, log.status == "saved")
+    said = {"serials": [], "labels": [], "previous": [], "source": str(source)} | (
+        {} if undoable else {"undoable": False}
+    )
+    return log.commit(log.record("set", **said, flags={"v": VERSION, "rows": rows.tolist(), **told}))
+
+
 class Flagging:
     "Flags images and keeps notes of them."
 
@@ -62,10 +78,7 @@ class Flagging:
         self.log, self.past, self.decide = log, past, decide
 
     def _commit(self, rows: np.ndarray, source: str, **told) -> Gesture:
-        if not len(rows):
-            return Gesture(self.log.replay.seq, "", "set", NOBODY, self.log.status == "saved")
-        said = {"serials": [], "labels": [], "previous": [], "source": str(source)}
-        return self.log.commit(self.log.record("set", **said, flags={"v": VERSION, "rows": rows.tolist(), **told}))
+        return write_flags(self.log, rows, source, **told)
 
     @property
     def flags(self) -> Flags:

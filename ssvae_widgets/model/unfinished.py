@@ -15,6 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..data.fingerprints import content_sum
 from ..errors import ArgumentError, check_path, check_whole
 from ..io.files import atomic_write, parse_json, read_plain
 from ssvae_widgets.model.callbacks import (
@@ -25,12 +28,14 @@ from ssvae_widgets.model.callbacks import (
     check_callbacks,
     make_history,
 )
+from .data_source import DataSource
+from .held_rows import HeldRows
 from .loop import FitRun, codes_of
 from .processes import JobError, in_job, is_first, same_everywhere
 from .ssvae import SSVAE
 
 # %% auto #0
-__all__ = ['Unfinished', 'run_digest', 'Told', 'fit_through']
+__all__ = ['Unfinished', 'run_digest', 'content_of', 'Told', 'fit_through']
 
 # %% ../../nbs/model/18_unfinished.ipynb #d3708b18
 class Unfinished:
@@ -59,11 +64,11 @@ class Unfinished:
             raise ArgumentError(f"{self.facts} is damaged: remove {self.folder} to begin anew.")
         return found
 
-    def begin(self, vae: SSVAE, of: str) -> None:
+    def begin(self, vae: SSVAE, of: str, content: str) -> None:
         "The state first, so that what has a `run.json` has a state."
         self.folder.mkdir(parents=True, exist_ok=True)
         vae.save(self.state)
-        atomic_write(self.facts, json.dumps(dict(first=vae.epoch, of=of)).encode())
+        atomic_write(self.facts, json.dumps(dict(first=vae.epoch, of=of, content=content)).encode())
 
     def end(self) -> None:
         "Nothing is left to go on with."
@@ -83,6 +88,19 @@ def run_digest(
     labels = None if callable(codes) else hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest()
     told = json.dumps([vae.config.to_dict(), vae.fingerprint.to_dict(), labels, epochs, also], sort_keys=True)
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def content_of(source: DataSource) -> str:
+    "Every byte that is learned from, in 16 letters; the same however many processes of a job share it."
+    held, vectors = source.source, source.vectors
+    own, first = (held.own, held.start) if isinstance(held, HeldRows) else (held, 0)
+    total = content_sum(own, first) + (0 if vectors is None else content_sum(np.asarray(vectors), source.n))
+    if in_job():
+        from jax.experimental.multihost_utils import process_allgather
+
+        parts = process_allgather(np.array([total % 2**64], np.uint64).view(np.uint32))
+        total = sum(np.ascontiguousarray(parts, np.uint32).reshape(-1, 2).view(np.uint64)[:, 0].tolist())
+    return f"{total % 2**64:016x}"
 
 
 class Told(TrainingCallback):
@@ -128,7 +146,8 @@ def fit_through(
     if source.vectors is not None and in_job():
         raise JobError("Features of a frozen network are learned in one process: their network is small.")
     codes = labels if callable(labels) else codes_of(labels, source.n, vae.encode_labels)()
-    first = _where(run, vae, run_digest(vae, codes, epochs, [stop_early, weights_path is None]))
+    told = run_digest(vae, codes, epochs, [stop_early, weights_path is None])
+    first = _where(run, vae, told, content_of(source))
     done = [row for row in vae.progress.rows if row["epoch"] > first]
     watches = [EarlyStopping(c.patience, c.monitor_metric)] if stop_early else []
     if weights_path is not None:
@@ -140,20 +159,27 @@ def fit_through(
     return make_history([row for row in vae.progress.rows if row["epoch"] > first])
 
 # %% ../../nbs/model/18_unfinished.ipynb #e51a1b09
-def _where(run: Unfinished, vae: SSVAE, of: str) -> int:
+def _where(run: Unfinished, vae: SSVAE, of: str, content: str) -> int:
     "The epoch before the first of the run; the model is brought to where it stands."
     known, advice = run.known(), f"{run.folder} has to be on a disk that all processes see"
     same_everywhere(
-        "idea of the run", json.dumps([known, of]).encode(), f"{advice}, and all need the same data and settings"
+        "idea of the run",
+        json.dumps([known, of, content]).encode(),
+        f"{advice}, and all need the same data and settings",
     )
     if known is None:
         first = vae.epoch
         if is_first():
-            run.begin(vae, of)
+            run.begin(vae, of, content)
     elif known["of"] != of:
         raise ArgumentError(
             f"{run.folder} holds a run that has not ended, of other data, labels, settings or number of epochs: start "
             "that one again with its own words, or remove the folder to begin anew."
+        )
+    elif known.get("content", content) != content:  # a run of an earlier version has none
+        raise ArgumentError(
+            f"{run.folder} holds a run that has not ended, of other images: as many, and some of them have "
+            "changed since. Bring those back, or remove the folder to begin anew."
         )
     else:
         first = known["first"]

@@ -9,42 +9,21 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
-import threading
-import time
-import zlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fastcore.basics import patch
 
 from ..data.names import clean_name
 from ..errors import ArgumentError, describe
-from ..io.files import append_bytes, atomic_write, open_append, write_all
+from ..io.files import atomic_write
+from .id_log import IdLog
+from .remarks import PoolRemarks, from_remark
 
 # %% auto #0
-__all__ = ['to_line', 'from_line', 'spelled', 'PoolLabels', 'round_time', 'three_way']
-
-# %% ../../nbs/pool/07_labels.ipynb #7807d937
-def to_line(told: dict[str, Any]) -> bytes:
-    "A line of the log."
-    text = json.dumps(told, ensure_ascii=True, separators=(",", ":"))
-    return f'{text[:-1]},"sum":{zlib.crc32(text.encode())}}}\n'.encode()
-
-# %% ../../nbs/pool/07_labels.ipynb #38515e93
-def from_line(line: bytes) -> dict[str, Any] | None:  # None: it is damaged
-    "What a line says."
-    text, found, number = line.rpartition(b',"sum":')
-    try:
-        if not found or zlib.crc32(text + b"}") != int(number.rstrip().rstrip(b"}")):
-            return None
-        told = json.loads(text + b"}")
-        return told if isinstance(told["id"], str) and isinstance(told["label"], str | None) else None
-    except (ValueError, KeyError, TypeError):
-        return None
+__all__ = ['spelled', 'PoolLabels', 'three_way']
 
 # %% ../../nbs/pool/07_labels.ipynb #06498d18
 @lru_cache(4096)
@@ -58,6 +37,12 @@ def spelled(
         return label
 
 # %% ../../nbs/pool/07_labels.ipynb #50b799fe
+def _as_label(value) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no label")
+    return spelled(value)
+
+
 class PoolLabels:
     "Labels by the names of pictures; safe to use from several threads and processes."
 
@@ -65,26 +50,26 @@ class PoolLabels:
         self,
         folder: str | os.PathLike,  # of the pool
     ):
-        self.path = Path(folder) / "labels.log.jsonl"
-        self.damaged = 0  # lines that could not be read
-        self._lock = threading.RLock()
-        self._now: dict[str, str] = {}
-        self._when: dict[str, float] = {}  # of the newest line of each name
-        self._classes: dict[str, None] = {}
-        self._read_to = 0
+        self.path, self._classes = Path(folder) / "labels.log.jsonl", {}
+        self.log = IdLog(self.path, "label", _as_label, heard=self._classes.setdefault)
+        self.times = self.log.times  # when some names were labeled last, or their label removed
+        self.remarks = PoolRemarks(folder)
 
     @property
     def now(self) -> dict[str, str]:
         "The label of each picture that has one."
-        with self._lock:
-            self._catch_up()
-            return dict(self._now)
+        return self.log.now
+
+    @property
+    def damaged(self) -> int:
+        "Lines that could not be read."
+        return self.log.damaged
 
     @property
     def classes(self) -> list[str]:
         "Every class that was ever given, in order."
-        with self._lock:
-            self._catch_up()
+        with self.log.lock:
+            self.log.catch_up()
             return list(self._classes)
 
     def __len__(self):
@@ -92,44 +77,6 @@ class PoolLabels:
 
     def __repr__(self):
         return f"PoolLabels({len(self):,} labels of {len(self.classes)} classes, {self.path})"
-
-    def _catch_up(self) -> list[bytes]:  # lines
-        "Read what was added."
-        try:
-            with open(self.path, "rb") as f:
-                f.seek(self._read_to)
-                new = f.read()
-        except FileNotFoundError:
-            return []
-        whole = new.rfind(b"\n") + 1  # what comes after it is still being written, or never will be
-        lines = new[:whole].split(b"\n")
-        for line in lines:
-            told = from_line(line) if line else None
-            if told is not None:
-                self._hear(told)
-            elif line:
-                self.damaged += 1
-        self._read_to += whole
-        return lines
-
-# %% ../../nbs/pool/07_labels.ipynb #917c3ed6
-@patch
-def times(self: PoolLabels, names: Iterable[str]) -> dict[str, float]:
-    "When some names were labeled last, or their label removed, in seconds since 1970; without those unheard of."
-    with self._lock:
-        self._catch_up()
-        return {name: self._when[name] for name in names if name in self._when}
-
-
-@patch
-def _hear(self: PoolLabels, told: dict[str, Any]) -> None:
-    self._when[told["id"]] = float(told.get("when") or 0)
-    if told["label"] is None:
-        self._now.pop(told["id"], None)
-    else:
-        label = spelled(told["label"])
-        self._now[told["id"]] = label
-        self._classes.setdefault(label)
 
 # %% ../../nbs/pool/07_labels.ipynb #3f753c03
 @patch
@@ -149,47 +96,37 @@ def set(
                 "None to remove a label."
             )
     labels = {name: label if label is None else clean_name(label) for name, label in labels.items()}
-    with self._lock:
-        self._catch_up()
-        fresh = {name: label for name, label in labels.items() if self._now.get(name) != label}
-        if fresh:
-            now, times, more = round_time(), when or {}, {"who": who, "round": round}
-            lines = [to_line({"id": i, "label": v, "when": times.get(i, now), **more}) for i, v in fresh.items()]
-            self._append(b"".join(lines))
-            if not {line.rstrip() for line in lines} <= {*self._catch_up()}:
-                raise OSError(f"{self.path} does not hold what was written: look at the disk, and label again.")
+    with self.log.lock:
+        changed = self.log.set(labels, who, round, when)
+        if changed:
             self.write_csv()
-        return len(fresh)
-
-# %% ../../nbs/pool/07_labels.ipynb #77e7a1ee
-@patch
-def _append(self: PoolLabels, data: bytes) -> None:
-    self.path.parent.mkdir(parents=True, exist_ok=True)
-    fd = open_append(self.path)
-    try:
-        size = os.fstat(fd).st_size
-        os.lseek(fd, max(size - 1, 0), os.SEEK_SET)
-        if size and os.read(fd, 1) != b"\n":  # a line that a crash cut short stays one line
-            write_all(fd, b"\n")
-        append_bytes(fd, data)
-    finally:
-        os.close(fd)
+        return changed
 
 
 @patch
 def write_csv(self: PoolLabels) -> Path:
     "`labels.csv` beside the log: id and label, for other programs."
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["id", "label"])
-    rows.writerows(sorted(self._now.items()))
-    path = atomic_write(self.path.with_name("labels.csv"), out.getvalue().encode("utf-8", "surrogateescape"))
-    return self.write_csv() if any(self._catch_up()) else path  # somebody else has written meanwhile
+    with self.log.lock:
+        out = io.StringIO()
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(["id", "label"])
+        rows.writerows(sorted(self.now.items()))
+        path = atomic_write(self.path.with_name("labels.csv"), out.getvalue().encode("utf-8", "surrogateescape"))
+        return self.write_csv() if any(self.log.catch_up()) else path  # somebody else has written meanwhile
 
-# %% ../../nbs/pool/07_labels.ipynb #d788a5be
-def round_time() -> float:
-    "Now, in seconds since 1970, to the millisecond."
-    return round(time.time(), 3)
+# %% ../../nbs/pool/07_labels.ipynb #c51d7aba
+@patch(as_prop=True)
+def excluded(self: PoolLabels) -> set[str]:
+    "Names of the pictures that are excluded."
+    told = self.remarks.now.items()
+    return {name for name, text in told if "exclude" in text and "exclude" in from_remark(text)[0]}
+
+
+@patch(as_prop=True)
+def counting(self: PoolLabels) -> dict[str, str]:
+    "The labels that count."
+    out = self.excluded
+    return {name: label for name, label in self.now.items() if name not in out}
 
 # %% ../../nbs/pool/07_labels.ipynb #ca2b6c00
 def three_way(

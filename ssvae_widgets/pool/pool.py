@@ -336,7 +336,7 @@ def sample(
     if not drawn:
         raise DataError("no shard is embedded yet: call embed(), or wait for the first one.")
     proposed = self.proposals(check_whole(candidates, "candidates", 0, 10**7))
-    folder, places = self._place_rows(drawn, n, {*self.labels.now, *proposed})
+    folder, places = self._place_rows(drawn, n, {*self.labels.now, *self.labels.remarks.now, *proposed})
     small, ids = small_at(self.folder, [*places.values()]), [*places]
     thumbs = fetch_thumbs(self.folder, *np.array([*places.values()], np.int64).T)
     space, manifest, number = read_space(self.folder), self.manifest, newest_learner(self.folder)
@@ -426,7 +426,7 @@ def train(
     "Learn from all labels and a sample. Raises `DataError` with labels of less than two classes."
     check_whole(candidates, "candidates", 0, 10**9)
     self.take()
-    labels, chosen = self.labels.now, self.draw(n)
+    labels, chosen = self.labels.counting, self.draw(n)
     held = {name for name, _, _ in chosen}
     places = {name: (s, r) for name, s, r in chosen} | self.find(sorted({*labels} - held))
     used = {labels[i] for i in places if i in labels}
@@ -486,7 +486,7 @@ def proposals(self: Pool, n: int = 200) -> dict[str, str]:  # name -> why
         done = self.folder / "answers" / str(number) / "_done"
         there = done.exists() and (learner_folder(self.folder, number) / "learner.npz").is_file()
         if there and (found := read_round(self.folder, number)).complete:
-            known, top = self.labels.now, found.candidates
+            known, top = self.labels.now.keys() | self.labels.excluded, found.candidates
             free = np.array([i for i, name in enumerate(top["id"]) if name not in known], np.int64)
             first = free[spread_out(read_space(self.folder).decode(top["small"][free]), n)] if len(free) else free
             return {top["id"][i]: why(found, i) for i in first.tolist()}

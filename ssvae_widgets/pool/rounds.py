@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Int8, Int64
 
 from ..io.files import atomic_write, parse_json, read_plain
+from .density import Density
 from .functions import SmallSpace, Thumb
-from .reduce import merge_summaries, share_of_shard, spread_out
+from .reduce import BINS, merge_summaries, share_of_shard, spread_out
 from ssvae_widgets.pool.shards import (
     Manifest,
     read_arrays,
@@ -32,8 +33,8 @@ from ssvae_widgets.pool.shards import (
 from .work import answered, learner_key, summary_path
 
 # %% auto #0
-__all__ = ['PROPOSED', 'learner_folder', 'newest_learner', 'put_learner', 'teach', 'Round', 'read_round', 'finish_round', 'why',
-           'Newcomer', 'newcomers', 'fetch_thumbs', 'decode_thumbs']
+__all__ = ['NOBODY', 'PROPOSED', 'learner_folder', 'newest_learner', 'put_learner', 'teach', 'Round', 'read_round',
+           'finish_round', 'why', 'Newcomer', 'newcomers', 'fetch_thumbs', 'decode_thumbs', 'newest_density']
 
 # %% ../../nbs/pool/09_rounds.ipynb #5510e266
 def learner_folder(folder: Path, number: int) -> Path:
@@ -130,6 +131,9 @@ def _named(summaries: dict[int, dict], shard: np.ndarray, row: np.ndarray, kind:
     return out
 
 # %% ../../nbs/pool/09_rounds.ipynb #500b852c
+NOBODY = np.zeros(0, np.int64)
+
+
 def read_round(
     folder: Path,
     number: int,
@@ -138,7 +142,11 @@ def read_round(
     manifest, learner = read_manifest(folder), read_arrays(learner_folder(folder, number) / "learner.npz")
     classes, key = [str(c) for c in learner["classes"]], learner_key(folder, number)
     here = [s.number for s in manifest.shards if answered(folder, number, s.number)]
-    summaries = {s: read_arrays(summary_path(folder, number, s, key)) for s in here}
+    summaries, density = {}, np.zeros(BINS * BINS, np.int64)
+    for s in here:  # the cells of one shard at a time: they are most of what it handed in
+        told = read_arrays(summary_path(folder, number, s, key))
+        density[told["cell"]] += told["cell_count"]
+        summaries[s] = told | {"cell": NOBODY, "cell_count": NOBODY}
     whole = merge_summaries(summaries, int(learner["candidates"]), len(classes))
     complete, (shard, row, margin) = len(here) == len(manifest.shards), whole["top"]
     if not complete:
@@ -154,7 +162,7 @@ def read_round(
         bool(learner["exact"]),
         classes,
         whole["counts"],
-        whole["density"],
+        density.reshape(BINS, BINS),
         tuple(map(float, learner["extent"])),
         {"id": [str(i) for i in top["id"]], "margin": margin, "class": np.array(top["class"], np.int64)}
         | {"small": small, "shard": shard, "row": row},
@@ -189,6 +197,7 @@ def finish_round(
     reason = [why(found, i) for i in range(len(rank))]
     columns |= {"reason": reason, "rank": rank, "thumb": pictures}
     write_table(Path(folder) / "top" / f"{number}.parquet", columns)
+    write_arrays(Path(folder) / "top" / f"{number}.density.npz", {"counts": found.density, "extent": found.extent})
     told = {"learner": key, "shards": shards, "rows": read_manifest(folder).rows, "counts": found.counts.tolist()}
     atomic_write(done, json.dumps(told).encode())
     return found
@@ -261,3 +270,19 @@ def decode_thumbs(
         for _ in pool.map(fill, range(len(data))):
             pass
     return out
+
+# %% ../../nbs/pool/09_rounds.ipynb #51df1923
+def newest_density(
+    folder: Path,
+) -> tuple[int, Density] | None:  # number of the round; None: no round is complete
+    "The density of all pictures that the newest complete round has asked."
+    for number in range(newest_learner(folder) or 0, 0, -1):
+        done = Path(folder) / "answers" / str(number) / "_done"
+        try:
+            if _done_shards(done, learner_key(folder, number)) is None:
+                continue
+            kept = read_arrays(Path(folder) / "top" / f"{number}.density.npz")
+        except FileNotFoundError:  # there is no such learner, or an older version has finished it
+            continue
+        return number, Density(kept["counts"], tuple(map(float, kept["extent"])))
+    return None

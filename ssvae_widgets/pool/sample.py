@@ -29,6 +29,7 @@ from ..io.files import atomic_write, parse_json, read_plain
 from ..io.presence import one_at_a_time
 from ..labels.gestures import add_classes, set_labels
 from ..labels.store import LabelStore
+from .both_ways import exchange_remarks
 from .labels import PoolLabels, three_way
 from .seats import kept_names, now_called, read_seats, write_names
 from .shards import read_table
@@ -183,9 +184,11 @@ def _exchange(folder: Path, ids: list[str], store: LabelStore, labels: PoolLabel
     when = {i: given[row[i]] for i in push if row[i] in given} | labels.times(moved)
     labels.set(push | moved, who, round, when)
     pulled = _pull(store, row, ids, mine, pull)
-    if pulled is not None:  # None: the disk refuses, next time
+    before = known.get("remarks")
+    remarked = exchange_remarks(store, ids, before if isinstance(before, dict) else {}, labels.remarks, who, round)
+    if pulled is not None and remarked is not None:  # None: the disk refuses, next time
         agreed = {i: v for i, v in (mine | pulled).items() if v is not None}
-        if known != (told := {"labels": agreed, "log": size}):
+        if known != (told := {"labels": agreed, "remarks": remarked, "log": size}):
             atomic_write(folder / "synced.json", json.dumps(told).encode())
     return len(push) + len(moved), len(pulled or ())
 
@@ -206,7 +209,9 @@ def _pull(
             return {}
         shown = {store.classes[code] for code in store.shown}
         add_classes(store.log, [c for c in dict.fromkeys(take.values()) if c is not None and c not in shown])
-        told = set_labels(store.log, np.array([row[i] for i in take], np.int64), [*take.values()], "import", {})
+        told = set_labels(
+            store.log, np.array([row[i] for i in take], np.int64), [*take.values()], "import", {"undoable": False}
+        )
         return take if told.saved else None
 
     return store.decide(decide) if pull else {}
@@ -270,7 +275,8 @@ def recover_labels(
     "Bring labels of all samples to the pool; a sample whose names are lost is told by a `DataError`."
     found, place = 0, Path(pool) / "samples"
     for folder in sorted(place.iterdir()) if place.is_dir() else ():
-        if not _log_size(folder) or _agreed(folder).get("log") == _log_size(folder):
+        known = _agreed(folder)
+        if not _log_size(folder) or "remarks" in known and known.get("log") == _log_size(folder):
             continue
         if not (folder / "ids.parquet").is_file():
             raise DataError(f"{folder} has labels and no names (ids.parquet): bring it back from a backup.")

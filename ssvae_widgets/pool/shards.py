@@ -47,13 +47,13 @@ def _column(name: str, values: Any, missing: np.ndarray | None) -> Any:
         return pa.array(values)
     if values.ndim == 1:
         return pa.array(values, mask=missing if values.dtype.kind == "f" and missing is not None else None)
-    mask = None if missing is None else pa.array(missing)
     if values.dtype == np.int8:
         valid = None if missing is None else pa.array(~missing).buffers()[1]
         data = pa.py_buffer(np.ascontiguousarray(values))
         return pa.FixedSizeBinaryArray.from_buffers(pa.binary(values.shape[1]), len(values), [valid, data])
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=mask)
+    width = values.shape[1]
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), mask=None if missing is None else missing.repeat(width))
+    return pa.FixedSizeListArray.from_arrays(flat, width)
 
 # %% ../../nbs/pool/04_shards.ipynb #8251ee59
 def write_table(
@@ -109,9 +109,11 @@ def feature_rows(table: Any) -> tuple[Float16[np.ndarray, "batch d"], Bool[np.nd
     "The features of a table, zero where there are none, and which rows have them."
     a = table.column("features").combine_chunks()
     width = a.type.list_size
-    ok = ~a.is_null().to_numpy(zero_copy_only=False)
-    rows = np.zeros((len(a), width), np.float16)
-    rows[ok] = a.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    there, flat = ~a.is_null().to_numpy(zero_copy_only=False), a.flatten()  # without lists that are null
+    rows, ok = np.zeros((len(a), width), np.float16), there.copy()
+    ok[there] = ~flat.is_null().to_numpy(zero_copy_only=False).reshape(-1, width).any(1)
+    rows[there] = flat.to_numpy(zero_copy_only=False).reshape(-1, width)
+    rows[~ok] = 0
     return rows, ok
 
 # %% ../../nbs/pool/04_shards.ipynb #3cc12537

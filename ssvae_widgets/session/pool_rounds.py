@@ -185,10 +185,11 @@ def take_in(self: PoolRounds, number: int) -> Int[np.ndarray, "rows"]:  # that h
     from ssvae_widgets.pool.sample import PATIENCE
     from ssvae_widgets.pool.seats import take_seats
 
-    sample, data = self.sample, self.session.data
+    sample, data, labels = self.sample, self.session.data, self.pool.labels
     if self._closed or self.session.frozen.inputs is None:
         return np.zeros(0, np.int64)
-    come = newcomers(self.pool.folder, number, self.pool.labels.now, self.candidates)
+    known = labels.now.keys() | labels.excluded
+    come = newcomers(self.pool.folder, number, known, self.candidates)
     with one_at_a_time(sample.folder / ".lock", PATIENCE):
         held = np.flatnonzero(data.store.codes >= 0).tolist()
         taken = take_seats(sample.folder, self._drawn, [c.name for c in come], held).taken
@@ -293,7 +294,7 @@ def follow_rounds(session: Any) -> Callable[[], None]:  # a `LabelingSession` on
     from ssvae_widgets.pool.rounds import newest_learner
     from ssvae_widgets.pool.work import answered
 
-    if session.sample.pool is None or session.multilabel:
+    if session.sample.pool is None:
         return lambda: None
     rounds = session.whole = PoolRounds(session)
     rounds._run, session.data.away = session.network.number, session.sample.free

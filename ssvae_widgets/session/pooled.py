@@ -18,15 +18,22 @@ from .frozen_features import keep_map
 from .jobs import JobQueue
 
 # %% auto #0
-__all__ = ['unpack_sample', 'keep_pool_map', 'follow_pool']
+__all__ = ['NO_SETS', 'unpack_sample', 'keep_pool_map', 'follow_pool', 'nothing_to_undo']
 
 # %% ../../nbs/session/06_pooled.ipynb #926c51e1
+NO_SETS = (
+    "A pool has one class for each picture: its rounds learn no sets. Leave multilabel out, or label the sample apart "
+    "from its pool: LabelingSession(sample.images, 'sets.csv', features=sample.vectors, multilabel=True)."
+)
+
+
 def unpack_sample(
     images: Any,  # as `LabelingSession` takes them; a pool, or a sample of one
     labels: Any,
     features: Any,
+    multilabel: Any = None,
 ) -> tuple[Any, Any, Any, Any]:  # the sample, or None; images, labels and features of the session
-    "What a session is made of; `ArgumentError` for labels or features beside those of a pool."
+    "What a session is made of; `ArgumentError` for labels or features beside those of a pool, and for several classes."
     if not hasattr(images, "for_session"):
         return None, images, labels, features
     if labels not in (None, "labels.csv") or not (isinstance(features, str) and features == "auto"):
@@ -34,6 +41,8 @@ def unpack_sample(
             "A pool has its labels and its features: leave labels= and features= out; pool.label gives it labels by "
             "name, Pool.create makes one of other features."
         )
+    if multilabel:
+        raise ArgumentError(NO_SETS)
     sample = images.for_session()
     return sample, sample.image_set(), sample.labels_path, sample.featured()
 
@@ -51,7 +60,9 @@ def keep_pool_map(
 def follow_pool(
     session: Any,  # a `LabelingSession` on a sample
 ) -> Callable[[], None]:  # call it to stop
-    "From now on labels of a session and of its pool are the same, also while it trains."
+    "From now on labels of a session and of its pool are the same, also while it trains; `ArgumentError` for sets."
+    if session.multilabel:  # a log of former times
+        raise ArgumentError(NO_SETS)
     jobs = JobQueue(session.activity.failed, name="ssvae-pool")
     stop = session.sample.follow(session, jobs)
     wait = partial(jobs.wait, 5.0)
@@ -63,3 +74,12 @@ def follow_pool(
         stop()
 
     return close
+
+# %% ../../nbs/session/06_pooled.ipynb #21c18262
+def nothing_to_undo(
+    session: Any,  # a `LabelingSession`
+) -> str:
+    "Why undo did nothing, in a sentence."
+    if session.sample is None or not (session.n_labeled or session.flags):
+        return "There is nothing to undo."
+    return "There is nothing to undo in this sample: what came with the pool was said before. Say it anew to change it."

@@ -80,7 +80,7 @@ class LabelingSession(SessionFace):
         features="auto",  # or an extractor's name, None (pixels), an (n, d) array or .npy, a function, or an .onnx file
     ):
         epochs = check_whole(epochs, "epochs")
-        self.sample, images, labels, features = unpack_sample(images, labels, features)  # None: of no pool
+        self.sample, images, labels, features = unpack_sample(images, labels, features, multilabel)  # None
         about = annotator, groups, multilabel
         self.data, self.activity = LabeledImages(images, labels, classes, truth, seed, *about), Activity()
         check_model(model, config, self.data.images)

@@ -18,6 +18,7 @@ import { AT_ONCE, PITCH, Pictures } from "./map-pictures.mjs";
 import { areasKey, legend, tell, toolbar } from "./chrome.mjs";
 import { Flashes } from "./flash.mjs";
 import { Areas } from "./regions.mjs";
+import { Density } from "./density.mjs";
 import { clean, h } from "./dom.mjs";
 
 /** The canvas of a map and what is painted on it: points, ink above them, legend and counts. `MapView` adds pointer and keys. */
@@ -54,6 +55,7 @@ export class MapCanvas {
     this.ground = null;
     const make = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
     this.areas = new Areas(make);
+    this.density = new Density(make, () => act("shade"));
     this.pictures = new Pictures(make);
     /** @type {Uint8Array | null} */
     this.covered = null;
@@ -79,7 +81,7 @@ export class MapCanvas {
     this.status = h("span", { class: "ssvae-m-map-status" });
     this.keysOn = h("span", { class: "ssvae-m-keys-active", "aria-hidden": "true" }, "keys active");
     this.foot = h("div", { class: "ssvae-m-foot" }, this.live, this.status, this.keysOn);
-    el.append(this.bar.el, this.legend.el, this.areasKey, this.foot);
+    el.append(this.bar.el, this.legend.el, this.areasKey, this.density.key, this.foot);
     this.bar.el.hidden = !model.get("toolbar");
     common.views.add(this);
   }
@@ -274,19 +276,23 @@ export class MapCanvas {
     this.drawInk(v);
   }
 
-  /** Regions under the points, as they are now: none while points travel, no colors of classes under others. */
+  /** Density and regions under the points, as they are now: none while points travel, no colors of classes under others. */
   drawGround(v) {
     const m = this.model,
       g = (this.gg ||= this.ground.getContext("2d")),
-      on = m.get("regions") && this.areas.grid && this.s.t >= 1,
+      rest = this.s.t >= 1,
+      on = m.get("regions") && this.areas.grid && rest,
+      dense = this.density.on && rest,
       plain = m.get("kind") === "values" || String(m.get("categories")) !== String(m.get("classes")),
       theme = this.map.dataset.theme,
       colors = plain ? [] : m.get("class_colors");
-    if (!on && !this.ground.dataset.of) return;
+    if (!on && !dense && !this.ground.dataset.of && !this.ground.dataset.dense) return;
     g.setTransform(1, 0, 0, 1, 0, 0);
     g.clearRect(0, 0, this.W, this.H);
-    this.ground.classList.toggle("ssvae-m-there", !!on);
+    this.ground.classList.toggle("ssvae-m-there", !!(on || dense));
     this.ground.dataset.of = on ? String(m.get("areas").of) : "";
+    this.ground.dataset.dense = dense ? String(m.get("density").of) : "";
+    if (dense) this.density.draw(g, { view: v, dpr: this.dpr, theme, ink: this.theme.ring });
     if (!on) return;
     const look = { theme, colors: theme === "dark" ? colors.map(onDark) : colors, line: this.theme.ring };
     this.areas.draw(g, { view: v, dpr: this.dpr, ...look });

@@ -42,6 +42,7 @@ export class MapView extends MapCanvas {
     this.watch("change:pictures change:picture_size change:thumb", () => this.ask("pictures"));
     this.watch("change:axes", () => this.axes());
     this.watch("change:areas change:regions", () => this.regions());
+    this.watch("change:density change:shade", () => this.dense());
     this.keys = buildKeymap(model.get("keymap"));
     this.spring = new Spring((on) => this.between(on));
     this.former = "pointer"; // the tool before one looked between the points
@@ -130,6 +131,7 @@ export class MapView extends MapCanvas {
     this.colors();
     this.axes();
     this.regions();
+    this.dense();
     this.changed("selection");
   }
 
@@ -142,9 +144,15 @@ export class MapView extends MapCanvas {
     if (this.s.words.on) ofOneWord(this.areasKey, areas);
     if (!this.map) return;
     this.areas.read(on ? areas : null);
-    this.ground.hidden = !on;
-    this.ground.setAttribute("aria-label", clean(areas.words || "Regions", 600));
+    this.ground.hidden = !(on || this.density.on);
+    this.ground.setAttribute("aria-label", clean((on && areas.words) || this.density.words || "Regions", 600));
     this.ask("areas");
+  }
+
+  /** How dense a whole pool lies: there when Python has told it, until it is left out. */
+  dense() {
+    this.density.read(this.model.get("density"), this.model.get("shade"));
+    this.regions();
   }
 
   /** Axes are there when they are asked for. */
@@ -586,7 +594,7 @@ export class MapView extends MapCanvas {
         this.s.intent("color", { column: next });
       }
       if (this.root) this.root.focus({ preventScroll: true });
-    } else if (name === "pictures" || name === "axes" || name === "regions") {
+    } else if (["pictures", "axes", "regions", "shade"].includes(name)) {
       m.set(name, !m.get(name));
       m.save_changes();
       this.root?.focus({ preventScroll: true });

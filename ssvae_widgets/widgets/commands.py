@@ -13,6 +13,7 @@ from fastcore.basics import patch
 
 from ..errors import ArgumentError, check_rows, check_whole, describe
 from ..parts import method
+from ..session.pooled import nothing_to_undo
 from .beside import beside_message, beside_refused
 from .class_commands import ClassCommands
 from .copied import CopiesShown
@@ -188,7 +189,7 @@ def taken_back(
 def undo(self: Commands, intent):
     "Take back the last gesture."
     done = self.session.undo()
-    self.presenter.say(taken_back(self.session, done, "undone") if done else "There is nothing to undo.")
+    self.presenter.say(taken_back(self.session, done, "undone") if done else nothing_to_undo(self.session))
     self.left_out.turn_back(done)
     self.proposals.follow_page(intent, "back")
 

@@ -32,6 +32,7 @@ from .commands import Commands
 from .decoder_wire import DecoderFeed
 from .facet_commands import FacetDeck, table_colorings
 from .film import write_film
+from .map_density import MapDensity
 from .page import write_page
 from .point_layer import as_keymap
 from .presenter import Presenter
@@ -198,6 +199,7 @@ def bind(self: LatentLabeler, session, views, names, columns):
     self.map.decoding = self.decoding
     for view in views[:-1]:
         view.on_intent(self.act)
+    self.map.under = (MapDensity(self.map, session),) if session.whole else ()
     self.map.layer.family = [widget.model_id for widget in family(self)]
     self.unsubscribe = session.subscribe(self.heard)
     self.presenter.begin()

@@ -184,7 +184,7 @@ def parts(self: LatentMap) -> tuple:
     "Everything that is closed with the map."
     if getattr(self, "layer", None) is None:
         return ()
-    ends = [self.tiles, self.ground] if "ground" in self.__dict__ else []
+    ends = [self.tiles, self.ground, *self.under] if "ground" in self.__dict__ else []
     return (*self.marks.parts(), self.layer.layout, self.layout, self.layer, *ends)
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #b2e42ecd

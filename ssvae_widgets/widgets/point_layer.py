@@ -213,6 +213,8 @@ class LayerState(SharedModule):
     axes = traitlets.Bool(False).tag(sync=True)
     regions = traitlets.Bool(False).tag(sync=True)
     areas = traitlets.Dict().tag(sync=True)
+    density = traitlets.Dict(help="of a whole pool, as `pack_density` gives it, with words and of").tag(sync=True)
+    shade = traitlets.Bool(True, help="whether it is painted").tag(sync=True)
     words = traitlets.Dict(help="of pictures with several: as `pack_words` gives them, and seq").tag(sync=True)
     decoder = traitlets.Dict(help="who draws at the pointer: revision, kind and why; empty: nobody").tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
@@ -336,6 +338,7 @@ FROM_PAGE = {
     "picture_size": whole(0, 257),
     "axes": flag,
     "regions": flag,
+    "shade": flag,
 }
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #a36b4d9a

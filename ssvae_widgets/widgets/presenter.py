@@ -189,7 +189,7 @@ def failed(self: Presenter, kind: str, error: BaseException):
 @patch
 def wait(self: Presenter, timeout: float) -> bool:  # False when the time ran out
     "Until the page shows the newest state."
-    queues = self.slow, self.queue, self.views.map.ground.jobs
+    queues = self.slow, self.queue, self.views.map.ground.jobs, *(part.jobs for part in self.views.map.under)
     return all(queue.wait(timeout, late=True) for queue in queues)
 
 

@@ -273,6 +273,7 @@ class StillMap:
 
     decoding = None  # gives what draws between the points, for a page: a `DecoderFeed`
     words = None  # tells what a page says of pictures with several: a `Words`
+    under: tuple = ()  # what else lies below the points: a `MapDensity`
 
     def to_png(self, width: int = 760, height: int = 520) -> bytes:
         "The map as it is colored now, with its legend, as a PNG file."

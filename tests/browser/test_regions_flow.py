@@ -74,6 +74,21 @@ def test_regions_are_switched_on_follow_answers_and_view_and_are_calm(open_noteb
     switch.click()
     nb.until("not m.regions")
     until(lambda: not ground.is_visible())
+    nb.execute(
+        "from ssvae_widgets.pool.density import Density\nfrom ssvae_widgets.widgets.map_density import pack_density"
+    )
+    nb.execute("grid = np.zeros((40, 60))\ngrid[20, 15] = 50\nwhole = pack_density(Density(grid, (-6, 18, -8, 8)))")
+    nb.execute("m.layer.density = whole | {'words': 'Shade: all of the pool', 'of': 1}")
+    line = page.locator(".ssvae-m-density")
+    until(lambda: ground.is_visible() and ground.get_attribute("data-dense") == "1")
+    assert 20 < m.tint(0.2, 0.2)[3] < 80 and m.tint(12.2, 0.3)[3] == 0, (
+        "a soft shade where the pool is, and nowhere else"
+    )
+    assert line.inner_text() == "Shade: all of the pool" == ground.get_attribute("aria-label")
+    line.click()
+    nb.until("not m.layer.shade")
+    until(lambda: not ground.is_visible())
+    assert line.get_attribute("aria-pressed") == "false"
     assert np.isfinite(m.domain).all()
 
 
@@ -104,7 +119,7 @@ def test_a_film_plays_without_kernel_and_network(browser, tmp_path):
         .evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v)")
     )
     page.get_by_text("Play again").click()
-    page.wait_for_function("() => Number(document.querySelector('canvas.ssvae-points').dataset.at) > 0.3")
+    until(lambda: points.evaluate("c => Number(c.dataset.at)") > 0.3)  # no string is code in the page
     page.keyboard.press("Home")
     page.wait_for_selector("canvas[data-at='0.00']")
     assert points.evaluate("c => c.toDataURL()") == before and wrong == []
