@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/data/names.html.md"""
 __all__ = ['is_missing', 'clean_name', 'as_text', 'class_names', 'check_classes', 'group_numbers']
 
 # %% ../../nbs/data/01_names.ipynb #6b445de3
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -29,6 +30,9 @@ def is_missing(label) -> bool:
         return type(label).__name__ in ("NAType", "NaTType")  # pandas does not say whether NA differs from NA
 
 # %% ../../nbs/data/01_names.ipynb #53c4289a
+_OUTER = re.compile("^[\\s\u200b-\u200f\u2060\ufeff]+|[\\s\u200b-\u200f\u2060\ufeff]+$")  # nobody sees these at an end
+
+
 def clean_name(
     name: str,  # class name as typed
 ) -> str:  # without control characters and outer blanks
@@ -41,6 +45,7 @@ def clean_name(
     ).strip()
     if name and all(unicodedata.category(c) in ("Cf", "Mn", "Zs") for c in name):
         raise ArgumentError(f"class name {name!r} has no visible character; expected a name that people can read.")
+    name = _OUTER.sub("", name)
     if not name or len(name) > 500:
         raise ArgumentError(f"class name {name[:20]!r} has {len(name)} characters; expected 1 to 500.")
     try:
@@ -116,7 +121,8 @@ def group_numbers(
     "Groups as numbers from 0 on, in the order in which they come. Raises `ArgumentError`."
     places: dict[Any, int] = {}
     try:
-        values = [("", k) if v is None or v != v else v for k, v in enumerate(np.asarray(groups, object).tolist())]
+        given = groups.tolist() if isinstance(groups, np.ma.MaskedArray) else np.asarray(groups, object).tolist()
+        values = [("", k) if is_missing(v) else v for k, v in enumerate(given)]
         numbers = np.array([places.setdefault(v, len(places)) for v in values], np.int64)
     except (TypeError, ValueError):
         raise ArgumentError(f"groups is {describe(groups)}; expected names or numbers, one for each image.") from None

@@ -15,6 +15,7 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Int8
 
 from ..errors import ArgumentError, check_row, check_rows, describe
+from .gestures import check_order
 from .history import History
 from .line import plain
 from .sets import STAYS, VERSION, Sets, facts_told, row_fact, set_rows
@@ -116,6 +117,7 @@ def answer(
         raise ArgumentError(f"labels is {describe(labels)}; expected classes, or a list of them for each image.")
     labels = list(labels)
     apart = bool(labels) and all(np.iterable(some) and not isinstance(some, str | bytes) for some in labels)
+    check_order(serials, labels if apart else None)
     if apart and len(labels) != len(rows):
         raise ArgumentError(f"there are {len(labels)} answers for {len(rows)} images; expected one for each.")
     last = dict(zip(rows.tolist(), labels if apart else [labels] * len(rows)))  # of a row given twice the later counts

@@ -93,7 +93,7 @@ def decode_text(
     elif b"\0" in data[:200]:
         encodings = (
             ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
-            if len(data) % 2 == 0 and data[:200].count(b"\0") > len(data[:200]) // 3
+            if len(data) % 2 == 0 and data[:24].count(b"\0") > len(data[:24]) // 3
             else []
         )
     else:

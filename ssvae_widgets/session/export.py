@@ -378,6 +378,8 @@ def _chosen(what, able: dict[str, str], usual: list[str], why_not: dict[str, str
     "The parts that are wanted, or an `ArgumentError`."
     if what is None:
         return usual
+    if not np.iterable(what) or isinstance(what, bytes):
+        raise ArgumentError(f"what is {describe(what)}; expected some of {', '.join(PLACES)}, or None for all of them.")
     wanted = [what] if isinstance(what, str) else list(what)
     if not wanted:
         raise ArgumentError(f"what is empty; expected some of {', '.join(able)}, or None for all of them.")

@@ -478,7 +478,7 @@ def code(
         raise ArgumentError("There is no class yet; add the first one, for instance with add_class('cat').")
     if isinstance(label, str):
         try:
-            code = classes.index(clean_name(label))
+            code = classes.index(label if label in classes else clean_name(label))
         except ValueError:
             some = f"{', '.join(classes[:20])}{', …' * (len(classes) > 20)}"
             raise ArgumentError(f"There is no class {describe(label)}; the classes are {some}.") from None

@@ -66,7 +66,7 @@ def session_for(
     by_itself = isinstance(labels, str) and labels == "auto"
     if (session is None) == (images is None):
         given = "neither images nor a session" if images is None else "images and a session"
-        raise TypeError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
+        raise ArgumentError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
     if session is None:
         given, images = images, images.for_session() if hasattr(images, "for_session") else as_image_set(images)
         labels = own_place(given, images) if by_itself else labels
@@ -74,14 +74,14 @@ def session_for(
         return LabelingSession(images, labels, epochs=epochs, seed=seed, features=features, **more)
     if not isinstance(session, LabelingSession):
         said = f"session is a {type(session).__name__}, expected a LabelingSession"
-        raise TypeError(f"{said}; images come first: LatentLabeler(images).")
+        raise ArgumentError(f"{said}; images come first: LatentLabeler(images).")
     if session.jobs.closed:
         said = "this session is closed, its labels are on disk"
         raise ArgumentError(f"{said}: LatentLabeler(images, labels) opens them again.")
     own_features = not isinstance(features, str) or features != "auto"
     if own_features or any(v is not None for v in more.values()) or not by_itself:
         said = "labels, truth, classes, model, config, multilabel and features belong to the session that was given"
-        raise TypeError(f"{said}: give them to LabelingSession instead.")
+        raise ArgumentError(f"{said}: give them to LabelingSession instead.")
     check_items(columns, names, len(session.images))
     return session
 

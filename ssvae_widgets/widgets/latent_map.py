@@ -125,7 +125,7 @@ def _names_of(classes) -> list[str]:
 def _take_columns(self: LatentMap, colors, names, color_by):
     self._columns = columns_of(colors, self.n, names)
     if color_by is not None and color_by not in self._columns:
-        raise ValueError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
+        raise ArgumentError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
 
 
 @patch
@@ -486,7 +486,7 @@ def set_positions(
     "Move all points."
     positions, xy = pack_positions(xy), np.array(as_positions(xy), np.float64)
     if len(xy) != self.n:
-        raise ValueError(f"got {len(xy)} positions, expected {self.n}; make a new LatentMap for other points")
+        raise ArgumentError(f"got {len(xy)} positions, expected {self.n}; make a new LatentMap for other points")
     with self.layer.lock:
         at_rest = np.allclose(self.domain, self._home, rtol=1e-6)
         self._xy, self._home = xy, home_domain(xy)
