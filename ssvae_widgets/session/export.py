@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/export.html.md"""
 # %% ../../nbs/session/27_export.ipynb #6d63c840
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,7 +15,7 @@ import os
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from ..interchange.datasets import write_parquet
 from ..interchange.onnx_model import onnx_model
 from ..interchange.records import png_bytes
 from ..interchange.script import FILES, write_script
-from ..io.files import atomic_write, temporary_name
+from ..io.files import atomic_write, explain_os_error, parse_json, read_plain, temporary_name
 from ..labels.csv_table import guard_cell, unguard_cell
 from ..labels.exchange import export_labels
 from .label_sets import joined
@@ -265,7 +266,7 @@ PLACES = {
 def _ours(folder: Path) -> set[str]:
     "Names in a folder that an earlier export has written."
     try:
-        told = json.loads((folder / NOTE).read_text())
+        told = parse_json(read_plain(folder / NOTE))
         return {str(name) for name in told["files"]} & set(PLACES.values())
     except (OSError, ValueError, KeyError, TypeError):
         return set()
@@ -295,9 +296,9 @@ def _as_written(place: Path, part: str) -> bool:
     if part == "script":
         return {path.name for path in place.iterdir()} <= {*FILES, "__pycache__"}
     try:
-        with open(place / INDEX, newline="", encoding="utf-8") as file:
-            told = {unguard_cell(row["file"]) for row in csv.DictReader(file)} | {INDEX}
-    except (OSError, ValueError, KeyError):
+        file = io.StringIO(read_plain(place / INDEX).decode(), newline="")
+        told = {unguard_cell(row["file"]) for row in csv.DictReader(file)} | {INDEX}
+    except (OSError, ValueError, KeyError, AttributeError, csv.Error):
         return False
     return {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()} == told
 
@@ -325,6 +326,18 @@ def _put(path: Path, write: Callable[[Path], Any]) -> None:
             stage.unlink(missing_ok=True)
 
 # %% ../../nbs/session/27_export.ipynb #b8ecf01f
+@contextlib.contextmanager
+def _said_whole(folder: Path) -> Iterator[None]:
+    "What the disk refuses is an `OSError` of one sentence."
+    try:
+        yield
+    except OSError as e:
+        if e.errno is None:
+            raise  # a sentence of our own
+        why = explain_os_error(e)
+        raise OSError(e.errno, f"Nothing more could be written to {folder}: {why}; what is there is whole") from e
+
+
 def export_session(
     session,  # a `LabelingSession`
     folder: str | os.PathLike,  # where to; made when it is not there
@@ -343,7 +356,6 @@ def export_session(
     usual = [name for name in able if name in more or any(o.name == name and o.usual for o in there)]
     parts = _chosen(what, able, usual, {o.name: o.why_not for o in there})
     _check_folder(folder, parts, session.store.path)
-    folder.mkdir(parents=True, exist_ok=True)
     ways = {
         "labels": lambda path: _write_labels(session, path, names),
         "predictions": lambda path: _write_predictions(session, path, names),
@@ -352,13 +364,15 @@ def export_session(
         "model": lambda path: session.model.save(path),
         **_ways_for_others(session, names),
     }
-    for part in parts:
-        path = folder / PLACES[part]
-        if part == "project":
-            session.save(path)
-        else:
-            _put(path, more.get(part) or ways[part])
-        atomic_write(folder / NOTE, _note(session, _ours(folder) | {PLACES[part]}))
+    with _said_whole(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            path = folder / PLACES[part]
+            if part == "project":
+                session.save(path)
+            else:
+                _put(path, more.get(part) or ways[part])
+            atomic_write(folder / NOTE, _note(session, _ours(folder) | {PLACES[part]}))
     return [Written(part, folder / PLACES[part], able[part]) for part in parts]
 
 # %% ../../nbs/session/27_export.ipynb #edbc83d4
