@@ -229,7 +229,7 @@ def merge(
             return self._old_export(data, origin, replay, first)
         edited = other & (rows.codes != then) | again
         rows.problems += self._unclear(cells, rows, edited, then, replay)
-        missing = 0 if first else int((now >= 0).sum() - (had >= 0).sum())
+        missing = origin.lacks if first else int((now >= 0).sum() - (had >= 0).sum())  # what came after it lacks it too
         kept, uids = keep_backup(self.path, data), replay.table.uids
         if edited.any():
             said = [uids[c] if c >= 0 else None for c in rows.codes[edited]]
