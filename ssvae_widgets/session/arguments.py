@@ -65,7 +65,8 @@ def check_labels(
     if isinstance(labels, LabelStore) and labels.n_items != n_items:
         raise ArgumentError(f"The label store is for {labels.n_items} items, there are {n_items} images.")
     if isinstance(labels, (str, os.PathLike)):
-        check_path(labels, "labels")
+        text = check_path(labels, "labels")
+        labels = labels if isinstance(labels, str | Path) else text
         if table and os.path.realpath(os.path.expanduser(labels)) == os.path.realpath(table):
             raise ArgumentError(f"labels is {labels}, the table of the images itself; give labels another file.")
     if labels is None or isinstance(labels, (LabelStore, str, os.PathLike)):

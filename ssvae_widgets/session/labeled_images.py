@@ -89,8 +89,8 @@ def _what_is_there(path) -> tuple[bool, bool]:  # a log; any labels
     home = Path(path).expanduser()
     with contextlib.suppress(OSError):  # the store says so if it cannot save
         home.parent.mkdir(parents=True, exist_ok=True)
-    logged = home.with_name(home.name + ".log.jsonl").exists()
-    return logged, logged or home.exists()
+    logged = os.path.exists(home.with_name(home.name + ".log.jsonl"))  # False for a name that cannot be
+    return logged, logged or os.path.exists(home)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5c926897
 def _classes_to_add(
