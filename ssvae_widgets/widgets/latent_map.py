@@ -30,7 +30,7 @@ from ssvae_widgets.widgets.columns import (
     home_domain,
     pale_codes,
 )
-from .intents import one_of
+from .intents import check_switches, one_of
 from .map_figure import MapFigure, place_marks, place_names
 from .map_regions import MapRegions
 from .map_selection import SelectsPoints
@@ -93,7 +93,7 @@ class LatentMap(StillMap, SelectsPoints, SaysWords, Whole):
         axes: bool = False,  # see `axes`
         regions: bool = False,  # see `regions`
     ):
-        looks = dict(toolbar=toolbar, legend=legend, dialogs=dialogs, keymap=as_keymap(keymap))
+        looks = check_switches(toolbar=toolbar, legend=legend, dialogs=dialogs) | {"keymap": as_keymap(keymap)}
         looks["point_size"] = check_number(point_size, "point_size", 0)
         looks["confirm_above"] = check_whole(confirm_above, "confirm_above", 0, 2**31 - 1)
         names, height = _names_of(classes), check_whole(height, "height", 1)
@@ -110,7 +110,7 @@ class LatentMap(StillMap, SelectsPoints, SaysWords, Whole):
         self.color_by = color_by or next(iter(self._columns))
         self._paint()
         self._bind()
-        self.pictures, self.axes, self.regions = pictures, axes, regions
+        self.pictures, self.axes, self.regions = check_switches(pictures=pictures, axes=axes, regions=regions).values()
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #5a62cfac
 def _names_of(classes) -> list[str]:
