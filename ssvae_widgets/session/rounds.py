@@ -418,12 +418,12 @@ def in_classes_of(
     "A frame as if its classes had always been those of now: one that is no more was not predicted."
     if np.array_equal(now, np.arange(len(now))):
         return frame
-    told = {"pred": np.append(now, -1)[frame.pred]}
+    told = {"pred": np.append(now, -1)[np.where(frame.pred < len(now), frame.pred, -1)]}
     if frame.probs is not None:
         told["probs"] = np.zeros((len(frame.probs), len(now)), frame.probs.dtype)
-        for k, column in enumerate(frame.probs.T):
-            if now[k] >= 0:  # of classes that were merged, one that is there is enough
-                told["probs"][:, now[k]] = np.maximum(told["probs"][:, now[k]], column)
+        for k, column in zip(now, frame.probs.T):
+            if k >= 0:  # of classes that were merged, one that is there is enough
+                told["probs"][:, k] = np.maximum(told["probs"][:, k], column)
     return Frame(**{**vars(frame), **told})
 
 
@@ -438,7 +438,7 @@ def what_changed(
     "Compare two rounds, both in the classes of now: that one was merged or deleted changes no prediction."
     known = None if before.probs is None else np.arange(before.probs.shape[1])
     if now is not None:
-        known = known if known is None else np.unique(now[known][now[known] >= 0])
+        known = known if known is None else np.unique(now[: len(known)][now[: len(known)] >= 0])
         before, after = in_classes_of(before, now), in_classes_of(after, now)
     sure = np.nan_to_num(before.certainty) + np.nan_to_num(after.certainty)
     if before.probs is None or after.probs is None:

@@ -123,7 +123,8 @@ def in_classes_of_today(
 ) -> Int[np.ndarray, "batch"]:
     "Codes of then as they are to be read now."
     view = session.store.log.view
-    return np.append(classes_today(view.n_classes, view.merged, view.shown), -1)[np.asarray(codes)]
+    now, codes = classes_today(view.n_classes, view.merged, view.shown), np.asarray(codes)
+    return np.append(now, -1)[np.where(codes < len(now), codes, -1)]
 
 
 def as_of_today(
