@@ -75,7 +75,7 @@ class Model:
                 if "note" in told:
                     notes[row] = told["note"]
             self.tell_sets(r.get("sets", {}), sets)
-        named = {uid: names.get(uid, uid) for uid in born}
+        named = self.told_apart({uid: names.get(uid, uid) for uid in sorted(born, key=gone.union(into).__contains__)})
         labels = {row: held(uid) for row, uid in labels.items() if uid is not None}
         wanted = {uid for (_, uid), yes in sets.items() if yes}
         shown = [
@@ -90,6 +90,16 @@ class Model:
                 targets[row, now] = targets.get((row, now), False) or yes
         notes = {row: text for row, text in notes.items() if text}
         return labels, [(uid, named[uid]) for uid in shown], colors, flags, notes, targets
+
+    @staticmethod
+    def told_apart(names):
+        "Of two classes that ended up with one name, by an undo or by two people, the later one has a number."
+        taken = set()
+        for uid, name in names.items():
+            numbered = (f"{name} ({k})" for k in range(2, 10_000))
+            names[uid] = name if name not in taken else next(one for one in numbered if one not in taken)
+            taken.add(names[uid])
+        return names
 
     @staticmethod
     def tell_sets(told, sets):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssvae_widgets import SSVAE, LabelingSession, LabelStore, LatentMap, SSVAEConfig
+from ssvae_widgets import SSVAE, LabelingSession, LabelStore, LatentLabeler, LatentMap, SSVAEConfig
 from ssvae_widgets.data.arrays import as_array
 from ssvae_widgets.data.extractors import find_extractor, given_vectors
 from ssvae_widgets.data.names import clean_name, group_numbers
@@ -136,3 +136,13 @@ def test_a_name_with_an_end_that_nobody_sees():
     store.set(0, "cat\u200b")
     with pytest.raises(ArgumentError, match="already a class"):
         store.add_class("\ufeffcat")
+
+
+def test_columns_of_an_app_with_masks_and_half_characters():
+    columns = {"masked": np.ma.array(["a", "b", "c"], mask=[0, 1, 0]), "half": ["\ud800", "x", None]}
+    with_columns = LatentLabeler(np.zeros((3, 4, 4), np.uint8), None, classes=2, features=None, columns=columns)
+    colors, facets = with_columns.map.columns, with_columns.session.facets
+    assert (colors["masked"].names, colors["masked"].values.tolist()) == (("a", "c"), [0, -1, 1])
+    assert facets["masked"].names == ("a", "c") and facets["masked"].totals.tolist() == [1, 1, 1]
+    assert colors["half"].names == facets["half"].names == ("\\ud800", "x")
+    with_columns.close()

@@ -103,7 +103,8 @@ def _years(v: np.ndarray) -> np.ndarray:
 
 # %% ../../nbs/widgets/05_columns.ipynb #dd3cb031
 def _from_names(v: np.ndarray, names) -> Column:
-    text = [None if x is None or x != x or x == "" else str(x) for x in v.tolist()]
+    whole = lambda x: str(x).encode(errors="backslashreplace").decode()  # noqa: E731  of a file name, half a character
+    text = [None if x is None or x != x or x == "" else whole(x) for x in v.tolist()]
     there = {t for t in text if t is not None}
     found = tuple(names) if names else tuple(sorted(there))
     if len(found) > 1000:

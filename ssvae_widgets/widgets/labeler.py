@@ -27,7 +27,7 @@ from ..session.export import Written
 from ..session.label_place import own_place
 from ..session.labeling import Labeling
 from .assets import Whole, close_all, family
-from .columns import check_column, numbers_with_gaps
+from .columns import as_values, check_column, numbers_with_gaps
 from .commands import Commands
 from .decoder_wire import DecoderFeed
 from .facet_commands import FacetDeck, table_colorings
@@ -347,7 +347,7 @@ def save(
     "Write images, labels with their history, rounds, weights, names and columns, for `LatentLabeler.open`."
     of_table = table_colorings(self.session.columns)
     given = {**{name: v for name, v in self.extra.items() if name not in of_table}, **self.given}
-    given = {name: numbers_with_gaps(np.asarray(values)) for name, values in given.items()}
+    given = {name: numbers_with_gaps(as_values(values)) for name, values in given.items()}
     known = column_file({**self.session.columns, **given}, self.names)
     folder = self.session.save(folder, more={"columns.npz": known})
     self.say(f"Saved in {folder}")
