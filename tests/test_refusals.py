@@ -1,6 +1,7 @@
 """Whatever is refused is refused in one family, with a sentence; what is missing is missing, in the words of every
 library; rows without an order get no labels in an order."""
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ssvae_widgets.data.extractors import find_extractor, given_vectors
 from ssvae_widgets.data.names import clean_name, group_numbers
 from ssvae_widgets.errors import ArgumentError, DataError, MissingError, SSVAEWidgetsError
 from ssvae_widgets.labels.exchange import export_labels, import_labels
+from ssvae_widgets.labels.line import decode_line, encode_line
 from ssvae_widgets.pool.pool import Pool
 from ssvae_widgets.widgets.columns import as_column
 
@@ -146,3 +148,26 @@ def test_columns_of_an_app_with_masks_and_half_characters():
     assert facets["masked"].names == ("a", "c") and facets["masked"].totals.tolist() == [1, 1, 1]
     assert colors["half"].names == facets["half"].names == ("\\ud800", "x")
     with_columns.close()
+
+
+def test_names_of_older_versions_that_look_alike_stay_two(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 4, ["cat", "xx"], poll=3600) as store:
+        store.set(range(4), [0, 1, 0, 1])
+    for file in tmp_path.iterdir():  # as a version before would have kept the second one
+        lines = [decode_line(line) for line in file.read_bytes().splitlines()] if file.suffix == ".jsonl" else []
+        if lines:
+            file.write_bytes(
+                b"".join(encode_line(json.loads(json.dumps(r).replace("xx", "cat\\u200b"))) for r in lines)
+            )
+    path.unlink()
+    with LabelStore(path, 4, poll=3600) as store:
+        assert store.classes == ["cat", "cat\u200b"] and store.codes.tolist() == [0, 1, 0, 1]
+        store.set(0, "cat\u200b")
+        export_labels(store, tmp_path / "out.csv")
+        there = LabelStore(None, 4, ["cat", "xx"])
+        store.flush()
+        import_labels(store, tmp_path / "out.csv")
+        assert store.codes.tolist() == [1, 1, 0, 1]
+        import_labels(there, tmp_path / "out.csv")
+        assert there.codes.tolist() == [0, 0, 0, 0], "elsewhere they are one"
