@@ -638,3 +638,17 @@ def test_more_pixels_than_the_file_can_hold(tmp_path, kind):
     path.write_bytes(data)
     with pytest.raises(DataError, match="it is damaged, or cut off"):
         load_images(tmp_path)
+
+
+def test_arrays_of_a_file_that_are_not_read_are_told(tmp_path, recwarn):
+    x, y = np.zeros((5, 4, 4), np.uint8), np.arange(5)
+    np.savez(tmp_path / "set.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    assert load_images(tmp_path / "set.npz").truth.tolist() == [0, 1, 2, 3, 4]
+    said = str(recwarn.pop(UserWarning).message)
+    assert said.startswith("x_test (2, 4, 4), y_test (2,) are left out, x_train with the labels y_train were read")
+    np.savez(tmp_path / "two.npz", images=x, Y=y)
+    assert load_images(tmp_path / "two.npz").truth is None
+    assert str(recwarn.pop(UserWarning).message).startswith("Y (5,) is left out, images was read")
+    np.savez(tmp_path / "plain.npz", images=x, labels=y, latent=np.zeros((5, 2)), pred_probs=np.zeros((5, 3)))
+    load_images(tmp_path / "plain.npz")
+    assert not recwarn
