@@ -44,7 +44,7 @@ from ssvae_widgets.session.told import (
 )
 
 # %% auto #0
-__all__ = ['FORBIDDEN', 'RESERVED', 'NOTE', 'INDEX', 'PLACES', 'Offer', 'offers', 'as_file_name', 'kept_apart',
+__all__ = ['FORBIDDEN', 'RESERVED', 'NOTE', 'INDEX', 'PLACES', 'Offer', 'offers', 'as_file_name', 'kept_apart', 'whole_text',
            'prediction_table', 'Written', 'export_session']
 
 # %% ../../nbs/session/27_export.ipynb #6fa68f83
@@ -148,6 +148,11 @@ def kept_apart(
     return out
 
 # %% ../../nbs/session/27_export.ipynb #d6585da4
+def whole_text(name) -> str:
+    "A name as every program takes it: a file name need not be text."
+    return str(name).encode(errors="backslashreplace").decode()
+
+
 def prediction_table(
     session,  # a `LabelingSession` with predictions
     names: Sequence[str] | None = None,  # of the pictures; None: those of the session, else `image-<row>`
@@ -160,7 +165,7 @@ def prediction_table(
     classes = np.array([*session.classes, None], object)  # the last one stands for −1
     told = {
         "id": np.arange(session.n_items),
-        "image": [f"image-{k}" for k in range(session.n_items)] if names is None else [str(n) for n in names],
+        "image": [f"image-{k}" for k in range(session.n_items)] if names is None else [*map(whole_text, names)],
         **_said_of(session, classes[codes], classes[view.pred], probs),
         "certainty": np.round(view.certainty, 4),
     }
