@@ -171,3 +171,14 @@ def test_names_of_older_versions_that_look_alike_stay_two(tmp_path):
         assert store.codes.tolist() == [1, 1, 0, 1]
         import_labels(there, tmp_path / "out.csv")
         assert there.codes.tolist() == [0, 0, 0, 0], "elsewhere they are one"
+
+
+def test_tables_and_dictionaries_are_no_answers():
+    "A data frame of 0 and 1 would give the names of its columns to every image, a dictionary its keys."
+    store = LabelStore(None, 2, ["a", "b"])
+    table = pd.DataFrame(np.eye(2, dtype=int), columns=["a", "b"])
+    for labels in (table, table.to_numpy(), {0: ["a"], 1: ["b"]}):
+        with pytest.raises(ArgumentError, match="expected classes"):
+            store.answering.answer([0, 1], labels)
+    store.answering.answer([0, 1], [np.flatnonzero(row) for row in np.asarray(table)])
+    assert store.answering.targets.tolist() == [[1, 0], [0, 1]]

@@ -108,12 +108,12 @@ def answer(
 ) -> Gesture:
     "Say everything of some images; one gesture, one undo."
     rows = check_rows(serials, self.log.n_items)
-    if isinstance(labels, np.ndarray) and labels.ndim > 1:
+    if getattr(labels, "ndim", 1) > 1:  # also a data frame, which would give the names of its columns
         raise ArgumentError(
             f"labels is {describe(labels)}; expected classes of each image. A table of 0 and 1 becomes that with "
-            "[np.flatnonzero(row) for row in table]."
+            "[np.flatnonzero(row) for row in np.asarray(table)]."
         )
-    if isinstance(labels, str | bytes) or not np.iterable(labels):
+    if isinstance(labels, str | bytes | dict) or not np.iterable(labels):
         raise ArgumentError(f"labels is {describe(labels)}; expected classes, or a list of them for each image.")
     labels = list(labels)
     apart = bool(labels) and all(np.iterable(some) and not isinstance(some, str | bytes) for some in labels)
