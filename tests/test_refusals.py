@@ -12,9 +12,10 @@ import pytest
 from ssvae_widgets import SSVAE, LabelingSession, LabelStore, LatentLabeler, LatentMap, SSVAEConfig
 from ssvae_widgets.data.arrays import as_array
 from ssvae_widgets.data.extractors import find_extractor, given_vectors
+from ssvae_widgets.data.image_set import ImageSet
 from ssvae_widgets.data.names import clean_name, group_numbers
 from ssvae_widgets.errors import ArgumentError, DataError, MissingError, SSVAEWidgetsError
-from ssvae_widgets.labels.exchange import export_labels, import_labels
+from ssvae_widgets.labels.exchange import export_labels, import_labels, label_table
 from ssvae_widgets.labels.line import decode_line, encode_line
 from ssvae_widgets.pool.pool import Pool
 from ssvae_widgets.widgets.columns import as_column
@@ -182,3 +183,19 @@ def test_tables_and_dictionaries_are_no_answers():
             store.answering.answer([0, 1], labels)
     store.answering.answer([0, 1], [np.flatnonzero(row) for row in np.asarray(table)])
     assert store.answering.targets.tolist() == [[1, 0], [0, 1]]
+
+
+def test_names_of_a_sorted_frame_belong_to_the_pictures_by_their_places(tmp_path):
+    "The index of a column says where a row once was; pictures are counted from the first."
+    names, pictures = pd.Series(["first", "second", "third"], index=[2, 1, 0]), np.zeros((3, 4, 4), np.uint8)
+    store = LabelStore(None, 3, ["a"])
+    store.set(0, "a")
+    assert label_table(store, names)["image"].tolist() == ["first"]
+    for given, more in ((pictures, {"names": names}), (ImageSet(pictures, names=names), {})):
+        app = LatentLabeler(given, None, classes=["a"], features=None, **more)
+        app.session.label(0, "a")
+        (written,) = app.export(tmp_path / "out", ["labels"])
+        assert written.path.read_text() == "id,image,label\n0,first,a\n" and app.names == [*names]
+        app.close()
+    with pytest.raises(ArgumentError, match="classes is a pandas.DataFrame"):
+        LabelStore(None, 3, pd.DataFrame({"name": ["a", "b"]}))

@@ -22,7 +22,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from ..data.names import clean_name
+from ..data.names import by_place, clean_name
 from ..data.tables import read_parquet
 from ..errors import ArgumentError, DataError, check_path, describe
 from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
@@ -52,11 +52,13 @@ def label_table(
     "Current labels as a table: id, image, label (name), code, source, time, gesture, annotator."
     import pandas as pd
 
-    if images is not None and (not hasattr(images, "__getitem__") or isinstance(images, str | bytes | dict)):
+    if images is not None and (
+        not hasattr(images, "__getitem__") or isinstance(images, str | bytes | dict) or getattr(images, "ndim", 1) > 1
+    ):
         raise ArgumentError(f"images is {describe(images)}; expected the name of each image, in order.")
     if images is not None and len(images) != store.n_items:
         raise ArgumentError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
-    codes, names = store.codes, store.classes
+    codes, names, images = store.codes, store.classes, None if images is None else by_place(images)
     rows = np.arange(store.n_items) if unlabeled else np.flatnonzero(codes >= 0)
     last = {}
     for told in store.to_pandas().to_dict("records"):

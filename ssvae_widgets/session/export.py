@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.names import by_place
 from ..errors import ArgumentError, InTheWayError, check_path, describe
 from ..interchange.annotations import coco_json, cvat_xml, label_studio_json
 from ..interchange.card import model_card
@@ -356,6 +357,7 @@ def export_session(
     Raises `ArgumentError` for what cannot be had, `InTheWayError` where something else lies in the way, `OSError`.
     """
     folder, there, more = Path(os.path.expanduser(check_path(folder, "folder"))), offers(session), more or {}
+    names = None if names is None else by_place(names)
     able = {offer.name: offer.text for offer in there if not offer.why_not}
     able |= {name: f"{PLACES[name]}: the map as a page" for name in more}
     usual = [name for name in able if name in more or any(o.name == name and o.usual for o in there)]

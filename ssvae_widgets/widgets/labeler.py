@@ -19,6 +19,7 @@ from fastcore.basics import patch
 
 from ..data.image_set import ImageSet
 from ..data.load import as_image_set
+from ..data.names import by_place
 from ..errors import ArgumentError, check_whole, describe
 from ..parts import method
 from ..session.arguments import RESERVED, check_columns, check_each
@@ -136,7 +137,7 @@ class LatentLabeler(Whole):
             views = make_views(own, columns, epochs, **look)
             super().__init__([arrange(views), views.status])
             self.add_class("ssvae-labeler").add_class("ssvae-fits" if height is None else "ssvae-fixed")
-            self.bind(own, views, own.names if names is None else names, columns)
+            self.bind(own, views, own.names if names is None else by_place(names), columns)
         except BaseException:
             self.abandon(views)
             if session is None:
