@@ -51,7 +51,7 @@ def plain(value, deep=MAX_DEPTH):
     if value is None or isinstance(value, bool | int | str):
         return value
     raise ArgumentError(
-        f"{value!r} cannot be kept with a label; expected numbers, text, lists or dictionaries of them."
+        f"{describe(value)} cannot be kept with a label; expected numbers, text, lists or dictionaries of them."
     )
 
 # %% ../../nbs/labels/02_line.ipynb #1cd21523
