@@ -15,6 +15,8 @@ from typing import Any
 
 from fastcore.basics import patch
 
+from .errors import ArgumentError
+
 # %% auto #0
 __all__ = ['PRESETS', 'SSVAEConfig']
 
@@ -124,7 +126,7 @@ def preset(
 ) -> SSVAEConfig:
     "A named recipe. Raises `ValueError` for a name that is none."
     if name not in PRESETS:
-        raise ValueError(f"Unknown preset {name!r}; the presets are {', '.join(sorted(PRESETS))}.")
+        raise ArgumentError(f"Unknown preset {name!r}; the presets are {', '.join(sorted(PRESETS))}.")
     return _DEFAULT.replace(**{**PRESETS[name], **changes})
 
 # %% ../nbs/00_config.ipynb #8ae8e1ae
@@ -175,7 +177,7 @@ def _check_names(given) -> None:
     known = list(SSVAEConfig.__dataclass_fields__)
     for name in sorted(set(given) - set(known)):
         near = difflib.get_close_matches(name, known, 1)
-        raise TypeError(
+        raise ArgumentError(
             f"SSVAEConfig has no field {name}{f' (did you mean {near[0]}?)' if near else ''}; its fields are "
             f"{', '.join(sorted(known))}."
         )
@@ -185,11 +187,18 @@ def _is_int(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 # %% ../nbs/00_config.ipynb #1d91e1f6
+def _plain(value) -> Any:
+    "Numbers and arrays of numpy as numbers and lists of Python."
+    return value.tolist() if type(value).__module__ == "numpy" and hasattr(value, "tolist") else value
+
+
 def _with_tuples(config: SSVAEConfig) -> SSVAEConfig:
     "The same object; widths that were given as a list or as one number are tuples."
-    for name in ("hidden_dims", "conv_channels"):
-        value = getattr(config, name)
-        object.__setattr__(config, name, tuple(value) if isinstance(value, (list, tuple)) else (value,))
+    for name in SSVAEConfig.__dataclass_fields__:
+        value = _plain(getattr(config, name))
+        if name in ("hidden_dims", "conv_channels"):
+            value = tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else (value,)
+        object.__setattr__(config, name, value)
     return config
 
 # %% ../nbs/00_config.ipynb #0d8fe063
@@ -199,36 +208,36 @@ def _check(config: SSVAEConfig) -> None:
         value = getattr(config, name)
         real = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
         if not real or not (low <= value <= high) or (value == low and not closed):
-            raise ValueError(
+            raise ArgumentError(
                 f"SSVAEConfig.{name} is {value!r}; give a finite number {'≥' if closed else '>'} {low} and ≤ {high}."
             )
     for name, least in _LEAST.items():
         value = getattr(config, name)
         if not _is_int(value) or not least <= value < 2**53:
-            raise ValueError(
+            raise ArgumentError(
                 f"SSVAEConfig.{name} is {value!r}; give a whole number of at least "
                 f"{least}{' and below 2**53' if _is_int(value) and value > least else ''}."
             )
     for name in ("hidden_dims", "conv_channels"):
         value = getattr(config, name)
         if not value or not all(_is_int(v) and v > 0 for v in value):
-            raise ValueError(
+            raise ArgumentError(
                 f"SSVAEConfig.{name} is {value!r}; give one or more positive whole numbers, such as (256, 128)."
             )
     for f in dataclasses.fields(config):
         value, kind = getattr(config, f.name), type(f.default)
         if kind in (bool, str) and not isinstance(value, kind):
-            raise ValueError(
+            raise ArgumentError(
                 f"SSVAEConfig.{f.name} is {value!r}; give {'true or false' if kind is bool else 'a name in quotes'}."
             )
     if config.multilabel and config.consistency_weight > 0:
-        raise ValueError(
+        raise ArgumentError(
             f"SSVAEConfig.consistency_weight is {config.consistency_weight!r} with multilabel=True; give 0, because "
             "pseudo-labels are for classes that exclude each other."
         )
     for name, choices in _CHOICES.items():
         if getattr(config, name) not in choices:
-            raise ValueError(f"SSVAEConfig.{name} is {getattr(config, name)!r}; choose one of {', '.join(choices)}.")
+            raise ArgumentError(f"SSVAEConfig.{name} is {getattr(config, name)!r}; choose one of {', '.join(choices)}.")
 
 # %% ../nbs/00_config.ipynb #b3a14d0b
 PRESETS: dict[str, dict[str, Any]] = {

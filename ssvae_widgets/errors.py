@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Int64
 
 # %% auto #0
-__all__ = ['SSVAEWidgetsError', 'ArgumentError', 'RowError', 'DataError', 'ClosedError', 'MissingError', 'InTheWayError',
-           'describe', 'check_rows', 'as_whole', 'check_row', 'check_whole', 'check_extent', 'check_number',
-           'check_path', 'check_file']
+__all__ = ['SSVAEWidgetsError', 'ArgumentError', 'RowError', 'DataError', 'ClosedError', 'BusyError', 'PackageError',
+           'MissingError', 'InTheWayError', 'describe', 'check_rows', 'as_whole', 'check_row', 'check_whole',
+           'check_extent', 'check_number', 'check_path', 'check_file']
 
 # %% ../nbs/01_errors.ipynb #4289a218
 class SSVAEWidgetsError(ValueError):
@@ -42,6 +42,14 @@ class DataError(SSVAEWidgetsError):
 
 class ClosedError(SSVAEWidgetsError, RuntimeError):
     "Something was asked of a session or store that has ended."
+
+
+class BusyError(SSVAEWidgetsError, RuntimeError):
+    "Something was asked that has to wait for the end of what is running."
+
+
+class PackageError(SSVAEWidgetsError, ImportError):
+    "A package is needed that is not installed; the message says how to get it."
 
 
 class MissingError(SSVAEWidgetsError, FileNotFoundError):

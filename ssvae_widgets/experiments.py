@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .data.load import is_built_in
+from .errors import ArgumentError
 from .io.files import atomic_write, open_plain, parse_json
 
 # %% auto #0
@@ -40,10 +41,10 @@ def label_order(
     "The order in which items get their labels; the same for the same seed on every machine."
     truth, rng = np.asarray(truth), np.random.default_rng([seed, KINDS.index(kind)] if kind in KINDS else seed)
     if kind not in KINDS:
-        raise ValueError(f"There is no kind of label set {kind!r}; choose {', '.join(KINDS)}.")
+        raise ArgumentError(f"There is no kind of label set {kind!r}; choose {', '.join(KINDS)}.")
     known = np.flatnonzero(truth >= 0)
     if n is not None and not 1 <= n <= len(known):
-        raise ValueError(f"A set of {n} labels cannot be drawn: {len(known)} items have a known class.")
+        raise ArgumentError(f"A set of {n} labels cannot be drawn: {len(known)} items have a known class.")
     if kind == "acquired":
         return _acquired(truth, known, len(known) if n is None else n, z, rng)
     order = rng.permutation(known)
@@ -61,7 +62,7 @@ def _acquired(truth, known, n, z, rng):
     from ssvae_widgets.graph.propagate import Propagator
 
     if z is None:
-        raise ValueError("An acquired label set needs features: pass z=.")
+        raise ArgumentError("An acquired label set needs features: pass z=.")
     propagator, codes, order = Propagator(z, int(truth.max()) + 1), np.full(len(truth), -1), []
     probs = None
     while len(order) < n:
@@ -150,7 +151,7 @@ def experiment_data(
 
     found = load_images(data, n=n)
     if found.truth is None:
-        raise ValueError(
+        raise ArgumentError(
             f"The classes of {data} are not known; an experiment needs them: use sub-folders or a .npz with truth."
         )
     rows = np.flatnonzero(found.truth >= 0)
@@ -161,7 +162,9 @@ def experiment_data(
     rows = np.random.default_rng(0).permutation(rows)
     held, seen = np.sort(rows[: round(test * len(rows))]), np.sort(rows[round(test * len(rows)) :])
     if not len(held) or len(seen) < 2:
-        raise ValueError(f"{data} has {len(rows)} images of known class; holding out {test:g} of them leaves too few.")
+        raise ArgumentError(
+            f"{data} has {len(rows)} images of known class; holding out {test:g} of them leaves too few."
+        )
     return found.images[seen], found.truth[seen], found.images[held], found.truth[held], k
 
 # %% ../nbs/04_experiments.ipynb #314a2e15

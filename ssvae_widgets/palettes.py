@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
+from .errors import ArgumentError
+
 # %% ../nbs/02_palettes.ipynb #6ff9e1dc
 OKABE_ITO = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#000000")
 PETROFF_10 = (
@@ -95,7 +97,7 @@ def palette(
 ) -> list[str]:  # one "#rrggbb" for each class
     "Colors for `n_classes` classes: the first ten, then Glasbey's method; more classes change no color before them."
     if n_classes < 0:
-        raise ValueError(f"palette needs 0 classes or more, got {n_classes}")
+        raise ArgumentError(f"palette needs 0 classes or more, got {n_classes}")
     more = 0 if n_classes <= len(FIRST_TEN) else max(MAX_CLASS_COLORS, 1 << (n_classes - 1).bit_length())
     return list((*FIRST_TEN, *(glasbey(more, FIRST_TEN) if more else ()))[:n_classes])
 

@@ -17,6 +17,7 @@ import matplotlib.patheffects
 import numpy as np
 from jaxtyping import Float, Int
 
+from .errors import ArgumentError
 from .graph.regions import Regions, find_regions
 from .palettes import UNLABELED, palette
 
@@ -107,7 +108,7 @@ def plot_latent(
 ) -> Figure:
     "The map colored by label, prediction, truth (`codes`) or certainty (`values`)."
     if len(np.asarray(xy).shape) != 2 or np.shape(xy)[1] != 2:
-        raise ValueError(f"plot_latent needs two columns, got shape {np.shape(xy)}")
+        raise ArgumentError(f"plot_latent needs two columns, got shape {np.shape(xy)}")
     classes = _classes([codes], classes)
     fig = _figure(5.4, 5)
     ax = _bare(fig.add_subplot(), title)
@@ -327,7 +328,7 @@ def plot_atlas(
     "What the decoder draws all over a map; white where there are no points. `ValueError` for vectors."
     rows, columns, *shape = atlas.images.shape
     if len(shape) not in (2, 3):
-        raise ValueError(f"an atlas of vectors of length {shape[0]} has no pictures to draw")
+        raise ArgumentError(f"an atlas of vectors of length {shape[0]} has no pictures to draw")
     height, width = shape[:2]
     gray, gap = len(shape) == 2 or shape[2] == 1, max(1, round(min(height, width) / 14))
     high, wide = height + gap, width + gap
@@ -400,7 +401,7 @@ def show_augmentations(
 
     images = np.asarray(images)
     if images.ndim < 3:
-        raise ValueError(f"show_augmentations needs images, got shape {images.shape}")
+        raise ArgumentError(f"show_augmentations needs images, got shape {images.shape}")
     name = guess_augmentation(images).name if augmentation == "auto" else augmentation
     some = images[_spread(len(images), n)]
     x = some.astype(np.float32) / 255 if some.dtype == np.uint8 else some.astype(np.float32)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import MissingError
+from .errors import ArgumentError, MissingError
 from .experiments import read_record
 from .io.files import atomic_write
 
@@ -205,9 +205,9 @@ def write_results(
     "Table, summary, picture, and all that is needed to repeat a row."
     path = Path(path)
     if not records:
-        raise ValueError("There is no finished run to collect.")
+        raise ArgumentError("There is no finished run to collect.")
     if path.suffix.lower() in (".png", ".jsonl", ".json"):
-        raise ValueError(
+        raise ArgumentError(
             f"{path} is the name of the table; give one that ends in .csv, the picture and the records are named after "
             f"it."
         )

@@ -9,6 +9,7 @@ import os
 import struct
 import threading
 import zipfile
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -618,3 +619,36 @@ def test_a_cache_that_is_no_plain_file_is_refused(tmp_path, lies, what):
         os.mkfifo(place) if what == "pipe" else place.mkdir()
     with pytest.raises(ArgumentError, match="is no plain file"):
         load_images(folder, cache=tmp_path / "c.npy")
+
+
+@pytest.mark.parametrize("kind", ["bmp", "tif", "png"])
+def test_more_pixels_than_the_file_can_hold(tmp_path, kind):
+    "A few bytes that claim a large picture are refused before room is made for it."
+    path = tmp_path / f"x.{kind}"
+    Image.new("RGB", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    if kind == "bmp":
+        data[22:26] = (9_000_000).to_bytes(4, "little")
+    elif kind == "png":
+        data[16:24] = (9_000).to_bytes(4, "big") + (9_000).to_bytes(4, "big")
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    else:
+        at = data.index(b"\x01\x01") if b"\x01\x01\x04" in data or b"\x01\x01\x03" in data else 0
+        data[at + 2 : at + 4], data[at + 8 : at + 12] = (4).to_bytes(2, "little"), (9_000_000).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="it is damaged, or cut off"):
+        load_images(tmp_path)
+
+
+def test_arrays_of_a_file_that_are_not_read_are_told(tmp_path, recwarn):
+    x, y = np.zeros((5, 4, 4), np.uint8), np.arange(5)
+    np.savez(tmp_path / "set.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    assert load_images(tmp_path / "set.npz").truth.tolist() == [0, 1, 2, 3, 4]
+    said = str(recwarn.pop(UserWarning).message)
+    assert said.startswith("x_test (2, 4, 4), y_test (2,) are left out, x_train with the labels y_train were read")
+    np.savez(tmp_path / "two.npz", images=x, Y=y)
+    assert load_images(tmp_path / "two.npz").truth is None
+    assert str(recwarn.pop(UserWarning).message).startswith("Y (5,) is left out, images was read")
+    np.savez(tmp_path / "plain.npz", images=x, labels=y, latent=np.zeros((5, 2)), pred_probs=np.zeros((5, 3)))
+    load_images(tmp_path / "plain.npz")
+    assert not recwarn

@@ -159,3 +159,12 @@ def test_excluded_pictures_are_in_no_folder_and_a_class_may_be_called_like_the_i
     place = tmp_path / "out" / "by_class"
     assert len(rows_of(place / "index.csv")) == 3
     assert sorted(p.parent.name for p in place.rglob("*.png")) == ["cat", "cat", "index-2.csv"]
+
+
+def test_predictions_of_pictures_whose_names_are_no_text(tmp_path):
+    with LabelingSession(np.eye(9, 4, dtype=np.float32), None, classes=["a", "b"], features=None) as session:
+        session.label([0, 1], "a"), session.label([2], "b")
+        assert session.wait(60)
+        names = [os.fsdecode(b"%d\xff.png" % k) for k in range(9)]
+        (written,) = session.export(tmp_path / "out", ["predictions"], names=names)
+        assert written.path.read_text().splitlines()[3].startswith("2,2\\udcff.png,b,")

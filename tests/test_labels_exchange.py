@@ -360,3 +360,12 @@ def test_any_file_name_travels(tmp_path):
 def test_classes_of_a_store_that_cannot_be(classes):
     with pytest.raises(ArgumentError, match="class"):
         LabelStore(None, 10, classes)
+
+
+def test_names_that_begin_with_guards(tmp_path):
+    store = LabelStore(None, 4, ["'q", "''q", "=x"])
+    store.set(range(3), [0, 1, 2])
+    export_labels(store, tmp_path / "out.csv")
+    there = LabelStore(None, 4, store.classes)
+    import_labels(there, tmp_path / "out.csv")
+    assert there.codes.tolist() == [0, 1, 2, -1]

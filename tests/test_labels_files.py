@@ -852,3 +852,31 @@ def test_import_is_light():
     code = f"import sys; import ssvae_widgets.labels.store; bad = {heavy} & set(sys.modules); assert not bad, bad"
     r = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_in_the_place_of_an_open_one(tmp_path, kind):
+    "It is said, nobody waits, and labels go on."
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 9, ["a", "b"], poll=3600) as store:
+        store.set([0, 1], "a")
+        store.flush()
+        path.unlink()
+        {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda p: os.symlink("/dev/zero", p)}[kind](path)
+        assert store.set(2, "b").saved and not store.flush() and "is behind" in store.message
+        store.csv.due = 0.0
+        store.tick()
+    path.rmdir() if kind == "folder" else path.unlink()
+    with LabelStore(path, 9) as again:
+        assert again.codes.tolist() == [0, 0, 1] + 6 * [-1]
+
+
+def test_lines_deleted_while_the_store_was_closed_are_told(tmp_path):
+    path = tmp_path / "labels.csv"
+    with LabelStore(path, 9, ["a", "b"], poll=3600) as store:
+        store.set([0, 1, 2], "a")
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *lines[2:]]) + "\n")
+    with LabelStore(path, 9, poll=3600) as store:
+        assert store.n_labeled == 3 and "2 labels that labels.csv lacks are kept" in store.message

@@ -32,6 +32,8 @@ ORDER = [
 ]
 RANK = {room: rank for rank, group in enumerate(ORDER) for room in group.split()}
 ACROSS = {  # what one room of a group may take from another
+    ("config", "errors"),  # one family of errors
+    ("palettes", "errors"),
     ("model.few_labels", "graph.propagate"),  # the graph's answer guides the network where labels are few
     ("model.few_labels", "graph.blend"),  # the same on features of a frozen extractor
     ("model.few_labels", "graph.set_blend"),  # and for label sets

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
+from ssvae_widgets.errors import DataError, InTheWayError
 from ssvae_widgets.io.checkpoint import load_checkpoint, save_checkpoint
 from ssvae_widgets.session.project import ProjectError
 
@@ -502,3 +503,23 @@ def test_what_lay_in_the_way_of_the_folder_is_kept_and_said(tmp_path, what):
             "what was there is",
         }
         assert [m for m in said if "kept as" in m] == [f"{rest[what]} kept as {kept.name}."]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_and_devices_in_a_project_and_an_export_keep_nobody_waiting(tmp_path):
+    with LabelingSession(np.zeros((9, 4, 4), np.uint8), None, classes=["a", "b"], features=None) as session:
+        session.label([0, 1], "a")
+        session.save(tmp_path / "project")
+        session.export(tmp_path / "out", ["labels"])
+        (tmp_path / "out" / "export.json").unlink()
+        (tmp_path / "out" / "export.json").symlink_to("/dev/zero")
+        with pytest.raises(InTheWayError, match="was not exported from here"):
+            session.export(tmp_path / "out", ["labels"])
+        (tmp_path / "taken").symlink_to("nowhere")
+        with pytest.raises(OSError, match="Nothing more could be written to .*: use another path"):
+            session.export(tmp_path / "taken", ["labels"])
+    log = tmp_path / "project" / "labels.csv.log.jsonl"
+    log.unlink()
+    os.mkfifo(log)
+    with pytest.raises(DataError, match="is a named pipe"):
+        LabelingSession.open(tmp_path / "project")

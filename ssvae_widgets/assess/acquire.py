@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .groups import look_alikes, partition, unlabeled_groups
-from ..errors import check_rows, check_whole
+from ..errors import ArgumentError, check_rows, check_whole
 from ..graph.neighbors import nearest_neighbors
 from ..graph.propagate import Propagator, check_codes, knn_graph
 
@@ -49,7 +49,7 @@ class Pool:
         "Check that the strategy has what it asks for."
         for name in names:
             if getattr(self, name) is None:
-                raise ValueError(f"this strategy needs {name}=, which was not given")
+                raise ArgumentError(f"this strategy needs {name}=, which was not given")
 
     def near(self) -> Int[np.ndarray, "batch k"]:
         "Nearest neighbors of every point."
@@ -374,12 +374,12 @@ def suggest(
     "The unlabeled points most worth labeling next, with a reason for each."
     chosen = STRATEGIES.get(strategy) if isinstance(strategy, str) else strategy
     if chosen is None:
-        raise ValueError(f"no strategy is called {strategy!r}; there are {', '.join(sorted(STRATEGIES))}")
+        raise ArgumentError(f"no strategy is called {strategy!r}; there are {', '.join(sorted(STRATEGIES))}")
     codes, n = check_codes(codes), check_whole(n, "n", 0, 2**53)
     for name, value in dict(z=z, probs=probs, others=others).items():
         n_rows = len(codes) if value is None else np.shape(value)[-2]
         if n_rows != len(codes):
-            raise ValueError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
+            raise ArgumentError(f"{name} has {n_rows} rows, but there are {len(codes)} codes")
     allowed = codes < 0
     if within is not None:
         allowed &= np.isin(np.arange(len(codes)), check_rows(within, len(codes), "within"))
@@ -447,7 +447,7 @@ def find_label_issues(
         return Suggestions(np.zeros(0, int), np.zeros(0), [])
     if propagator is None:
         if z is None:
-            raise ValueError("find_label_issues needs z= or propagator=")
+            raise ArgumentError("find_label_issues needs z= or propagator=")
         every = np.arange(len(codes))
         if len(codes) > most:
             draw, labeled = np.random.default_rng(0).permutation, np.flatnonzero(codes >= 0)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..errors import ArgumentError
 from ..graph.neighbors import nearest_neighbors
 
 # %% ../../nbs/assess/02_metrics.ipynb #935633af
@@ -27,7 +28,7 @@ def wilson_interval(
     from scipy.stats import norm
 
     if not 0 <= right <= total:
-        raise ValueError(f"wilson_interval needs 0 <= right <= total, got {right} of {total}")
+        raise ArgumentError(f"wilson_interval needs 0 <= right <= total, got {right} of {total}")
     if total == 0:
         return 0.0, 1.0
     z, p = float(norm.ppf(0.5 + confidence / 2)), right / total

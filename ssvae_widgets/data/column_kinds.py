@@ -24,7 +24,10 @@ def plain_column(
     "A column in one of the plain forms."
     import pandas as pd
 
-    s = values if isinstance(values, pd.Series) else pd.Series(values)
+    try:
+        s = values if isinstance(values, pd.Series) else pd.Series(values)
+    except UnicodeEncodeError:  # half a character, which text of pandas cannot hold
+        s = pd.Series(list(values), dtype=object)
     if isinstance(s.dtype, pd.CategoricalDtype):
         s = s.astype(s.cat.categories.dtype if len(s.cat.categories) and not s.isna().any() else object)
     gaps, kinds = s.isna().to_numpy(), pd.api.types
@@ -45,7 +48,8 @@ def plain_column(
 
 # %% ../../nbs/data/02_column_kinds.ipynb #601034f1
 def _texts(s, gaps: np.ndarray) -> np.ndarray:
-    out = np.array([None if gap else str(v) for v, gap in zip(s.tolist(), gaps)], object)
+    said = (str(v).encode(errors="backslashreplace").decode() for v in s.tolist())
+    out = np.array([None if gap else text for text, gap in zip(said, gaps)], object)
     out[[isinstance(v, str) and not v.strip() for v in out]] = None
     return out
 

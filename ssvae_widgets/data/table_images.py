@@ -24,6 +24,7 @@ from .column_kinds import plain_column
 from .image_set import ImageSet
 from ssvae_widgets.data.pictures import (
     FORMATS,
+    check_room,
     fit_picture,
     is_gray,
     open_picture,
@@ -111,7 +112,8 @@ def _opened(cell, folder: Path):  # a PIL image, its pixels not read yet
     data = cell if isinstance(cell, bytes) else cell.get("bytes") if isinstance(cell, dict) else None
     if data is not None:
         Image.init()
-        return Image.open(io.BytesIO(data), formats=[kind for kind in FORMATS if kind in Image.OPEN])
+        picture = Image.open(io.BytesIO(data), formats=[kind for kind in FORMATS if kind in Image.OPEN])
+        return check_room(picture, len(data))
     if isinstance(cell, dict) and cell.get("path"):
         return open_picture(as_file(folder, str(cell["path"])))
     if isinstance(cell, np.ndarray | list):

@@ -11,6 +11,8 @@ __all__ = ['without_itself', 'nearest_neighbors', 'nearest_among', 'closer']
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..errors import ArgumentError
+
 # %% ../../nbs/graph/01_neighbors.ipynb #209fbb37
 def _exact(
     z: Float[np.ndarray, "batch latent"],  # points to search in
@@ -106,12 +108,12 @@ def nearest_neighbors(
     of the search (`OMP_NUM_THREADS`) where it is exact."""
     z = np.ascontiguousarray(z, dtype=np.float32)
     if z.ndim != 2 or len(z) < 2:
-        raise ValueError(f"nearest_neighbors needs a matrix of two points or more, got shape {z.shape}")
+        raise ArgumentError(f"nearest_neighbors needs a matrix of two points or more, got shape {z.shape}")
     if not np.isfinite(z).all():
-        raise ValueError("nearest_neighbors got NaN or infinite coordinates: train with a lower learning rate")
+        raise ArgumentError("nearest_neighbors got NaN or infinite coordinates: train with a lower learning rate")
     k = min(int(k), len(z) - 1)
     if k < 1:
-        raise ValueError(f"k must be 1 or more, got {k}")
+        raise ArgumentError(f"k must be 1 or more, got {k}")
     return _exact(z, k) if len(z) <= exact_below else without_itself(*_in_cells(z, z, k + 1, seed, 32))
 
 # %% ../../nbs/graph/01_neighbors.ipynb #07694a52

@@ -187,7 +187,7 @@ def _class_prior(
         return None
     share = np.ones(len(known)) if isinstance(prior, str) and prior == "equal" else np.asarray(prior, float)
     if share.shape != known.shape or not np.isfinite(share).all() or (share < 0).any() or share[known].sum() <= 0:
-        raise ValueError(f'prior must be "equal" or one share for each of {len(known)} classes, got {prior!r}')
+        raise ArgumentError(f'prior must be "equal" or one share for each of {len(known)} classes, got {prior!r}')
     return share[known] / share[known].sum()
 
 # %% ../../nbs/graph/02_propagate.ipynb #f10d0205

@@ -13,6 +13,7 @@ from fastcore.basics import patch
 from jaxtyping import Float, Int, Int8
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from ..errors import ArgumentError
 from .propagate import solve_flow
 
 # %% auto #0
@@ -47,7 +48,7 @@ def update(
     "Scores of all points after answers have changed; only what has changed is solved for."
     more = targets.shape[1] - self._known.shape[1]
     if more < 0:
-        raise ValueError(f"targets has {targets.shape[1]} classes; expected {self._known.shape[1]} or more")
+        raise ArgumentError(f"targets has {targets.shape[1]} classes; expected {self._known.shape[1]} or more")
     self._known = np.pad(self._known, ((0, 0), (0, more)), constant_values=-1)
     self._flow = np.pad(self._flow, ((0, 0), (0, 0), (0, more)))
     new = np.setdiff1d(np.flatnonzero((targets >= 0).any(1)), self.rows)

@@ -290,6 +290,9 @@ _ADVICE = {
     errno.ESTALE: "the network folder went away: reconnect it",
     errno.ENAMETOOLONG: "the name is too long: use a shorter one",
     errno.EMFILE: "too many files are open: close some",
+    errno.EBUSY: "another program holds the file: close it there",
+    errno.ELOOP: "the path is a link that leads to itself: remove the link or use another path",
+    errno.ESPIPE: "it is a pipe, no plain file: use another path",
 }
 
 # %% ../../nbs/io/01_files.ipynb #c4793819

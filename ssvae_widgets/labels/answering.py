@@ -15,6 +15,7 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Int8
 
 from ..errors import ArgumentError, check_row, check_rows, describe
+from .gestures import check_order
 from .history import History
 from .line import plain
 from .sets import STAYS, VERSION, Sets, facts_told, row_fact, set_rows
@@ -107,15 +108,16 @@ def answer(
 ) -> Gesture:
     "Say everything of some images; one gesture, one undo."
     rows = check_rows(serials, self.log.n_items)
-    if isinstance(labels, np.ndarray) and labels.ndim > 1:
+    if getattr(labels, "ndim", 1) > 1:  # also a data frame, which would give the names of its columns
         raise ArgumentError(
             f"labels is {describe(labels)}; expected classes of each image. A table of 0 and 1 becomes that with "
-            "[np.flatnonzero(row) for row in table]."
+            "[np.flatnonzero(row) for row in np.asarray(table)]."
         )
-    if isinstance(labels, str | bytes) or not np.iterable(labels):
+    if isinstance(labels, str | bytes | dict) or not np.iterable(labels):
         raise ArgumentError(f"labels is {describe(labels)}; expected classes, or a list of them for each image.")
     labels = list(labels)
     apart = bool(labels) and all(np.iterable(some) and not isinstance(some, str | bytes) for some in labels)
+    check_order(serials, labels if apart else None)
     if apart and len(labels) != len(rows):
         raise ArgumentError(f"there are {len(labels)} answers for {len(rows)} images; expected one for each.")
     last = dict(zip(rows.tolist(), labels if apart else [labels] * len(rows)))  # of a row given twice the later counts

@@ -20,7 +20,7 @@ from fastcore.basics import patch
 
 from ..data.names import clean_name
 from ..errors import check_file
-from ..io.files import atomic_write, temporary_name
+from ..io.files import atomic_write, open_plain, read_plain, temporary_name
 from .beside import backup_beside, digest, keep_backup, mark
 from ssvae_widgets.labels.csv_table import (
     BLANK,
@@ -127,7 +127,7 @@ def _replace(self: CsvMirror, data: bytes):
         with self.log.lock:
             self.log.name_export(mark(data))
         if held is not None and self._known is not None:
-            replaced = held.read_bytes()
+            replaced = read_plain(held)
             if digest(replaced) not in (self._known[1], digest(data)):  # somebody saved in this very moment
                 self._known = (glance(self.path), digest(data))
                 kept = backup_beside(self.path, digest(replaced)[:8])
@@ -181,7 +181,7 @@ def _quiet(self: CsvMirror, look: tuple) -> bool:  # whether the writer of an un
         return False
     if waited >= PATIENCE:
         return True
-    with open(self.path, "rb") as f:
+    with open_plain(self.path) as f:
         end = f.seek(0, os.SEEK_END) and (f.seek(-1, os.SEEK_END), f.read(1))[1]
     return end in (b"\n", b"\r", b"\0")
 
@@ -189,15 +189,12 @@ def _quiet(self: CsvMirror, look: tuple) -> bool:  # whether the writer of an un
 @patch
 def _read(self: CsvMirror) -> tuple[bytes, tuple]:
     look = glance(self.path)
-    if look:
-        check_file(self.path)
     if look and look[1] > max(MAX_CSV, 512 * self.log.n_items):
         raise LabelFileError(
             f"{self.path.name} has {look[1]:,} bytes, far more than {self.log.n_items} labels need; this is another "
             f"file."
         )
-    with open(self.path, "rb") as f:
-        return f.read(), look
+    return read_plain(self.path), look
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #7379a176
 @patch
@@ -232,7 +229,7 @@ def merge(
             return self._old_export(data, origin, replay, first)
         edited = other & (rows.codes != then) | again
         rows.problems += self._unclear(cells, rows, edited, then, replay)
-        missing = 0 if first else int((now >= 0).sum() - (had >= 0).sum())
+        missing = origin.lacks if first else int((now >= 0).sum() - (had >= 0).sum())  # what came after it lacks it too
         kept, uids = keep_backup(self.path, data), replay.table.uids
         if edited.any():
             said = [uids[c] if c >= 0 else None for c in rows.codes[edited]]
@@ -436,6 +433,7 @@ def load(self: CsvMirror) -> None:
     log = self.log
     if glance(self.path) is None:
         return
+    check_file(self.path)
     data, look = self._read()
     self._known = (look, digest(data))
     if not log.records and log.log_path.exists():

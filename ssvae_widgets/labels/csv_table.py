@@ -93,7 +93,7 @@ def decode_text(
     elif b"\0" in data[:200]:
         encodings = (
             ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
-            if len(data) % 2 == 0 and data[:200].count(b"\0") > len(data[:200]) // 3
+            if len(data) % 2 == 0 and data[:24].count(b"\0") > len(data[:24]) // 3
             else []
         )
     else:
@@ -373,8 +373,9 @@ def words_of(
     `None`, `-1` and the like stand for no label where no new classes are wanted, and where all other labels are
     numbers.
     """
+    known = {*classes}
     try:
-        clean = {t: clean_name(t) for t in texts}
+        clean = {t: t if t in known else clean_name(t) for t in texts}  # names of older versions are what they are
     except ValueError as e:
         raise LabelFileError(f"{name}: {str(e).rstrip('.')}. Nothing was imported.") from None
     out = _meant(clean, classes, new_classes)

@@ -22,9 +22,9 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from ..data.names import clean_name
+from ..data.names import by_place, clean_name
 from ..data.tables import read_parquet
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError, DataError, check_path, describe
 from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
@@ -52,9 +52,13 @@ def label_table(
     "Current labels as a table: id, image, label (name), code, source, time, gesture, annotator."
     import pandas as pd
 
+    if images is not None and (
+        not hasattr(images, "__getitem__") or isinstance(images, str | bytes | dict) or getattr(images, "ndim", 1) > 1
+    ):
+        raise ArgumentError(f"images is {describe(images)}; expected the name of each image, in order.")
     if images is not None and len(images) != store.n_items:
         raise ArgumentError(f"there are {len(images)} image names for {store.n_items} images; expected one for each.")
-    codes, names = store.codes, store.classes
+    codes, names, images = store.codes, store.classes, None if images is None else by_place(images)
     rows = np.arange(store.n_items) if unlabeled else np.flatnonzero(codes >= 0)
     last = {}
     for told in store.to_pandas().to_dict("records"):
@@ -87,10 +91,11 @@ FORMATS = ("csv", "parquet", "jsonl", "label-studio", "hf")
 
 
 def _format(path, format):
+    check_path(path, "path of the labels")
     by_end = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "label-studio"}
     found = format or by_end.get(Path(path).suffix.lower())
     if found not in FORMATS:
-        raise ValueError(
+        raise ArgumentError(
             f"the format of {Path(path).name} is not known; expected .csv, .parquet, .jsonl, .json or format= one of "
             f"{', '.join(FORMATS)}."
         )
@@ -250,13 +255,12 @@ def _read_serial_csv(store, data, name, new_classes):
     cells = read_cells(data, store.n_items, name)
 
     def word(text):  # 3,0 is a number where a comma is a decimal point
-        text = unguard_cell(text.strip())
         whole = cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes
         return text.replace(",", ".") if whole else text
 
     found: Counter = Counter()
     for text, k in zip(cells.texts, np.bincount(cells.words, minlength=len(cells.texts)).tolist()):
-        found[word(text)] += k
+        found[word(unguard_cell(text.strip()))] += k
     words = words_of({text: k for text, k in found.items() if text}, store.classes, new_classes, name)
     new = [w for w in words.values() if w is not None] if new_classes else []
     table = list(dict.fromkeys([*store.classes, *new]))

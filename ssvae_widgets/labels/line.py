@@ -20,7 +20,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..errors import describe
+from ..errors import ArgumentError, describe
 from .classes import LOOKS, is_class, is_color, is_text
 from .flags import flags_fault, is_table
 from .sets import is_table as is_sets_table
@@ -41,7 +41,7 @@ def plain(value, deep=MAX_DEPTH):
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if not deep and isinstance(value, list | tuple | dict):
-        raise TypeError(
+        raise ArgumentError(
             f"a value kept with a label holds lists or dictionaries more than {MAX_DEPTH} deep; expected fewer."
         )
     if isinstance(value, list | tuple):
@@ -50,7 +50,9 @@ def plain(value, deep=MAX_DEPTH):
         return {str(k): plain(v, deep - 1) for k, v in value.items()}
     if value is None or isinstance(value, bool | int | str):
         return value
-    raise TypeError(f"{value!r} cannot be kept with a label; expected numbers, text, lists or dictionaries of them.")
+    raise ArgumentError(
+        f"{describe(value)} cannot be kept with a label; expected numbers, text, lists or dictionaries of them."
+    )
 
 # %% ../../nbs/labels/02_line.ipynb #1cd21523
 def encode_line(

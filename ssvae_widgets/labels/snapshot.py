@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import ssvae_widgets.labels.sets as sets
+from ..io.files import open_plain
 from .classes import decimal
 from .csv_table import LabelFileError
 from .flags import VERSION, as_table, flag_rows, move_flags
@@ -194,13 +195,11 @@ def read_lines(
     start: int = 0,  # byte position
     end: int | None = None,
 ) -> list[dict]:
-    "The lines of a log that nobody writes to any more."
+    "The lines of a log that nobody writes to any more; an `OSError` for what is no file."
     file = LogFile(path)
-    try:
-        file.fd, file.offset = os.open(path, os.O_RDONLY), start
+    with open_plain(path) as plain:  # a pipe would keep everybody waiting
+        file.fd, file.offset = plain.fileno(), start
         return file.read(end)
-    finally:
-        file.close()
 
 # %% ../../nbs/labels/07_snapshot.ipynb #a8e0b882
 def mover(

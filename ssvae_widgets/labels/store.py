@@ -101,7 +101,7 @@ def __reduce_ex__(self: LabelStore, protocol):
     where = (
         "LabelStore(path, n_items, classes)" if self.path is None else f"LabelStore({str(self.path)!r}, {self.n_items})"
     )
-    raise TypeError(
+    raise ArgumentError(
         f"a label store cannot be pickled or copied: open it where it is needed, with {where}; "
         "store.codes are the labels as an array, store.copy_to(path) writes a copy."
     )
@@ -202,6 +202,7 @@ def set(
     if reserved := sorted(k for k in provenance if k in CORE):
         raise ArgumentError(f"{', '.join(reserved)} cannot be given as provenance; choose another name.")
     rows = check_rows(serials, self.n_items)
+    gestures.check_order(serials, label)
     return self.decide(lambda: gestures.set_labels(self.log, rows, label, source, provenance))
 
 # %% ../../nbs/labels/20_store.ipynb #56f45f01

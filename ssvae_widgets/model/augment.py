@@ -17,6 +17,7 @@ from jax import random
 from jaxtyping import Array, Float, Float32
 
 from ..data.featured import drawn_on_ground
+from ..errors import ArgumentError
 
 # %% auto #0
 __all__ = ['AUGMENTATIONS', 'LIGHT', 'FEW', 'FARTHER', 'UNLIKE', 'Augmentation', 'register_augmentation', 'find_augmentation',
@@ -66,7 +67,7 @@ def find_augmentation(
     if plain != name and name not in AUGMENTATIONS:
         return find_augmentation(plain)._replace(light=LIGHT)
     if name not in AUGMENTATIONS:
-        raise ValueError(
+        raise ArgumentError(
             f"No augmentation is called {name!r}; there are {', '.join(AUGMENTATIONS)}. Add one with "
             f"register_augmentation({name!r}, …)."
         )

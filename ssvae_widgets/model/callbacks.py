@@ -117,7 +117,7 @@ def monitored(
         value = metrics.get("val_loss", math.nan)
         return value if not math.isnan(value) else metrics["loss"]
     if monitor not in metrics:
-        raise ValueError(f"There is no metric {monitor!r} to monitor; this run measures {', '.join(metrics)}.")
+        raise ArgumentError(f"There is no metric {monitor!r} to monitor; this run measures {', '.join(metrics)}.")
     return metrics[monitor]
 
 # %% ../../nbs/model/09_callbacks.ipynb #2af4b835
@@ -374,7 +374,7 @@ class _Watch(TrainingCallback):
 
     def __init__(self, monitor: str = "auto", min_delta: float = 0.0, mode: str = "auto"):
         if mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode is {mode!r}; choose auto, min or max.")
+            raise ArgumentError(f"mode is {mode!r}; choose auto, min or max.")
         self.monitor, self.min_delta = monitor, abs(min_delta)
         self.sign = -1.0 if mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "_f1"))) else 1.0
 

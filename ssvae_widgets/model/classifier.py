@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..config import SSVAEConfig
 from ..data.arrays import ImageSet, as_array, encode_labels
 from ..data.featured import wants_features
+from ..errors import ArgumentError
 from .ssvae import SSVAE
 from .trainer import InteractiveTrainer
 
@@ -73,7 +74,7 @@ def codes_of(
     known = labeled_rows(y)
     unseen = sorted({str(v) for v in y[known]} - {str(c) for c in classes})
     if unseen:
-        raise ValueError(
+        raise ArgumentError(
             f"y holds the classes {', '.join(unseen[:5])}, which are not among the classes given first: "
             f"{list(classes)}."
         )
@@ -151,13 +152,13 @@ def _checked(estimator, X, y, reset=True) -> tuple[np.ndarray, np.ndarray]:
     "X and y as arrays of one length; y may hold −1, NaN and None."
     X = validate_data(estimator, X, dtype=np.float32, reset=reset)
     if y is None:
-        raise ValueError("requires y to be passed, but the target y is None; mark unlabeled rows with -1.")
+        raise ArgumentError("requires y to be passed, but the target y is None; mark unlabeled rows with -1.")
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         warnings.warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning, stacklevel=4)
         y = y.ravel()
     if y.ndim != 1 or len(y) != len(X):
-        raise ValueError(f"y has shape {y.shape} for {len(X)} rows of X; give one label a row.")
+        raise ArgumentError(f"y has shape {y.shape} for {len(X)} rows of X; give one label a row.")
     known = labeled_rows(y)
     if known.any() and y.dtype.kind != "O":
         check_classification_targets(y[known])
@@ -191,7 +192,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         X, y, shape = _given(self, X, y)
         self.classes_ = np.unique(y[labeled_rows(y)])
         if not len(self.classes_):
-            raise ValueError("y holds no label at all; give at least one, or use SSVAE.fit for unsupervised training.")
+            raise ArgumentError("y holds no label; give one at least, or use SSVAE.fit for unsupervised training.")
         self._build(X, shape)
         self.trainer_.train_epochs(int(self.max_epochs), self._images(X), codes_of(y, self.classes_))
         return self
@@ -208,7 +209,7 @@ class SSVAEClassifier(ClassifierMixin, TransformerMixin, _Estimator):
         if first:
             self.classes_ = np.unique(y[labeled_rows(y)] if classes is None else classes)
             if not len(self.classes_):
-                raise ValueError("The first partial_fit needs labels, or classes=[…].")
+                raise ArgumentError("The first partial_fit needs labels, or classes=[…].")
             self._build(X, shape)
         self.trainer_.train_epochs(int(self.partial_epochs), self._images(X), codes_of(y, self.classes_))
         return self

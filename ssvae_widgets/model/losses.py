@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ..errors import ArgumentError
+
 # %% auto #0
 __all__ = ['reconstruction_error', 'kl_divergence', 'kl_term', 'warm_up', 'cross_entropy', 'soft_cross_entropy', 'masked_mean',
            'align', 'pseudo_label_loss', 'unit_rows', 'contrastive_loss', 'pair_loss', 'Weights', 'total_loss']
@@ -45,7 +47,7 @@ def reconstruction_error(
     elif likelihood == "mse":
         error = jnp.square(out - x)
     else:
-        raise ValueError(f"Unknown likelihood {likelihood!r}; choose bernoulli, gaussian or mse.")
+        raise ArgumentError(f"Unknown likelihood {likelihood!r}; choose bernoulli, gaussian or mse.")
     return error.sum(1) if reduction == "sum" else error.mean(1)
 
 # %% ../../nbs/model/03_losses.ipynb #5200daa4

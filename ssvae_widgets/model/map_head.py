@@ -22,6 +22,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from ..errors import ArgumentError
 from ..graph.neighbors import nearest_neighbors
 from .compile_cache import PROGRAMS
 
@@ -49,7 +50,7 @@ def init_map(
     "A map head for latents like `z`."
     z = np.asarray(z, np.float32)
     if z.ndim != 2 or z.shape[1] < 1 or not len(z):
-        raise ValueError(f"init_map needs a matrix of posterior means, got shape {z.shape}")
+        raise ArgumentError(f"init_map needs a matrix of posterior means, got shape {z.shape}")
     rng, d = np.random.default_rng(seed), z.shape[1]
     center = z.mean(0)
     return dict(
@@ -171,7 +172,7 @@ def align(
     "Lay a map over the previous one: the rigid motion that fits best, and one scale for both."
     now, before = map_encode(params, np.asarray(z), np).astype(np.float64), np.asarray(xy, np.float64)
     if now.shape != before.shape:
-        raise ValueError(
+        raise ArgumentError(
             f"align needs the previous place of every row of z: got {len(now)} rows and places {before.shape}"
         )
     around, goal = now - now.mean(0), before - before.mean(0)

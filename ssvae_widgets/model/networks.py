@@ -21,6 +21,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ..config import SSVAEConfig
+from ..errors import ArgumentError
 
 # %% auto #0
 __all__ = ['outline', 'Seeds', 'leaky_relu', 'Dense', 'conv2d', 'Conv', 'pixel_shuffle', 'register', 'registered', 'DenseEncoder',
@@ -253,7 +254,7 @@ def register(
 ):
     "Class decorator that makes a network available under a name."
     if kind not in _REGISTRY:
-        raise ValueError(f"Cannot register a {kind!r}; the kinds are {', '.join(_REGISTRY)}.")
+        raise ArgumentError(f"Cannot register a {kind!r}; the kinds are {', '.join(_REGISTRY)}.")
 
     def add(cls: type) -> type:
         _REGISTRY[kind][name] = cls
@@ -270,7 +271,7 @@ def registered(
     if name is None:
         return sorted(_REGISTRY[kind])
     if name not in _REGISTRY[kind]:
-        raise ValueError(
+        raise ArgumentError(
             f"No {kind} is called {name!r}; there are {', '.join(registered(kind))}. Add one with @register({kind!r}, "
             f"{name!r})."
         )
@@ -299,7 +300,7 @@ class ConvEncoder(nnx.Module):
 
     def __init__(self, input_shape: tuple[int, ...], config: SSVAEConfig, *, rngs: nnx.Rngs):
         if len(input_shape) != 3:
-            raise ValueError(
+            raise ArgumentError(
                 f"The conv encoder needs images (height, width, channel), got vectors of shape {input_shape}; use "
                 f"encoder_type='dense'."
             )
@@ -345,7 +346,7 @@ class ConvDecoder(nnx.Module):
 
     def __init__(self, latent_dim: int, output_shape: tuple[int, ...], config: SSVAEConfig, *, rngs: nnx.Rngs):
         if len(output_shape) != 3:
-            raise ValueError(
+            raise ArgumentError(
                 f"The conv decoder makes images (height, width, channel), not vectors of shape {output_shape}; use "
                 f"decoder_type='dense'."
             )
@@ -457,9 +458,9 @@ def input_shape(
     input_dim: int | tuple[int, ...],  # 64, (64,), (28, 28) or (32, 32, 3)
 ) -> tuple[int, ...]:
     "The shape networks see: (features,) or (height, width, channel)."
-    shape = (input_dim,) if isinstance(input_dim, (int, np.integer)) else tuple(input_dim)
+    shape = tuple(input_dim) if np.iterable(input_dim) else (input_dim,)
     if len(shape) not in (1, 2, 3) or not all(isinstance(s, (int, np.integer)) and s > 0 for s in shape):
-        raise ValueError(
+        raise ArgumentError(
             f"input_dim is {input_dim!r}; give (height, width), (height, width, channel) or the length of a vector."
         )
     return (*map(int, shape), 1) if len(shape) == 2 else tuple(map(int, shape))

@@ -224,5 +224,5 @@ def label_codes(
         return encode_labels(labels, n, fixed)[0], None
     codes, found = encode_labels(labels, n, names)
     if names is None and fixed is not None and len(found) > fixed:
-        raise ValueError(f"The labels name {len(found)} classes, the model has {fixed}.")
+        raise ArgumentError(f"The labels name {len(found)} classes, the model has {fixed}.")
     return codes, found

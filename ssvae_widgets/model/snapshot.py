@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Shaped
 
 from ..data.arrays import ByteImages, as_array, as_uint8, image_shape, pixel_range
 from ..data.featured import FeaturedImages, FeatureSpace, space_vectors
-from ..errors import ArgumentError
+from ..errors import ArgumentError, describe
 from .compile_cache import PROGRAMS
 from .data_source import with_channel, without_channel
 from .map_head import MapHead, map_decode, map_encode, two_columns
@@ -31,7 +31,7 @@ from .step import active_logits, network_inputs
 
 # %% auto #0
 __all__ = ['BATCH_SIZES', 'read_batch', 'pictures', 'softmax', 'class_probs', 'encoder_inputs', 'encode_batch', 'Embedding',
-           'read_stored', 'encode_images', 'Snapshot', 'take_snapshot']
+           'read_stored', 'encode_images', 'Snapshot', 'points_of', 'take_snapshot']
 
 # %% ../../nbs/model/12_snapshot.ipynb #c508c5f7
 def pictures(
@@ -162,7 +162,9 @@ def encode_images(
     of the shape that the model was built for."""
     x = as_array(x)
     if image_shape(x) != progress.spec.input_shape:
-        raise ValueError(f"The model was built for items of shape {progress.spec.input_shape}, got {image_shape(x)}.")
+        raise ArgumentError(
+            f"The model was built for items of shape {progress.spec.input_shape}, got {image_shape(x)}."
+        )
     value_range, static = value_range or pixel_range(x), dict(spec=progress.spec, with_images=with_images)
     parts, size = [], BATCH_SIZES[0] if len(x) <= BATCH_SIZES[0] else BATCH_SIZES[1]
     for i in range(0, len(x), size):
@@ -220,13 +222,26 @@ class Snapshot:
     def decode(self, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndarray, "batch ..."]:
         """Images in [0, 1] (or vectors); gray images have no channel axis. Raises `ValueError` when the latent has
         another width."""
-        z = np.atleast_2d(np.asarray(z, np.float32))
-        if z.shape[1] != self.spec.config.latent_dim:
-            raise ValueError(f"Latent points have {self.spec.config.latent_dim} numbers each, got {z.shape[1]}.")
+        z = points_of(z, self.spec.config.latent_dim, "Latent points")
         out = pictures(self.spec, np.asarray(self._net.decode(z)), self.shift, self.scale)
         return without_channel(out)
 
 # %% ../../nbs/model/12_snapshot.ipynb #f42105f7
+def points_of(
+    given: Any,
+    width: int,  # numbers of a point
+    what: str,  # what they are called in the message
+) -> Float[np.ndarray, "batch width"]:
+    "Points as rows of an array, or an `ArgumentError`."
+    try:
+        points = np.atleast_2d(np.asarray(given, np.float32))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{what} have {width} numbers each, got {describe(given)}.") from None
+    if points.ndim != 2 or points.shape[1] != width:
+        raise ArgumentError(f"{what} have {width} numbers each, got {points.shape[-1]}.")
+    return points
+
+
 @patch
 def get_map(self: Snapshot, x: Any) -> Float[np.ndarray, "batch 2"]:
     "Places on the map."
@@ -247,11 +262,11 @@ def place(self: Snapshot, z: Float[np.ndarray, "batch latent"]) -> Float[np.ndar
 @patch
 def decode_map(self: Snapshot, xy: Float[np.ndarray, "batch 2"]) -> Float[np.ndarray, "batch ..."]:
     "Images of places on the map. Raises `ValueError` when a latent wider than two has no map yet."
-    xy, d = np.atleast_2d(np.asarray(xy, np.float32)), self.spec.config.latent_dim
+    xy, d = points_of(xy, 2, "Places on the map"), self.spec.config.latent_dim
     if d <= 2:
         return self.decode(xy[:, :d])
     if self.map_head is None:
-        raise ValueError("There is no map yet; call get_map on your images first.")
+        raise ArgumentError("There is no map yet; call get_map on your images first.")
     there = np.asarray(map_decode(self.map_head, xy, np))
     if self.space is not None:
         there /= np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-9)

@@ -19,6 +19,7 @@ from flax import nnx
 from jax import lax
 
 from ..config import SSVAEConfig
+from ..errors import ArgumentError
 from .losses import Weights
 from .networks import Network, Seeds, outline, registered
 
@@ -107,7 +108,7 @@ def make_spec(
         changes["encoder_type"] = "conv" if images else "dense"
     likelihood = config.likelihood if config.likelihood != "auto" else "bernoulli" if drawn else "gaussian"
     if likelihood == "bernoulli" and not drawn:
-        raise ValueError("The Bernoulli likelihood needs images; for vectors use likelihood='gaussian'.")
+        raise ArgumentError("The Bernoulli likelihood needs images; for vectors use likelihood='gaussian'.")
     spec = config.replace(**changes, likelihood=likelihood)
     kinds = dict(encoder=spec.encoder_type, decoder=spec.decoder_type, classifier=spec.classifier_type)
     networks = tuple(registered(kind, name) for kind, name in kinds.items())

@@ -22,7 +22,7 @@ from ..data.arrays import image_shape
 from ..data.featured import FeaturedImages, FeatureSpace, featured
 from ..data.fingerprints import Fingerprint, fingerprint
 from ..data.names import check_classes
-from ..errors import ArgumentError, DataError, check_path, describe
+from ..errors import ArgumentError, DataError, check_path, check_whole, describe
 from ..io.checkpoint import check_replaceable
 from .augment import guess_augmentation
 from .callbacks import BestCheckpoint, EarlyStopping, TrainingCallback, check_callbacks, make_history
@@ -133,7 +133,7 @@ def set_classes(
     n = classes if isinstance(classes, int) else len(classes or ())
     with self._lock:
         if n < self.n_classes:
-            raise ValueError(f"The model knows {self.n_classes} classes and cannot forget any; got {n}.")
+            raise ArgumentError(f"The model knows {self.n_classes} classes and cannot forget any; got {n}.")
         self.class_names = None if isinstance(classes, int) else classes
         self.progress = with_classes(self.progress, n, self.config)
 
@@ -213,7 +213,7 @@ def data_source(
     vectors = x.vectors if isinstance(x, FeaturedImages) else None
     x = as_rows(x if vectors is None else x.images)
     if image_shape(x) != self.input_shape:
-        raise ValueError(
+        raise ArgumentError(
             f"The model was built for items of shape {self.input_shape}, the data have {image_shape(x)}; build "
             f"SSVAE({x.shape[1:]}, …)."
         )
@@ -383,8 +383,7 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Latent, reconstruction (a small picture where features are learned from), class code and its probability; of
     sets True or False for each class, and the probability of each."""
-    if num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; give at least 1.")
+    num_samples, seed = check_whole(num_samples, "num_samples"), check_whole(seed, "seed", 0, 2**31 - 1)
     x, progress = encoder_inputs(x, self.feature_space, self.value_range), self.progress
     draws, keys = [], [jax.random.fold_in(jax.random.key(seed), k) for k in range(num_samples)] if sample else [None]
     for key in keys:

@@ -18,7 +18,7 @@ import numpy as np
 from fastcore.basics import patch
 from jaxtyping import Float
 
-from ..errors import ArgumentError, check_whole, describe
+from ..errors import ArgumentError, BusyError, check_whole, describe
 from .callbacks import TrainingCallback, check_callbacks, default_callbacks
 from .compile_cache import PROGRAMS
 from .data_source import DataSource
@@ -101,7 +101,7 @@ def train_epochs(
     epoch kept."""
     num_epochs, mine = check_whole(num_epochs, "num_epochs", 0, 2**53), check_callbacks(callbacks)
     if not self._busy.acquire(blocking=False):
-        raise RuntimeError("Training is already running; call stop() and wait for it to end, or wait.")
+        raise BusyError("Training is already running; call stop() and wait for it to end, or wait.")
     try:
         self._stop.clear()
         self.target = num_epochs
@@ -163,7 +163,7 @@ def save_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
 def load_checkpoint(self: InteractiveTrainer, path: str | os.PathLike) -> None:
     "Go on from a checkpoint of the same architecture."
     if self.training:
-        raise RuntimeError("Training is running; stop it before loading a checkpoint.")
+        raise BusyError("Training is running; stop it before loading a checkpoint.")
     self.vae.load_model_weights(path)
 
 # %% ../../nbs/model/17_trainer.ipynb #18cfd95a

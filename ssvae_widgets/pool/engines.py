@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ArgumentError, describe
+from ..errors import ArgumentError, PackageError, describe
 from .work import Task, do_shard
 
 # %% auto #0
@@ -233,11 +233,11 @@ def run_local(
 
 # %% ../../nbs/pool/06_engines.ipynb #01bf1d8a
 def need(package: str) -> None:
-    "An `ImportError` that says what to install where a package is missing."
+    "A `PackageError` that says what to install where a package is missing."
     from importlib.util import find_spec
 
     if find_spec(package) is None:
-        raise ImportError(f"engine={package!r} needs {package}: pip install 'ssvae_widgets[cluster]'")
+        raise PackageError(f"engine={package!r} needs {package}: pip install 'ssvae_widgets[cluster]'")
 
 # %% ../../nbs/pool/06_engines.ipynb #6a5d06e1
 class Ends(NamedTuple):

@@ -83,7 +83,7 @@ class Pool:
 
     @classmethod
     def open(cls, folder: str | os.PathLike, engine: str = "local", workers: int | None = None) -> "Pool":
-        "A pool that is there; `DataError` where there is none."
+        "A pool that is there; `MissingError` where there is none."
         return cls(folder, engine, workers)
 
     @property

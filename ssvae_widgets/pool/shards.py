@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float16, Int8
 
-from ..errors import DataError
+from ..errors import DataError, MissingError
 from ..io.files import atomic_write, parse_json, read_plain
 from .functions import SmallSpace, Thumb
 from .source import need_pyarrow
@@ -192,7 +192,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 # %% ../../nbs/pool/04_shards.ipynb #7d5d3b04
 def read_manifest(folder: Path) -> Manifest:
-    "The manifest of a pool; `DataError` where there is none or it is no manifest."
+    "The manifest of a pool; `MissingError` where there is none, `DataError` where it is no manifest."
     path = Path(folder) / "manifest.json"
     try:
         told = parse_json(read_plain(path))
@@ -201,8 +201,8 @@ def read_manifest(folder: Path) -> Manifest:
         shards = tuple(Shard(*map(int, s)) for s in told["shards"])
         known = {k: told[k] for k in ("features", "size", "record")}
         return Manifest(shards, tuple(told["sources"]), thumb=Thumb(**told["thumb"]), **known)
-    except FileNotFoundError:
-        raise DataError(f"{folder} is no pool (there is no manifest.json): Pool.create makes one.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingError(f"{folder} is no pool (there is no manifest.json): Pool.create makes one.") from None
     except DataError:
         raise
     except (ValueError, KeyError, TypeError) as e:

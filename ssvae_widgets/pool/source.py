@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError, describe
+from ..errors import ArgumentError, DataError, PackageError, describe
 
 # %% auto #0
 __all__ = ['ID_COLUMNS', 'ABSENT', 'WAITS', 'Listing', 'id_hash', 'list_folder', 'list_addresses', 'need_pyarrow',
@@ -67,12 +67,12 @@ ID_COLUMNS = ("id", "path", "key", "__key__")
 
 # %% ../../nbs/pool/03_source.ipynb #394270e1
 def need_pyarrow() -> Any:  # the module
-    "pyarrow, or an `ImportError` that says how to get it."
+    "pyarrow, or a `PackageError` that says how to get it."
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise ImportError("A pool is kept in Parquet files: pip install 'ssvae_widgets[pool]'") from None
+        raise PackageError("A pool is kept in Parquet files: pip install 'ssvae_widgets[pool]'") from None
     return pyarrow
 
 # %% ../../nbs/pool/03_source.ipynb #7f1a817b
@@ -211,11 +211,13 @@ def _is_text(name: str) -> bool:
 
 # %% ../../nbs/pool/03_source.ipynb #2908f6b4
 def need_fsspec(address: str) -> Any:  # the module
-    "fsspec, or an `ImportError` that says how to get it."
+    "fsspec, or a `PackageError` that says how to get it."
     try:
         import fsspec
     except ImportError:
-        raise ImportError(f"{address} is read by fsspec, which is missing: pip install 'ssvae_widgets[pool]'") from None
+        raise PackageError(
+            f"{address} is read by fsspec, which is missing: pip install 'ssvae_widgets[pool]'"
+        ) from None
     return fsspec
 
 # %% ../../nbs/pool/03_source.ipynb #87f69262

@@ -79,7 +79,9 @@ def extractor_of(
     if callable(given):
         return find_extractor(given, size)
     if words == HERE:
-        raise ValueError("This pool was made with a function of a notebook: give it, pool.embed('here', features=…).")
+        raise ArgumentError(
+            "This pool was made with a function of a notebook: give it, pool.embed('here', features=…)."
+        )
     if ":" in words and not words.lower().endswith(".onnx"):
         module, _, name = words.partition(":")
         found: Any = importlib.import_module(module)

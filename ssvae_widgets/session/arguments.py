@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..config import SSVAEConfig
 from ..data.arrays import ImageSet, as_pictures, encode_labels, image_shape
 from ..data.folders import warn_caller
 from ..data.load import as_image_set
-from ..data.names import check_classes, group_numbers
+from ..data.names import by_place, check_classes, group_numbers
 from ..errors import ArgumentError, DataError, MissingError, check_path, describe
 from ..labels.store import LabelStore
 from ..labels.view import MAX_CLASSES
@@ -65,7 +66,8 @@ def check_labels(
     if isinstance(labels, LabelStore) and labels.n_items != n_items:
         raise ArgumentError(f"The label store is for {labels.n_items} items, there are {n_items} images.")
     if isinstance(labels, (str, os.PathLike)):
-        check_path(labels, "labels")
+        text = check_path(labels, "labels")
+        labels = labels if isinstance(labels, str | Path) else text
         if table and os.path.realpath(os.path.expanduser(labels)) == os.path.realpath(table):
             raise ArgumentError(f"labels is {labels}, the table of the images itself; give labels another file.")
     if labels is None or isinstance(labels, (LabelStore, str, os.PathLike)):
@@ -174,6 +176,7 @@ def check_image_set(
     shown, n = as_pictures(found.images), len(found.images)
     if found.names is not None:
         check_each(found.names, "names", n)
+        found = replace(found, names=by_place(found.names))
     if truth is not None or found.truth is None:
         return found, shown, truth, found.class_names if classes is None else classes
     try:

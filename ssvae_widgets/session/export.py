@@ -7,6 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/export.html.md"""
 # %% ../../nbs/session/27_export.ipynb #6d63c840
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -14,13 +15,14 @@ import os
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..data.names import by_place
 from ..errors import ArgumentError, InTheWayError, check_path, describe
 from ..interchange.annotations import coco_json, cvat_xml, label_studio_json
 from ..interchange.card import model_card
@@ -28,7 +30,7 @@ from ..interchange.datasets import write_parquet
 from ..interchange.onnx_model import onnx_model
 from ..interchange.records import png_bytes
 from ..interchange.script import FILES, write_script
-from ..io.files import atomic_write, temporary_name
+from ..io.files import atomic_write, explain_os_error, parse_json, read_plain, temporary_name
 from ..labels.csv_table import guard_cell, unguard_cell
 from ..labels.exchange import export_labels
 from .label_sets import joined
@@ -43,7 +45,7 @@ from ssvae_widgets.session.told import (
 )
 
 # %% auto #0
-__all__ = ['FORBIDDEN', 'RESERVED', 'NOTE', 'INDEX', 'PLACES', 'Offer', 'offers', 'as_file_name', 'kept_apart',
+__all__ = ['FORBIDDEN', 'RESERVED', 'NOTE', 'INDEX', 'PLACES', 'Offer', 'offers', 'as_file_name', 'kept_apart', 'whole_text',
            'prediction_table', 'Written', 'export_session']
 
 # %% ../../nbs/session/27_export.ipynb #6fa68f83
@@ -147,6 +149,11 @@ def kept_apart(
     return out
 
 # %% ../../nbs/session/27_export.ipynb #d6585da4
+def whole_text(name) -> str:
+    "A name as every program takes it: a file name need not be text."
+    return str(name).encode(errors="backslashreplace").decode()
+
+
 def prediction_table(
     session,  # a `LabelingSession` with predictions
     names: Sequence[str] | None = None,  # of the pictures; None: those of the session, else `image-<row>`
@@ -159,7 +166,7 @@ def prediction_table(
     classes = np.array([*session.classes, None], object)  # the last one stands for −1
     told = {
         "id": np.arange(session.n_items),
-        "image": [f"image-{k}" for k in range(session.n_items)] if names is None else [str(n) for n in names],
+        "image": [f"image-{k}" for k in range(session.n_items)] if names is None else [*map(whole_text, names)],
         **_said_of(session, classes[codes], classes[view.pred], probs),
         "certainty": np.round(view.certainty, 4),
     }
@@ -265,7 +272,7 @@ PLACES = {
 def _ours(folder: Path) -> set[str]:
     "Names in a folder that an earlier export has written."
     try:
-        told = json.loads((folder / NOTE).read_text())
+        told = parse_json(read_plain(folder / NOTE))
         return {str(name) for name in told["files"]} & set(PLACES.values())
     except (OSError, ValueError, KeyError, TypeError):
         return set()
@@ -295,9 +302,9 @@ def _as_written(place: Path, part: str) -> bool:
     if part == "script":
         return {path.name for path in place.iterdir()} <= {*FILES, "__pycache__"}
     try:
-        with open(place / INDEX, newline="", encoding="utf-8") as file:
-            told = {unguard_cell(row["file"]) for row in csv.DictReader(file)} | {INDEX}
-    except (OSError, ValueError, KeyError):
+        file = io.StringIO(read_plain(place / INDEX).decode(), newline="")
+        told = {unguard_cell(row["file"]) for row in csv.DictReader(file)} | {INDEX}
+    except (OSError, ValueError, KeyError, AttributeError, csv.Error):
         return False
     return {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()} == told
 
@@ -325,6 +332,18 @@ def _put(path: Path, write: Callable[[Path], Any]) -> None:
             stage.unlink(missing_ok=True)
 
 # %% ../../nbs/session/27_export.ipynb #b8ecf01f
+@contextlib.contextmanager
+def _said_whole(folder: Path) -> Iterator[None]:
+    "What the disk refuses is an `OSError` of one sentence."
+    try:
+        yield
+    except OSError as e:
+        if e.errno is None:
+            raise  # a sentence of our own
+        why = explain_os_error(e)
+        raise OSError(e.errno, f"Nothing more could be written to {folder}: {why}; what is there is whole") from e
+
+
 def export_session(
     session,  # a `LabelingSession`
     folder: str | os.PathLike,  # where to; made when it is not there
@@ -338,12 +357,12 @@ def export_session(
     Raises `ArgumentError` for what cannot be had, `InTheWayError` where something else lies in the way, `OSError`.
     """
     folder, there, more = Path(os.path.expanduser(check_path(folder, "folder"))), offers(session), more or {}
+    names = None if names is None else by_place(names)
     able = {offer.name: offer.text for offer in there if not offer.why_not}
     able |= {name: f"{PLACES[name]}: the map as a page" for name in more}
     usual = [name for name in able if name in more or any(o.name == name and o.usual for o in there)]
     parts = _chosen(what, able, usual, {o.name: o.why_not for o in there})
     _check_folder(folder, parts, session.store.path)
-    folder.mkdir(parents=True, exist_ok=True)
     ways = {
         "labels": lambda path: _write_labels(session, path, names),
         "predictions": lambda path: _write_predictions(session, path, names),
@@ -352,13 +371,15 @@ def export_session(
         "model": lambda path: session.model.save(path),
         **_ways_for_others(session, names),
     }
-    for part in parts:
-        path = folder / PLACES[part]
-        if part == "project":
-            session.save(path)
-        else:
-            _put(path, more.get(part) or ways[part])
-        atomic_write(folder / NOTE, _note(session, _ours(folder) | {PLACES[part]}))
+    with _said_whole(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            path = folder / PLACES[part]
+            if part == "project":
+                session.save(path)
+            else:
+                _put(path, more.get(part) or ways[part])
+            atomic_write(folder / NOTE, _note(session, _ours(folder) | {PLACES[part]}))
     return [Written(part, folder / PLACES[part], able[part]) for part in parts]
 
 # %% ../../nbs/session/27_export.ipynb #edbc83d4
@@ -378,6 +399,8 @@ def _chosen(what, able: dict[str, str], usual: list[str], why_not: dict[str, str
     "The parts that are wanted, or an `ArgumentError`."
     if what is None:
         return usual
+    if not np.iterable(what) or isinstance(what, bytes):
+        raise ArgumentError(f"what is {describe(what)}; expected some of {', '.join(PLACES)}, or None for all of them.")
     wanted = [what] if isinstance(what, str) else list(what)
     if not wanted:
         raise ArgumentError(f"what is empty; expected some of {', '.join(able)}, or None for all of them.")

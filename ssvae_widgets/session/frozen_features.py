@@ -45,7 +45,7 @@ def check_features(
         return
     try:
         if given_vectors(features, len(images)) is None and find_extractor(features) is not None and images.ndim == 2:
-            raise ValueError(
+            raise ArgumentError(
                 f"features is {describe(features)}, and the images are vectors, which nothing can be extracted from: "
                 "give features as an array (n, d), or leave it out."
             )

@@ -15,7 +15,7 @@ from functools import partial
 
 from fastcore.basics import patch
 
-from ..errors import ArgumentError, describe
+from ..errors import ArgumentError, BusyError, describe
 
 # %% auto #0
 __all__ = ['LINGER', 'Events', 'JobQueue', 'BackgroundThread']
@@ -183,9 +183,9 @@ def wait(
     *,
     late: bool = False,  # also for those that are not due yet
 ) -> bool:  # False when the time ran out
-    "Block until nothing runs and nothing waits that is due; `RuntimeError` in a job of this queue."
+    "Block until nothing runs and nothing waits that is due; `BusyError` in a job of this queue."
     if threading.current_thread() is self._thread:
-        raise RuntimeError("A job cannot wait for its own queue: do not call wait from a callback.")
+        raise BusyError("A job cannot wait for its own queue: do not call wait from a callback.")
     with self._changed:
         return self._changed.wait_for(lambda: not (self._running or (self._waiting if late else self._due())), timeout)
 

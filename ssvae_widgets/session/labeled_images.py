@@ -89,8 +89,8 @@ def _what_is_there(path) -> tuple[bool, bool]:  # a log; any labels
     home = Path(path).expanduser()
     with contextlib.suppress(OSError):  # the store says so if it cannot save
         home.parent.mkdir(parents=True, exist_ok=True)
-    logged = home.with_name(home.name + ".log.jsonl").exists()
-    return logged, logged or home.exists()
+    logged = os.path.exists(home.with_name(home.name + ".log.jsonl"))  # False for a name that cannot be
+    return logged, logged or os.path.exists(home)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5c926897
 def _classes_to_add(
@@ -478,7 +478,7 @@ def code(
         raise ArgumentError("There is no class yet; add the first one, for instance with add_class('cat').")
     if isinstance(label, str):
         try:
-            code = classes.index(clean_name(label))
+            code = classes.index(label if label in classes else clean_name(label))
         except ValueError:
             some = f"{', '.join(classes[:20])}{', …' * (len(classes) > 20)}"
             raise ArgumentError(f"There is no class {describe(label)}; the classes are {some}.") from None

@@ -482,7 +482,7 @@ def similar(
 
     Raises `ArgumentError` without an example, `RowError` for rows that are not there.
     """
-    rows, not_rows = (np.unique(check_rows(np.atleast_1d(r), self.data.n_items)) for r in (like, unlike))
+    rows, not_rows = (np.unique(check_rows(r, self.data.n_items)) for r in (like, unlike))
     if not rows.size:
         raise ArgumentError("like names no image; expected the row of at least one example.")
     order = np.argsort(-relevance(self.view.features, rows, not_rows), kind="stable")

@@ -21,7 +21,7 @@ import numpy as np
 from filelock import Timeout
 
 from ..data.image_set import ImageSet
-from ..errors import InTheWayError, MissingError, SSVAEWidgetsError
+from ..errors import InTheWayError, MissingError, SSVAEWidgetsError, check_path
 from ssvae_widgets.io.files import (
     atomic_write,
     explain_os_error,
@@ -331,7 +331,7 @@ def read_parts(
     given=(),  # names of arguments that are not read, because a caller has others
 ) -> tuple[dict[str, Any], list[str]]:  # arguments of `LabelingSession`; what was left out, a sentence each
     "What a project folder holds, and what is wrong with it. Raises `ProjectError`, `MissingError`."
-    folder = Path(folder).expanduser()
+    folder = Path(check_path(folder, "folder")).expanduser()
     problems = [said] if (said := recover(folder)) else []
     facts = read_facts(folder)
     images = _read_images(folder / "images.npy", facts)

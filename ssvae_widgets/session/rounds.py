@@ -12,7 +12,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ..io.files import copy_whole, set_aside
 
 # %% auto #0
 __all__ = ['MOST_PROBS', 'BEATEN', 'Frame', 'pack', 'unpack', 'read_facts', 'check_arrays', 'Rounds', 'add_round', 'copy_rounds',
-           'take_rounds', 'borrow_rounds', 'Changes', 'far', 'what_changed']
+           'take_rounds', 'borrow_rounds', 'Changes', 'far', 'classes_today', 'in_classes_of', 'what_changed']
 
 # %% ../../nbs/session/06_rounds.ipynb #188f769a
 @dataclass(frozen=True, eq=False)
@@ -400,20 +400,52 @@ def far(
     return np.where(way > max(share * diagonal, 3 * np.median(way)), way, 0)
 
 # %% ../../nbs/session/06_rounds.ipynb #57b8f4a5
+def classes_today(
+    n: int,  # classes that there are now
+    merged: Mapping[int, int],  # code of a class that was merged -> code of the one that it became
+    shown: Sequence[int],  # codes of the classes in use
+) -> Int[np.ndarray, "classes"]:  # −1: it is no more
+    "What each class is now."
+    now = np.arange(n)
+    now[[*merged]] = [*merged.values()]
+    return np.where(np.isin(now, shown), now, -1)
+
+
+def in_classes_of(
+    frame: Frame,
+    now: Int[np.ndarray, "classes"],  # from `classes_today`
+) -> Frame:
+    "A frame as if its classes had always been those of now: one that is no more was not predicted."
+    if np.array_equal(now, np.arange(len(now))):
+        return frame
+    told = {"pred": np.append(now, -1)[np.where(frame.pred < len(now), frame.pred, -1)]}
+    if frame.probs is not None:
+        told["probs"] = np.zeros((len(frame.probs), len(now)), frame.probs.dtype)
+        for k, column in zip(now, frame.probs.T):
+            if k >= 0:  # of classes that were merged, one that is there is enough
+                told["probs"][:, k] = np.maximum(told["probs"][:, k], column)
+    return Frame(**{**vars(frame), **told})
+
+
 def what_changed(
     before: Frame,
     after: Frame,
     labels: int,  # items whose label changed in between
     most: int = 500,  # points to walk through
     away: Collection[int] = (),  # points that are not on the map
+    now: Int[np.ndarray, "classes"] | None = None,  # what each class is now; None: nobody merged or deleted any
 ) -> Changes:
-    "Compare two rounds."
+    "Compare two rounds, both in the classes of now: that one was merged or deleted changes no prediction."
+    known = None if before.probs is None else np.arange(before.probs.shape[1])
+    if now is not None:
+        known = known if known is None else np.unique(now[: len(known)][now[: len(known)] >= 0])
+        before, after = in_classes_of(before, now), in_classes_of(after, now)
     sure = np.nan_to_num(before.certainty) + np.nan_to_num(after.certainty)
     if before.probs is None or after.probs is None:
         changed = np.flatnonzero((before.pred != after.pred) & (before.pred >= 0) & (after.pred >= 0))
     else:
-        both = min(before.probs.shape[1], after.probs.shape[1])  # a class may have come in between
-        a, b = before.probs[:, :both], after.probs[:, :both]
+        both = known[known < after.probs.shape[1]]  # a class may have come in between
+        a, b = before.probs[:, both], after.probs[:, both]
         crossed = (a >= 0.5) != (b >= 0.5)
         changed, sure = np.flatnonzero(crossed.any(1)), np.where(crossed, np.abs(a - b), 0).sum(1)
     changed = changed[np.argsort(-sure[changed], kind="stable")]

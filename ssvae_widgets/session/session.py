@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from fastcore.basics import patch
 
-from ..errors import ClosedError, check_path, check_row, check_whole
+from ..errors import ArgumentError, ClosedError, check_path, check_row, check_whole
 from .accuracy_log import AccuracyLog
 from .activity import Activity
 from .annotators import Annotators
@@ -108,7 +108,7 @@ class LabelingSession(SessionFace):
         self.activity.gathering = False
 
     def __reduce_ex__(self, protocol):
-        raise TypeError(
+        raise ArgumentError(
             "A LabelingSession cannot be pickled or copied, it holds open files and a thread: "
             "session.save(folder) writes all of it, LabelingSession.open(folder) opens that anywhere."
         )

@@ -21,7 +21,7 @@ from .files import SessionFiles
 from .journal import checksum
 from .queue import Proposals, Suggestion
 from .resume import Resume
-from .rounds import Changes, Frame, add_round, what_changed
+from .rounds import Changes, Frame, add_round, classes_today, what_changed
 from .state import SavedState
 from .training import Training
 
@@ -40,8 +40,7 @@ class Snapshots:
         self.changes: Changes | None = None  # what the last round did
         self.walked = -1  # place in `changes`
         self.weights_time = 0.0  # when the weights of a run that goes on were kept last
-        self._going = 0  # returns to earlier rounds that wait
-        self._then = 0  # epochs to train after them
+        self._going, self._then = 0, 0  # returns to earlier rounds that wait; epochs to train after them
 
     def take(self) -> int:  # its place in `rounds`
         "Keep what the map shows now, and the weights. Raises `ClosedError` after the end."
@@ -56,8 +55,10 @@ class Snapshots:
             if training.trained:
                 files.journal.add("round", number=frame.number)
             if before is not None and before.epochs != frame.epochs:
-                changed = training.data.store.changed_since(before.seq)
-                self.changes, self.walked = what_changed(before, frame, len(changed), away=self.training.data.away), -1
+                store, away = training.data.store, training.data.away
+                now = classes_today(store.n_classes, store.merged, store.shown)
+                n = len(store.changed_since(before.seq))
+                self.changes, self.walked = what_changed(before, frame, n, away=away, now=now), -1
         self.activity.say(rounds.problem)
         self.activity.events.emit("round", place=place, count=len(rounds), changes=self.changes)
         return place

@@ -18,6 +18,8 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from ..errors import ArgumentError
+
 # %% ../../nbs/widgets/01_assets.ipynb #0392b709
 STATIC = files("ssvae_widgets") / "static"
 IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w.-]+)";\n', re.M)
@@ -140,7 +142,7 @@ class Whole(ipywidgets.VBox):
 
     def __reduce_ex__(self, protocol):
         kind = type(self).__name__
-        raise TypeError(f"A {kind} cannot be pickled or copied, {self.instead}.")
+        raise ArgumentError(f"A {kind} cannot be pickled or copied, {self.instead}.")
 
     def __copy__(self):
         return self.__reduce_ex__(4)

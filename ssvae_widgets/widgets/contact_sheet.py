@@ -14,7 +14,7 @@ import numpy as np
 import traitlets
 from fastcore.basics import patch
 
-from ..errors import check_row, check_rows
+from ..errors import ArgumentError, check_row, check_rows
 from .assets import inline_esm, stylesheet
 from .pixels import wire_image
 from .view import View
@@ -85,7 +85,7 @@ class ContactSheet(View):
     def check(self, content, buffers=()):
         intent = super().check(content, buffers)
         if intent["type"] == "exclude" and intent["serial"] not in self.rows:
-            raise ValueError(f"got serial {intent['serial']}, which is not on the sheet")
+            raise ArgumentError(f"got serial {intent['serial']}, which is not on the sheet")
         return intent
 
     def tell(self, intent):

@@ -24,7 +24,7 @@ from .views import GROUPED
 def colors_points(values) -> bool:
     "Whether a column says something as a coloring."
     try:
-        column = as_column(np.asarray(values))
+        column = as_column(values)
     except ValueError:
         return False
     return column.kind == "values" or len(column.names) <= max(50, len(column.values) // 2)

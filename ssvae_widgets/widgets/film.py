@@ -24,7 +24,7 @@ from ..errors import ArgumentError
 from ..graph.regions import extent_of, find_regions
 from ..io.files import atomic_write
 from ..session.journal import LabelTimeline
-from ..session.rounds import Frame
+from ..session.rounds import Frame, classes_today
 from .assets import inline_esm, static_text
 from .map_regions import pack_regions
 from .point_layer import pack_codes
@@ -123,10 +123,8 @@ def in_classes_of_today(
 ) -> Int[np.ndarray, "batch"]:
     "Codes of then as they are to be read now."
     view = session.store.log.view
-    merged, n = view.merged, view.n_classes
-    gone = {*range(n)} - {*view.shown} - {*merged}
-    now = {**dict.fromkeys(gone, -1), **{k: -1 if to in gone else to for k, to in merged.items()}}
-    return np.array([*(now.get(k, k) for k in range(n)), -1])[np.asarray(codes)]
+    now, codes = classes_today(view.n_classes, view.merged, view.shown), np.asarray(codes)
+    return np.append(now, -1)[np.where(codes < len(now), codes, -1)]
 
 
 def as_of_today(

@@ -6,8 +6,9 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/widgets/intents.html.md"""
 
 # %% auto #0
 __all__ = ['row', 'class_code', 'count', 'source', 'epochs', 'frame', 'op', 'MOVE', 'BY_KEY', 'BY_CLICK', 'BY_PAGE', 'INTENTS',
-           'whole', 'number', 'one_of', 'flag', 'text', 'texts', 'places', 'class_name', 'color', 'class_codes',
-           'class_order', 'new_name', 'serials_from', 'rows', 'in_order', 'tiles', 'whole_row', 'check_intent']
+           'whole', 'number', 'one_of', 'check_switches', 'flag', 'text', 'texts', 'places', 'class_name', 'color',
+           'class_codes', 'class_order', 'new_name', 'serials_from', 'rows', 'in_order', 'tiles', 'whole_row',
+           'check_intent']
 
 # %% ../../nbs/widgets/02_intents.ipynb #13184b40
 import re
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from jaxtyping import UInt32
 
-from ..errors import check_number, check_whole, describe
+from ..errors import ArgumentError, check_number, check_whole, describe
 from ..labels.flags import FLAGS
 
 # %% ../../nbs/widgets/02_intents.ipynb #4d988167
@@ -46,37 +47,45 @@ def one_of(
     def check(value, view):
         allowed = options(view) if callable(options) else options
         if not isinstance(value, str) or value not in allowed:
-            raise ValueError(f"got {describe(value)}, expected one of {', '.join(allowed)}")
+            raise ArgumentError(f"got {describe(value)}, expected one of {', '.join(allowed)}")
         return value
 
     return check
 
 
+def check_switches(**given) -> dict[str, bool]:
+    "What is on and what is off, by name; an `ArgumentError` for anything else."
+    for name, on in given.items():
+        if not isinstance(on, bool | np.bool_):
+            raise ArgumentError(f"{name} is {describe(on)}; expected True or False.")
+    return {name: bool(on) for name, on in given.items()}
+
+
 def flag(value, view) -> bool:
     "A check for true or false."
     if not isinstance(value, bool):
-        raise ValueError(f"got {describe(value)}, expected true or false")
+        raise ArgumentError(f"got {describe(value)}, expected true or false")
     return value
 
 # %% ../../nbs/widgets/02_intents.ipynb #a64af12b
 def text(value, view) -> str:
     "A check for text of at most a thousand characters."
     if not isinstance(value, str) or len(value) > 1000:
-        raise ValueError(f"got {describe(value)}, expected text")
+        raise ArgumentError(f"got {describe(value)}, expected text")
     return value
 
 # %% ../../nbs/widgets/02_intents.ipynb #427d6600
 def texts(value, view) -> list[str]:
     "A check for a list of at most twenty texts."
     if not isinstance(value, list) or len(value) > 20:
-        raise ValueError(f"got {describe(value)}, expected a list of text")
+        raise ArgumentError(f"got {describe(value)}, expected a list of text")
     return [text(item, view) for item in value]
 
 
 def places(value, view) -> list[int]:
     "A check for bars of a column."
     if not isinstance(value, list) or len(value) > 200:
-        raise ValueError(f"got {describe(value)}, expected a list of places")
+        raise ArgumentError(f"got {describe(value)}, expected a list of places")
     return [check_whole(place, "the value", 0, 10_000) for place in value]
 
 
@@ -84,28 +93,28 @@ def class_name(value, view) -> str:
     "A check for what a class may be called."
     name = value.strip() if isinstance(value, str) else ""
     if not 0 < len(name) <= 80 or name != name.encode(errors="ignore").decode():
-        raise ValueError(f"got {describe(value)}, expected a name of 1 to 80 characters")
+        raise ArgumentError(f"got {describe(value)}, expected a name of 1 to 80 characters")
     return name
 
 
 def color(value, view) -> str:
     "A check for red, green and blue as six digits."
     if not isinstance(value, str) or not re.fullmatch("#[0-9a-fA-F]{6}", value):
-        raise ValueError(f"got {describe(value)}, expected a color such as #b01060")
+        raise ArgumentError(f"got {describe(value)}, expected a color such as #b01060")
     return value.lower()
 
 
 def class_codes(value, view) -> list[int]:
     "A check for some classes."
     if not isinstance(value, list) or len(value) > len(view.classes):
-        raise ValueError(f"got {describe(value)}, expected a list of classes")
+        raise ArgumentError(f"got {describe(value)}, expected a list of classes")
     return [check_whole(code, "the value", 0, len(view.classes) - 1) for code in value]
 
 
 def class_order(value, view) -> list[int]:
     "A check for classes in an order: each of those on show once."
     if not isinstance(value, list) or len(value) > len(view.classes):
-        raise ValueError(f"got {describe(value)}, expected the classes in their order")
+        raise ArgumentError(f"got {describe(value)}, expected the classes in their order")
     return [check_whole(code, "the value", 0, len(view.classes) - 1) for code in value]
 
 
@@ -114,7 +123,7 @@ def new_name(value, view) -> str:
     name = class_name(value, view)
     order = getattr(view, "order", None)
     if name in [view.classes[k] for k in (range(len(view.classes)) if order is None else order)]:
-        raise ValueError(f"got {name!r}, which is a class already")
+        raise ArgumentError(f"got {name!r}, which is a class already")
     return name
 
 # %% ../../nbs/widgets/02_intents.ipynb #7cda4546
@@ -126,13 +135,13 @@ def serials_from(
     "The serials in the one buffer of a message, or a `ValueError` or `TypeError`."
     most = n_items if most is None else most
     if len(buffers) != 1:
-        raise ValueError(f"got {len(buffers)} buffers, expected one with serials")
+        raise ArgumentError(f"got {len(buffers)} buffers, expected one with serials")
     data = memoryview(buffers[0])
     if data.nbytes % 4 or data.nbytes > 4 * most:
-        raise ValueError(f"got {data.nbytes} bytes of serials, expected a multiple of 4 up to {4 * most}")
+        raise ArgumentError(f"got {data.nbytes} bytes of serials, expected a multiple of 4 up to {4 * most}")
     serials = np.frombuffer(data, "<u4")
     if serials.size and serials.max() >= n_items:
-        raise ValueError(f"got serial {serials.max()}, expected at most {n_items - 1}")
+        raise ArgumentError(f"got serial {serials.max()}, expected at most {n_items - 1}")
     return serials
 
 # %% ../../nbs/widgets/02_intents.ipynb #c8c6414a
@@ -241,7 +250,7 @@ def check_intent(
 ) -> dict:  # {"type": …, field: value, …}
     "The intent behind a message, or a `ValueError` or `TypeError`."
     if not isinstance(content, dict) or not isinstance(content.get("type"), str) or content["type"] not in view.accepts:
-        raise ValueError(f"got {describe(content)}, expected a message of type {', '.join(view.accepts)}")
+        raise ArgumentError(f"got {describe(content)}, expected a message of type {', '.join(view.accepts)}")
     kind, intent = content["type"], {"type": content["type"]}
     checks = {name.rstrip("?"): check for name, check in INTENTS[kind].items()}
     given = {**content, "serials": list(buffers)} if buffers else {k: v for k, v in content.items() if k != "serials"}
@@ -250,5 +259,5 @@ def check_intent(
         if name in given:
             intent[name] = checks[name](given[name], view)
         elif name == field:
-            raise ValueError(f"got a message of type {kind} without {name}")
+            raise ArgumentError(f"got a message of type {kind} without {name}")
     return intent

@@ -19,6 +19,7 @@ from fastcore.basics import patch
 
 from ..data.image_set import ImageSet
 from ..data.load import as_image_set
+from ..data.names import by_place
 from ..errors import ArgumentError, check_whole, describe
 from ..parts import method
 from ..session.arguments import RESERVED, check_columns, check_each
@@ -27,7 +28,7 @@ from ..session.export import Written
 from ..session.label_place import own_place
 from ..session.labeling import Labeling
 from .assets import Whole, close_all, family
-from .columns import check_column, numbers_with_gaps
+from .columns import as_values, check_column, numbers_with_gaps
 from .commands import Commands
 from .decoder_wire import DecoderFeed
 from .facet_commands import FacetDeck, table_colorings
@@ -67,7 +68,7 @@ def session_for(
     by_itself = isinstance(labels, str) and labels == "auto"
     if (session is None) == (images is None):
         given = "neither images nor a session" if images is None else "images and a session"
-        raise TypeError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
+        raise ArgumentError(f"LatentLabeler got {given}, expected one of them: LatentLabeler(images)")
     if session is None:
         given, images = images, images.for_session() if hasattr(images, "for_session") else as_image_set(images)
         labels = own_place(given, images) if by_itself else labels
@@ -75,14 +76,14 @@ def session_for(
         return LabelingSession(images, labels, epochs=epochs, seed=seed, features=features, **more)
     if not isinstance(session, LabelingSession):
         said = f"session is a {type(session).__name__}, expected a LabelingSession"
-        raise TypeError(f"{said}; images come first: LatentLabeler(images).")
+        raise ArgumentError(f"{said}; images come first: LatentLabeler(images).")
     if session.jobs.closed:
         said = "this session is closed, its labels are on disk"
         raise ArgumentError(f"{said}: LatentLabeler(images, labels) opens them again.")
     own_features = not isinstance(features, str) or features != "auto"
     if own_features or any(v is not None for v in more.values()) or not by_itself:
         said = "labels, truth, classes, model, config, multilabel and features belong to the session that was given"
-        raise TypeError(f"{said}: give them to LabelingSession instead.")
+        raise ArgumentError(f"{said}: give them to LabelingSession instead.")
     check_items(columns, names, len(session.images))
     return session
 
@@ -137,7 +138,7 @@ class LatentLabeler(Whole):
             views = make_views(own, columns, epochs, **look)
             super().__init__([arrange(views), views.status])
             self.add_class("ssvae-labeler").add_class("ssvae-fits" if height is None else "ssvae-fixed")
-            self.bind(own, views, own.names if names is None else names, columns)
+            self.bind(own, views, own.names if names is None else by_place(names), columns)
         except BaseException:
             self.abandon(views)
             if session is None:
@@ -349,7 +350,7 @@ def save(
     "Write images, labels with their history, rounds, weights, names and columns, for `LatentLabeler.open`."
     of_table = table_colorings(self.session.columns)
     given = {**{name: v for name, v in self.extra.items() if name not in of_table}, **self.given}
-    given = {name: numbers_with_gaps(np.asarray(values)) for name, values in given.items()}
+    given = {name: numbers_with_gaps(as_values(values)) for name, values in given.items()}
     known = column_file({**self.session.columns, **given}, self.names)
     folder = self.session.save(folder, more={"columns.npz": known})
     self.say(f"Saved in {folder}")

@@ -30,7 +30,7 @@ from ssvae_widgets.widgets.columns import (
     home_domain,
     pale_codes,
 )
-from .intents import one_of
+from .intents import check_switches, one_of
 from .map_figure import MapFigure, place_marks, place_names
 from .map_regions import MapRegions
 from .map_selection import SelectsPoints
@@ -93,7 +93,7 @@ class LatentMap(StillMap, SelectsPoints, SaysWords, Whole):
         axes: bool = False,  # see `axes`
         regions: bool = False,  # see `regions`
     ):
-        looks = dict(toolbar=toolbar, legend=legend, dialogs=dialogs, keymap=as_keymap(keymap))
+        looks = check_switches(toolbar=toolbar, legend=legend, dialogs=dialogs) | {"keymap": as_keymap(keymap)}
         looks["point_size"] = check_number(point_size, "point_size", 0)
         looks["confirm_above"] = check_whole(confirm_above, "confirm_above", 0, 2**31 - 1)
         names, height = _names_of(classes), check_whole(height, "height", 1)
@@ -110,7 +110,7 @@ class LatentMap(StillMap, SelectsPoints, SaysWords, Whole):
         self.color_by = color_by or next(iter(self._columns))
         self._paint()
         self._bind()
-        self.pictures, self.axes, self.regions = pictures, axes, regions
+        self.pictures, self.axes, self.regions = check_switches(pictures=pictures, axes=axes, regions=regions).values()
 
 # %% ../../nbs/widgets/08_latent_map.ipynb #5a62cfac
 def _names_of(classes) -> list[str]:
@@ -125,7 +125,7 @@ def _names_of(classes) -> list[str]:
 def _take_columns(self: LatentMap, colors, names, color_by):
     self._columns = columns_of(colors, self.n, names)
     if color_by is not None and color_by not in self._columns:
-        raise ValueError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
+        raise ArgumentError(f"got color_by {color_by!r}, expected one of {', '.join(self._columns)}")
 
 
 @patch
@@ -486,7 +486,7 @@ def set_positions(
     "Move all points."
     positions, xy = pack_positions(xy), np.array(as_positions(xy), np.float64)
     if len(xy) != self.n:
-        raise ValueError(f"got {len(xy)} positions, expected {self.n}; make a new LatentMap for other points")
+        raise ArgumentError(f"got {len(xy)} positions, expected {self.n}; make a new LatentMap for other points")
     with self.layer.lock:
         at_rest = np.allclose(self.domain, self._home, rtol=1e-6)
         self._xy, self._home = xy, home_domain(xy)

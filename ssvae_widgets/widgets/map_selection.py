@@ -10,6 +10,8 @@ __all__ = ['SelectsPoints']
 # %% ../../nbs/widgets/07_map_selection.ipynb #39433b9b
 import numpy as np
 
+from ..errors import ArgumentError
+
 # %% ../../nbs/widgets/07_map_selection.ipynb #641dacb2
 class SelectsPoints:
     "The part of a map that selects points from code."
@@ -21,7 +23,7 @@ class SelectsPoints:
     def select_below(self, threshold: float, column: str = "certainty"):
         "Select all points whose value is below a threshold."
         if column not in self.columns:
-            raise ValueError(f"got column {column!r}, expected one of {', '.join(self.columns)}")
+            raise ArgumentError(f"got column {column!r}, expected one of {', '.join(self.columns)}")
         self.selected = (self.columns[column].values < threshold) & np.isfinite(self.xy).all(1)
 
     def invert(self):

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from ..data.arrays import image_bytes
 from ..data.scales import choose_channels, paint
+from ..errors import ArgumentError
 
 # %% ../../nbs/widgets/03_pixels.ipynb #6d129e3e
 def thumbnails(
@@ -42,7 +43,7 @@ def thumbnail(
     a = a[..., None] if a.ndim == 2 else a
     if a.ndim != 3 or 0 in a.shape:
         want = "expected (height, width) or (height, width, channels)"
-        raise ValueError(f"got an image of shape {np.shape(image)}, {want}")
+        raise ArgumentError(f"got an image of shape {np.shape(image)}, {want}")
     return thumbnails(a[None], most)[0]
 
 # %% ../../nbs/widgets/03_pixels.ipynb #f352c77d
@@ -71,7 +72,7 @@ def encode_picture(
 
     data, shape = wire_image(image, most)
     if len(shape) != 3:
-        raise ValueError(f"got a vector of {shape[0]} numbers, expected a picture")
+        raise ArgumentError(f"got a vector of {shape[0]} numbers, expected a picture")
     a = np.frombuffer(data, np.uint8).reshape(shape)
     if shape[2] == 2:  # green and magenta, as on a canvas
         a = a[..., [1, 0, 1]]

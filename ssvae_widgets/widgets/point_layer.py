@@ -35,7 +35,7 @@ def as_positions(
     "Positions as an array of numbers, or an `ArgumentError`."
     given = xy
     try:
-        xy = np.asarray(xy)
+        xy = np.ma.filled(xy.astype(np.float64), np.nan) if isinstance(xy, np.ma.MaskedArray) else np.asarray(xy)
     except Exception:
         raise ArgumentError(f"got positions as {describe(given)}, expected an array (points, 2) of numbers") from None
     if xy.ndim != 2 or xy.shape[1] != 2:
@@ -76,9 +76,9 @@ def pack_codes(
     codes = np.asarray(codes)
     if codes.ndim != 1 or codes.dtype.kind not in "iu":
         said = f"got codes of type {codes.dtype} and shape {codes.shape}, expected one whole number for each point"
-        raise ValueError(said)
+        raise ArgumentError(said)
     if codes.size and int(codes.max()) >= NONE:
-        raise ValueError(f"got code {int(codes.max())}, expected at most {NONE - 1}")
+        raise ArgumentError(f"got code {int(codes.max())}, expected at most {NONE - 1}")
     return np.where(codes < 0, NONE, codes).astype("<u2").tobytes()
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #e922497e
@@ -315,12 +315,12 @@ def check_key(
     intent = check_intent(content.get("intent") if wrapped else content, buffers, layer)
     kind = intent["type"]
     if wrapped != (kind in BY_KEY):
-        raise ValueError(f"got {kind} in the wrong kind of message")
+        raise ArgumentError(f"got {kind} in the wrong kind of message")
     if kind in ("label", "clear") or "said" in intent or "words" in intent:
         if "gesture" not in intent or not len(intent.get("serials", ())):
-            raise ValueError("a label needs points and a number")
+            raise ArgumentError("a label needs points and a number")
     if kind == "select" and intent.get("op") == "below" and "value" not in intent:
-        raise ValueError("below what?")
+        raise ArgumentError("below what?")
     return {"source": "key", **intent} if wrapped else intent
 
 # %% ../../nbs/widgets/04_point_layer.ipynb #3bb8ce64
@@ -351,7 +351,9 @@ class PointLayer(LayerArrays):
     def __init__(self, **traits):
         own = set(LayerState.class_own_traits())
         if unknown := set(traits) - own - {"family"}:
-            raise TypeError(f"PointLayer got {', '.join(sorted(unknown))}, expected one of {', '.join(sorted(own))}")
+            raise ArgumentError(
+                f"PointLayer got {', '.join(sorted(unknown))}, expected one of {', '.join(sorted(own))}"
+            )
         self.refused, self.handlers = 0, []
         self.thumbnails = self.drawer = lambda wanted: None  # called with points, or a place, whose pictures are wanted
         self.dealer = lambda: None  # called when a page asks for the proposals that it may hold

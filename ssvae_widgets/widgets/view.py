@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import traitlets
 
+from ..errors import ArgumentError
 from .assets import SharedModule
 from .intents import check_intent
 
@@ -26,7 +27,7 @@ class View(SharedModule):
     def __init__(self, **traits):
         if unknown := sorted(set(traits) - set(self.trait_names())):
             known = ", ".join(sorted(self.own_traits()))
-            raise TypeError(f"{type(self).__name__} got {', '.join(unknown)}, expected traits such as {known}")
+            raise ArgumentError(f"{type(self).__name__} got {', '.join(unknown)}, expected traits such as {known}")
         self.handlers, self.refused = [], []
         super().__init__(**traits)
         self.on_msg(self.receive)

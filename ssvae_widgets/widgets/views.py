@@ -15,7 +15,7 @@ import numpy as np
 
 from ..palettes import palette as class_palette
 from ..session.queue import STRATEGIES
-from .columns import as_column, numbers_with_gaps
+from .columns import as_column, as_values, numbers_with_gaps
 from .contact_sheet import ContactSheet
 from .facet_panel import FacetPanel
 from .label_bar import ActionBar, ClassButtons, StatusLine
@@ -41,7 +41,7 @@ def color_columns(
     if known:
         columns |= {"certainty": session.certainty, "entropy": session.entropy}
     columns[GROUPED[0]] = np.full(len(session.codes), -1)  # grouped when somebody looks
-    own = {name: numbers_with_gaps(np.asarray(values)) for name, values in (extra or {}).items()}
+    own = {name: numbers_with_gaps(as_values(values)) for name, values in (extra or {}).items()}
     plain = lambda v: as_column(v) if v.dtype.kind in "iu" else v  # noqa: E731  # plate 1 is no class 1
     return columns | {name: plain(values) for name, values in own.items()}
 
