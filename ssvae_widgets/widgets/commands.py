@@ -16,6 +16,7 @@ from ..parts import method
 from .beside import beside_message, beside_refused
 from .class_commands import ClassCommands
 from .copied import CopiesShown
+from .doubted import DoubtShown
 from .facet_commands import FacetDeck
 from .find import ByName
 from .flagged import FlagCommands
@@ -68,6 +69,7 @@ class Commands:
         self.copied, self.reviewing = CopiesShown(session, presenter), Reviewing(session, presenter)
         self.words = WordCommands(self, source_of, how_many, too_many)
         self.left_out = LeftOut(session, presenter, self.more_like)
+        self.doubted = DoubtShown(session, presenter)
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -210,6 +212,7 @@ Commands.export = method("take_away", TakeAway.export)
 Commands.similar = method("more_like", MoreLikeThese.similar)
 Commands.find = method("by_name", ByName.find)
 Commands.copies = method("copied", CopiesShown.copies)
+Commands.doubt = method("doubted", DoubtShown.doubt)
 Commands.cover = method("copied", CopiesShown.cover)
 Commands.review = method("reviewing", Reviewing.review)
 Commands.flag = method("flagging", FlagCommands.flag)
@@ -254,8 +257,20 @@ def cancel(self: Commands, intent):
 @patch
 def exclude(self: Commands, intent):
     "Leave an image out, or take it back in."
+    self.leave(intent, lambda sheet: sheet.exclude(intent["serial"], intent["out"]))
+
+
+@patch
+def keep(self: Commands, intent):
+    "Leave out all but some."
+    self.leave(intent, lambda sheet: sheet.keep(intent["serials"]))
+
+
+@patch
+def leave(self: Commands, intent, out):
+    "The selection, and what is asked of it, follow what was left out of the sheet."
     with self.presenter.lock:
-        self.views.sheet.exclude(intent["serial"], intent["out"])
+        out(self.views.sheet)
         self.views.map.selected = self.views.sheet.kept
         self.views.sheet.heard = intent.get("n", self.views.sheet.heard)  # last: the page listens again from here on
         selected, pending = self.presenter.selected, self.question.pending

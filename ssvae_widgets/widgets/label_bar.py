@@ -95,6 +95,7 @@ class StatusLine(View):
 
     _esm = inline_esm("label-bar.js")
     _css = stylesheet("views.css", "label-bar.css", "labeler.css")
+    accepts = {"doubt": ()}
     part = traitlets.Unicode("status").tag(sync=True)
     saved = traitlets.Enum(["yes", "saving", "no"], default_value="yes").tag(sync=True)
     seq = traitlets.Int(0, help="number of the last gesture on disk").tag(sync=True)
@@ -106,6 +107,9 @@ class StatusLine(View):
     of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_selected = traitlets.Int(0).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
+    doubt = traitlets.Unicode("", help="what the other labels say against the newest one; empty: nothing").tag(
+        sync=True
+    )
     level = traitlets.Enum(["info", "error"], default_value="info").tag(sync=True)
     ended = traitlets.Bool(False, help="only the message still holds").tag(sync=True)
     error = ""  # the traceback of what went wrong last
