@@ -42,7 +42,7 @@ class Doubt:
 class SecondLook:
     "Labels that were just given, against what the others say; `heard` is called by the thread that tells an event."
 
-    sure = 0.9  # how probable it must be, by either answer
+    sure = 0.78  # how probable it must be, by either answer
     recent = 20  # labels that are looked at again
     most = 1000  # labels that are weighed together
 
