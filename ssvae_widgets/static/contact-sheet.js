@@ -313,6 +313,7 @@ function render({ model, el }) {
     const node = event.target.closest(".ssvae-tile");
     if (node) {
       const how = meant(event);
+      space.focus({ preventScroll: true }); // arrow keys go on from here; all others are still the map's
       cursor = Number(node.dataset.i);
       if (how === "one") anchor = cursor;
       if (how !== "one") range(anchor, cursor, how === "also");

@@ -256,21 +256,12 @@ def cancel(self: Commands, intent):
 # %% ../../nbs/widgets/19_commands.ipynb #b63a668f
 @patch
 def exclude(self: Commands, intent):
-    "Leave an image out, or take it back in."
-    self.leave(intent, lambda sheet: sheet.exclude(intent["serial"], intent["out"]))
-
-
-@patch
-def keep(self: Commands, intent):
-    "Leave out all but some."
-    self.leave(intent, lambda sheet: sheet.keep(intent["serials"]))
-
-
-@patch
-def leave(self: Commands, intent, out):
-    "The selection, and what is asked of it, follow what was left out of the sheet."
+    "Leave an image out, or take it back in; with `serials`, leave out all but these."
     with self.presenter.lock:
-        out(self.views.sheet)
+        if "serials" in intent:
+            self.views.sheet.keep(intent["serials"])
+        else:
+            self.views.sheet.exclude(intent["serial"], intent["out"])
         self.views.map.selected = self.views.sheet.kept
         self.views.sheet.heard = intent.get("n", self.views.sheet.heard)  # last: the page listens again from here on
         selected, pending = self.presenter.selected, self.question.pending
@@ -278,6 +269,9 @@ def leave(self: Commands, intent, out):
             self.ask(pending, selected)
         elif pending:
             self.cancel({})
+
+
+Commands.keep = Commands.exclude
 
 
 @patch

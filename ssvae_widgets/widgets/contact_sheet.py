@@ -102,12 +102,13 @@ class ContactSheet(View):
         "All serials on the sheet, in its order."
         return np.frombuffer(self.serials, "<u4")
 
-    @property
-    def kept(self) -> np.ndarray:
-        "The serials that were not left out."
-        return self.rows[np.frombuffer(self.excluded, np.uint8) == 0]
-
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #f85de291
+@patch(as_prop=True)
+def kept(self: ContactSheet) -> np.ndarray:
+    "The serials that were not left out."
+    return self.rows[np.frombuffer(self.excluded, np.uint8) == 0]
+
+
 @patch
 def checked(self: ContactSheet, serials) -> np.ndarray:
     "Serials as the page has them, or a `RowError`."

@@ -37,4 +37,5 @@ def doubt(self: DoubtShown, intent: dict) -> None:
     views.status.doubt = ""
     self.presenter.timeline.present()
     views.map.focus(found.row)
+    self.presenter.queue.ask("preview")  # which says why, also where it is on show already
     self.presenter.say(f"{found.message(self.session.classes)}: another class key changes it")

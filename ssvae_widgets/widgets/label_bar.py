@@ -36,6 +36,7 @@ class ActionBar(View):
     can_redo = traitlets.Bool(False).tag(sync=True)
     offers = traitlets.List(help="what can be taken away: {name, text, why_not}").tag(sync=True)
     place = traitlets.Unicode("", help="the folder that is proposed for it").tag(sync=True)
+    beside = traitlets.List(help="[name, what it is for] of files beside the labels").tag(sync=True)
     taken = traitlets.Dict(help="what was taken away last: {n, lines, problem}").tag(sync=True)
 
 # %% ../../nbs/widgets/11_label_bar.ipynb #d22a38a5
