@@ -22,7 +22,7 @@ from .training import Training
 __all__ = ['NEW_MAP', 'LearnedFrom']
 
 # %% ../../nbs/session/20_learned_from.ipynb #dac9ae16
-NEW_MAP = "The map is drawn anew: it compared pixels, now what is alike by the features lies together. Labels stay."
+NEW_MAP = "The map is drawn anew by them, no longer by pixels; labels stay."
 
 
 class LearnedFrom:
@@ -86,7 +86,7 @@ def map_drawn(self: LearnedFrom, frozen: FrozenFeatures) -> None:
     "On the thread of the jobs: the map shows the features, and why it is another one is said."
     if frozen is self.frozen:
         if self.network.predictions.view.weights is None:
-            self.network.activity.say(NEW_MAP)
+            self.network.activity.say(f"{frozen.told}. {NEW_MAP}")
         self.network.predictions.draw(frozen.xy)
 
 

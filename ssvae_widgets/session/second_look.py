@@ -35,8 +35,8 @@ class Doubt:
         self,
         classes: list[str],  # class names
     ) -> str:
-        "In words."
-        return f"#{self.row} is labeled {classes[self.given]}, the other labels say {classes[self.other]}"
+        "In a few words: the status line of a narrow app has room for two lines of thirty characters."
+        return f"#{self.row} labeled {classes[self.given]}, others say {classes[self.other]}"
 
 # %% ../../nbs/session/23_second_look.ipynb #fb05d6cd
 class SecondLook:

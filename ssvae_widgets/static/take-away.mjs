@@ -26,7 +26,7 @@ export function takeAway(root, model, closed) {
     onclick: () => ask(),
   });
   const done = h("button", { type: "button", class: "ssvae-button", text: "Close", onclick: () => dialog.close() });
-  const files = h("dl", { class: "ssvae-files" }),
+  const files = h("ul", { class: "ssvae-files" }),
     there = h("details", { hidden: true }, h("summary", { text: "What lies beside the labels, and why" }), files);
   const dialog = h(
     "dialog",
@@ -99,7 +99,7 @@ export function takeAway(root, model, closed) {
   };
   const beside = () => {
     files.replaceChildren(
-      ...model.get("beside").flatMap(([name, what]) => [h("dt", { text: clean(name) }), h("dd", { text: what })]),
+      ...model.get("beside").map(([name, what]) => h("li", {}, h("b", { text: clean(name) }), `: ${clean(what)}`)),
     );
     there.hidden = !files.childElementCount;
   };
