@@ -72,7 +72,7 @@ def offered(strategy):
         probs = rows.graph.update(codes) if labeled and strategy != "audit" else None
         name, some = strategy, []
         if strategy == "app":
-            name = "margin" if labeled >= 2 * n_classes else "cover"
+            name = "even_margin" if labeled >= 2 * n_classes else "cover"
             some = list(suggest(2, "audit", codes=codes, rng=rng).indices)
         want = 10 - len(some)
         return [*some, *suggest(want, name, codes=codes, z=z, probs=probs, neighbors=near, skip=some, rng=rng).indices]

@@ -96,6 +96,24 @@ def test_a_good_network_replaces_a_graph_that_knows_nothing():
         assert s.sources["graph"].accuracy < 0.6 and "the trained network" in s.standing.message
 
 
+def test_after_a_restart_the_same_labels_are_left_out_together(tmp_path):
+    told = []
+    for _ in range(2):
+        with LabelingSession(NOISE, tmp_path / "labels.csv", classes=3) as s:
+            for row in mixed()[
+                : 40 if not told else 0
+            ].tolist():  # one at a time: folds go by the order in which they come
+                s.label(row, int(TRUTH[row]))
+                if s.n_labeled % 10 == 0:
+                    check_now(s)
+                    assert s.wait(60)
+            assert s.wait(60)
+            check_now(s)
+            assert s.wait(60)
+            told.append((s.evidence.folds.tolist(), s.accuracy, s.pred.tolist()))
+    assert told[0] == told[1]
+
+
 def test_equal_answers_leave_the_simpler_one_on_show():
     with with_network(CLOUDS, np.ones(180, bool), mixed()[:60], 30) as s:
         assert s.source == "graph" and s.sources["network"].accuracy == 1 == s.sources["graph"].accuracy

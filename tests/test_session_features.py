@@ -131,6 +131,25 @@ def test_a_cell_that_is_run_again_and_again_leaves_nothing_behind(tmp_path):
     session.close()
 
 
+def test_after_a_restart_no_answer_of_the_pixels_comes_first(tmp_path):
+    "It would be another one, and hundreds of predictions would change though no label did."
+    images, kind = pictures()
+    for again in (False, True):
+        with LabelingSession(images, tmp_path / "labels.csv", classes=2, features=mean_color) as session:
+            spaces = []
+            session.subscribe(
+                lambda e, s=session, spaces=spaces: s.probs is None or spaces.append(s.predictions.space.shape[1])
+            )
+            settle(session)
+            if not again:
+                assert session.message.endswith("The map is drawn anew by them, no longer by pixels; labels stay.")
+                for row in range(8):
+                    session.label(row, int(kind[row]))
+                settle(session)
+                before = session.pred.tolist()
+    assert spaces and {*spaces} == {3} and session.pred.tolist() == before
+
+
 def test_labels_are_given_and_answered_while_features_are_made():
     images, kind = pictures()
     slow, go = held_back()

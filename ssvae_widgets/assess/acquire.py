@@ -237,11 +237,14 @@ def _spread_out(
     return np.array(taken, int)
 
 # %% ../../nbs/assess/06_acquire.ipynb #64237899
-def margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
-    "Small difference between the two most probable classes, spread out."
+def margin(pool: Pool, n: int, rng: np.random.Generator, even: bool = False) -> tuple:
+    "Small difference between the two most probable classes, spread out; `even`: less of classes with many labels."
     a, b, p, q = pool.top2()
-    picks = _spread_out(pool, 1 - (p - q), n)
-    return picks, (1 - (p - q))[picks], [pool.choice(i, a[i], b[i]) for i in picks]
+    score, labels = 1 - (p - q), np.bincount(pool.codes[pool.codes >= 0], minlength=max(pool.probs.shape[1], 2))
+    if even:
+        score = score * np.minimum(labels.sum() / max((labels > 0).sum(), 1) / np.maximum(labels, 1), 1)[a]
+    picks = _spread_out(pool, score, n)
+    return picks, score[picks], [pool.choice(i, a[i], b[i]) for i in picks]
 
 # %% ../../nbs/assess/06_acquire.ipynb #a27afee6
 def density_margin(pool: Pool, n: int, rng: np.random.Generator) -> tuple:
@@ -339,6 +342,7 @@ STRATEGIES: dict[str, Callable] = dict(
     auto=auto,
     cover=cover,
     margin=margin,
+    even_margin=lambda pool, n, rng: margin(pool, n, rng, even=True),
     density_margin=density_margin,
     entropy=entropy,
     disagreement=disagreement,

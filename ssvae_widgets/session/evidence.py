@@ -408,7 +408,14 @@ def to_dict(self: Evidence) -> dict[str, Any]:
         wanted=self.predictions.wanted,
         blind={str(row): [n, said] for row, (n, said) in self.blind.items()},
         exams={str(row): [e.epoch, e.said, [round(p, 4) for p in e.probs]] for row, e in exams},
+        folds=_kept_folds(self.folds),
     )
+
+
+def _kept_folds(folds: Int[np.ndarray, "batch"] | None, most: int = 5000) -> list[list[int]]:
+    "The rows of each fold: drawn anew after a restart, they would tell another accuracy of the same labels."
+    few = folds is not None and (folds >= 0).sum() <= most
+    return [np.flatnonzero(folds == k).tolist() for k in range(5)] if few else []
 
 
 def _whole(value: Any) -> int:
@@ -440,7 +447,10 @@ def load(
         shares = tuple(check_number(p, "the probability", 0, 1) for p in probs)
         exams[int(row)] = Exam(_whole(epoch), _said(said), shares)
     blind = {int(row): (_whole(n), _answers(said)) for row, (n, said) in saved.get("blind", {}).items()}
-    n_items = self.data.n_items
+    n_items, folds = self.data.n_items, np.full(self.data.n_items, -1)
+    for k, rows in enumerate(saved.get("folds", [])[:5]):
+        folds[[row for row in map(_whole, rows) if row < n_items]] = k
+    self.folds = folds if (folds >= 0).any() else None
     self.examination.exams = {row: exam for row, exam in exams.items() if 0 <= row < n_items}
     self.blind = {row: pick for row, pick in blind.items() if 0 <= row < n_items}
     chosen, wanted = saved.get("chosen"), saved.get("wanted")

@@ -19,9 +19,12 @@ from .resume import Resume
 from .training import Training
 
 # %% auto #0
-__all__ = ['LearnedFrom']
+__all__ = ['NEW_MAP', 'LearnedFrom']
 
 # %% ../../nbs/session/20_learned_from.ipynb #dac9ae16
+NEW_MAP = "The map is drawn anew by them, no longer by pixels; labels stay."
+
+
 class LearnedFrom:
     "What a session learns from, and the change from one to another."
 
@@ -71,6 +74,7 @@ def features_made(self: LearnedFrom, frozen: FrozenFeatures) -> None:
         self._draw_pixels()
         network.prepare_if_asked()
         return
+    network.activity.jobs.forget("instant answer")  # this is one
     network.predictions.use(frozen.prepared, frozen.xy)
     self._answer_anew()
     network.activity.say(frozen.told)
@@ -79,8 +83,10 @@ def features_made(self: LearnedFrom, frozen: FrozenFeatures) -> None:
 
 @patch
 def map_drawn(self: LearnedFrom, frozen: FrozenFeatures) -> None:
-    "On the thread of the jobs: the map shows the features."
+    "On the thread of the jobs: the map shows the features, and why it is another one is said."
     if frozen is self.frozen:
+        if self.network.predictions.view.weights is None:
+            self.network.activity.say(f"{frozen.told}. {NEW_MAP}")
         self.network.predictions.draw(frozen.xy)
 
 
@@ -101,6 +107,13 @@ def begin(self: LearnedFrom) -> None:
     self.frozen.begin()
     if self.frozen.prepared is None and not self.frozen.making:
         self._draw_pixels()
+
+
+@patch(as_prop=True)
+def patience(self: LearnedFrom) -> float:  # seconds
+    "For so long a first answer waits for features that were made before."
+    cache = self.frozen.cache
+    return 10.0 if self.frozen.making and cache is not None and cache.is_file() else 0.0
 
 
 @patch

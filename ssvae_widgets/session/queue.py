@@ -28,7 +28,7 @@ __all__ = ['STRATEGIES', 'REVIEWS', 'Suggestion', 'SuggestionQueue', 'fill', 'Pr
 # %% ../../nbs/session/09_queue.ipynb #b50b2801
 STRATEGIES = {  # ours, and what `acquire` calls them
     "start": "cover",
-    "boundary": "margin",
+    "boundary": "even_margin",
     "suspects": "suspects",
     "audit": "audit",
 }

@@ -45,6 +45,7 @@ from .quality import Quality
 from .queue import Proposals
 from .resume import Resume
 from .saving import save_project
+from .second_look import SecondLook
 from .set_annotators import SetAnnotators
 from .set_network import SetNetwork
 from .snapshots import Snapshots
@@ -126,7 +127,10 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.predictions = Predictions(data, activity)
     self.examination = Examination(data, activity, self.predictions, given=model is not None)
     self.evidence = Evidence(data, activity, self.predictions, self.examination)
-    self.accuracy_log = AccuracyLog(data, activity, self.evidence)
+    self.accuracy_log, self.second_look = (
+        AccuracyLog(data, activity, self.evidence),
+        SecondLook(data, activity, self.evidence),
+    )
     self.groups = UnlabeledGroups(data, activity, self.predictions)
     self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
@@ -183,15 +187,15 @@ def _begin(
     self.state.load(self.files.folder.state)
     if resume:
         self.resume.find()
-    ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups, self.duplicates)]
+    ends = [self.events.subscribe(part.heard) for part in (self.state, self.groups, self.duplicates, self.second_look)]
     if self.sample is not None:
         ends += [follow_pool(self), follow_rounds(self)]
     self._forget = lambda: [end() for end in ends]
     self._unsubscribe = self.store.observe(self._labels_changed)
     self.predictions.merged = self.store.merged
-    if self.n_labeled and self.instant:
-        self.jobs.ask("instant answer", job=self._answer)
     self.learned.begin()
+    if self.n_labeled and self.instant:
+        self.jobs.ask("instant answer", job=self._answer, after=self.learned.patience)
     me = weakref.ref(self)
     self._at_exit = lambda: (session := me()) and session._end()
     atexit.register(self._at_exit)
@@ -227,7 +231,7 @@ def _labels_changed(
     "What follows from a label."
     store, jobs = self.store, self.jobs
     serials, said = np.asarray(event.serials, np.int64), {"status": store.status, "message": store.message}
-    self.events.emit("labels", seq=store.seq, serials=serials, kind=event.kind, **said)
+    self.events.emit("labels", seq=store.seq, serials=serials, kind=event.kind, own=event.own, **said)
     outdated = self.predictions.labels_changed(event)
     if outdated and self.instant:
         jobs.ask("instant answer", job=self._answer)

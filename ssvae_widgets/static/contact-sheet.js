@@ -1,5 +1,6 @@
 import { array, clean, count, h, icon } from "./dom.mjs";
 import { onShow } from "./on-show.mjs";
+import { keepRange, kept, meant } from "./sheet-range.mjs";
 import { fold, marksOf, members, placesOf } from "./stacks.mjs";
 import { tileWords } from "./tile-words.mjs";
 import { classColor, follow, giveKeysBack, paintItem, scrolling, toMap, visibleRows } from "./view-core.mjs";
@@ -90,7 +91,8 @@ function render({ model, el }) {
     class: "ssvae-sheet-space",
     role: "listbox",
     "aria-multiselectable": "true",
-    "aria-label": "Images of the selection; press Space to leave one out",
+    "aria-label":
+      "Images of the selection; Space leaves one out or takes it in, Shift with arrows keeps only a range, Ctrl+A takes all in",
     tabindex: 0,
   });
   box.append(space);
@@ -126,6 +128,7 @@ function render({ model, el }) {
     cells = [], // place of the picture in each cell
     sizes = [], // pictures that it stands for
     cursor = 0,
+    anchor = 0, // cell from which a range goes on
     sent = model.get("heard"), // number of the last picture that was left out or taken in here
     asked = new Map(); // serial -> pixels a side that were asked for
   let pictures = new Map(),
@@ -139,7 +142,7 @@ function render({ model, el }) {
   const layout = () => {
     ({ cells, sizes } = fold(serials.length, stacks, open));
     among = placesOf(stacks);
-    cursor = Math.max(0, Math.min(cursor, cells.length - 1));
+    [cursor, anchor] = [cursor, anchor].map((cell) => Math.max(0, Math.min(cell, cells.length - 1)));
     const width = box.clientWidth - 2;
     if (width <= 0) return;
     tile = Math.min(width, chosenSize());
@@ -267,6 +270,17 @@ function render({ model, el }) {
     place(i);
     head();
   };
+  /** Only a range of cells stays, or it stays too (`also`): at once, on the map as well. */
+  const range = (from, to, also) => {
+    if (!cells.length) return;
+    out = keepRange(out, (cell) => members(cells[cell], sizes[cell], stacks, among), from, to, also);
+    const rows = kept(serials, out);
+    sent += 1;
+    model.send({ type: "keep", n: sent }, undefined, [rows.slice().buffer]);
+    toMap(el, "keep", rows);
+    show();
+    head();
+  };
   /** A stack of copies is opened, or folded again. @returns {boolean} whether there is one here */
   const unfold = (i) => {
     const stack = stacks[cells[i]];
@@ -298,9 +312,13 @@ function render({ model, el }) {
   space.addEventListener("click", (event) => {
     const node = event.target.closest(".ssvae-tile");
     if (node) {
+      const how = meant(event);
+      space.focus({ preventScroll: true }); // arrow keys go on from here; all others are still the map's
       cursor = Number(node.dataset.i);
-      if (event.target.closest(".ssvae-stack") && unfold(cursor)) return;
-      toggle(cursor);
+      if (how === "one") anchor = cursor;
+      if (how !== "one") range(anchor, cursor, how === "also");
+      else if (event.target.closest(".ssvae-stack") && unfold(cursor)) return;
+      else toggle(cursor);
       later();
     }
   });
@@ -320,8 +338,13 @@ function render({ model, el }) {
       Home: -cells.length,
       End: cells.length,
     }[event.key];
-    if (step !== undefined) cursor = Math.min(cells.length - 1, Math.max(0, cursor + step));
-    else if (event.key === " ") toggle(cursor);
+    const how = meant(event);
+    if (step !== undefined) {
+      cursor = Math.min(cells.length - 1, Math.max(0, cursor + step));
+      if (how === "one") anchor = cursor;
+      else range(anchor, cursor, how === "also");
+    } else if (event.key === " ") how === "one" ? toggle((anchor = cursor)) : range(anchor, cursor, how === "also");
+    else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) range(0, cells.length - 1, false);
     else if (event.key !== "Enter" || !unfold(cursor)) return;
     event.preventDefault();
     event.stopPropagation();
@@ -363,7 +386,7 @@ function render({ model, el }) {
         pictures = new Map();
         asked = new Map();
         sent = model.get("heard");
-        cursor = 0;
+        cursor = anchor = 0;
         open = new Set();
         box.scrollTop = 0;
       }
@@ -420,6 +443,8 @@ function render({ model, el }) {
         : words.on
           ? "Click what does not belong, then a word's key"
           : "Click what does not belong, then press a class key");
+    hint.title =
+      "A click leaves an image out or takes it in, Shift-click keeps only a range, with Ctrl one more range; Ctrl+A: all in again";
     el.setAttribute("data-count", serials.length);
     el.setAttribute("data-excluded", left);
   }

@@ -42,6 +42,7 @@ export const DEFAULT_KEYS = {
   find: ["p"],
   reselect: ["u"],
   take: ["e"],
+  doubt: ["z"],
   "flag:unsure": ["y"],
   "flag:exclude": ["k"],
   "flag:star": ["*"],
@@ -86,6 +87,7 @@ export const KEY_HELP = {
   find: "find pictures by a part of their file name",
   reselect: "bring back the selection before; again: the one before that",
   take: "take away: labels with file names, pictures, the model …",
+  doubt: "look again at the label that the others contradict",
   "flag:unsure": "unsure, or no longer",
   "flag:exclude": "keep out (exclude), or back in",
   "flag:star": "a star, or none",
@@ -102,7 +104,7 @@ const WORD_HELP = {
 
 /** What belongs together in the help. An action that stands nowhere comes last. @type {any[]} */
 export const KEY_GROUPS = [
-  ["Label", ["label", "accept", "none", "clear", "undo", "redo", "classes"]],
+  ["Label", ["label", "accept", "none", "clear", "undo", "redo", "doubt", "classes"]],
   ["What next", ["next", "skip", "back", "walk"]],
   ["Select", ["tool:lasso", "tool:box", "move", "grow", "selectall", "invert", "reselect", "escape"]],
   ["Flag", ["flag:unsure", "flag:exclude", "flag:star", "note"]],
@@ -110,6 +112,13 @@ export const KEY_GROUPS = [
   ["Map", ["tool:pointer", "tool:pan", "zoom:in", "zoom:out", "reset", "trails"]],
   ["Train", ["train", "stop", "snapshot:back", "snapshot:forward"]],
   ["Everything else", ["take", "help"]],
+];
+
+/** Where the contact sheet has the keys; a mouse does the same. */
+const ON_SHEET = [
+  ["Space", "on the contact sheet: leave one out or take it in (or click it)"],
+  ["Shift+←→↑↓", "keep only a range (or Shift-click); with Ctrl one more range"],
+  ["Ctrl+A", "take all in again"],
 ];
 
 const isMac = () => typeof navigator !== "undefined" && /Mac|iPhone|iPad/.test(navigator.platform || "");
@@ -184,6 +193,8 @@ export function helpGroups(overrides = {}, mac = isMac(), several = false) {
         .map((action) => [action === "label" ? "0–9" : keysOf(action), help[action]]);
     if (title === "Label")
       rows.push(["F2  Del  c  Alt+←→", "on the button of a class: rename, delete, color, move it"]);
+    if (title === "Select")
+      rows.push(...ON_SHEET.map(([keys, meaning]) => [keys.replaceAll("Ctrl", show("Mod")), meaning]));
     return [title, rows.filter(([keys]) => keys)];
   });
   return groups.filter(([, rows]) => rows.length);

@@ -106,6 +106,9 @@ function actions(model, el) {
   };
 }
 
+/** Milliseconds for which a label in doubt is spoken of. */
+const DOUBTED = 12_000;
+
 /** Saved or not, how much is done, what just happened. Always there. */
 function status(model, el) {
   el.classList.add("ssvae-status");
@@ -117,21 +120,49 @@ function status(model, el) {
     meter = h("span", { class: "ssvae-meter", "aria-hidden": "true" }, h("span", {}));
   const message = h("span", { class: "ssvae-message", role: "status" }),
     keys = h("span", { class: "ssvae-keys" });
+  const look = h(
+    "button",
+    {
+      type: "button",
+      class: "ssvae-button ssvae-look",
+      title: "Look at this label again; another class key changes it (z)",
+      hidden: true,
+      onclick: () => model.send({ type: "doubt" }),
+    },
+    h("span", { text: "Look at it" }),
+    h("kbd", { text: "z" }),
+  );
   keys.append(
     h("span", { class: "ssvae-keys-on", text: "keys active" }),
     h("span", { class: "ssvae-keys-off", text: "click the map to use keys" }),
   );
-  const box = h("span", { class: "ssvae-saved-box" }, dot, saved);
-  el.replaceChildren(box, h("span", { class: "ssvae-done-box" }, meter, done), message, keys);
+  const box = h("span", { class: "ssvae-saved-box" }, dot, saved),
+    said = h("span", { class: "ssvae-said" }, message, look);
+  el.replaceChildren(box, h("span", { class: "ssvae-done-box" }, meter, done), said, keys);
   // Why a key was not used is said before everything else, for a moment.
   const show = onShow(model.get("of"));
   let note = "",
-    timer = 0;
+    timer = 0,
+    doubt = "",
+    doubting = 0;
   const write = () => {
     el.setAttribute("data-refused", note ? "yes" : "no");
-    message.textContent = show.gone || note || clean(model.get("message"));
-    message.title = show.gone || note || clean(model.get("message"), 1000);
+    const first = show.gone || note || doubt;
+    message.textContent = first || clean(model.get("message"));
+    message.title = first || clean(model.get("message"), 1000);
+    look.hidden = !doubt || first !== doubt;
   };
+  // What the other labels say against the newest one is said for a moment, too, and never asked.
+  const endDoubt = follow(model, ["doubt"], () => {
+    doubt = clean(model.get("doubt"));
+    clearTimeout(doubting);
+    if (doubt)
+      doubting = setTimeout(() => {
+        doubt = "";
+        write();
+      }, DOUBTED);
+    write();
+  });
   const unlisten = show.listen(() => {
     el.closest(".ssvae-labeler")?.classList.toggle("ssvae-gone", Boolean(show.gone));
     if (show.gone) {
@@ -172,6 +203,7 @@ function status(model, el) {
           : state === "saving"
             ? "saving …"
             : `NOT SAVED${problem ? `: ${problem}` : ""}`;
+      saved.title = problem;
       done.textContent = `${count(labeled)} of ${count(total)} labeled${selected ? ` · ${count(selected)} selected` : ""}`;
       meter.firstChild.style.width = `${total ? Math.max(labeled ? 2 : 0, (100 * labeled) / total) : 0}%`;
       write();
@@ -179,8 +211,10 @@ function status(model, el) {
   );
   return () => {
     end();
+    endDoubt();
     unlisten();
     clearTimeout(timer);
+    clearTimeout(doubting);
   };
 }
 

@@ -657,14 +657,15 @@ export class MapView extends MapCanvas {
       this.s.catchUp();
       return e.preventDefault();
     }
-    if (name === "exclude" || name === "choose" || name === "drop") {
-      this.s.ahead = name === "exclude";
+    if (["exclude", "keep", "choose", "drop"].includes(name)) {
+      this.s.ahead = name === "exclude" || name === "keep";
       if (name === "exclude")
         this.s.selectHere(
           arg.out
             ? st.selected.filter((i) => i !== arg.serial)
             : Uint32Array.from(new Set([...st.selected, arg.serial])).sort(),
         );
+      else if (name === "keep") this.s.selectHere(arg);
       else if (name === "drop") this.s.selectHere(new Uint32Array(0));
       else if (arg >= st.n || st.flags[arg] & HIDDEN) return;
       else {

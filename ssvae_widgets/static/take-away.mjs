@@ -26,6 +26,8 @@ export function takeAway(root, model, closed) {
     onclick: () => ask(),
   });
   const done = h("button", { type: "button", class: "ssvae-button", text: "Close", onclick: () => dialog.close() });
+  const files = h("ul", { class: "ssvae-files" }),
+    there = h("details", { hidden: true }, h("summary", { text: "What lies beside the labels, and why" }), files);
   const dialog = h(
     "dialog",
     { class: "ssvae-dialog", "aria-label": "Take away", "data-lm-suppress-shortcuts": "true" },
@@ -33,6 +35,7 @@ export function takeAway(root, model, closed) {
     list,
     h("label", { class: "ssvae-field" }, h("span", { text: "Folder" }), folder),
     said,
+    there,
     h("div", { class: "ssvae-dialog-foot" }, write, done),
   );
   root.append(dialog);
@@ -94,6 +97,12 @@ export function takeAway(root, model, closed) {
     ready();
     known();
   };
+  const beside = () => {
+    files.replaceChildren(
+      ...model.get("beside").map(([name, what]) => h("li", {}, h("b", { text: clean(name) }), `: ${clean(what)}`)),
+    );
+    there.hidden = !files.childElementCount;
+  };
   const place = () => {
     if (!folder.value) folder.value = model.get("place");
     known();
@@ -122,7 +131,7 @@ export function takeAway(root, model, closed) {
     if (event.target === dialog) dialog.close(); // beside it
   });
   dialog.addEventListener("close", closed);
-  const heard = { offers, place, taken };
+  const heard = { offers, place, beside, taken };
   for (const [name, f] of Object.entries(heard)) model.on(`change:${name}`, f);
   return {
     open() {
@@ -131,6 +140,7 @@ export function takeAway(root, model, closed) {
       else said.replaceChildren();
       offers();
       place();
+      beside();
       model.send({ type: "export" });
       dialog.showModal();
     },

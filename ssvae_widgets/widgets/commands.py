@@ -17,6 +17,7 @@ from ..session.pooled import nothing_to_undo
 from .beside import beside_message, beside_refused
 from .class_commands import ClassCommands
 from .copied import CopiesShown
+from .doubted import DoubtShown
 from .facet_commands import FacetDeck
 from .find import ByName
 from .flagged import FlagCommands
@@ -69,6 +70,7 @@ class Commands:
         self.copied, self.reviewing = CopiesShown(session, presenter), Reviewing(session, presenter)
         self.words = WordCommands(self, source_of, how_many, too_many)
         self.left_out = LeftOut(session, presenter, self.more_like)
+        self.doubted = DoubtShown(session, presenter)
 
     def do(self, intent: dict):
         "Do it; an `ArgumentError` when there is no such type or a field is missing, else what the session raises."
@@ -211,6 +213,7 @@ Commands.export = method("take_away", TakeAway.export)
 Commands.similar = method("more_like", MoreLikeThese.similar)
 Commands.find = method("by_name", ByName.find)
 Commands.copies = method("copied", CopiesShown.copies)
+Commands.doubt = method("doubted", DoubtShown.doubt)
 Commands.cover = method("copied", CopiesShown.cover)
 Commands.review = method("reviewing", Reviewing.review)
 Commands.flag = method("flagging", FlagCommands.flag)
@@ -254,9 +257,12 @@ def cancel(self: Commands, intent):
 # %% ../../nbs/widgets/19_commands.ipynb #b63a668f
 @patch
 def exclude(self: Commands, intent):
-    "Leave an image out, or take it back in."
+    "Leave an image out, or take it back in; with `serials`, leave out all but these."
     with self.presenter.lock:
-        self.views.sheet.exclude(intent["serial"], intent["out"])
+        if "serials" in intent:
+            self.views.sheet.keep(intent["serials"])
+        else:
+            self.views.sheet.exclude(intent["serial"], intent["out"])
         self.views.map.selected = self.views.sheet.kept
         self.views.sheet.heard = intent.get("n", self.views.sheet.heard)  # last: the page listens again from here on
         selected, pending = self.presenter.selected, self.question.pending
@@ -264,6 +270,9 @@ def exclude(self: Commands, intent):
             self.ask(pending, selected)
         elif pending:
             self.cancel({})
+
+
+Commands.keep = Commands.exclude
 
 
 @patch

@@ -46,7 +46,7 @@ def sheet_order(
 
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #2833fcf6
 class ContactSheet(View):
-    "A virtual grid of images; clicks leave images out."
+    "A virtual grid of images; clicks leave images out, or keep a range."
 
     _esm = inline_esm("contact-sheet.js")
     _css = stylesheet("views.css", "contact-sheet.css")
@@ -55,6 +55,7 @@ class ContactSheet(View):
         "thumbnails": ("serials", "version", "pixels?"),
         "sort": ("by",),
         "exclude": ("serial", "out", "n?"),
+        "keep": ("serials", "n?"),
         "look": ("serial",),
         "close": ("keep?",),
         "confirm": ("asked?",),
@@ -84,8 +85,9 @@ class ContactSheet(View):
 
     def check(self, content, buffers=()):
         intent = super().check(content, buffers)
-        if intent["type"] == "exclude" and intent["serial"] not in self.rows:
-            raise ArgumentError(f"got serial {intent['serial']}, which is not on the sheet")
+        named = {"exclude": "serial", "keep": "serials"}.get(intent["type"])
+        if named and (strange := np.setdiff1d(intent[named], self.rows)).size:
+            raise ArgumentError(f"got serial {strange[0]}, which is not on the sheet")
         return intent
 
     def tell(self, intent):
@@ -100,12 +102,13 @@ class ContactSheet(View):
         "All serials on the sheet, in its order."
         return np.frombuffer(self.serials, "<u4")
 
-    @property
-    def kept(self) -> np.ndarray:
-        "The serials that were not left out."
-        return self.rows[np.frombuffer(self.excluded, np.uint8) == 0]
-
 # %% ../../nbs/widgets/12_contact_sheet.ipynb #f85de291
+@patch(as_prop=True)
+def kept(self: ContactSheet) -> np.ndarray:
+    "The serials that were not left out."
+    return self.rows[np.frombuffer(self.excluded, np.uint8) == 0]
+
+
 @patch
 def checked(self: ContactSheet, serials) -> np.ndarray:
     "Serials as the page has them, or a `RowError`."
@@ -152,6 +155,12 @@ def exclude(self: ContactSheet, serial: int, out: bool = True):
     mask = np.frombuffer(self.excluded, np.uint8).copy()
     mask[self.rows == check_row(serial, self.n_items or 2**32)] = out
     self.excluded = mask.tobytes()
+
+
+@patch
+def keep(self: ContactSheet, serials):
+    "Leave out all but these."
+    self.excluded = (~np.isin(self.rows, self.checked(serials))).astype(np.uint8).tobytes()
 
 
 @patch

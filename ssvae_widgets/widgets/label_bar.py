@@ -36,6 +36,7 @@ class ActionBar(View):
     can_redo = traitlets.Bool(False).tag(sync=True)
     offers = traitlets.List(help="what can be taken away: {name, text, why_not}").tag(sync=True)
     place = traitlets.Unicode("", help="the folder that is proposed for it").tag(sync=True)
+    beside = traitlets.List(help="[name, what it is for] of files beside the labels").tag(sync=True)
     taken = traitlets.Dict(help="what was taken away last: {n, lines, problem}").tag(sync=True)
 
 # %% ../../nbs/widgets/11_label_bar.ipynb #d22a38a5
@@ -95,6 +96,7 @@ class StatusLine(View):
 
     _esm = inline_esm("label-bar.js")
     _css = stylesheet("views.css", "label-bar.css", "labeler.css")
+    accepts = {"doubt": ()}
     part = traitlets.Unicode("status").tag(sync=True)
     saved = traitlets.Enum(["yes", "saving", "no"], default_value="yes").tag(sync=True)
     seq = traitlets.Int(0, help="number of the last gesture on disk").tag(sync=True)
@@ -106,6 +108,9 @@ class StatusLine(View):
     of = traitlets.Unicode("", help="key of the map it belongs to").tag(sync=True)
     n_selected = traitlets.Int(0).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
+    doubt = traitlets.Unicode("", help="what the other labels say against the newest one; empty: nothing").tag(
+        sync=True
+    )
     level = traitlets.Enum(["info", "error"], default_value="info").tag(sync=True)
     ended = traitlets.Bool(False, help="only the message still holds").tag(sync=True)
     error = ""  # the traceback of what went wrong last

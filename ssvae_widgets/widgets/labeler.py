@@ -198,7 +198,7 @@ def bind(self: LatentLabeler, session, views, names, columns):
     timeline = self.presenter.timeline
     self.decoding = DecoderFeed(session.decoding, self.map.layer, lambda: timeline.looking_at is None)
     self.map.decoding = self.decoding
-    for view in views[:-1]:
+    for view in views:
         view.on_intent(self.act)
     self.map.under = (MapDensity(self.map, session),) if session.whole else ()
     self.map.layer.family = [widget.model_id for widget in family(self)]
@@ -222,6 +222,7 @@ def heard(self: LatentLabeler, event: dict):
         self.decoding.heard(event)
         self.facets.heard(event)
         self.commands.copied.heard(event)
+        self.commands.doubted.heard(event)
     elif event.get("app") is not self:
         self.retire(event["by"])
 

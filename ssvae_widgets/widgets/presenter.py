@@ -67,7 +67,7 @@ def facts(
         source=SOURCES.get(p["answer"], ""),
         neighbors=near,
         history=[past(entry, session.classes) for entry in list(p["history"])[:-6:-1]],
-        reason=reason or session.quality.reason(serial),
+        reason=reason or session.second_look.reason(serial) or session.quality.reason(serial),
         name="" if names is None else names[serial],
         flags=session.flags.of(serial),
         written=session.flags.notes.get(serial, ""),
@@ -164,7 +164,7 @@ def heard(self: Presenter, event: dict):
     "An event of the session, from any thread: note what is out of date."
     kind, status = event.get("type"), self.views.status
     if kind == "status" and event.get("message"):
-        status.say(event["message"])
+        self.say(event["message"])
     if kind == "error":
         status.say(event.get("message", "something went wrong"), "error")
     if kind == "closed":

@@ -16,6 +16,7 @@ from fastcore.basics import patch
 
 from ..session.export import Offer, Written, export_session, offers
 from ..session.jobs import JobQueue
+from ..session.side_files import side_files
 from .page import write_page
 from .presenter import Presenter
 
@@ -63,6 +64,7 @@ def export(self: TakeAway, intent: dict):
         self.writer.ask("export", job=lambda: self._written(intent["folder"], intent.get("what")))
     else:
         view.offers, view.place = [vars(offer) for offer in self.offers()], self.place
+        view.beside = [list(told) for told in side_files(self.session.store.path)]
 
 # %% ../../nbs/widgets/18_take_away.ipynb #f9cdcb65
 @patch

@@ -36,6 +36,7 @@ def test_a_stack_is_one_cell(open_notebook):
     stack.locator(".ssvae-stack").click()
     page.wait_for_function("() => document.querySelectorAll('.ssvae-unfolded').length === 3")
     nb.screenshot("copies-open")
+    ranges_as_in_file_managers(nb)
     nb.execute("app.map.selected = []; app.map.focus(3)")
     chip = page.locator(".ssvae-copies")
     chip.wait_for()
@@ -62,3 +63,27 @@ def test_a_stack_is_one_cell(open_notebook):
     page.locator(".ssvae-m-color").select_option("brightness")
     nb.until("app.map.color_by == 'brightness'")
     nb.screenshot("stand-out")
+
+
+def ranges_as_in_file_managers(nb):
+    "Shift keeps a range, with Ctrl one more, by mouse and keys; the sheet has the arrow keys, the map all others."
+    page, tile = nb.page, lambda i: nb.page.locator(f".ssvae-tile[data-i='{i}']")
+    page.locator(".ssvae-sheet select").select_option("number")  # from here on cell k is picture k, but for copies
+    page.wait_for_selector(".ssvae-tile[data-i='11'][data-serial='11']")
+
+    def kept(first, last):
+        nb.until(f"app.map.selected.tolist() == sorted(app.sheet.kept.tolist()) == [*range({first}, {last + 1})]")
+
+    tile(11).click()
+    tile(14).click(modifiers=["Shift"])
+    kept(11, 14)
+    tile(17).click(modifiers=["Shift", "Control"])
+    kept(11, 17)
+    for key, last in (("Shift+ArrowLeft", 16), ("Shift+ArrowRight", 17), ("Control+Shift+ArrowRight", 18)):
+        page.keyboard.press(key)
+        kept(11, last)
+    nb.screenshot("sheet-range")
+    page.keyboard.press("1")
+    nb.until("(app.session.codes == 1).sum() == 8 and len(app.map.selected) == 19")  # what was left out is next
+    page.keyboard.press("Control+z")
+    nb.until("app.session.n_labeled == 0 and len(app.map.selected) == 8")
