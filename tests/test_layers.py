@@ -16,7 +16,8 @@ JAX_LIBRARIES = {"jax", "jaxlib", "flax", "optax"}
 
 # a room imports only rooms on its left; those of one group do not know each other
 ORDER = [
-    "config errors former palettes parts",
+    "errors",
+    "config former palettes parts",
     "io",
     "data",
     "labels graph model",
@@ -32,8 +33,6 @@ ORDER = [
 ]
 RANK = {room: rank for rank, group in enumerate(ORDER) for room in group.split()}
 ACROSS = {  # what one room of a group may take from another
-    ("config", "errors"),  # one family of errors
-    ("palettes", "errors"),
     ("model.few_labels", "graph.propagate"),  # the graph's answer guides the network where labels are few
     ("model.few_labels", "graph.blend"),  # the same on features of a frozen extractor
     ("model.few_labels", "graph.set_blend"),  # and for label sets
