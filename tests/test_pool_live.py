@@ -220,6 +220,23 @@ def test_a_killed_notebook_leaves_its_flags_to_the_pool(pool):
     assert pool.labels.remarks.now == {sample.ids[3]: to_remark(["unsure"])}
 
 
+def test_a_class_of_an_older_log_that_is_spelled_otherwise_stays_what_it_is(pool, monkeypatch):
+    sample, old = pool.sample(MINE), "cat\u200b"
+    with monkeypatch.context() as earlier, LabelStore(sample.labels_path, MINE, ["dog"]) as store:
+        earlier.setattr("ssvae_widgets.labels.gestures.clean_name", str)  # as it was taken then
+        store.add_class(old)
+        store.set([0, 1], 1)
+    with LabelStore(sample.labels_path, MINE) as store:
+        assert store.classes == ["dog", old]
+        ids = now_called(sample.folder, sample.ids)
+        pool.labels.set(dict.fromkeys(ids[:3], old))
+        assert exchange(sample.folder, sample.ids, store, pool.labels)[1] == 1  # the third label
+        size = pool.labels.path.stat().st_size
+        exchange(sample.folder, sample.ids, store, pool.labels)
+        assert store.codes[:3].tolist() == [1, 1, 1] and store.classes == ["dog", old]
+        assert pool.labels.path.stat().st_size == size, "nothing is said again and again"
+
+
 def test_a_pool_takes_no_sets(pool):
     sample = pool.sample(MINE)
     with pytest.raises(ArgumentError, match="one class for each picture"):

@@ -140,11 +140,15 @@ def test_after_a_restart_no_answer_of_the_pixels_comes_first(tmp_path):
             session.subscribe(
                 lambda e, s=session, spaces=spaces: s.probs is None or spaces.append(s.predictions.space.shape[1])
             )
+            if again:  # whoever waits gets the answer, and of the source that was on show
+                assert session.wait(60) and session.answer == "linear" and session.probs is not None
             settle(session)
             if not again:
                 assert session.message.endswith("The map is drawn anew by them, no longer by pixels; labels stay.")
                 for row in range(8):
                     session.label(row, int(kind[row]))
+                settle(session)
+                session.show_source("linear")
                 settle(session)
                 before = session.pred.tolist()
     assert spaces and {*spaces} == {3} and session.pred.tolist() == before

@@ -71,7 +71,7 @@ def check_room(
     width, height = picture.size
     claimed = width * height * _BITS.get(picture.mode, 8 * len(picture.getbands())) // 8
     plain = bool(picture.tile) and all(tile[0] == "raw" for tile in picture.tile)
-    most = 8 * held + (1 << 16) if plain else max(3000 * held, 1 << 26)
+    most = 8 * held + (1 << 16) if plain else max(9000 * held, 1 << 26)  # one bit a pixel, empty, is 8250 to 1
     if claimed > most and picture.format not in _UNBOUNDED:
         picture.close()
         raise DataError(f"it claims {claimed:,} bytes of pixels and has {held:,} in all: it is damaged, or cut off")

@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/pool/id_log.html.md"""
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Any
 
 from fastcore.basics import patch
 
-from ..io.files import append_bytes, open_append, write_all
+from ..io.files import append_bytes, open_append, open_plain, parse_json, write_all
 
 # %% auto #0
 __all__ = ['to_line', 'from_line', 'IdLog', 'round_time']
@@ -36,7 +37,7 @@ def from_line(line: bytes) -> dict[str, Any] | None:  # None: it is damaged
     try:
         if not found or zlib.crc32(text + b"}") != int(number.rstrip().rstrip(b"}")):
             return None
-        told = json.loads(text + b"}")
+        told = parse_json(text + b"}")
         return told if isinstance(told["id"], str) else None
     except (ValueError, KeyError, TypeError):
         return None
@@ -76,7 +77,7 @@ class IdLog:
     def catch_up(self) -> list[bytes]:  # lines
         "Read what was added."
         try:
-            with open(self.path, "rb") as f:
+            with open_plain(self.path) as f:
                 f.seek(self._read_to)
                 new = f.read()
         except FileNotFoundError:
@@ -93,7 +94,9 @@ def _hear(self: IdLog, told: dict[str, Any] | None) -> bool:  # False: it says n
     try:
         word = None if told[self.field] is None else self.read(told[self.field])
         when = float(told.get("when") or 0)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
+        return False
+    if not math.isfinite(when):
         return False
     self._when[told["id"]] = when
     if word is None:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..labels.flags import FLAGS, LONGEST_NOTE
+from ..labels.flagging import clean_note
+from ..labels.flags import FLAGS
 from .id_log import IdLog
 
 # %% auto #0
@@ -40,10 +41,9 @@ def from_remark(remark: str | None) -> tuple[list[str], str | None]:  # flags, n
 
 def read_remark(value: Any) -> str:
     "What stands in a line, or a `ValueError`; flags of a later version are left out."
-    flags, note = value["flags"], value["note"]
-    if not isinstance(flags, list) or not isinstance(note, str | None) or len(note or "") > LONGEST_NOTE:
+    if not isinstance(value["flags"], list):
         raise ValueError("no remark")
-    return to_remark([flag for flag in flags if flag in FLAGS], note) or EMPTY
+    return to_remark([flag for flag in value["flags"] if flag in FLAGS], clean_note(value["note"])) or EMPTY
 
 # %% ../../nbs/pool/06_remarks.ipynb #e0dc020b
 class PoolRemarks:

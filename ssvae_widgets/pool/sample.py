@@ -30,7 +30,7 @@ from ..io.presence import one_at_a_time
 from ..labels.gestures import add_classes, set_labels
 from ..labels.store import LabelStore
 from .both_ways import exchange_remarks
-from .labels import PoolLabels, three_way
+from .labels import PoolLabels, spelled, three_way
 from .seats import kept_names, now_called, read_seats, write_names
 from .shards import read_table
 
@@ -141,8 +141,10 @@ def _names_here(
 ) -> dict[str, str]:  # what they are called here; without those that can be no class
     "A class that was renamed or merged has another name here; under the lock of the store."
     table, out = store.log.replay.table, {}
+    alike = {spelled(name): code for code, name in reversed([*enumerate(table.names)])}  # older logs spell otherwise
     for label in labels:
         code = table.find(label)
+        code = alike.get(label) if code is None else code
         with contextlib.suppress(ArgumentError):
             out[label] = clean_name(label) if code is None else table.names[table.resolve(code)]
     return out
@@ -180,7 +182,8 @@ def _exchange(folder: Path, ids: list[str], store: LabelStore, labels: PoolLabel
     both = [i for i in changed if row[i] in given and theirs.get(i) not in (base.get(i), mine.get(i))]
     newer = {i for i, when in labels.times(both).items() if when > given[row[i]]}
     push, pull = three_way(base, mine, theirs, newer)
-    moved = {i: theirs[i] for i, label in raw.items() if label in names and names[label] != label and i not in push}
+    other = {label for label, name in names.items() if spelled(name) != label}
+    moved = {i: theirs[i] for i, label in raw.items() if label in other and i not in push}
     when = {i: given[row[i]] for i in push if row[i] in given} | labels.times(moved)
     labels.set(push | moved, who, round, when)
     pulled = _pull(store, row, ids, mine, pull)

@@ -409,6 +409,7 @@ def to_dict(self: Evidence) -> dict[str, Any]:
         blind={str(row): [n, said] for row, (n, said) in self.blind.items()},
         exams={str(row): [e.epoch, e.said, [round(p, 4) for p in e.probs]] for row, e in exams},
         folds=_kept_folds(self.folds),
+        grouped=self.data.of_group is not None,
     )
 
 
@@ -450,7 +451,8 @@ def load(
     n_items, folds = self.data.n_items, np.full(self.data.n_items, -1)
     for k, rows in enumerate(saved.get("folds", [])[:5]):
         folds[[row for row in map(_whole, rows) if row < n_items]] = k
-    self.folds = folds if (folds >= 0).any() else None
+    same = saved.get("grouped") is (self.data.of_group is not None)  # else they would tell another accuracy
+    self.folds = folds if same and (folds >= 0).any() else None
     self.examination.exams = {row: exam for row, exam in exams.items() if 0 <= row < n_items}
     self.blind = {row: pick for row, pick in blind.items() if 0 <= row < n_items}
     chosen, wanted = saved.get("chosen"), saved.get("wanted")

@@ -76,6 +76,7 @@ class JobQueue:
         self.lock = threading.RLock()  # around what jobs and callers change together; never held while a job computes
         self._changed = threading.Condition()  # around what follows
         self._waiting: dict[str, tuple[float, Callable[[], None]]] = {}  # name -> when it is due, and the job
+        self._awaited: set[str] = set()  # jobs that are waited for before they are due
         self._began: dict[str, float] = {}  # name -> when it last began, of those with a pause
         self._thread: threading.Thread | None = None
         self._running: str | None = None
@@ -89,6 +90,7 @@ def ask(
     job: Callable[[], None] | None = None,  # what to do; None: what the queue does with a name
     after: float = 0.0,  # seconds to wait at least
     again: bool = True,  # counted from the last time it was asked for; False: from the first
+    awaited: bool = False,  # whether `wait` waits for it although it is not due yet
 ) -> None:
     "Run jobs when their turn comes; returns at once, and does nothing after `close`."
     now = time.monotonic()
@@ -99,6 +101,7 @@ def ask(
             due = max(now + after, self._began.get(name, -1e9) + self._pause.get(name, 0.0))
             if again or name not in self._waiting:
                 self._waiting[name] = due, job or partial(self._do, name)
+                (self._awaited.add if awaited else self._awaited.discard)(name)
         if self._thread is None:
             self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
             self._thread.start()
@@ -110,6 +113,16 @@ def forget(self: JobQueue, name: str) -> None:
     "Take back a job that still waits."
     with self._changed:
         self._waiting.pop(name, None)
+        self._changed.notify_all()
+
+
+@patch
+def hurry(self: JobQueue, name: str) -> None:
+    "A job that still waits is due now."
+    with self._changed:
+        if name in self._waiting:
+            self._waiting[name] = time.monotonic(), self._waiting[name][1]
+            self._changed.notify_all()
 
 # %% ../../nbs/session/01_jobs.ipynb #2323cf3e
 LINGER = 1.0  # seconds that a thread without a job stays
@@ -186,8 +199,12 @@ def wait(
     "Block until nothing runs and nothing waits that is due; `BusyError` in a job of this queue."
     if threading.current_thread() is self._thread:
         raise BusyError("A job cannot wait for its own queue: do not call wait from a callback.")
+
+    def quiet() -> bool:
+        return not (self._running or (self._waiting if late else self._due() or self._awaited & self._waiting.keys()))
+
     with self._changed:
-        return self._changed.wait_for(lambda: not (self._running or (self._waiting if late else self._due())), timeout)
+        return self._changed.wait_for(quiet, timeout)
 
 # %% ../../nbs/session/01_jobs.ipynb #8eceec05
 @patch

@@ -71,6 +71,7 @@ def features_made(self: LearnedFrom, frozen: FrozenFeatures) -> None:
     if frozen is not self.frozen:
         return
     if frozen.prepared is None:  # pixels it is
+        network.activity.jobs.hurry("instant answer")
         self._draw_pixels()
         network.prepare_if_asked()
         return

@@ -62,7 +62,11 @@ def follow_pool(
 ) -> Callable[[], None]:  # call it to stop
     "From now on labels of a session and of its pool are the same, also while it trains; `ArgumentError` for sets."
     if session.multilabel:  # a log of former times
-        raise ArgumentError(NO_SETS)
+        place = session.sample.labels_path
+        raise ArgumentError(
+            f"{place} holds sets of classes of an earlier version; a pool has one class for each picture. They are "
+            f"kept: LabelingSession(sample.images, {str(place)!r}, features=sample.vectors) opens them alone."
+        )
     jobs = JobQueue(session.activity.failed, name="ssvae-pool")
     stop = session.sample.follow(session, jobs)
     wait = partial(jobs.wait, 5.0)

@@ -183,7 +183,7 @@ def update(self: Predictions) -> bool:  # whether something was asked
             self.show()  # what is said of a class that was deleted or merged goes to the others at once
         return False
     if self.data.n_labeled or self.sets is not None:  # of sets the end of all answers is heard as well
-        self.ask("linear" if "linear" in (self.wanted, self.chosen) else "graph")
+        self.ask(self._simple())
     else:
         with self.activity.lock:
             self.by_source = {name: probs for name, probs in self.by_source.items() if name == "network"}
@@ -192,6 +192,12 @@ def update(self: Predictions) -> bool:  # whether something was asked
     return True
 
 # %% ../../nbs/session/08_predictions.ipynb #f290bb89
+@patch
+def _simple(self: Predictions) -> str:
+    "Which answer from labels alone is wanted now."
+    return "linear" if "linear" in (self.wanted, self.chosen) else "graph"
+
+
 @patch
 def ask(
     self: Predictions,
@@ -385,7 +391,7 @@ def use(
             self.change(xy=place if xy is None else xy, features=features)
     self.graphs.keep_folds(self.spaces)
     if self.data.n_labeled:
-        self.ask("graph")
+        self.ask(self._simple())
     self.show()
 
 

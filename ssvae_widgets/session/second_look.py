@@ -92,7 +92,8 @@ def _doubts(self: SecondLook) -> list[Doubt]:
         return []
     rows = left_out["graph"][0]
     rows = rows[(codes[rows] >= 0) & ~np.isin(rows, self.data.no_judges)]
-    rows = np.union1d(rows[-self.most :], rows[np.isin(rows, wanted)])
+    some = rows[np.linspace(0, len(rows) - 1, self.most).astype(int)] if len(rows) > self.most else rows
+    rows = np.union1d(some, rows[np.isin(rows, wanted)])
     given, found = codes[rows], []
     if not np.isin(wanted, rows).any():
         return []

@@ -195,7 +195,7 @@ def _begin(
     self.predictions.merged = self.store.merged
     self.learned.begin()
     if self.n_labeled and self.instant:
-        self.jobs.ask("instant answer", job=self._answer, after=self.learned.patience)
+        self.jobs.ask("instant answer", job=self._answer, after=self.learned.patience, awaited=True)
     me = weakref.ref(self)
     self._at_exit = lambda: (session := me()) and session._end()
     atexit.register(self._at_exit)

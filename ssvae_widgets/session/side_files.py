@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/side_files.html.md""
 __all__ = ['SIDE_FILES', 'side_files']
 
 # %% ../../nbs/session/16_side_files.ipynb #c15e74b4
+import os
 from pathlib import Path
 
 # %% ../../nbs/session/16_side_files.ipynb #85a6436a
@@ -32,9 +33,9 @@ def side_files(
     if labels is None or not labels.parent.is_dir():
         return []
     found = []
-    for path in sorted(labels.parent.iterdir()):
-        end = path.name.removeprefix(labels.name) if path.name.startswith(labels.name) else None
-        kinds = () if end is None else (k for k in (end, ".backup-", ".log.") if k in SIDE_FILES and end.startswith(k))
-        found += [(path.name, kind) for kind in [*kinds][:1]]
+    for name in sorted(entry.name for entry in os.scandir(labels.parent) if entry.name.startswith(labels.name)):
+        end = name.removeprefix(labels.name)
+        kinds = [k for k in (end, ".backup-", ".log.") if k in SIDE_FILES and end.startswith(k)]
+        found += [(name, kind) for kind in kinds[:1]]
     order = [*SIDE_FILES]
     return [(name, SIDE_FILES[kind]) for name, kind in sorted(found, key=lambda item: order.index(item[1]))]

@@ -128,7 +128,7 @@ function render({ model, el }) {
     cells = [], // place of the picture in each cell
     sizes = [], // pictures that it stands for
     cursor = 0,
-    anchor = 0, // cell from which a range goes on
+    anchor = 0, // place of the picture from which a range goes on
     sent = model.get("heard"), // number of the last picture that was left out or taken in here
     asked = new Map(); // serial -> pixels a side that were asked for
   let pictures = new Map(),
@@ -142,7 +142,7 @@ function render({ model, el }) {
   const layout = () => {
     ({ cells, sizes } = fold(serials.length, stacks, open));
     among = placesOf(stacks);
-    [cursor, anchor] = [cursor, anchor].map((cell) => Math.max(0, Math.min(cell, cells.length - 1)));
+    cursor = Math.max(0, Math.min(cursor, cells.length - 1));
     const width = box.clientWidth - 2;
     if (width <= 0) return;
     tile = Math.min(width, chosenSize());
@@ -270,6 +270,13 @@ function render({ model, el }) {
     place(i);
     head();
   };
+  /** The cell in which the range began: pictures move when stacks come, open or fold. */
+  const begun = () => {
+    const stack = stacks[anchor] ?? -1,
+      itself = cells.indexOf(anchor),
+      cell = itself >= 0 ? itself : cells.findIndex((at) => stack >= 0 && stacks[at] === stack);
+    return Math.max(cell, 0);
+  };
   /** Only a range of cells stays, or it stays too (`also`): at once, on the map as well. */
   const range = (from, to, also) => {
     if (!cells.length) return;
@@ -315,8 +322,8 @@ function render({ model, el }) {
       const how = meant(event);
       space.focus({ preventScroll: true }); // arrow keys go on from here; all others are still the map's
       cursor = Number(node.dataset.i);
-      if (how === "one") anchor = cursor;
-      if (how !== "one") range(anchor, cursor, how === "also");
+      if (how === "one") anchor = cells[cursor];
+      if (how !== "one") range(begun(), cursor, how === "also");
       else if (event.target.closest(".ssvae-stack") && unfold(cursor)) return;
       else toggle(cursor);
       later();
@@ -341,10 +348,13 @@ function render({ model, el }) {
     const how = meant(event);
     if (step !== undefined) {
       cursor = Math.min(cells.length - 1, Math.max(0, cursor + step));
-      if (how === "one") anchor = cursor;
-      else range(anchor, cursor, how === "also");
-    } else if (event.key === " ") how === "one" ? toggle((anchor = cursor)) : range(anchor, cursor, how === "also");
-    else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) range(0, cells.length - 1, false);
+      if (how === "one") anchor = cells[cursor];
+      else range(begun(), cursor, how === "also");
+    } else if (event.key === " ") {
+      if (how === "one") anchor = cells[cursor];
+      if (how === "one") toggle(cursor);
+      else range(begun(), cursor, how === "also");
+    } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) range(0, cells.length - 1, false);
     else if (event.key !== "Enter" || !unfold(cursor)) return;
     event.preventDefault();
     event.stopPropagation();

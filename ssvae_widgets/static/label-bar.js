@@ -147,14 +147,16 @@ function status(model, el) {
     doubting = 0;
   const write = () => {
     el.setAttribute("data-refused", note ? "yes" : "no");
-    const first = show.gone || note || doubt;
+    const first = show.gone || note || (model.get("level") === "error" ? "" : doubt);
     message.textContent = first || clean(model.get("message"));
     message.title = first || clean(model.get("message"), 1000);
     look.hidden = !doubt || first !== doubt;
   };
-  // What the other labels say against the newest one is said for a moment, too, and never asked.
+  // What the other labels say against the newest one is said for a moment, too, never asked, and not told a new view.
+  let told = model.get("doubt");
   const endDoubt = follow(model, ["doubt"], () => {
-    doubt = clean(model.get("doubt"));
+    doubt = model.get("doubt") === told ? "" : clean(model.get("doubt"));
+    told = "";
     clearTimeout(doubting);
     if (doubt)
       doubting = setTimeout(() => {

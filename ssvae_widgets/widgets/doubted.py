@@ -10,7 +10,9 @@ __all__ = ['DoubtShown']
 # %% ../../nbs/widgets/18_doubted.ipynb #c8713d8b
 from fastcore.basics import patch
 
+from ..session.second_look import Doubt
 from .presenter import Presenter
+from .words import veiled
 
 # %% ../../nbs/widgets/18_doubted.ipynb #ef0df49e
 class DoubtShown:
@@ -19,19 +21,25 @@ class DoubtShown:
     def __init__(self, session, presenter: Presenter):
         self.session, self.presenter = session, presenter
 
+    @property
+    def now(self) -> Doubt | None:
+        "The doubt that was spoken of last, unless its picture is asked for again, blind."
+        found, hidden = self.session.second_look.now, veiled(self.session)
+        return None if found is None or (hidden is not None and hidden[found.row]) else found
+
     def heard(self, event: dict) -> None:
         "An event of the session, from any thread: there is a doubt, or the label was changed."
-        found, status = self.session.second_look.now, self.presenter.views.status
+        found, status = self.now, self.presenter.views.status
         if event.get("type") == "doubt" and found is not None:
             status.doubt = found.message(self.session.classes)
-        elif event.get("type") == "labels" and found is None:
+        if found is None or self.now is not found:  # the label was changed, perhaps just now
             status.doubt = ""
 
 
 @patch
 def doubt(self: DoubtShown, intent: dict) -> None:
     "Go to the label that was doubted last."
-    found, views = self.session.second_look.now, self.presenter.views
+    found, views = self.now, self.presenter.views
     if found is None:
         return views.status.say("No label is in doubt.")
     views.status.doubt = ""

@@ -260,7 +260,8 @@ def word_facts(
     "What the preview shows of the words of one picture."
     hidden = (told := veiled(session)) is not None and bool(told[row])
     if not session.multilabel:
-        return dict(label=-1, prediction=-1, probs=None, source=ASKED_AGAIN, history=()) if hidden else {}
+        nothing = dict(label=-1, prediction=-1, probs=None, source=ASKED_AGAIN, history=(), reason="")
+        return nothing if hidden else {}
     order, p = session.class_order, None if hidden else point["probs"]
     entries = [] if hidden else [e for e in point["history"] if "yes" in e][:-6:-1]
     history = [{"text": gesture_in_words(e), "when": when_in_words(e["time"])} for e in entries]
