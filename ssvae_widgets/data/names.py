@@ -8,6 +8,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/data/names.html.md"""
 __all__ = ['is_missing', 'clean_name', 'as_text', 'class_names', 'check_classes', 'by_place', 'group_numbers']
 
 # %% ../../nbs/data/01_names.ipynb #6b445de3
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -121,8 +122,9 @@ def check_classes(
 def by_place(
     names: Iterable[Any],  # a list, an array, or a column of a frame, whose index may say other rows
 ) -> list[Any]:
-    "Names in their order: the first one is that of row 0, whatever an index calls it."
-    return names.tolist() if hasattr(names, "tolist") else list(names)
+    "Names in their order: the first one is that of row 0, whatever an index calls it; bytes as file systems read them."
+    names = names.tolist() if hasattr(names, "tolist") else list(names)
+    return [os.fsdecode(name) if isinstance(name, bytes) else name for name in names]
 
 
 def group_numbers(
