@@ -259,11 +259,12 @@ def test_the_density_of_the_whole_pool_lies_under_the_points(pool):
         for kind in "ab":
             session.label([row for row in range(MINE) if session.names[row][0] == kind][:3], kind)
         session.whole.ask()
-        assert session.whole.wait(60) and app.flush()
-        assert "all 240 pictures of the pool, each near" in layer.density["words"]
+        assert session.whole.wait(60)
+        until(lambda: app.flush() and "all 240 pictures of the pool, each near" in layer.density["words"])
         made = layer.density["of"]
         session.predictions.draw(session.xy[:, ::-1].copy())  # points have moved
-        assert app.flush() and layer.density["of"] > made and len(layer.density["shade"]) == 256 * 256
+        until(lambda: app.flush() and layer.density["of"] > made)
+        assert len(layer.density["shade"]) == 256 * 256
         layer.set_state({"shade": False, "density": {"rows": 1}})
         assert layer.density["rows"] == 256 and session.view["shade"] is False
     finally:
@@ -271,9 +272,9 @@ def test_the_density_of_the_whole_pool_lies_under_the_points(pool):
     whole = pool.round()
     app = LatentLabeler(pool.sample(20, seats=5))  # its map is that of the round
     try:
-        assert app.session.frozen.wait_for_map(60) and app.session.wait(60) and app.flush()
+        until(lambda: app.flush() and "where round 1 places them" in app.map.layer.density["words"])
         told = app.map.layer.density
-        assert "where round 1 places them" in told["words"] and told["extent"] == list(whole.extent)
+        assert told["extent"] == list(whole.extent)
         shade = np.frombuffer(told["shade"], np.uint8).reshape(256, 256)
         there = whole.density.reshape(256, 2, 256, 2).sum((1, 3)) > 0
         assert shade[there].min() > 0 and shade[there].mean() > 2 * shade.mean()
