@@ -53,7 +53,7 @@ def more_like_one_are_found(nb, app):
     app.click(app.alone(1)[0])
     nb.until("len(app.map.selected) == 1")
     nb.execute(f"app.map.selected = [{seven}]")
-    nb.until(f"app.map.selected.tolist() == [{seven}]")
+    page.wait_for_selector(f".ssvae-preview[data-serial='{seven}']")  # the page has heard of it
     app.page.locator(".ssvae-labeler").first.press("q")
     page.wait_for_function("() => document.querySelectorAll('.ssvae-tile canvas').length > 8")
     tiles = page.locator(".ssvae-tile")
