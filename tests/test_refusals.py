@@ -28,7 +28,8 @@ TINY = dict(encoder_type="dense", decoder_type="dense", hidden_dims=np.array([4]
 # what these raise is caught and told anew within the room, or is part of a program that is written out
 INSIDE = """
     labels.classes labels.csv_table labels.past labels.picture_names labels.exchange pool.labels pool.remarks
-    session.stored_images session.facets session.project session.state session.column_file session.accuracy_log session.queue session.resume
+    session.stored_images session.facets session.project session.state session.column_file session.accuracy_log
+    session.queue session.resume
     cli.common cli.gang cli.lab cli.viewer pool.functions experiments io.files io.checkpoint interchange.script
 """.split()
 
