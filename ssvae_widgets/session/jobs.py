@@ -188,6 +188,12 @@ def busy(self: JobQueue) -> bool:
     with self._changed:
         return bool(self._running or self._due())
 
+# %% ../../nbs/session/01_jobs.ipynb #a6564df8
+@patch
+def _coming(self: JobQueue, late: bool) -> Any:  # truthy: something is still to come
+    "What whoever waits has to wait for."
+    return self._waiting if late else self._due() or self._awaited & self._waiting.keys()
+
 # %% ../../nbs/session/01_jobs.ipynb #b2edd881
 @patch
 def wait(
@@ -199,12 +205,8 @@ def wait(
     "Block until nothing runs and nothing waits that is due; `BusyError` in a job of this queue."
     if threading.current_thread() is self._thread:
         raise BusyError("A job cannot wait for its own queue: do not call wait from a callback.")
-
-    def quiet() -> bool:
-        return not (self._running or (self._waiting if late else self._due() or self._awaited & self._waiting.keys()))
-
     with self._changed:
-        return self._changed.wait_for(quiet, timeout)
+        return self._changed.wait_for(lambda: not (self._running or self._coming(late)), timeout)
 
 # %% ../../nbs/session/01_jobs.ipynb #8eceec05
 @patch

@@ -191,13 +191,13 @@ def update(self: Predictions) -> bool:  # whether something was asked
     self.show()
     return True
 
-# %% ../../nbs/session/08_predictions.ipynb #f290bb89
+# %% ../../nbs/session/08_predictions.ipynb #9518bb57
 @patch
 def _simple(self: Predictions) -> str:
     "Which answer from labels alone is wanted now."
     return "linear" if "linear" in (self.wanted, self.chosen) else "graph"
 
-
+# %% ../../nbs/session/08_predictions.ipynb #f290bb89
 @patch
 def ask(
     self: Predictions,
