@@ -57,7 +57,7 @@ def test_a_stack_is_one_cell(open_notebook):
     nb.until("app.session.n_labeled == 0")
     nb.screenshot("copies-coloring")
     page.locator(".ssvae-m-select").select_option("select:review")  # pictures that stand out come onto the sheet
-    nb.until("app.sheet.sort == 'worst first' and app.sheet.rows[0] == 12 and 'brightness' in app.map.columns")
+    nb.until("app.sheet.sort == 'worst first' and [*app.sheet.rows][:1] == [12] and 'brightness' in app.map.columns")
     nb.execute("app.map.selected = [12]")
     page.wait_for_selector(".ssvae-reason:has-text('darker than')")
     page.locator(".ssvae-m-color").select_option("brightness")
