@@ -6,10 +6,11 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/io/files.html.md"""
 
 # %% auto #0
 __all__ = ['fsync_file', 'fsync_folder', 'write_all', 'atomic_write', 'keep_access', 'set_aside', 'copy_whole', 'temporary_name',
-           'is_temporary', 'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'open_plain',
-           'read_plain', 'in_the_way', 'parse_json']
+           'is_temporary', 'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'told_whole',
+           'open_plain', 'read_plain', 'in_the_way', 'parse_json']
 
 # %% ../../nbs/io/01_files.ipynb #ca181ee1
+import contextlib
 import errno
 import json
 import os
@@ -20,7 +21,7 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -301,6 +302,20 @@ def explain_os_error(
 ) -> str:  # one clause without a final stop
     "What an `OSError` means for a person, and what to do."
     return _ADVICE.get(error.errno, error.strerror or str(error) or type(error).__name__)
+
+# %% ../../nbs/io/01_files.ipynb #f4e1b989
+@contextlib.contextmanager
+def told_whole(
+    failed: str,  # what could not be done
+    kept: str,  # what is as it was
+) -> Iterator[None]:
+    "What a disk refuses in this block is an `OSError` of one sentence; a sentence of our own stays what it is."
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, f"{failed}: {explain_os_error(error)}; {kept}") from error
 
 # %% ../../nbs/io/01_files.ipynb #1001fcda
 def open_plain(

@@ -7,7 +7,6 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/export.html.md"""
 # %% ../../nbs/session/27_export.ipynb #6d63c840
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -15,7 +14,7 @@ import os
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from ..interchange.datasets import write_parquet
 from ..interchange.onnx_model import onnx_model
 from ..interchange.records import png_bytes
 from ..interchange.script import FILES, write_script
-from ..io.files import atomic_write, explain_os_error, parse_json, read_plain, temporary_name
+from ..io.files import atomic_write, parse_json, read_plain, temporary_name, told_whole
 from ..labels.csv_table import guard_cell, unguard_cell
 from ..labels.exchange import export_labels
 from .label_sets import joined
@@ -332,18 +331,6 @@ def _put(path: Path, write: Callable[[Path], Any]) -> None:
             stage.unlink(missing_ok=True)
 
 # %% ../../nbs/session/27_export.ipynb #b8ecf01f
-@contextlib.contextmanager
-def _said_whole(folder: Path) -> Iterator[None]:
-    "What the disk refuses is an `OSError` of one sentence."
-    try:
-        yield
-    except OSError as e:
-        if e.errno is None:
-            raise  # a sentence of our own
-        why = explain_os_error(e)
-        raise OSError(e.errno, f"Nothing more could be written to {folder}: {why}; what is there is whole") from e
-
-
 def export_session(
     session,  # a `LabelingSession`
     folder: str | os.PathLike,  # where to; made when it is not there
@@ -371,7 +358,7 @@ def export_session(
         "model": lambda path: session.model.save(path),
         **_ways_for_others(session, names),
     }
-    with _said_whole(folder):
+    with told_whole(f"Nothing more could be written to {folder}", "what is there is whole"):
         folder.mkdir(parents=True, exist_ok=True)
         for part in parts:
             path = folder / PLACES[part]

@@ -31,6 +31,7 @@ from ssvae_widgets.io.files import (
     remove_leftovers,
     set_aside,
     temporary_name,
+    told_whole,
 )
 from ..io.presence import one_at_a_time
 from ..labels.rejoin import classes_since
@@ -114,21 +115,11 @@ def staged(
         ) from error
 
 # %% ../../nbs/session/25_project.ipynb #9f9e4f5b
-@contextlib.contextmanager
 def said_whole(
     folder: Path,  # where a project is to be saved
-) -> Iterator[None]:
+) -> contextlib.AbstractContextManager[None]:
     "What a disk refuses is an `OSError` of one sentence; what was saved before is unchanged."
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise  # a sentence of our own
-        why = explain_os_error(error)
-        raise OSError(
-            error.errno,
-            f"The project could not be saved in {folder}: {why}; what was saved there before is unchanged",
-        ) from error
+    return told_whole(f"The project could not be saved in {folder}", "what was saved there before is unchanged")
 
 # %% ../../nbs/session/25_project.ipynb #4e86c5e5
 def seal(stage: Path) -> None:

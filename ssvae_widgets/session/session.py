@@ -127,10 +127,8 @@ def _compose(self: LabelingSession, model, config, epochs: int, features) -> Non
     self.predictions = Predictions(data, activity)
     self.examination = Examination(data, activity, self.predictions, given=model is not None)
     self.evidence = Evidence(data, activity, self.predictions, self.examination)
-    self.accuracy_log, self.second_look = (
-        AccuracyLog(data, activity, self.evidence),
-        SecondLook(data, activity, self.evidence),
-    )
+    self.accuracy_log = AccuracyLog(data, activity, self.evidence)
+    self.second_look = SecondLook(data, activity, self.evidence)
     self.groups = UnlabeledGroups(data, activity, self.predictions)
     self.decoding = Decoding(data, self.predictions)
     self.proposals = Proposals(data, activity, self.predictions, groups=lambda: self.groups.now)
