@@ -116,6 +116,17 @@ def test_after_a_restart_the_same_labels_are_left_out_together(tmp_path):
     assert told[0] == told[1]
 
 
+def test_labels_of_one_class_alone_judge_nothing():
+    "Whoever gives everything one name would be right about all of them."
+    with LabelingSession(NOISE, None, classes=3) as s:
+        for row in (*range(30), 60):
+            s.label(row, int(TRUTH[row]))
+        check_now(s)
+        until(lambda: s.wait(60) and s.evidence.folds is not None and s.accuracy.n == 0)
+        s.label([61, 62, 63], 1)
+        until(lambda: (check_now(s), s.wait(60), s.accuracy.n)[-1] >= 30)
+
+
 def test_equal_answers_leave_the_simpler_one_on_show():
     with with_network(CLOUDS, np.ones(180, bool), mixed()[:60], 30) as s:
         assert s.source == "graph" and s.sources["network"].accuracy == 1 == s.sources["graph"].accuracy

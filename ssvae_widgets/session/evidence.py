@@ -250,6 +250,8 @@ def _judges(self: Evidence, codes: Int[np.ndarray, "batch"]) -> Bool[np.ndarray,
     "Labels of people that another label of their class could have found."
     asked = answerable(codes, self.folds)
     asked[self.data.no_judges] = False
+    if len(np.unique(codes[asked])) < 2:
+        asked[:] = False  # whoever gives everything one name would be right about all of them
     return asked
 
 

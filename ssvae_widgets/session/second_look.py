@@ -43,6 +43,7 @@ class SecondLook:
     "Labels that were just given, against what the others say; `heard` is called by the thread that tells an event."
 
     sure = 0.78  # how probable it must be, by either answer
+    least = 5  # labels that either class must have
     recent = 20  # labels that are looked at again
     most = 1000  # labels that are weighed together
 
@@ -99,7 +100,9 @@ def _doubts(self: SecondLook) -> list[Doubt]:
         return []
     weighed = [self._weighed(name, rows, given) for name in ("graph", "linear")]
     (wrong, other), (also, same) = weighed
-    for k in np.flatnonzero((np.minimum(wrong, also) >= self.sure) & (other == same)):
+    known = np.bincount(codes[codes >= 0], minlength=len(self.data.classes)) >= self.least
+    sure = (np.minimum(wrong, also) >= self.sure) & (other == same) & known[given] & known[other]
+    for k in np.flatnonzero(sure):
         if self.waiting.get(int(rows[k])) == given[k]:
             found.append(Doubt(int(rows[k]), int(given[k]), int(other[k]), float(min(wrong[k], also[k]))))
     return found
