@@ -108,8 +108,10 @@ def test_after_a_restart_the_same_labels_are_left_out_together(tmp_path):
         with LabelingSession(NOISE, tmp_path / "labels.csv", classes=3) as s:
             for row in [] if again else mixed()[:40].tolist():  # folds go by the order in which labels come
                 s.label(row, int(TRUTH[row]))
+                s.jobs.forget("state")  # as if all this took less than the second after which it is written
                 if s.n_labeled % 10 == 0:
                     until(lambda s=s: heard(s))
+                    s.jobs.forget("state")
             until(lambda s=s: heard(s))
             assert s.wait(60)
             told.append((s.evidence.folds.tolist(), s.accuracy.n, s.accuracy.how))

@@ -350,7 +350,7 @@ def close(
         last.callback(lambda: self.jobs.alive or atexit.unregister(self._at_exit))
         last.callback(self.store.flush if keep_store else self.store.close)
         last.callback(self._let_go)
-        if self.store.path is not None and (self.folder.mine or self.queue.visited):
+        if self.store.path is not None and (self.folder.mine or self.queue.visited or self.state.changed):
             last.callback(self.state.write)
         last.callback(self._unsubscribe)
         last.callback(self._forget)

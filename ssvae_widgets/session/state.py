@@ -45,7 +45,7 @@ class SavedState:
         self.activity, self.files, self.keep = activity, files, keep
         self.view: dict[str, Any] = {}  # what a view wants to find again: coloring, …
         self.parts = [*parts, Part("view", "coloring", lambda: self.view, self._load_view)]
-        self._dirty = False  # whether something changed that is not written
+        self.changed = False  # whether something changed that is not written
         self._written = 0.0  # when the state was written last
         self._problem = ""  # why it could not be written then
 
@@ -84,7 +84,7 @@ def heard(
 ) -> None:
     "Something changed that may be worth keeping."
     if self.keep and event["type"] in _WORTH_KEEPING:
-        self._dirty = True
+        self.changed = True
         self.activity.jobs.ask("state", job=self.write, after=1.0, again=False)
 
 # %% ../../nbs/session/18_state.ipynb #6c86f8a5
@@ -93,7 +93,7 @@ def write(self: SavedState) -> None:
     "Write the state; what the disk refuses is said once."
     with self.activity.lock:
         self.files.claim()
-        self._dirty, self._written = False, time.monotonic()
+        self.changed, self._written = False, time.monotonic()
         state = self.to_dict()
     problem, before = self.files.folder.write(state), self._problem
     self._problem = problem
@@ -105,7 +105,7 @@ def write(self: SavedState) -> None:
 @patch
 def write_if_due(self: SavedState) -> None:
     "In a long run: what a kernel that is killed would lose, every second."
-    if self._dirty and time.monotonic() > self._written + 1:
+    if self.changed and time.monotonic() > self._written + 1:
         self.write()
 
 # %% ../../nbs/session/18_state.ipynb #90f1cd23
