@@ -37,6 +37,7 @@ def test_permissions_stay(tmp_path, mode):
         if p.suffix in (".csv", ".jsonl") or ".backup-" in p.name
     }
     assert len(found) >= 5 and {*found.values()} == {mode}, {k: oct(v) for k, v in found.items()}
+    assert stat.S_IMODE((tmp_path / "labels.csv.log.jsonl.lock").stat().st_mode) == mode  # who may label may compact
 
 
 def test_copies_and_logs_written_again_stay_private(tmp_path):
@@ -64,6 +65,24 @@ def test_copies_and_logs_written_again_stay_private(tmp_path):
         s.flush()
     for p in (*tmp_path.glob("labels.csv*"), *copy.parent.glob("labels.csv*")):
         assert p.name.endswith(".lock") or mode(p) == 0o600, p
+
+
+def test_projects_and_exports_written_again_keep_their_permissions(tmp_path):
+    from sessions import session
+
+    with session(tmp_path / "labels.csv") as s:
+        s.label(range(10), 1)
+        for _ in range(2):
+            s.save(tmp_path / "project")
+            s.export(tmp_path / "out", ["labels", "folders"])
+            files = [p for name in ("project", "out") for p in (tmp_path / name).rglob("*") if p.suffix != ".png"]
+            for p in files:
+                p.chmod(0o700 if p.is_dir() else 0o600)
+        s.label(range(20), 2)
+        s.save(tmp_path / "project")
+        s.export(tmp_path / "out", ["labels", "folders"])
+    kept = {p: oct(stat.S_IMODE(p.stat().st_mode)) for p in files if p.parent.name in ("project", "out")}
+    assert {*kept.values()} == {"0o600", "0o700"}, kept
 
 
 def test_the_sign_of_another_user_can_be_read_only(tmp_path, monkeypatch):

@@ -844,6 +844,14 @@ def test_an_unclosed_quotation_mark_costs_one_line():
     assert rows.serials.tolist() == [1, 2] and [p.line for p in rows.problems] == [5]
 
 
+def test_a_mark_in_a_remark_swallows_no_label():
+    "A row inside a cell that is not closed properly is refused, not left out without a word."
+    rows = parse_csv(b'Serial,label,note\n1,1,"wide\n2,2,"thin\n3,3,ok\n', 10, DIGITS)
+    assert rows.serials.tolist() == [3] and [p.line for p in rows.problems] == [2, 3]
+    rows = parse_csv(b'Serial,label,note\n1,1,"a ""b""\nc"\n2,2,"d\n\ne"\n', 10, DIGITS)
+    assert rows.serials.tolist() == [1, 2] and not rows.problems
+
+
 def test_import_is_light():
     import subprocess
     import sys

@@ -54,6 +54,27 @@ def test_numbers_get_ten_classes_unless_there_are_others(tmp_path, kind):
         assert s.n_classes == 10 and (s.truth == TRUTH).all()
 
 
+@pytest.mark.parametrize("multilabel", [None, True])
+def test_a_merge_is_no_label_that_changed_something(multilabel, tmp_path):
+    with session(tmp_path / "labels.csv", classes=["a", "b", "c"], multilabel=multilabel) as s:
+        s.label(range(0, 30), "a")
+        s.label(range(30, 60), "b")
+        s.label(range(60, 90), "c")
+        trained(s)
+        s.merge_classes("a", "b")
+        s.label([90, 91], "c")
+        trained(s)
+        assert s.changes.labels == 2
+        s.undo()
+        s.undo()  # the merge
+        trained(s)
+        assert s.changes.labels == 2
+    with session(tmp_path / "labels.csv") as s:
+        s.merge_classes("a", "b")
+        trained(s)
+        assert s.changes.labels == 0 and "label" not in s.changes.message.split(":")[0]
+
+
 def test_merged_classes_count_as_what_they_became():
     with session(truth=TRUTH) as s:
         for k in range(40):

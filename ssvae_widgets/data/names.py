@@ -40,6 +40,8 @@ def clean_name(
     "A class name as it is kept; an `ArgumentError` says what is wrong with it."
     if not isinstance(name, str):
         raise ArgumentError(f"class name {name!r} is a {type(name).__name__}; expected text.")
+    if name.isascii() and name.isprintable() and 0 < len(name.strip()) <= 500:
+        return name.strip()
     name = "".join(
         " " if ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" else c
         for c in unicodedata.normalize("NFC", name)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
+from .files import keep_access
+
 try:
     import fcntl
 except ImportError:
@@ -121,6 +123,7 @@ def _lock(fd, how) -> bool:
 def one_at_a_time(
     path: str | os.PathLike,  # a lock file; made when missing
     patience: float = 0.0,  # seconds to wait for another one
+    like: str | os.PathLike | None = None,  # file whose permissions the lock file gets: who may write one may lock
 ) -> Iterator[None]:
     """One process at a time; `filelock.Timeout` when another one does not let go. A drive that knows no locks does
     not keep anybody from working."""
@@ -131,6 +134,8 @@ def one_at_a_time(
         lock.acquire()
     except NotImplementedError:
         pass
+    if like is not None:
+        keep_access(like, path)
     try:
         yield
     finally:

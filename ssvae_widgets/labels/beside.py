@@ -111,7 +111,7 @@ def install(
 
 def only_one(log: Path, patience: float = 5.0) -> AbstractContextManager:
     "One process at a time replaces the log; `filelock.Timeout` when another one takes longer than `patience` seconds."
-    return one_at_a_time(log.with_name(fitting(log.name, ".lock")), patience)
+    return one_at_a_time(log.with_name(fitting(log.name, ".lock")), patience, like=log)
 
 # %% ../../nbs/labels/08_beside.ipynb #d171b33f
 def archive_of(

@@ -222,9 +222,10 @@ def read_cells(
     texts: dict[str, int] = {}
     problems: list[Problem] = []
     for line, row in _records(lines, skip + 1, delimiter, (s, t)):
+        if isinstance(row, str):
+            problems.append(Problem(line, row))
+            continue
         try:
-            if isinstance(row, str):
-                raise ValueError(row)
             if not any(c.strip() for c in row):
                 continue
             if len(row) > width and any(c.strip() for c in row[width:]):
@@ -277,17 +278,17 @@ def _records(lines, start, delimiter, wanted):
     then every line stands for itself.
     """
     spare = len(lines)
-    while start < len(lines):
-        some = range(start, len(lines) if spare > 0 else start + 1)
-        reader, last = csv.reader((lines[k] + "\n" for k in some), delimiter=delimiter), 0
+    while start < len(lines) and spare > 0:
+        reader, last = csv.reader((lines[k] + "\n" for k in range(start, len(lines))), delimiter=delimiter), 0
         try:
             for row in reader:
                 first, last = start + last, reader.line_num
                 span = start + last - first
-                broken = span > 1 and (
-                    any("\n" in row[k] for k in wanted if k < len(row)) or start + last == len(lines)
-                )
-                if broken or (spare <= 0 and any("\n" in cell for cell in row)):
+                if span > 1 and (
+                    any("\n" in row[k] for k in wanted if k < len(row))
+                    or start + last == len(lines)
+                    or _spills(lines[first : start + last], delimiter)
+                ):
                     break
                 yield first + 1, row
             else:
@@ -299,6 +300,26 @@ def _records(lines, start, delimiter, wanted):
             first, reason = start + last, f"it cannot be split into cells ({e})"
         yield first + 1, reason
         start = first + 1
+    yield from _line_by_line(lines, start, delimiter)
+
+
+def _spills(some, delimiter) -> bool:
+    "Whether text follows a closing mark: it closes nothing, it opens the cell of a later line."
+    try:
+        return len([*csv.reader((line + "\n" for line in some), delimiter=delimiter, strict=True)]) != 1
+    except csv.Error:
+        return True
+
+
+def _line_by_line(lines, start, delimiter):
+    "Records as of `_records`, none of them longer than a line."
+    for k in range(start, len(lines)):
+        try:
+            row = next(csv.reader((lines[k] + "\n",), delimiter=delimiter), [])
+        except csv.Error as e:
+            yield k + 1, f"it cannot be split into cells ({e})"
+            continue
+        yield k + 1, "a quotation mark is not closed" if row and row[-1].endswith("\n") else row
 
 # %% ../../nbs/labels/05_csv_table.ipynb #b4cd4ee6
 def beyond_header(row: Sequence[str], width: int, delimiter: str) -> str:

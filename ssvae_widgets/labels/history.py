@@ -256,11 +256,13 @@ def rows_with(
 def changed_since(
     self: History,
     seq: int,  # a former value of `store.seq`
+    merges: bool = True,  # whether a class that was merged into another counts as another label
 ) -> np.ndarray:  # rows, ascending
     "Rows whose label changed after gesture `seq`."
     seq = check_whole(seq, "seq", -(10**15), 10**15)
     with self.log.lock:
-        later = [rows for s, rows in self.log.shown if s > seq]
-        if seq < self.log.opened_at:
+        aside = set() if merges else self.log.regrouped
+        later = [rows for s, rows in self.log.shown if s > seq and s not in aside]
+        if merges and seq < self.log.opened_at:
             later.append(self.namings(self.log.replay).regrouped(seq))  # by merges from before the opening
     return np.unique(np.concatenate(later)) if later else NOBODY

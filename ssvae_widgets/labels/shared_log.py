@@ -69,6 +69,7 @@ class SharedLog:
         self.exports: list[str] = []  # marks of exports that no line in the log names yet
         self.dropped: set[str] = set()  # ids of an undo or redo whose target was nowhere to be found
         self.shown: list[tuple[int, np.ndarray]] = []  # (seq, rows) in the order in which changes showed here
+        self.regrouped: set[int] = set()  # those that are merges, or merges taken back: nobody labeled anything
         self.opened_at = 0  # number of the newest gesture at the opening
         self.joins = 0  # how often `records` was read anew
         self.foreign = False  # the files belong to another data set by now
@@ -174,8 +175,9 @@ def _tell(self: SharedLog, record: dict, changed: np.ndarray, new_class: bool):
     ours = record.get("session") == self.session
     if not ours:
         self.last_of_others = self.last_change
-    target = self.replay.entries.get(record["target"]) if record["op"] in ("undo", "redo") else None
-    kind = "classes" if new_class or about_classes(target.record if target else record) else "labels"
+    meant = getattr(self.replay.entries.get(record.get("target")), "record", record)  # of an undo, what it is about
+    self.regrouped |= {self.replay.seq} if meant["op"] == "merge" else set()
+    kind = "classes" if new_class or about_classes(meant) else "labels"
     self.observers.add(LabelEvent(kind, self.replay.seq, changed, ours and record.get("source") != "import"))
     self.follow(0 if ours else 1.0)
 

@@ -29,7 +29,7 @@ from ..interchange.datasets import write_parquet
 from ..interchange.onnx_model import onnx_model
 from ..interchange.records import png_bytes
 from ..interchange.script import FILES, write_script
-from ..io.files import atomic_write, parse_json, read_plain, temporary_name, told_whole
+from ..io.files import atomic_write, keep_access, parse_json, read_plain, temporary_name, told_whole
 from ..labels.csv_table import guard_cell, unguard_cell
 from ..labels.exchange import export_labels
 from .label_sets import joined
@@ -313,6 +313,7 @@ def _put(path: Path, write: Callable[[Path], Any]) -> None:
     stage = Path(temporary_name(path))
     try:
         write(stage)
+        keep_access(path, stage)
         old = Path(temporary_name(path)) if path.is_dir() and stage.is_dir() else None
         if old is not None:
             os.replace(path, old)

@@ -26,6 +26,7 @@ from ssvae_widgets.io.files import (
     atomic_write,
     explain_os_error,
     fsync_folder,
+    keep_access,
     parse_json,
     read_plain,
     remove_leftovers,
@@ -185,6 +186,7 @@ def _move(old: Path, new: Path) -> None:
         return
     if new.is_dir() and not new.is_symlink():
         set_aside(new, "in-the-way")
+    keep_access(new, old)
     os.replace(old, new)
 
 

@@ -57,7 +57,7 @@ class Snapshots:
             if before is not None and before.epochs != frame.epochs:
                 store, away = training.data.store, training.data.away
                 now = classes_today(store.n_classes, store.merged, store.shown)
-                n = len(store.changed_since(before.seq))
+                n = len(store.changed_since(before.seq, merges=False))
                 self.changes, self.walked = what_changed(before, frame, n, away=away, now=now), -1
         self.activity.say(rounds.problem)
         self.activity.events.emit("round", place=place, count=len(rounds), changes=self.changes)
