@@ -105,3 +105,22 @@ def test_python_ends_cleanly_at_any_moment(ending):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout.strip()) == (0, "end"), done.stderr[-2000:]
+
+
+def test_python_waits_for_a_program_that_is_begun_while_it_ends():
+    "A run that is ended while it waits for its program leaves the thread that compiles it behind."
+    code = (
+        "import atexit, jax, jax.numpy as jnp\n"
+        "from ssvae_widgets.model.measured import compile_apart\n"
+        "def slow(x):\n"
+        "    for k in range(60):\n"
+        "        x = jnp.sin(jnp.sort(x) @ x.T + k)\n"
+        "    return x\n"
+        "def late():\n"
+        "    done = compile_apart(jax.jit(slow), {}, (jnp.ones((20, 20)),))\n"
+        "    print(done.done())\n"
+        "    done.add_done_callback(lambda done: print('compiled', done.exception(), flush=True))\n"
+        "atexit.register(late)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stdout.split()) == (0, ["False", "compiled", "None"]), done.stderr[-2000:]

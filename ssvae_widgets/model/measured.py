@@ -145,22 +145,31 @@ def compiling_since(name: str) -> float:
     return _began.get(name, time.monotonic())
 
 # %% ../../nbs/model/07_measured.ipynb #60fde255
+_apart: set[threading.Thread] = set()  # threads that compile
+
+
+@atexit.register  # with the module: what is registered while Python ends is never called
+def _end_after_them() -> None:
+    "A thread inside XLA must not outlive the interpreter, nor one that a run began in the moment it was ended."
+    for thread in [*_apart]:
+        thread.join()
+
+
 def compile_apart(function: Any, static: dict[str, Any], args: tuple) -> Future:
     "Compile in a thread of its own; Python ends after it."
     done: Future = Future()
 
     def work():
-        atexit.register(end)  # a thread inside XLA must not outlive the interpreter
         try:
             compile_measured(function, static, args)
             done.set_result(None)
         except BaseException as error:
             done.set_exception(error)
         finally:
-            atexit.unregister(end)
+            _apart.discard(thread)
 
     thread = threading.Thread(target=work, name="ssvae-compile", daemon=True)
-    end = thread.join
+    _apart.add(thread)
     thread.start()
     return done
 
