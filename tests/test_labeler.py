@@ -486,6 +486,22 @@ def test_an_earlier_round_asked_for_while_the_map_is_painted_is_the_one_on_show(
     app.close()
 
 
+def test_points_that_move_while_the_app_is_put_together_are_shown_where_they_are(quiet, monkeypatch):
+    "The map of the features may be there just after the map on the page was made of something else."
+    from ssvae_widgets.widgets import labeler
+
+    def slowly(session, *given, **more):
+        views = make(session, *given, **more)
+        session.predictions.draw(session.xy[:, ::-1] + 3)
+        return views
+
+    make = labeler.make_views
+    monkeypatch.setattr(labeler, "make_views", slowly)
+    app = LatentLabeler(np.random.default_rng(0).random((40, 4, 4), np.float32), None, features=None)
+    assert app.flush() and np.allclose(app.map.xy, app.session.xy)
+    app.close()
+
+
 def test_a_class_that_is_added_reaches_every_view(quiet):
     images, truth = data()
     app = LatentLabeler(images, None, truth)

@@ -251,13 +251,13 @@ def test_which_kind_the_command_serves(tmp_path):
     with LabelingSession(tmp_path / "d.npy", tmp_path / "d.csv", features=None) as session:
         session.label(3, 1)
         assert "label" in tools_of(AgentDoor(session)) and "answer" not in tools_of(AgentDoor(session))
-    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     words = [str(tmp_path / "d.npy"), "--labels", str(tmp_path / "d.csv"), "--multilabel", "--features", "none"]
     err = io.StringIO()
     with contextlib.redirect_stderr(err):
         assert mcp(words) != 0
     assert "label of one class" in err.getvalue() and "Traceback" not in err.getvalue(), err.getvalue()
-    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert {file: file.read_bytes() for file in before} == before
 
 
 def test_exports_tell_programs_apart(digits, tmp_path):

@@ -172,7 +172,8 @@ def test_a_pool_that_cannot_be_asked_is_told_and_holds_nothing_up(pool, monkeypa
         session.close()
     session = LabelingSession(pool.sample(MINE), classes=["a", "b"])
     try:
-        assert session.whole.message and session.whole.wait(60)  # it tries again
+        until(lambda: session.whole.message)  # it tries again
+        assert session.whole.wait(60)
     finally:
         session.close()
 

@@ -58,8 +58,10 @@ class MapDensity:
         density, words = self.whole.under(xy)
         self.made += 1
         with self.map.layer.lock:
-            if self.map.xy is xy:  # else it is asked for again
+            if self.map.xy is xy:
                 self.map.layer.density = pack_density(density) | {"words": words, "of": self.made}
+            else:  # the same places may have been set anew, which nobody tells
+                self.ask()
 
     def failed(self, name: str, error: BaseException):
         "The page shows none, and says so; the next change tries again."

@@ -35,7 +35,9 @@ class Timeline:
         refresh: Callable[[], None],  # asks for the map of now
     ):
         self.session, self.views, self.lock, self.refresh = session, views, lock, refresh
-        self.looking_at, self.placed = None, session.xy
+        self.looking_at, xy = None, session.xy
+        as_made = np.array_equal(session.data.on_map(xy), views.map.xy, equal_nan=True)
+        self.placed = xy if as_made else None  # the points may have moved since the map was made
         self.trails = Trails(views.map.figure, {"x": views.map.scale_x, "y": views.map.scale_y})
 
     def place(self) -> bool:  # False: an earlier round stays on show
