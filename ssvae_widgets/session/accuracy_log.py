@@ -33,12 +33,22 @@ class AccuracyLog:
         self.entries: list[Accuracy] = []
         self._pieces: Iterator[bool] | None = None  # of the check that is under way
         self._judged = False  # whether the answer on show could be judged when that was looked at last
+        self._heard: tuple[int, int] | None = None  # last gesture and epochs of the last whole check
         self._ended, self._cost = 0.0, 0.0  # when the last piece ended, and seconds that its check has taken
 
     @property
     def latest(self) -> Accuracy | None:
         "How well it is going, as last seen."
         return self.entries[-1] if self.entries else None
+
+    @property
+    def up_to_date(self) -> bool:
+        "Whether a whole check has heard of every label, of the answer on show, and of each run that has ended."
+        if self._heard is None or self.latest is None:
+            return False
+        (seq, epochs), now = self._heard, self.activity.status
+        same = self.latest.source == self.evidence.predictions.view.source
+        return same and (now.running or epochs == now.total) and not len(self.data.store.changed_since(seq))
 
     def ask(self) -> None:
         "Check soon, unless it was done a moment ago and what it said of the answer on show still holds."
@@ -85,6 +95,7 @@ def _check_in_pieces(self: AccuracyLog) -> Iterator[bool]:
     self.evidence.examination.ask(distinct)
     self.evidence.decide(distinct)
     self.note(codes, seq, epochs)
+    self._heard = seq, epochs
 
 # %% ../../nbs/session/12_accuracy_log.ipynb #35770359
 @patch

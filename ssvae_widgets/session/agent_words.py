@@ -71,17 +71,10 @@ def checked_with_the_last_label(
     seconds: float = 5.0,  # to wait for it
 ) -> bool:
     "Whether the accuracy has heard of the last label and of the last epoch, after a short wait."
-    end = time.monotonic() + seconds
-
-    def heard() -> bool:
-        last = session.standing
-        if last is None or len(session.store.changed_since(last.seq)):
-            return False
-        return session.training.running or last.epochs == session.training.total
-
-    while not heard() and session.n_labeled and not session.training.running and time.monotonic() < end:
+    end, log = time.monotonic() + seconds, session.accuracy_log
+    while not log.up_to_date and session.n_labeled and not session.training.running and time.monotonic() < end:
         time.sleep(0.05)
-    return heard()
+    return log.up_to_date
 
 
 @patch
