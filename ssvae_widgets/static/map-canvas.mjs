@@ -108,6 +108,12 @@ export class MapCanvas {
       });
   }
 
+  /** Points over a picture that is there are painted at once: while a flash runs, the next frame is a while away. */
+  now() {
+    const small = [...this.need].every((what) => what === "some" || what === "ink");
+    if (small && this.image && this.s.t >= 1) this.draw();
+  }
+
   resize() {
     if (!this.link) return;
     const { left, top, w, h: hh } = this.link.area,

@@ -186,6 +186,7 @@ export class MapView extends MapCanvas {
     if (what === "some") {
       this.some.push(serials);
       this.ask("some");
+      this.now();
       this.countSoon();
     }
     if (what === "selection") {
