@@ -77,6 +77,56 @@ def test_the_same_export_again_takes_the_place_of_the_former(files, tmp_path):
         assert json.loads((tmp_path / "out/export.json").read_text())["files"] == ["by_class", "labels.csv"]
 
 
+def test_an_export_that_was_killed_is_taken_up_again(tmp_path, monkeypatch):
+    "At whichever step it ends, the next one finds what is its own, and what somebody put there meanwhile stays."
+
+    class Killed(BaseException):
+        pass
+
+    def export(most=None):
+        steps, real, folder = [], os.replace, tmp_path / f"out-{most}"
+
+        def replace(old, new):
+            real(old, new)
+            if folder in Path(new).parents:  # what else is written meanwhile is not its business
+                steps.append(new)
+                if len(steps) == most:
+                    raise Killed
+
+        monkeypatch.setattr(os, "replace", replace)
+        try:
+            s.export(folder, ["labels", "folders", "flags", "project"])
+        except Killed:
+            pass
+        monkeypatch.setattr(os, "replace", real)
+        return len(steps)
+
+    images = np.random.default_rng(0).random((12, 4, 4)).astype(np.float32)
+    with LabelingSession(images, tmp_path / "labels.csv", classes=["a", "b"]) as s:
+        s.label(range(6), "a")
+        s.flag([1], "star")
+        begun = 0
+        for step in range(1, export() + 1):
+            export(step)
+            out = tmp_path / f"out-{step}"
+            note = out / "export.json"
+            begun += note.exists() and "begun" in json.loads(note.read_text())
+            assert len(s.export(out, ["labels", "folders", "flags", "project"])) == 4
+            assert json.loads((out / "export.json").read_text())["files"] == [
+                "by_class",
+                "flags.csv",
+                "labels.csv",
+                "project",
+            ]
+        assert begun >= 3
+        (tmp_path / "out-1" / "labels.csv").unlink()
+        note = {"files": [], "begun": {"labels.csv": [1, 1], "flags.csv": 3}}
+        (tmp_path / "out-1" / "export.json").write_text(json.dumps(note))
+        (tmp_path / "out-1" / "labels.csv").write_text("mine")
+        with pytest.raises(FileExistsError, match="not exported from here"):
+            s.export(tmp_path / "out-1", ["labels"])
+
+
 def test_what_lies_in_the_way_stays(files, tmp_path):
     with LabelingSession(files, tmp_path / "labels.csv", classes=["a", "b"], features=None) as s:
         s.label([0, 1], 0)

@@ -139,6 +139,10 @@ def test_automatic_training_counts_items_and_can_be_switched_off():
             s.label(150, 2)
             s.auto = AutoTrain()
         assert s.jobs.wait(300, late=True) and s.training.total == total
+        for wrong in (5, True, None, "20", AutoTrain):
+            with pytest.raises(ArgumentError, match="AutoTrain"):
+                s.auto = wrong
+        assert s.auto == AutoTrain()
 
 
 def test_suspects_with_a_class_of_this_moment_and_rows_to_choose_from():

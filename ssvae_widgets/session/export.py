@@ -16,6 +16,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -268,12 +269,22 @@ PLACES = {
 }
 
 
+def _sign(path: Path) -> list[int] | None:  # None: there is nothing
+    "What tells a file or folder from others and is the same under another name."
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_ino, found.st_mtime_ns]
+
+
 def _ours(folder: Path) -> set[str]:
-    "Names in a folder that an earlier export has written."
+    "Names in a folder that an earlier export has written, or wrote at the moment when it was killed."
     try:
         told = parse_json(read_plain(folder / NOTE))
-        return {str(name) for name in told["files"]} & set(PLACES.values())
-    except (OSError, ValueError, KeyError, TypeError):
+        begun = {name for name, sign in told.get("begun", {}).items() if sign and sign == _sign(folder / name)}
+        return ({str(name) for name in told["files"]} | begun) & set(PLACES.values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
 
 # %% ../../nbs/session/27_export.ipynb #4dec635a
@@ -308,12 +319,13 @@ def _as_written(place: Path, part: str) -> bool:
     return {path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir()} == told
 
 # %% ../../nbs/session/27_export.ipynb #99e0a312
-def _put(path: Path, write: Callable[[Path], Any]) -> None:
-    "Let `write` make a file or folder beside its place, then give it its name in one step."
+def _put(path: Path, write: Callable[[Path], Any], begin: Callable[[Path], Any]) -> None:
+    "Let `write` make a file or folder beside its place, tell `begin`, then give it its name in one step."
     stage = Path(temporary_name(path))
     try:
         write(stage)
         keep_access(path, stage)
+        begin(stage)
         old = Path(temporary_name(path)) if path.is_dir() and stage.is_dir() else None
         if old is not None:
             os.replace(path, old)
@@ -363,11 +375,12 @@ def export_session(
         folder.mkdir(parents=True, exist_ok=True)
         for part in parts:
             path = folder / PLACES[part]
-            if part == "project":
+            if part == "project":  # which replaces only a project, and none with labels that this session lacks
+                atomic_write(folder / NOTE, _note(session, _ours(folder) | {path.name}))
                 session.save(path)
-            else:
-                _put(path, more.get(part) or ways[part])
-            atomic_write(folder / NOTE, _note(session, _ours(folder) | {PLACES[part]}))
+                continue
+            _put(path, more.get(part) or ways[part], partial(_note_begun, session, folder, path.name))
+            atomic_write(folder / NOTE, _note(session, _ours(folder) | {path.name}))
     return [Written(part, folder / PLACES[part], able[part]) for part in parts]
 
 # %% ../../nbs/session/27_export.ipynb #edbc83d4
@@ -403,10 +416,16 @@ def _chosen(what, able: dict[str, str], usual: list[str], why_not: dict[str, str
     return [name for name in PLACES if name in wanted]
 
 
-def _note(session, files: set[str]) -> bytes:
+def _note_begun(session, folder: Path, name: str, stage: Path) -> None:
+    "Note what is about to get its name: a kill between the file and its note leaves nothing that counts as foreign."
+    atomic_write(folder / NOTE, _note(session, _ours(folder), {name: _sign(stage)}))
+
+
+def _note(session, files: set[str], begun: dict[str, Any] | None = None) -> bytes:
     "What an export says of itself."
     facts = dict(
         files=sorted(files),
+        **({"begun": begun} if begun else {}),
         written=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         images=session.n_items,
         labeled=session.n_labeled,

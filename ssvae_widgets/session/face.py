@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/face.html.md"""
 # %% ../../nbs/session/23_face.ipynb #59a9f7d2
 from __future__ import annotations
 
-from ..errors import check_number, check_whole
+from ..errors import ArgumentError, check_number, check_whole, describe
 from ..parts import attribute, method
 from .annotators import Annotators
 from .jobs import Events, JobQueue
@@ -20,6 +20,7 @@ from .quality import Quality
 from .queue import Proposals
 from .snapshots import Snapshots
 from .state import SavedState
+from .training import AutoTrain
 
 # %% auto #0
 __all__ = ['SessionFace']
@@ -168,6 +169,20 @@ SessionFace.epochs = attribute(
     'Epochs of one press on "train".',
     settable=True,
     check=lambda value: check_whole(value, "epochs"),
+)
+
+
+def _as_auto(value) -> AutoTrain:
+    if not isinstance(value, AutoTrain):
+        raise ArgumentError(
+            f"auto is {describe(value)}; expected an AutoTrain of ssvae_widgets.session.training, such as "
+            "AutoTrain(labels=20), or AutoTrain() for never."
+        )
+    return value
+
+
+SessionFace.auto = attribute(
+    "network.auto", "When training starts by itself, an `AutoTrain`.", settable=True, check=_as_auto
 )
 SessionFace.look_share = attribute(
     "network.look_share",

@@ -19,7 +19,7 @@ from ..errors import ArgumentError, ClosedError, InTheWayError
 from ..io.files import atomic_write
 from .column_file import column_file
 from .folder import log_identity
-from .project import LABELS, SESSION, conclude, is_ours, locked, read_columns, staged
+from .project import LABELS, SAVED, SESSION, conclude, is_ours, locked, read_columns, staged
 from .stored_images import write_array, write_images
 
 # %% auto #0
@@ -88,8 +88,8 @@ def _check_place(session, folder: Path, here: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InTheWayError(f"{folder} is a file; give the name of a folder.")
     with_labels = mine is not None and mine.parent == here
-    if not folder.is_dir() or with_labels or (folder / "project.json").is_file():
-        return
+    if not folder.is_dir() or with_labels or any((folder / name).exists() for name in ("project.json", SAVED)):
+        return  # a save that was killed while it was moved into place is finished first
     if not all(map(is_ours, folder.iterdir())):
         raise InTheWayError(f"{folder} is not empty and holds no project; give another folder.")
 

@@ -51,7 +51,7 @@ from .set_network import SetNetwork
 from .snapshots import Snapshots
 from .state import Part, SavedState
 from .takeover import opening, register, take_over
-from .training import AutoTrain, Training
+from .training import Training
 from .unlabeled_groups import UnlabeledGroups
 
 # %% auto #0
@@ -88,7 +88,7 @@ class LabelingSession(SessionFace):
         check_features(features, self.data.images)
         self.learned: LearnedFrom | None = None  # once it is composed
         self.closed, self.replaced, self._unsubscribe = False, False, lambda: None  # ended; a newer one goes on; hears
-        self.auto, self.ended = AutoTrain(), threading.Event()  # training by itself; closed, and its folder is free
+        self.ended = threading.Event()  # closed, and its folder is free
         self.files: SessionFiles | None = None  # from the moment that it has them
         self.activity.gathering = True  # what is said while it opens belongs together
         with opening():

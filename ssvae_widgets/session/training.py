@@ -91,7 +91,7 @@ class Training:
         self.model: Any = None  # the `SSVAE`, once it is made
         self.trainer: Any = None  # the `InteractiveTrainer`, once the model is made
         self.warming: threading.Thread | None = None  # compiles programs
-        self.stopping = False  # whether somebody said stop
+        self.stopping, self.auto = False, AutoTrain()  # whether somebody said stop; when it begins by itself
         self.number = 0  # of the run, counted from 1: one that has ended may still draw its last frame
         self._asked = False  # whether a model is wanted as soon as it is known what it learns from
 
