@@ -40,7 +40,8 @@ np.savez(sys.argv[1], **{k: np.asarray(v) for k, v in out.items()})
 def train(path, devices, kind):
     env = dict(os.environ, XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}", JAX_PLATFORMS="cpu")
     subprocess.run([sys.executable, "-c", RUN, str(path), kind], check=True, env=env, timeout=600)
-    return dict(np.load(path))
+    with np.load(path) as file:
+        return dict(file)
 
 
 @pytest.mark.parametrize("kind", ["dense", "conv"])

@@ -48,7 +48,8 @@ def test_numbers_are_those_of_the_torch_program(root):
     """Computed once by efficientnet_lite_pytorch 0.1.0 in torch 2.13 (mean over `extract_features((x - 127) / 128)`),
     also at a size
     that its strides do not divide."""
-    want = np.load(root / "tests" / "fixtures" / "efficientnet_lite0.npz")
+    with np.load(root / "tests" / "fixtures" / "efficientnet_lite0.npz") as file:
+        want = dict(file)
     np.testing.assert_allclose(embed_pictures(np.concatenate(seeded(96))), want["s96"], atol=1e-4, rtol=0)
     np.testing.assert_allclose(embed_pictures(seeded(100)[1]), want["s100"], atol=1e-4, rtol=0)
     assert want["s96"].max() > 3 and (want["s96"] > 0).mean() > 0.05

@@ -367,7 +367,8 @@ def test_checkpoints_of_released_formats_load():
     "One file a format version; made by `python tests/test_model.py`."
     for path in sorted(FIXTURES.glob("ssvae_v*.ckpt")):
         vae = SSVAE.from_checkpoint(path)
-        expected = np.load(path.with_suffix(".npz"))
+        with np.load(path.with_suffix(".npz")) as file:
+            expected = dict(file)
         np.testing.assert_allclose(vae.encode(expected["images"]), expected["latent"], atol=1e-5)
         np.testing.assert_allclose(vae.predict_proba(expected["images"]), expected["probs"], atol=1e-5)
         InteractiveTrainer(vae).train_epochs(1, expected["images"])

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import ssvae_widgets.labels.log
 import ssvae_widgets.session.rounds
 from ssvae_widgets import LabelingSession, SSVAEConfig
-from ssvae_widgets.session.training import AutoTrain
+from ssvae_widgets.session.pace import AutoTrain
 
 N = 60
 TINY = SSVAEConfig(

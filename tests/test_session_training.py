@@ -19,7 +19,7 @@ from ssvae_widgets.model.compile_cache import PROGRAMS
 from ssvae_widgets.model.ssvae import SSVAE
 from ssvae_widgets.model.step import count_compilations
 from ssvae_widgets.session import predictions as answers
-from ssvae_widgets.session.training import AutoTrain
+from ssvae_widgets.session.pace import AutoTrain
 
 
 def test_a_project_that_is_open_twice_keeps_its_rounds(tmp_path):
@@ -121,6 +121,20 @@ def test_accepted_predictions_are_not_judged():
         s.label(30, int(TRUTH[30]))
         s.accept(70), s.undo()
         assert s.store.rows_with("accepted").tolist() == [*range(20, 30), *range(31, 60)]
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_labels_of_a_run_are_answered_before_it_ends(multilabel):
+    "The first labels of a session that trains already: nobody waits for the end of the run."
+    with session(multilabel=multilabel) as s:
+        s.train(100_000)
+        until(lambda: s.training.epoch >= 1)
+        assert s.source == "none"
+        for k in range(12):
+            s.answer_sets(k, [int(TRUTH[k])]) if multilabel else s.label(k, int(TRUTH[k]))
+        until(lambda: s.source == ("sets" if multilabel else "graph"))
+        assert s.training.running and s.probs.shape == (s.n_items, s.n_classes)
+        s.stop()
 
 
 def test_automatic_training_counts_items_and_can_be_switched_off():

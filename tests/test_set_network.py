@@ -172,7 +172,9 @@ def test_commands_learn_and_tell_sets(tmp_path, monkeypatch, capsys):
     assert train([*words, "--labels", "labels.csv.sets.csv", *fast]) == 0
     assert json.loads(capsys.readouterr().out)["labels"] == 60
     assert infer([*words, "--labels", "labels.csv", "--output", "o.npz", "--embedding", "map"]) == 0
-    report, out = json.loads(capsys.readouterr().out), np.load("o.npz")
+    report = json.loads(capsys.readouterr().out)
+    with np.load("o.npz") as file:
+        out = dict(file)
     assert report["accuracy"] is None and 0 <= report["macro_f1"] <= 1
     assert (out["pred_sets"] == (out["pred_probs"] >= 0.5)).all() and out["class_names"].tolist() == ["a", "b", "c"]
     assert (out["labels"][:60] == TRUTH[:60]).all() and np.isnan(out["labels"][60:]).all()

@@ -30,7 +30,9 @@ def job(
 
 def end(folder: Path, process: int = 0) -> tuple[dict, dict]:
     "Weights and history."
-    return dict(np.load(folder / f"end{process}.npz")), json.loads((folder / f"history{process}.json").read_text())
+    with np.load(folder / f"end{process}.npz") as file:
+        weights = dict(file)
+    return weights, json.loads((folder / f"history{process}.json").read_text())
 
 
 def alone(kind: str = "plain") -> tuple[dict, dict]:

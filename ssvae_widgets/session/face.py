@@ -15,12 +15,12 @@ from .label_sets import LabelSets
 from .labeled_images import LabeledImages
 from .labeling import Labeling
 from .learned_from import LearnedFrom
+from .pace import AutoTrain
 from .predictions import Predictions
 from .quality import Quality
 from .queue import Proposals
 from .snapshots import Snapshots
 from .state import SavedState
-from .training import AutoTrain
 
 # %% auto #0
 __all__ = ['SessionFace']
@@ -175,7 +175,7 @@ SessionFace.epochs = attribute(
 def _as_auto(value) -> AutoTrain:
     if not isinstance(value, AutoTrain):
         raise ArgumentError(
-            f"auto is {describe(value)}; expected an AutoTrain of ssvae_widgets.session.training, such as "
+            f"auto is {describe(value)}; expected an AutoTrain of ssvae_widgets.session.pace, such as "
             "AutoTrain(labels=20), or AutoTrain() for never."
         )
     return value

@@ -1,4 +1,4 @@
-"""How far a run is and how long it will take, a frame of the map when it is time, and the stages of a life in words.
+"""How far a run is and how long it will take, a frame of the map when it is time, the stages of a life in words, and when a run begins by itself.
 
 Docs: https://ssvae-widgets.github.io/ssvae_widgets/session/pace.html.md"""
 
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
 
+from ..errors import ArgumentError, check_whole
 from .activity import Activity, TrainingStatus
 
 # %% auto #0
-__all__ = ['EARLY', 'Follow', 'how_it_ended', 'Stage', 'learned_from', 'stages']
+__all__ = ['EARLY', 'Follow', 'how_it_ended', 'Stage', 'learned_from', 'stages', 'AutoTrain']
 
 # %% ../../nbs/session/13_pace.ipynb #4a10f4dd
 class Follow:
@@ -174,3 +175,27 @@ def stages(
         elif not found or found[-1].name.removeprefix("stopped · ") != name:
             found.append(Stage(k + 1, name))
     return found
+
+# %% ../../nbs/session/13_pace.ipynb #484de8cc
+@dataclass(frozen=True)
+class AutoTrain:
+    "When training starts by itself."
+
+    labels: int = 0  # after so many new labels; 0: never
+    idle: float = 0.0  # after so many seconds without a label, if there is a new one; 0: never
+    epochs: int = 2  # how long
+
+    def __post_init__(self):
+        check_whole(self.labels, "labels", 0)
+        check_whole(self.epochs, "epochs")
+        real = isinstance(self.idle, (int, float)) and not isinstance(self.idle, bool)
+        if not real or not 0 <= self.idle < 1e6:
+            raise ArgumentError(f"idle is {self.idle!r}; expected seconds, 0 for never.")
+
+    def due(
+        self,
+        unheard: int,  # labels that the network has not heard
+        idle: bool = False,  # whether nobody has labeled for a while
+    ) -> bool:
+        "Whether training should start."
+        return unheard > 0 and self.idle > 0 if idle else 0 < self.labels <= unheard

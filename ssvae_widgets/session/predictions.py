@@ -178,7 +178,7 @@ def _calm(self: Predictions, most: float = 1.0) -> None:
 def update(self: Predictions) -> bool:  # whether something was asked
     "What the labels say about all the others, by the source that is on show."
     self._calm()
-    if self.data.n_items < 3 or self.activity.status.running:
+    if self.data.n_items < 3 or (self.activity.status.running and self.view.source == "network"):
         if self.view.probs is not None and self._shown_for != self._classes_now():
             self.show()  # what is said of a class that was deleted or merged goes to the others at once
         return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,35 +26,11 @@ from .examination import Examination
 from .first_map import FirstMap
 from .frozen_features import FrozenFeatures
 from .labeled_images import LabeledImages
-from .pace import Follow, how_it_ended
+from .pace import AutoTrain, Follow, how_it_ended
 from .predictions import Predictions
 
 # %% auto #0
-__all__ = ['BETWEEN', 'SHORT', 'AutoTrain', 'Training']
-
-# %% ../../nbs/session/14_training.ipynb #484de8cc
-@dataclass(frozen=True)
-class AutoTrain:
-    "When training starts by itself."
-
-    labels: int = 0  # after so many new labels; 0: never
-    idle: float = 0.0  # after so many seconds without a label, if there is a new one; 0: never
-    epochs: int = 2  # how long
-
-    def __post_init__(self):
-        check_whole(self.labels, "labels", 0)
-        check_whole(self.epochs, "epochs")
-        real = isinstance(self.idle, (int, float)) and not isinstance(self.idle, bool)
-        if not real or not 0 <= self.idle < 1e6:
-            raise ArgumentError(f"idle is {self.idle!r}; expected seconds, 0 for never.")
-
-    def due(
-        self,
-        unheard: int,  # labels that the network has not heard
-        idle: bool = False,  # whether nobody has labeled for a while
-    ) -> bool:
-        "Whether training should start."
-        return unheard > 0 and self.idle > 0 if idle else 0 < self.labels <= unheard
+__all__ = ['BETWEEN', 'SHORT', 'Training']
 
 # %% ../../nbs/session/14_training.ipynb #536dec25
 class Training:
@@ -93,6 +69,7 @@ class Training:
         self.warming: threading.Thread | None = None  # compiles programs
         self.stopping, self.auto = False, AutoTrain()  # whether somebody said stop; when it begins by itself
         self.number = 0  # of the run, counted from 1: one that has ended may still draw its last frame
+        self._answered = 0  # last gesture of which graph or linear head have heard within a run
         self._asked = False  # whether a model is wanted as soon as it is known what it learns from
 
     @property
@@ -329,7 +306,8 @@ def run(self: Training) -> None:
         if not self.stopping:
             activity.status = replace(activity.status, phase="training")
     self.moment("begins")
-    if self.data.n_labeled and predictions.answered != self.data.seq:
+    self._answered = self.data.seq
+    if self.data.n_labeled and predictions.answered != self._answered:
         predictions.ask("graph")  # what is on show until there is evidence for the network
     self.examination.begin_run()
     follow = Follow(self, number)
@@ -371,6 +349,7 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     "Before an epoch: the labels as they are now, without those that wait for an exam."
     self.activity.update(doing=BETWEEN[1], since=time.monotonic(), batch=0, batches=0)
     self.tell_classes()
+    self._answer_meanwhile()
     if self.predictions.sets is not None:
         return self.predictions.sets.network.to_learn()
     store, examination = self.data.store, self.examination
@@ -382,6 +361,15 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     if examination.ask(codes):
         self.accuracy_log.evidence.decide(self.data.distinct)
     return examination.teach(seq, codes)
+
+
+@patch
+def _answer_meanwhile(self: Training) -> None:
+    "What graph or linear head say of labels that came during the run, while one of them is on show."
+    seq, before = self.data.seq, self._answered
+    self._answered = seq
+    if seq != before and (self.data.n_labeled or self.predictions.by_source):
+        self.predictions.update()
 
 # %% ../../nbs/session/14_training.ipynb #4f7c8e09
 SHORT = 5.0  # seconds: a run that ends sooner fits its first map at the end

@@ -390,7 +390,7 @@ def epochs(self: Commands, intent):
 @patch
 def auto(self: Commands, intent):
     "When training starts by itself."
-    from ssvae_widgets.session.training import AutoTrain
+    from ssvae_widgets.session.pace import AutoTrain
 
     choice = check_whole(intent["choice"], "choice", 0, len(BY_ITSELF) - 1)
     name = list(BY_ITSELF)[choice]
