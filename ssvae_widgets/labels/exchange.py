@@ -253,6 +253,8 @@ def _column(name) -> str:
 # %% ../../nbs/labels/21_exchange.ipynb #a8a19c7e
 def _read_serial_csv(store, data, name, new_classes):
     cells = read_cells(data, store.n_items, name)
+    if cells.doubt:
+        warnings.warn(cells.doubt, UserWarning, stacklevel=3)
 
     def word(text):  # 3,0 is a number where a comma is a decimal point
         whole = cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes
