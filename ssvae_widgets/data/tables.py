@@ -23,7 +23,7 @@ from .column_kinds import plain_column
 from .frames import FITS_ENDINGS
 from .pictures import FORMATS, HEIF_ENDINGS
 from ..errors import ArgumentError, DataError, check_file, check_path, describe
-from ..io.files import open_plain, text_encoding
+from ..io.files import cell_mark, open_plain, text_encoding
 
 # %% ../../nbs/data/09_tables.ipynb #7e2a8606
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".pq")
@@ -74,7 +74,7 @@ def _csv_form(path: Path) -> dict[str, Any]:  # for `pandas.read_csv`
             lines += 1
         else:
             line = ""
-    sign = said or max(",;\t|", key=re.sub('"[^"]*"', "", line).count)
+    sign = said or cell_mark(line)
     return dict(sep=sign, skiprows=lines, encoding=encoding, low_memory=False, skipinitialspace=True)
 
 

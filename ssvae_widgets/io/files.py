@@ -7,7 +7,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/io/files.html.md"""
 # %% auto #0
 __all__ = ['fsync_file', 'fsync_folder', 'write_all', 'atomic_write', 'keep_access', 'set_aside', 'copy_whole', 'temporary_name',
            'is_temporary', 'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'told_whole',
-           'open_plain', 'read_plain', 'in_the_way', 'text_encoding', 'parse_json']
+           'open_plain', 'read_plain', 'in_the_way', 'text_encoding', 'cell_mark', 'parse_json']
 
 # %% ../../nbs/io/01_files.ipynb #ca181ee1
 import codecs
@@ -15,6 +15,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -373,6 +374,13 @@ def text_encoding(
     if 3 * few.count(b"\0") <= len(few):
         return ""
     return "utf-16-le" if few[1:2] == b"\0" else "utf-16-be"
+
+
+def cell_mark(
+    head: str,  # first line of a table
+) -> str:
+    "What separates the cells: a comma, a semicolon, a tab or a bar."
+    return max(",;\t|", key=re.sub('"[^"]*"', "", head).count)
 
 # %% ../../nbs/io/01_files.ipynb #f2b46ae1
 def parse_json(
