@@ -56,13 +56,17 @@ class SessionFolder:
         self._closed = False
         if path is None or not path.exists():
             return
-        if path.is_dir() and not self._ours():
-            self.notes.append(
-                f"The rounds in {path.name} belong to other labels: they stay on the disk, "
-                "and this session begins without them."
-            )
-        elif not self.claim():
+        ours = not path.is_dir() or self._ours()
+        if (ours or self._beside()) and self.claim():  # what is kept beside is joined with mine
+            return
+        if ours:
             self.state = self._read()[0]
+            return
+        self.problem, self.held = "", False  # nothing of it is borrowed
+        self.notes.append(
+            f"The rounds in {path.name} belong to other labels: they stay on the disk, "
+            "and this session begins without them."
+        )
 
     def _ours(self) -> bool:
         "Whether it belongs to these labels; what says nothing of its log does as well."
@@ -257,10 +261,16 @@ def beside(
 @patch
 def others(self: SessionFolder) -> list[SessionFolder]:
     "Folders beside mine whose sessions have ended, taken: close them."
+    return [other for other in self._beside() if other.path != self.path and other.claim()]
+
+
+@patch
+def _beside(self: SessionFolder) -> list[SessionFolder]:
+    "Folders beside mine that belong to these labels, not taken."
     found = []
     for path in sorted(self.home.parent.glob(f"{glob.escape(self.home.name)}.beside-*")):
         other = SessionFolder(None, self.log)
         other.path = other.home = path
-        if path.is_dir() and path != self.path and other._ours() and other.claim():
+        if path.is_dir() and other._ours():
             found.append(other)
     return found
