@@ -190,11 +190,10 @@ def test_mnist_is_found_in_the_named_folder(places):
         and np.array_equal(b, y[:5])
         and len(load_mnist("test", scale=False)[0]) == 12
     )
-    assert (
-        load_images("mnist-test", n=3).class_names == [str(k) for k in range(10)]
-        and len(load_images(places / "own" / "mnist")) == 12
-    )
-    assert np.array_equal(load_images(places / "own" / "mnist").truth, y)
+    assert load_images("mnist-test", n=3).class_names == [str(k) for k in range(10)]
+    with pytest.warns(UserWarning, match="t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte are left out"):
+        found = load_images(places / "own" / "mnist")
+    assert len(found) == 12 and np.array_equal(found.truth, y)
     for kw in (dict(split="val"), dict(n=0), dict(n=2.5)):
         with pytest.raises(ValueError, match="expected"):
             load_mnist(**kw)
@@ -535,6 +534,82 @@ def test_what_a_folder_of_idx_files_leaves_out_is_said(tmp_path):
             __file__,
         )
     ]
+
+
+def mnist_folder(folder, names=("train-{}-{}-ubyte.gz", "t10k-{}-{}-ubyte.gz"), sizes=(9, 6)):
+    "A folder of two sets, as MNIST comes: images and labels of both."
+    folder.mkdir(exist_ok=True)
+    made = []
+    for name, n in zip(names, sizes):
+        x, y = rng.integers(0, 256, (n, 5, 5)).astype(np.uint8), rng.integers(0, 3, n).astype(np.uint8)
+        for what, kind, a in (("images", "idx3", x), ("labels", "idx1", y)):
+            data = idx(a, 8)
+            (folder / name.format(what, kind)).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        made.append((x, y))
+    return made
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-{}-{}-ubyte.gz", "t10k-{}-{}-ubyte.gz"),
+        ("train-{}.{}-ubyte", "t10k-{}.{}-ubyte"),
+        ("emnist-letters-train-{}-{}-ubyte", "emnist-letters-test-{}-{}-ubyte"),
+    ],
+)
+def test_of_two_sets_in_a_folder_it_is_said_which_one_is_read(tmp_path, names):
+    (x, y), _ = mnist_folder(tmp_path, names)
+    with pytest.warns(UserWarning) as said:
+        found = load_images(tmp_path)
+    assert (found.images == x).all() and found.truth.tolist() == y.tolist()
+    train, test = ([name.format(*w) for w in (("images", "idx3"), ("labels", "idx1"))] for name in names)
+    assert [(str(w.message), w.filename) for w in said] == [
+        (
+            f"{tmp_path} holds several IDX files: {train[0]} and {train[1]} are read, {test[0]}, {test[1]} are left "
+            f"out; to read those, give a folder without {train[0]}.",
+            __file__,
+        )
+    ]
+    assert found.notes == (str(said[0].message),)
+
+
+def test_labels_of_other_images_are_never_taken(tmp_path):
+    (x, _), _ = mnist_folder(tmp_path, sizes=(9, 9))
+    (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
+    for images in ("train", "t10k"):  # then with no images of those labels either
+        with pytest.warns(UserWarning) as said:
+            found = load_images(tmp_path)
+        assert (found.images == x).all() and found.truth is None, images
+        assert "not named like train-images-idx3-ubyte.gz: the images are read without labels" in str(said[0].message)
+        (tmp_path / "t10k-images-idx3-ubyte.gz").unlink(missing_ok=True)
+
+
+def test_packed_and_unpacked_is_one_file_and_a_damaged_set_is_said(tmp_path, recwarn):
+    (x, y), (test, _) = mnist_folder(tmp_path)
+    for what in ("images-idx3", "labels-idx1"):
+        packed = tmp_path / f"train-{what}-ubyte.gz"
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+        (tmp_path / f"t10k-{what}-ubyte.gz").rename(tmp_path / f"aside-{what}")
+    for aside in tmp_path.glob("aside*"):
+        aside.rename(aside.with_name("." + aside.name))
+    found = load_images(tmp_path)
+    assert (found.images == x).all() and found.truth.tolist() == y.tolist() and not recwarn.list
+    mnist_folder(tmp_path / "other")
+    (tmp_path / "other" / "train-images-idx3-ubyte.gz").write_bytes(b"damaged")
+    with pytest.warns(UserWarning) as said:
+        assert len(load_images(tmp_path / "other")) == len(test)
+    assert any("train-images-idx3-ubyte.gz" in str(w.message) and "left out" in str(w.message) for w in said)
+
+
+def test_what_is_packed_too_tightly_to_be_trusted_is_said_as_it_is(tmp_path):
+    "It may well be in order: a table of masks, nearly all of them black."
+    path = tmp_path / "masks-idx3-ubyte.gz"
+    with gzip.open(path, "wb") as f:
+        f.write(struct.pack(">HBB3I", 0, 8, 3, 300_000, 28, 28))
+        for _ in range(300):
+            f.write(bytes(784_000))
+    with pytest.raises(DataError, match=r"if it is in order, unpack it first \(gunzip\)"):
+        load_images(path)
 
 
 def _planes(place, description: str):

@@ -16,7 +16,7 @@ from ssvae_widgets.cli.arguments import read_label_file
 from ssvae_widgets.cli.common import UsageError
 from ssvae_widgets.errors import ArgumentError
 from ssvae_widgets.labels.csv_table import LabelFileError
-from ssvae_widgets.labels.exchange import export_labels, import_labels
+from ssvae_widgets.labels.exchange import by_name, export_labels, import_labels
 
 NASTY = [
     "none",
@@ -369,3 +369,19 @@ def test_names_that_begin_with_guards(tmp_path):
     there = LabelStore(None, 4, store.classes)
     import_labels(there, tmp_path / "out.csv")
     assert there.codes.tolist() == [0, 1, 2, -1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
+def test_the_columns_are_known_wherever_the_beginning_of_a_file_ends(encoding, tmp_path):
+    "A command looks at the first 4 kB, which may end within a letter."
+    letters, mark = "größe" if encoding == "cp1252" else "東京😀", "\ufeff" if encoding == "utf-16-be" else ""
+    for column, named in (("filename", True), ("serial", False)):
+        text = f"{mark}{column},label\n" + "".join(f"{letters}{k}.png,a\n" for k in range(99))
+        assert {by_name(text.encode(encoding)[:end]) for end in range(200, 400)} == {named}
+    names = [f"{'x' * (k == 0)}{letters}{k}.png" for k in range(500)]
+    for _ in range(4 if encoding != "cp1252" else 0):
+        names[0] = "x" + names[0]
+        rows = "".join(f"{name},a\n" for name in names)
+        (tmp_path / "t.csv").write_bytes(f"{mark}filename,label\n{rows}".encode(encoding))
+        codes, classes = read_label_file(str(tmp_path / "t.csv"), 500, None, names)
+        assert (codes == 0).all() and classes == ["a"]

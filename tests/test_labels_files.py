@@ -12,6 +12,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+from stores import named, open_store
 from waiting import until
 
 from ssvae_widgets import LabelStore
@@ -43,12 +44,44 @@ GOOD = {3: 3, 5: 1}
         " Serial , label \n3,3\n5,1\n",
     ],
 )
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_unambiguous_files_are_read(text, encoding):
     if encoding == "cp1252" and "\ufeff" in text:
         pytest.skip("no mark in this encoding")
     rows = parse_csv(text.encode(encoding), 10, DIGITS)
     assert dict(zip(rows.serials.tolist(), rows.codes.tolist())) == GOOD and not rows.problems
+
+
+@pytest.mark.parametrize("encoding", ["shift-jis", "mac-roman", "cp1251", "cp1252"])
+def test_a_file_without_unicode_is_kept_and_its_doubtful_letters_are_said(tmp_path, encoding):
+    "Which letters its bytes stand for nobody can tell, and the next export replaces them."
+    text = {"shift-jis": "猫", "cp1251": "кот"}.get(encoding, "Möwe")
+    path = tmp_path / "labels.csv"
+    before = f"Serial,label\n3,{text}\n".encode(encoding)
+    path.write_bytes(before)
+    with pytest.warns(UserWarning, match="is not in Unicode and was read as Windows-1252 .* save it as “CSV UTF-8”"):
+        with LabelStore(path, 10) as store:
+            seen = text.encode(encoding).decode("cp1252")
+            assert store.n_labeled == 1 and repr(seen) in store.message
+    assert [kept.read_bytes() for kept in tmp_path.glob("labels.csv.backup-*")] == [before]
+    for plain in ("Serial,label\n3,cat\n".encode(encoding), f"Serial,label\n3,{text}\n".encode()):
+        (tmp_path / "plain.csv").write_bytes(plain)
+        with LabelStore(tmp_path / "plain.csv", 10) as store:
+            assert store.n_labeled == 1 and not store.message
+        for made in tmp_path.glob("plain.csv*"):
+            made.unlink()
+
+
+def test_doubtful_letters_are_said_of_an_edit_and_an_import(tmp_path):
+    path = tmp_path / "labels.csv"
+    with open_store(path, 10, ["Möwe", "Spatz"]) as store:
+        store.set([1], "Spatz")
+    path.write_bytes("Serial,label\n1,Spatz\n2,Möwe\n".encode("cp1252"))
+    with pytest.warns(UserWarning, match="1 label taken over.*not in Unicode"), open_store(path, 10) as store:
+        assert named(store) == {1: "Spatz", 2: "Möwe"}
+    (tmp_path / "x.csv").write_bytes("Serial,label\n2,Möwe\n".encode("mac-roman"))
+    with pytest.warns(UserWarning, match="not in Unicode"), open_store(tmp_path / "l.csv", 10) as store:
+        import_labels(store, tmp_path / "x.csv", new_classes=True)
 
 
 @pytest.mark.parametrize("blank", ["", " ", "NaN", "nan", "None", "null", "NA", "N/A", "<NA>", "-1", "#N/A"])

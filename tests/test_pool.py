@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ssvae_widgets.cli.common import UsageError
 from ssvae_widgets.cli.pool import read_label_table
 from ssvae_widgets.errors import ArgumentError, DataError
 from ssvae_widgets.labels.store import LabelStore
@@ -411,6 +412,12 @@ def test_a_class_has_one_spelling(shared, tmp_path):
     table = tmp_path / "given.csv"
     table.write_text("id,label\n0.png, dog \n1.png,  \n")
     assert read_label_table(str(table)) == {"0.png": "dog", "1.png": None}
+    for mark, encoding in ((";", "utf-8-sig"), ("\t", "utf-16"), (",", "utf-16-le")):  # as spreadsheets save it
+        table.write_bytes(f"id{mark}label\r\n0.png{mark}Möwe\r\n1.png{mark}\r\n".encode(encoding))
+        assert read_label_table(str(table)) == {"0.png": "Möwe", "1.png": None}, encoding
+    table.write_bytes("id,label\n0.png,Möwe\n".encode("cp1252"))
+    with pytest.raises(UsageError, match="is not in Unicode: save it as “CSV UTF-8”"):
+        read_label_table(str(table))
 
 
 def test_the_newer_label_counts_however_late_it_comes(tmp_path):

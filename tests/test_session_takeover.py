@@ -12,6 +12,8 @@ import time
 import numpy as np
 import psutil
 import pytest
+from filelock import FileLock
+from PIL import Image
 from waiting import until
 
 from ssvae_widgets import LabelingSession, LabelStore, LatentLabeler, SSVAEConfig
@@ -85,6 +87,64 @@ def test_other_data_other_labels_and_memory_are_left_alone(tmp_path):
         assert not any(s.closed for s in (one, two, three, four))
         one.label([1], "b")
         assert one.n_labeled == 2
+
+
+def test_pictures_came_and_went_between_two_runs_of_the_cell(tmp_path):
+    "The former session ends: its rows are others now, and what is trained from now on is found again."
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k, x in enumerate(np.random.default_rng(1).integers(0, 256, (30, 8, 8), dtype=np.uint8)):
+        Image.fromarray(x).save(folder / f"{k:02}.png")
+
+    def opened():
+        return LabelingSession(folder, tmp_path / "l.csv", config=CONFIG, features=None)
+
+    def by_name(s):
+        return {s.names[row]: s.classes[s.codes[row]] for row in np.flatnonzero(s.codes >= 0)}
+
+    old = opened()
+    old.add_class("a"), old.add_class("b")
+    old.label([7, 8], "a"), old.label([9], "b")
+    trained(old, 2)
+    (folder / "00.png").rename(folder / "zz.png")
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(folder / "05a.png")
+    (folder / "12.png").unlink()
+    new = opened()
+    assert old.closed and old.replaced and by_name(new) == {"07.png": "a", "08.png": "a", "09.png": "b"}
+    with pytest.raises(ClosedError):
+        old.label([20], "b")  # another picture by now
+    assert by_name(new) == {"07.png": "a", "08.png": "a", "09.png": "b"}
+    total = trained(new, 1).training.total
+    new.close()
+    with opened() as s:
+        assert s.training.total == total > 0 and len(by_name(s)) == 3
+
+
+def test_trained_while_the_rounds_of_the_former_pictures_are_held(tmp_path):
+    "Another process has the pictures as they were; what is trained here is found again, as was promised."
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k, x in enumerate(np.random.default_rng(1).integers(0, 256, (30, 8, 8), dtype=np.uint8)):
+        Image.fromarray(x).save(folder / f"{k:02}.png")
+
+    def opened():
+        return LabelingSession(folder, tmp_path / "l.csv", config=CONFIG, features=None)
+
+    with opened() as s:
+        s.add_class("a"), s.add_class("b")
+        s.label([7, 8], "a"), s.label([9], "b")
+        trained(s, 2)
+    with FileLock(tmp_path / "l.csv.session" / "lock"):  # as the other process does
+        Image.fromarray(np.full((8, 8), 9, np.uint8)).save(folder / "05a.png")
+        with opened() as s:
+            total, seen = trained(s, 1).training.total, len(s.rounds)
+            assert ".beside-" in s.folder.path.name and "joined with the others" in s.folder.problem
+        with opened() as s:
+            assert "belong to other labels" in s.message
+    for _ in range(2):
+        with opened() as s:
+            assert s.training.total == total and len(s.rounds) == seen and s.n_labeled == 3
+    assert not [*tmp_path.glob("*.beside-*")] and [*tmp_path.glob("l.csv.session.other-labels-*")]
 
 
 def test_a_store_that_somebody_gave_stays_open(tmp_path):

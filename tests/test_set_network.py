@@ -169,8 +169,11 @@ def test_commands_learn_and_tell_sets(tmp_path, monkeypatch, capsys):
         told(s, range(60))
     words = ["--data", "x.npy", "--weights", "w.ckpt", "--json"]
     fast = ["--hidden-dims", "32", "--max-epochs", "2", "--no-use-contrastive"]
-    assert train([*words, "--labels", "labels.csv.sets.csv", *fast]) == 0
-    assert json.loads(capsys.readouterr().out)["labels"] == 60
+    text = (tmp_path / "labels.csv.sets.csv").read_text(encoding="utf-8-sig")
+    (tmp_path / "excel.txt").write_bytes(text.replace(",", "\t").encode("utf-16"))  # saved as Unicode text
+    for table in ("excel.txt", "labels.csv.sets.csv"):
+        assert train([*words, "--labels", table, *fast]) == 0
+        assert json.loads(capsys.readouterr().out)["labels"] == 60
     assert infer([*words, "--labels", "labels.csv", "--output", "o.npz", "--embedding", "map"]) == 0
     report = json.loads(capsys.readouterr().out)
     with np.load("o.npz") as file:

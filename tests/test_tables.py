@@ -73,6 +73,28 @@ def test_every_origin_gives_the_same_pictures_and_columns(folder):
     assert first["ok"].tolist()[:3] == ["True", "False", None]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt"])
+def test_a_table_that_excel_saved_as_unicode_text_is_read(folder, encoding, name):
+    "Its Unicode text is UTF-16 with tabs, and ends in .txt."
+    known = table(kind=["größe", "猫", None] * (N // 3))
+    text = known.to_csv(index=False, sep="\t", lineterminator="\r\n")
+    (folder / name).write_bytes(("\ufeff" * (encoding == "utf-16-be") + text).encode(encoding))
+    (folder / "utf8.csv").write_text(text, encoding="utf-8")
+    found, same = load_images(folder / name), load_images(folder / "utf8.csv")
+    assert np.array_equal(found.images, same.images) and found.names == same.names == known["file"].tolist()
+    assert found.columns["kind"].tolist() == same.columns["kind"].tolist()
+    with LabelingSession(folder / name, config=CONFIG, features=None) as session:
+        assert session.n_items == N
+
+
+def test_a_table_in_another_encoding_says_what_to_do(folder):
+    for data in (table().to_csv(index=False).encode("utf-16")[:-1], "file,kind\nin/00.png,größe\n".encode("cp1252")):
+        (folder / "t.csv").write_bytes(data)
+        with pytest.raises(DataError, match="save it as “CSV UTF-8”"):
+            load_images(folder / "t.csv")
+
+
 def test_arrays_of_one_shape_stay_what_they_are_and_others_are_pictures():
     rng = np.random.default_rng(0)
     x = rng.random((5, 4, 6)).astype(np.float32)

@@ -145,17 +145,22 @@ def _status(args) -> None:
 def read_label_table(path: str) -> dict[str, str | None]:
     "Labels by name from a CSV; an empty label removes. `UsageError` for a file without these columns."
     import csv
+    import io
 
+    from ssvae_widgets.io.files import cell_mark, read_plain, text_encoding
     from ssvae_widgets.labels.csv_table import unguard_cell
 
     try:
-        with open(path, newline="", encoding="utf-8-sig") as f:
-            rows = csv.DictReader(f)
-            if not {"id", "label"} <= {*(rows.fieldnames or ())}:
-                have = ", ".join(rows.fieldnames or ()) or "no header"
-                raise UsageError(f"--labels {path}: expected the columns id and label, it has {have}.")
-            return {row["id"]: unguard_cell((row["label"] or "").strip()) or None for row in rows if row["id"]}
-    except (OSError, UnicodeDecodeError) as e:
+        data = read_plain(path)
+        text = data.decode(text_encoding(data[:200]) or "utf-8")
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=cell_mark(text.splitlines()[0] if text else ""))
+        if not {"id", "label"} <= {*(rows.fieldnames or ())}:
+            have = ", ".join(rows.fieldnames or ()) or "no header"
+            raise UsageError(f"--labels {path}: expected the columns id and label, it has {have}.")
+        return {row["id"]: unguard_cell((row["label"] or "").strip()) or None for row in rows if row["id"]}
+    except UnicodeDecodeError:
+        raise UsageError(f"--labels {path} is not in Unicode: save it as “CSV UTF-8”.") from None
+    except (OSError, csv.Error) as e:
         raise UsageError(f"--labels {path} cannot be read: {e}.") from None
 
 # %% ../../nbs/cli/10_pool.ipynb #bd6b6bef

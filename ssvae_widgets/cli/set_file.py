@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from ..io.files import open_plain
+from ..io.files import cell_mark, open_plain, text_encoding
 
 # %% auto #0
 __all__ = ['is_set_file', 'read_set_file']
@@ -25,11 +25,22 @@ def is_set_file(
 ) -> bool:
     "Whether a file is a table of sets: by its header."
     try:
-        with io.TextIOWrapper(open_plain(path), "utf-8-sig", "replace", "") as file:
-            header = next(csv.reader(file), [])
+        file, mark = _opened(path, "replace")
+        with file:
+            header = next(csv.reader(file, delimiter=mark), [])
     except (OSError, csv.Error):
         return False
     return "labels" in header and {"serial", "image"} & {*header} != set() and any(_class_of(c) for c in header)
+
+
+def _opened(path: Path, errors: str) -> tuple[io.TextIOWrapper, str]:
+    "A table as text, also as spreadsheets save it, and what separates its cells."
+    raw = open_plain(path)
+    start = raw.read(1 << 16)
+    raw.seek(0)
+    encoding = text_encoding(start) or "utf-8-sig"
+    mark = cell_mark(start.decode(encoding, "replace").partition("\n")[0])
+    return io.TextIOWrapper(raw, encoding, errors if encoding == "utf-8-sig" else "replace", ""), mark
 
 
 def _class_of(column: str) -> str:  # empty: it is none
@@ -50,8 +61,9 @@ def read_set_file(
 
     from ssvae_widgets.labels.csv_table import unguard_cell
 
-    with io.TextIOWrapper(open_plain(path), "utf-8-sig", "surrogateescape", "") as file:
-        table = csv.DictReader(file)
+    file, mark = _opened(path, "surrogateescape")
+    with file:
+        table = csv.DictReader(file, delimiter=mark)
         rows, header = list(table), table.fieldnames or []
     columns = [c for c in header if _class_of(c)]
     if twice := [c for c in columns if columns.count(c) > 1]:

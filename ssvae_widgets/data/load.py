@@ -209,6 +209,61 @@ def _named_idx(path: Path) -> bool:
     "Whether a file is named as MNIST's are (`train-images-idx3-ubyte.gz`), or ends in .idx or .idx.gz."
     return re.search(r"idx\d|\.idx(\.gz)?$", path.name) is not None
 
+# %% ../../nbs/data/11_load.ipynb #e2d2fc99
+_SPLIT = re.compile(r"(?<![a-z0-9])(train|t10k|test|valid|val)(?![a-z0-9])")
+
+
+def _set_of(path: Path) -> str:
+    "The data set that an IDX file is of, by its name: `train` of `train-images-idx3-ubyte.gz`."
+    return re.split("images?|labels?|idx[0-9]", path.name.lower())[0].strip("-_. ")
+
+
+def _split_of(path: Path) -> str:
+    "What a file is meant for, by its name; empty: it does not say."
+    found = _SPLIT.search(_set_of(path))
+    return found[1] if found else ""
+
+
+def _labels_of(image: Path, images: list[Path], labels: list[Path]) -> Path | None:
+    "The labels that are named like the images, or the only ones there, where they are not those of other images."
+    for label in labels:
+        if _set_of(label) == _set_of(image):
+            return label
+    if len(labels) != 1 or any(_set_of(labels[0]) == _set_of(p) for p in images):
+        return None
+    return labels[0] if _split_of(labels[0]) in ("", _split_of(image)) else None
+
+# %% ../../nbs/data/11_load.ipynb #75d8b80c
+def _left_of(folder: Path, axes: dict[Path, int], image: Path, label: Path | None) -> list[str]:
+    "What a folder of IDX files holds beside the images that are read, and their labels, in sentences."
+    labels, notes = [p.name for p, n in axes.items() if n == 1], []
+    if any(p.suffix.lower() in PICTURE_ENDINGS for pattern in ("*", "*/*") for p in folder.glob(pattern)):
+        notes.append(
+            f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give "
+            f"one of them a folder of its own."
+        )
+    if labels and label is None:
+        files = f"{len(labels)} label files ({', '.join(labels)}), none of them" if labels[1:] else f"{labels[0]}, not"
+        notes.append(f"{folder} holds {files} named like {image.name}: the images are read without labels.")
+    taken = [p.name for p in (image, label) if p is not None]
+    known = {name.removesuffix(".gz") for name in taken}  # packed and unpacked, it is the same file
+    rest = [p.name for p, n in axes.items() if n and p.name.removesuffix(".gz") not in known]
+    if label is None:
+        rest = [name for name in rest if name not in labels]
+    if rest:
+        notes.append(
+            f"{folder} holds several IDX files: {' and '.join(taken)} {'are' if label else 'is'} read, "
+            f"{', '.join(rest)} {'are' if rest[1:] else 'is'} left out; to read {'those' if rest[1:] else 'that'}, "
+            f"give a folder without {image.name}."
+        )
+    if damaged := [p.name for p, n in axes.items() if not n and _named_idx(p) and p.is_file()]:
+        notes.append(_damaged(folder, damaged[0]))
+    return notes
+
+
+def _damaged(folder: Path, name: str) -> str:
+    return f"{name} in {folder} is named as an IDX file and is none that can be read: it is left out."
+
 # %% ../../nbs/data/11_load.ipynb #b0873074
 def _from_idx(folder):
     axes = {
@@ -216,32 +271,19 @@ def _from_idx(folder):
         for p in sorted(folder.iterdir())
         if p.suffix.lower() not in PICTURE_ENDINGS and not p.name.startswith(".")
     }
-    image = [p for p, n in axes.items() if n in (3, 4)]
-    if not image:
+    images = [p for p, n in axes.items() if n in (3, 4)]
+    if not images:
         if damaged := [p.name for p, n in axes.items() if not n and _named_idx(p) and p.is_file()]:
-            warn_caller(
-                f"{damaged[0]} in {folder} is named as an IDX file and is none that can be read: it is left out."
-            )
+            warn_caller(_damaged(folder, damaged[0]))
         return None
-    image = next((p for p in image if p.name.startswith("train")), image[0])
-    labels = [p for p, n in axes.items() if n == 1]
-    label = next(
-        (p for p in labels if p.name.split("-")[0] == image.name.split("-")[0]), labels[0] if len(labels) == 1 else None
-    )
-    if any(p.suffix.lower() in PICTURE_ENDINGS for pattern in ("*", "*/*") for p in folder.glob(pattern)):
-        warn_caller(
-            f"{folder} holds the IDX file {image.name} and pictures: the file is read, the pictures are left out; give "
-            f"one of them a folder of its own."
-        )
-    if labels and label is None:
-        warn_caller(
-            f"{folder} holds {len(labels)} label files ({', '.join(p.name for p in labels)}), none of them named like "
-            f"{image.name}: the images are read without labels."
-        )
+    image = next((p for p in images if _split_of(p) == "train"), images[0])
+    label = _labels_of(image, images, [p for p, n in axes.items() if n == 1])
+    notes = _left_of(folder, axes, image, label)
+    for note in notes:
+        warn_caller(note)
     x = read_idx(image)
-    return ImageSet(
-        x, None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64), None, None
-    )
+    truth = None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64)
+    return ImageSet(x, truth, notes=tuple(notes))
 
 # %% ../../nbs/data/11_load.ipynb #392c9b65
 BUILT_IN = ("digits", "mnist", "mnist-test", "cells")

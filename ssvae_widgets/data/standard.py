@@ -106,7 +106,10 @@ def _idx_values(f, name, size, most) -> np.ndarray:
     if size is not None and want != size - start:
         raise DataError(f"{declares}, but holds {size - start}: it is damaged; get it again.")
     if want > most:
-        raise DataError(f"{declares}, more than a file of its size can hold: it is damaged; get it again.")
+        raise DataError(
+            f"{declares}, more than a file of its size can hold as a rule: if it is in order, unpack it first "
+            f"(gunzip); else get it again."
+        )
     if 0 in shape:
         raise DataError(f"{name} declares shape {shape}, in which an axis is empty; expected at least one image.")
     values, have = np.empty(want, np.uint8), 0

@@ -23,6 +23,7 @@ from .column_kinds import plain_column
 from .frames import FITS_ENDINGS
 from .pictures import FORMATS, HEIF_ENDINGS
 from ..errors import ArgumentError, DataError, check_file, check_path, describe
+from ..io.files import cell_mark, open_plain, text_encoding
 
 # %% ../../nbs/data/09_tables.ipynb #7e2a8606
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".pq")
@@ -33,7 +34,9 @@ def is_table_file(
     head: bytes,  # its first bytes
 ) -> bool:
     "Whether a file is read as a table."
-    return head[:4] == b"PAR1" or path.suffix.lower() in TABLE_ENDINGS
+    end = path.suffix.lower()
+    unicode_text = end == ".txt" and text_encoding(head) not in ("", "utf-8-sig")  # as Excel calls it
+    return head[:4] == b"PAR1" or end in TABLE_ENDINGS or unicode_text
 
 
 def is_table(
@@ -57,7 +60,11 @@ class Table(NamedTuple):
 # %% ../../nbs/data/09_tables.ipynb #68999b8c
 def _csv_form(path: Path) -> dict[str, Any]:  # for `pandas.read_csv`
     "What separates the cells, and how many lines come before the heads."
-    with open(path, encoding="utf-8-sig") as f:
+    with open_plain(path) as f:
+        encoding = text_encoding(f.read(200))
+    if not encoding:
+        raise DataError(f"{path} is no text; expected a table: save it as “CSV UTF-8”.")
+    with open(path, encoding=encoding) as f:
         lines, said = 0, None
         for line in f:
             if lines == 0 and (named := re.fullmatch(r'"?sep=(.)"?\s*', line)):
@@ -67,8 +74,8 @@ def _csv_form(path: Path) -> dict[str, Any]:  # for `pandas.read_csv`
             lines += 1
         else:
             line = ""
-    sign = said or max(",;\t|", key=re.sub('"[^"]*"', "", line).count)
-    return dict(sep=sign, skiprows=lines, encoding="utf-8-sig", low_memory=False, skipinitialspace=True)
+    sign = said or cell_mark(line)
+    return dict(sep=sign, skiprows=lines, encoding=encoding, low_memory=False, skipinitialspace=True)
 
 
 def _read_csv(path: Path, as_names: tuple = ()):
@@ -85,7 +92,7 @@ def _read_csv(path: Path, as_names: tuple = ()):
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except UnicodeDecodeError:
-        raise DataError(f"{path} is no text in UTF-8; save it as “CSV UTF-8”.") from None
+        raise DataError(f"{path} is no text in UTF-8 or UTF-16; save it as “CSV UTF-8”.") from None
     except ValueError as e:
         raise DataError(f"{path} is no readable table ({' '.join(str(e).split())[:160]}).") from None
 

@@ -7,13 +7,15 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/io/files.html.md"""
 # %% auto #0
 __all__ = ['fsync_file', 'fsync_folder', 'write_all', 'atomic_write', 'keep_access', 'set_aside', 'copy_whole', 'temporary_name',
            'is_temporary', 'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'told_whole',
-           'open_plain', 'read_plain', 'in_the_way', 'parse_json']
+           'open_plain', 'read_plain', 'in_the_way', 'text_encoding', 'cell_mark', 'parse_json']
 
 # %% ../../nbs/io/01_files.ipynb #ca181ee1
+import codecs
 import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -349,6 +351,36 @@ def in_the_way(
 ) -> bool:
     "Whether something else lies there: a folder, a pipe, or a link to nothing."
     return os.path.lexists(path) and not os.path.isfile(path)
+
+# %% ../../nbs/io/01_files.ipynb #8a668d01
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # begins as UTF-16 does: first
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def text_encoding(
+    start: bytes,  # of a file, 200 bytes or more
+) -> str:  # for `bytes.decode`; empty: it is no text
+    "What a file of text is written in, by its first bytes: UTF-8, UTF-16 or UTF-32."
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            return name
+    if b"\0" not in start[:200]:
+        return "utf-8-sig"
+    few = start[:24]
+    if 3 * few.count(b"\0") <= len(few):
+        return ""
+    return "utf-16-le" if few[1:2] == b"\0" else "utf-16-be"
+
+
+def cell_mark(
+    head: str,  # first line of a table
+) -> str:
+    "What separates the cells: a comma, a semicolon, a tab or a bar."
+    return max(",;\t|", key=re.sub('"[^"]*"', "", head).count)
 
 # %% ../../nbs/io/01_files.ipynb #f2b46ae1
 def parse_json(

@@ -419,12 +419,13 @@ def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: 
         )
     if n:
         said.append(f"{n} line{'s' * (n > 1)} refused: {describe_problems(name, rows.problems)}.")
+    said += [rows.doubt] if rows.doubt else []
     if not said:
         return
     said.append(f"The file as it was is kept as {kept}.")
     if any(p.reason.endswith("is no class") for p in rows.problems):  # what was born elsewhere
         said.append(f"To take labels of new classes from it: import_labels(store, {kept!r}, new_classes=True).")
-    self.log.note(" ".join(said), warn=bool(n))
+    self.log.note(" ".join(said), warn=bool(n or rows.doubt))
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #c0881af4
 @patch
@@ -472,7 +473,7 @@ def load(self: CsvMirror) -> None:
             "when the file is opened, before the first label.",
             warn=False,
         )
-    if rows.problems:
+    if rows.problems or rows.doubt:
         self._tell(rows, 0, 0, 0, keep_backup(self.path, data))
     self.due = None
 

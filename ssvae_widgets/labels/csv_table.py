@@ -23,6 +23,7 @@ import numpy as np
 
 from ..data.names import clean_name
 from ..errors import DataError
+from ..io.files import text_encoding
 
 # %% ../../nbs/labels/05_csv_table.ipynb #815a3fee
 _FORMULA = tuple("=+-@\t\r'＝＋－＠")
@@ -82,23 +83,14 @@ def decode_text(
     data: bytes,  # content of a file
     name: str,  # what to call it in an error
 ) -> str:
-    "Text of a file in UTF-8, UTF-16 or a Windows code page."
+    "Text of a file in UTF-8, UTF-16, UTF-32 or a Windows code page."
     for start, what in _KINDS.items():
         if data.startswith(start):
             raise LabelFileError(f"{name} is {what}.")
     if not data.strip(b"\0 \r\n\t"):
         raise LabelFileError(f"{name} is empty; expected the header Serial,label.")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encodings = ["utf-16"]
-    elif b"\0" in data[:200]:
-        encodings = (
-            ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
-            if len(data) % 2 == 0 and data[:24].count(b"\0") > len(data[:24]) // 3
-            else []
-        )
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
+    found = text_encoding(data[:200])
+    for encoding in {"utf-8-sig": ["utf-8-sig", "cp1252"], "": []}.get(found, [found]):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
@@ -106,7 +98,9 @@ def decode_text(
         text = text.removeprefix("\ufeff")
         if not re.search("[\x01-\x08\x0e-\x1f]", text[:4096]):
             return text
-    raise LabelFileError(f"{name} is not a text file; expected CSV with the header Serial,label.")
+    raise LabelFileError(
+        f"{name} is not a text file; expected CSV with the header Serial,label: save it as “CSV UTF-8”."
+    )
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e51189bf
 @dataclass
@@ -127,6 +121,7 @@ class LabelRows:
     serials: np.ndarray  # rows, ascending
     codes: np.ndarray  # class code of each, -1 where the file says explicitly "no label"
     problems: list[Problem] = field(default_factory=list)
+    doubt: str = ""  # why its letters may be others, a sentence
 
     def __len__(self):
         return len(self.serials)
@@ -192,6 +187,7 @@ class CellRows:
     texts: list[str]  # the different contents of the label column
     comma: bool  # whether a comma is a decimal point here
     problems: list[Problem]  # refused lines
+    doubt: str = ""  # why the letters may be others, a sentence
 
     def codes(
         self, find: Callable[[str], int | None]
@@ -206,6 +202,21 @@ class CellRows:
         return out, refused
 
 # %% ../../nbs/labels/05_csv_table.ipynb #fd52b2e6
+def _doubt(data: bytes, texts: list[str], name: str) -> str:
+    "What to say of a file without Unicode: a byte above 127 is another letter in Japan, Russia or on an old Mac."
+    some = next((text.strip() for text in texts if not text.isascii()), None)
+    if some is None or text_encoding(data[:200]) != "utf-8-sig":
+        return ""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return (
+            f"{name} is not in Unicode and was read as Windows-1252 ({some[:40]!r} among others): if these are other "
+            f"letters than yours, save it as “CSV UTF-8”."
+        )
+    return ""
+
+
 def read_cells(
     data: bytes,  # content of the file
     n_items: int,  # number of images
@@ -234,7 +245,7 @@ def read_cells(
         except ValueError as e:
             problems.append(Problem(line, str(e)))
     serials, words, numbers = np.array(found, np.int64).reshape(-1, 3).T
-    return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems)
+    return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems, _doubt(data, [*texts], name))
 
 # %% ../../nbs/labels/05_csv_table.ipynb #1717e64b
 def understand(
@@ -258,7 +269,7 @@ def understand(
             f"Serial {serials[start]} has different labels in lines {', '.join(map(str, lines[start:end].tolist()))}"
         )
         problems += [Problem(line, where) for line in lines[start:end].tolist()]
-    return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line))
+    return LabelRows(serials[first[same]], codes[first[same]], sorted(problems, key=lambda p: p.line), cells.doubt)
 
 # %% ../../nbs/labels/05_csv_table.ipynb #14dc8468
 def parse_csv(

@@ -25,7 +25,7 @@ import numpy as np
 from ..data.names import by_place, clean_name
 from ..data.tables import read_parquet
 from ..errors import ArgumentError, DataError, check_path, describe
-from ..io.files import atomic_write, explain_os_error, open_plain, parse_json
+from ..io.files import atomic_write, explain_os_error, open_plain, parse_json, text_encoding
 from .classes import decimal
 from ssvae_widgets.labels.csv_table import (
     LabelFileError,
@@ -220,9 +220,11 @@ def _by_name(columns: list[str], known: bool = False) -> bool:
 
 
 def _columns(data: bytes) -> list[str]:  # none where it is no CSV
+    start = data[: 1 << 16]  # may end within a letter
+    text = start.decode(text_encoding(start) or "utf-8", "replace")
     try:
-        return _header(_lines(decode_text(data, "it"))[0])[1]
-    except (LabelFileError, csv.Error):
+        return _header(_lines(text)[0])[1]
+    except csv.Error:
         return []
 
 # %% ../../nbs/labels/21_exchange.ipynb #13034688
@@ -253,6 +255,8 @@ def _column(name) -> str:
 # %% ../../nbs/labels/21_exchange.ipynb #a8a19c7e
 def _read_serial_csv(store, data, name, new_classes):
     cells = read_cells(data, store.n_items, name)
+    if cells.doubt:
+        warnings.warn(cells.doubt, UserWarning, stacklevel=3)
 
     def word(text):  # 3,0 is a number where a comma is a decimal point
         whole = cells.comma and re.fullmatch("[0-9]+,0+", text) and text not in store.classes

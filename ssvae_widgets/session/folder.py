@@ -56,29 +56,37 @@ class SessionFolder:
         self._closed = False
         if path is None or not path.exists():
             return
-        if path.is_dir() and not self._ours():
-            self.notes.append(
-                f"The rounds in {path.name} belong to other labels: they stay on the disk, "
-                "and this session begins without them."
-            )
-        elif not self.claim():
+        ours = not path.is_dir() or self._ours()
+        if (ours or self._beside()) and self.claim():  # what is kept beside is joined with mine
+            return
+        if ours:
             self.state = self._read()[0]
+            return
+        self.problem, self.held = "", False  # nothing of it is borrowed
+        self.notes.append(
+            f"The rounds in {path.name} belong to other labels: they stay on the disk, "
+            "and this session begins without them."
+        )
 
-    def _ours(self) -> bool:
-        "Whether it belongs to these labels; what says nothing of its log does as well."
-        return self._read()[0].get("log", "") in ("", *self.log())
+# %% ../../nbs/session/15_folder.ipynb #1b0c890a
+@patch
+def _ours(self: SessionFolder) -> bool:
+    "Whether it belongs to these labels; what says nothing of its log does as well."
+    return self._read()[0].get("log", "") in ("", *self.log())
 
-    def _read(self) -> tuple[dict[str, Any], bool]:  # state, whether it is damaged
-        file = self.path / "state.json"
-        try:
-            found = parse_json(read_plain(file))
-        except OSError:
-            return {}, in_the_way(file)
-        except (ValueError, RecursionError):
-            return {}, True
-        if not isinstance(found, dict) or not isinstance(found.get("log", ""), str):
-            return {}, True
-        return found, False
+# %% ../../nbs/session/15_folder.ipynb #1aa5560a
+@patch
+def _read(self: SessionFolder) -> tuple[dict[str, Any], bool]:  # state, whether it is damaged
+    file = self.path / "state.json"
+    try:
+        found = parse_json(read_plain(file))
+    except OSError:
+        return {}, in_the_way(file)
+    except (ValueError, RecursionError):
+        return {}, True
+    if not isinstance(found, dict) or not isinstance(found.get("log", ""), str):
+        return {}, True
+    return found, False
 
 # %% ../../nbs/session/15_folder.ipynb #4f152a20
 def log_identity(store: LabelStore) -> tuple[str, ...]:  # for `SessionFolder`
@@ -253,14 +261,20 @@ def beside(
     )
     return True
 
-# %% ../../nbs/session/15_folder.ipynb #bdf6d1e1
+# %% ../../nbs/session/15_folder.ipynb #c6f6a2be
 @patch
-def others(self: SessionFolder) -> list[SessionFolder]:
-    "Folders beside mine whose sessions have ended, taken: close them."
+def _beside(self: SessionFolder) -> list[SessionFolder]:
+    "Folders beside mine that belong to these labels, not taken."
     found = []
     for path in sorted(self.home.parent.glob(f"{glob.escape(self.home.name)}.beside-*")):
         other = SessionFolder(None, self.log)
         other.path = other.home = path
-        if path.is_dir() and path != self.path and other._ours() and other.claim():
+        if path.is_dir() and other._ours():
             found.append(other)
     return found
+
+# %% ../../nbs/session/15_folder.ipynb #bdf6d1e1
+@patch
+def others(self: SessionFolder) -> list[SessionFolder]:
+    "Folders beside mine whose sessions have ended, taken: close them."
+    return [other for other in self._beside() if other.path != self.path and other.claim()]

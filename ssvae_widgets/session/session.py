@@ -92,12 +92,12 @@ class LabelingSession(SessionFace):
         self.files: SessionFiles | None = None  # from the moment that it has them
         self.activity.gathering = True  # what is said while it opens belongs together
         with opening():
-            former = take_over(self.data, self.activity)
+            former, alike = take_over(self.data, self.activity)
             self.data.open()
             keep_pool_map(self.sample, self.data.seed)
             try:
                 self._compose(model, config, epochs, features)
-                if former is not None:
+                if alike:
                     self.learned.take_over(former.learned)
                 self._begin(resume=model is None)
             except BaseException:
@@ -105,7 +105,7 @@ class LabelingSession(SessionFace):
                 raise
             register(self.data, self)
             if former is not None:
-                self._replace(former)
+                self._replace(former, alike)
         self.activity.gathering = False
 
     def __reduce_ex__(self, protocol):
@@ -215,9 +215,9 @@ def _give_back(self: LabelingSession) -> None:
 
 # %% ../../nbs/session/28_session.ipynb #1f121238
 @patch
-def _replace(self: LabelingSession, former: LabelingSession) -> None:
-    "Whoever still holds the former session works with the labels of this one."
-    former.replaced, former.data.store = True, self.store
+def _replace(self: LabelingSession, former: LabelingSession, alike: bool) -> None:
+    "Whoever still holds the former session works with the labels of this one, where its rows are these."
+    former.replaced, former.data.store = True, self.store if alike else former.data.store
     former.events.emit("replaced", by=self)
 
 # %% ../../nbs/session/28_session.ipynb #d3b01149

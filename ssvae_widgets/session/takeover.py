@@ -54,10 +54,10 @@ def _former(path: str) -> Any:  # a `LabelingSession`, or None
 def take_over(
     data: LabeledImages,  # not open yet
     activity: Activity,  # says what happened
-) -> Any:  # the `LabelingSession` before, closed; None: there was none
+) -> tuple[Any, bool]:  # the `LabelingSession` before, closed (None: there was none); whether its rows are these
     "Close the session that has these labels open. Raises what opening the labels would raise: that takes nothing over."
     if data.path is None:
-        return None
+        return None, False
     path = str(data.path)
     if path in _taken_over:
         raise ClosedError(
@@ -70,19 +70,20 @@ def take_over(
             activity.say(str(error))
     former = _former(path)
     if former is None:
-        return None
+        return None, False
     if former.closed:  # perhaps by another thread, in this moment
         former.ended.wait(60.0)
-        return None
+        return None, False
     before = fingerprint(former.images)
-    if before != fingerprint(data.images) and not same_pictures(data.images, before):
-        return None
+    alike = before == fingerprint(data.images) or same_pictures(data.images, before)
+    if not alike and not data.moved():
+        return None, False
     data.check_opening()
-    _close(former, path, activity)
-    return former
+    _close(former, path, activity, alike)
+    return former, alike
 
 # %% ../../nbs/session/27_takeover.ipynb #4c3a182a
-def _close(former: Any, path: str, activity: Activity) -> None:
+def _close(former: Any, path: str, activity: Activity, alike: bool) -> None:
     "End the former session, and say what became of its training."
     running = former.training.target > 0
     _taken_over.add(path)
@@ -95,6 +96,6 @@ def _close(former: Any, path: str, activity: Activity) -> None:
     said = "This session took over from the one that was open on these labels."
     if running:
         done = former.training.total
-        said += f" Its training was stopped after {done} epoch{'s' * (done != 1)}, all it has learned is here: "
-        said += "train goes on from there."
+        said += f" Its training was stopped after {done} epoch{'s' * (done != 1)}"
+        said += ", all it has learned is here: train goes on from there." if alike else "; the pictures are others now."
     activity.say(said)
