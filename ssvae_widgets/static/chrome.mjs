@@ -144,12 +144,16 @@ export function toolbar(act) {
       color.value = current;
       colorBox.hidden = names.length < 2;
     },
+    /** The last one is on the right; where there is no room the total goes first. */
     tally(n, selected, filtered) {
-      tally.replaceChildren(
-        selected ? count(n) : `${count(n)} point${n === 1 ? "" : "s"}`, // room for both numbers
-        ...(filtered !== null ? [` · ${count(filtered)} shown`] : []),
-        ...(selected ? [h("b", {}, ` · ${count(selected)} selected`)] : []),
-      );
+      const told = [`${count(n)} point${n === 1 ? "" : "s"}`];
+      if (filtered !== null) told.push(`${count(filtered)} shown`);
+      if (selected) told.push(`${count(selected)} selected`);
+      const parts = told.map((text, k) => {
+        const last = k === told.length - 1;
+        return h(selected && last ? "b" : "span", {}, last ? text : `${text}\u00a0·\u00a0`);
+      });
+      tally.replaceChildren(...parts.reverse());
     },
   };
 }
