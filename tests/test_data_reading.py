@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import threading
+import warnings
 import zipfile
 import zlib
 
@@ -582,6 +583,30 @@ def test_labels_of_other_images_are_never_taken(tmp_path):
         assert (found.images == x).all() and found.truth is None, images
         assert "not named like train-images-idx3-ubyte.gz: the images are read without labels" in str(said[0].message)
         (tmp_path / "t10k-images-idx3-ubyte.gz").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "read"),  # names, the first image file is the one that is read
+    [
+        (("images-train", "images-test"), ("labels-train", "labels-test"), "labels-train"),
+        (("images-train",), ("labels-test",), None),
+        (("training-images", "test-images"), ("training-labels", "test-labels"), "training-labels"),
+        (("train60k-images", "t10k-images"), ("t10k-labels", "train60k-labels"), "train60k-labels"),
+        (("images",), ("train-labels",), "train-labels"),
+        (("images",), ("labels", "other-labels"), "labels"),
+    ],
+)
+def test_labels_go_with_the_images_that_are_named_like_them(tmp_path, images, labels, read):
+    "In other orders of the same words, too, and all of one length, so that no count tells them apart."
+    for name in images:
+        (tmp_path / f"{name}.idx3-ubyte").write_bytes(idx(X[:, :, :, 0], 8))
+    truth = {name: rng.permutation(20).astype(np.uint8) for name in labels}
+    for name in labels:
+        (tmp_path / f"{name}.idx1-ubyte").write_bytes(idx(truth[name], 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = load_images(tmp_path)
+    assert found.truth is None if read is None else found.truth.tolist() == truth[read].tolist()
 
 
 def test_packed_and_unpacked_is_one_file_and_a_damaged_set_is_said(tmp_path, recwarn):

@@ -120,6 +120,23 @@ def test_pictures_came_and_went_between_two_runs_of_the_cell(tmp_path):
         assert s.training.total == total > 0 and len(by_name(s)) == 3
 
 
+def test_a_folder_of_other_pictures_takes_nothing_over(tmp_path):
+    "A few of its pictures are known, most labels are about others: refused, and the session before goes on."
+    pictures = np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    for name, rows in (("one", range(12)), ("other", [0, 1, *range(12, 32)])):
+        (tmp_path / name).mkdir()
+        for k in rows:
+            Image.fromarray(pictures[k]).save(tmp_path / name / f"{k:02}.png")
+    with LabelingSession(tmp_path / "one", tmp_path / "l.csv", config=CONFIG, features=None) as one:
+        one.add_class("a")
+        one.label(range(2, 12), "a")
+        with pytest.raises(DataError, match="made for other pictures"):
+            LabelingSession(tmp_path / "other", tmp_path / "l.csv", config=CONFIG, features=None)
+        assert not one.closed
+        one.label(0, "a")
+        assert one.n_labeled == 11
+
+
 def test_trained_while_the_rounds_of_the_former_pictures_are_held(tmp_path):
     "Another process has the pictures as they were; what is trained here is found again, as was promised."
     folder = tmp_path / "photos"

@@ -137,6 +137,34 @@ def test_labels_of_a_run_are_answered_before_it_ends(multilabel):
         s.stop()
 
 
+def test_a_run_goes_on_when_its_labels_cannot_be_answered(monkeypatch):
+    with session() as s:
+        s.train(100_000)
+        until(lambda: s.training.epoch >= 1)
+        monkeypatch.setattr(answers.Predictions, "ask", lambda *a: 1 / 0)
+        s.label(0, 1)
+        until(lambda: "failed" in s.message)
+        done = s.training.epoch
+        until(lambda: s.training.epoch > done + 2)
+        assert s.training.running
+        s.stop()
+
+
+def test_labels_that_rain_in_delay_no_epoch():
+    "Outside of a run an answer waits for a gap between labels; a run asks again before the next epoch."
+    with session() as s:
+        s.train(100_000)
+        until(lambda: s.training.epoch >= 1)
+        end, row = time.monotonic() + 2.0, 0
+        before = s.training.epoch
+        while time.monotonic() < end:
+            s.label(row % 200, int(TRUTH[row % 200]))
+            row += 1
+            time.sleep(0.03)
+        assert s.training.epoch - before > 10
+        s.stop()
+
+
 def test_automatic_training_counts_items_and_can_be_switched_off():
     with session() as s:
         s.auto = AutoTrain(labels=10, epochs=1)

@@ -1,6 +1,7 @@
 """Networks that learn sets of classes: what is unknown is left out, checkpoints and replay, old ones as before, a
 session that trains one and shows it only where it is better; and validation parts that share no group."""
 
+import csv
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from ssvae_widgets import SSVAE, LabelingSession, SSVAEConfig
 from ssvae_widgets.cli.infer import infer
+from ssvae_widgets.cli.set_file import is_set_file, read_set_file
 from ssvae_widgets.cli.train import train
 from ssvae_widgets.errors import ArgumentError, DataError
 from ssvae_widgets.io.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -184,3 +186,16 @@ def test_commands_learn_and_tell_sets(tmp_path, monkeypatch, capsys):
     (tmp_path / "one.csv").write_text("Serial,label\n0,a\n")
     assert infer([*words, "--labels", "one.csv", "--output", "o.npz"]) == 2
     assert "several classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_of_sets_whose_classes_have_bars_in_their_names(tmp_path, mark):
+    "What separates the cells is seen by the columns that have to be there, not by what is there most often."
+    names = ["Animalia|Chordata|Aves", "Animalia|Chordata|Pisces", "small; grey", "a\tb"]
+    with open(tmp_path / "sets.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, delimiter=mark)
+        table.writerow(["serial", "labels", *(f"is {name}" for name in names)])
+        table.writerows([[k, "", *(int(j == k) for j in range(4))] for k in range(4)])
+    assert is_set_file(tmp_path / "sets.csv")
+    targets, classes = read_set_file(tmp_path / "sets.csv", 4)
+    assert classes == names and (targets == np.eye(4)).all()

@@ -147,13 +147,15 @@ def read_label_table(path: str) -> dict[str, str | None]:
     import csv
     import io
 
-    from ssvae_widgets.io.files import cell_mark, read_plain, text_encoding
+    from ssvae_widgets.io.files import CELL_MARKS, text_encoding
     from ssvae_widgets.labels.csv_table import unguard_cell
 
     try:
-        data = read_plain(path)
+        data = Path(path).read_bytes()
         text = data.decode(text_encoding(data[:200]) or "utf-8")
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=cell_mark(text.splitlines()[0] if text else ""))
+        head = text.partition("\n")[0]
+        mark = next((mark for mark in CELL_MARKS if "id" in next(csv.reader([head.strip()], delimiter=mark), [])), ",")
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
         if not {"id", "label"} <= {*(rows.fieldnames or ())}:
             have = ", ".join(rows.fieldnames or ()) or "no header"
             raise UsageError(f"--labels {path}: expected the columns id and label, it has {have}.")

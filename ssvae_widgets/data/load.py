@@ -210,12 +210,13 @@ def _named_idx(path: Path) -> bool:
     return re.search(r"idx\d|\.idx(\.gz)?$", path.name) is not None
 
 # %% ../../nbs/data/11_load.ipynb #e2d2fc99
-_SPLIT = re.compile(r"(?<![a-z0-9])(train|t10k|test|valid|val)(?![a-z0-9])")
+_SPLIT = re.compile(r"(?<![a-z0-9])(train|t10k|test|valid|val)(ing|[0-9]+k)?(?![a-z0-9])")
 
 
 def _set_of(path: Path) -> str:
     "The data set that an IDX file is of, by its name: `train` of `train-images-idx3-ubyte.gz`."
-    return re.split("images?|labels?|idx[0-9]", path.name.lower())[0].strip("-_. ")
+    of_kind = r"images?|labels?|idx[0-9]?|u?byte|(?<=[.])gz$"
+    return re.sub(r"[-_. ]+", "-", re.sub(of_kind, "", path.name.lower())).strip("-")
 
 
 def _split_of(path: Path) -> str:
@@ -231,7 +232,8 @@ def _labels_of(image: Path, images: list[Path], labels: list[Path]) -> Path | No
             return label
     if len(labels) != 1 or any(_set_of(labels[0]) == _set_of(p) for p in images):
         return None
-    return labels[0] if _split_of(labels[0]) in ("", _split_of(image)) else None
+    theirs, mine = _split_of(labels[0]), _split_of(image)
+    return labels[0] if not theirs or not mine or theirs == mine else None
 
 # %% ../../nbs/data/11_load.ipynb #75d8b80c
 def _left_of(folder: Path, axes: dict[Path, int], image: Path, label: Path | None) -> list[str]:
@@ -276,7 +278,7 @@ def _from_idx(folder):
         if damaged := [p.name for p, n in axes.items() if not n and _named_idx(p) and p.is_file()]:
             warn_caller(_damaged(folder, damaged[0]))
         return None
-    image = next((p for p in images if _split_of(p) == "train"), images[0])
+    image = next((p for p in images if _split_of(p) == "train" or p.name.startswith("train")), images[0])
     label = _labels_of(image, images, [p for p, n in axes.items() if n == 1])
     notes = _left_of(folder, axes, image, label)
     for note in notes:

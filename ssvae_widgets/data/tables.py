@@ -61,7 +61,10 @@ class Table(NamedTuple):
 def _csv_form(path: Path) -> dict[str, Any]:  # for `pandas.read_csv`
     "What separates the cells, and how many lines come before the heads."
     with open_plain(path) as f:
-        encoding = text_encoding(f.read(200))
+        start = f.read(200)
+    encoding = text_encoding(start)
+    if not encoding and start.decode("utf-8", "ignore").encode()[:190] == start[:190]:
+        encoding = "utf-8-sig"  # with a zero in it
     if not encoding:
         raise DataError(f"{path} is no text; expected a table: save it as “CSV UTF-8”.")
     with open(path, encoding=encoding) as f:

@@ -60,7 +60,7 @@ class AccuracyLog:
 
     def begin_anew(self) -> None:
         "What was left out so far was left out of other features."
-        self._pieces = None
+        self._pieces = self._heard = None
 
 # %% ../../nbs/session/12_accuracy_log.ipynb #01f80f47
 @patch

@@ -269,7 +269,7 @@ def _beside(self: SessionFolder) -> list[SessionFolder]:
     for path in sorted(self.home.parent.glob(f"{glob.escape(self.home.name)}.beside-*")):
         other = SessionFolder(None, self.log)
         other.path = other.home = path
-        if path.is_dir() and other._ours():
+        if path.is_dir() and other._read()[0].get("log", "") in self.log():
             found.append(other)
     return found
 

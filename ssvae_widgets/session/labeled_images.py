@@ -22,7 +22,7 @@ from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, RowError, as_whole, check_row, check_whole, describe
 from ..labels.flagging import check_annotator
 from ..labels.history import NO_WORD
-from ..labels.picture_names import Pictures, carry_over, find_move, head_of, remember
+from ..labels.picture_names import Move, Pictures, carry_over, check_move, find_move, head_of, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
 from .arguments import check_groups, check_image_set, check_labels, check_truth
@@ -217,10 +217,10 @@ def known_by_name(self: LabeledImages) -> Pictures | None:  # None: rows are all
 
 # %% ../../nbs/session/04_labeled_images.ipynb #eaa749ec
 @patch
-def moved(self: LabeledImages) -> bool:
-    "Whether the labels belong to the same pictures in other rows, to which `open` will carry them."
+def moved(self: LabeledImages) -> Move | None:
+    "How `open` will carry the labels to the same pictures in other rows; None: they belong to these rows."
     pictures = self.known_by_name()
-    return pictures is not None and find_move(self.path, fingerprint(self.images).to_dict(), pictures) is not None
+    return None if pictures is None else find_move(self.path, fingerprint(self.images).to_dict(), pictures)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5a3e0003
 @patch
@@ -271,10 +271,10 @@ def open(self: LabeledImages) -> LabeledImages:  # itself
 
 # %% ../../nbs/session/04_labeled_images.ipynb #ade3ecb4
 @patch
-def check_opening(self: LabeledImages) -> None:
-    "Raise what `open` would raise; afterwards everything is as before."
-    if self.moved():
-        return
+def check_opening(self: LabeledImages, move: Move | None = None) -> None:  # as `moved` says
+    "Raise what `open` would raise of the labels; afterwards everything is as before."
+    if move is not None:
+        return check_move(self.path, move)
     store, _ = self.opened()
     if not self.borrowed:
         store.close()

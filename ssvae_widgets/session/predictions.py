@@ -177,11 +177,13 @@ def _calm(self: Predictions, most: float = 1.0) -> None:
 @patch
 def update(self: Predictions) -> bool:  # whether something was asked
     "What the labels say about all the others, by the source that is on show."
-    self._calm()
-    if self.data.n_items < 3 or (self.activity.status.running and self.view.source == "network"):
+    running = self.activity.status.running
+    by_network = self.view.source == "network" if self.sets is None else self.sets.by_network
+    if self.data.n_items < 3 or (running and by_network):
         if self.view.probs is not None and self._shown_for != self._classes_now():
             self.show()  # what is said of a class that was deleted or merged goes to the others at once
         return False
+    self._calm(0.0 if running else 1.0)  # a run asks again before the next epoch
     if self.data.n_labeled or self.sets is not None:  # of sets the end of all answers is heard as well
         self.ask(self._simple())
     else:

@@ -74,11 +74,11 @@ def take_over(
     if former.closed:  # perhaps by another thread, in this moment
         former.ended.wait(60.0)
         return None, False
-    before = fingerprint(former.images)
-    alike = before == fingerprint(data.images) or same_pictures(data.images, before)
-    if not alike and not data.moved():
+    before, move = fingerprint(former.images), data.moved()  # a fingerprint looks at some images only
+    alike = move is None and (before == fingerprint(data.images) or same_pictures(data.images, before))
+    if move is None and not alike:
         return None, False
-    data.check_opening()
+    data.check_opening(move)
     _close(former, path, activity, alike)
     return former, alike
 

@@ -309,6 +309,7 @@ def run(self: Training) -> None:
     self._answered = self.data.seq
     if self.data.n_labeled and predictions.answered != self._answered:
         predictions.ask("graph")  # what is on show until there is evidence for the network
+        predictions.show()
     self.examination.begin_run()
     follow = Follow(self, number)
     if self.warming.is_alive() and self.trainer.compiling in ("", "the epochs"):
@@ -349,9 +350,10 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     "Before an epoch: the labels as they are now, without those that wait for an exam."
     self.activity.update(doing=BETWEEN[1], since=time.monotonic(), batch=0, batches=0)
     self.tell_classes()
-    self._answer_meanwhile()
     if self.predictions.sets is not None:
-        return self.predictions.sets.network.to_learn()
+        learned = self.predictions.sets.network.to_learn()
+        self._answer_meanwhile()
+        return learned
     store, examination = self.data.store, self.examination
     while True:  # a label may arrive between the two
         seq, codes = store.seq, self.data.codes
@@ -360,16 +362,23 @@ def labels_to_learn(self: Training) -> Float[np.ndarray, "batch"]:  # NaN: none
     examination.hold_back(codes)
     if examination.ask(codes):
         self.accuracy_log.evidence.decide(self.data.distinct)
-    return examination.teach(seq, codes)
+    learned = examination.teach(seq, codes)
+    self._answer_meanwhile()
+    return learned
 
 
 @patch
 def _answer_meanwhile(self: Training) -> None:
     "What graph or linear head say of labels that came during the run, while one of them is on show."
-    seq, before = self.data.seq, self._answered
-    self._answered = seq
-    if seq != before and (self.data.n_labeled or self.predictions.by_source):
-        self.predictions.update()
+    seq = self.data.seq
+    if seq == self._answered or not (self.data.n_labeled or self.predictions.by_source):
+        return
+    try:
+        if self.predictions.update():
+            self._answered = seq
+    except Exception as error:  # the run goes on
+        self._answered = seq
+        self.activity.failed("instant answer", error)
 
 # %% ../../nbs/session/14_training.ipynb #4f7c8e09
 SHORT = 5.0  # seconds: a run that ends sooner fits its first map at the end

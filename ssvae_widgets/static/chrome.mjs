@@ -144,7 +144,7 @@ export function toolbar(act) {
       color.value = current;
       colorBox.hidden = names.length < 2;
     },
-    /** The last one is on the right; where there is no room the total goes first. */
+    /** Where there is no room, the first numbers are left out. */
     tally(n, selected, filtered) {
       const told = [`${count(n)} point${n === 1 ? "" : "s"}`];
       if (filtered !== null) told.push(`${count(filtered)} shown`);
@@ -153,7 +153,7 @@ export function toolbar(act) {
         const last = k === told.length - 1;
         return h(selected && last ? "b" : "span", {}, last ? text : `${text}\u00a0·\u00a0`);
       });
-      tally.replaceChildren(...parts.reverse());
+      tally.replaceChildren(...parts);
     },
   };
 }

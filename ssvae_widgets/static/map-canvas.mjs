@@ -111,7 +111,12 @@ export class MapCanvas {
   /** Points over a picture that is there are painted at once: while a flash runs, the next frame is a while away. */
   now() {
     const small = [...this.need].every((what) => what === "some" || what === "ink");
-    if (small && this.image && this.s.t >= 1) this.draw();
+    if (!small || !this.image || this.s.t < 1) return;
+    try {
+      this.draw();
+    } catch (error) {
+      console.error(error); // the gesture goes on; the next frame draws
+    }
   }
 
   resize() {
