@@ -147,15 +147,13 @@ def read_label_table(path: str) -> dict[str, str | None]:
     import csv
     import io
 
-    from ssvae_widgets.io.files import CELL_MARKS, text_encoding
+    from ssvae_widgets.io.files import cell_mark, text_encoding
     from ssvae_widgets.labels.csv_table import unguard_cell
 
     try:
         data = Path(path).read_bytes()
         text = data.decode(text_encoding(data[:200]) or "utf-8")
-        head = text.partition("\n")[0]
-        mark = next((mark for mark in CELL_MARKS if "id" in next(csv.reader([head.strip()], delimiter=mark), [])), ",")
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=cell_mark(text.partition("\n")[0], "id"))
         if not {"id", "label"} <= {*(rows.fieldnames or ())}:
             have = ", ".join(rows.fieldnames or ()) or "no header"
             raise UsageError(f"--labels {path}: expected the columns id and label, it has {have}.")

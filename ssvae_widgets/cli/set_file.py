@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError
-from ..io.files import CELL_MARKS, open_plain, text_encoding
+from ..io.files import cell_mark, open_plain, text_encoding
 
 # %% auto #0
 __all__ = ['is_set_file', 'read_set_file']
@@ -40,8 +40,8 @@ def _opened(path: Path, errors: str) -> tuple[io.TextIOWrapper, str]:
     raw.seek(0)
     encoding = text_encoding(start) or "utf-8-sig"
     head = start.decode(encoding, "replace").partition("\n")[0]
-    mark = next((mark for mark in CELL_MARKS if "labels" in next(csv.reader([head], delimiter=mark), [])), ",")
-    return io.TextIOWrapper(raw, encoding, errors if encoding == "utf-8-sig" else "replace", ""), mark
+    errors = errors if encoding == "utf-8-sig" else "replace"
+    return io.TextIOWrapper(raw, encoding, errors, ""), cell_mark(head, "labels")
 
 
 def _class_of(column: str) -> str:  # empty: it is none

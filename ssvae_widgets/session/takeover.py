@@ -97,5 +97,6 @@ def _close(former: Any, path: str, activity: Activity, alike: bool) -> None:
     if running:
         done = former.training.total
         said += f" Its training was stopped after {done} epoch{'s' * (done != 1)}"
-        said += ", all it has learned is here: train goes on from there." if alike else "; the pictures are others now."
+        goes_on = ", all it has learned is here: train goes on from there."
+        said += goes_on if alike else "; the pictures are others now, and train begins anew."
     activity.say(said)
