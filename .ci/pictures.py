@@ -67,9 +67,9 @@ session.wait(120)
 def few_colors(image: Image.Image) -> Image.Image:
     "In 256 colors: the most frequent ones and those of classes as they are, and some for photographs."
     colors, where, n = np.unique(np.reshape(image, (-1, 3)), axis=0, return_inverse=True, return_counts=True)
-    vivid = np.ptp(colors.astype(int), axis=1) > 80  # classes that a selection has dimmed are left in small dots
-    most, bright = np.argsort(-n)[:80], np.argsort(-n * vivid)[:48]
-    table = np.concatenate([colors[most], colors[bright], np.reshape(image.quantize(128).getpalette()[:384], (-1, 3))])
+    vivid = np.ptp(colors.astype(int), axis=1) > 60  # classes that a selection has dimmed are left in small dots
+    most, bright = np.argsort(-n)[:80], np.argsort(-n * vivid)[:64]
+    table = np.concatenate([colors[most], colors[bright], np.reshape(image.quantize(112).getpalette()[:336], (-1, 3))])
     far = (((some[:, None].astype(int) - table) ** 2).sum(-1) for some in np.array_split(colors, 64))
     nearest = np.concatenate([d.argmin(1) for d in far])[where.ravel()].reshape(image.height, image.width)
     small = Image.fromarray(nearest.astype(np.uint8))
