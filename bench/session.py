@@ -329,11 +329,8 @@ app"""
             )
             page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
             page.goto(f"{lab.url}/lab/tree/bench/b.ipynb?reset", wait_until="domcontentloaded")
-            page.wait_for_function(
-                "() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=90_000
-            )
-            page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
             nb = conftest.Notebook(lab, page, "bench/b.ipynb")
+            nb.ready()
             nb.run_all()
             page.wait_for_selector(".ssvae-labeler .ssvae-points[data-domain]")
             nb.until("app.session.wait(0.1) and not app.session.network.warming.is_alive()", timeout=300)

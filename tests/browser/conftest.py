@@ -194,6 +194,22 @@ class Notebook:
         "Save the notebook; returns when it is on disk."
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
 
+    def ready(self):
+        """Wait until the page has the notebook and its kernel: a cell that is run before that asks which kernel to
+        take, and never runs."""
+        self.page.wait_for_function(
+            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && "
+            "window.jupyterapp.shell.currentWidget.content.widgets?.length",
+            arg=self.path,
+            timeout=180_000,
+        )
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
+
+    def reload(self):
+        "Load the page again, and wait until it has its kernel."
+        self.page.reload(wait_until="domcontentloaded")
+        self.ready()
+
     def run_all(self, timeout: float = 240):
         """Run every cell and wait until each has run; an error in a cell fails the test. Counts of an earlier run
         are forgotten first."""
@@ -312,16 +328,10 @@ def open_notebook(lab, browser):
         page.set_default_timeout(60_000)
         relative = path.relative_to(lab.root).as_posix()
         page.goto(f"{lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
-        page.wait_for_function(
-            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && "
-            "window.jupyterapp.shell.currentWidget.content.widgets?.length",
-            arg=relative,
-            timeout=180_000,
-        )
-        page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
-        page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
         nb = Notebook(lab, page, relative)
         opened.append(nb)
+        nb.ready()
+        page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
         page.wait_for_function("() => document.body.dataset.jpThemeLight")
         if page.evaluate("() => document.body.dataset.jpThemeLight") == "false":  # as the test before this one left it
             nb.theme("light")

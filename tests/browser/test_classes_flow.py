@@ -161,9 +161,7 @@ def test_classes_are_made_and_changed_where_they_stand(open_notebook):
     nb.theme("dark")
     nb.screenshot("classes-dark")
     nb.save()
-    page.reload(wait_until="domcontentloaded")
-    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=60_000)
-    page.wait_for_timeout(1500)
+    nb.reload()
     nb.run_all()  # the same cell again: another app on the same labels
     App(nb)
     page.wait_for_function("() => document.querySelectorAll('.ssvae-class').length === 2")

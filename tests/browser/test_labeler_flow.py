@@ -276,9 +276,7 @@ def test_second_view_reload_and_restart(open_notebook):
         "=== 'yes1,yes1'"
     )
     nb.save()
-    page.reload(wait_until="domcontentloaded")
-    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length", timeout=60_000)
-    page.wait_for_timeout(1500)
+    nb.reload()
     nb.execute("app")  # the kernel is still there
     assert nb.python(f"int(app.session.codes[{serial}])") == 4
     nb.run_all()

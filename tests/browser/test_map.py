@@ -638,7 +638,7 @@ def test_reload_finds_everything_again(open_notebook):
     page.wait_for_timeout(500)
     before = m.color(i)
     nb.save()
-    page.reload(wait_until="domcontentloaded")
+    nb.reload()
     page.wait_for_selector("canvas.ssvae-points[data-domain]", timeout=60_000)
     page.wait_for_timeout(800)
     m = Map(nb)

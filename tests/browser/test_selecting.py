@@ -94,7 +94,7 @@ m""",
         "() => document.querySelector(\".ssvae-m-chip[data-code='0'] .ssvae-m-count\").textContent === '400,000'"
     )
     nb.save()
-    page.reload(wait_until="domcontentloaded")
+    nb.reload()
     page.wait_for_function(
         "() => document.querySelector('canvas.ssvae-points')?.dataset.points === '400000'", timeout=60_000
     )
