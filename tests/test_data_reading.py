@@ -574,6 +574,32 @@ def test_of_two_sets_in_a_folder_it_is_said_which_one_is_read(tmp_path, names):
     assert found.notes == (str(said[0].message),)
 
 
+def test_idx_files_further_inside_are_never_passed_over_in_silence(tmp_path):
+    "As torchvision keeps them (`MNIST/raw`), and as they are unpacked with a folder for each file."
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    mnist_folder(tmp_path / "MNIST" / "raw")
+    with pytest.raises(
+        FileNotFoundError, match="no IDX files itself, but .* in its folder MNIST/raw: give that folder"
+    ):
+        load_images(tmp_path)
+    Image.fromarray(np.full((5, 5), 9, np.uint8)).save(tmp_path / "one.png")
+    with pytest.warns(UserWarning, match="holds pictures and .* in its folder MNIST/raw: the pictures are read"):
+        found = load_images(tmp_path)
+    assert len(found) == 1 and "MNIST/raw" in found.notes[0]
+    each = tmp_path / "each"
+    each.mkdir()
+    (x, _), _ = mnist_folder(each, names=("t10k-{}-{}-ubyte", "train-{}-{}-ubyte"))
+    for file in [*each.glob("train*")]:
+        file.rename(each / "moving")
+        file.mkdir()
+        (each / "moving").rename(file / file.name)
+    with pytest.warns(UserWarning, match="holds train-images.* in its folder train-images.*: left out"):
+        assert (load_images(each).images == x).all()
+    (each / "labels.idx").write_bytes(b"of another program")
+    with pytest.warns(UserWarning):
+        assert len(load_images(each)) == len(x)
+
+
 def test_labels_of_other_images_are_never_taken(tmp_path):
     (x, _), _ = mnist_folder(tmp_path, sizes=(9, 9))
     (tmp_path / "train-labels-idx1-ubyte.gz").unlink()

@@ -67,6 +67,19 @@ def test_copies_and_logs_written_again_stay_private(tmp_path):
         assert p.name.endswith(".lock") or mode(p) == 0o600, p
 
 
+@pytest.mark.parametrize("mode, folder", [(0o600, 0o700), (0o640, 0o750), (0o664, 0o775), (0o644, 0o755)])
+def test_the_folder_of_a_session_is_for_those_who_may_use_the_labels(tmp_path, mode, folder):
+    from sessions import session, trained
+
+    path = tmp_path / "labels.csv"
+    path.write_text("Serial,label\n1,1\n")
+    path.chmod(mode)
+    with session(path, classes=10) as s:
+        s.label(range(10), 1)
+        trained(s)
+        assert stat.S_IMODE((tmp_path / "labels.csv.session").stat().st_mode) == folder
+
+
 def test_projects_and_exports_written_again_keep_their_permissions(tmp_path):
     from sessions import session
 

@@ -16,6 +16,7 @@ from stores import named, open_store
 from waiting import until
 
 from ssvae_widgets import LabelStore
+from ssvae_widgets.cli.arguments import read_label_file
 from ssvae_widgets.labels.csv_table import LabelFileError, guard_cell, parse_csv, read_cells, render_csv, unguard_cell
 from ssvae_widgets.labels.exchange import export_labels, import_labels, label_studio_config, label_table
 
@@ -82,6 +83,23 @@ def test_doubtful_letters_are_said_of_an_edit_and_an_import(tmp_path):
     (tmp_path / "x.csv").write_bytes("Serial,label\n2,Möwe\n".encode("mac-roman"))
     with pytest.warns(UserWarning, match="not in Unicode"), open_store(tmp_path / "l.csv", 10) as store:
         import_labels(store, tmp_path / "x.csv", new_classes=True)
+
+
+def test_doubtful_letters_are_said_where_files_are_named_and_of_a_command(tmp_path):
+    "In a table of file names the name of a picture may be the doubtful one, too."
+    names = [f"鳥{k}.png".encode("shift-jis").decode("cp1252") for k in range(3)]
+    named_files = tmp_path / "names.csv"
+    named_files.write_bytes("filename,label\n鳥1.png,cat\n".encode("shift-jis"))
+    with pytest.warns(UserWarning, match="not in Unicode"), LabelStore(None, 3) as store:
+        import_labels(store, named_files, images=names, new_classes=True)
+        assert named(store) == {1: "cat"}
+    with pytest.warns(UserWarning, match="not in Unicode"):
+        assert read_label_file(str(named_files), 3, names=names)[0].tolist() == [-1, 0, -1]
+    (tmp_path / "rows.csv").write_bytes("Serial,label\n2,кот\n".encode("cp1251"))
+    with pytest.warns(UserWarning, match="not in Unicode"):
+        assert read_label_file(str(tmp_path / "rows.csv"), 3)[0].tolist() == [-1, -1, 0]
+    (tmp_path / "rows.csv").write_bytes("Serial,label\n2,кот\n".encode())
+    assert read_label_file(str(tmp_path / "rows.csv"), 3)[1] == ["кот"]  # a warning would be an error
 
 
 @pytest.mark.parametrize("blank", ["", " ", "NaN", "nan", "None", "null", "NA", "N/A", "<NA>", "-1", "#N/A"])

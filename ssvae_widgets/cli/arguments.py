@@ -397,6 +397,9 @@ def read_label_file(
                 raise UsageError(describe_problems(str(said), store.problems))
             sets = store.answering.sets.heard  # images can have several classes
             codes, found = np.array(store.answering.targets if sets else store.codes), store.classes
+            doubt = store.doubt
+    if doubt:
+        warnings.warn(doubt, UserWarning, stacklevel=2)
     known = [
         *(classes or ()),
         *found[len(classes or ()) :],
@@ -425,5 +428,6 @@ def _by_file_name(path: Path, n_items: int, classes, names):
     from ssvae_widgets.labels.store import LabelStore
 
     store = LabelStore(None, n_items, classes=None if classes is None else list(classes))
+    warnings.simplefilter("always")  # that letters are in doubt, that words were read as no label
     import_labels(store, path, format="csv", images=names, new_classes=classes is None)
     return store

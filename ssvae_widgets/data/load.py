@@ -235,6 +235,17 @@ def _labels_of(image: Path, images: list[Path], labels: list[Path]) -> Path | No
     theirs, mine = _split_of(labels[0]), _split_of(image)
     return labels[0] if not theirs or not mine or theirs == mine else None
 
+# %% ../../nbs/data/11_load.ipynb #1d8be10a
+def _idx_below(folder: Path) -> str:
+    "Folders inside that hold images as IDX files, in words; empty: there are none, two levels deep."
+    found = {
+        p.parent.relative_to(folder).as_posix(): p.name
+        for pattern in ("*/*idx*", "*/*/*idx*")
+        for p in sorted(folder.glob(pattern))
+        if _named_idx(p) and p.suffix.lower() not in PICTURE_ENDINGS and _idx_axes(p) in (3, 4)
+    }
+    return ", ".join(f"{name} in its folder {where}" for where, name in sorted(found.items()))
+
 # %% ../../nbs/data/11_load.ipynb #75d8b80c
 def _left_of(folder: Path, axes: dict[Path, int], image: Path, label: Path | None) -> list[str]:
     "What a folder of IDX files holds beside the images that are read, and their labels, in sentences."
@@ -260,6 +271,8 @@ def _left_of(folder: Path, axes: dict[Path, int], image: Path, label: Path | Non
         )
     if damaged := [p.name for p, n in axes.items() if not n and _named_idx(p) and p.is_file()]:
         notes.append(_damaged(folder, damaged[0]))
+    if below := _idx_below(folder):
+        notes.append(f"{folder} holds {below}: left out; give that folder to read them.")
     return notes
 
 
@@ -286,6 +299,25 @@ def _from_idx(folder):
     x = read_idx(image)
     truth = None if label is None else encode_labels(read_idx(label), len(x))[0].astype(np.int64)
     return ImageSet(x, truth, notes=tuple(notes))
+
+# %% ../../nbs/data/11_load.ipynb #1d8be10c
+def _read_pictures(folder: Path, n: int | None, options: dict) -> ImageSet:
+    "The pictures of a folder without IDX files of its own; those further inside are not read, and that is said."
+    below = _idx_below(folder)
+    try:
+        found = read_folder(folder, limit=n, **options)
+    except MissingError:
+        if not below:
+            raise
+        raise MissingError(
+            f"{folder} contains no pictures, and no IDX files itself, but {below}: give that folder; images and labels "
+            f"are read together where they lie in one."
+        ) from None
+    if not below:
+        return found
+    note = f"{folder} holds pictures and {below}: the pictures are read; give that folder to read the IDX file."
+    warn_caller(note)
+    return replace(found, notes=(*found.notes, note))
 
 # %% ../../nbs/data/11_load.ipynb #392c9b65
 BUILT_IN = ("digits", "mnist", "mnist-test", "cells")
@@ -349,7 +381,7 @@ def load_images(
                 f"files or a table."
             )
         found = (
-            _from_idx(path) or read_folder(path, limit=n, **_no_table(folder_options, text))
+            _from_idx(path) or _read_pictures(path, n, _no_table(folder_options, text))
             if path.is_dir()
             else _read_file(path, text, n, folder_options)
         )

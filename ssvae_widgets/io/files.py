@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/io/files.html.md"""
 
 # %% auto #0
 __all__ = ['fsync_file', 'fsync_folder', 'write_all', 'atomic_write', 'keep_access', 'set_aside', 'copy_whole', 'temporary_name',
-           'is_temporary', 'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error', 'told_whole',
-           'open_plain', 'read_plain', 'in_the_way', 'text_encoding', 'cell_mark', 'parse_json']
+           'is_temporary', 'make_folder', 'remove_leftovers', 'append_bytes', 'open_append', 'explain_os_error',
+           'told_whole', 'open_plain', 'read_plain', 'in_the_way', 'text_encoding', 'cell_mark', 'parse_json']
 
 # %% ../../nbs/io/01_files.ipynb #ca181ee1
 import codecs
@@ -238,6 +238,28 @@ def _alive(pid):
     except OSError:
         pass
     return True
+
+# %% ../../nbs/io/01_files.ipynb #f01de0a2
+def make_folder(
+    path: str | os.PathLike,  # folder to make; one that is there stays as it is
+    like: str | os.PathLike | None = None,  # file: who may read or write it may use the folder
+) -> None:
+    "Make a folder that is as private, or as open, as a file."
+    path = Path(path)
+    if path.is_dir():
+        return
+    made = temporary_name(path)
+    made.mkdir()
+    if like is not None:
+        keep_access(like, made)
+        mode = os.stat(made).st_mode & 0o7777
+        os.chmod(made, mode | (mode & 0o444) >> 2)  # a folder that may be read may be entered
+    try:
+        os.rename(made, path)
+    except OSError:
+        os.rmdir(made)
+        if not path.is_dir():  # else somebody was faster
+            raise
 
 # %% ../../nbs/io/01_files.ipynb #45419c30
 def remove_leftovers(

@@ -71,6 +71,7 @@ class CsvMirror:
         self.lock = threading.RLock()  # taken before that of the log
         self.due: float | None = None  # when the next export is due
         self.problems: list[Problem] = []  # lines that were refused last
+        self.doubt = ""  # why the letters that were read last may be others, a sentence
         self._poll, self._after = poll, after
         self._known: tuple | None = None  # what the file looked like when it was last written or read: (glance, digest)
         self._odd: tuple | None = None  # an unknown version that was seen once and may still be being written
@@ -398,7 +399,7 @@ def _refuse(self: CsvMirror, data: bytes, why: LabelFileError, first: bool) -> b
 @patch
 def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: int, kept: str, older: int = 0):
     name, said, n = self.path.name, [], len(rows.problems)
-    self.problems = list(rows.problems)
+    self.problems, self.doubt = list(rows.problems), rows.doubt
     if edited:
         over = f", {collide} of them over newer ones" * bool(collide)
         said.append(

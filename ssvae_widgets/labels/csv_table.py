@@ -6,8 +6,8 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/csv_table.html.md"""
 
 # %% auto #0
 __all__ = ['MAX_CSV', 'BLANK', 'guard_cell', 'unguard_cell', 'render_csv', 'LabelFileError', 'decode_text', 'Problem',
-           'LabelRows', 'describe_problems', 'whole_number', 'is_number', 'CellRows', 'read_cells', 'understand',
-           'parse_csv', 'beyond_header', 'spellings', 'is_exact', 'are_numbers', 'words_of']
+           'LabelRows', 'describe_problems', 'whole_number', 'is_number', 'CellRows', 'letters_in_doubt', 'read_cells',
+           'understand', 'parse_csv', 'beyond_header', 'spellings', 'is_exact', 'are_numbers', 'words_of']
 
 # %% ../../nbs/labels/05_csv_table.ipynb #e723b0a0
 import csv
@@ -202,7 +202,11 @@ class CellRows:
         return out, refused
 
 # %% ../../nbs/labels/05_csv_table.ipynb #fd52b2e6
-def _doubt(data: bytes, texts: list[str], name: str) -> str:
+def letters_in_doubt(
+    data: bytes,  # content of the file
+    texts: Sequence[str],  # words that were read from it
+    name: str,  # what to call the file
+) -> str:  # a sentence, "" where nothing is in doubt
     "What to say of a file without Unicode: a byte above 127 is another letter in Japan, Russia or on an old Mac."
     some = next((text.strip() for text in texts if not text.isascii()), None)
     if some is None or text_encoding(data[:200]) != "utf-8-sig":
@@ -245,7 +249,8 @@ def read_cells(
         except ValueError as e:
             problems.append(Problem(line, str(e)))
     serials, words, numbers = np.array(found, np.int64).reshape(-1, 3).T
-    return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems, _doubt(data, [*texts], name))
+    doubt = letters_in_doubt(data, [*texts], name)
+    return CellRows(serials, words, numbers, list(texts), delimiter == ";", problems, doubt)
 
 # %% ../../nbs/labels/05_csv_table.ipynb #1717e64b
 def understand(

@@ -33,6 +33,7 @@ from ssvae_widgets.labels.csv_table import (
     beyond_header,
     decode_text,
     guard_cell,
+    letters_in_doubt,
     read_cells,
     render_csv,
     understand,
@@ -279,15 +280,10 @@ def _read_serial_csv(store, data, name, new_classes):
 def _read_rows(data, format, end, name) -> list[dict]:
     "Rows with `image`, `label` and perhaps an id, whatever their columns are called there."
     try:
-        if format == "label-studio":
-            return _tasks(parse_json(decode_text(data, name)))
-        if format == "jsonl" or end == ".jsonl":
-            rows = [parse_json(line) for line in decode_text(data, name).split("\n") if line.strip()]
-        elif format == "parquet" or end == ".parquet":
+        if format != "label-studio" and (format == "parquet" or end == ".parquet"):
             rows = read_parquet(io.BytesIO(data), "it").to_dict("records")
-        else:
-            return list(_csv_rows(decode_text(data, name)))
-        return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
+            return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
+        rows = _text_rows(decode_text(data, name), format, end)
     except LabelFileError:
         raise
     except DataError as e:
@@ -297,6 +293,19 @@ def _read_rows(data, format, end, name) -> list[dict]:
             f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was "
             f"imported."
         ) from None
+    read = [str(row[k]) for row in rows if isinstance(row, dict) for k in ("image", "label") if row.get(k)]
+    if doubt := letters_in_doubt(data, read, name):
+        warnings.warn(doubt, UserWarning, stacklevel=3)
+    return rows
+
+
+def _text_rows(text, format, end) -> list[dict]:
+    if format == "label-studio":
+        return _tasks(parse_json(text))
+    if format == "jsonl" or end == ".jsonl":
+        rows = [parse_json(line) for line in text.split("\n") if line.strip()]
+        return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
+    return list(_csv_rows(text))
 
 # %% ../../nbs/labels/21_exchange.ipynb #574c7c73
 def _csv_rows(text):

@@ -37,7 +37,8 @@ class SessionFiles:
         self.n_items, self.activity = data.n_items, activity
         home = None if path is None else path.with_name(path.name + ".session")
         self.rounds, self.journal = Rounds(None, self.n_items), Journal()
-        self.folder = SessionFolder(home, lambda: log_identity(store))
+        like = () if home is None else (store.log_path, path)
+        self.folder = SessionFolder(home, lambda: log_identity(store), like)
         self.closed = False  # nothing is taken any more
         self.gone = False  # the folder was given back
         try:

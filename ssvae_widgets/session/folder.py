@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ssvae_widgets.io.files import (
     explain_os_error,
     fsync_folder,
     in_the_way,
+    make_folder,
     parse_json,
     read_plain,
     set_aside,
@@ -43,8 +44,9 @@ class SessionFolder:
         self,
         path: Path | None,  # None: nothing is kept
         log: Callable[[], tuple[str, ...]],  # identity of the label log it belongs to, then its former ones
+        like: Sequence[Path] = (),  # files of labels: who may use the first one that is there may use the folder
     ):
-        self.path, self.log, self.mine = path, log, False
+        self.path, self.log, self.like, self.mine = path, log, like, False
         self.state: dict[str, Any] = {}  # as it was read or last written
         self.home = path  # where it would be if nobody else had it
         self.problem = ""  # why it is not mine, though I asked
@@ -171,7 +173,7 @@ def _which_file(path: Path) -> tuple[int, int] | None:  # device and number; Non
 # %% ../../nbs/session/15_folder.ipynb #d2eab171
 @patch
 def _take(self: SessionFolder) -> None:
-    self.path.mkdir(exist_ok=True)
+    make_folder(self.path, next(filter(os.path.exists, self.like), None))
     self._lock = FileLock(self.path / "lock", thread_local=False)  # taken by a job, let go on any thread
     self._lock.acquire(timeout=0)
     self._file = _which_file(self.path / "lock")
