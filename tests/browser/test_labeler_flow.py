@@ -340,8 +340,7 @@ def test_labeling_while_training_with_proposals(open_notebook):
     assert page.locator(".ssvae-curves .line").count() >= 1
     # Back to the round before the training, and to the present with a label
     nb.until("app.training.rounds.count == 2")
-    root.press("[")
-    root.press("[")
+    root.press("[")  # moves at once: what is on show is the newest round
     nb.until("app.presenter.timeline.looking_at == 0 and np.allclose(app.map.xy, app.session.rounds[0].xy)")
     page.wait_for_function("() => document.querySelector('.ssvae-slider').value === '0'")
     before = page.locator(".ssvae-points").first.get_attribute("data-painted")

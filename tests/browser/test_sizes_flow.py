@@ -1,0 +1,48 @@
+"""What an app on a laptop shows is big enough and whole: the picture fills its column, no text is cut off without a
+way to read it, and one number says how much is labeled."""
+
+import re
+
+from test_labeler_flow import App
+
+OPEN = """
+import numpy as np
+from ssvae_widgets import LatentLabeler, make_cells
+pictures, _ = make_cells(300, seed=2)
+app = LatentLabeler(pictures, labels="labels.csv", classes=["round cell", "lobed cell with a long name"])
+app
+"""
+CUT_OFF = """() => {
+    const app = document.querySelector('.ssvae-labeler');
+    const own = e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    const seen = e => { const r = e.getBoundingClientRect(); return r.width > 2 && r.height > 2 && e.checkVisibility(
+        { opacityProperty: true, visibilityProperty: true }) };
+    return [...app.querySelectorAll('*')].filter(e => !e.closest('svg') && own(e) && seen(e)).filter(e =>
+        (e.scrollWidth > e.clientWidth + 1 && !['visible', 'auto', 'scroll'].includes(getComputedStyle(e).overflowX)))
+        .filter(e => !e.closest('[title]')).map(e => e.className + ': ' + e.textContent.trim().slice(0, 60)) }"""
+
+
+def test_a_laptop_shows_big_pictures_and_whole_texts(open_notebook):
+    nb = open_notebook([OPEN], name="sizes", width=1280, height=800)
+    app, page = App(nb), nb.page
+    root = page.locator(".ssvae-labeler").first
+    here = app.alone(1)[0]
+    app.click(here)
+    page.wait_for_selector(f".ssvae-preview[data-serial='{here}']")
+    for size in ((1280, 800), (1024, 768), (1440, 900)):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.wait_for_timeout(600)
+        share = page.evaluate(
+            """() => { const column = document.querySelector('.ssvae-preview'), c = column.querySelector('canvas');
+                return c.getBoundingClientRect().width / column.clientWidth; }"""
+        )
+        assert share > 0.6, (size, share)
+        assert not (cut := page.evaluate(CUT_OFF)), (size, cut)
+    # gestures and labels are counted once: what is saved is what is labeled
+    page.keyboard.press("0")
+    nb.until(f"app.session.codes[{here}] == 0")
+    page.keyboard.press("1")
+    nb.until(f"app.session.codes[{here}] == 1")
+    app.wait_saved(2)
+    said = " ".join(root.inner_text().split())
+    assert re.findall(r"(\d+) of 300 labeled", said) == ["1"] and not re.search(r"saved \d+(?!\d*:)", said), said
