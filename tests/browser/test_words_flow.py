@@ -4,6 +4,7 @@ confirmed, undone, predicted, read in the preview, taken away, and opened again.
 import json
 
 from test_labeler_flow import App
+from waiting import until
 
 OPEN = """
 import numpy as np
@@ -93,11 +94,16 @@ def test_several_words_for_one_picture_with_real_keys(open_notebook):
         "() => [...document.querySelectorAll('.ssvae-word-bars .ssvae-prob')].every(e => "
         "e.getAttribute('aria-label').includes('somebody said'))"
     )
-    said = bars.evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
-    shown = nb.python(
-        f"[[session.classes[k], round(1000 * float(p)) / 10] for k, p in enumerate(session.probs[{seen}])]"
-    )
-    assert all(any(t.startswith(f"{name} {p:g} percent, somebody said") for t in said) for name, p in shown), said
+
+    def as_in_python():  # also after a later check of the answers has changed them
+        said = bars.evaluate_all("all => all.map(e => e.getAttribute('aria-label'))")
+        shown = nb.python(
+            f"[[session.classes[k], int(1000 * float(p) + 0.5) / 10] for k, p in enumerate(session.probs[{seen}])]"
+        )
+        asked = [f"{name} {p:g} percent, somebody said" for name, p in shown]
+        return len(asked) == 3 and all(any(t.startswith(a) for t in said) for a in asked)
+
+    until(as_in_python)
     assert "need not sum to one" in page.locator(".ssvae-word-bars").text_content()
     nb.screenshot("words-preview")
 
