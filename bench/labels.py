@@ -369,7 +369,7 @@ def planes(b):
     fig, result, colors = Figure(figsize=(9, 3.3), layout="constrained", facecolor="white"), {}, np.array(palette(10))
     for ax, (name, xy) in zip(fig.subplots(1, 3), shown.items()):
         result[name] = round(100 * knn_purity(xy, b.t), 1)
-        ax.scatter(*xy.T, s=0.7, c=colors[b.t], linewidths=0)
+        ax.scatter(*xy.T, s=0.7, c=colors[b.t], linewidths=0, antialiased=False)  # ten colors stay ten
         ax.set_title(f"{name}\nneighbors agree: {result[name]:.0f} %", fontsize=10)
         ax.set(xticks=[], yticks=[])
     fig.savefig(PLANES, dpi=100, pil_kwargs=dict(optimize=True))
