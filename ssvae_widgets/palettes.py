@@ -10,6 +10,7 @@ __all__ = ['OKABE_ITO', 'PETROFF_10', 'FIRST_TEN', 'UNLABELED', 'PAGE_GRAYS', 'M
 
 # %% ../nbs/02_palettes.ipynb #a081e228
 from functools import lru_cache
+from itertools import cycle, islice
 
 import numpy as np
 from jaxtyping import Float
@@ -85,11 +86,11 @@ def glasbey(
     grid, lab, chosen = grid[keep], lab[keep], []
     before = _oklab(np.array([_rgb(color) for color in (UNLABELED, *PAGE_GRAYS, *first)]))
     gap = np.linalg.norm(lab[:, None] - before, axis=2).min(1)
-    while len(chosen) < n:
+    while len(chosen) < n and gap.max() > 0:
         i = int(gap.argmax())
         chosen.append("#" + "".join(f"{round(255 * v):02x}" for v in grid[i]))
         gap = np.minimum(gap, np.linalg.norm(lab - lab[i], axis=1))
-    return tuple(chosen)
+    return tuple(islice(cycle(chosen), n))  # some 3,700 differ, then they come again
 
 # %% ../nbs/02_palettes.ipynb #f73e6ead
 def palette(

@@ -80,6 +80,30 @@ def test_the_folder_of_a_session_is_for_those_who_may_use_the_labels(tmp_path, m
         assert stat.S_IMODE((tmp_path / "labels.csv.session").stat().st_mode) == folder
 
 
+def test_a_folder_beside_a_file_is_of_its_group_and_may_be_entered_by_all_who_may_read(tmp_path):
+    from ssvae_widgets.io.files import make_folder
+
+    tmp_path.chmod(0o2775)
+    file = tmp_path / "labels.csv"
+    file.write_text("Serial,label\n")
+    file.chmod(0o664)
+    make_folder(tmp_path / "shared", like=file)
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o2775
+
+    def entries(*given):  # kind, rights, number: owner, a user, group, all but the owner at most, others
+        return struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in given)
+
+    name = "system.posix_acl_access"
+    try:
+        os.setxattr(file, name, entries((1, 6, -1), (2, 6, 1234), (4, 4, -1), (16, 6, -1), (32, 0, -1)))
+    except (AttributeError, OSError):
+        pytest.skip("no access lists here")
+    make_folder(tmp_path / "listed", like=file)
+    right = entries((1, 7, -1), (2, 7, 1234), (4, 5, -1), (16, 7, -1), (32, 0, -1))
+    assert os.getxattr(tmp_path / "listed", name) == right
+    assert stat.S_IMODE((tmp_path / "listed").stat().st_mode) == 0o2770
+
+
 def test_projects_and_exports_written_again_keep_their_permissions(tmp_path):
     from sessions import session
 

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -939,3 +940,16 @@ def test_lines_deleted_while_the_store_was_closed_are_told(tmp_path):
     path.write_text("\n".join([head, *lines[2:]]) + "\n")
     with LabelStore(path, 9, poll=3600) as store:
         assert store.n_labeled == 3 and "2 labels that labels.csv lacks are kept" in store.message
+
+
+def test_a_run_hears_which_words_were_read_as_no_label(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("Serial,label\n0,none\n1,cat\n2,nan\n3,\n4,-1\n")
+    with pytest.warns(UserWarning, match="'nan', 'none' was read as no label; if it is a class"):
+        codes, names = read_label_file(str(file), 6)
+    assert codes.tolist() == [-1, 0, -1, -1, -1, -1] and names == ["cat"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_label_file(str(file), 6, ["cat", "nan", "none"])[0].tolist() == [2, 0, 1, -1, -1, -1]
+        file.write_text("Serial,label\n1,cat\n3,\n4,-1\n")
+        assert read_label_file(str(file), 6)[0].tolist() == [-1, 0, -1, -1, -1, -1]

@@ -9,6 +9,7 @@ import pytest
 from stores import named
 
 from ssvae_widgets import LabelStore
+from ssvae_widgets.labels import archive
 from ssvae_widgets.labels.shared_log import SharedLog
 
 
@@ -98,6 +99,35 @@ def test_undo_through_a_compaction_in_the_same_moment(tmp_path, monkeypatch, wha
         assert named(s) == {1: "x", 2: "x", **{20 + k: "y" for k in range(10)}} and s.history(1)[-1]["undone"] == (
             what == "set"
         )
+
+
+@pytest.mark.parametrize("who", ["oneself", "somebody else"])
+@pytest.mark.parametrize("op", ["undo", "redo"])
+def test_undo_while_the_snapshot_is_made_counts(tmp_path, monkeypatch, op, who):
+    path = tmp_path / "labels.csv"
+    a, b = (LabelStore(path, 50, classes=["x", "y"], poll=3600) for _ in range(2))
+    a.set(1, "x")
+    a.set(2, "y")
+    if op == "redo":
+        a.undo()
+    b.sync()
+    real, done = archive.snapshot_of, []
+
+    def snapshot_of(replay):
+        made = real(replay)
+        done.append(a.undo() if op == "undo" else a.redo())
+        done.append(a.set(3, "x"))
+        return made
+
+    monkeypatch.setattr(archive, "snapshot_of", snapshot_of)
+    assert (a if who == "oneself" else b).compact(keep=0) is not None and all(g.saved for g in done)
+    right = {1: "x", 3: "x"} if op == "undo" else {1: "x", 2: "y", 3: "x"}
+    for s in (a, b):
+        s.sync()
+        assert named(s) == right and s.history(2)[-1]["undone"] == (op == "undo")
+    a.close(), b.close()
+    with LabelStore(path, 50) as s:
+        assert named(s) == right and s.history(2)[-1]["undone"] == (op == "undo")
 
 
 def test_undo_of_earlier_sessions_survives_a_deleted_log(tmp_path):

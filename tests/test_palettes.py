@@ -11,6 +11,7 @@ which act on linear RGB. A page with a dark theme lightens what has less than 3 
 import re
 import shutil
 import subprocess
+import time
 from itertools import combinations
 from math import atan2, cos, degrees, exp, hypot, radians, sin, sqrt
 
@@ -155,3 +156,10 @@ def test_more_classes_change_no_color(root):
 def test_what_is_too_near():
     assert too_near("#909498", [], "#8f979f") and not too_near("#909498", [], None)
     assert too_near(FIRST_TEN[0], [FIRST_TEN[0]]) and not too_near(FIRST_TEN[0], FIRST_TEN[1:])
+
+
+def test_a_hundred_thousand_classes_have_colors_at_once():
+    several, start = palette(1000), time.process_time()
+    many = palette(100_000)
+    assert time.process_time() - start < 10  # 30 s where each further color is searched for among none
+    assert len(many) == 100_000 and many[:1000] == several and len({*many[50_000:60_000]}) > 3000

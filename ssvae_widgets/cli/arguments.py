@@ -397,9 +397,12 @@ def read_label_file(
                 raise UsageError(describe_problems(str(said), store.problems))
             sets = store.answering.sets.heard  # images can have several classes
             codes, found = np.array(store.answering.targets if sets else store.codes), store.classes
-            doubt = store.doubt
+            doubt, dropped = store.doubt, store.csv.dropped
+    if dropped:
+        words = ", ".join(map(repr, dropped))
+        doubt += f" {said}: {words} was read as no label; if it is a class, give it another name in the file."
     if doubt:
-        warnings.warn(doubt, UserWarning, stacklevel=2)
+        warnings.warn(doubt.strip(), UserWarning, stacklevel=2)
     known = [
         *(classes or ()),
         *found[len(classes or ()) :],

@@ -251,15 +251,28 @@ def make_folder(
     made = temporary_name(path)
     made.mkdir()
     if like is not None:
+        handed_down = os.stat(made).st_mode & stat.S_ISGID  # what is made inside is of the same group
         keep_access(like, made)
-        mode = os.stat(made).st_mode & 0o7777
-        os.chmod(made, mode | (mode & 0o444) >> 2)  # a folder that may be read may be entered
+        _let_in(made, handed_down)
     try:
         os.rename(made, path)
     except OSError:
         os.rmdir(made)
         if not path.is_dir():  # else somebody was faster
             raise
+
+
+def _let_in(folder: Path, handed_down: int) -> None:
+    "Whoever may read a folder may enter it, also who stands in its access list by name."
+    mode = os.stat(folder).st_mode & 0o7777
+    try:
+        os.chmod(folder, mode | (mode & 0o444) >> 2 | handed_down)
+        entries = bytearray(os.getxattr(folder, _ACCESS_LIST))
+        for at in range(4, len(entries), 8):  # kind, rights and number of each, behind a version
+            entries[at + 2] |= (entries[at + 2] & 4) >> 2
+        os.setxattr(folder, _ACCESS_LIST, bytes(entries))
+    except (AttributeError, OSError):
+        pass  # no list, or a drive without permissions
 
 # %% ../../nbs/io/01_files.ipynb #45419c30
 def remove_leftovers(

@@ -41,7 +41,15 @@ from .replay import GESTURES
 from .sets import moved_table as moved_sets
 from .sets import table_rows
 from .shared_log import SharedLog
-from .snapshot import mover, read_lines, replayed, runs_of, snapshot_of, where_to_cut
+from ssvae_widgets.labels.snapshot import (
+    mover,
+    names_snapshot,
+    read_lines,
+    replayed,
+    runs_of,
+    snapshot_of,
+    where_to_cut,
+)
 
 # %% ../../nbs/labels/17_archive.ipynb #814265b5
 def compact(
@@ -61,7 +69,7 @@ def compact(
                 log.save()
                 if log.status != "saved":
                     raise LabelFileError(f"{name} cannot be compacted now. {log.message}")
-                records = [r for r, _ in log.records]
+                records, covered = [r for r, _ in log.records], log.file.offset
             cut = where_to_cut(records, keep)
             if sum(r["op"] in GESTURES for r in records[:cut]) == 0:
                 return None
@@ -69,7 +77,7 @@ def compact(
                 body = snapshot_of(replayed(records[:cut], log.n_items))  # nobody waits for this
             lines = [encode_line(r) for r in records[cut:]]
             with log.lock:
-                return _start_anew(log, history, body, lines, records)
+                return _start_anew(log, history, {**body, "covered": covered}, lines, records)
     except Timeout:
         raise LabelFileError(f"{name} is being compacted by another process; try again later.") from None
     except OSError as e:
@@ -85,18 +93,29 @@ def _start_anew(log: SharedLog, history: History, body: dict, lines: list[bytes]
         raise LabelFileError(f"{path.name} changed while it was being compacted; try again later.")
     log.suspect = True  # an interrupt from here on: read everything again
     archive = next((p for p in generations(path) if os.path.samefile(p, path)), None) or second_name(path)
-    facts = {"lineage": [*head.get("lineage", ()), head["id"]], "archive": archive.name, "covered": log.file.offset}
-    later = [encode_line(r) for r, _ in log.records[len(records) :]]
+    facts = {"lineage": [*head.get("lineage", ()), head["id"]], "archive": archive.name}
+    arrived = [r for r, _ in log.records[len(records) :]]
+    below = _switches_below(arrived, records[len(records) - len(lines) :])
+    if not below:
+        facts["covered"] = log.file.offset
+    later = [encode_line(r) for r in arrived if r["id"] not in below]
     fresh = generation(path)
     atomic_write(fresh, [encode_line({**log.record("snapshot"), **body, **facts}), *lines, *later], like=path)
     install(fresh, path)
-    whole = None if log.unsaved else history.whole()
+    whole = None if log.unsaved or below else history.whole()
     log.reopen()
     log.unsaved += _lines_beside(path, head["id"], log.have)
     log.suspect = False
     log.save()
     history.go_on_with(whole)
     return archive
+
+
+def _switches_below(arrived: list[dict], kept: list[dict]) -> set[str]:
+    "Ids of the lines that undo or redo a gesture which is a line no more."
+    lines = {r["id"] for r in (*kept, *arrived)}
+    switches = (r for r in arrived if r["op"] in ("undo", "redo"))
+    return {r["id"] for r in switches if names_snapshot(r) or r["target"] not in lines}
 
 # %% ../../nbs/labels/17_archive.ipynb #5f01d37c
 def _lines_beside(log: Path, parent: str, known: set[str]) -> list[dict]:

@@ -72,6 +72,7 @@ class CsvMirror:
         self.due: float | None = None  # when the next export is due
         self.problems: list[Problem] = []  # lines that were refused last
         self.doubt = ""  # why the letters that were read last may be others, a sentence
+        self.dropped: list[str] = []  # words that were read as no label when the store was opened
         self._poll, self._after = poll, after
         self._known: tuple | None = None  # what the file looked like when it was last written or read: (glance, digest)
         self._odd: tuple | None = None  # an unknown version that was seen once and may still be being written
@@ -461,13 +462,8 @@ def load(self: CsvMirror) -> None:
             file=self.path.name,
             undoable=False,
         )
-    blank = sorted(
-        {
-            t.strip()
-            for t in cells.texts
-            if t.strip().lower() in BLANK - {"", "-1", "-1.0"} and finder(t.strip()) is None
-        }
-    )
+    words = {t.strip() for t in cells.texts}
+    self.dropped = blank = sorted(w for w in words if w.lower() in BLANK - {"", "-1", "-1.0"} and finder(w) is None)
     if blank:
         log.note(
             f"{self.path.name}: {', '.join(map(repr, blank))} was read as no label. If it is a class, name all classes "

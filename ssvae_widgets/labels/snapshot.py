@@ -244,11 +244,13 @@ def late_lines(
 
 def _added_late(path: Path, name: str, head: dict, present: Sequence[dict], n_items: int) -> list[dict]:
     covered = head["covered"]
-    before, have = read_lines(path, 0, covered), {r.get("id") for r in present}
+    have = {r.get("id") for r in present}
+    added = [r for r in read_lines(path, covered) if r["op"] in GESTURES]
+    if all(r.get("id") in have for r in added):
+        return []  # the part that the snapshot knows is long
+    before = read_lines(path, 0, covered)
     known = {r.get("id") for r in before}  # a line can stand in a log twice
-    late = [r for r in read_lines(path, covered) if r["op"] in GESTURES and r.get("id") not in known]
-    if all(r.get("id") in have for r in late):
-        return []
+    late = [r for r in added if r.get("id") not in known]
     n_former = n_items if head.get("former_items") is None else head["former_items"]
     rows = [
         r["serials"]
