@@ -7,9 +7,12 @@ import subprocess
 import sys
 import unicodedata
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 import pytest
+from stores import named
 
 from ssvae_widgets import LabelStore
 from ssvae_widgets.cli.arguments import read_label_file
@@ -68,7 +71,8 @@ def test_commands_read_a_file_as_the_app_does(name, tmp_path):
         (tmp_path / folder / "labels.csv").write_bytes(ALIKE[name])
     with LabelStore(tmp_path / "app" / "labels.csv", 10) as store:
         codes, classes = store.codes, store.classes
-    ours, names = read_label_file(tmp_path / "command" / "labels.csv", 10)
+    with pytest.warns(UserWarning, match="'NaN' was read as no label") if name == "names" else nullcontext():
+        ours, names = read_label_file(tmp_path / "command" / "labels.csv", 10)
     assert ours.tolist() == codes.tolist() and (ours >= 0).sum() == 2
     assert names == (None if classes == [str(k) for k in range(len(classes))] else classes)
     assert (
@@ -375,9 +379,9 @@ def test_names_that_begin_with_guards(tmp_path):
 def test_the_columns_are_known_wherever_the_beginning_of_a_file_ends(encoding, tmp_path):
     "A command looks at the first 4 kB, which may end within a letter."
     letters, mark = "größe" if encoding == "cp1252" else "東京😀", "\ufeff" if encoding == "utf-16-be" else ""
-    for column, named in (("filename", True), ("serial", False)):
+    for column, by_files in (("filename", True), ("serial", False)):
         text = f"{mark}{column},label\n" + "".join(f"{letters}{k}.png,a\n" for k in range(99))
-        assert {by_name(text.encode(encoding)[:end]) for end in range(200, 400)} == {named}
+        assert {by_name(text.encode(encoding)[:end]) for end in range(200, 400)} == {by_files}
     names = [f"{'x' * (k == 0)}{letters}{k}.png" for k in range(500)]
     for _ in range(4 if encoding != "cp1252" else 0):
         names[0] = "x" + names[0]
@@ -385,3 +389,34 @@ def test_the_columns_are_known_wherever_the_beginning_of_a_file_ends(encoding, t
         (tmp_path / "t.csv").write_bytes(f"{mark}filename,label\n{rows}".encode(encoding))
         codes, classes = read_label_file(str(tmp_path / "t.csv"), 500, None, names)
         assert (codes == 0).all() and classes == ["a"]
+
+
+@pytest.mark.parametrize("end", ["csv", "jsonl", "parquet"])
+def test_several_columns_that_name_the_image(tmp_path, end):
+    "Whichever is known here is taken, in any order; two that name two images are refused, and nothing is imported."
+    names = ["a/1.png", "a/2.png", "b/3.png"]
+
+    def take(rows):
+        table, path = pd.DataFrame(rows), tmp_path / f"t.{end}"
+        write = {"csv": "to_csv", "parquet": "to_parquet"}.get(end)
+        getattr(table, write)(path, index=False) if write else table.to_json(path, orient="records", lines=True)
+        with LabelStore(None, 3) as store:
+            import_labels(store, path, images=names, new_classes=True)
+            return named(store)
+
+    for first, second in (("filename", "path"), ("path", "filename"), ("image", "file")):
+        rows = [
+            {first: "a/1.png", second: "/mnt/x/none.png", "label": "cat"},
+            {first: "?", second: "3.png", "label": "dog"},
+            {first: "a/2.png", second: "a/2.png", "label": "cat"},
+        ]
+        assert take(rows) == {0: "cat", 2: "dog", 1: "cat"}
+        with pytest.raises(LabelFileError, match="row 1: two columns name two images, 'a/1.png' and 'b/3.png'"):
+            take([{first: "a/1.png", second: "b/3.png", "label": "cat"}])
+
+
+def test_what_was_dropped_is_said_also_beside_refused_lines(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("Serial,label\n0,cat\n1,none\n77,cat\n")
+    with pytest.warns(UserWarning, match="1 line refused"), LabelStore(path, 5) as store:
+        assert "'none' was read as no label" in store.message and "1 line refused" in store.message

@@ -369,7 +369,7 @@ def read_label_file(
     unusable line is an error that names it. Sets are (n_items, classes): 1, 0, −1 where nobody has said."""
     import numpy as np
 
-    from ssvae_widgets.labels.csv_table import describe_problems
+    from ssvae_widgets.labels.csv_table import are_numbers, describe_problems
     from ssvae_widgets.labels.store import LabelStore
 
     said, path = path, Path(os.path.realpath(path))
@@ -398,7 +398,7 @@ def read_label_file(
             sets = store.answering.sets.heard  # images can have several classes
             codes, found = np.array(store.answering.targets if sets else store.codes), store.classes
             doubt, dropped = store.doubt, store.csv.dropped
-    if dropped:
+    if dropped and not are_numbers(found):  # beside numbers nobody means a class by nan
         words = ", ".join(map(repr, dropped))
         doubt += f" {said}: {words} was read as no label; if it is a class, give it another name in the file."
     if doubt:

@@ -398,7 +398,7 @@ def _refuse(self: CsvMirror, data: bytes, why: LabelFileError, first: bool) -> b
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #7dc4c3db
 @patch
-def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: int, kept: str, older: int = 0):
+def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: int, kept: str, older=0, dropped=""):
     name, said, n = self.path.name, [], len(rows.problems)
     self.problems, self.doubt = list(rows.problems), rows.doubt
     if edited:
@@ -421,7 +421,7 @@ def _tell(self: CsvMirror, rows: LabelRows, edited: int, collide: int, missing: 
         )
     if n:
         said.append(f"{n} line{'s' * (n > 1)} refused: {describe_problems(name, rows.problems)}.")
-    said += [rows.doubt] if rows.doubt else []
+    said += filter(None, [dropped, rows.doubt])
     if not said:
         return
     said.append(f"The file as it was is kept as {kept}.")
@@ -463,15 +463,15 @@ def load(self: CsvMirror) -> None:
             undoable=False,
         )
     words = {t.strip() for t in cells.texts}
-    self.dropped = blank = sorted(w for w in words if w.lower() in BLANK - {"", "-1", "-1.0"} and finder(w) is None)
-    if blank:
-        log.note(
-            f"{self.path.name}: {', '.join(map(repr, blank))} was read as no label. If it is a class, name all classes "
-            "when the file is opened, before the first label.",
-            warn=False,
-        )
+    self.dropped = sorted(w for w in words if w.lower() in BLANK - {"", "-1", "-1.0"} and finder(w) is None)
+    dropped = self.dropped and (
+        f"{self.path.name}: {', '.join(map(repr, self.dropped))} was read as no label. If it is a class, name all "
+        "classes when the file is opened, before the first label."
+    )
     if rows.problems or rows.doubt:
-        self._tell(rows, 0, 0, 0, keep_backup(self.path, data))
+        self._tell(rows, 0, 0, 0, keep_backup(self.path, data), dropped=dropped)
+    elif dropped:
+        log.note(dropped, warn=False)
     self.due = None
 
 # %% ../../nbs/labels/16_csv_mirror.ipynb #f6865d32

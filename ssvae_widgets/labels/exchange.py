@@ -16,8 +16,9 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -282,7 +283,7 @@ def _read_rows(data, format, end, name) -> list[dict]:
     try:
         if format != "label-studio" and (format == "parquet" or end == ".parquet"):
             rows = read_parquet(io.BytesIO(data), "it").to_dict("records")
-            return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
+            return [_with_our_columns(row.items()) if isinstance(row, dict) else row for row in rows]
         rows = _text_rows(decode_text(data, name), format, end)
     except LabelFileError:
         raise
@@ -293,8 +294,8 @@ def _read_rows(data, format, end, name) -> list[dict]:
             f"{name} cannot be read as {format} ({type(e).__name__}: {' '.join(str(e).split())[:120]}). Nothing was "
             f"imported."
         ) from None
-    read = [str(row[k]) for row in rows if isinstance(row, dict) for k in ("image", "label") if row.get(k)]
-    if doubt := letters_in_doubt(data, read, name):
+    cells = [v for row in rows if isinstance(row, dict) for v in (*_names_in(row), row.get("label"))]
+    if doubt := letters_in_doubt(data, [v for v in cells if isinstance(v, str)], name):
         warnings.warn(doubt, UserWarning, stacklevel=3)
     return rows
 
@@ -304,7 +305,7 @@ def _text_rows(text, format, end) -> list[dict]:
         return _tasks(parse_json(text))
     if format == "jsonl" or end == ".jsonl":
         rows = [parse_json(line) for line in text.split("\n") if line.strip()]
-        return [_with_our_columns(row) if isinstance(row, dict) else row for row in rows]
+        return [_with_our_columns(row.items()) if isinstance(row, dict) else row for row in rows]
     return list(_csv_rows(text))
 
 # %% ../../nbs/labels/21_exchange.ipynb #574c7c73
@@ -322,18 +323,28 @@ def _csv_rows(text):
         if any(c.strip() for c in row[len(columns) :]):
             raise ValueError(f"of the row {delimiter.join(row)[:60]!r} {beyond_header(row, len(columns), delimiter)}")
         if any(c.strip() for c in row):
-            yield {k: _Cell(unguard_cell(v.strip())) for k, v in zip(columns, row)}
+            yield _with_our_columns(zip(columns, (_Cell(unguard_cell(v.strip())) for v in row)))
 
 
 class _Cell(str):
     "Text of a CSV, where a missing value is a word too."
 
 # %% ../../nbs/labels/21_exchange.ipynb #a38c5a07
-def _with_our_columns(row: dict) -> dict:
-    ours = {_column(k): v for k, v in row.items()}
-    if sum(_column(k) == "label" for k in row) > 1:
-        raise ValueError(f"a row has the columns {', '.join(map(str, row))[:60]}; expected one with labels")
+def _with_our_columns(cells: Iterable[tuple[str, Any]]) -> dict:
+    "A row as this module names its columns; of several that name the image all are kept."
+    ours: dict[str, Any] = {}
+    for column, value in ((_column(k), v) for k, v in cells):
+        if column == "label" and column in ours:
+            raise ValueError("a row has several columns with labels; expected one")
+        ours[column] = (*ours.get(column, ()), value) if column == "image" else value
     return ours
+
+
+def _names_in(row: dict) -> list:
+    "What a row calls its image; data set libraries store a picture with its path."
+    given = row.get("image")
+    names = [v.get("path") if isinstance(v, dict) else v for v in (given if isinstance(given, tuple) else (given,))]
+    return [v for v in names if v is not None and (v != "" or len(names) == 1)]
 
 # %% ../../nbs/labels/21_exchange.ipynb #32702bbb
 def _tasks(tasks) -> list[dict]:
@@ -444,9 +455,8 @@ def _row(row, store, place: _Places) -> tuple[int, str | None, bool]:
     "Which image, the label that it has there, and whether its id is that of another image."
     if not isinstance(row, dict):
         raise ValueError("it is no object with id, image and label")
-    image, key = row.get("image"), next((row[k] for k in _IDS if row.get(k) not in (None, "")), None)
-    if isinstance(image, dict):
-        image = image.get("path")  # as data set libraries store pictures
+    names, key = _names_in(row), next((row[k] for k in _IDS if row.get(k) not in (None, "")), None)
+    image = names[0] if names else None
     label = _label(row.get("label"), store)
     if label is not None:
         clean_name(label)
@@ -454,7 +464,13 @@ def _row(row, store, place: _Places) -> tuple[int, str | None, bool]:
         serial = -1 if isinstance(key, bool) or "_" in str(key) or float(key) != int(float(key)) else int(float(key))
     except (TypeError, ValueError, OverflowError):
         serial = -1
-    if image is not None and (found := place(str(image))) is not None:
+    places = {found: name for name in names if (found := place(str(name))) is not None}
+    if len(places) > 1:
+        raise ValueError(
+            f"two columns name two images, {' and '.join(repr(str(v)[:40]) for v in places.values())}: leave one out"
+        )
+    if places:
+        [found] = places
         return found, label, 0 <= serial < store.n_items and serial != found
     if key is None and image is not None and not place.known:
         raise ValueError(
