@@ -545,7 +545,9 @@ export class MapView extends MapCanvas {
     e.preventDefault();
     e.stopPropagation();
     if (name === "label" && order && k >= order.length) return this.refuse(`No class has the key ${k}`);
+    this.s.show.pressed = e.timeStamp;
     this.act(name, name === "label" ? (order ? order[k] : k) : arg, e);
+    this.s.show.pressed = Infinity;
   }
 
   act(name, arg, e) {

@@ -31,6 +31,8 @@ export class OnShow {
     this.listeners = new Set();
     this.openers = new Set(); // of the previews: show the picture in full size; true when one did
     this.light = null; // the dialog with that picture, while it is open
+    this.since = 0; // when what they show came onto the screen; Infinity: it comes with the next frame
+    this.pressed = Infinity; // when the key was pressed that acts now
     this.opening = -1; // what is shown in full size as soon as it is drawn
     /** @type {(serial: number) => any} a thumbnail that is there */
     this.thumb = () => null;
@@ -115,8 +117,16 @@ export class OnShow {
       : null;
   }
 
+  /** What is drawn now is seen from the next frame on: a page that is busy hears keys that were pressed before. */
+  frame() {
+    if (!globalThis.requestAnimationFrame) return;
+    this.since = Infinity;
+    requestAnimationFrame(() => (this.since = performance.now()));
+  }
+
   /** A preview has drawn this. */
   drew(info) {
+    if (this.drawn !== (info?.serial ?? -1)) this.frame();
     this.drawn = info?.serial ?? -1;
     this.said = info?.prediction ?? -1;
     this.written = info?.written ?? "";
@@ -144,7 +154,9 @@ export class OnShow {
     }
     if (!this.views || serials.length !== 1) return "";
     const i = serials[0];
-    if (i === this.drawn || i === this.pointed) return "";
+    if (i === this.pointed) return "";
+    if (i === this.drawn)
+      return this.pressed >= this.since ? "" : `The picture of #${i} came after the key, which was not used`;
     return this.following === "hovered"
       ? `The picture was of #${this.drawn}, under the pointer: press again for #${i}, which is selected`
       : `The picture of #${i} is not here yet: the key was not used`;

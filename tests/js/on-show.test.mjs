@@ -224,3 +224,21 @@ test("while a picture is open in full size keys are about it, once it is seen", 
   show.light = null;
   assert.equal(show.refusal([3, 5, 7]), "");
 });
+
+test("a key that was pressed before the picture came onto the screen is not about it", () => {
+  const show = new OnShow(0),
+    frames = [];
+  globalThis.requestAnimationFrame = (f) => frames.push(f);
+  show.views = 1;
+  show.select([3], "next");
+  show.drew({ serial: 3 });
+  show.pressed = performance.now();
+  assert.match(show.refusal([3]), /came after the key/);
+  frames.forEach((f) => f());
+  assert.match(show.refusal([3]), /came after the key/); // the page heard it late
+  show.pressed = performance.now() + 1;
+  assert.equal(show.refusal([3]), "");
+  show.drew({ serial: 3 }); // what is said of it has come
+  assert.equal(show.refusal([3]), "");
+  delete globalThis.requestAnimationFrame;
+});
