@@ -60,7 +60,8 @@ class Accuracy:
             _, low, high = self.audit
             parts.append(f"blind test: {self.right} of {self.asked} ({100 * low:.0f}–{100 * high:.0f})")
         if self.truth == self.truth:
-            parts.append(f"{self.truth:.1%} right by the known classes")
+            when = "" if self.value == self.value else f", after {self.labels:,} label{'s' * (self.labels != 1)}"
+            parts.append(f"{self.truth:.1%} right by the known classes{when}")
         return " · ".join(parts)
 
     @property
