@@ -78,8 +78,7 @@ class Accuracy:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Accuracy:
         "From `to_dict`."
-        known = {k: v for k, v in saved.items() if k in cls.__dataclass_fields__}
-        return cls(**{k: math.nan if v is None else v for k, v in known.items()})
+        return cls(**{k: math.nan if v is None else v for k, v in saved.items() if k in cls.__dataclass_fields__})
 
 # %% ../../nbs/assess/04_accuracy.ipynb #4bda01af
 _NOBODY = np.zeros(0, np.int64)
