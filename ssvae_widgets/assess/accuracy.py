@@ -60,7 +60,8 @@ class Accuracy:
             _, low, high = self.audit
             parts.append(f"blind test: {self.right} of {self.asked} ({100 * low:.0f}–{100 * high:.0f})")
         if self.truth == self.truth:
-            parts.append(f"{self.truth:.1%} right by the known classes")
+            when = "" if self.value == self.value else f", after {self.labels:,} label{'s' * (self.labels != 1)}"
+            parts.append(f"{self.truth:.1%} right by the known classes{when}")
         return " · ".join(parts)
 
     @property
@@ -77,8 +78,7 @@ class Accuracy:
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Accuracy:
         "From `to_dict`."
-        known = {k: v for k, v in saved.items() if k in cls.__dataclass_fields__}
-        return cls(**{k: math.nan if v is None else v for k, v in known.items()})
+        return cls(**{k: math.nan if v is None else v for k, v in saved.items() if k in cls.__dataclass_fields__})
 
 # %% ../../nbs/assess/04_accuracy.ipynb #4bda01af
 _NOBODY = np.zeros(0, np.int64)

@@ -165,10 +165,8 @@ export function areasKey() {
     "div",
     { class: "ssvae-m-areas", hidden: true },
     h("span", {}, "Regions: class predicted by the points around · certainty"),
-    line("sure"),
-    h("span", {}, "0.9"),
-    line("even"),
-    h("span", {}, "0.5 · nothing far from points"),
+    h("span", { class: "ssvae-m-of-level" }, line("sure"), "0.9"),
+    h("span", { class: "ssvae-m-of-level" }, line("even"), "0.5 · nothing far from points"),
   );
 }
 

@@ -330,11 +330,19 @@ function render({ model, el }) {
     }
   });
   space.addEventListener("dblclick", (event) => {
-    if (event.target.closest(".ssvae-tile")) toMap(el, "original"); // the one under the pointer is on show
+    const node = event.target.closest(".ssvae-tile");
+    if (!node) return;
+    look(Number(node.dataset.serial)); // two clicks have selected since
+    toMap(el, "original");
   });
+  /** Its picture is on show, whatever is selected. */
+  const look = (serial) => {
+    onShow(model.get("of")).turn(serial);
+    model.send({ type: "look", serial });
+  };
   space.addEventListener("pointerover", (event) => {
     const node = event.target.closest(".ssvae-tile");
-    if (node) model.send({ type: "look", serial: Number(node.dataset.serial) });
+    if (node) look(Number(node.dataset.serial));
   });
   space.addEventListener("keydown", (event) => {
     const step = {
@@ -369,6 +377,18 @@ function render({ model, el }) {
     }
   });
   box.addEventListener("scroll", later, { passive: true });
+  /** From the picture in full size to the one before or after it here. */
+  el.addEventListener("ssvae-turn", (event) => {
+    const { serial, step } = /** @type {CustomEvent} */ (event).detail,
+      from = cells.findIndex((at) => serials[at] === serial),
+      to = cells[from + step];
+    if (from < 0 || to === undefined) return;
+    cursor = from + step;
+    anchor = to;
+    event.preventDefault();
+    look(serials[to]);
+    reveal();
+  });
   el.addEventListener("ssvae-fold", () => model.send({ type: "close", keep: true }));
 
   const onMessage = (message, buffers) => {

@@ -27,7 +27,8 @@ export function lightbox(root, ask, closed = () => {}) {
   const stage = h("div", { class: "ssvae-light-stage" }, image);
   const title = h("span", { class: "ssvae-light-title" }),
     label = h("span", { class: "ssvae-chip" }),
-    facts = h("span", { class: "ssvae-light-facts", role: "status" });
+    facts = h("span", { class: "ssvae-light-facts", role: "status" }),
+    note = h("span", { class: "ssvae-light-note", role: "status" });
   const button = (text, name, does, ...inside) =>
     h(
       "button",
@@ -49,6 +50,7 @@ export function lightbox(root, ask, closed = () => {}) {
     title,
     label,
     facts,
+    note,
     button("Fit", "The whole picture", () => view(fitted())),
     button("100 %", "One pixel of the picture for one of the screen", () => view([1 / devicePixelRatio, 0, 0])),
     button("", "Close (Esc)", () => close(), icon("close")),
@@ -140,7 +142,15 @@ export function lightbox(root, ask, closed = () => {}) {
     get open() {
       return dialog.open;
     },
+    /** The item whose picture is seen; -1: it has not come. */
+    get there() {
+      return dialog.open && !image.hidden ? serial : -1;
+    },
     close,
+    /** Why a key was not used: the line that says it stands behind the dialog. @param {string} text */
+    say(text) {
+      note.textContent = text;
+    },
     /** Show the picture of an item; nothing new is asked for when it is there. */
     show(next, name, chip) {
       title.textContent = clean(name ? `#${next} · ${name}` : `#${next}`);

@@ -545,7 +545,9 @@ export class MapView extends MapCanvas {
     e.preventDefault();
     e.stopPropagation();
     if (name === "label" && order && k >= order.length) return this.refuse(`No class has the key ${k}`);
+    this.s.show.pressed = e.timeStamp;
     this.act(name, name === "label" ? (order ? order[k] : k) : arg, e);
+    this.s.show.pressed = Infinity;
   }
 
   act(name, arg, e) {
@@ -563,10 +565,11 @@ export class MapView extends MapCanvas {
         zoomWithin(this.view, this.view.w / 2, this.view.h / 2, arg === "in" ? 0.75 : 1 / 0.75, m.get("home")),
       );
     else if (name === "move" && this.probe?.on) this.probe.nudge(arg, e?.shiftKey);
+    else if (name === "move" && this.s.show.light && this.sheet) this.turn(arg);
     else if (name === "move") this.step(arg, e?.shiftKey);
     else if (name === "escape") this.escape();
     else if (name === "filter") this.filter();
-    else if (name === "flag") this.s.intent("flag", { name: arg }, st.selected);
+    else if (name === "flag") this.flag(arg);
     else if (["help", "classes", "find", "note"].includes(name) && !m.get("dialogs")) this.s.intent(name);
     else if (name === "note") this.note(st.selected);
     else if (name === "find") showNames(this.map, (text) => this.s.intent("find", { text }));
@@ -675,7 +678,7 @@ export class MapView extends MapCanvas {
       }
       return e.preventDefault();
     }
-    if (!["label", "clear", "accept", "none", "undo", "redo", "next"].includes(name)) return;
+    if (!["label", "clear", "accept", "none", "undo", "redo", "next", "original"].includes(name)) return;
     if (["label", "clear", "accept", "none"].includes(name)) {
       e.detail.serials = st.selected;
       const why = this.s.show.refusal(st.selected);
@@ -683,6 +686,14 @@ export class MapView extends MapCanvas {
     }
     e.preventDefault();
     this.act(name, arg);
+  }
+
+  /** A flag for what is on show, or for the selection; what is not on show gets none. @param {string} name */
+  flag(name) {
+    const rows = this.s.about,
+      why = this.s.show.refusal(rows);
+    if (why) this.refuse(why);
+    else this.s.intent("flag", { name }, rows);
   }
 
   /** A note of these points, with what is there already where it is one. @param {Uint32Array} rows */
@@ -700,7 +711,7 @@ export class MapView extends MapCanvas {
   accept() {
     if (this.confirm?.startsWith("none/")) return this.none();
     if (this.confirm) return this.give(this.confirm.startsWith("null/") ? null : parseInt(this.confirm, 10));
-    const sel = this.s.state.selected,
+    const sel = this.s.about,
       several = this.s.words.on && this.model.get("listening") && sel.length;
     const { show } = this.s,
       why = show.refusal(sel) || (several ? confirmWords(this.s) : show.unsaid(sel));
@@ -711,7 +722,7 @@ export class MapView extends MapCanvas {
 
   /** None of several words, and that is the whole answer; of many pictures it is asked about once. */
   none() {
-    const sel = this.s.state.selected,
+    const sel = this.s.about,
       why = this.s.show.refusal(sel);
     if (why) return this.refuse(why);
     if (!this.s.words.on || !this.model.get("listening")) return this.s.intent("none", {}, sel);
@@ -727,7 +738,7 @@ export class MapView extends MapCanvas {
 
   /** A large selection is asked about once, and the same key again is the answer. @param {string} what @param {string} question */
   asks(what, question) {
-    const sel = this.s.state.selected,
+    const sel = this.s.about,
       limit = this.model.get("confirm_above");
     if (!(limit > 0 && sel.length > limit && this.confirm !== what)) {
       this.quiet();
@@ -740,9 +751,16 @@ export class MapView extends MapCanvas {
     return true;
   }
 
-  /** The contact sheet shows what a key would label. */
-  sheetInView() {
-    return !!this.map.closest?.(".ssvae-labeler")?.querySelector(".ssvae-sheet:not(.ssvae-hidden)");
+  /** The contact sheet, while it shows what a key would label. */
+  get sheet() {
+    return this.map.closest?.(".ssvae-labeler")?.querySelector(".ssvae-sheet:not(.ssvae-hidden)");
+  }
+
+  /** The picture before or after the one in full size on the contact sheet, where that is open. */
+  turn(direction) {
+    const detail = { serial: this.s.show.wanted, step: direction === "left" || direction === "up" ? -1 : 1 },
+      event = new CustomEvent("ssvae-turn", { cancelable: true, detail });
+    if (this.sheet.dispatchEvent(event)) this.s.show.say("There is no picture beyond this one on the sheet");
   }
 
   /** A key was not used: say why, and show what the next one would be about. */
@@ -762,9 +780,9 @@ export class MapView extends MapCanvas {
 
   /** Label the selection; a large one is asked about once, and the same key again is the answer. */
   give(label) {
-    const sel = this.s.state.selected,
+    const sel = this.s.about,
       what = `${label}/${sel.length}/${sel[0]}`;
-    const why = this.s.show.refusal(sel) || (this.sheetInView() ? "" : this.s.show.stray(sel));
+    const why = this.s.show.refusal(sel) || (this.sheet ? "" : this.s.show.stray(sel));
     if (why) return this.refuse(why);
     if (!sel.length) return this.speak("Nothing is selected");
     if (this.asks(what, this.question(label))) return;
@@ -775,7 +793,7 @@ export class MapView extends MapCanvas {
 
   /** What is asked about the selection. @param {number | null} label */
   question(label) {
-    const sel = this.s.state.selected,
+    const sel = this.s.about,
       { words } = this.s,
       points = `${count(sel.length)} points`;
     if (label === null) return `Remove the ${words.on ? "answers" : "labels"} of ${points}`;

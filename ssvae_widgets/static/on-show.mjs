@@ -31,6 +31,9 @@ export class OnShow {
     this.listeners = new Set();
     this.openers = new Set(); // of the previews: show the picture in full size; true when one did
     this.light = null; // the dialog with that picture, while it is open
+    this.since = 0; // when what they show came onto the screen; Infinity: it comes with the next frame
+    this.pressed = Infinity; // when the key was pressed that acts now
+    this.opening = -1; // what is shown in full size as soon as it is drawn
     /** @type {(serial: number) => any} a thumbnail that is there */
     this.thumb = () => null;
   }
@@ -50,8 +53,13 @@ export class OnShow {
     this.tell();
   }
 
-  /** The picture on show in full size; false when no preview can. */
+  /** The picture on show in full size, at the latest when it comes; false when no preview can. */
   open() {
+    const i = this.wanted;
+    if (i >= 0 && i !== this.drawn && this.openers.size) {
+      this.opening = i;
+      return true;
+    }
     return [...this.openers].some((f) => f());
   }
 
@@ -75,7 +83,12 @@ export class OnShow {
   }
 
   hover(serial) {
-    if (serial === this.hovered || this.light) return; // the pointer is over the dialog
+    if (!this.light) this.turn(serial); // else the pointer is over the dialog
+  }
+
+  /** A picture is looked at, whatever is selected; -1: none any more. */
+  turn(serial) {
+    if (serial === this.hovered && (serial < 0 || this.following === "hovered")) return;
     this.hovered = serial;
     this.following = serial >= 0 ? "hovered" : "selected";
     this.tell();
@@ -104,23 +117,46 @@ export class OnShow {
       : null;
   }
 
+  /** What is drawn now is seen from the next frame on: a page that is busy hears keys that were pressed before. */
+  frame() {
+    if (!globalThis.requestAnimationFrame) return;
+    this.since = Infinity;
+    requestAnimationFrame(() => (this.since = performance.now()));
+  }
+
   /** A preview has drawn this. */
   drew(info) {
+    if (this.drawn !== (info?.serial ?? -1)) this.frame();
     this.drawn = info?.serial ?? -1;
     this.said = info?.prediction ?? -1;
     this.written = info?.written ?? "";
     this.suggested = info?.words?.predicted ?? null;
     this.coming = !!info?.coming;
     if (this.following === "hovered" && this.drawn === this.hovered && this.drawn !== this.pointed) this.pointed = -1;
+    if (this.opening >= 0 && this.opening === this.drawn) queueMicrotask(() => this.open());
+    if (this.opening !== this.wanted || this.opening === this.drawn) this.opening = -1;
+  }
+
+  /** What keys are about, where these points are selected: the picture in full size while that is open. */
+  about(selected) {
+    return this.light && this.wanted >= 0 ? Uint32Array.of(this.wanted) : selected;
   }
 
   /** Why a key may not act on these points; empty when it may. */
   refusal(serials) {
     if (this.gone) return this.gone;
     if (this.waiting) return "The next image is not here yet: the key was not used";
+    if (this.light) {
+      if (serials.length !== 1) return "The key was not used: it is about more than this picture. Esc shows the others";
+      return serials[0] === this.light.there
+        ? ""
+        : `The picture of #${serials[0]} is not here yet: the key was not used`;
+    }
     if (!this.views || serials.length !== 1) return "";
     const i = serials[0];
-    if (i === this.drawn || i === this.pointed) return "";
+    if (i === this.pointed) return "";
+    if (i === this.drawn)
+      return this.pressed >= this.since ? "" : `The picture of #${i} came after the key, which was not used`;
     return this.following === "hovered"
       ? `The picture was of #${this.drawn}, under the pointer: press again for #${i}, which is selected`
       : `The picture of #${i} is not here yet: the key was not used`;

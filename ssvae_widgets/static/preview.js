@@ -311,7 +311,10 @@ function render({ model, el }) {
   const unfit = fitWindow(el);
   const stops = [
     follow(model, ["info", "pixels", "classes", "palette", "box", "covers"], draw),
-    show.listen(() => draw(false)),
+    show.listen(() => {
+      draw(false);
+      light?.say(show.note);
+    }),
   ];
   return () => {
     show.views -= 1;

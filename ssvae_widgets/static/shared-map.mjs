@@ -309,6 +309,11 @@ export class Shared {
     this.tell("selection");
   }
 
+  /** The points that a key says something of. */
+  get about() {
+    return this.show.about(this.state.selected);
+  }
+
   /** Is a proposal still unlabeled here? */
   open = (i) => i < this.state.n && !(this.state.flags[i] & LABELED);
 
@@ -384,7 +389,7 @@ export class Shared {
 
   /** Give the label (null: take it away) to the selection, painted at once. */
   label(label, source = "key") {
-    const serials = this.state.selected;
+    const serials = this.about;
     if (this.show.gone) return this.intent("label");
     if (!serials.length || !this.model.get("listening")) return false;
     if (this.words.on) {
@@ -404,7 +409,7 @@ export class Shared {
 
   /** The predicted class that is on show, accepted. */
   accept() {
-    const serials = this.state.selected,
+    const serials = this.about,
       said = this.show.said;
     if (this.show.gone) return this.intent("accept");
     if (serials.length !== 1 || !this.model.get("listening") || !(said >= 0) || this.show.drawn !== serials[0]) {

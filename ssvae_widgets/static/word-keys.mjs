@@ -2,7 +2,7 @@
 
 /** Paint a gesture; what Python is told of it. @param {import("./shared-map.mjs").Shared} shared @param {any} change as `Words.begin` takes it @param {number | null} flash the word that flashes when it is kept */
 function paintWords(shared, change, flash = null) {
-  const serials = shared.state.selected,
+  const serials = shared.about,
     gesture = ++shared.gesture;
   shared.words.begin(gesture, serials, change);
   const color = change.clear ? null : (i) => shared.words.color(i);
@@ -14,8 +14,8 @@ function paintWords(shared, change, flash = null) {
 
 /** The word of a key to all that are selected, or away from them where all have it; the picture stays on show. */
 export function toggleWord(shared, label) {
-  const { state, words, show } = shared,
-    serials = state.selected,
+  const { words, show } = shared,
+    serials = shared.about,
     on = words.state(serials, label) !== "true",
     facts = paintWords(shared, { label, on }, on ? label : null);
   show.did(serials.length === 1 && serials[0] === show.at ? show.at : -1);
@@ -26,12 +26,12 @@ export function toggleWord(shared, label) {
 export function clearWords(shared) {
   const facts = paintWords(shared, { clear: true });
   shared.show.did(-1);
-  shared.intent("clear", facts, shared.state.selected);
+  shared.intent("clear", facts, shared.about);
 }
 
 /** None of the words, and that is the whole answer. */
 export function noneOfThese(shared) {
-  const serials = shared.state.selected,
+  const serials = shared.about,
     facts = paintWords(shared, { words: [] });
   if (serials.length === 1) return shared.answer("none", facts, serials);
   shared.show.did(-1);
@@ -44,7 +44,7 @@ export function noneOfThese(shared) {
  */
 export function confirmWords(shared) {
   const { show, words } = shared,
-    serials = shared.state.selected,
+    serials = shared.about,
     i = serials[0];
   if (serials.length !== 1) {
     show.did(-1);

@@ -303,6 +303,7 @@ def original(self: Commands, intent):
 def look(self: Commands, intent):
     "The pointer is on an image of the sheet."
     self.views.map.hovered = intent["serial"]
+    self.presenter.look_at({"name": "hovered"})  # also when the pointer was there before
 
 
 @patch

@@ -36,9 +36,10 @@ class TakeAway:
             return "export"
         place = path.with_name(f"{path.stem}-export")
         try:
-            return os.path.relpath(place)
+            short = os.path.relpath(place)
         except ValueError:  # on another drive
             return str(place)
+        return os.path.abspath(place) if short.startswith(os.pardir) else short  # nobody counts dots
 
 # %% ../../nbs/widgets/18_take_away.ipynb #1436cf55
 @patch

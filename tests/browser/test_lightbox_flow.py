@@ -90,3 +90,77 @@ def test_a_photograph_opens_in_full_size_and_keys_go_on(open_notebook):
     assert page.locator("dialog.ssvae-light[open]").get_attribute("data-serial") == str(third), "it stays"
     page.keyboard.press("Escape")
     assert nb.python("app.error") in ("", None)
+
+
+def test_keys_are_about_the_picture_in_full_size(open_notebook):
+    "Whatever is selected behind it: nobody sees that."
+    nb = open_notebook([OPEN])
+    app = App(nb)
+    page = app.page
+    light = page.locator("dialog.ssvae-light[open]")
+
+    def seen(serial):
+        page.locator(f"dialog.ssvae-light[open][data-serial='{serial}'] img:visible").wait_for()
+
+    rows = [3, 9, 14, 20, 31]
+    nb.execute(f"app.map.selected = np.array({rows})")
+    tiles = page.locator(".ssvae-sheet .ssvae-tile")
+    tiles.locator("canvas").nth(4).wait_for()
+    order = [int(tiles.nth(i).get_attribute("data-serial")) for i in range(5)]
+    tiles.nth(1).dblclick()  # two clicks leave it out and take it in again
+    seen(order[1])
+    page.keyboard.press("1")
+    nb.until(f"int(app.session.codes[{order[1]}]) == 1")
+    page.keyboard.press("ArrowRight")  # the next one of the sheet
+    seen(order[2])
+    page.keyboard.press("0")
+    nb.until(f"int(app.session.codes[{order[2]}]) == 0")
+    page.wait_for_function("() => document.querySelector('.ssvae-light .ssvae-chip').textContent === 'near'")
+    page.keyboard.press("k")
+    nb.until(f"app.session.data.excluded == {{{order[2]}}}")
+    page.keyboard.press("k")
+    nb.until("not app.session.data.excluded")
+    page.keyboard.press("ArrowLeft")
+    seen(order[1])
+    nb.screenshot("lightbox-of-a-sheet")
+    page.keyboard.press("Escape")
+    light.wait_for(state="hidden")
+    assert nb.python("app.map.selected.tolist()") == rows, "the sheet is as it was"
+    assert nb.python("app.session.n_labeled") == 2
+    page.mouse.move(5, 5)
+    tiles.nth(1).hover()  # once more the same one
+    page.keyboard.press("o")
+    seen(order[1])
+    page.keyboard.press("Escape")
+    tiles.nth(3).hover()
+    page.keyboard.press("o")
+    seen(order[3])
+    # a key that comes before the picture is not used, and says so where it is seen
+    nb.execute(
+        "import time; _original = app.commands.original; "
+        "app.commands.original = lambda i: (time.sleep(1.5), _original(i))"
+    )
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("1")
+    page.wait_for_function("() => /not here yet/.test(document.querySelector('.ssvae-light-note').textContent)")
+    seen(order[4])
+    page.keyboard.press("1")
+    nb.until(f"int(app.session.codes[{order[4]}]) == 1")
+    assert page.locator(".ssvae-light-note").inner_text() == ""
+    assert nb.python("app.session.n_labeled") == 3
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # the sheet
+    page.locator(".ssvae-sheet").first.wait_for(state="hidden")
+    # the picture of another point than the selected one
+    here, there = app.alone(2)
+    app.click(here)
+    page.locator(f".ssvae-preview[data-serial='{here}']").wait_for()
+    page.mouse.move(*app.place(there), steps=5)
+    page.locator(f".ssvae-preview[data-serial='{there}']").wait_for()
+    page.keyboard.press("o")
+    seen(there)
+    before = nb.python("app.session.codes.tolist()")
+    page.keyboard.press("0")
+    nb.until("app.flush(0.2)")
+    before[there] = 0
+    nb.until(f"app.session.codes.tolist() == {before}")

@@ -26,6 +26,14 @@ def test_more_of_a_kind_are_found_and_all_is_taken_away(open_notebook):
     dialog.locator("input[value=predictions]").uncheck()
     dialog.get_by_text("Write", exact=True).click()
     until(lambda: dialog.locator(".ssvae-taken li").count() == 3)
+    page.set_viewport_size({"width": 1024, "height": 560})  # a low window scrolls the list, not the buttons
+    page.wait_for_function(
+        """() => { const box = document.querySelector('.ssvae-dialog').getBoundingClientRect();
+            return [...document.querySelectorAll('.ssvae-dialog-foot button')].every((b) =>
+                b.getBoundingClientRect().bottom <= box.bottom) }"""
+    )
+    nb.screenshot("take-away-low")
+    page.set_viewport_size({"width": 1280, "height": 800})
     folder = Path(nb.python("str(app.session.store.path.parent / 'labels-export')"))
     assert sorted(p.name for p in folder.iterdir()) == ["by_class", "export.json", "labels.csv", "map.html"]
     assert sorted(p.relative_to(folder / "by_class").as_posix() for p in folder.rglob("*.png")) == [

@@ -202,3 +202,43 @@ test("any run of answers, undos, clicks and late deals labels only what is drawn
   }
   assert.ok(labeled.size > 300, String(labeled.size));
 });
+
+test("while a picture is open in full size keys are about it, once it is seen", () => {
+  const show = new OnShow(0);
+  show.views = 1;
+  show.select([3, 5, 7], "lasso");
+  show.turn(5);
+  show.drew({ serial: 5 });
+  assert.deepEqual([...show.about([3, 5, 7])], [3, 5, 7]);
+  show.light = { there: -1 };
+  assert.deepEqual([...show.about([3, 5, 7])], [5]);
+  assert.match(show.refusal([5]), /not here yet/);
+  show.light = { there: 5 };
+  assert.equal(show.refusal([5]), "");
+  show.hover(7); // the pointer is over the dialog
+  assert.deepEqual([...show.about([3, 5, 7])], [5]);
+  show.turn(7);
+  assert.match(show.refusal([7]), /#7 is not here yet/);
+  show.select([3, 5, 7], "python");
+  assert.match(show.refusal(show.about([3, 5, 7])), /more than this picture/);
+  show.light = null;
+  assert.equal(show.refusal([3, 5, 7]), "");
+});
+
+test("a key that was pressed before the picture came onto the screen is not about it", () => {
+  const show = new OnShow(0),
+    frames = [];
+  globalThis.requestAnimationFrame = (f) => frames.push(f);
+  show.views = 1;
+  show.select([3], "next");
+  show.drew({ serial: 3 });
+  show.pressed = performance.now();
+  assert.match(show.refusal([3]), /came after the key/);
+  frames.forEach((f) => f());
+  assert.match(show.refusal([3]), /came after the key/); // the page heard it late
+  show.pressed = performance.now() + 1;
+  assert.equal(show.refusal([3]), "");
+  show.drew({ serial: 3 }); // what is said of it has come
+  assert.equal(show.refusal([3]), "");
+  delete globalThis.requestAnimationFrame;
+});
