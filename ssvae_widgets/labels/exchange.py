@@ -335,7 +335,7 @@ def _with_our_columns(cells: Iterable[tuple[str, Any]]) -> dict:
     ours: dict[str, Any] = {}
     for column, value in ((_column(k), v) for k, v in cells):
         if column == "label" and column in ours:
-            raise ValueError("a row has several columns with labels; expected one")
+            raise ValueError("a row has several label columns; expected one column with labels")
         ours[column] = (*ours.get(column, ()), value) if column == "image" else value
     return ours
 

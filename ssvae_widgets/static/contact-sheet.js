@@ -442,6 +442,7 @@ function render({ model, el }) {
       head();
     }),
     follow(model, ["shown", "question", "answer", "sorts", "sort", "note"], () => {
+      if (!model.get("shown") && !el.hidden) onShow(model.get("of")).turn(-1); // the pointer was on what is gone
       el.hidden = !model.get("shown");
       el.classList.toggle("ssvae-hidden", !model.get("shown"));
       const options = model.get("sorts").join("\u0000");

@@ -156,7 +156,7 @@ export class OnShow {
     const i = serials[0];
     if (i === this.pointed) return "";
     if (i === this.drawn)
-      return this.pressed >= this.since ? "" : `The picture of #${i} came after the key, which was not used`;
+      return this.pressed < this.since ? `The picture of #${i} came after the key, which was not used` : "";
     return this.following === "hovered"
       ? `The picture was of #${this.drawn}, under the pointer: press again for #${i}, which is selected`
       : `The picture of #${i} is not here yet: the key was not used`;

@@ -367,6 +367,7 @@ def paint_selection(self: Presenter):
             v.sheet.fill(self.order(selected), s.codes, s.pred)
         elif v.sheet.shown:
             v.sheet.close_sheet()
+            v.map.hovered = -1  # what the pointer was on is gone with it
 
 # %% ../../nbs/widgets/17_presenter.ipynb #3795bde5
 @patch
