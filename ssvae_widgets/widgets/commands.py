@@ -302,8 +302,9 @@ def original(self: Commands, intent):
 @patch
 def look(self: Commands, intent):
     "The pointer is on an image of the sheet."
+    serial = intent["serial"]
     if self.views.sheet.shown:
-        self.views.map.hovered = intent["serial"]
+        self.views.map.hovered = serial
         self.presenter.look_at({"name": "hovered"})  # also when the pointer was there before
 
 

@@ -396,8 +396,7 @@ def look_at(self: Presenter, change):
     "The selection or the pointer moved."
     name = change["name"]
     self.following = name if name == "selected" or self.views.map.hovered >= 0 else "selected"
-    if name == "selected":
-        self.reselected = True
+    self.reselected |= name == "selected"
     self.queue.ask(*(("selection",) if name == "selected" else ()), "preview")
 
 # %% ../../nbs/widgets/17_presenter.ipynb #90ef5143
