@@ -12,14 +12,25 @@ pictures, _ = make_cells(300, seed=2)
 app = LatentLabeler(pictures, labels="labels.csv", classes=["round cell", "lobed cell with a long name"])
 app
 """
-CUT_OFF = """() => {
-    const app = document.querySelector('.ssvae-labeler');
-    const own = e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    const seen = e => { const r = e.getBoundingClientRect(); return r.width > 2 && r.height > 2 && e.checkVisibility(
-        { opacityProperty: true, visibilityProperty: true }) };
-    return [...app.querySelectorAll('*')].filter(e => !e.closest('svg') && own(e) && seen(e)).filter(e =>
-        (e.scrollWidth > e.clientWidth + 1 && !['visible', 'auto', 'scroll'].includes(getComputedStyle(e).overflowX)))
-        .filter(e => !e.closest('[title]')).map(e => e.className + ': ' + e.textContent.trim().slice(0, 60)) }"""
+CUT_OFF = """() => {  // texts of which something that does not scroll hides a part, and no title says the whole
+    const app = document.querySelector('.ssvae-labeler'), range = document.createRange();
+    const words = document.createTreeWalker(app, NodeFilter.SHOW_TEXT), cut = [];
+    for (let text = words.nextNode(); text; text = words.nextNode()) {
+        const at = text.parentElement;
+        range.selectNodeContents(text);
+        const r = range.getBoundingClientRect();
+        if (!text.data.trim() || r.width < 3 || at.closest('svg, option, [title]') || !at.checkVisibility(
+            { opacityProperty: true, visibilityProperty: true })) continue;
+        for (let box = at; box !== app.parentElement; box = box.parentElement) {
+            const b = box.getBoundingClientRect(), over = getComputedStyle(box).overflowX;
+            if (over === 'auto' || over === 'scroll' || b.width < 3) break;
+            if (over !== 'visible' && (r.right > b.right + 1 || r.left < b.left - 1)) {
+                cut.push(`${box.className}: ${text.data.trim().slice(0, 60)}`);
+                break;
+            }
+        }
+    }
+    return cut }"""
 
 
 def test_a_laptop_shows_big_pictures_and_whole_texts(open_notebook):
