@@ -161,16 +161,10 @@ class Bench:
         page = context.new_page()
         relative = f"{folder.name}/b.ipynb"
         page.goto(f"{self.lab.url}/lab/tree/{relative}?reset", wait_until="domcontentloaded")
-        page.wait_for_function(
-            "p => window.jupyterapp?.shell.currentWidget?.context?.path === p && "
-            "window.jupyterapp.shell.currentWidget.content.widgets?.length",
-            arg=relative,
-            timeout=90_000,
-        )
-        page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.ready")
+        book = tools.Notebook(self.lab, page, relative)
+        book.ready()
         page.evaluate("() => { if (!window.jupyterapp.shell.leftCollapsed) window.jupyterapp.shell.collapseLeft(); }")
         page.evaluate("() => window.jupyterapp.commands.execute('notebook:hide-all-cell-code')")
-        book = tools.Notebook(self.lab, page, relative)
         for attempt in range(6):  # a kernel that is slow to start looks dead to a second client
             try:
                 book.connect()

@@ -397,7 +397,7 @@ def read_label_file(
                 raise UsageError(describe_problems(str(said), store.problems))
             sets = store.answering.sets.heard  # images can have several classes
             codes, found = np.array(store.answering.targets if sets else store.codes), store.classes
-            doubt, dropped = store.doubt, store.csv.dropped
+            doubt, dropped = store.csv.doubt, store.csv.dropped
     if dropped and not are_numbers(found):  # beside numbers nobody means a class by nan
         words = ", ".join(map(repr, dropped))
         doubt += f" {said}: {words} was read as no label; if it is a class, give it another name in the file."
@@ -431,6 +431,7 @@ def _by_file_name(path: Path, n_items: int, classes, names):
     from ssvae_widgets.labels.store import LabelStore
 
     store = LabelStore(None, n_items, classes=None if classes is None else list(classes))
-    warnings.simplefilter("always")  # that letters are in doubt, that words were read as no label
-    import_labels(store, path, format="csv", images=names, new_classes=classes is None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")  # that letters are in doubt, that words were read as no label
+        import_labels(store, path, format="csv", images=names, new_classes=classes is None)
     return store

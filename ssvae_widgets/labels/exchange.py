@@ -281,7 +281,7 @@ def _read_serial_csv(store, data, name, new_classes):
 def _read_rows(data, format, end, name) -> list[dict]:
     "Rows with `image`, `label` and perhaps an id, whatever their columns are called there."
     try:
-        if format != "label-studio" and (format == "parquet" or end == ".parquet"):
+        if format == "parquet" or (format == "hf" and end == ".parquet"):
             rows = read_parquet(io.BytesIO(data), "it").to_dict("records")
             return [_with_our_columns(row.items()) if isinstance(row, dict) else row for row in rows]
         rows = _text_rows(decode_text(data, name), format, end)

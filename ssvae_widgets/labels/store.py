@@ -167,7 +167,6 @@ LabelStore.message = attribute(
     "log.message", "What a person should know about the status, or about a file that was edited."
 )
 LabelStore.problems = attribute("csv.problems", "Lines of `labels.csv` that were refused last.")
-LabelStore.doubt = attribute("csv.doubt", "Why letters of `labels.csv` may be others than were read, a sentence.")
 LabelStore.closed = attribute("log.closed", "Whether the store was closed.")
 
 # %% ../../nbs/labels/20_store.ipynb #34f27d2f

@@ -329,17 +329,17 @@ function render({ model, el }) {
       later();
     }
   });
+  /** Its picture is on show, whatever is selected. */
+  const look = (serial) => {
+    onShow(model.get("of")).turn(serial);
+    model.send({ type: "look", serial });
+  };
   space.addEventListener("dblclick", (event) => {
     const node = event.target.closest(".ssvae-tile");
     if (!node) return;
     look(Number(node.dataset.serial)); // two clicks have selected since
     toMap(el, "original");
   });
-  /** Its picture is on show, whatever is selected. */
-  const look = (serial) => {
-    onShow(model.get("of")).turn(serial);
-    model.send({ type: "look", serial });
-  };
   space.addEventListener("pointerover", (event) => {
     const node = event.target.closest(".ssvae-tile");
     if (node) look(Number(node.dataset.serial));

@@ -546,8 +546,11 @@ export class MapView extends MapCanvas {
     e.stopPropagation();
     if (name === "label" && order && k >= order.length) return this.refuse(`No class has the key ${k}`);
     this.s.show.pressed = e.timeStamp;
-    this.act(name, name === "label" ? (order ? order[k] : k) : arg, e);
-    this.s.show.pressed = Infinity;
+    try {
+      this.act(name, name === "label" ? (order ? order[k] : k) : arg, e);
+    } finally {
+      this.s.show.pressed = Infinity; // a button has no such time
+    }
   }
 
   act(name, arg, e) {
