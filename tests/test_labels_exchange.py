@@ -203,7 +203,7 @@ def test_no_class_is_lost_on_the_way(file, declared, tmp_path):
 def test_what_is_dropped_is_told(tmp_path):
     (tmp_path / "x.csv").write_bytes(table("0,3.0", "1,nan", "2,-1", "3,nan", "4,7"))
     store = LabelStore(None, 6, classes=10)
-    with pytest.warns(UserWarning, match=r"'nan' \(2 rows\), '-1' \(1 row\) was read as no label"):
+    with pytest.warns(UserWarning, match=r"'nan' \(2 rows\), '-1' \(1 row\) were read as no label"):
         import_labels(store, tmp_path / "x.csv", new_classes=True)
     assert store.codes.tolist() == [3, -1, -1, -1, 7, -1]
     (tmp_path / "y.csv").write_bytes(table("0,cat", "1,none"))

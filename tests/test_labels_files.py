@@ -945,7 +945,7 @@ def test_lines_deleted_while_the_store_was_closed_are_told(tmp_path):
 def test_a_run_hears_which_words_were_read_as_no_label(tmp_path):
     file = tmp_path / "labels.csv"
     file.write_text("Serial,label\n0,none\n1,cat\n2,nan\n3,\n4,-1\n")
-    with pytest.warns(UserWarning, match="'nan', 'none' was read as no label; if it is a class"):
+    with pytest.warns(UserWarning, match="'nan', 'none' were read as no label; if it is a class"):
         codes, names = read_label_file(str(file), 6)
     assert codes.tolist() == [-1, 0, -1, -1, -1, -1] and names == ["cat"]
     with warnings.catch_warnings():

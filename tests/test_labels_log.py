@@ -186,6 +186,20 @@ def test_a_linked_log_compacts_where_it_lies(tmp_path):
     assert (tmp_path / "labels.csv.log.jsonl").is_symlink()
 
 
+def test_a_compaction_keeps_as_many_gestures_as_it_says(tmp_path):
+    "Lines about exports are none: every process that ends writes one."
+    for k in range(10):
+        with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s:
+            s.set(k, 1)
+    with LabelStore(tmp_path / "labels.csv", 30) as s:
+        lines = [json.loads(line)["op"] for line in (tmp_path / "labels.csv.log.jsonl").read_text().splitlines()]
+        assert lines.count("export") >= 8, "or nothing is tested"
+        s.compact(keep=5)
+        for _ in range(5):
+            assert s.undo()
+        assert s.codes.tolist() == [1] * 5 + [-1] * 25
+
+
 def test_changed_since_the_beginning_after_compaction(tmp_path):
     with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s:
         for k in range(10):

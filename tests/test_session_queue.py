@@ -58,6 +58,26 @@ def test_old_proposals_stay_until_newer_ones_are_there(slow):
         assert s.next().serial != first.serial
 
 
+def test_somebody_fast_never_waits_for_old_proposals_to_be_replaced(slow):
+    begun, go, _ = slow
+    go.set()
+    with session(classes=10) as s:
+        s.next()
+        s.look_ahead(30)
+        held = s.upcoming(60)
+        for row in [i for i in range(200) if i not in {item.serial for item in held}][: 2 * len(held) + 11]:
+            s.label([row], 0)
+        assert s.proposals.outdated and s.upcoming(60) == held, "they stay until newer ones are there"
+        go.clear(), begun.clear()
+        look = threading.Thread(target=s.look_ahead, args=(20,))
+        look.start()
+        assert begun.wait(60) and s.upcoming(60) == held
+        go.set()
+        look.join(60)
+        assert not s.proposals.outdated and len(s.upcoming(60)) <= 20, "the old ones are gone"
+        assert all(s.codes[item.serial] < 0 for item in s.upcoming(60))
+
+
 def test_a_look_that_was_overtaken_by_another_strategy_or_by_flags_is_not_used(slow):
     begun, go, _ = slow
     with session(classes=10) as s:

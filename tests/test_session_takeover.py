@@ -120,6 +120,36 @@ def test_pictures_came_and_went_between_two_runs_of_the_cell(tmp_path):
         assert s.training.total == total > 0 and len(by_name(s)) == 3
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [dict(classes=["b", "a"]), dict(multilabel=True), dict(truth=["a", "zebra"] * 15, classes=["a", "b"])],
+    ids=str,
+)
+def test_what_cannot_be_opened_takes_nothing_over_though_pictures_moved(tmp_path, wrong):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k, x in enumerate(np.random.default_rng(1).integers(0, 256, (30, 8, 8), dtype=np.uint8)):
+        Image.fromarray(x).save(folder / f"{k:02}.png")
+    given = dict(config=CONFIG, features=None)
+    with LabelingSession(folder, tmp_path / "l.csv", classes=["a", "b"], **given) as old:
+        old.label([7, 8], "a")
+        (folder / "00.png").rename(folder / "zz.png")
+        old.store.sync()
+        head = (tmp_path / "l.csv.log.jsonl").read_bytes().splitlines()[0]
+        with pytest.raises(ValueError):
+            LabelingSession(folder, tmp_path / "l.csv", **given, **wrong)
+        assert (tmp_path / "l.csv.log.jsonl").read_bytes().splitlines()[0] == head, "nothing was carried over"
+        assert not old.closed
+        old.label([9], "b")
+        assert old.n_labeled == 3
+    with LabelingSession(folder, tmp_path / "l.csv", classes=["a", "b"], **given) as s:
+        assert {s.names[row]: s.codes[row] for row in np.flatnonzero(s.codes >= 0)} == {
+            "07.png": 0,
+            "08.png": 0,
+            "09.png": 1,
+        }
+
+
 def test_a_folder_of_other_pictures_takes_nothing_over(tmp_path):
     "A few of its pictures are known, most labels are about others: refused, and the session before goes on."
     pictures = np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8)

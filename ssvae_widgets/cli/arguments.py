@@ -399,8 +399,8 @@ def read_label_file(
             codes, found = np.array(store.answering.targets if sets else store.codes), store.classes
             doubt, dropped = store.csv.doubt, store.csv.dropped
     if dropped and not are_numbers(found):  # beside numbers nobody means a class by nan
-        words = ", ".join(map(repr, dropped))
-        doubt += f" {said}: {words} was read as no label; if it is a class, give it another name in the file."
+        words = ", ".join(map(repr, dropped)) + (" were" if len(dropped) > 1 else " was")
+        doubt += f" {said}: {words} read as no label; if it is a class, give it another name in the file."
     if doubt:
         warnings.warn(doubt.strip(), UserWarning, stacklevel=2)
     known = [

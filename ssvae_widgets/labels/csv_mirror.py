@@ -464,14 +464,13 @@ def load(self: CsvMirror) -> None:
         )
     words = {t.strip() for t in cells.texts}
     self.dropped = sorted(w for w in words if w.lower() in BLANK - {"", "-1", "-1.0"} and finder(w) is None)
-    dropped = (
-        ""
-        if not self.dropped
-        else (
-            f"{self.path.name}: {', '.join(map(repr, self.dropped))} was read as no label. If it is a class, name all "
-            "classes when the file is opened, before the first label."
+    dropped = ""
+    if self.dropped:
+        told = ", ".join(map(repr, self.dropped)) + (" were" if len(self.dropped) > 1 else " was")
+        dropped = (
+            f"{self.path.name}: {told} read as no label. If it is a class, name all classes when the file is opened, "
+            "before the first label."
         )
-    )
     if rows.problems or rows.doubt:
         self._tell(rows, 0, 0, 0, keep_backup(self.path, data), dropped=dropped)
     elif dropped:

@@ -418,8 +418,9 @@ def words_of(
     out = _meant(clean, classes, new_classes)
     if dropped := {t: max(texts[t], 1) for t, word in out.items() if word is None}:
         told = ", ".join(f"{t!r} ({k} row{'s' * (k > 1)})" for t, k in dropped.items())
+        told += " were" if len(dropped) > 1 else " was"
         warnings.warn(
-            f"{name}: {told} was read as no label, for there is no class of that name; if it is one, add it first "
+            f"{name}: {told} read as no label, for there is no class of that name; if it is one, add it first "
             f"(store.add_class) and import again.",
             UserWarning,
             stacklevel=4,

@@ -6,7 +6,7 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/picture_names.html.md
 
 # %% auto #0
 __all__ = ['KEPT', 'Pictures', 'new_rows', 'changed', 'Known', 'Waiting', 'Record', 'names_beside', 'read_record', 'write_record',
-           'with_set', 'Move', 'find_move', 'head_of', 'check_move', 'carry_over', 'remember']
+           'with_set', 'Move', 'find_move', 'head_of', 'before_move', 'carry_over', 'remember']
 
 # %% ../../nbs/labels/22_picture_names.ipynb #75d1d607
 import json
@@ -235,14 +235,19 @@ def head_of(path: Path) -> dict | None:  # None: there is no log
         log.close()
 
 # %% ../../nbs/labels/22_picture_names.ipynb #37d45fc3
-def check_move(path: Path, move: Move) -> None:
-    "Raise what `carry_over` would raise for these pictures; nothing is changed."
-    with _former(path, move) as old:
-        _refuse_others(path, old, move.rows)
-
-
-def _former(path: Path, move: Move) -> LabelStore:
-    return LabelStore(path, len(move.rows), fingerprint=move.former)
+def before_move(
+    path: Path,  # of `labels.csv`
+    move: Move,
+    classes=None,  # as for a `LabelStore`
+) -> LabelStore:
+    "The labels in the rows that they have until they are carried over. Raises what `carry_over` would raise."
+    store = LabelStore(path, len(move.rows), classes=classes, fingerprint=move.former)
+    try:
+        _refuse_others(path, store, move.rows)
+    except BaseException:
+        store.give_up()
+        raise
+    return store
 
 
 def carry_over(
@@ -252,9 +257,8 @@ def carry_over(
     move: Move,
 ) -> str:  # what to say
     "Bring the labels of the same pictures to their new rows; labels of pictures that are gone wait in the record."
-    with _former(path, move) as old:
+    with before_move(path, move) as old:
         gone, answers = _left_behind(move, old.log.replay), _answers_behind(move, old.log.replay)
-        _refuse_others(path, old, move.rows)
     known = Known(fingerprint.to_dict(), pictures), Known(move.former, move.pictures, move.log)
     try:
         _wait_for(path, gone, answers, known)  # the newest is that of the log

@@ -138,7 +138,8 @@ def where_to_cut(
     needs = [
         place.get(r["target"], i) if r["op"] in ("undo", "redo") else i for i, r in enumerate(records)
     ]  # first line that each one needs
-    i, cut = len(records), max(0, len(records) - keep)
+    gestures = [i for i, r in enumerate(records) if r["op"] in GESTURES]  # exports and the like are none
+    i, cut = len(records), 0 if keep >= len(gestures) else gestures[-keep] if keep else len(records)
     while i > cut:
         i -= 1
         cut = min(cut, needs[i])

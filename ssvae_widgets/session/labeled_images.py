@@ -22,7 +22,7 @@ from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, RowError, as_whole, check_row, check_whole, describe
 from ..labels.flagging import check_annotator
 from ..labels.history import NO_WORD
-from ..labels.picture_names import Move, Pictures, carry_over, check_move, find_move, head_of, remember
+from ..labels.picture_names import Move, Pictures, before_move, carry_over, find_move, head_of, remember
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
 from .arguments import check_groups, check_image_set, check_labels, check_truth
@@ -235,10 +235,12 @@ def original(
 
 # %% ../../nbs/session/04_labeled_images.ipynb #fb8b815d
 @patch
-def opened(self: LabeledImages) -> tuple[LabelStore, np.ndarray | None]:
-    "The store and the truth in its codes; what cannot be used raises and is closed again."
+def opened(self: LabeledImages, move: Move | None = None) -> tuple[LabelStore, np.ndarray | None]:
+    "The store (before a move, where one is given), the truth in its codes; what cannot be used raises and is closed."
     store = self.place
-    if not self.borrowed:
+    if move is not None:
+        store = before_move(self.path, move, self.given_classes)
+    elif not self.borrowed:
         own = self.given_classes, self.truth_names, self.known_by_name()
         store = open_store(self.place, self.images, *own, 10 if self.names is None else 0)
     try:
@@ -273,9 +275,7 @@ def open(self: LabeledImages) -> LabeledImages:  # itself
 @patch
 def check_opening(self: LabeledImages, move: Move | None = None) -> None:  # as `moved` says
     "Raise what `open` would raise of the labels; afterwards everything is as before."
-    if move is not None:
-        return check_move(self.path, move)
-    store, _ = self.opened()
+    store, _ = self.opened(move)
     if not self.borrowed:
         store.close()
 

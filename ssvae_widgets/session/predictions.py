@@ -247,7 +247,8 @@ def show(self: Predictions) -> None:
     "Put the source on show that was asked for, or that the evidence is for; the simplest one when there is none."
     with self.activity.lock:
         self._shown_for = self._classes_now()
-        there = [name for name in SOURCES if name in self.by_source and self._knows(name)]
+        several = len(self.data.order) > 1
+        there = [name for name in SOURCES if several and name in self.by_source and self._knows(name)]
         name = next((n for n in (self.wanted, self.chosen, *there) if n in there), None)
         probs = None
         if self.sets is not None:

@@ -205,11 +205,12 @@ def fill(
     queue: SuggestionQueue,
     suggest: Callable[..., list[Suggestion]],  # suggest(n, strategy, skip=rows)
     n: int = 10,  # how many
+    anew: bool = False,  # what waits may be among them
 ) -> list[Suggestion]:
     "A new batch, of what neither waits nor was visited."
     batch: list[Suggestion] = []
     start = time.monotonic()
-    seen, held = {s.serial for s in queue.visited}, {s.serial for s in queue.waiting}
+    seen, held = {s.serial for s in queue.visited}, set() if anew else {s.serial for s in queue.waiting}
     for passed in (seen | held,) if held else (seen, set()):  # what was passed by comes again when nothing else is left
         away = sorted(queue.skipped | passed)
         batch = suggest(n, queue.strategy, skip=away)
@@ -401,10 +402,16 @@ def _find(self: Proposals) -> Suggestion | None:
             return self.queue.take(self.data.settled)
 
 # %% ../../nbs/session/09_queue.ipynb #38757437
+@patch(as_prop=True)
+def outdated(self: Proposals) -> bool:
+    "Whether what waits was proposed many labels ago: `look_ahead` finds it anew."
+    return self.data.seq > self._proposed + 2 * len(self.queue.waiting) + 10
+
+
 @patch
 def _forget_old(self: Proposals) -> None:
     "Let go of what was proposed many labels ago, unless newer ones are being looked for: nobody waits for these."
-    if self.data.seq > self._proposed + 2 * len(self.queue.waiting) + 10 and self._looking.acquire(blocking=False):
+    if self.outdated and self._looking.acquire(blocking=False):
         try:
             self.propose_anew()
         finally:
@@ -435,7 +442,6 @@ def upcoming(
 ) -> list[Suggestion]:
     "What `next` will go to, without going there."
     n = check_whole(n, "n", 0, 2**53)
-    self._forget_old()
     self.queue.out = self.data.passed_over
     return self.queue.ahead(self.data.settled, n)
 
@@ -445,14 +451,17 @@ def look_ahead(
     self: Proposals,
     n: int = 10,  # how many more
 ) -> None:
-    "Let more proposals wait; takes as long as `suggest`."
+    "Let more proposals wait, or newer ones in the place of old ones; takes as long as `suggest`."
     n = check_whole(n, "n", 1, 2**53)
     with self._looking:
         if self.queue.dry:
             return
-        strategy, seq, more = self.queue.strategy, self.data.seq, fill(self.queue, self.suggest_spread, n)
+        strategy, seq, old = self.queue.strategy, self.data.seq, self.outdated
+        more = fill(self.queue, self.suggest_spread, n, anew=old)
         with self.activity.lock:
             if self.queue.strategy == strategy:  # else another was chosen meanwhile
+                if old:  # until now they were there for a page, so that nobody has to wait
+                    self.queue.drop()
                 self.queue.add(more)
                 self._proposed = seq
 

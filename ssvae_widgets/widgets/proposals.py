@@ -197,7 +197,7 @@ def upcoming(self: ProposalDeck, n: int = 5) -> list[Suggestion]:
         return []
     if s.current.strategy != "changed":
         found = s.upcoming(MOST_WAITING)
-        if len(found) < self.needed(n) and not s.queue.dry:
+        if (len(found) < self.needed(n) or s.proposals.outdated) and not s.queue.dry:
             self.seeker.ask("ahead")
         return found[: 2 * n if self.between < 0.3 else n]
     if changes is None or s.current.serial not in changes.rows:
