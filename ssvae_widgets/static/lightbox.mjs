@@ -19,10 +19,11 @@ export function zoomAt([scale, x, y], factor, px, py, low, high) {
 }
 
 /**
- * A dialog inside `root`, closed at first. `ask(serial)` has the picture sent, which arrives at `got`.
- * @param {Element} root @param {(serial: number) => void} ask @param {() => void} closed
+ * A dialog inside `root`, closed at first. `ask(serial)` has the picture sent, which arrives at `got`; `give(code)` hears of the class
+ * that was chosen below it.
+ * @param {Element} root @param {(serial: number) => void} ask @param {() => void} closed @param {(code: number) => void} give
  */
-export function lightbox(root, ask, closed = () => {}) {
+export function lightbox(root, ask, closed = () => {}, give = () => {}) {
   const image = h("img", { class: "ssvae-light-image", draggable: "false", alt: "" });
   const stage = h("div", { class: "ssvae-light-stage" }, image);
   const title = h("span", { class: "ssvae-light-title" }),
@@ -55,6 +56,25 @@ export function lightbox(root, ask, closed = () => {}) {
     button("100 %", "One pixel of the picture for one of the screen", () => view([1 / devicePixelRatio, 0, 0])),
     button("", "Close (Esc)", () => close(), icon("close")),
   );
+  const keys = h("div", { class: "ssvae-light-keys", role: "group", "aria-label": "Classes" });
+  /** A class with its key, and whether the picture is of it. */
+  const choice = ({ code, key, name, style, on }) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "ssvae-light-key",
+        style,
+        title: key ? `${name} · key ${key}` : name,
+        "aria-pressed": String(on),
+        onclick: () => {
+          give(code);
+          if (dialog.open) dialog.focus({ preventScroll: true });
+        },
+      },
+      h("kbd", { text: key }),
+      h("span", { text: name }),
+    );
   const dialog = h(
     "dialog",
     {
@@ -65,6 +85,7 @@ export function lightbox(root, ask, closed = () => {}) {
     },
     bar,
     stage,
+    keys,
   );
   root.append(dialog);
   let serial = -1,
@@ -151,8 +172,14 @@ export function lightbox(root, ask, closed = () => {}) {
     say(text) {
       note.textContent = text;
     },
-    /** Show the picture of an item; nothing new is asked for when it is there. */
-    show(next, name, chip) {
+    /** Show the picture of an item, and the classes that have keys; nothing new is asked for when it is there. */
+    show(next, name, chip, classes) {
+      const told = JSON.stringify(classes);
+      if (told !== keys.dataset.told) {
+        keys.replaceChildren(...classes.map(choice));
+        keys.hidden = !classes.length;
+        keys.dataset.told = told;
+      }
       title.textContent = clean(name ? `#${next} · ${name}` : `#${next}`);
       label.textContent = clean(chip, 60);
       if (!dialog.open) {

@@ -683,9 +683,9 @@ export class MapView extends MapCanvas {
     }
     if (!["label", "clear", "accept", "none", "undo", "redo", "next", "original"].includes(name)) return;
     if (["label", "clear", "accept", "none"].includes(name)) {
-      e.detail.serials = st.selected;
-      const why = this.s.show.refusal(st.selected);
-      if (!why && (!st.selected.length || (limit > 0 && st.selected.length > limit))) return;
+      const rows = (e.detail.serials = this.s.about),
+        why = this.s.show.refusal(rows);
+      if (!why && (!rows.length || (limit > 0 && rows.length > limit))) return;
     }
     e.preventDefault();
     this.act(name, arg);
@@ -868,6 +868,7 @@ export class MapView extends MapCanvas {
     this.last = next;
     this.s.select(combine(sel, [next], extend ? "add" : "replace", st.n), "key");
     this.focusOn(next);
+    if (!extend && sel.length > 1) this.speak(`u brings back the ${count(sel.length)} points that were selected`);
   }
 
   close() {

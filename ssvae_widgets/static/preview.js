@@ -1,15 +1,17 @@
 import { array, clean, count, h } from "./dom.mjs";
 import { lightbox } from "./lightbox.mjs";
-import { classColor, fit, follow, giveKeysBack, paintItem, toMap } from "./view-core.mjs";
+import { classColor, digitKey, fit, follow, giveKeysBack, paintItem, toMap } from "./view-core.mjs";
 import { fitWindow } from "./fit-window.mjs";
 import { knowsSteps, onShow } from "./on-show.mjs";
 import { wordBars, wordChips, wordHistory } from "./preview-words.mjs";
 
-/** What to do first, while nothing is shown. @param {boolean} named there is a class @param {boolean} several a picture can have more than one */
-const firstSteps = (named, several) => [
+/** What to do first, while nothing is shown. @param {number} many classes @param {boolean} several a picture can have more than one */
+const firstSteps = (many, several) => [
   ["click", "look at a picture"],
-  named ? ["0 – 9", several ? "give it words" : "give it a class"] : ["/", "name a first class; its key is 0"],
-  ...(named && several ? [["⏎", "that is all, go on"]] : []),
+  many
+    ? [many > 1 ? `0 – ${Math.min(many, 10) - 1}` : "0", several ? "give it words" : "give it a class"]
+    : ["/", "name a first class; its key is 0"],
+  ...(many && several ? [["⏎", "that is all, go on"]] : []),
   ["n", "ask what to label next"],
 ];
 
@@ -55,12 +57,25 @@ function render({ model, el }) {
         show.light = null;
         if (document.activeElement === document.body) giveKeysBack(el); // not from a card that opened meanwhile
       },
+      (code) => toMap(el, "label", code),
     );
-    const known = info.label >= 0 && info.label < model.get("classes").length;
     show.light = light; // before it opens: the pointer leaves the map then
     const { words } = show,
-      said = words.on ? words.text(info.serial, model.get("classes")) : known ? model.get("classes")[info.label] : "";
-    light.show(info.serial, info.name, said || "unlabeled");
+      names = model.get("classes"),
+      its = words.on
+        ? words.there(info.serial) || []
+        : info.label >= 0 && info.label < names.length
+          ? [info.label]
+          : [],
+      said = words.on ? words.text(info.serial, names) : names[its[0]];
+    const withKeys = words.order.slice(0, 10).map((code, at) => ({
+      code,
+      key: digitKey(at),
+      name: clean(names[code], 40),
+      style: classColor(model.get("palette"), code),
+      on: its.includes(code),
+    }));
+    light.show(info.serial, info.name, said || "unlabeled", withKeys);
     return true;
   };
   const received = (message, buffers) => message?.type === "original" && light?.got(message, buffers[0]);
@@ -76,7 +91,7 @@ function render({ model, el }) {
     el.setAttribute("aria-label", "Preview");
     if (!info || info.serial === undefined) {
       const known = knowsSteps(),
-        rows = firstSteps(model.get("classes").length > 0, show.words.on).flatMap(([key, does]) => [
+        rows = firstSteps(show.words.order.length, show.words.on).flatMap(([key, does]) => [
           h("span", {}, h("kbd", { text: key })),
           h("span", { text: does }),
         ]);
@@ -240,7 +255,7 @@ function render({ model, el }) {
           )
         : h("div", {
             class: "ssvae-caption",
-            text: info.coming ? "…" : "Label a few points and the prediction appears here.",
+            text: info.coming ? "…" : "Label a few points of two classes and the prediction appears here.",
           });
 
     const said = (n) => (words.on ? words.text(n.serial, classes) : n.label >= 0 ? clean(name(n.label)) : "unlabeled"),

@@ -120,6 +120,15 @@ def test_keys_are_about_the_picture_in_full_size(open_notebook):
     nb.until(f"app.session.data.excluded == {{{order[2]}}}")
     page.keyboard.press("k")
     nb.until("not app.session.data.excluded")
+    choices = page.get_by_role("group", name="Classes").locator(".ssvae-light-key")
+    assert choices.all_inner_texts() == ["0\nnear", "1\nfar"]
+    assert [c.get_attribute("aria-pressed") for c in choices.all()] == ["true", "false"]
+    choices.nth(1).click()  # about this picture alone, too
+    nb.until(f"int(app.session.codes[{order[2]}]) == 1")
+    page.wait_for_function("() => document.querySelector('.ssvae-light .ssvae-chip').textContent === 'far'")
+    assert nb.python("app.session.n_labeled") == 2
+    page.keyboard.press("0")
+    nb.until(f"int(app.session.codes[{order[2]}]) == 0")
     page.keyboard.press("ArrowLeft")
     seen(order[1])
     nb.screenshot("lightbox-of-a-sheet")
