@@ -45,8 +45,10 @@ def pixel_features(
     mean, scale = some.mean(0), max(float(some.std()), 1e-6)
     axes = _principal_axes((some - mean) / scale, n_components)
     features = np.zeros((len(flat), max(axes.shape[1], 2)), np.float32)  # two at least, of a single pixel as well
-    for i in range(0, len(flat), 8192):
-        features[i : i + 8192, : axes.shape[1]] = (np.asarray(flat[i : i + 8192], np.float32) - mean) / scale @ axes
+    step = int(np.clip(2**23 // max(flat.shape[1], 1), 64, 8192))  # rows, in 32 MB where pictures are large
+    for i in range(0, len(flat), step):
+        rest = np.subtract(flat[i : i + step], mean, dtype=np.float32)
+        features[i : i + step, : axes.shape[1]] = rest / scale @ axes
     return features
 
 # %% ../../nbs/session/08_predictions.ipynb #d2a1cafd
@@ -247,8 +249,7 @@ def show(self: Predictions) -> None:
     "Put the source on show that was asked for, or that the evidence is for; the simplest one when there is none."
     with self.activity.lock:
         self._shown_for = self._classes_now()
-        several = len(self.data.order) > 1
-        there = [name for name in SOURCES if several and name in self.by_source and self._knows(name)]
+        there = [n for n in SOURCES if len(self.data.order) > 1 and n in self.by_source and self._knows(n)]
         name = next((n for n in (self.wanted, self.chosen, *there) if n in there), None)
         probs = None
         if self.sets is not None:

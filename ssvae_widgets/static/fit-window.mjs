@@ -3,8 +3,8 @@
 /** What scrolls the outputs of a notebook: JupyterLab and Notebook 7, an output in a view of its own, the classic page. */
 const PANELS = ".jp-WindowedPanel-outer, .jp-LinkedOutputView, .lm-DockPanel-widget, #site";
 
-/** Pixels of the panel that an app leaves free: the paddings of a cell. */
-const MARGIN = 24;
+/** Pixels of the panel that an app leaves free: the paddings of a cell; and what is seen of it below the app. */
+const [MARGIN, EDGE] = [24, 6];
 
 /** Width up to which the parts stand below each other (labeler.css), and the height that they need then. */
 const [NARROW, STACKED] = [780, 780];
@@ -23,12 +23,28 @@ export function roomAround(el) {
   return window.top === window ? window.innerHeight : Math.min(760, 0.7 * (window.screen?.availHeight || 1000));
 }
 
+/** The apps that have been on a page: their models. */
+const shown = new WeakSet();
+
+/** How far a panel is scrolled so that all of an app is in view that begins in it: pixels, 0 where that is so, or it is farther down. */
+export function scrollToShow(panel, app) {
+  const below = app.bottom + EDGE - panel.bottom;
+  return below > 0 && app.top >= panel.top && app.top < panel.bottom - 100 ? Math.min(below, app.top - panel.top) : 0;
+}
+
 /**
- * Keep `--ssvae-fit` of the app around `el` at the height that is in view. @param {Element} el @returns {() => void} the end of it
+ * Keep `--ssvae-fit` of the app around `el` at the height that is in view; an app that is new on the page, below the cell that was run,
+ * is scrolled into view. @param {Element} el @param {any} model @returns {() => void} the end of it
  */
-export function fitWindow(el) {
+export function fitWindow(el, model) {
   /** @type {Element | null} */
   let panel = null;
+  const begin = () => {
+    const app = el.closest(".ssvae-labeler");
+    if (!app?.isConnected || !panel || shown.has(model)) return;
+    shown.add(model);
+    panel.scrollTop += scrollToShow(panel.getBoundingClientRect(), app.getBoundingClientRect());
+  };
   const measure = () => {
     const app = /** @type {HTMLElement | null} */ (el.closest(".ssvae-labeler"));
     if (!app?.isConnected) return;
@@ -44,6 +60,7 @@ export function fitWindow(el) {
       fit = `${Math.round(low ? room + BELOW : narrow ? Math.max(room, STACKED) : room)}px`;
     app.classList.toggle("ssvae-low", low);
     if (app.style.getPropertyValue("--ssvae-fit") !== fit) app.style.setProperty("--ssvae-fit", fit);
+    if (!shown.has(model)) requestAnimationFrame(begin);
   };
   const watch = new ResizeObserver(() => requestAnimationFrame(measure));
   watch.observe(el);

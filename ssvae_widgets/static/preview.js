@@ -255,7 +255,7 @@ function render({ model, el }) {
           )
         : h("div", {
             class: "ssvae-caption",
-            text: info.coming ? "…" : "Label a few points of two classes and the prediction appears here.",
+            text: info.coming ? "…" : "A prediction needs labels of two classes.",
           });
 
     const said = (n) => (words.on ? words.text(n.serial, classes) : n.label >= 0 ? clean(name(n.label)) : "unlabeled"),
@@ -323,7 +323,7 @@ function render({ model, el }) {
   show.views += 1;
   show.openers.add(open);
   model.on("msg:custom", received);
-  const unfit = fitWindow(el);
+  const unfit = fitWindow(el, model);
   const stops = [
     follow(model, ["info", "pixels", "classes", "palette", "box", "covers"], draw),
     show.listen(() => {

@@ -33,6 +33,23 @@ CUT_OFF = """() => {  // texts of which something that does not scroll hides a p
     return cut }"""
 
 
+IN_VIEW = """() => { const app = document.querySelector('.ssvae-labeler').getBoundingClientRect(),
+    panel = document.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect();
+    return app.top >= panel.top && app.bottom <= panel.bottom }"""
+
+
+def test_an_app_comes_into_view_and_whoever_scrolls_is_left_alone(open_notebook):
+    nb = open_notebook([OPEN], name="in-view", width=1280, height=800)
+    page = nb.page
+    page.wait_for_selector(".ssvae-labeler canvas.ssvae-points[data-painted]")
+    page.wait_for_function(IN_VIEW)
+    page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    page.wait_for_timeout(300)
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.wait_for_timeout(600)
+    assert not page.evaluate(IN_VIEW), "only once: afterwards it stays where people want it"
+
+
 def test_a_laptop_shows_big_pictures_and_whole_texts(open_notebook):
     nb = open_notebook([OPEN], name="sizes", width=1280, height=800)
     app, page = App(nb), nb.page
