@@ -222,7 +222,7 @@ def test_accept_is_one_gesture_and_proposals_go_on(quiet):
     assert "Select points first" in app.status.message
     app.map.selected = [5]
     app.act({"type": "accept"})
-    assert "train first" in app.status.message and app.status.level == "error"
+    assert "two classes first" in app.status.message and app.status.level == "error"
     for k in range(3):
         app.session.label(np.flatnonzero(truth == k)[:3], k)
     assert app.session.wait(300) and app.flush()

@@ -711,3 +711,27 @@ def test_a_flush_that_waited_for_the_end_opens_nothing_again(tmp_path):
     waiting.join(60)
     assert said == [True] and store.log.file.fd is None and store.log.presence is None
     assert len(store.log.unsaved) == 1
+
+
+def test_what_was_undone_does_not_count_among_what_a_compaction_keeps(tmp_path):
+    with LabelStore(tmp_path / "labels.csv", 30, classes=3) as s:
+        for k in range(6):
+            s.set(k, 1)
+        s.rename_class(2, "three")
+        for k in range(10, 14):
+            s.set(k, 0)
+            s.undo()
+        s.compact(keep=3)
+        assert s.undo() and s.undo() and s.undo() and s.classes[2] == "2" and s.n_labeled == 4
+
+
+def test_a_gesture_names_its_own_rows_whatever_another_process_writes_meanwhile(tmp_path):
+    "An app says what was undone by these rows."
+    with LabelStore(tmp_path / "labels.csv", 30, classes=3) as mine:
+        with LabelStore(tmp_path / "labels.csv", 30) as other:
+            for k in range(5):
+                other.set(20 + k, 2)
+                assert mine.set(k, 1).serials.tolist() == [k]
+                other.set(20 + k, 0)
+                assert mine.undo().serials.tolist() == [k]
+            assert mine.n_labeled == 5

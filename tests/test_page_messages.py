@@ -214,8 +214,9 @@ def test_a_page_holds_the_next_proposals_with_their_pictures_and_is_followed(app
     assert page.cards[page.at]["reason"] == s.current.reason and s.wait(60)
     held = [i for i, _ in answered]
     assert not set(held) & set(page.order), "answered ones are not dealt again"
-    page.tell("undo", to=hand[1])
+    page.tell("undo")
     assert app.flush() and s.codes[hand[1]] < 0 and s.current.serial == hand[1], "back to the proposal it belonged to"
+    assert app.selected.tolist() == [hand[1]]
     assert page.order[0] == hand[2], "the one that was left comes next again"
     page.at = hand[1]
     page.answer(0, None)  # a page that holds nothing asks

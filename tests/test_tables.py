@@ -340,3 +340,15 @@ def test_nothing_new_is_imported_before_it_is_used(folder):
     assert printed(f"import sys, ssvae_widgets.data.load; {heavy}") == "set()"
     read = "from ssvae_widgets import load_images; print(len(load_images('t.csv')), 'datasets' in sys.modules)"
     assert printed(f"import sys; {read}") == "12 False"
+
+
+def test_a_table_without_names_of_columns_is_refused(tmp_path):
+    "Its first line would be taken for names, and its first picture would be missing."
+    for k in range(4):
+        Image.fromarray(np.full((6, 6), 60 * k, np.uint8)).save(tmp_path / f"{k}.png")
+    for line in ("{k}.png\n", "{k}.png,a\n"):
+        (tmp_path / "t.csv").write_text("".join(line.format(k=k) for k in range(4)))
+        with pytest.raises(DataError, match="begins with the picture '0.png'.*path,label"):
+            load_images(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("0.png.old,label\n" + "".join(f"{k}.png,a\n" for k in range(4)))
+    assert len(load_images(tmp_path / "t.csv")) == 4

@@ -57,6 +57,8 @@ def open_cache(
     "The array that was kept; a damaged one is made anew, a pipe or a folder in its place is an `ArgumentError`."
     if lies := [place for place in (path, _told_of(path)) if in_the_way(place)]:
         raise ArgumentError(f"{lies[0]} is no plain file; expected the name of a file for the array.")
+    if path.exists() and not _told_of(path).exists():
+        raise ArgumentError(f"{path} is there already and is no cache of pictures: give another name, or delete it.")
     try:
         told = parse_json(read_plain(_told_of(path)))
         if told["digest"] != digest:
@@ -91,7 +93,7 @@ def close_cache(
             out[i : i + 256] = some[..., 0] if one else some
         out.flush()
         whole.unlink()
-    _told_of(path).unlink(missing_ok=True)
+    _told_of(path).write_text(json.dumps({"digest": "", "kept": [], "bad": []}))  # a cache, of nothing for a moment
     os.replace(part, path)
     _told_of(path).write_text(json.dumps({"digest": digest, "kept": kept, "bad": bad}))
     return np.load(path, mmap_mode="r", allow_pickle=False)

@@ -332,7 +332,13 @@ def find_image_column(
         there = [name for name, held in found.items() if held == "pictures" or _files_there(table, name)]
         found = {name: found[name] for name in there} if len(there) == 1 else found
     if len(found) == 1:
-        return next(iter(found.items()))
+        name, held = next(iter(found.items()))
+        if held == "files" and name.lower().endswith(_endings()) and is_file(as_file(table.folder, name)):
+            raise DataError(
+                f"{table.name} begins with the picture {name!r}, and has no line with names of columns; write one "
+                "above it, such as path,label."
+            )
+        return name, held
     if found:
         names = " and ".join(map(repr, found))
         raise DataError(f"{table.name} has pictures in the columns {names}; say which with image_column=.")

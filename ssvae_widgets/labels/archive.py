@@ -220,6 +220,9 @@ def adopt(
         return ""
     try:
         with only_one(log_beside(path)):
+            now = _head_of(log_beside(path), n_items) or {}
+            if head["id"] not in (now.get("id"), *now.get("lineage", ())):
+                raise LabelFileError(f"{path.name} was carried over by another process meanwhile: open it again.")
             return _carry_over(path, head, mapping, n_items, fingerprint)
     except Timeout:
         raise LabelFileError(
@@ -305,6 +308,8 @@ def _carry_over(path, head, mapping, n_items, described) -> str:  # what to say
         if backup:
             os.replace(backup, path)
         raise
+    if path.is_file():  # exported in this moment by a store on the former data: in the new rows it would be wrong
+        os.replace(path, backup_beside(path, digest(path.read_bytes())[:8]))
     gone = f", {left} belong to images that are gone" * bool(left)
     answers = len(table_rows(body["answered"]))
     what = f"{len(body['serials'])} labels" + f" and {answers} answers" * bool(answers)

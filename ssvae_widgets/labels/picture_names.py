@@ -6,12 +6,15 @@ Docs: https://ssvae-widgets.github.io/ssvae_widgets/labels/picture_names.html.md
 
 # %% auto #0
 __all__ = ['KEPT', 'Pictures', 'new_rows', 'changed', 'Known', 'Waiting', 'Record', 'names_beside', 'read_record', 'write_record',
-           'with_set', 'Move', 'find_move', 'head_of', 'before_move', 'carry_over', 'remember']
+           'with_set', 'Move', 'find_move', 'head_of', 'moving', 'before_move', 'carry_over', 'carry_by_name',
+           'remember']
 
 # %% ../../nbs/labels/22_picture_names.ipynb #75d1d607
+import contextlib
 import json
 import os
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +23,7 @@ from filelock import Timeout
 from jaxtyping import Int
 
 from ..io.files import atomic_write, explain_os_error, parse_json, read_plain, set_aside
+from ..io.presence import one_at_a_time
 from .beside import fitting, log_beside, only_one
 from .csv_table import LabelFileError
 from .history import NO_WORD
@@ -235,6 +239,27 @@ def head_of(path: Path) -> dict | None:  # None: there is no log
         log.close()
 
 # %% ../../nbs/labels/22_picture_names.ipynb #37d45fc3
+@contextlib.contextmanager
+def moving(
+    path: Path,  # of `labels.csv`
+    find: Callable[[], Move | None],
+) -> Iterator[Move | None]:
+    """What `find` finds while no other process carries these labels over: one that waited finds that it is done.
+    `LabelFileError` when another one takes longer than a minute."""
+    if find() is None:
+        yield None
+        return
+    names, log = names_beside(path), log_beside(path)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(one_at_a_time(names.with_name(fitting(names.name, ".lock")), 60.0, like=log))
+        except Timeout:
+            raise LabelFileError(
+                f"{path.name} is being carried over to other pictures by another process; try again later."
+            ) from None
+        yield find()
+
+# %% ../../nbs/labels/22_picture_names.ipynb #d900308f
 def before_move(
     path: Path,  # of `labels.csv`
     move: Move,
@@ -272,6 +297,12 @@ def carry_over(
         raise LabelFileError(
             f"{path.name} could not be carried over to these pictures: {why}; nothing was lost."
         ) from e
+
+
+def carry_by_name(path: Path, fingerprint: Any, pictures: Pictures) -> str:  # what to say; empty: they belong here
+    "Carry the labels of the same pictures in other rows over to theirs, unless another process has done it meanwhile."
+    with moving(path, lambda: find_move(path, fingerprint.to_dict(), pictures)) as move:
+        return "" if move is None else carry_over(path, fingerprint, pictures, move)
 
 # %% ../../nbs/labels/22_picture_names.ipynb #37d45fc4
 def _refuse_others(path: Path, old: LabelStore, rows: Int[np.ndarray, "former"]) -> None:

@@ -71,7 +71,7 @@ class SharedLog:
         self.shown: list[tuple[int, np.ndarray]] = []  # (seq, rows) in the order in which changes showed here
         self.regrouped: set[int] = set()  # those that are merges, or merges taken back: nobody labeled anything
         self.opened_at = 0  # number of the newest gesture at the opening
-        self.joins = 0  # how often `records` was read anew
+        self.joins, self.rows = 0, {}  # how often `records` was read anew; id -> rows, of what was told last
         self.foreign = False  # the files belong to another data set by now
         self.suspect = False  # an interrupt came in the middle: read everything again
         self._left_out = (0, 0)  # how many lines of the log were said to be passed over
@@ -171,6 +171,7 @@ def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool:  # whether co
 def _tell(self: SharedLog, record: dict, changed: np.ndarray, new_class: bool):
     "Queue the news of a gesture for the observers, and the export."
     self.shown.append((self.replay.seq, changed))
+    self.rows[record["id"]] = changed
     self.last_change = time.monotonic()
     ours = record.get("session") == self.session
     if not ours:
@@ -210,19 +211,18 @@ def commit(self: SharedLog, record: dict) -> Gesture:
         self.unsaved.append(record)  # from here on it is retried, whatever happens
         self.exports = []  # not before: a refused line names nothing
         self.status = "saving" if self.status == "saved" else self.status
-        shown = len(self.shown)
+        self.rows = {}  # others may have written, too
         if self.retry.allowed:
             self.save()
         else:
             self._became_unsaved(self.retry.failing, wait=False)
         entry = self.replay.entries.get(record["id"])
         saved = self.status == "saved"
-        changed = [rows for _, rows in self.shown[shown:]]
         return Gesture(
             entry.seq if entry else self.replay.seq,
             record["id"],
             record["op"],
-            changed[-1] if changed else NOBODY,
+            self.rows.get(record["id"], NOBODY),
             saved,
             "" if saved else self.message,
         )

@@ -138,8 +138,13 @@ def where_to_cut(
     needs = [
         place.get(r["target"], i) if r["op"] in ("undo", "redo") else i for i, r in enumerate(records)
     ]  # first line that each one needs
-    gestures = [i for i, r in enumerate(records) if r["op"] in GESTURES]  # exports and the like are none
-    i, cut = len(records), 0 if keep >= len(gestures) else gestures[-keep] if keep else len(records)
+    off: dict[str, bool] = {r["target"]: r["op"] == "undo" for r in records if r["op"] in ("undo", "redo")}
+    gestures = [  # that undo would take back; the last word about each counts
+        i
+        for i, r in enumerate(records)
+        if r["op"] in ("set", "class", "merge") and r.get("undoable", True) and not off.get(r["id"])
+    ]
+    i, cut = len(records), 0 if keep > len(gestures) else gestures[-keep] if keep else len(records)
     while i > cut:
         i -= 1
         cut = min(cut, needs[i])

@@ -485,8 +485,9 @@ def default_callbacks(
     if weights_path is None:
         return shown
     path = Path(check_path(weights_path, "weights_path"))
+    name = path.stem if path.suffix[1:2].isalpha() else path.name  # `lr_0.001` ends with no kind of file
     return [
         *shown,
-        CSVExporter(path.with_name(f"{path.stem}_history.csv"), whole=True),
-        LossCurvePlotter(path.with_name(f"{path.stem}_loss.png"), whole=True),
+        CSVExporter(path.with_name(f"{name}_history.csv"), whole=True),
+        LossCurvePlotter(path.with_name(f"{name}_loss.png"), whole=True),
     ]

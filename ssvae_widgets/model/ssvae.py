@@ -354,8 +354,8 @@ def fit(
     own = [EarlyStopping(c.patience, c.monitor_metric)]
     own += [] if weights_path is None else [BestCheckpoint(weights_path, c.monitor_metric)]
     if callbacks is not None:
-        shown = self.default_callbacks(weights_path) if defaults is None else check_callbacks(defaults, "defaults")
-        own += [*shown, *mine]
+        given = self.default_callbacks(weights_path), "default_callbacks()"
+        own += [*check_callbacks(*(given if defaults is None else (defaults, "defaults"))), *mine]
     try:
         return self.run_epochs(source, labels, c.max_epochs, own, stop, FitRun(self, stop))
     finally:

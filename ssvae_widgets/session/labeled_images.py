@@ -22,7 +22,16 @@ from ..data.names import check_classes, clean_name, is_missing
 from ..errors import ArgumentError, ClosedError, RowError, as_whole, check_row, check_whole, describe
 from ..labels.flagging import check_annotator
 from ..labels.history import NO_WORD
-from ..labels.picture_names import Move, Pictures, before_move, carry_over, find_move, head_of, remember
+from ssvae_widgets.labels.picture_names import (
+    Move,
+    Pictures,
+    before_move,
+    carry_by_name,
+    find_move,
+    head_of,
+    moving,
+    remember,
+)
 from ..labels.rejoin import OtherDataError
 from ..labels.store import LabelStore
 from .arguments import check_groups, check_image_set, check_labels, check_truth
@@ -46,7 +55,7 @@ def open_store(
     if classes is None and not there:
         classes = names or invented or None
     described = fingerprint(images)
-    said = _carry_by_name(path, described, pictures) if pictures is not None and logged else ""
+    said = carry_by_name(_home(path), described, pictures) if pictures is not None and logged else ""
     store = _opened(path, images, classes, described)
     if classes is None:
         store.declare(_classes_to_add(store.classes, names, logged, invented, places_of_names(store)))
@@ -57,29 +66,19 @@ def open_store(
     return store
 
 # %% ../../nbs/session/04_labeled_images.ipynb #7d8c6125
+def _home(path) -> Path:
+    return Path(os.path.realpath(os.path.expanduser(path)))
+
+
 def _opened(path, images: np.ndarray, classes, described: Fingerprint) -> LabelStore:
     "The labels of these pictures, also where they were given in other numbers when the labels were made."
     try:
         return LabelStore(path, len(images), classes=classes, fingerprint=described, first=True)
     except OtherDataError:
-        told = (head_of(Path(os.path.realpath(os.path.expanduser(path)))) or {}).get("fingerprint")
+        told = (head_of(_home(path)) or {}).get("fingerprint")
         if not told or not same_pictures(images, known := Fingerprint.from_dict(told)):
             raise
         return LabelStore(path, len(images), classes=classes, fingerprint=known, first=True)
-
-
-def _carry_by_name(path, described: Fingerprint, pictures: Pictures) -> str:  # what to say
-    "Carry labels of the same pictures in other rows over to theirs."
-    home = Path(os.path.realpath(os.path.expanduser(path)))
-    move = find_move(home, described.to_dict(), pictures)
-    if move is None:
-        return ""
-    try:
-        return carry_over(home, described, pictures, move)
-    except OtherDataError:
-        if find_move(home, described.to_dict(), pictures) is None:
-            return ""  # another process was faster
-        raise
 
 # %% ../../nbs/session/04_labeled_images.ipynb #bc916dc8
 def _what_is_there(path) -> tuple[bool, bool]:  # a log; any labels
@@ -275,9 +274,10 @@ def open(self: LabeledImages) -> LabeledImages:  # itself
 @patch
 def check_opening(self: LabeledImages, move: Move | None = None) -> None:  # as `moved` says
     "Raise what `open` would raise of the labels; afterwards everything is as before."
-    store, _ = self.opened(move)
-    if not self.borrowed:
-        store.close()
+    with contextlib.nullcontext() if move is None else moving(self.path, self.moved) as move:
+        store, _ = self.opened(move)
+        if not self.borrowed:
+            store.close()
 
 # %% ../../nbs/session/04_labeled_images.ipynb #50b5eba5
 @patch

@@ -220,7 +220,7 @@ def accept(
     if self.sets is not None:
         return self.sets.accept(rows, source, said)
     if probs is None and said is None:
-        raise ArgumentError("There are no predictions to accept yet: label a few items of two classes, or train first.")
+        raise ArgumentError("There are no predictions to accept yet: label a few items of two classes first.")
     if said is not None and np.shape(said) not in ((), rows.shape):
         raise ArgumentError(f"said is {describe(said)}; expected one class, or one for each of {len(rows)} images.")
     if said is None:

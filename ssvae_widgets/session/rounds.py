@@ -365,9 +365,11 @@ class Changes:
         epochs = self.after.epochs - self.before.epochs
         who = n(self.labels, "label") if self.labels else n(epochs, "epoch")
         said = f"{who} changed {n(len(self.changed), 'prediction')}"
-        if epochs and not len(self.changed) and self.after.answer in BEATEN:
+        if epochs < 0:
+            said = f"back at {n(self.after.epochs, 'epoch')}: {n(len(self.changed), 'prediction')} changed"
+        if epochs > 0 and not len(self.changed) and self.after.answer in BEATEN:
             said += f": they come from {BEATEN[self.after.answer]}, which the network does not beat"
-        if self.before.answer == "none":
+        if self.before.answer == "none" != self.after.answer:
             said = f"{who}: the first predictions"
         return said + (f"; {n(len(self.moved), 'point')} moved far" if len(self.moved) else "")
 

@@ -115,9 +115,9 @@ class LabelingSession(SessionFace):
         )
 
     def __repr__(self):
-        labeled, epochs = f"{self.n_labeled:,} labeled", f"{self.training.total} epochs"
+        labeled, of = f"{self.n_labeled:,} labeled", f"{len(self.class_order)} classes, {self.training.total} epochs"
         through = f", answers{self.predictions.through}" if self.predictions.through else ""
-        return f"LabelingSession({self.n_items:,} images, {labeled}, {self.n_classes} classes, {epochs}{through})"
+        return f"LabelingSession({self.n_items:,} images, {labeled}, {of}{through})"
 
 # %% ../../nbs/session/28_session.ipynb #fa0f7d25
 @patch

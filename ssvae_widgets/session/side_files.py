@@ -23,6 +23,7 @@ SIDE_FILES = {  # end of the name, or what it begins with -> what it is for
     ".session": "rounds of training, their weights, and where you were; without it a new network begins",
     ".backup-": "the table as it was before an edit by hand was taken over; yours to delete",
     ".log.jsonl.lock": "empty: keeps two programs from replacing the log at once; may go while no app is open",
+    ".names.json.lock": "empty: keeps two programs from moving the labels at once; may go while no app is open",
 }
 
 
