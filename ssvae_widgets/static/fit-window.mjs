@@ -26,6 +26,12 @@ export function roomAround(el) {
 /** The apps that have been on a page: their models. */
 const shown = new WeakSet();
 
+/** Whether somebody has pressed a key or a button since this page was loaded; true where a browser cannot say. */
+function touched() {
+  const counts = performance.eventCounts;
+  return !counts || ["keydown", "pointerdown"].some((type) => counts.get(type) > 0);
+}
+
 /** How far a panel is scrolled so that all of an app is in view that begins in it: pixels, 0 where that is so, or it is farther down. */
 export function scrollToShow(panel, app) {
   const below = app.bottom + EDGE - panel.bottom;
@@ -43,6 +49,7 @@ export function fitWindow(el, model) {
     const app = el.closest(".ssvae-labeler");
     if (!app?.isConnected || !panel || shown.has(model)) return;
     shown.add(model);
+    if (!touched()) return; // the page was loaded again: nobody has run a cell on it
     panel.scrollTop += scrollToShow(panel.getBoundingClientRect(), app.getBoundingClientRect());
   };
   const measure = () => {

@@ -56,7 +56,7 @@ export const KEY_HELP = {
   redo: "redo",
   next: "what next? the next suggestion",
   back: "the suggestion before",
-  skip: "skip this suggestion, it comes back later",
+  skip: "skip this suggestion: it is proposed no more",
   accept: "accept the prediction",
   none: "none of these words, where a picture can have several",
   move: "the nearest unlabeled point that way",

@@ -114,6 +114,7 @@ export function lightbox(root, ask, closed = () => {}, give = () => {}) {
   dialog.addEventListener("close", () => {
     forget();
     serial = -1;
+    note.textContent = "";
     closed();
   });
   dialog.addEventListener("click", (e) => {

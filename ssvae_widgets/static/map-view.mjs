@@ -532,6 +532,7 @@ export class MapView extends MapCanvas {
     )
       return;
     const action = actionOf(e, this.keys);
+    if (!action && e.key === " ") return this.space(e);
     if (!action) return;
     const [name, arg] = action.split(":"),
       k = Number(arg);
@@ -551,6 +552,16 @@ export class MapView extends MapCanvas {
     } finally {
       this.s.show.pressed = Infinity; // a button has no such time
     }
+  }
+
+  /** Space would scroll the notebook away: it goes to the contact sheet, where there is one. */
+  space(e) {
+    e.preventDefault();
+    e.stopPropagation();
+    const tiles = [...this.root.querySelectorAll(".ssvae-sheet-space")].find((el) => el.getClientRects().length);
+    if (!tiles || tiles === document.activeElement) return;
+    tiles.focus({ preventScroll: true });
+    this.speak("Arrows go through the sheet, Space leaves a picture out or takes it in");
   }
 
   act(name, arg, e) {
@@ -634,7 +645,6 @@ export class MapView extends MapCanvas {
     } else if (name === "snapshot") this.s.intent("snapshot", { step: arg === "back" ? -1 : 1 });
     else if (name === "original") this.s.show.open() || this.speak("There is no preview here");
     else if (name === "accept") this.accept();
-    else if (name === "undo" || name === "redo") this.s.undo(name);
     else if (["next", "skip", "back", "walk"].includes(name)) this.s.propose(name);
     else this.s.intent(name);
   }

@@ -10,8 +10,6 @@ export class OnShow {
     this.order = []; // serials that come next, as Python knew them after `heard`
     this.at = -1; // the proposal this page went to last
     this.past = []; // proposals before it
-    this.done = [];
-    this.undone = []; // gestures of this page: the proposal that was answered, or -1
     this.move = first; // two pages on one kernel must not share numbers
     this.flight = []; // moves that Python has not heard of yet: [number, serial]
     this.asked = 0; // the move that waits for Python's proposal; 0: none
@@ -179,10 +177,9 @@ export class OnShow {
   }
 
   say(note) {
-    if (note !== this.note) {
-      this.note = note;
-      this.tell();
-    }
+    const anew = note !== this.note || (note && this.light); // a dialog that has just opened has not heard it
+    this.note = note;
+    if (anew) this.tell();
   }
 
   /** The proposal that comes next, -1 when none is held. `open(serial)` is false for one that was labeled meanwhile. */
@@ -221,24 +218,6 @@ export class OnShow {
     return { move: this.move };
   }
 
-  /** A gesture of this page: the proposal it answered, or -1. */
-  did(serial) {
-    this.done = [...this.done.slice(-199), serial];
-    this.undone = [];
-  }
-
-  /** @returns {number} the proposal that the last gesture had answered, to go back to; -1: none that is held */
-  undo() {
-    if (!this.done.length) return -1;
-    const i = this.done.pop();
-    this.undone.push(i);
-    return i >= 0 && this.cards.has(i) ? i : -1;
-  }
-
-  redo() {
-    if (this.undone.length) this.done.push(this.undone.pop());
-  }
-
   /**
    * Python's word on what comes next: { order, current, heard, answer, cards }, and the pixels of each card.
    * @returns {number} the proposal to go to, because this page waits for it; -1: none
@@ -254,7 +233,9 @@ export class OnShow {
       this.flight = [];
     }
     if (!this.flight.length && !this.waiting && m.current >= 0 && m.current !== this.at) {
-      if (this.at >= 0) this.past = [...this.past.slice(-199), this.at];
+      const before = this.past.lastIndexOf(m.current); // an undo goes back to what it takes the answer from
+      if (before >= 0) this.past = this.past.slice(0, before);
+      else if (this.at >= 0) this.past = [...this.past.slice(-199), this.at];
       this.at = m.current;
     }
     this.prune();

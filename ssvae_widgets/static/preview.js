@@ -59,6 +59,7 @@ function render({ model, el }) {
       },
       (code) => toMap(el, "label", code),
     );
+    if (!light.open) show.say(""); // what was refused before says nothing of this picture
     show.light = light; // before it opens: the pointer leaves the map then
     const { words } = show,
       names = model.get("classes"),
@@ -255,7 +256,7 @@ function render({ model, el }) {
           )
         : h("div", {
             class: "ssvae-caption",
-            text: info.coming ? "…" : "A prediction needs labels of two classes.",
+            text: info.coming ? "…" : "A prediction needs two classes and a few labels.",
           });
 
     const said = (n) => (words.on ? words.text(n.serial, classes) : n.label >= 0 ? clean(name(n.label)) : "unlabeled"),

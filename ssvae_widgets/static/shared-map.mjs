@@ -356,24 +356,9 @@ export class Shared {
   step(serials) {
     const { show } = this,
       here = serials.length === 1 && serials[0] === show.at;
-    show.did(here ? show.at : -1);
     if (!here) return [{}, -1];
     const i = show.next(this.open);
     return i < 0 ? [null, -1] : [show.go(i), i];
-  }
-
-  /** Undo, and back to the proposal whose answer it takes away; redo, and on again. */
-  undo(name) {
-    const { show } = this;
-    if (show.gone) return this.intent(name);
-    if (name === "redo") {
-      show.redo();
-      return this.intent(name);
-    }
-    const i = show.undo();
-    if (i < 0 || (i === show.at && !show.waiting)) return this.intent(name);
-    this.intent(name, show.go(i, true));
-    this.goTo(i);
   }
 
   intent(type, extra = {}, serials = null) {
@@ -400,10 +385,8 @@ export class Shared {
     const gesture = ++this.gesture,
       facts = { gesture, source: this.source === "lasso" || this.source === "box" ? this.source : source };
     this.touched(serials, this.state.begin(gesture, serials, label));
-    if (label === null) {
-      this.show.did(-1);
-      this.intent("clear", facts, serials);
-    } else this.answer("label", { ...facts, label }, serials);
+    if (label === null) this.intent("clear", facts, serials);
+    else this.answer("label", { ...facts, label }, serials);
     return true;
   }
 
@@ -412,10 +395,8 @@ export class Shared {
     const serials = this.about,
       said = this.show.said;
     if (this.show.gone) return this.intent("accept");
-    if (serials.length !== 1 || !this.model.get("listening") || !(said >= 0) || this.show.drawn !== serials[0]) {
-      this.show.did(-1);
+    if (serials.length !== 1 || !this.model.get("listening") || !(said >= 0) || this.show.drawn !== serials[0])
       return this.intent("accept", {}, serials);
-    }
     const gesture = ++this.gesture;
     this.touched(serials, this.state.begin(gesture, serials, said));
     this.answer("accept", { gesture, said }, serials);

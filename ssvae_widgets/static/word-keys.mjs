@@ -18,14 +18,12 @@ export function toggleWord(shared, label) {
     serials = shared.about,
     on = words.state(serials, label) !== "true",
     facts = paintWords(shared, { label, on }, on ? label : null);
-  show.did(serials.length === 1 && serials[0] === show.at ? show.at : -1);
   shared.intent("label", { ...facts, label, on }, serials);
 }
 
 /** Nobody has said anything of them then. */
 export function clearWords(shared) {
   const facts = paintWords(shared, { clear: true });
-  shared.show.did(-1);
   shared.intent("clear", facts, shared.about);
 }
 
@@ -34,7 +32,6 @@ export function noneOfThese(shared) {
   const serials = shared.about,
     facts = paintWords(shared, { words: [] });
   if (serials.length === 1) return shared.answer("none", facts, serials);
-  shared.show.did(-1);
   shared.intent("none", facts, serials);
 }
 
@@ -46,10 +43,8 @@ export function confirmWords(shared) {
   const { show, words } = shared,
     serials = shared.about,
     i = serials[0];
-  if (serials.length !== 1) {
-    show.did(-1);
-    shared.intent("accept", {}, serials);
-  } else if (words.whole(i))
+  if (serials.length !== 1) shared.intent("accept", {}, serials);
+  else if (words.whole(i))
     shared.propose("next"); // nothing is left to be said
   else if (words.of(i)) shared.answer("accept", paintWords(shared, { whole: true }), serials);
   else if (show.drawn === i && show.suggested) {

@@ -182,7 +182,7 @@ def taken_back(
     "What an undo or a redo came to, in words."
     rows = done.serials
     if rows.size != 1 or session.multilabel:
-        return f"{what}: {how_many(rows)}" if rows.size else what
+        return f"{what}: {how_many(rows) if rows.size else 'a change of classes, flags or notes'}"
     code = int(session.codes[rows[0]])
     return f"{what}: #{rows[0]} is {session.classes[code] if code >= 0 else 'unlabeled'}"
 
@@ -193,7 +193,7 @@ def undo(self: Commands, intent):
     done = self.session.undo()
     self.presenter.say(taken_back(self.session, done, "undone") if done else nothing_to_undo(self.session))
     self.left_out.turn_back(done)
-    self.proposals.follow_page(intent, "back")
+    self.proposals.turn_back(done)
 
 
 @patch
@@ -201,7 +201,6 @@ def redo(self: Commands, intent):
     "Do again what was taken back."
     done = self.session.redo()
     self.presenter.say(taken_back(self.session, done, "done again") if done else "There is nothing to redo.")
-    self.proposals.follow_page(intent)
 
 # %% ../../nbs/widgets/19_commands.ipynb #63fc6b23
 def too_many(serials, intent: dict, above: int) -> bool:
@@ -330,7 +329,7 @@ def back(self: Commands, intent):
 
 @patch
 def skip(self: Commands, intent):
-    "Another one; this comes back later."
+    "Another one; this is proposed no more."
     self.proposals.follow_page(intent, "skip") or self.proposals.propose("skip", intent)
 
 
@@ -419,7 +418,7 @@ def goto(self: Commands, intent):
     "Go on from the weights of a round."
     self.session.goto(intent["frame"])
     self.presenter.timeline.present()
-    self.views.status.say(f"Going back to round {intent['frame'] + 1}; labels stay as they are …")
+    self.views.status.say(f"Round {intent['frame'] + 1}: what was trained until then; labels stay as they are")
 
 
 @patch

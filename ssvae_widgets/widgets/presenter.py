@@ -425,7 +425,7 @@ def enlarge(self: Presenter, serial: int):
     self.enlarged.append(serial)
     self.slow.ask("original")
 
-
+# %% ../../nbs/widgets/17_presenter.ipynb #a0b650f2
 @patch
 def paint_original(self: Presenter):
     "A slow job: the pictures that were asked for."

@@ -75,7 +75,7 @@ def propose(self: ProposalDeck, kind: str, intent: dict | None = None):
     self.asked = (intent or {}).get("move")
     self.asker.ask(kind)
 
-
+# %% ../../nbs/widgets/18_proposals.ipynb #46efc548
 @patch
 def next(self: ProposalDeck, intent: dict):
     "What next? One that came late is still there."
@@ -178,6 +178,19 @@ def follow_page(self: ProposalDeck, intent: dict, leaving: str = "") -> bool:  #
     self.asker.ask("deck")
     return True
 
+# %% ../../nbs/widgets/18_proposals.ipynb #5d244e6c
+@patch
+def turn_back(self: ProposalDeck, done):  # the `Gesture` of an undo, or None
+    "Show the proposal whose answer an undo took away, and ask it first; after another undo nothing moves."
+    item = self.dealt.get(int(done.serials[0])) if done is not None and len(done.serials) == 1 else None
+    if item is None:
+        return
+    self.asked = self.late = None
+    self.session.go_to(item, "back")
+    self.views.map.focus(item.serial)
+    self.presenter.queue.ask("settled", "preview")
+    self.asker.ask("deck")
+
 # %% ../../nbs/widgets/18_proposals.ipynb #110927e9
 MOST_WAITING = 45  # older ones know less of what was labeled since
 
@@ -223,11 +236,15 @@ def deal(self: ProposalDeck, answer: bool = False, anew: bool = False):
     with self.lock:
         heard, ahead, current = self.last_move, self.upcoming(), self.session.current
         hand = ([] if current is None else [current]) + ahead
-        cards, pixels = self.new_cards(hand, anew)
         self.dealt = dict([*self.dealt.items(), *((item.serial, item) for item in hand)][-400:])
         deck = {"order": [item.serial for item in ahead], "current": -1 if current is None else current.serial}
-        told = {"heard": heard, "answer": asked if answer else None, "cards": cards}
-        self.views.map.layer.send({"type": "deck", **deck, **told}, pixels)
+        told = {"heard": heard, "answer": asked if answer else None}
+        for first in (True, False):  # a page that is fast gets the next ones before the rest is drawn
+            cards, pixels = self.new_cards(hand[:3] if first else hand[3:], anew)
+            if first or cards:
+                self.views.map.layer.send({"type": "deck", **deck, **told, "cards": cards}, pixels)
+                told["answer"] = None
+        self.cards = {item.serial: self.cards[item.serial] for item in hand}
 
 # %% ../../nbs/widgets/18_proposals.ipynb #694c386e
 @patch
@@ -242,7 +259,6 @@ def new_cards(self: ProposalDeck, hand: list[Suggestion], anew: bool) -> tuple[l
         info, data = self.views.preview.card(**facts(s, item.serial, item.reason, self.presenter.names))
         cards.append({**info, "strategy": item.strategy})
         pixels.append(data)
-    self.cards = {item.serial: self.cards[item.serial] for item in hand}
     return cards, pixels
 
 # %% ../../nbs/widgets/18_proposals.ipynb #a7863bdc

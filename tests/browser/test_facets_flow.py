@@ -81,3 +81,10 @@ def test_columns_are_clicked_brushed_searched_and_labeled(open_notebook):
             page.wait_for_timeout(400)
     nb.until("not app.session.facets.filters and not app.map.layer.filter")
     assert nb.python("app.error") in ("", None) and nb.python("app.facets.panel.refused") == []
+    for width in (1000, 1024, 1100):  # map, side and open panel at once would need more
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(600)
+        box = {part: page.locator(part).first.bounding_box() for part in (".ssvae-map", ".ssvae-side", ".ssvae-facets")}
+        map, side = box[".ssvae-map"], box[".ssvae-side"]
+        assert map["x"] + map["width"] <= side["x"] + 1 or map["y"] + map["height"] <= side["y"] + 1, (width, box)
+        assert box[".ssvae-facets"]["width"] > 200, width
