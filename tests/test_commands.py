@@ -553,6 +553,31 @@ def test_a_compilation_that_is_interrupted_crashes_nothing():
     assert (done.returncode, done.stderr) == (130, "probe: interrupted\n")
 
 
+CLEANING = """
+import gc, signal, sys, time
+from ssvae_widgets.cli.common import make_parser, run_command
+
+struck = []
+
+def _xla_gc_callback(*facts):  # JAX has one of this name: what is raised in it is printed and forgotten
+    if not struck:
+        struck.append(signal.raise_signal(getattr(signal, sys.argv[1])))
+
+def work(args):
+    gc.callbacks.append(_xla_gc_callback)
+    gc.collect()
+    time.sleep(30)
+
+sys.exit(run_command(make_parser("probe", "Clean up.", [], {}), work, []))
+"""
+
+
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_falls_into_cleaning_up_ends_the_run_all_the_same(name, code):
+    done = subprocess.run([sys.executable, "-c", CLEANING, name], capture_output=True, text=True, timeout=120)
+    assert done.returncode == code and "Exception ignored" not in done.stderr, done
+
+
 def test_interrupted_run_can_be_resumed(tmp_path):
     """Ctrl-C: exit code 130; the weights of a first run are its best epoch, those of --resume every finished one;
     --resume goes on from both."""

@@ -103,19 +103,32 @@ class _Ended(KeyboardInterrupt):
         self.number = number
 
 # %% ../../nbs/cli/01_common.ipynb #e28b6b25
+_DEAF = {"_xla_gc_callback", "__del__"}  # what Python calls when it cleans up: no exception gets out of it
+
+
+def _is_heard(frame) -> bool:
+    "Whether what is raised there reaches the program."
+    while frame is not None and frame.f_code.co_name not in _DEAF:
+        frame = frame.f_back
+    return frame is None
+
+
 @contextmanager
 def _orderly_end():
     "SIGTERM and SIGHUP end the work as Ctrl-C does; one that is ignored (nohup) stays ignored."
 
     def end(number, frame):
-        raise _Ended(number)
+        if not _is_heard(frame):
+            threading.Timer(0.05, signal.raise_signal, (number,)).start()
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise _Ended(number)
 
-    numbers = (
-        [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        if threading.current_thread() is threading.main_thread()
-        else []
-    )
-    before = {n: signal.signal(n, end) for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
+    names = ("SIGTERM", "SIGHUP", "SIGINT") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    before = {n: signal.signal(n, end) for n in numbers if signal.getsignal(n) in usual}
     try:
         yield
     finally:

@@ -223,7 +223,7 @@ def adopt(
             now = _head_of(log_beside(path), n_items) or {}
             if head["id"] not in (now.get("id"), *now.get("lineage", ())):
                 raise LabelFileError(f"{path.name} was carried over by another process meanwhile: open it again.")
-            return _carry_over(path, head, mapping, n_items, fingerprint)
+            return _carry_over(path, now, mapping, n_items, fingerprint)
     except Timeout:
         raise LabelFileError(
             f"{path.name} is being compacted or carried over by another process; try again later."

@@ -257,6 +257,10 @@ def moving(
             raise LabelFileError(
                 f"{path.name} is being carried over to other pictures by another process; try again later."
             ) from None
+        except OSError as e:
+            raise LabelFileError(
+                f"{path.name} could not be carried over to these pictures: {explain_os_error(e)}; nothing was lost."
+            ) from e
         yield find()
 
 # %% ../../nbs/labels/22_picture_names.ipynb #d900308f

@@ -171,9 +171,9 @@ def _apply_one(self: SharedLog, record: dict, mine: bool) -> bool:  # whether co
 def _tell(self: SharedLog, record: dict, changed: np.ndarray, new_class: bool):
     "Queue the news of a gesture for the observers, and the export."
     self.shown.append((self.replay.seq, changed))
-    self.rows[record["id"]] = changed
     self.last_change = time.monotonic()
     ours = record.get("session") == self.session
+    self.rows |= {record.get("instead_of", record["id"]): changed} if ours else {}
     if not ours:
         self.last_of_others = self.last_change
     meant = getattr(self.replay.entries.get(record.get("target")), "record", record)  # of an undo, what it is about
@@ -222,7 +222,7 @@ def commit(self: SharedLog, record: dict) -> Gesture:
             entry.seq if entry else self.replay.seq,
             record["id"],
             record["op"],
-            self.rows.get(record["id"], NOBODY),
+            self.rows.get(record["id"], entry.rows if entry else NOBODY),
             saved,
             "" if saved else self.message,
         )

@@ -144,7 +144,9 @@ def where_to_cut(
         for i, r in enumerate(records)
         if r["op"] in ("set", "class", "merge") and r.get("undoable", True) and not off.get(r["id"])
     ]
-    i, cut = len(records), 0 if keep > len(gestures) else gestures[-keep] if keep else len(records)
+    i, cut = len(records), max(0, len(records) - keep)
+    if keep and gestures:
+        cut = min(cut, gestures[-min(keep, len(gestures))])
     while i > cut:
         i -= 1
         cut = min(cut, needs[i])

@@ -92,16 +92,17 @@ def _for_others(session, flat: str, unlabeled: str) -> list[Offer]:
     "Parts that other programs read, for those who name them."
 
     network, total = no_classifier(session), f"{session.n_items - len(session.data.excluded):,}"
+    told = "labels" if session.probs is None else "labels and predictions"
     parts = [
         ("card", "model_card.md: what it is for, what it learned from, how good it is", ""),
         (
             "huggingface",
-            f"huggingface.parquet: {total} pictures with labels and predictions",
+            f"huggingface.parquet: {total} pictures with {told}",
             flat or missing("pyarrow"),
         ),
         ("coco", "coco.json: labels of whole pictures, for COCO readers", flat or unlabeled),
         ("cvat", "cvat.xml: labels as tags, for CVAT", flat or unlabeled),
-        ("label-studio", "label_studio.json: labels and predictions, for Label Studio", flat),
+        ("label-studio", f"label_studio.json: {told}, for Label Studio", flat),
         ("onnx", "classifier.onnx: the trained network for any language", network or missing("onnx")),
         ("script", "predict: the trained network as a page of Python, needs numpy alone", network),
     ]

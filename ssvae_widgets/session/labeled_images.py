@@ -88,7 +88,7 @@ def _what_is_there(path) -> tuple[bool, bool]:  # a log; any labels
     home = Path(path).expanduser()
     with contextlib.suppress(OSError):  # the store says so if it cannot save
         home.parent.mkdir(parents=True, exist_ok=True)
-    logged = os.path.exists(home.with_name(home.name + ".log.jsonl"))  # False for a name that cannot be
+    logged = os.path.exists(f"{home}.log.jsonl")  # False for a name that cannot be
     return logged, logged or os.path.exists(home)
 
 # %% ../../nbs/session/04_labeled_images.ipynb #5c926897
@@ -250,8 +250,8 @@ def opened(self: LabeledImages, move: Move | None = None) -> tuple[LabelStore, n
                 "new ones after them, or leave it out."
             )
         check_kind(store, self.given_multilabel)
-        if self.given_truth is None or is_multilabel(store, self.given_multilabel):
-            return store, None
+        if move is not None or self.given_truth is None or is_multilabel(store, self.given_multilabel):
+            return store, None  # before a move the truth is of other rows
         return store, truth_codes(self.given_truth, self.truth_names, store, self.given_classes)
     except BaseException:
         if not self.borrowed:

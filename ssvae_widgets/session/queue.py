@@ -454,7 +454,7 @@ def look_ahead(
     "Let more proposals wait, or newer ones in the place of old ones; takes as long as `suggest`."
     n = check_whole(n, "n", 1, 2**53)
     with self._looking:
-        if self.queue.dry:
+        if self.queue.dry and not self.outdated:
             return
         strategy, seq, old = self.queue.strategy, self.data.seq, self.outdated
         more = fill(self.queue, self.suggest_spread, n, anew=old)

@@ -111,7 +111,7 @@ def classifier_of(
         raise ArgumentError("nothing is trained yet")
     if session.multilabel and not session.model.progress.taught:
         raise ArgumentError("the network has not heard an answer yet: train first")
-    if len(session.class_order) < 2:
+    if len(session.class_order) < 2 and not session.multilabel:
         raise ArgumentError("there is one class alone, of which it would say everything: a classifier needs two")
     view = session.store.log.view
     return classifier_steps(session.model.snapshot(), session.classes, session.class_order, view.merged)

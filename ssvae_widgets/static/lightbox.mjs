@@ -177,6 +177,7 @@ export function lightbox(root, ask, closed = () => {}, give = () => {}) {
     show(next, name, chip, classes) {
       const told = JSON.stringify(classes);
       if (told !== keys.dataset.told) {
+        if (keys.contains(document.activeElement)) dialog.focus({ preventScroll: true });
         keys.replaceChildren(...classes.map(choice));
         keys.hidden = !classes.length;
         keys.dataset.told = told;

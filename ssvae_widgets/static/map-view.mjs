@@ -532,7 +532,7 @@ export class MapView extends MapCanvas {
     )
       return;
     const action = actionOf(e, this.keys);
-    if (!action && e.key === " ") return this.space(e);
+    if (!action && e.key === " " && !e.ctrlKey && !e.altKey && !e.metaKey) return this.space(e);
     if (!action) return;
     const [name, arg] = action.split(":"),
       k = Number(arg);
@@ -559,7 +559,7 @@ export class MapView extends MapCanvas {
     e.preventDefault();
     e.stopPropagation();
     const tiles = [...this.root.querySelectorAll(".ssvae-sheet-space")].find((el) => el.getClientRects().length);
-    if (!tiles || tiles === document.activeElement) return;
+    if (!tiles || tiles === document.activeElement || this.s.show.light) return;
     tiles.focus({ preventScroll: true });
     this.speak("Arrows go through the sheet, Space leaves a picture out or takes it in");
   }

@@ -182,7 +182,7 @@ def taken_back(
     "What an undo or a redo came to, in words."
     rows = done.serials
     if rows.size != 1 or session.multilabel:
-        return f"{what}: {how_many(rows) if rows.size else 'a change of classes, flags or notes'}"
+        return f"{what}: {how_many(rows) if rows.size else 'no label has changed'}"
     code = int(session.codes[rows[0]])
     return f"{what}: #{rows[0]} is {session.classes[code] if code >= 0 else 'unlabeled'}"
 

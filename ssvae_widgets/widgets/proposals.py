@@ -33,6 +33,7 @@ class ProposalDeck:
         self.lock, self.ended = threading.RLock(), False
         self.dealt: dict[int, Suggestion] = {}  # row -> proposal that a page was given
         self.cards: dict[int, tuple] = {}  # row -> what its card shows, of those that a page holds
+        self.renew = False  # a page has just been opened, which holds none
         self.advanced = None  # the proposal that was labeled last
         self.looked_at = np.zeros(0, np.int64)  # what was selected when a proposal was asked for
         self.late = None  # a proposal that came while somebody looked elsewhere
@@ -182,11 +183,14 @@ def follow_page(self: ProposalDeck, intent: dict, leaving: str = "") -> bool:  #
 @patch
 def turn_back(self: ProposalDeck, done):  # the `Gesture` of an undo, or None
     "Show the proposal whose answer an undo took away, and ask it first; after another undo nothing moves."
-    item = self.dealt.get(int(done.serials[0])) if done is not None and len(done.serials) == 1 else None
-    if item is None:
-        return
-    self.asked = self.late = None
+    rows = set() if done is None else {*done.serials.tolist()}
+    item = next((item for item in reversed(self.session.queue.visited) if item.serial in rows), None)
+    if item is None or rows - {item.serial, *self.session.data.same.others(item.serial).tolist()}:
+        return  # more than one picture and its copies
+    self.late = self.looked_at = None
     self.session.go_to(item, "back")
+    if self.asked is not None:  # a page that waits goes there
+        self.deal(answer=True)
     self.views.map.focus(item.serial)
     self.presenter.queue.ask("settled", "preview")
     self.asker.ask("deck")
@@ -210,7 +214,7 @@ def upcoming(self: ProposalDeck, n: int = 5) -> list[Suggestion]:
         return []
     if s.current.strategy != "changed":
         found = s.upcoming(MOST_WAITING)
-        if (len(found) < self.needed(n) or s.proposals.outdated) and not s.queue.dry:
+        if s.proposals.outdated or (len(found) < self.needed(n) and not s.queue.dry):
             self.seeker.ask("ahead")
         return found[: 2 * n if self.between < 0.3 else n]
     if changes is None or s.current.serial not in changes.rows:
@@ -234,6 +238,8 @@ def deal(self: ProposalDeck, answer: bool = False, anew: bool = False):
     if answer:
         self.last_move, self.asked = self.last_move if asked is None else asked, None
     with self.lock:
+        if self.renew:
+            self.renew, self.cards = False, {}
         heard, ahead, current = self.last_move, self.upcoming(), self.session.current
         hand = ([] if current is None else [current]) + ahead
         self.dealt = dict([*self.dealt.items(), *((item.serial, item) for item in hand)][-400:])
@@ -275,5 +281,5 @@ def deal_again(self: ProposalDeck):
     "A page that has just been opened holds nothing yet."
     if not self.dealt:
         return
-    self.cards = {}
+    self.renew = True
     self.asker.ask("deck")

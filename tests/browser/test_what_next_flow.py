@@ -227,7 +227,7 @@ def test_keys_are_about_what_is_seen_everywhere_else(open_notebook):
         page.keyboard.press("Control+z")
         nb.until(f"{left} and app.flush(0.1)")
         said = page.locator(".ssvae-status").inner_text()
-        assert "undone: a change of classes, flags or notes" in said
+        assert "undone: no label has changed" in said
         assert page.evaluate(shows, second) and nb.python(f"app.session.codes[{first}]") == 2, left
     page.keyboard.press("Control+z")
     page.wait_for_function(shows, arg=first)
