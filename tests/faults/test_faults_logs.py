@@ -500,8 +500,10 @@ def test_where_to_cut_is_what_it_was(trial):
         for k in range(60)
     ]
     place = {r["id"]: i for i, r in enumerate(records)}
+    undone = {r["target"] for r in records if r["op"] == "undo"}
+    left = [i for i, r in enumerate(records) if r["op"] == "set" and r["id"] not in undone]
     for keep in range(0, 70, 3):
-        cut = max(0, len(records) - keep)
+        cut = min([max(0, len(records) - keep), *(left[-keep:] if keep else ())])
         while targets := [place[r["target"]] for r in records[cut:] if place.get(r.get("target"), cut) < cut]:
             cut = min(targets)
         cut = max([cut, *(i + 1 for i, r in enumerate(records) if "on" in r)])
