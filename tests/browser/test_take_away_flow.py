@@ -60,6 +60,7 @@ def more_like_one_are_found(nb, app):
     page, seven = app.page, int(nb.python("int(np.flatnonzero(truth == 7)[0])"))
     app.click(app.alone(1)[0])
     nb.until("len(app.map.selected) == 1")
+    page.mouse.move(5, 5)  # else the point under it may be shown again, once the map has come to rest
     nb.execute(f"app.map.selected = [{seven}]")
     page.wait_for_selector(f".ssvae-preview[data-serial='{seven}']")  # the page has heard of it
     app.page.locator(".ssvae-labeler").first.press("q")
