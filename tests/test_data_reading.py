@@ -778,3 +778,19 @@ def test_arrays_of_a_file_that_are_not_read_are_told(tmp_path, recwarn):
     np.savez(tmp_path / "plain.npz", images=x, labels=y, latent=np.zeros((5, 2)), pred_probs=np.zeros((5, 3)))
     load_images(tmp_path / "plain.npz")
     assert not recwarn
+
+
+def test_a_cache_replaces_no_file_that_is_none(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for k in range(4):
+        Image.fromarray(np.full((6, 6), 60 * k, np.uint8)).save(folder / f"{k}.png")
+    (tmp_path / "labels.csv").write_text("Serial,label\n0,cat\n")
+    np.save(tmp_path / "mine.npy", np.zeros((4, 6, 6), np.uint8))
+    for name in ("labels.csv", "mine.npy"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(ArgumentError, match="is no cache of pictures"):
+            load_images(folder, cache=tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    for _ in range(2):  # made, and used again
+        assert len(load_images(folder, cache=tmp_path / "cache.npy")) == 4

@@ -372,3 +372,13 @@ def test_resume_lets_rows_wait(tmp_path, monkeypatch):
     assert train([*words, "--resume"]) == 0
     assert made and made[0].after is not None and made[0].after.path == str(tmp_path / "m.ckpt")
     assert epochs(tmp_path / "m_history.csv") == [1, 2, 3, 4] and load_checkpoint(tmp_path / "m.ckpt")[1]["epoch"] == 4
+
+
+def test_weights_with_a_dot_in_their_name_have_a_history_each(tmp_path):
+    told = {name: default_callbacks(tmp_path / name, display=False) for name in ("lr_0.001", "lr_0.003", "b.ckpt")}
+    paths = {name: [Path(one.path).name for one in some] for name, some in told.items()}
+    assert paths == {
+        "lr_0.001": ["lr_0.001_history.csv", "lr_0.001_loss.png"],
+        "lr_0.003": ["lr_0.003_history.csv", "lr_0.003_loss.png"],
+        "b.ckpt": ["b_history.csv", "b_loss.png"],
+    }

@@ -354,9 +354,9 @@ def fit(
     own = [EarlyStopping(c.patience, c.monitor_metric)]
     own += [] if weights_path is None else [BestCheckpoint(weights_path, c.monitor_metric)]
     if callbacks is not None:
-        own_ones = defaults is None  # a subclass may say something else
-        shown = self.default_callbacks(weights_path) if own_ones else defaults
-        own += [*check_callbacks(shown, "default_callbacks()" if own_ones else "defaults"), *mine]
+        name = "default_callbacks()" if defaults is None else "defaults"  # a subclass may give anything
+        shown = self.default_callbacks(weights_path) if defaults is None else defaults
+        own += [*check_callbacks(shown, name), *mine]
     try:
         return self.run_epochs(source, labels, c.max_epochs, own, stop, FitRun(self, stop))
     finally:
